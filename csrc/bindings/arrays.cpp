@@ -1,0 +1,88 @@
+// How Python objects reach the engines: Rows over NumPy memory, the GIL, Ctrl-C and progress.
+#include "bindings/arrays.hpp"
+
+#include "cpu/load.hpp"
+
+namespace kernalign::bindings {
+namespace {
+
+DType dtype_of(const py::array& array, const std::string& name, bool bfloat16) {
+    const char kind = array.dtype().kind();
+    const auto size = array.dtype().itemsize();
+    if (bfloat16 && size == 2) return DType::bf16;
+    if (array.dtype().byteorder() != '>') {
+        if (kind == 'f' && size == 2) return DType::f16;
+        if (kind == 'f' && size == 4) return DType::f32;
+        if (kind == 'f' && size == 8) return DType::f64;
+        if (kind == 'i' && size == 1) return DType::i8;
+        if (kind == 'i' && size == 2) return DType::i16;
+        if (kind == 'i' && size == 4) return DType::i32;
+        if (kind == 'i' && size == 8) return DType::i64;
+        if ((kind == 'u' || kind == 'b') && size == 1) return DType::u8;
+        if (kind == 'u' && size == 2) return DType::u16;
+        if (kind == 'u' && size == 4) return DType::u32;
+        if (kind == 'u' && size == 8) return DType::u64;
+    }
+    throw py::type_error(name + " must have a native float or integer dtype, got " +
+                         std::string(py::str(py::object(array.dtype()))));
+}
+
+}  // namespace
+
+PyRows::PyRows(py::array data, std::string name, bool bfloat16, std::optional<double> clip, std::vector<double> shift,
+               std::vector<double> scale, bool unit_norm)
+    : data_(std::move(data)), shift_(std::move(shift)), scale_(std::move(scale)) {
+    require(data_.ndim() == 2, name + " must be 2-D, got " + std::to_string(data_.ndim()) + "-D");
+    const auto cols = std::size_t(data_.shape(1));
+    require(shift_.empty() || shift_.size() == cols, "shift must have one value per column of " + name);
+    require(scale_.empty() || scale_.size() == cols, "scale must have one value per column of " + name);
+    rows_.view = {data_.data(),     data_.shape(0),   data_.shape(1),
+                  data_.strides(0), data_.strides(1), dtype_of(data_, name, bfloat16)};
+    rows_.name = std::move(name);
+    if (clip) rows_.clip = *clip;
+    rows_.shift = shift_.empty() ? nullptr : shift_.data();
+    rows_.scale = scale_.empty() ? nullptr : scale_.data();
+    rows_.unit_norm = unit_norm;
+}
+
+py::array_t<double> PyRows::dense(std::int64_t begin, std::int64_t end) const {
+    require(0 <= begin && begin <= end && end <= rows_.rows(), "row range must lie within the rows");
+    py::array_t<double> out({end - begin, rows_.cols()});
+    load_rows(rows_, begin, end, out.mutable_data(), rows_.cols());
+    return out;
+}
+
+void PyMonitor::poll(std::int64_t done, std::int64_t total) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - last_ < std::chrono::milliseconds(50)) return;
+    last_ = now;
+    PyThreadState* state = nullptr;
+    PyEval_RestoreThread(state = PyGILState_GetThisThreadState());
+    bool stop = PyErr_CheckSignals() != 0;
+    if (!stop && !progress_.is_none()) {
+        PyObject* result =
+            PyObject_CallFunction(progress_.ptr(), "LL", static_cast<long long>(done), static_cast<long long>(total));
+        stop = result == nullptr;
+        Py_XDECREF(result);
+    }
+    if (stop) error_.emplace();
+    state = PyEval_SaveThread();
+    if (stop) throw Stopped();
+}
+
+void bind_arrays(py::module_& module) {
+    py::class_<PyRows>(module, "Rows")
+        .def(py::init<py::array, std::string, bool, std::optional<double>, std::vector<double>, std::vector<double>,
+                      bool>(),
+             py::arg("data"), py::arg("name"), py::kw_only(), py::arg("bfloat16") = false, py::arg("clip") = py::none(),
+             py::arg("shift") = std::vector<double>{}, py::arg("scale") = std::vector<double>{},
+             py::arg("unit_norm") = false)
+        .def_property_readonly("shape",
+                               [](const PyRows& r) { return py::make_tuple(r.rows().rows(), r.rows().cols()); })
+        .def_property_readonly("name", [](const PyRows& r) { return r.rows().name; })
+        .def_property_readonly("double_precision",
+                               [](const PyRows& r) { return natural_precision(r.rows().view.dtype) == Precision::f64; })
+        .def("dense", &PyRows::dense, py::arg("begin"), py::arg("end"));
+}
+
+}  // namespace kernalign::bindings

@@ -1,0 +1,84 @@
+// How Python objects reach the engines: Rows over NumPy memory, the GIL, Ctrl-C and progress.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <chrono>
+#include <exception>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cpu/parallel.hpp"
+#include "error.hpp"
+#include "view.hpp"
+
+namespace py = pybind11;
+
+namespace kernalign::bindings {
+
+// A Rows value that keeps the arrays it points into alive.
+class PyRows {
+  public:
+    PyRows(py::array data, std::string name, bool bfloat16, std::optional<double> clip, std::vector<double> shift,
+           std::vector<double> scale, bool unit_norm);
+    const Rows& rows() const { return rows_; }
+    py::array_t<double> dense(std::int64_t begin, std::int64_t end) const;
+
+  private:
+    py::array data_;
+    std::vector<double> shift_, scale_;
+    Rows rows_;
+};
+
+// Listens for Ctrl-C and reports progress, at most every 50 ms. `progress` is None or callable(done, total).
+class PyMonitor : public Monitor {
+  public:
+    explicit PyMonitor(py::object progress) : progress_(std::move(progress)) {}
+    void poll(std::int64_t done, std::int64_t total) override;
+    void rethrow() const {
+        if (error_) throw *error_;  // with the GIL held
+    }
+
+  private:
+    py::object progress_;
+    std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+    std::optional<py::error_already_set> error_;
+};
+
+// Runs f(monitor) without the GIL. The GIL is taken back outside any destructor or noexcept frame: in a daemon thread
+// at interpreter exit CPython leaves that call by unwinding the thread, which a noexcept frame would turn into an
+// abort.
+template <class F>
+void without_gil(py::object progress, F&& f) {
+    PyMonitor monitor(std::move(progress));
+    std::exception_ptr error;
+    PyThreadState* state = PyEval_SaveThread();  // releasing is safe: f touches no Python object but through monitor
+    try {
+        f(static_cast<Monitor*>(&monitor));
+    } catch (const std::exception&) {
+        error = std::current_exception();
+    }
+    PyEval_RestoreThread(state);
+    monitor.rethrow();
+    if (error) std::rethrow_exception(error);
+}
+
+// Hands a C++ vector to NumPy without copying it.
+template <class T>
+py::array_t<T> to_numpy(std::vector<T>&& values, std::vector<py::ssize_t> shape) {
+    auto* owner = new std::vector<T>(std::move(values));
+    py::capsule capsule(owner, [](void* p) { delete static_cast<std::vector<T>*>(p); });
+    return py::array_t<T>(std::move(shape), owner->data(), capsule);
+}
+
+void bind_arrays(py::module_& module);
+void bind_runtime(py::module_& module);
+void bind_moments(py::module_& module);
+void bind_grams(py::module_& module);
+void bind_neighbors(py::module_& module);
+void bind_statistics(py::module_& module);
+
+}  // namespace kernalign::bindings

@@ -1,0 +1,22 @@
+// Tells Python what was built and what this CPU runs.
+#include "bindings/arrays.hpp"
+#include "cpu/blas.hpp"
+#include "cpu/simd.hpp"
+
+namespace kernalign::bindings {
+
+void bind_runtime(py::module_& module) {
+    module.def("build_info", [] {
+        py::dict info;
+        info["version"] = KERNALIGN_VERSION;
+        info["compiler"] = KERNALIGN_COMPILER;
+        info["build_type"] = KERNALIGN_BUILD_TYPE;
+        info["simd"] = simd().name;
+        info["blas"] = blas::description();
+        info["threads"] = resolve_threads(0);
+        info["cuda"] = false;
+        return info;
+    });
+}
+
+}  // namespace kernalign::bindings

@@ -1,0 +1,25 @@
+// Reads rows of any dtype and layout into a dense float32 or float64 block, checked and preprocessed.
+#pragma once
+
+#include <cstdint>
+
+#include "view.hpp"
+
+namespace kernalign {
+
+// Writes rows [begin, end) to out with leading dimension ld >= cols. Arithmetic of the preprocessing is float64.
+// Throws std::invalid_argument naming the argument, the row and the column of the first NaN or infinity, or the first
+// row of norm zero where unit_norm is asked for. T is float or double.
+template <class T>
+void load_rows(const Rows& rows, std::int64_t begin, std::int64_t end, T* out, std::int64_t ld);
+
+// True when the data is already a dense block of T that needs no preprocessing (it may still hold NaN).
+template <class T>
+bool dense_as(const Rows& rows);
+
+extern template void load_rows<float>(const Rows&, std::int64_t, std::int64_t, float*, std::int64_t);
+extern template void load_rows<double>(const Rows&, std::int64_t, std::int64_t, double*, std::int64_t);
+extern template bool dense_as<float>(const Rows&);
+extern template bool dense_as<double>(const Rows&);
+
+}  // namespace kernalign

@@ -1,0 +1,41 @@
+// Runs independent tasks on short-lived threads while the calling thread watches for Ctrl-C.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+
+namespace kernalign {
+
+// The caller's ear. poll() is only ever called by the thread that called the engine, between tasks, with the units of
+// work done and the total; it may throw to stop the work.
+struct Monitor {
+    virtual ~Monitor() = default;
+    virtual void poll(std::int64_t done, std::int64_t total) = 0;
+};
+
+// Units of work of one engine call, which may run several parallel_for in a row.
+class Progress {
+  public:
+    Progress(Monitor* monitor, std::int64_t total) : monitor_(monitor), total_(total) {}
+    void add(std::int64_t units) { done_.fetch_add(units, std::memory_order_relaxed); }
+    void poll() {
+        if (monitor_) monitor_->poll(done_.load(std::memory_order_relaxed), total_);
+    }
+
+  private:
+    Monitor* monitor_;
+    std::int64_t total_;
+    std::atomic<std::int64_t> done_{0};
+};
+
+// Number of threads for a request: a positive number as given, 0 for all that this process may use.
+int resolve_threads(int requested);
+
+// body(task, worker) for task in [0, tasks), in increasing order of start; worker in [0, threads) names scratch space.
+// The calling thread is worker 0 and polls after each of its tasks. The first exception stops the rest and is rethrown
+// here after every thread has been joined. Each finished task adds one unit to progress.
+void parallel_for(std::int64_t tasks, int threads, Progress& progress,
+                  const std::function<void(std::int64_t task, int worker)>& body);
+
+}  // namespace kernalign

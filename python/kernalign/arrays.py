@@ -1,0 +1,213 @@
+"""The one place that validates user arrays and says how their rows are read: never copied whole if the layout allows."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernalign import _core
+
+Normalize: TypeAlias = Literal["l2", "standardize"] | None
+ZeroRows: TypeAlias = Literal["error", "drop_pair"]
+AnyArray: TypeAlias = NDArray[Any]
+
+_BLOCK_ELEMENTS = 1 << 20
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two paired representations, ready for an engine; ``dropped`` items had a zero row on either side."""
+
+    x: _core.Rows
+    y: _core.Rows
+    settings: dict[str, Any]
+
+    @property
+    def n(self) -> int:
+        return self.x.shape[0]
+
+
+def pair(
+    x: Any,
+    y: Any,
+    *,
+    normalize: Normalize = None,
+    clip_quantile: float | None = None,
+    zero_rows: ZeroRows = "error",
+    unit_rows: bool = False,
+    device: str | None = None,
+) -> Pair:
+    """Validate two paired representations and attach their preprocessing.
+
+    ``unit_rows`` says that the metric itself divides by row norms (cosine), so that zero rows matter.
+    """
+    _check_device(device)
+    a, a_bf16 = as_matrix(x, "x")
+    b, b_bf16 = as_matrix(y, "y")
+    if a.shape[0] != b.shape[0]:
+        raise ValueError(f"x and y must have the same number of rows, got {a.shape[0]} and {b.shape[0]}")
+    settings: dict[str, Any] = {"normalize": normalize, "clip_quantile": clip_quantile}
+    if zero_rows not in ("error", "drop_pair"):
+        raise ValueError(f"zero_rows must be 'error' or 'drop_pair', got {zero_rows!r}")
+    if zero_rows == "drop_pair" and (unit_rows or normalize == "l2"):
+        keep = ~(_zero_rows(a, a_bf16) | _zero_rows(b, b_bf16))
+        settings["dropped"] = int(len(keep) - keep.sum())
+        if settings["dropped"]:
+            a, b = a[keep], b[keep]
+    kwargs: dict[str, Any] = {"normalize": normalize, "clip_quantile": clip_quantile}
+    return Pair(_rows(a, "x", a_bf16, **kwargs), _rows(b, "y", b_bf16, **kwargs), settings)
+
+
+def rows(x: Any, name: str = "x", *, normalize: Normalize = None, clip_quantile: float | None = None) -> _core.Rows:
+    """Validate one representation and attach its preprocessing."""
+    matrix, bf16 = as_matrix(x, name)
+    return _rows(matrix, name, bf16, normalize=normalize, clip_quantile=clip_quantile)
+
+
+def as_matrix(x: Any, name: str) -> tuple[AnyArray, bool]:
+    """Return a 2-D NumPy view of ``x`` (bfloat16 as its 16-bit patterns) and whether it is bfloat16."""
+    if x is None or isinstance(x, (str, bytes, dict)):
+        raise TypeError(f"{name} must be a 2-D numeric array, got {type(x).__name__}")
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{name} must not be a masked array (the mask would be ignored); fill it first")
+    if hasattr(x, "tocsr"):
+        raise TypeError(f"{name} must be dense, got {type(x).__name__}; use .toarray()")
+    array, bf16 = _to_numpy(x, name)
+    if array.ndim != 2:
+        raise ValueError(f"{name} must be 2-D (items, features), got shape {array.shape}")
+    if bf16:
+        return array, True
+    kind = array.dtype.kind
+    if kind == "c":
+        raise TypeError(f"{name} must be real, got dtype {array.dtype}")
+    if kind not in "fiub":
+        raise TypeError(f"{name} must have a float or integer dtype, got {array.dtype}")
+    if 0 in array.shape:
+        raise ValueError(f"{name} must have at least one row and one column, got shape {array.shape}")
+    if array.dtype.itemsize > 8:
+        array = array.astype(np.float64)
+    elif not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    return array, False
+
+
+def check_count(n: int, least: int, what: str) -> None:
+    """Raise unless there are at least ``least`` items."""
+    if n < least:
+        raise ValueError(f"{what} needs at least {least} rows, got {n}")
+
+
+def check_choice(value: Any, name: str, choices: tuple[str, ...]) -> None:
+    """Raise unless ``value`` is one of ``choices``."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+
+
+def check_k(k: Any, n: int) -> int:
+    """Return ``k`` as an int; it must be an integer with 1 <= k <= n - 1."""
+    if isinstance(k, (bool, np.bool_)) or not isinstance(k, (int, np.integer)):
+        raise TypeError(f"k must be an integer, got {k!r}")
+    if not 1 <= k <= n - 1:
+        raise ValueError(f"k must be between 1 and n - 1 = {n - 1}, got {k}")
+    return int(k)
+
+
+def check_threads(threads: Any) -> int:
+    """Return the thread count for an engine; None means all cores this process may use (0)."""
+    if threads is None:
+        return 0
+    if isinstance(threads, (bool, np.bool_)) or not isinstance(threads, (int, np.integer)):
+        raise TypeError(f"threads must be an integer or None, got {threads!r}")
+    if threads < 1:
+        raise ValueError(f"threads must be at least 1, got {threads}")
+    return int(threads)
+
+
+def _check_device(device: str | None) -> None:
+    if device not in (None, "cpu"):
+        raise ValueError(f"device must be None or 'cpu' in this build, got {device!r}")
+
+
+def _to_numpy(x: Any, name: str) -> tuple[AnyArray, bool]:
+    if isinstance(x, np.ndarray):
+        array = np.asarray(x)
+        return (array.view(np.uint16), True) if array.dtype.name == "bfloat16" else (array, False)
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(x, torch.Tensor):
+        x = x.detach()
+        if x.device.type != "cpu":
+            raise ValueError(f"{name} must be on the CPU in this build, got device {x.device}; use .cpu()")
+        if x.dtype == torch.bfloat16:
+            return x.view(torch.int16).numpy().view(np.uint16), True
+    elif hasattr(x, "__cuda_array_interface__"):
+        raise ValueError(f"{name} must be on the CPU in this build, got a CUDA array")
+    try:
+        array = np.asarray(x)
+    except (TypeError, ValueError, RuntimeError, BufferError) as error:
+        raise TypeError(f"{name} must convert to a NumPy array: {error}") from error
+    return (array.view(np.uint16), True) if array.dtype.name == "bfloat16" else (array, False)
+
+
+def _rows(matrix: AnyArray, name: str, bf16: bool, *, normalize: Normalize, clip_quantile: float | None) -> _core.Rows:
+    if normalize not in (None, "l2", "standardize"):
+        raise ValueError(f"normalize must be None, 'l2' or 'standardize', got {normalize!r}")
+    clip = None
+    if clip_quantile is not None:
+        clip = _clip_threshold(_core.Rows(matrix, name, bfloat16=bf16), clip_quantile)
+    if normalize != "standardize":
+        return _core.Rows(matrix, name, bfloat16=bf16, clip=clip, unit_norm=normalize == "l2")
+    mean, scale = _standard_scale(_core.Rows(matrix, name, bfloat16=bf16, clip=clip))
+    return _core.Rows(matrix, name, bfloat16=bf16, clip=clip, shift=list(mean), scale=list(scale))
+
+
+def _blocks(source: _core.Rows) -> Iterator[NDArray[np.float64]]:
+    n, p = source.shape
+    step = max(1, _BLOCK_ELEMENTS // p)
+    for begin in range(0, n, step):
+        yield source.dense(begin, min(n, begin + step))
+
+
+def _zero_rows(matrix: AnyArray, bf16: bool) -> NDArray[np.bool_]:
+    source = _core.Rows(matrix, "x", bfloat16=bf16)
+    return np.concatenate([~block.any(axis=1) for block in _blocks(source)])
+
+
+def _standard_scale(source: _core.Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Column means and reciprocal standard deviations (ddof=1); the scale of a constant column is 0."""
+    n = source.shape[0]
+    if n < 2:
+        raise ValueError(f"normalize='standardize' needs at least 2 rows, got {n}")
+    first = source.dense(0, 1)[0]  # differences from a row are exactly 0 in a constant column
+    mean = first + sum((block - first).sum(axis=0) for block in _blocks(source)) / n
+    variance = sum(((block - mean) ** 2).sum(axis=0) for block in _blocks(source)) / (n - 1)
+    scale = np.zeros_like(mean)
+    np.divide(1.0, np.sqrt(variance), out=scale, where=variance > 0)
+    return mean, scale
+
+
+def _clip_threshold(source: _core.Rows, quantile: float) -> float:
+    """The value of rank int(quantile * size) (from 0) among all absolute values, by counting bit patterns 16 at a time."""
+    if not 0 < quantile <= 1:
+        raise ValueError(f"clip_quantile must be in (0, 1], got {quantile!r}")
+    n, p = source.shape
+    if quantile == 1:
+        return float("inf")
+    rank = int(quantile * n * p)
+    prefix = 0
+    for shift in (48, 32, 16, 0):  # the bits of non-negative float64 order like the numbers
+        counts = np.zeros(1 << 16, dtype=np.int64)
+        for block in _blocks(source):
+            bits = np.abs(block).ravel().view(np.uint64)
+            if shift < 48:
+                bits = bits[(bits >> np.uint64(shift + 16)) == prefix]
+            counts += np.bincount((bits >> np.uint64(shift)).astype(np.int64) & 0xFFFF, minlength=1 << 16)
+        below = np.cumsum(counts)
+        digit = int(np.searchsorted(below, rank, side="right"))
+        rank -= int(below[digit - 1]) if digit else 0
+        prefix = (prefix << 16) | digit
+    return float(np.uint64(prefix).view(np.float64))
