@@ -138,8 +138,9 @@ def l2_rows(x):
 
 def standardized(x):
     """Columns of mean 0 and standard deviation 1 (ddof=1); constant columns become 0."""
+    constant = (features(x) == features(x)[0]).all(axis=0)
     x = centred_features(x)
-    sd = x.std(axis=0, ddof=1)
+    sd = np.where(constant, 0, x.std(axis=0, ddof=1))
     return np.divide(x, sd, out=np.zeros_like(x), where=sd > 0)
 
 
