@@ -1,12 +1,16 @@
 """ka.Moments: batching, merging and saving must not change the answer."""
 
+import hashlib
+import json
 import os
 import pickle
 import resource
 import signal
+import struct
 import subprocess
 import sys
 import time
+from itertools import pairwise
 
 import kernalign as ka
 import numpy as np
@@ -68,7 +72,7 @@ def test_ragged_batches_equal_one_shot_bit_for_bit(dtype, rel, cuts):
     x, y = related(N, P, Q, dtype=dtype)
     edges = [0, *sorted(set(cuts) - {0, N}), N]
     state = ka.Moments()
-    for begin, end in zip(edges, edges[1:], strict=False):
+    for begin, end in pairwise(edges):
         state.update(x[begin:end], y[begin:end])
     assert answers(state) == answers(ka.Moments().update(x, y))
 
@@ -269,7 +273,7 @@ def test_bad_batches_are_refused_by_name():
         state.update(x, y[:49])
     with pytest.raises(ValueError, match="x must be 2-D"):
         state.update(x[:, 0], y)
-    with pytest.raises(TypeError, match="y .*dtype"):
+    with pytest.raises(TypeError, match=r"y .*dtype"):
         state.update(x, y.astype(str))
     with pytest.raises(TypeError, match="Moments"):
         state.merge(3)
@@ -325,11 +329,14 @@ def test_a_merged_state_survives_saving(tmp_path):
     assert answers(ka.Moments.load(str(tmp_path / "state"))) == answers(state)
 
 
-def test_saving_over_an_older_file_replaces_it(tmp_path):
+def test_an_older_file_is_replaced_only_when_asked(tmp_path):
     x, y = related(N, P, Q)
     path = tmp_path / "state"
     ka.Moments().update(x[:500], y[:500]).save(path)
-    ka.Moments().update(x, y).save(path)
+    with pytest.raises(FileExistsError, match=path.name):
+        ka.Moments().update(x, y).save(path)
+    assert ka.Moments.load(path).n == 500
+    ka.Moments().update(x, y).save(path, overwrite=True)
     assert ka.Moments.load(path).n == N
     assert os.listdir(tmp_path) == ["state"]
 
@@ -371,6 +378,28 @@ def test_foreign_files_are_refused(saved):
     refuse(saved, np.random.default_rng(0).bytes(5000))
 
 
+def test_a_file_of_a_newer_version_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("kernalign.streaming._VERSION", 99)
+    path = tmp_path / "newer.state"
+    ka.Moments().update(*related(30, 2, 3)).save(path)
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match=r"newer\.state.*version 99"):
+        ka.Moments.load(path)
+
+
+@pytest.mark.parametrize("columns", [0, -1, 1, 3, 2**20, 2**31, 2**62, 2**70, 2.5, "two", None, True])
+@pytest.mark.parametrize("side", ["p", "q"])
+def test_a_header_that_lies_is_refused_even_with_a_right_checksum(columns, side, saved):
+    data, digest_bytes, magic = saved.read_bytes(), 32, len(b"KERNALIGN MOMENTS")
+    (length,) = struct.unpack_from("<I", data, magic)
+    begin = magic + 4
+    header = json.loads(data[begin : begin + length])
+    header[side] = columns
+    text = json.dumps(header).encode()
+    body = data[:magic] + struct.pack("<I", len(text)) + text + data[begin + length : -digest_bytes]
+    refuse(saved, body + hashlib.blake2b(body, digest_size=digest_bytes).digest())
+
+
 def test_missing_file_and_missing_directory_are_os_errors(tmp_path):
     with pytest.raises(FileNotFoundError):
         ka.Moments.load(tmp_path / "absent")
@@ -389,7 +418,7 @@ def test_a_full_disk_leaves_the_old_file_whole(tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
     try:
         with pytest.raises(OSError):
-            state.save(path)
+            state.save(path, overwrite=True)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, handler)
@@ -405,7 +434,7 @@ states[0].save(sys.argv[1])
 print("ready", flush=True)
 while True:
     for state in states:
-        state.save(sys.argv[1])
+        state.save(sys.argv[1], overwrite=True)
 """
 
 
