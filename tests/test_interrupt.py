@@ -64,7 +64,7 @@ CALLS = {
 
 @pytest.mark.parametrize("call", list(CALLS))
 def test_ctrl_c_ends_a_native_call(call):
-    """Within half a second, without a thread left behind, and the next call is right. Best of three on a busy machine."""
+    """Within half a second, without a thread left behind, and the next call is right; best of three attempts."""
     out = run(
         f"""
 call = {CALLS[call]}

@@ -66,7 +66,7 @@ CALLS = {
     "standardize": "ka.cka(x, y, normalize='standardize')",
     "clip": "ka.cka(x, y, clip_quantile=0.95)",
     "strided": "ka.cka(x[::-1, ::2], y[:, 1::2])",
-    "fortran": "ka.cka(x.reshape(256, -1, order='A').T[:, :200], y.reshape(256, -1, order='A').T[:, :200])",
+    "fortran": "ka.cka(x.reshape(256, -1).T[:, :200], y.reshape(256, -1).T[:, :200])",
 }
 
 
