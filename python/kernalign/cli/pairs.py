@@ -22,7 +22,7 @@ from kernalign.score import AlignmentWarning, Score
 METRICS: dict[str, tuple[str, ...]] = {
     "cka": ("estimator", "uncertainty"),
     "hsic": ("estimator", "uncertainty"),
-    "kernel_alignment": ("estimator",),
+    "kernel_alignment": ("estimator", "uncertainty"),
     "mutual_knn": ("k",),
 }
 

@@ -34,7 +34,7 @@ def meaning(x: str, y: str, cka: Measured, knn: Measured) -> str:
         return _sentence(f"no statement about {x} and {y} is possible: the overlap of neighbours does not exist")
     numbers = f"({knn.value:.2f} against {knn.chance:.3f}, {_p(knn.p_value)})"
     if knn.p_value > _SIGNIFICANT:
-        text = f"{x} and {y} share no more neighbours than chance would {numbers}: no common structure is seen"
+        text = f"{x} and {y} share no more neighbours than chance explains {numbers}: no common structure is seen"
     else:
         ratio = knn.value / knn.chance if knn.chance else float("inf")
         strength = "far above chance" if ratio >= 5 else "above chance"
