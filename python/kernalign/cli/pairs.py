@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import kernalign
+from kernalign.progress import ProgressArgument, Report, reporting
 from kernalign.score import AlignmentWarning, Score
 
 # metric -> the options that it takes beside the common ones
@@ -61,13 +62,18 @@ class Row:
 
 
 def measure_pairs(representations: Sequence[Named], metrics: Sequence[str], **options: Any) -> Iterator[Row]:
-    """Every metric on every pair; ``options`` are handed to the metrics that take them."""
-    for x, y in itertools.combinations(representations, 2):
+    """Every metric on every pair; ``options`` are handed to the metrics that take them.
+
+    One progress bar for all of them, on standard error and only if that is a terminal.
+    """
+    for x, y in itertools.pairwise(representations):
         n, m = x.array.shape[0], y.array.shape[0]
         if n != m:
             raise ValueError(f"{x.name} and {y.name} must have the same number of rows, got {n} and {m}")
-        for metric in metrics:
-            yield measure(x, y, metric, **options)
+    tasks = [(x, y, metric) for x, y in itertools.combinations(representations, 2) for metric in metrics]
+    with reporting(sys.stderr.isatty(), "comparing") as report:
+        for index, task in enumerate(tasks):
+            yield measure(*task, **options, progress=_share(report, index, len(tasks)))
 
 
 def measure(x: Named, y: Named, metric: str, **options: Any) -> Row:
@@ -78,7 +84,7 @@ def measure(x: Named, y: Named, metric: str, **options: Any) -> Row:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", AlignmentWarning)
         try:
-            score: Score = getattr(kernalign, metric)(x.array, y.array, progress=sys.stderr.isatty(), **taken)
+            score: Score = getattr(kernalign, metric)(x.array, y.array, **taken)
             p_value = score.p_value  # computed now, so that its time counts
         except (TypeError, ValueError) as error:
             raise ValueError(f"{metric} of x = {x.name} and y = {y.name}: {error}") from error
@@ -103,6 +109,13 @@ def measure(x: Named, y: Named, metric: str, **options: Any) -> Row:
         high,
         score.settings,
     )
+
+
+def _share(report: Report, index: int, count: int) -> ProgressArgument:
+    """Progress of one task as a part of ``count`` equal ones."""
+    if report is None:
+        return False
+    return lambda done, total: report(index * total + done, count * total)
 
 
 def _plain(value: Any) -> Any:
