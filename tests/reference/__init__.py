@@ -1,0 +1,1 @@
+"""Naive float64 oracles that never import the package."""

@@ -1,0 +1,16 @@
+"""Random paired representations that several test files share."""
+
+import numpy as np
+
+
+def related(n, p, q, seed=0, dtype=np.float64):
+    """Two noisy linear views of one latent cloud, so that every score is well away from 0 and from 1."""
+    rng = np.random.default_rng(seed)
+    latent = rng.normal(size=(n, 3))
+    x = latent @ rng.normal(size=(3, p)) + rng.normal(size=(n, p))
+    y = latent @ rng.normal(size=(3, q)) + rng.normal(size=(n, q))
+    return x.astype(dtype), y.astype(dtype)
+
+
+def orthogonal(p, seed=0):
+    return np.linalg.qr(np.random.default_rng(seed).normal(size=(p, p)))[0]

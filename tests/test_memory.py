@@ -1,0 +1,113 @@
+"""Anonymous memory while big memory-mapped arrays are compared: the inputs are never copied whole."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+# RssAnon counts what the process allocated; pages of mapped files are not in it.
+MEASURE = """
+import sys, threading
+import numpy as np
+import kernalign as ka
+
+def anonymous():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("RssAnon")) * 1024
+
+x, y = (np.load(path, mmap_mode="r") for path in sys.argv[1:3])
+call = eval(sys.argv[3])
+ka.cka(x[:2000], y[:2000])  # libraries and their buffers are loaded
+stop, peak = threading.Event(), [0]
+def watch():
+    while not stop.wait(0.002):
+        peak[0] = max(peak[0], anonymous())
+watcher = threading.Thread(target=watch)
+watcher.start()
+before = anonymous()
+score = call()
+stop.set()
+watcher.join()
+print(before, peak[0], float(score))
+"""
+
+
+def measure(paths, call):
+    command = [sys.executable, "-c", MEASURE, *map(str, paths), f"lambda: {call}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=900)
+    before, peak, score = done.stdout.split()
+    return int(before), int(peak), float(score)
+
+
+def write_pair(directory, rows, columns):
+    """Random, correlated float32 files, made chunk by chunk: every row is different and nothing is sparse."""
+    paths = [directory / "x.npy", directory / "y.npy"]
+    rng = np.random.default_rng(0)
+    files = [np.lib.format.open_memmap(path, "w+", np.float32, (rows, columns)) for path in paths]
+    noise = rng.normal(size=(20_011, columns)).astype(np.float32)  # reused, shifted by one more row for every chunk
+    for begin in range(0, rows, 20_000):
+        end = min(rows, begin + 20_000)
+        chunk = np.roll(noise, begin // 20_000 * 7, axis=0)[: end - begin]
+        scale = rng.uniform(0.5, 2, size=(end - begin, 1)).astype(np.float32)
+        files[0][begin:end] = chunk * scale
+        files[1][begin:end] = chunk[:, ::-1] * scale + noise[: end - begin] * 2
+    for file in files:
+        file.flush()
+    return paths
+
+
+CALLS = {
+    "cka": "ka.cka(x, y)",
+    "moments": "ka.Moments().update(x, y).cka()",
+    "biased": "ka.cka(x, y, estimator='biased')",
+    "kernel alignment": "ka.kernel_alignment(x, y)",
+    "l2": "ka.cka(x, y, normalize='l2')",
+    "standardize": "ka.cka(x, y, normalize='standardize')",
+    "clip": "ka.cka(x, y, clip_quantile=0.95)",
+    "strided": "ka.cka(x[::-1, ::2], y[:, 1::2])",
+    "fortran": "ka.cka(x.reshape(256, -1).T[:, :200], y.reshape(256, -1).T[:, :200])",
+}
+
+
+@pytest.fixture(scope="module")
+def small_pair(tmp_path_factory):
+    return write_pair(tmp_path_factory.mktemp("memory"), 150_000, 256)
+
+
+@pytest.mark.parametrize("call", list(CALLS))
+def test_memory_mapped_inputs_are_not_copied(call, small_pair):
+    """Each file holds 154 MB (150,000 x 256 float32); the call may hold blocks and sums, not a file."""
+    before, peak, score = measure(small_pair, CALLS[call])
+    assert np.isfinite(score)
+    assert peak - before < 120e6
+
+
+def test_the_jackknife_holds_a_few_numbers_per_row(small_pair):
+    before, peak, _ = measure(small_pair, "ka.cka(x, y, uncertainty='jackknife').stderr")
+    assert peak - before < 120e6 + 150_000 * 8 * 30
+
+
+def test_the_gram_route_never_holds_an_n_by_n_matrix(small_pair):
+    """n = 8000 in 19,200 columns: one float64 Gram matrix would be 512 MB."""
+    wide = "x.reshape(-1, 256 * 75)[:2000], y.reshape(-1, 256 * 75)[:2000]"
+    tall = "np.lib.stride_tricks.sliding_window_view(x.reshape(-1), 19200)[:8000 * 4:4][:, :9000]"
+    other = tall.replace("x.reshape", "y.reshape")
+    before, peak, score = measure(small_pair, f"ka.cka({wide})")
+    assert peak - before < 150e6
+    before, peak, score = measure(small_pair, f"ka.cka({tall}, {other})")
+    assert np.isfinite(score)
+    assert peak - before < 300e6
+
+
+@pytest.mark.slow
+def test_two_million_rows_peak_under_600_megabytes(tmp_path):
+    paths = write_pair(tmp_path, 2_000_000, 256)
+    try:
+        for call in ("cka", "moments"):
+            _, peak, score = measure(paths, CALLS[call])
+            assert np.isfinite(score)
+            assert peak < 600e6
+    finally:
+        for path in paths:
+            path.unlink()
