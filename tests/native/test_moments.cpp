@@ -157,6 +157,7 @@ TEST(a_stopped_update_can_be_resumed_without_a_trace) {
         try {
             data.feed(state, 0, 6000, 2, &monitor);
         } catch (const Stopped&) {
+            CHECK(state.count() <= 6000);
         }
         if (state.count() < 6000) data.feed(state, state.count(), 6000);
         Moments nothing_new = Moments::unpack(40, 30, Precision::f32, state.pack());
