@@ -1,4 +1,4 @@
-"""The one place that validates user arrays and says how their rows are read: never copied whole if the layout allows."""
+"""The one place that validates user arrays and says how their rows are read, without copying them."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def _standard_scale(source: _core.Rows) -> tuple[NDArray[np.float64], NDArray[np
 
 
 def _clip_threshold(source: _core.Rows, quantile: float) -> float:
-    """The value of rank int(quantile * size) (from 0) among all absolute values, by counting bit patterns 16 at a time."""
+    """The value of rank int(quantile * size), from 0, among all absolute values, found 16 bits at a time."""
     if not 0 < quantile <= 1:
         raise ValueError(f"clip_quantile must be in (0, 1], got {quantile!r}")
     n, p = source.shape

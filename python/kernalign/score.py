@@ -24,7 +24,7 @@ class UndefinedScoreWarning(AlignmentWarning):
 class Null:
     """Distribution of a score over random pairings of the items: exact moments, tail on demand.
 
-    ``skew`` and ``p_value`` are called at most once, when first read; each returns the number and the name of the method.
+    ``skew`` and ``p_value`` are called when first read, and once; each returns the number and its method's name.
     """
 
     mean: float

@@ -1,0 +1,1 @@
+"""Benchmarks: interleaved comparisons of kernalign with other libraries on the same work."""

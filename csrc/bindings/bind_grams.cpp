@@ -1,0 +1,41 @@
+// Binds the Grams engine.
+#include "bindings/arrays.hpp"
+#include "grams.hpp"
+#include "moments.hpp"
+
+namespace kernalign::bindings {
+
+void bind_grams(py::module_& module) {
+    py::class_<GramSums>(module, "GramSums")
+        .def_readonly("n", &GramSums::n)
+        .def_property_readonly("exponents",
+                               [](const GramSums& s) { return py::make_tuple(s.exponent[0], s.exponent[1]); })
+        .def(
+            "pair", [](const GramSums& s, int a, int b) { return s.pairs[std::size_t(a + b)]; }, py::arg("a"),
+            py::arg("b"));
+    module.def(
+        "gram_sums",
+        [](const PyRows& x, const PyRows& y, bool centred, bool double_precision, int threads, py::object progress) {
+            GramSums sums;
+            without_gil(std::move(progress), [&](Monitor* m) {
+                sums = gram_sums(x.rows(), y.rows(), centred, double_precision ? Precision::f64 : Precision::f32,
+                                 threads, m);
+            });
+            return sums;
+        },
+        py::arg("x"), py::arg("y"), py::arg("centred"), py::arg("double_precision"), py::arg("threads"),
+        py::arg("progress"));
+    module.def(
+        "gram_row_terms",
+        [](const PyRows& x, const PyRows& y, bool centred, bool double_precision, int threads) {
+            std::vector<double> terms;
+            without_gil(py::none(), [&](Monitor* m) {
+                terms = gram_row_terms(x.rows(), y.rows(), centred, double_precision ? Precision::f64 : Precision::f32,
+                                       threads, m);
+            });
+            return to_numpy(std::move(terms), {x.rows().rows(), kRowTerms});
+        },
+        py::arg("x"), py::arg("y"), py::arg("centred"), py::arg("double_precision"), py::arg("threads"));
+}
+
+}  // namespace kernalign::bindings

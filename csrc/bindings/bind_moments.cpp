@@ -1,0 +1,114 @@
+// Binds the Moments engine and the sums it finishes to.
+#include "bindings/arrays.hpp"
+#include "moments.hpp"
+
+namespace kernalign::bindings {
+namespace {
+
+Precision precision_of(bool double_precision) { return double_precision ? Precision::f64 : Precision::f32; }
+
+MomentSums finish(Moments state, bool centred, int threads) {
+    MomentSums sums;
+    without_gil(py::none(), [&](Monitor* m) { sums = Moments::finish(std::move(state), centred, threads, m); });
+    return sums;
+}
+
+py::array_t<double> product(const MomentSums& sums, int a, int b) {
+    const py::ssize_t rows = sums.side[std::size_t(a)].cols, cols = sums.side[std::size_t(b)].cols;
+    return to_numpy(std::vector<double>(sums.products[std::size_t(a + b)]), {rows, cols});
+}
+
+}  // namespace
+
+void bind_moments(py::module_& module) {
+    py::class_<PairSums>(module, "PairSums")
+        .def(py::init<>())
+        .def_readwrite("full", &PairSums::full)
+        .def_readwrite("diagonal", &PairSums::diagonal)
+        .def_readwrite("rows", &PairSums::rows)
+        .def_readwrite("rows_diagonal", &PairSums::rows_diagonal)
+        .def_readwrite("diagonal_rows", &PairSums::diagonal_rows)
+        .def_readwrite("trace_x", &PairSums::trace_x)
+        .def_readwrite("trace_y", &PairSums::trace_y)
+        .def_readwrite("total_x", &PairSums::total_x)
+        .def_readwrite("total_y", &PairSums::total_y);
+
+    py::class_<MomentSums>(module, "MomentSums")
+        .def_readonly("n", &MomentSums::n)
+        .def_property_readonly(
+            "exponents", [](const MomentSums& s) { return py::make_tuple(s.side[0].exponent, s.side[1].exponent); })
+        .def("pair", &MomentSums::pair, py::arg("a"), py::arg("b"))
+        .def("product", &product, py::arg("a"), py::arg("b"))
+        .def(
+            "mean",
+            [](const MomentSums& s, int side) {
+                std::vector<double> mean = s.mean(side);
+                const auto size = py::ssize_t(mean.size());
+                return to_numpy(std::move(mean), {size});
+            },
+            py::arg("side"));
+
+    py::class_<Moments>(module, "Moments")
+        .def(py::init([](std::int64_t p, std::int64_t q, bool double_precision) {
+                 return Moments(p, q, precision_of(double_precision));
+             }),
+             py::arg("p"), py::arg("q"), py::kw_only(), py::arg("double_precision"))
+        .def(
+            "update",
+            [](Moments& self, const PyRows& x, const PyRows& y, int threads, py::object progress) {
+                without_gil(std::move(progress), [&](Monitor* m) { self.update(x.rows(), y.rows(), threads, m); });
+            },
+            py::arg("x"), py::arg("y"), py::arg("threads"), py::arg("progress"))
+        .def(
+            "merge",
+            [](Moments& self, const Moments& other) { without_gil(py::none(), [&](Monitor*) { self.merge(other); }); },
+            py::arg("other"))
+        .def(
+            "finish", [](const Moments& self, bool centred, int threads) { return finish(self, centred, threads); },
+            py::arg("centred"), py::arg("threads"))
+        .def(
+            "drain",
+            [](Moments& self, bool centred, int threads) {
+                Moments taken(std::move(self));
+                self = Moments(1, 1, taken.precision());
+                return finish(std::move(taken), centred, threads);
+            },
+            py::arg("centred"), py::arg("threads"))
+        .def("copy", [](const Moments& self) { return Moments(self); })
+        .def_property_readonly("count", &Moments::count)
+        .def_property_readonly("cols", [](const Moments& m) { return py::make_tuple(m.cols(0), m.cols(1)); })
+        .def_property_readonly("double_precision", [](const Moments& m) { return m.precision() == Precision::f64; })
+        .def("pack",
+             [](const Moments& self) {
+                 std::vector<double> packed = self.pack();
+                 const auto size = py::ssize_t(packed.size());
+                 return to_numpy(std::move(packed), {size});
+             })
+        .def_static(
+            "unpack",
+            [](std::int64_t p, std::int64_t q, bool double_precision,
+               const py::array_t<double, py::array::c_style>& packed) {
+                const std::vector<double> values(packed.data(), packed.data() + packed.size());
+                return Moments::unpack(p, q, precision_of(double_precision), values);
+            },
+            py::arg("p"), py::arg("q"), py::arg("double_precision"), py::arg("packed").noconvert());
+
+    module.def(
+        "check_rows",
+        [](const PyRows& rows, int threads) {
+            without_gil(py::none(), [&](Monitor* m) { check_rows(rows.rows(), threads, m); });
+        },
+        py::arg("rows"), py::arg("threads"));
+    module.def(
+        "moments_row_terms",
+        [](const PyRows& x, const PyRows& y, const MomentSums& sums, bool double_precision, int threads) {
+            std::vector<double> terms;
+            without_gil(py::none(), [&](Monitor* m) {
+                terms = moments_row_terms(x.rows(), y.rows(), sums, precision_of(double_precision), threads, m);
+            });
+            return to_numpy(std::move(terms), {x.rows().rows(), kRowTerms});
+        },
+        py::arg("x"), py::arg("y"), py::arg("sums"), py::arg("double_precision"), py::arg("threads"));
+}
+
+}  // namespace kernalign::bindings

@@ -1,0 +1,341 @@
+"""Kernel alignment, HSIC and CKA of two representations, finished from Moments or Gram sums."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from kernalign import _core, arrays, inference
+from kernalign.kernels import Kernel, Linear, check_kernel
+from kernalign.progress import ProgressArgument, reporting
+from kernalign.score import AlignmentWarning, Null, Score, Spread, undefined
+
+Estimator: TypeAlias = Literal["unbiased", "biased"]
+Uncertainty: TypeAlias = Literal["jackknife"] | None
+
+_MEAN_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class LinearSums:
+    """Everything the finalisers need of two linear Grams, whichever engine made it; small but for the lazy inputs."""
+
+    n: int
+    engine: _core.MomentSums | _core.GramSums
+    double_precision: bool
+    route: str
+    rows: tuple[_core.Rows, _core.Rows] | None  # None after a stream: the rows are gone
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def centred(self, a: int, b: int) -> float:
+        return _core.centred_product(self.n, self.engine.pair(a, b))
+
+    def u_centred(self, a: int, b: int) -> float:
+        return _core.u_centred_product(self.n, self.engine.pair(a, b))
+
+    def unbiased_cka(self) -> float:
+        """<K^U, L^U> / (|K^U| |L^U|), nan where a side has no structure."""
+        squares = [self.u_centred(side, side) for side in (0, 1)]
+        if self.why_undefined("unbiased") is not None:
+            return math.nan
+        return _bounded(self.u_centred(0, 1) / (math.sqrt(squares[0]) * math.sqrt(squares[1])))
+
+    def why_undefined(self, estimator: str) -> str | None:
+        """The reason why CKA does not exist, or None."""
+        for side, name in enumerate("xy"):
+            biased = self.centred(side, side)
+            if not biased > 0:
+                return f"{name} is constant"
+            # An unbiased self-term this small against the biased one is rounding (K^U = 0 exactly).
+            noise = (1e-12 if self.double_precision else 1e-6) * biased
+            if estimator == "unbiased" and self.u_centred(side, side) <= noise:
+                return f"all items of {name} are equally far apart"
+        return None
+
+    def describe(self, **more: Any) -> dict[str, Any]:
+        """Settings of a score made from these sums."""
+        products = "float64" if self.double_precision else "float32"
+        return {
+            **self.settings,
+            "kernel": "linear",
+            "route": self.route,
+            "products": products,
+            "accumulation": "float64",
+            "backend": "cpu",
+            **more,
+        }
+
+
+def cka(
+    x: Any,
+    y: Any,
+    *,
+    estimator: Estimator = "unbiased",
+    kernel: Kernel = Linear(),  # noqa: B008 (frozen)
+    normalize: arrays.Normalize = None,
+    clip_quantile: float | None = None,
+    zero_rows: arrays.ZeroRows = "error",
+    uncertainty: Uncertainty = None,
+    threads: int | None = None,
+    device: str | None = None,
+    progress: ProgressArgument = False,
+) -> Score:
+    """Centred kernel alignment of two representations of the same items.
+
+    Parameters
+    ----------
+    x, y : (n, p) and (n, q) arrays, paired by row.
+    estimator : "unbiased" (U-centred, also called debiased; n >= 4) or "biased" (n >= 2).
+    kernel : ``Linear()``.
+    normalize, clip_quantile, zero_rows : preprocessing of the rows, see the README.
+    uncertainty : "jackknife" adds an exact delete-one standard error (n >= 5).
+    threads : number of threads; None takes all cores this process may use. The result does not depend on it.
+    progress : True for a bar on standard error, or callable(done, total).
+
+    Returns
+    -------
+    Score
+        In [-1, 1] (unbiased) or [0, 1] (biased); 1 for equal geometry, 0 at chance for the unbiased one. Chance level,
+        spread, skew and p-value come from the exact permutation moments; the p-value of the biased estimate is that of
+        the unbiased one on the same data. nan, with ``reason``, where a side is constant.
+
+    Notes
+    -----
+    <K', L'> / (|K'| |L'|), K' the double-centred (biased) or U-centred (unbiased) Gram matrix. Not invariant to
+    invertible linear maps; invariant to orthogonal maps, translation and isotropic scale of each side. Holds
+    O(p^2 + q^2) numbers when n > p + q, otherwise a few tiles; never an n x n array.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For input that is not two numeric, finite 2-D arrays with the same number of rows, or too few rows.
+
+    References
+    ----------
+    Kornblith et al. 2019, eq. 4; Song et al. 2012, eq. 5; Szekely and Rizzo 2014.
+    """
+    sums, spread = _linear_sums(locals(), "cka", centred=True)
+    return finish_cka(sums, estimator, spread)
+
+
+def hsic(
+    x: Any,
+    y: Any,
+    *,
+    estimator: Estimator = "unbiased",
+    kernel: Kernel = Linear(),  # noqa: B008 (frozen)
+    normalize: arrays.Normalize = None,
+    clip_quantile: float | None = None,
+    zero_rows: arrays.ZeroRows = "error",
+    uncertainty: Uncertainty = None,
+    threads: int | None = None,
+    device: str | None = None,
+    progress: ProgressArgument = False,
+) -> Score:
+    """Hilbert-Schmidt independence criterion of two representations of the same items.
+
+    Parameters and errors as in :func:`cka`.
+
+    Returns
+    -------
+    Score
+        "unbiased": the U-statistic of Song et al. 2012, any sign, 0 at chance. "biased": tr(KHLH) / n^2, >= 0. In the
+        squared units of both kernels.
+
+    References
+    ----------
+    Gretton et al. 2005; Song et al. 2012, eq. 5.
+    """
+    sums, spread = _linear_sums(locals(), "hsic", centred=True)
+    return finish_hsic(sums, estimator, spread)
+
+
+def kernel_alignment(
+    x: Any,
+    y: Any,
+    *,
+    estimator: Estimator = "unbiased",
+    kernel: Kernel = Linear(),  # noqa: B008 (frozen)
+    normalize: arrays.Normalize = None,
+    clip_quantile: float | None = None,
+    zero_rows: arrays.ZeroRows = "error",
+    uncertainty: Uncertainty = None,
+    threads: int | None = None,
+    device: str | None = None,
+    progress: ProgressArgument = False,
+) -> Score:
+    """Uncentred kernel alignment of two representations of the same items.
+
+    Parameters and errors as in :func:`cka`.
+
+    Returns
+    -------
+    Score
+        <K, L> / (|K| |L|), without the diagonals ("unbiased": each term is an unbiased U-statistic) or with them
+        ("biased": the V-statistic). In [-1, 1]. Not invariant to translation: a common mean raises it towards 1, and an
+        AlignmentWarning says when the mean holds over half of the energy. No closed-form chance level is known.
+
+    References
+    ----------
+    Cristianini et al. 2001; Insulla, Huang and Rosasco 2025.
+    """
+    sums, spread = _linear_sums(locals(), "kernel_alignment", centred=False)
+    return finish_kernel_alignment(sums, estimator, spread)
+
+
+def finish_cka(sums: LinearSums, estimator: Estimator, spread: Spread | None = None) -> Score:
+    """CKA of finished sums."""
+    reason = sums.why_undefined(estimator)
+    if reason is not None:
+        return undefined("cka", sums.n, reason, estimator=estimator, settings=sums.describe())
+    if estimator == "unbiased":
+        value, null = sums.unbiased_cka(), _unbiased_null(sums, 1.0)
+    else:
+        norm = math.sqrt(sums.centred(0, 0)) * math.sqrt(sums.centred(1, 1))
+        value, null = _bounded(sums.centred(0, 1) / norm), _biased_null(sums, 1 / norm)
+    return Score(value, metric="cka", n=sums.n, estimator=estimator, settings=sums.describe(), null=null, spread=spread)
+
+
+def finish_hsic(sums: LinearSums, estimator: Estimator, spread: Spread | None = None) -> Score:
+    """HSIC of finished sums."""
+    n, unit = sums.n, _unit(sums)
+    null: Null | None = None
+    if estimator == "unbiased":
+        factor = unit / (n * (n - 3))
+        value = sums.u_centred(0, 1) * factor
+        squares = sums.u_centred(0, 0), sums.u_centred(1, 1)
+        if min(squares) > 0:
+            null = _unbiased_null(sums, math.sqrt(squares[0]) * math.sqrt(squares[1]) * factor)
+    else:
+        value = max(0.0, sums.centred(0, 1)) * unit / n**2
+        null = _biased_null(sums, unit / n**2)
+    settings = sums.describe(normalisation="n(n-3)" if estimator == "unbiased" else "n^2")
+    return Score(
+        value, metric="hsic", n=n, estimator=estimator, settings=settings, null=null, maximum=None, spread=spread
+    )
+
+
+def finish_kernel_alignment(sums: LinearSums, estimator: Estimator, spread: Spread | None = None) -> Score:
+    """Kernel alignment of finished sums that were not centred."""
+    pairs = [sums.engine.pair(0, 1), sums.engine.pair(0, 0), sums.engine.pair(1, 1)]
+    unbiased = estimator == "unbiased"
+    product, square_x, square_y = (_core.off_diagonal_product(p) if unbiased else p.full for p in pairs)
+    shares = []
+    for name, pair, square in (("x", pairs[1], square_x), ("y", pairs[2], square_y)):
+        if not square > 1e-14 * pair.full:
+            reason = f"{name} is zero" if not pair.full > 0 else f"all rows of {name} are orthogonal"
+            return undefined(
+                "kernel_alignment", sums.n, reason, estimator=estimator, settings=sums.describe(), maximum=None
+            )
+        shares.append(pair.total_x / (sums.n * pair.trace_x))
+    if max(shares) > _MEAN_SHARE:
+        name = "x" if shares[0] >= shares[1] else "y"
+        warnings.warn(
+            f"kernel_alignment: the mean holds {max(shares):.0%} of the energy of {name}, which alone brings the score"
+            " near 1; cka removes it",
+            AlignmentWarning,
+            stacklevel=3,
+        )
+    value = _bounded(product / (math.sqrt(square_x) * math.sqrt(square_y)))
+    settings = sums.describe(mean_share=tuple(shares))
+    return Score(value, metric="kernel_alignment", n=sums.n, estimator=estimator, settings=settings, spread=spread)
+
+
+def check_estimator(estimator: Any, n: int, what: str, *, jackknife: bool = False) -> None:
+    """Raise unless the estimator exists for n items."""
+    arrays.check_choice(estimator, "estimator", ("unbiased", "biased"))
+    least = 4 if estimator == "unbiased" and what != "kernel_alignment" else 2
+    arrays.check_count(n, least + jackknife, f"{what} ({estimator}{', jackknife' if jackknife else ''})")
+
+
+def _linear_sums(call: dict[str, Any], metric: str, *, centred: bool) -> tuple[LinearSums, Spread | None]:
+    """Sums of one public call, given its arguments, by the cheaper route; and its jackknife if asked for."""
+    check_kernel(call["kernel"])
+    if call["uncertainty"] not in (None, "jackknife"):
+        raise ValueError(f"uncertainty must be None or 'jackknife', got {call['uncertainty']!r}")
+    preprocessing = {name: call[name] for name in ("normalize", "clip_quantile", "zero_rows", "device")}
+    threads = arrays.check_threads(call["threads"])
+    pair = arrays.pair(call["x"], call["y"], **preprocessing)
+    jackknife = call["uncertainty"] == "jackknife"
+    check_estimator(call["estimator"], pair.n, metric, jackknife=jackknife)
+    double = pair.x.double_precision or pair.y.double_precision
+    # Multiply-adds: n (p + q)^2 / 2 in feature space, n^2 (p + q) / 2 for the Grams.
+    feature = pair.n > pair.x.shape[1] + pair.y.shape[1]
+    with reporting(call["progress"], metric) as report:
+        engine: _core.MomentSums | _core.GramSums
+        if feature:
+            moments = _core.Moments(pair.x.shape[1], pair.y.shape[1], double_precision=double)
+            moments.update(pair.x, pair.y, threads, report)
+            engine = moments.drain(centred, threads)
+        else:
+            engine = _core.gram_sums(pair.x, pair.y, centred, double, threads, report)
+    route = "feature" if feature else "gram"
+    sums = LinearSums(pair.n, engine, double, route, (pair.x, pair.y), pair.settings)
+    return sums, _jackknife(sums, metric, call["estimator"], threads) if jackknife else None
+
+
+def _jackknife(sums: LinearSums, metric: str, estimator: str, threads: int) -> Spread:
+    assert sums.rows is not None
+    x, y = sums.rows
+    if isinstance(sums.engine, _core.MomentSums):
+        table = _core.moments_row_terms(x, y, sums.engine, sums.double_precision, threads)
+    else:
+        centred = metric != "kernel_alignment"
+        table = _core.gram_row_terms(x, y, centred, sums.double_precision, threads)
+    terms, m = inference.RowTerms(table), sums.n - 1
+    if metric == "kernel_alignment":
+        if estimator == "biased":
+            raise ValueError("uncertainty='jackknife' of kernel_alignment needs estimator='unbiased', got 'biased'")
+        product = terms.off_diagonal
+    else:
+        product = terms.u_centred if estimator == "unbiased" else terms.centred
+    if metric == "hsic":
+        norm = m * (m - 3) if estimator == "unbiased" else m**2
+        return Spread(inference.jackknife_stderr(product("xy") * (_unit(sums) / norm)), "jackknife")
+    with np.errstate(invalid="ignore", divide="ignore"):
+        deleted = product("xy") / (np.sqrt(product("xx")) * np.sqrt(product("yy")))
+    return Spread(inference.jackknife_stderr(deleted), "jackknife", "atanh")
+
+
+def _unbiased_null(sums: LinearSums, scale: float) -> Null:
+    """Null of scale * (debiased CKA): exact mean 0 and variance 2/(n(n-3)) for any kernel and data (science 3.3)."""
+    n = sums.n
+    return Null(
+        mean=0.0,
+        sd=scale * math.sqrt(2 / (n * (n - 3))),
+        skew=(lambda: inference.unbiased_skew(sums)) if n >= 6 else None,
+        p_value=lambda: inference.unbiased_tail(sums),
+    )
+
+
+def _biased_null(sums: LinearSums, scale: float) -> Null:
+    """Null of scale * <HKH, HLH>: exact permutation mean and variance (Kazi-Aoual et al. 1995)."""
+    n = sums.n
+    sides = [sums.engine.pair(side, side) for side in (0, 1)]
+    traces = [s.trace_x - s.total_x / n for s in sides]
+    sd = None
+    if n >= 4:
+        variance = _core.centred_variance(
+            n, traces[0], sums.centred(0, 0), sides[0].diagonal, traces[1], sums.centred(1, 1), sides[1].diagonal
+        )
+        sd = scale * math.sqrt(max(0.0, variance))
+    defined = n >= 4 and sums.why_undefined("unbiased") is None
+
+    def tail() -> tuple[float, str]:
+        p, method = inference.unbiased_tail(sums)
+        return p, f"{method}, of the unbiased estimate"
+
+    return Null(mean=scale * traces[0] * traces[1] / (n - 1), sd=sd, p_value=tail if defined else None)
+
+
+def _unit(sums: LinearSums) -> float:
+    """What the scaled products must be multiplied by: the engines divide rows by powers of two."""
+    return float(np.ldexp(1.0, 2 * sum(sums.engine.exponents)))
+
+
+def _bounded(value: float) -> float:
+    return min(1.0, max(-1.0, value))

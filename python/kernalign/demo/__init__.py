@@ -1,0 +1,24 @@
+"""The representations that ship with the package: 539 emoji as seen by a vision network, HOG and text encoders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from kernalign.sources import open_sources
+
+_HERE = Path(__file__).parent
+
+
+def representations() -> dict[str, NDArray[Any]]:
+    """Name -> (539, p) float16 array, memory-mapped; ``PROVENANCE.md`` beside this file says where they come from."""
+    return {source.name: source.array for source in open_sources(_HERE / "emoji.npz") if source.array is not None}
+
+
+def items() -> list[dict[str, str]]:
+    """The emoji of each row: ``char`` and its names ``en``, ``ja`` and ``fr``."""
+    loaded: list[dict[str, str]] = json.loads((_HERE / "items.json").read_text(encoding="utf-8"))
+    return loaded

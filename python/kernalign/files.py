@@ -1,0 +1,77 @@
+"""Writes a file so that it appears whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+
+@contextmanager
+def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[BinaryIO]:
+    """Yield a binary file that becomes ``path`` when the block ends without an error; until then nobody sees it.
+
+    The bytes go to a temporary file in the same directory, are flushed to the disk and then renamed. An error in the
+    block removes the temporary file and leaves ``path`` as it was.
+
+    Raises
+    ------
+    FileExistsError
+        ``path`` exists and ``overwrite`` is False (checked before and, without a race, at the end).
+    OSError
+        The directory is missing or cannot be written to.
+    """
+    path = Path(path)
+    if not overwrite and os.path.lexists(path):
+        raise _exists(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} must be a file, but is a directory")
+    try:
+        temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.tmp")
+        file = open(temporary, "xb")  # noqa: SIM115 (an error here and an error in the block are told apart)
+    except OSError as error:
+        raise type(error)(f"cannot write to the directory {path.parent}: {error.strerror}") from error
+    try:
+        with file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if overwrite:
+            os.replace(temporary, path)
+        else:
+            _rename_new(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    _sync_directory(path.parent)
+
+
+def _rename_new(temporary: Path, path: Path) -> None:
+    """Rename unless ``path`` has come into being meanwhile; file systems without hard links get a plain check."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise _exists(path) from None
+    except OSError:
+        if os.path.lexists(path):
+            raise _exists(path) from None
+        os.replace(temporary, path)
+    else:
+        temporary.unlink()
+
+
+def _exists(path: Path) -> FileExistsError:
+    return FileExistsError(f"{path} exists already and is not overwritten unless asked to")
+
+
+def _sync_directory(directory: Path) -> None:
+    with suppress(OSError):  # some file systems cannot; the rename itself is atomic all the same
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,176 @@
+"""What chance and sampling do to a score: permutation-null tails from exact moments, and delete-one jackknives."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from kernalign import _core
+
+if TYPE_CHECKING:
+    from kernalign.alignment import LinearSums
+
+Vector = NDArray[np.float64]
+
+EXACT_SKEW_ROWS = 5000
+_SAMPLED_ROWS = 2000
+_BAND = 256
+
+
+def normal_tail(z: float) -> float:
+    """P(Z >= z) of a standard normal."""
+    return float(special.ndtr(-z))
+
+
+def pearson3_tail(z: float, skew: float) -> float:
+    """P(Z >= z) of the standardised Pearson type III law with the given skewness (Kazi-Aoual et al. 1995)."""
+    if abs(skew) < 1e-3:
+        return normal_tail(z)
+    shape = 4 / skew**2
+    argument = max(0.0, shape + 2 * z / skew)
+    return float(special.gammaincc(shape, argument) if skew > 0 else special.gammainc(shape, argument))
+
+
+def unbiased_tail(sums: LinearSums) -> tuple[float, str]:
+    """Upper-tail probability of the unbiased HSIC or CKA of ``sums`` under random pairing, and the method's name."""
+    if sums.n < 6:
+        return _enumerated_tail(sums)
+    skew, method = unbiased_skew(sums)
+    z = sums.unbiased_cka() / math.sqrt(2 / (sums.n * (sums.n - 3)))
+    return pearson3_tail(z, skew), f"Pearson III, {method}"
+
+
+def unbiased_skew(sums: LinearSums) -> tuple[float, str]:
+    """Skewness of the unbiased HSIC or CKA under random pairing.
+
+    Exact third moment for n <= 5000 where the rows are at hand; otherwise the leading term sqrt(8) r_x r_y with
+    r = tr(S^3) / tr(S^2)^(3/2), S the covariance (or, in the Gram route, from 2000 evenly spaced rows).
+    """
+    n = sums.n
+    if sums.rows is not None and n <= EXACT_SKEW_ROWS:
+        cubes_x, square_x = u_centred_cubes(sums.rows[0].dense(0, n))
+        cubes_y, square_y = u_centred_cubes(sums.rows[1].dense(0, n))
+        third = _core.u_centred_third_moment(n, *cubes_x, *cubes_y)
+        scale = math.sqrt(2 / (n * (n - 3)) * square_x * square_y)
+        return third / scale**3, "exact third moment"
+    ratios = []
+    for side in (0, 1):
+        if isinstance(sums.engine, _core.MomentSums):
+            covariance = sums.engine.product(side, side)
+            square = covariance @ covariance
+            ratios.append(float(np.vdot(square, covariance)) / float(np.vdot(covariance, covariance)) ** 1.5)
+        else:
+            assert sums.rows is not None
+            index = np.linspace(0, n - 1, _SAMPLED_ROWS).astype(int)
+            sample = np.concatenate([sums.rows[side].dense(i, i + 1) for i in index])
+            (_, cube), square_norm = u_centred_cubes(sample)
+            ratios.append(cube / square_norm**1.5)
+    where = "leading term" if isinstance(sums.engine, _core.MomentSums) else f"leading term of {_SAMPLED_ROWS} rows"
+    return math.sqrt(8) * ratios[0] * ratios[1], where
+
+
+def u_centred_cubes(x: Vector) -> tuple[tuple[float, float], float]:
+    """For X = K^U of the linear kernel: ((sum of X_ij^3, tr X^3), sum of X_ij^2).
+
+    Rows are handled in bands, and tr X^3 by p x p algebra when p < n; holds one n x n array only when n <= p, where it
+    is no larger than the input.
+    """
+    n, p = x.shape
+    x = x - x.mean(axis=0)
+    largest = np.abs(x).max()
+    x = x / (largest if largest > 0 else 1.0)
+    norms = np.einsum("ij,ij->i", x, x)
+    a, c = norms / (n - 2), -norms.sum() / ((n - 1) * (n - 2))
+    cubes = squares = cube_trace = 0.0
+    matrix = np.empty((n, n)) if n <= p else None
+    for begin in range(0, n, _BAND):
+        rows = slice(begin, min(n, begin + _BAND))
+        band = x[rows] @ x.T + (a[rows, None] + a + c)
+        band[np.arange(band.shape[0]), np.arange(begin, rows.stop)] = 0.0
+        square = band * band
+        squares += float(square.sum())
+        cubes += float(np.vdot(square, band))
+        if matrix is not None:
+            matrix[rows] = band
+    if matrix is not None:
+        for begin in range(0, n, _BAND):
+            cube_trace += float(np.vdot(matrix[begin : begin + _BAND] @ matrix, matrix[begin : begin + _BAND]))
+    else:  # X = B - diag(B) with B = Z M Z', Z = [x, a, 1]
+        z = np.column_stack([x, a, np.ones(n)])
+        zm = np.column_stack([x, np.ones(n), a + c])
+        gram = z.T @ zm  # so that tr B^3 = tr gram^3
+        diagonal = norms + 2 * a + c
+        cube_trace = float(np.vdot((gram @ gram).T, gram))
+        cube_trace -= 3 * float(diagonal @ np.einsum("ij,ij->i", zm @ (z.T @ z), zm))
+        cube_trace += 2 * float((diagonal**3).sum())
+    return (cubes, cube_trace), squares
+
+
+def _enumerated_tail(sums: LinearSums) -> tuple[float, str]:
+    """All n! pairings (n <= 5)."""
+    if sums.rows is None:
+        return normal_tail(sums.unbiased_cka() / math.sqrt(2 / (sums.n * (sums.n - 3)))), "normal (n < 6)"
+    n = sums.n
+    x, y = (_u_centred(rows.dense(0, n)) for rows in sums.rows)
+    values = [float(np.vdot(x, y[np.ix_(order, order)])) for order in map(list, itertools.permutations(range(n)))]
+    observed = values[0] - 1e-12 * math.sqrt(float(np.vdot(x, x) * np.vdot(y, y)))
+    return sum(value >= observed for value in values) / len(values), "all pairings"
+
+
+def _u_centred(x: Vector) -> Vector:
+    n = len(x)
+    x = x - x.mean(axis=0)
+    gram = x @ x.T
+    a = np.diag(gram) / (n - 2)
+    gram += a[:, None] + a - a.sum() / (n - 1)
+    np.fill_diagonal(gram, 0.0)
+    return gram
+
+
+def jackknife_stderr(deleted: Vector) -> float:
+    """Standard error from the n delete-one values."""
+    n = len(deleted)
+    return math.sqrt((n - 1) / n * float(((deleted - deleted.mean()) ** 2).sum()))
+
+
+class RowTerms:
+    """Delete-one values of every product of two Grams, from the n x 11 table of the engines (csrc/moments.hpp)."""
+
+    def __init__(self, terms: Vector) -> None:
+        self._terms = terms.T
+        self.n = terms.shape[0]
+
+    def _vectors(self, pair: str) -> tuple[Vector, Vector, Vector, Vector, Vector]:
+        t = self._terms
+        diagonals, row_sums = {"x": t[0], "y": t[1]}, {"x": t[2], "y": t[3]}
+        products = {"xy": t[4], "xx": t[5], "yy": t[6]}
+        weighted = {"xy": t[7], "xx": t[8], "yx": t[9], "yy": t[10]}
+        a, b = pair[0], pair[1]
+        k, l = row_sums[a] - diagonals[a], row_sums[b] - diagonals[b]  # noqa: E741
+        off = products[pair] - diagonals[a] * diagonals[b]
+        kl, lk = weighted[a + b] - diagonals[a] * l, weighted[b + a] - diagonals[b] * k
+        return k, l, off, kl, lk
+
+    def off_diagonal(self, pair: str) -> Vector:
+        """sum of K_jk L_jk over j != k, both not i."""
+        off = self._vectors(pair)[2]
+        return np.asarray(off.sum() - 2 * off)
+
+    def u_centred(self, pair: str) -> Vector:
+        """<K^U, L^U> of the other n - 1 items (science 3.6)."""
+        k, l, off, kl, lk = self._vectors(pair)  # noqa: E741
+        m = self.n - 1
+        totals = (k.sum() - 2 * k) * (l.sum() - 2 * l) / ((m - 1) * (m - 2))
+        return np.asarray(off.sum() - 2 * off + totals - 2 * (k @ l - k * l - kl - lk + off) / (m - 2))
+
+    def centred(self, pair: str) -> Vector:
+        """<HKH, HLH> of the other n - 1 items; the rows were centred, so row sums of K and L vanish."""
+        diagonal = self._terms["xy".index(pair[0])] * self._terms["xy".index(pair[1])]
+        off = self._vectors(pair)[2]
+        m = self.n - 1
+        return np.asarray(off.sum() + diagonal.sum() - 2 * off - diagonal - 2 * off / m + diagonal / m**2)

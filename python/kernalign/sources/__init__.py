@@ -1,0 +1,130 @@
+"""Opens array files as representations: memory-mapped where the format allows, never unpickled, never beyond a budget.
+
+A header is compared with the size of its file before any memory is asked for, so that a truncated or lying file is one
+ValueError. A mapped file must not be truncated while it is in use: the operating system answers a read beyond the new
+end with SIGBUS, which ends the process. Copy files that another program may still rewrite.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from kernalign.sources import npy, npz, safetensors
+from kernalign.sources.layout import MAX_BYTES, Member
+
+
+class _Format(Protocol):
+    def members(self, path: Path) -> dict[str | None, Member]: ...
+
+
+_FORMATS: dict[str, _Format] = {".npy": npy, ".npz": npz, ".safetensors": safetensors}
+_SPEC = re.compile(rf"(?P<path>.*?(?:{'|'.join(map(re.escape, _FORMATS))})):(?P<key>.+)", re.DOTALL | re.IGNORECASE)
+
+
+@dataclass
+class Source:
+    """One array of a file; ``array`` is read-only and stays valid for as long as something refers to it."""
+
+    name: str
+    path: Path
+    key: str | None
+    array: NDArray[Any] | None
+
+    def close(self) -> None:
+        """Let go of the array; its memory map is closed once nobody else uses it."""
+        self.array = None
+
+    def __enter__(self) -> NDArray[Any]:
+        if self.array is None:
+            raise ValueError(f"{self.name} is closed")
+        return self.array
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_source(path: str | os.PathLike[str], *, key: str | None = None, max_bytes: int = MAX_BYTES) -> Source:
+    """Open one array of a ``.npy``, ``.npz`` or ``.safetensors`` file.
+
+    Parameters
+    ----------
+    key : the array's name, needed where the file holds several; ``.npy`` files have none.
+    max_bytes : the most memory that arrays which cannot be mapped (compressed ones) may take.
+
+    Raises
+    ------
+    ValueError
+        Unknown suffix or key, a file whose header and size disagree, objects (pickles), or more than ``max_bytes``.
+    OSError
+        The file cannot be read.
+    """
+    path = Path(path)
+    members = _members(path)
+    if key is None:
+        if len(members) != 1:
+            raise ValueError(f"{path} holds {len(members)} arrays; choose one by its key: {_listing(members)}")
+        [key] = members
+    elif None in members:
+        raise ValueError(f"{path} holds a single array without a name, so it takes no key; got {key!r}")
+    elif key not in members:
+        raise ValueError(f"{path} has no array {key!r}; it holds: {_listing(members)}")
+    return _open(path, members, [key], max_bytes)[0]
+
+
+def open_sources(spec: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> list[Source]:
+    """Open what ``"file"`` or ``"file:key"`` names: without a key, every 2-D array of the file.
+
+    Raises
+    ------
+    ValueError, OSError
+        As ``open_source``; ``max_bytes`` counts for all arrays of the file together.
+    """
+    path, key = split_spec(spec)
+    if key is not None:
+        return [open_source(path, key=key, max_bytes=max_bytes)]
+    members = _members(path)
+    keys = [key for key, member in members.items() if key is None or len(member.shape) == 2]
+    if not keys:
+        raise ValueError(f"{path} holds no 2-D array (items, features); found: {_listing(members)}")
+    return _open(path, members, keys, max_bytes)
+
+
+def split_spec(spec: str | os.PathLike[str]) -> tuple[Path, str | None]:
+    """Split ``"file.npz:key"`` into path and key; a path that exists as it stands has no key."""
+    match = _SPEC.fullmatch(os.fspath(spec))
+    if match is None or Path(spec).exists():
+        return Path(spec), None
+    return Path(match["path"]), match["key"]
+
+
+def _members(path: Path) -> dict[str | None, Member]:
+    if path.suffix.lower() not in _FORMATS:
+        raise ValueError(f"{path} must end in {', '.join(_FORMATS)}, got {path.suffix or 'no suffix'!r}")
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} must be a regular file")
+    return _FORMATS[path.suffix.lower()].members(path)
+
+
+def _open(path: Path, members: dict[str | None, Member], keys: list[str | None], max_bytes: int) -> list[Source]:
+    wanted = sum(members[key].nbytes for key in keys if not members[key].mappable)
+    if wanted > max_bytes:
+        what = f"array {keys[0]!r}" if len(keys) == 1 else f"{len(keys)} arrays"
+        raise ValueError(
+            f"{path}: its compressed {what} would take {wanted:,} bytes of memory, over max_bytes = {max_bytes:,}; "
+            "store it uncompressed (numpy.savez or .npy), which is mapped instead"
+        )
+    return [Source(path.stem if key is None else key, path, key, members[key].load()) for key in keys]
+
+
+def _listing(members: dict[str | None, Member], most: int = 12) -> str:
+    shown = [f"{key} {member.shape}" for key, member in list(members.items())[:most]]
+    return ", ".join(shown) + (f" and {len(members) - most} more" if len(members) > most else "") or "nothing"

@@ -1,0 +1,182 @@
+"""Moments: linear metrics of batches that never sit in memory together, mergeable and saved between runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kernalign import _core, alignment, arrays
+from kernalign.files import atomic_write
+from kernalign.kernels import Kernel, Linear, check_kernel
+from kernalign.progress import ProgressArgument, reporting
+from kernalign.score import Score
+
+_MAGIC = b"KERNALIGN MOMENTS"
+_VERSION = 1
+_DIGEST_BYTES = 32
+_HEADER_LIMIT = 4096
+_LENGTH = struct.Struct("<I")
+
+
+class Moments:
+    """Second moments of a stream of paired batches; every linear metric is finished from them.
+
+    Holds 8 (p^2 + p q + q^2) bytes and at most 1024 waiting rows, however long the stream is. Rows are cut into
+    blocks of 1024 counted from the start of the stream, so how it was cut into batches does not change one bit of the
+    result. float64 and integer batches are multiplied in float64; 16- and 32-bit floats in float32, summed in float64.
+    A stream that began with float32 does not accept float64 later.
+
+    Examples
+    --------
+    >>> import numpy as np, kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> moments = ka.Moments()
+    >>> for _ in range(4):
+    ...     x = rng.standard_normal((500, 16))
+    ...     moments = moments.update(x, x + rng.standard_normal((500, 16)))
+    >>> moments.n
+    2000
+    >>> round(float(moments.cka()), 1)
+    0.5
+    """
+
+    def __init__(self) -> None:
+        self._core: _core.Moments | None = None
+
+    @property
+    def n(self) -> int:
+        """Number of items taken so far."""
+        return 0 if self._core is None else self._core.count
+
+    def update(
+        self, x_batch: Any, y_batch: Any, *, threads: int | None = None, progress: ProgressArgument = False
+    ) -> Moments:
+        """Add paired rows: x_batch (m, p), y_batch (m, q); returns self.
+
+        Bad input raises and leaves the state as it was. Ctrl-C leaves it whole and usable: ``n`` then says how many
+        rows of the stream were taken, and the stream can go on from there.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For batches that are not numeric, finite and 2-D, that differ in rows, or whose columns or precision do not
+            fit the stream.
+        """
+        pair = arrays.pair(x_batch, y_batch)
+        count = arrays.check_threads(threads)
+        double = pair.x.double_precision or pair.y.double_precision
+        core = self._core
+        if core is None:
+            core = _core.Moments(pair.x.shape[1], pair.y.shape[1], double_precision=double)
+        for rows, name, columns in zip((pair.x, pair.y), ("x_batch", "y_batch"), core.cols, strict=True):
+            if rows.shape[1] != columns:
+                raise ValueError(f"{name} must have the {columns} columns of the stream, got {rows.shape[1]}")
+        if double and not core.double_precision:
+            raise TypeError("the stream began with float32 batches and must go on with them, got a float64 batch")
+        for rows in (pair.x, pair.y):
+            _core.check_rows(rows, count)
+        self._core = core
+        with reporting(progress, "moments") as report:
+            core.update(pair.x, pair.y, count, report)
+        return self
+
+    def merge(self, other: Moments) -> Moments:
+        """Add another stream's rows, exactly up to float64 rounding; in place, returns self. Empty states merge.
+
+        Raises
+        ------
+        TypeError, ValueError
+            The other is not a Moments, or differs in columns or precision.
+        """
+        if not isinstance(other, Moments):
+            raise TypeError(f"other must be a Moments, got {type(other).__name__}")
+        if other._core is not None:
+            if self._core is None:
+                self._core = other._core.copy()
+            else:
+                self._core.merge(other._core)
+        return self
+
+    def cka(self, *, estimator: alignment.Estimator = "unbiased", kernel: Kernel = Linear()) -> Score:  # noqa: B008
+        """Centred kernel alignment; see :func:`kernalign.cka`."""
+        return alignment.finish_cka(self._sums("cka", estimator, kernel), estimator)
+
+    def hsic(self, *, estimator: alignment.Estimator = "unbiased", kernel: Kernel = Linear()) -> Score:  # noqa: B008
+        """Hilbert-Schmidt independence criterion; see :func:`kernalign.hsic`."""
+        return alignment.finish_hsic(self._sums("hsic", estimator, kernel), estimator)
+
+    def kernel_alignment(
+        self,
+        *,
+        estimator: alignment.Estimator = "unbiased",
+        kernel: Kernel = Linear(),  # noqa: B008
+    ) -> Score:
+        """Uncentred kernel alignment; see :func:`kernalign.kernel_alignment`."""
+        return alignment.finish_kernel_alignment(self._sums("kernel_alignment", estimator, kernel), estimator)
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the state to ``path``: whole or not at all, checksummed, without pickle.
+
+        Raises
+        ------
+        FileExistsError
+            The file exists and ``overwrite`` is False.
+        """
+        core = self._core
+        header: dict[str, Any] = {"version": _VERSION, "empty": core is None}
+        packed = np.empty(0)
+        if core is not None:
+            packed = core.pack()
+            header |= {"p": core.cols[0], "q": core.cols[1], "double_precision": core.double_precision}
+        text = json.dumps(header).encode()
+        digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+        with atomic_write(path, overwrite=overwrite) as file:
+            for part in (_MAGIC, _LENGTH.pack(len(text)), text, packed.astype("<f8").tobytes()):
+                digest.update(part)
+                file.write(part)
+            file.write(digest.digest())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Moments:
+        """Read a state written by :meth:`save`; going on with it gives the same bits as never having stopped.
+
+        Raises
+        ------
+        ValueError
+            The file is not a whole, unchanged Moments file of this version.
+        """
+        path = Path(path)
+        data = memoryview(path.read_bytes())
+        head = len(_MAGIC) + _LENGTH.size
+        body, digest = data[:-_DIGEST_BYTES], data[-_DIGEST_BYTES:]
+        if data[: len(_MAGIC)] != _MAGIC or len(data) < head + _DIGEST_BYTES:
+            raise ValueError(f"{path} is not a Moments file")
+        if hashlib.blake2b(body, digest_size=_DIGEST_BYTES).digest() != digest:
+            raise ValueError(f"{path} is damaged: its checksum does not fit its content")
+        (length,) = _LENGTH.unpack_from(data, len(_MAGIC))
+        try:
+            header = json.loads(bytes(body[head : head + min(length, _HEADER_LIMIT)]))
+            if header["version"] != _VERSION:
+                raise ValueError(f"{path} has format version {header['version']}, this release reads {_VERSION}")
+            packed = np.frombuffer(body[head + length :], dtype="<f8").astype(np.float64)
+            state = cls()
+            if not header["empty"]:
+                p, q = header["p"], header["q"]
+                state._core = _core.Moments.unpack(p, q, header["double_precision"], packed)
+        except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise ValueError(f"{path} has a malformed header: {error}") from error
+        return state
+
+    def _sums(self, metric: str, estimator: str, kernel: Kernel) -> alignment.LinearSums:
+        check_kernel(kernel)
+        alignment.check_estimator(estimator, self.n, metric)
+        assert self._core is not None  # check_estimator needs at least two rows
+        engine = self._core.finish(metric != "kernel_alignment", 0)
+        settings: dict[str, Any] = {"normalize": None, "clip_quantile": None}
+        return alignment.LinearSums(self.n, engine, self._core.double_precision, "stream", None, settings)

@@ -1,0 +1,45 @@
+// Random matrices, and Rows over them, for the native tests.
+#pragma once
+
+#include <cstdint>
+#include <random>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "view.hpp"
+
+namespace check {
+
+template <class T>
+struct Matrix {
+    std::int64_t rows, cols;
+    std::vector<T> values;
+
+    T operator()(std::int64_t i, std::int64_t j) const { return values[std::size_t(i * cols + j)]; }
+
+    kernalign::Rows slice(std::int64_t begin, std::int64_t end, const char* name = "x") const {
+        kernalign::Rows view;
+        view.view = {values.data() + begin * cols,
+                     end - begin,
+                     cols,
+                     std::ptrdiff_t(std::size_t(cols) * sizeof(T)),
+                     std::ptrdiff_t(sizeof(T)),
+                     std::is_same_v<T, float> ? kernalign::DType::f32 : kernalign::DType::f64};
+        view.name = name;
+        return view;
+    }
+    kernalign::Rows all(const char* name = "x") const { return slice(0, rows, name); }
+};
+
+// Normal entries around `mean`; the same seed gives the same rows, and the same float64 values rounded for float.
+template <class T>
+Matrix<T> gaussian(std::int64_t rows, std::int64_t cols, unsigned seed, double mean = 0) {
+    std::mt19937_64 generator(seed);
+    std::normal_distribution<double> normal(mean, 1);
+    Matrix<T> matrix{rows, cols, std::vector<T>(std::size_t(rows * cols))};
+    for (T& value : matrix.values) value = T(normal(generator));
+    return matrix;
+}
+
+}  // namespace check

@@ -1,0 +1,142 @@
+// Protects the promise of simd.hpp: every instruction set gives the same bits, at every length.
+#include "cpu/simd.hpp"
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "check.hpp"
+
+using namespace kernalign;
+
+namespace {
+
+constexpr std::int64_t kLongest = 70;
+
+std::vector<const Simd*> tables() {
+    std::vector<const Simd*> all = {&simd_baseline};
+#ifdef KERNALIGN_X86_KERNELS
+    __builtin_cpu_init();
+    const auto add = [&](const Simd& table, bool runs) {
+        if (runs)
+            all.push_back(&table);
+        else
+            std::printf("SKIP table %s: this CPU cannot run it\n", table.name);
+    };
+    add(simd_avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
+    add(simd_avx512, __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+                         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"));
+#else
+    std::printf("SKIP tables avx2 and avx512: not built\n");
+#endif
+    return all;
+}
+
+// Values over many magnitudes, so that any other order of summation would show.
+template <class T>
+std::vector<T> values(std::int64_t n, unsigned seed) {
+    std::mt19937 generator(seed);
+    std::normal_distribution<double> normal;
+    std::vector<T> out(std::size_t(n + 1), T(12345));  // one guard element
+    for (std::int64_t j = 0; j < n; ++j) out[std::size_t(j)] = T(normal(generator) * std::exp(3 * normal(generator)));
+    return out;
+}
+
+// Runs every loop of one table on the same n values and lines up all that it wrote.
+template <class T>
+std::vector<double> run(const Simd& table, std::int64_t n) {
+    std::vector<double> out;
+    const auto keep = [&](const auto& written) {
+        for (const auto v : written) out.push_back(double(v));
+    };
+    const std::vector<T> a = values<T>(n, 1), b = values<T>(n, 2);
+    const std::vector<double> u = values<double>(n, 3), v = values<double>(n, 4);
+
+    out.push_back(table.all_finite(a.data(), n));
+    std::vector<double> sum = u;
+    table.add_difference(a.data(), b.data(), sum.data(), n);
+    keep(sum);
+    out.push_back(table.squared_norm(a.data(), u.data(), 0.25, n));
+
+    std::vector<T> row = a;
+    std::vector<double> own = v, other = u;
+    table.accumulate_row(row.data(), u.data(), b.data(), 0.5, 1.7, -2.3, sum.data(), own.data(), other.data(), n);
+    keep(row);
+    keep(sum);
+    keep(own);
+    keep(other);
+
+    table.add_rank_two(sum.data(), a.data(), 1.1, u.data(), -0.7, v.data(), n);
+    keep(sum);
+    std::vector<double> products = {1, 2, 3};
+    table.pair_products(a.data(), b.data(), products.data(), n);
+    keep(products);
+    out.push_back(table.dot(a.data(), u.data(), n));
+    return out;
+}
+
+template <class T>
+void all_tables_agree() {
+    for (std::int64_t n = 0; n <= kLongest; ++n) {
+        const std::vector<double> expected = run<T>(simd_baseline, n);
+        for (const Simd* table : tables()) {
+            const std::vector<double> got = run<T>(*table, n);
+            if (std::memcmp(got.data(), expected.data(), expected.size() * sizeof(double)) != 0)
+                check::fail(table->name, 0, "other bits than baseline at n = " + std::to_string(n));
+        }
+    }
+}
+
+template <class T>
+void one_bad_value_is_found_anywhere() {
+    for (const Simd* table : tables())
+        for (std::int64_t n = 1; n <= kLongest; ++n)
+            for (std::int64_t at = 0; at < n; ++at) {
+                std::vector<T> data = values<T>(n, 5);
+                data[std::size_t(at)] =
+                    at % 2 ? std::numeric_limits<T>::infinity() : std::numeric_limits<T>::quiet_NaN();
+                CHECK(!table->all_finite(data.data(), n));
+                data[std::size_t(at)] = at % 2 ? std::numeric_limits<T>::max() : std::numeric_limits<T>::denorm_min();
+                CHECK(table->all_finite(data.data(), n));
+            }
+}
+
+}  // namespace
+
+TEST(all_tables_agree_on_float) { all_tables_agree<float>(); }
+TEST(all_tables_agree_on_double) { all_tables_agree<double>(); }
+TEST(one_bad_float_is_found_anywhere) { one_bad_value_is_found_anywhere<float>(); }
+TEST(one_bad_double_is_found_anywhere) { one_bad_value_is_found_anywhere<double>(); }
+
+TEST(the_loops_compute_what_they_say) {
+    for (std::int64_t n = 0; n <= kLongest; ++n) {
+        const std::vector<float> a = values<float>(n, 1), b = values<float>(n, 2);
+        const std::vector<double> u = values<double>(n, 3), v = values<double>(n, 4);
+        double norm = 0, dot = 0, aa = 0, ab = 0, size = 1;
+        std::vector<double> sum(std::size_t(n + 1), 0.5), total(std::size_t(n + 1), 0.5);
+        for (std::size_t j = 0; j < std::size_t(n); ++j) {
+            norm += (a[j] - u[j]) * (a[j] - u[j]) * 0.0625;
+            dot += a[j] * u[j];
+            aa += double(a[j]) * a[j];
+            ab += double(a[j]) * b[j];
+            size += std::fabs(double(a[j])) * (std::fabs(double(a[j])) + std::fabs(double(b[j])) + std::fabs(u[j]));
+        }
+        const Simd& table = simd();
+        CHECK(std::fabs(table.squared_norm(a.data(), u.data(), 0.25, n) - norm) <= 1e-13 * (norm + 1));
+        CHECK(std::fabs(table.dot(a.data(), u.data(), n) - dot) <= 1e-13 * size);
+        std::vector<double> products = {0, 0, 0};
+        table.pair_products(a.data(), b.data(), products.data(), n);
+        CHECK(std::fabs(products[0] - ab) <= 1e-13 * size && std::fabs(products[1] - aa) <= 1e-13 * size);
+        table.add_difference(a.data(), b.data(), sum.data(), n);
+        table.add_rank_two(total.data(), a.data(), 2, u.data(), -1, v.data(), n);
+        for (std::size_t j = 0; j < std::size_t(n); ++j) {
+            CHECK_NEAR(sum[j], 0.5 + (double(a[j]) - double(b[j])), 1e-14);
+            CHECK_NEAR(total[j], 0.5 + (double(a[j]) + (u[j] * 2 + v[j] * -1)), 1e-14);
+        }
+        CHECK(sum[std::size_t(n)] == 0.5 && total[std::size_t(n)] == 0.5);  // nothing beyond n is touched
+    }
+}
