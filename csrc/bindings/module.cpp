@@ -6,4 +6,5 @@ PYBIND11_MODULE(_core, module) {
     module.doc() = "Engines of kernalign; use the Python functions of kernalign instead.";
     bind_arrays(module);
     bind_runtime(module);
+    bind_neighbors(module);
 }
