@@ -3,19 +3,34 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <limits>
+#include <memory>
 #include <vector>
 
 namespace kernalign {
 
+// A candidate is one number: larger is better, so sorting needs no comparison of pairs.
 struct Candidate {
-    float bound;
-    std::int32_t index;
-};
+    std::uint64_t key;
 
-inline bool better(const Candidate& a, const Candidate& b) {
-    return a.bound != b.bound ? a.bound > b.bound : a.index < b.index;
-}
+    Candidate() = default;
+    Candidate(float bound, std::int64_t index) {
+        std::uint32_t bits;
+        std::memcpy(&bits, &bound, sizeof bits);
+        bits ^= bits >> 31 ? 0xffffffffu : 0x80000000u;  // now the bits order like the numbers
+        key = std::uint64_t(bits) << 32 | (0xffffffffu - std::uint32_t(index));
+    }
+    std::int32_t index() const { return std::int32_t(0xffffffffu - std::uint32_t(key)); }
+    float bound() const {
+        auto bits = std::uint32_t(key >> 32);
+        bits ^= bits >> 31 ? 0x80000000u : 0xffffffffu;
+        float value;
+        std::memcpy(&value, &bits, sizeof value);
+        return value;
+    }
+    friend bool operator<(const Candidate& a, const Candidate& b) { return a.key > b.key; }  // the better one first
+};
 
 // Not synchronised: two threads must not touch the same row.
 class Candidates {
@@ -24,10 +39,10 @@ class Candidates {
     Candidates(std::int64_t rows, std::int64_t keep)
         : keep_(keep),
           capacity_(keep + std::min<std::int64_t>({2 * keep, keep / 2 + 96, std::max<std::int64_t>(1, rows - 1 - keep)})),
-          entries_(std::size_t(rows * capacity_)),
+          entries_(new Candidate[std::size_t(rows * capacity_)]),
           sizes_(std::size_t(rows), 0),
           cuts_(std::size_t(rows + 16), std::numeric_limits<float>::lowest()),
-          cut_index_(std::size_t(rows), std::numeric_limits<std::int32_t>::max()) {}
+          cut_keys_(std::size_t(rows), 0) {}
 
     std::int64_t keep() const { return keep_; }
 
@@ -37,8 +52,8 @@ class Candidates {
 
     void offer(std::int64_t row, Candidate candidate) {
         const auto at = std::size_t(row);
-        if (candidate.bound < cuts_[at] || (candidate.bound == cuts_[at] && candidate.index > cut_index_[at])) return;
-        Candidate* first = entries_.data() + row * capacity_;
+        if (candidate.key <= cut_keys_[at]) return;
+        Candidate* first = entries_.get() + row * capacity_;
         first[sizes_[at]++] = candidate;
         if (sizes_[at] == capacity_) shrink(row);
     }
@@ -46,28 +61,28 @@ class Candidates {
     // The row's best in order; at most keep().
     const Candidate* sorted(std::int64_t row, std::int64_t* size) {
         if (sizes_[std::size_t(row)] > keep_) shrink(row);
-        Candidate* first = entries_.data() + row * capacity_;
+        Candidate* first = entries_.get() + row * capacity_;
         *size = sizes_[std::size_t(row)];
-        std::sort(first, first + *size, better);
+        std::sort(first, first + *size);
         return first;
     }
 
   private:
     void shrink(std::int64_t row) {
         const auto at = std::size_t(row);
-        Candidate* first = entries_.data() + row * capacity_;
+        Candidate* first = entries_.get() + row * capacity_;
         Candidate* last_kept = first + keep_ - 1;
-        std::nth_element(first, last_kept, first + sizes_[at], better);
+        std::nth_element(first, last_kept, first + sizes_[at]);
         sizes_[at] = std::int32_t(keep_);
-        cuts_[at] = last_kept->bound;
-        cut_index_[at] = last_kept->index;
+        cuts_[at] = last_kept->bound();
+        cut_keys_[at] = last_kept->key;
     }
 
     std::int64_t keep_, capacity_;
-    std::vector<Candidate> entries_;
+    std::unique_ptr<Candidate[]> entries_;  // not initialised
     std::vector<std::int32_t> sizes_;
     std::vector<float> cuts_;
-    std::vector<std::int32_t> cut_index_;
+    std::vector<std::uint64_t> cut_keys_;
 };
 
 }  // namespace kernalign

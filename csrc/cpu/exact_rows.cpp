@@ -45,14 +45,17 @@ void ExactRows::examine_all(int threads, Monitor* monitor) {
     const std::int64_t tasks = (count() + kBlock - 1) / kBlock;
     Progress progress(monitor, tasks);
     std::vector<std::uint8_t> extreme(std::size_t(tasks), 0);
-    const bool before = rescale_;
+    const std::vector<double> zero(std::size_t(cols()), 0.0);
     const auto body = [&](std::int64_t task, int) {
         std::vector<double> scratch(static_cast<std::size_t>(cols()));
         const std::int64_t end = std::min(count(), (task + 1) * kBlock);
         for (std::int64_t i = task * kBlock; i < end; ++i) {
-            load_rows(rows_, i, i + 1, scratch.data(), cols());
-            if (before) bring_to_unit_size(scratch.data(), cols());
-            const double square = simd().dot(scratch.data(), scratch.data(), cols());
+            const Raw source = raw(i, scratch.data());
+            if ((source.f32 && !simd().all_finite(source.f32, cols())) ||
+                (source.f64 && !simd().all_finite(source.f64, cols())))
+                load_rows(rows_, i, i + 1, scratch.data(), cols());  // says where
+            const double square = source.f32 ? simd().squared_norm(source.f32, zero.data(), 1.0, cols())
+                                             : simd().squared_norm(source.f64, zero.data(), 1.0, cols());
             if (similarity_ != Similarity::cosine) {
                 extreme[std::size_t(task)] |= !(square < 0x1p1000);
                 continue;
@@ -61,11 +64,9 @@ void ExactRows::examine_all(int threads, Monitor* monitor) {
                 factor_[std::size_t(i)] = 1 / std::sqrt(square);
                 continue;
             }
-            if (before || std::all_of(scratch.begin(), scratch.end(), [](double v) { return v == 0; })) {
-                Rows unit = rows_;  // a zero row: the loader has the words for it
-                unit.unit_norm = true;
-                load_rows(unit, i, i + 1, scratch.data(), cols());
-            }
+            Rows unit = rows_;  // if the row is zero, the loader has the words for it
+            unit.unit_norm = true;
+            load_rows(unit, i, i + 1, scratch.data(), cols());
             extreme[std::size_t(task)] = 1;
         }
     };

@@ -12,7 +12,7 @@ namespace kernalign {
 namespace {
 
 // More candidates cost time in every queue, fewer leave more rows to be searched again.
-std::int64_t kept(std::int64_t n, std::int64_t k) { return std::min(n - 1, k + std::max<std::int64_t>(8, k / 4)); }
+std::int64_t kept(std::int64_t n, std::int64_t k) { return std::min(n - 1, k + std::max<std::int64_t>(6, k / 4)); }
 
 struct Scored {
     double similarity;
@@ -45,20 +45,21 @@ bool certify(const ExactRows& rows, const BoundPanels<float>& panels, Candidates
     const Candidate* best = candidates.sorted(row, &size);
     s.others.resize(std::size_t(size));
     s.score.resize(std::size_t(size));
-    for (std::int64_t c = 0; c < size; ++c) s.others[std::size_t(c)] = best[c].index;
+    for (std::int64_t c = 0; c < size; ++c) s.others[std::size_t(c)] = best[c].index();
     rows.read(row, s.values.data());
-    rows.score(s.values.data(), s.others.data(), out.k, s.score.data(), s.row);
+    std::int64_t used = std::min(size, (out.k + 3) / 4 * 4);  // rows are scored four at a time
+    rows.score(s.values.data(), s.others.data(), used, s.score.data(), s.row);
     *least = *std::min_element(s.score.begin(), s.score.begin() + out.k);
     const double cut = panels.threshold(*least);
-    std::int64_t used = out.k;
-    while (used < size && double(best[used].bound) >= cut) ++used;
-    rows.score(s.values.data(), s.others.data() + out.k, used - out.k, s.score.data() + out.k, s.row);
+    const std::int64_t done = used;
+    while (used < size && double(best[used].bound()) >= cut) ++used;
+    rows.score(s.values.data(), s.others.data() + done, used - done, s.score.data() + done, s.row);
     s.scored.clear();
     for (std::int64_t c = 0; c < used; ++c) s.scored.push_back({s.score[std::size_t(c)], s.others[std::size_t(c)]});
     std::sort(s.scored.begin(), s.scored.end(), before);
     write_row(s.scored, row, out);
     *least = s.scored[std::size_t(out.k - 1)].similarity;
-    return size == out.n - 1 || double(best[size - 1].bound) < panels.threshold(*least);
+    return size == out.n - 1 || double(best[size - 1].bound()) < panels.threshold(*least);
 }
 
 // The k + 1 best of what a threshold search reports, which come in increasing order of index.

@@ -2,6 +2,7 @@
 #include "cpu/symmetric_search.hpp"
 
 #include <algorithm>
+#include <memory>
 #include <mutex>
 #include <utility>
 
@@ -14,10 +15,13 @@ namespace {
 constexpr std::int64_t kWholeBytes = 48 << 20;  // panels of all rows are kept when they fit in this
 constexpr std::int64_t kGroupBytes = 20 << 20;  // else two groups of panels of about this size
 
-// Small inputs need small tiles (half of each diagonal tile is wasted), long rows short ones (a tile should take well
-// under a quarter of a second); 512 x 512 floats fit a core's second-level cache.
-std::int64_t tile_size(std::int64_t n) {
-    return std::clamp<std::int64_t>((n / 6 + 31) / 32 * 32, 32, 512);
+// Small inputs need small tiles, because half of each tile on the diagonal is wasted; 512 x 512 floats fit a core's
+// second-level cache. Long rows need few per panel: a panel must fit its group, and a tile take well under 0.25 s.
+std::int64_t tile_size(std::int64_t n, std::int64_t stride) {
+    std::int64_t size = std::clamp<std::int64_t>((n / 4 + 31) / 32 * 32, 32, 512);
+    while (size > 32 && (size * size * stride > std::int64_t(5e9) || size * stride * 4 > kGroupBytes))
+        size = (size / 2 + 31) / 32 * 32;
+    return size;
 }
 
 class Search {
@@ -25,7 +29,7 @@ class Search {
     Search(const BoundPanels<float>& panels, std::int64_t rows, Candidates& candidates, int threads, Monitor* monitor)
         : panels_(panels),
           n_(rows),
-          tile_(tile_size(rows)),
+          tile_(tile_size(rows, panels.stride())),
           count_((rows + tile_ - 1) / tile_),
           candidates_(candidates),
           threads_(threads),
@@ -38,16 +42,17 @@ class Search {
         const std::int64_t panel = tile_ * panels_.stride(), bytes = panel * std::int64_t(sizeof(float));
         const bool whole = count_ * bytes <= kWholeBytes;
         const std::int64_t group = whole ? count_ : std::clamp<std::int64_t>(kGroupBytes / bytes, 1, count_);
-        std::vector<float> own(std::size_t(group * panel)), other(whole ? 0 : own.size());
+        const std::unique_ptr<float[]> own(new float[std::size_t(group * panel)]);  // not initialised: filled before use
+        const std::unique_ptr<float[]> other(whole ? nullptr : new float[std::size_t(group * panel)]);
         for (Worker& worker : workers_) worker.resize(tile_, panels_.stride());
         for (std::int64_t a = 0; a < count_; a += group) {
             const std::int64_t a_end = std::min(count_, a + group);
-            load(a, a_end, own.data());
-            multiply(a, a_end, own.data(), a, a_end, own.data());
+            load(a, a_end, own.get());
+            multiply(a, a_end, own.get(), a, a_end, own.get());
             for (std::int64_t b = a_end; b < count_; b += group) {
                 const std::int64_t b_end = std::min(count_, b + group);
-                load(b, b_end, other.data());
-                multiply(a, a_end, own.data(), b, b_end, other.data());
+                load(b, b_end, other.get());
+                multiply(a, a_end, own.get(), b, b_end, other.get());
             }
         }
     }
@@ -132,8 +137,8 @@ class Search {
                 const std::int32_t hit = worker.hits[std::size_t(h)];
                 const float bound = worker.sums[std::size_t(hit >> 2)];
                 const std::int64_t column = j0 + begin + (hit >> 2);
-                if (hit & 1) candidates_.offer(i0 + r, {bound, std::int32_t(column)});
-                if (hit & 2) candidates_.offer(column, {bound, std::int32_t(i0 + r)});
+                if (hit & 1) candidates_.offer(i0 + r, {bound, column});
+                if (hit & 2) candidates_.offer(column, {bound, i0 + r});
             }
         }
     }
