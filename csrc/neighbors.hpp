@@ -1,6 +1,8 @@
-// Contract of the Neighbors engine: the k most similar rows of every row, certified to be what float64 arithmetic yields.
+// Contract of the Neighbors engine: the k most similar rows of every row, certified to be what float64 arithmetic
+// yields.
 //
-// Truth      X_i is row i after preprocessing, in float64; for cosine X_i = x_i * (1 / |x_i|), the product rounded once.
+// Truth      X_i is row i after preprocessing, in float64; for cosine X_i = x_i * (1 / |x_i|), the product rounded
+// once.
 //            cosine, dot:  s_ij = sum_f X_if X_jf        euclidean:  s_ij = -sum_f (X_if - X_jf)^2
 //            each summed in float64 in feature order without contraction, so s_ij and s_ji are the same bits.
 // Result     For row i the k rows j != i that come first by (s_ij descending, j ascending), whatever the thread count,
@@ -23,7 +25,8 @@
 //                g_i^2 >= [ (2 u1 + u1^2 + (gamma + 3u (1 + gamma)) (1 + u1)^2) |C_i|^2 + gamma64_d (|C_i| + |M|)^2 +
 //                           2^-100 ] / (1 - gamma - 3u (1 + gamma)),
 //            since sqrt(a+b) sqrt(a'+b') >= sqrt(aa') + sqrt(bb'); the sums are paid by raising h_i to h'_i.
-// Certificate  The k best by U are scored in float64; L is the least of those scores, so the k-th true value is at least
+// Certificate  The k best by U are scored in float64; L is the least of those scores, so the k-th true value is at
+// least
 //            L. Every kept entry with U >= L is scored too. Whatever was discarded has U, hence s, at most the smallest
 //            kept U: if that is below L, the set, its order and its boundary tie are proven. K' = n - 1 needs no proof.
 // Otherwise  the row is done again: tiles in float64 under the same bound (u = 2^-53), every j with U_ij >= L scored.

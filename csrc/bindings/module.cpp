@@ -7,4 +7,5 @@ PYBIND11_MODULE(_core, module) {
     bind_arrays(module);
     bind_runtime(module);
     bind_neighbors(module);
+    bind_lists(module);
 }

@@ -11,8 +11,8 @@
 namespace kernalign {
 namespace {
 
-constexpr std::int64_t kSample = 256;     // rows that the centre is the mean of
-constexpr double kSafe = 1 + 0x1p-20;     // covers the float64 rounding of the bound's own arithmetic
+constexpr std::int64_t kSample = 256;  // rows that the centre is the mean of
+constexpr double kSafe = 1 + 0x1p-20;  // covers the float64 rounding of the bound's own arithmetic
 constexpr double kUnderflow = 0x1p-100;
 
 double gamma(double terms, double unit) { return terms * unit / (1 - terms * unit); }
@@ -52,8 +52,7 @@ Frame::Frame(const ExactRows& rows, int threads, Monitor* monitor) : centre(std:
         const double square = *std::max_element(largest.begin(), largest.end());
         if (square > 0) scale = std::scalbn(1.0, std::clamp(-std::ilogb(std::sqrt(square)), -450, 450));
     }
-    if (rows.similarity() != Similarity::euclidean)
-        base = simd().dot(centre.data(), centre.data(), d) * scale * scale;
+    if (rows.similarity() != Similarity::euclidean) base = simd().dot(centre.data(), centre.data(), d) * scale * scale;
 }
 
 template <class T>

@@ -38,7 +38,8 @@ class Candidates {
     // Keeps the `keep` best of each row; the buffer is longer so that sorting out is rare.
     Candidates(std::int64_t rows, std::int64_t keep)
         : keep_(keep),
-          capacity_(keep + std::min<std::int64_t>({2 * keep, keep / 2 + 96, std::max<std::int64_t>(1, rows - 1 - keep)})),
+          capacity_(keep +
+                    std::min<std::int64_t>({2 * keep, keep / 2 + 96, std::max<std::int64_t>(1, rows - 1 - keep)})),
           entries_(new Candidate[std::size_t(rows * capacity_)]),
           sizes_(std::size_t(rows), 0),
           cuts_(std::size_t(rows + 16), std::numeric_limits<float>::lowest()),

@@ -11,8 +11,8 @@
 namespace kernalign {
 namespace {
 
-constexpr std::int64_t kBlock = 64;    // rows per task of the first reading
-constexpr std::int64_t kScores = 16;   // rows scored side by side
+constexpr std::int64_t kBlock = 64;   // rows per task of the first reading
+constexpr std::int64_t kScores = 16;  // rows scored side by side
 
 void bring_to_unit_size(double* values, std::int64_t cols) {
     double largest = 0;

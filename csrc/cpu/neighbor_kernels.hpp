@@ -6,9 +6,9 @@
 namespace kernalign {
 
 struct NeighborKernels {
-    // sums[j] = (row[j] + offset) + offsets[j]. Appends to hits (column << 2 | rows << 0 | columns << 1) for every j with
-    // sums[j] >= row_cut (rows) or sums[j] >= column_cuts[j] (columns); returns how many. n is a multiple of 16 and the
-    // caller's padding makes itself unfit (offsets of -infinity). NaN never fits.
+    // sums[j] = (row[j] + offset) + offsets[j]. Appends to hits (column << 2 | rows << 0 | columns << 1) for every j
+    // with sums[j] >= row_cut (rows) or sums[j] >= column_cuts[j] (columns); returns how many. n is a multiple of 16
+    // and the caller's padding makes itself unfit (offsets of -infinity). NaN never fits.
     std::int64_t (*select_f32)(const float* row, const float* offsets, float offset, float row_cut,
                                const float* column_cuts, float* sums, std::int32_t* hits, std::int64_t n);
     std::int64_t (*select_f64)(const double* row, const double* offsets, double offset, double row_cut,
@@ -47,8 +47,8 @@ struct NeighborKernels {
         centre_row_f64_f64(r, c, f, s, o, sums, n);
     }
 
-    // For c < lanes <= 16: out[c] = sum over f, in order, of x[f] * (rows[c][f] * factors[c]); or, for distances (factors
-    // unused), minus the sum of (x[f] - rows[c][f])^2. rows and factors have 16 valid entries, out 16 places.
+    // For c < lanes <= 16: out[c] = sum over f, in order, of x[f] * (rows[c][f] * factors[c]); or, for distances
+    // (factors unused), minus the sum of (x[f] - rows[c][f])^2. rows and factors have 16 valid entries, out 16 places.
     void (*score_in_order_f32)(const double* x, const float* const* rows, const double* factors, bool distance,
                                double* out, std::int64_t lanes, std::int64_t n);
     void (*score_in_order_f64)(const double* x, const double* const* rows, const double* factors, bool distance,

@@ -21,8 +21,8 @@ inline unsigned at_least(Wide a, Wide b) {
     __m512d x[2], y[2];
     std::memcpy(x, &a, sizeof a);
     std::memcpy(y, &b, sizeof b);
-    return unsigned(_mm512_cmp_pd_mask(x[0], y[0], _CMP_GE_OQ)) |
-           unsigned(_mm512_cmp_pd_mask(x[1], y[1], _CMP_GE_OQ)) << 8;
+    return unsigned(_mm512_cmp_pd_mask(x[0], y[0], _CMP_GE_OQ)) | unsigned(_mm512_cmp_pd_mask(x[1], y[1], _CMP_GE_OQ))
+                                                                      << 8;
 #else
     unsigned bits = 0;
     for (int lane = 0; lane < kLanes; ++lane) bits |= unsigned(a[lane] >= b[lane]) << lane;

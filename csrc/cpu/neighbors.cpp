@@ -94,7 +94,8 @@ void search_again(const ExactRows& rows, const Frame& frame, const std::vector<Q
     std::vector<Best> best(queries.size(), Best(out.k));
     threshold_search(rows, frame, groups, queries, threads, monitor,
                      [&](std::int64_t q, const std::int32_t* others, const double* similarities, std::int64_t count) {
-                         for (std::int64_t c = 0; c < count; ++c) best[std::size_t(q)].offer(similarities[c], others[c]);
+                         for (std::int64_t c = 0; c < count; ++c)
+                             best[std::size_t(q)].offer(similarities[c], others[c]);
                      });
     for (std::size_t q = 0; q < queries.size(); ++q) write_row(best[q].sorted(), queries[q].row, out);
 }

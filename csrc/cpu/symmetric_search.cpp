@@ -42,7 +42,8 @@ class Search {
         const std::int64_t panel = tile_ * panels_.stride(), bytes = panel * std::int64_t(sizeof(float));
         const bool whole = count_ * bytes <= kWholeBytes;
         const std::int64_t group = whole ? count_ : std::clamp<std::int64_t>(kGroupBytes / bytes, 1, count_);
-        const std::unique_ptr<float[]> own(new float[std::size_t(group * panel)]);  // not initialised: filled before use
+        const std::unique_ptr<float[]> own(
+            new float[std::size_t(group * panel)]);  // not initialised: filled before use
         const std::unique_ptr<float[]> other(whole ? nullptr : new float[std::size_t(group * panel)]);
         for (Worker& worker : workers_) worker.resize(tile_, panels_.stride());
         for (std::int64_t a = 0; a < count_; a += group) {

@@ -11,7 +11,7 @@
 namespace kernalign {
 namespace {
 
-constexpr std::int64_t kColumns = 256;  // rows of a panel that is converted, multiplied and forgotten
+constexpr std::int64_t kColumns = 256;   // rows of a panel that is converted, multiplied and forgotten
 constexpr std::int64_t kDistinct = 256;  // distinct queried rows of one task
 
 // One distinct row and the queries that ask for it (rows of one group have the same similarities).

@@ -24,8 +24,8 @@ struct Query {
 
 // Calls found(q, others, similarities, count) for every query q, with the rows j != row whose similarity is at least
 // `least`, in increasing order of j over all calls of one query. Calls for different queries may be concurrent.
-using Found = std::function<void(std::int64_t query, const std::int32_t* others, const double* similarities,
-                                 std::int64_t count)>;
+using Found =
+    std::function<void(std::int64_t query, const std::int32_t* others, const double* similarities, std::int64_t count)>;
 void threshold_search(const ExactRows& rows, const Frame& frame, const RowGroups& groups,
                       const std::vector<Query>& queries, int threads, Monitor* monitor, const Found& found);
 
