@@ -7,11 +7,10 @@ import pickle
 
 import numpy as np
 import pytest
-from reference import neighbors as ref
-
 from kernalign import _core, list_nulls
 from kernalign import neighbors as nb
 from kernalign.score import AlignmentWarning
+from reference import neighbors as ref
 
 LIST_METRICS = {
     "mutual_knn": nb.mutual_knn,
@@ -283,7 +282,7 @@ def test_zero_rows_can_be_dropped():
     x, y = pair(60)
     x[5] = 0
     y[9] = 0
-    with pytest.raises(ValueError, match="x must have no zero row.*row 5"):
+    with pytest.raises(ValueError, match=r"x must have no zero row.*row 5"):
         nb.mutual_knn(x, y)
     score = nb.mutual_knn(x, y, zero_rows="drop_pair")
     keep = np.delete(np.arange(60), [5, 9])
@@ -299,3 +298,5 @@ def test_bad_arguments():
         nb.mutual_knn(x, y[:20])
     with pytest.raises(ValueError, match="k must be between"):
         nb.mutual_knn(x, y, 30)
+    with pytest.raises(TypeError, match="unknown keyword argument 'thread'"):
+        nb.mutual_knn(x, y, thread=2)  # type: ignore[call-arg]

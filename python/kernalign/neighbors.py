@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,17 @@ Ties: TypeAlias = Literal["fractional", "index"]
 METRICS = ("cosine", "dot", "euclidean")
 _BACKENDS = ("auto", "native")
 _TIE_WARNING = 0.01  # share of rows whose k-th place is shared
+
+
+class Options(TypedDict, total=False):
+    """Keyword arguments that every metric here takes; they mean what they mean everywhere."""
+
+    normalize: Normalize
+    clip_quantile: float | None
+    zero_rows: ZeroRows
+    threads: int | None
+    device: str | None
+    progress: ProgressArgument
 
 
 @dataclass(frozen=True)
@@ -119,7 +130,7 @@ def mutual_knn(
     metric: Metric = "cosine",
     ties: Ties = "fractional",
     per_item: bool = False,
-    **options: Any,
+    **options: Unpack[Options],
 ) -> Score:
     """Mean share of the k nearest neighbours that an item has in common in x and y (Huh et al. 2024, eq. 11).
 
@@ -137,8 +148,7 @@ def mutual_knn(
     Returns
     -------
     Score
-        in [0, 1], with the exact null mean k / (n - 1) and the exact null variance under random pairing, z, and a normal
-        upper-tail p_value.
+        in [0, 1], with the exact null mean k / (n - 1) and variance under random pairing, z, and a normal p_value.
     """
     found = _search_both(x, y, k, metric, ties, options)
     overlaps, graph_x, graph_y = found.overlaps()
@@ -158,11 +168,11 @@ def jaccard_knn(
     metric: Metric = "cosine",
     ties: Ties = "fractional",
     per_item: bool = False,
-    **options: Any,
+    **options: Unpack[Options],
 ) -> Score:
     """Mean of m / (2k - m), where m is the number of neighbours that an item has in common in x and y.
 
-    Arguments as for `mutual_knn`. The exact null mean is known where no row ties at the k-th place, or with ties="index".
+    Arguments as for `mutual_knn`. The null mean is exact, but known only without ties or with ties="index".
     """
     found = _search_both(x, y, k, metric, ties, options)
     shared = found.overlaps()[0]
@@ -173,12 +183,12 @@ def jaccard_knn(
 
 
 def cycle_knn(
-    x: Any, y: Any, k: int = 10, *, metric: Metric = "cosine", per_item: bool = False, **options: Any
+    x: Any, y: Any, k: int = 10, *, metric: Metric = "cosine", per_item: bool = False, **options: Unpack[Options]
 ) -> Score:
     """Share of the items i that some j of i's neighbours in y has among its own neighbours in x: i -> j -> i.
 
-    Not symmetric, and far from 0 by chance (0.66 for n = 100, k = 10): read ``corrected``. Arguments as for `mutual_knn`;
-    ties are broken by index. The null mean depends on the in-degrees of x's graph and is exact.
+    Not symmetric, and far from 0 by chance (0.66 for n = 100, k = 10): read ``corrected``. Arguments as for
+    `mutual_knn`; ties are broken by index. The null mean depends on the in-degrees of x's graph and is exact.
     """
     found = _search_both(x, y, k, metric, "index", options)
     items = _core.cycles(found.x.indices, found.y.indices).astype(np.float64)
@@ -186,7 +196,9 @@ def cycle_knn(
     return found.score("cycle_knn", float(items.mean()), null, items if per_item else None)
 
 
-def lcs_knn(x: Any, y: Any, k: int = 10, *, metric: Metric = "cosine", per_item: bool = False, **options: Any) -> Score:
+def lcs_knn(
+    x: Any, y: Any, k: int = 10, *, metric: Metric = "cosine", per_item: bool = False, **options: Unpack[Options]
+) -> Score:
     """Mean length of the longest common subsequence of the two ordered neighbour lists, divided by k.
 
     Arguments as for `mutual_knn`; ties are broken by index. The null mean is exact.
@@ -200,7 +212,7 @@ def lcs_knn(x: Any, y: Any, k: int = 10, *, metric: Metric = "cosine", per_item:
 
 
 def edit_knn(
-    x: Any, y: Any, k: int = 10, *, metric: Metric = "cosine", per_item: bool = False, **options: Any
+    x: Any, y: Any, k: int = 10, *, metric: Metric = "cosine", per_item: bool = False, **options: Unpack[Options]
 ) -> Score:
     """1 - mean Levenshtein distance of the two ordered neighbour lists / k (unit insertion, deletion, substitution).
 
@@ -245,14 +257,17 @@ class _Search:
 _Sums: TypeAlias = tuple[float, float, float]
 
 
-def _search_both(x: Any, y: Any, k: int, metric: Metric, ties: Ties, options: dict[str, Any]) -> _Search:
+def _search_both(x: Any, y: Any, k: int, metric: Metric, ties: Ties, options: Options) -> _Search:
     arrays.check_choice(ties, "ties", ("fractional", "index"))
+    for option in options:
+        if option not in Options.__annotations__:
+            raise TypeError(f"unknown keyword argument {option!r}; known are {', '.join(Options.__annotations__)}")
     if isinstance(x, Neighbors) or isinstance(y, Neighbors):
         return _given(x, y, k, ties, options)
     return _from_arrays(x, y, k, metric, ties, **options)
 
 
-def _given(x: Any, y: Any, k: int, ties: Ties, options: dict[str, Any]) -> _Search:
+def _given(x: Any, y: Any, k: int, ties: Ties, options: Options) -> _Search:
     if not (isinstance(x, Neighbors) and isinstance(y, Neighbors)):
         raise TypeError(
             f"x and y must both be arrays or both be Neighbors, got {type(x).__name__} and {type(y).__name__}"

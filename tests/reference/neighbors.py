@@ -12,10 +12,7 @@ def similarities(x, metric):
     x = np.asarray(x, dtype=np.float64)
     if metric == "cosine":
         x = x / np.sqrt((x * x).sum(axis=1))[:, None]
-    if metric == "euclidean":
-        s = -np.stack([((x - row) ** 2).sum(axis=1) for row in x])
-    else:
-        s = x @ x.T
+    s = -np.stack([((x - row) ** 2).sum(axis=1) for row in x]) if metric == "euclidean" else x @ x.T
     np.fill_diagonal(s, -np.inf)
     return s
 
