@@ -74,9 +74,9 @@ def demo(json_wanted: bool, threads: int | None) -> None:
         click.echo(f"- {words}")
     click.echo(
         f"\nCKA (unbiased, ± jackknife standard error) compares all similarities at once; {K}-NN (mutual k-NN) is the "
-        f"share of each item's {K} nearest neighbours that both sides have. Chance is the score of items paired at random, "
-        "p the probability of at least this score by chance. p says whether two representations are related, the score "
-        "how much. The last pair is a check: its rows are shuffled on purpose."
+        f"share of each item's {K} nearest neighbours that both sides have. Chance is the score of items paired at "
+        "random, p the probability of at least this score by chance. p says whether two representations are related, "
+        "the score how much. The last pair is a check: its rows are shuffled on purpose."
     )
     click.echo(f"{len(PAIRS)} pairs in {time.perf_counter() - begin:.2f} s")
 
