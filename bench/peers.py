@@ -147,18 +147,18 @@ def numpy_rbf_blocked() -> Contestant:
     return run
 
 
-def _platonic_hsic(k: Array, l: Array) -> float:  # noqa: E741
+def _platonic_hsic(a: Array, b: Array) -> float:
     """Unbiased HSIC the way platonic-rep computes it: the whole product of the two Gram matrices."""
-    m = len(k)
-    k, l = k.copy(), l.copy()  # noqa: E741
-    np.fill_diagonal(k, 0)
-    np.fill_diagonal(l, 0)
-    value = (k * l.T).sum() + k.sum() * l.sum() / ((m - 1) * (m - 2)) - 2 * (k @ l).sum() / (m - 2)
+    m = len(a)
+    a, b = a.copy(), b.copy()
+    np.fill_diagonal(a, 0)
+    np.fill_diagonal(b, 0)
+    value = (a * b.T).sum() + a.sum() * b.sum() / ((m - 1) * (m - 2)) - 2 * (a @ b).sum() / (m - 2)
     return float(value / (m * (m - 3)))
 
 
-def _platonic_cka(k: Array, l: Array) -> float:  # noqa: E741
-    return _platonic_hsic(k, l) / (np.sqrt(_platonic_hsic(k, k) * _platonic_hsic(l, l)) + 1e-6)
+def _platonic_cka(a: Array, b: Array) -> float:
+    return _platonic_hsic(a, b) / (np.sqrt(_platonic_hsic(a, a) * _platonic_hsic(b, b)) + 1e-6)
 
 
 @contestant("platonic-cka")

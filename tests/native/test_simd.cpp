@@ -4,49 +4,20 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <random>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "check.hpp"
+#include "tables.hpp"
 
 using namespace kernalign;
+using check::tables;
+using check::values;
 
 namespace {
 
 constexpr std::int64_t kLongest = 70;
 
-std::vector<const Simd*> tables() {
-    std::vector<const Simd*> all = {&simd_baseline};
-#ifdef KERNALIGN_X86_KERNELS
-    __builtin_cpu_init();
-    const auto add = [&](const Simd& table, bool runs) {
-        if (runs)
-            all.push_back(&table);
-        else
-            std::printf("SKIP table %s: this CPU cannot run it\n", table.name);
-    };
-    add(simd_avx2, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
-    add(simd_avx512, __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-                         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"));
-#else
-    std::printf("SKIP tables avx2 and avx512: not built\n");
-#endif
-    return all;
-}
-
-// Values over many magnitudes, so that any other order of summation would show.
-template <class T>
-std::vector<T> values(std::int64_t n, unsigned seed) {
-    std::mt19937 generator(seed);
-    std::normal_distribution<double> normal;
-    std::vector<T> out(std::size_t(n + 1), T(12345));  // one guard element
-    for (std::int64_t j = 0; j < n; ++j) out[std::size_t(j)] = T(normal(generator) * std::exp(3 * normal(generator)));
-    return out;
-}
-
-// Runs every loop of one table on the same n values and lines up all that it wrote.
 template <class T>
 std::vector<double> run(const Simd& table, std::int64_t n) {
     std::vector<double> out;
