@@ -1,11 +1,11 @@
 // Contract of the Grams engine: n x n Gram matrices of linear kernels in tiles, reduced on the fly, never stored.
 //
 // Rows are shifted by the exact column mean (centred) or not at all, and scaled by a power of two so that the largest
-// deviation is in [1, 2). Tiles are multiplied in float32 (16- and 32-bit float input) or float64 and reduced in
-// float64, in an order that depends on neither the threads nor the machine: each tile's sums are kept and added up in
-// tile order.
-// Cost    gram_sums: n^2 (p + q) multiply-adds (upper triangle). gram_row_terms: twice that. Good when n < p + q.
-// Memory  a few tiles and panels of rows per thread, and O(n).
+// deviation is in [1, 2). Tiles are multiplied in float32 (16- and 32-bit float input whose longest row is
+// under 10 times the median row) or float64 and reduced in float64, in an order that depends on neither the threads nor
+// the machine: each tile's sums are kept and added up in tile order. Cost    gram_sums: n^2 (p + q) multiply-adds
+// (upper triangle). gram_row_terms: twice that. Good when n < p + q. Memory  a few tiles and panels of rows per thread,
+// and O(n).
 #pragma once
 
 #include <array>

@@ -90,6 +90,7 @@ class Moments {
         std::array<SideSums, 2> side;                 // sums of this block alone, about the common shift
         std::array<std::vector<double>, 2> delta;     // (block centre - shift), scaled
         std::array<std::vector<double>, 2> residual;  // sum of the centred rows
+        std::array<std::vector<double>, 2> wide;      // float64 copy of the rows, where an outlier needs it
     };
     struct Chunk {
         std::vector<Block> blocks;

@@ -364,7 +364,7 @@ def test_no_interval_without_uncertainty():
 def test_a34_jackknife_intervals_cover_the_population_value():
     """Joint Gaussian: the population CKA is |S12|^2 / (|S11| |S22|)."""
     rng = np.random.default_rng(34)
-    to_x, to_y = rng.normal(size=(2, 4)), rng.normal(size=(2, 5))
+    to_x, to_y = 2 * rng.normal(size=(2, 4)), 2 * rng.normal(size=(2, 5))
     s11, s22, s12 = to_x.T @ to_x + np.eye(4), to_y.T @ to_y + np.eye(5), to_x.T @ to_y
     truth = (s12**2).sum() / math.sqrt((s11**2).sum() * (s22**2).sum())
     covered = 0

@@ -10,6 +10,8 @@ import struct
 import subprocess
 import sys
 import time
+import warnings
+from functools import cache
 from itertools import pairwise
 
 import kernalign as ka
@@ -168,6 +170,14 @@ def merged(states, order):
     return states[0]
 
 
+@cache
+def drifting(dtype, offset):
+    """Chunks have different means; with the oracle's answers."""
+    x, y = related(N, P, Q, dtype=dtype)
+    x += np.linspace(-offset, offset, N, dtype=dtype)[:, None]
+    return x, y, expected(x, y)
+
+
 @dtypes
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(
@@ -176,8 +186,7 @@ def merged(states, order):
     offset=st.sampled_from([0, 30]),
 )
 def test_any_merge_tree_agrees_with_the_oracle(dtype, rel, cuts, order, offset):
-    x, y = related(N, P, Q, dtype=dtype)
-    x += np.linspace(-offset, offset, N, dtype=dtype)[:, None]  # chunks with different means
+    x, y, values = drifting(dtype, offset)
     edges = [0, *sorted(cuts), N]  # repeated cuts give empty states
     states = [ka.Moments() for _ in edges[1:]]
     for state, begin, end in zip(states, edges, edges[1:], strict=False):
@@ -185,10 +194,9 @@ def test_any_merge_tree_agrees_with_the_oracle(dtype, rel, cuts, order, offset):
             state.update(x[begin:end], y[begin:end])
     state = merged(states, order)
     assert state.n == N
-    assert state.cka() == pytest.approx(oracle.metric("cka", "unbiased", x, y), rel=rel)
-    assert state.hsic(estimator="biased") == pytest.approx(oracle.metric("hsic", "biased", x, y), rel=rel)
-    ka_u = oracle.metric("kernel_alignment", "unbiased", x, y)
-    assert state.kernel_alignment() == pytest.approx(ka_u, rel=rel)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ka.AlignmentWarning)
+        assert answers(state) == pytest.approx(values, rel=rel)
 
 
 def test_merged_chunks_far_apart_in_place_and_size():
@@ -430,7 +438,7 @@ SAVE_FOR_EVER = """
 import sys, numpy as np, kernalign as ka
 x = np.random.default_rng(0).normal(size=(50, 300))
 states = [ka.Moments().update(x[:n], x[:n]) for n in (40, 50)]
-states[0].save(sys.argv[1])
+states[0].save(sys.argv[1], overwrite=True)
 print("ready", flush=True)
 while True:
     for state in states:

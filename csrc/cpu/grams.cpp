@@ -8,6 +8,7 @@
 
 #include "cpu/blas.hpp"
 #include "cpu/load.hpp"
+#include "cpu/outlier.hpp"
 #include "cpu/simd.hpp"
 #include "error.hpp"
 #include "moments.hpp"
@@ -228,18 +229,31 @@ std::vector<double> row_terms_of(const Sides<T>& sides, std::int64_t n, int thre
 
 }  // namespace
 
+namespace {
+
+// Calls f with both sides in float32, or in float64 where that is asked for or an outlier needs it.
+template <class F>
+auto with_sides(const Rows& x, const Rows& y, bool centred, Precision precision, int threads, F&& f) {
+    if (precision == Precision::f32) {
+        const Sides<float> sides = prepare<float>(x, y, centred, threads);
+        if (!has_outlier(sides[0]->diagonal) && !has_outlier(sides[1]->diagonal)) return f(sides);
+    }
+    return f(prepare<double>(x, y, centred, threads));
+}
+
+}  // namespace
+
 GramSums gram_sums(const Rows& x, const Rows& y, bool centred, Precision precision, int threads, Monitor* monitor) {
     threads = resolve_threads(threads);
-    return precision == Precision::f32 ? sums_of(prepare<float>(x, y, centred, threads), x.rows(), threads, monitor)
-                                       : sums_of(prepare<double>(x, y, centred, threads), x.rows(), threads, monitor);
+    return with_sides(x, y, centred, precision, threads,
+                      [&](const auto& sides) { return sums_of(sides, x.rows(), threads, monitor); });
 }
 
 std::vector<double> gram_row_terms(const Rows& x, const Rows& y, bool centred, Precision precision, int threads,
                                    Monitor* monitor) {
     threads = resolve_threads(threads);
-    return precision == Precision::f32
-               ? row_terms_of(prepare<float>(x, y, centred, threads), x.rows(), threads, monitor)
-               : row_terms_of(prepare<double>(x, y, centred, threads), x.rows(), threads, monitor);
+    return with_sides(x, y, centred, precision, threads,
+                      [&](const auto& sides) { return row_terms_of(sides, x.rows(), threads, monitor); });
 }
 
 }  // namespace kernalign

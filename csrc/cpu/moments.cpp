@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "cpu/blas.hpp"
 #include "cpu/load.hpp"
+#include "cpu/outlier.hpp"
 #include "cpu/simd.hpp"
 #include "error.hpp"
 
@@ -48,6 +50,16 @@ std::vector<T> block_mean(const T* data, std::int64_t rows, std::int64_t cols) {
     std::vector<T> mean(static_cast<std::size_t>(cols));
     for (std::size_t j = 0; j < mean.size(); ++j) mean[j] = T(double(data[j]) + sum[j] / double(rows));
     return mean;
+}
+
+// A tile of a block's products.
+template <class T>
+void multiply(const ProductTile& tile, std::int64_t rows, const T* left, std::int64_t p, const T* right, std::int64_t q,
+              T* product) {
+    if (tile.diagonal)
+        blas::syrk_tn(tile.rows, rows, left + tile.i, p, product, tile.cols);
+    else
+        blas::gemm_tn(tile.rows, tile.cols, rows, left + tile.i, p, right + tile.j, q, product, tile.cols);
 }
 
 }  // namespace
@@ -208,9 +220,16 @@ void Moments::prepare(Block& block, const std::array<T*, 2>& data) const {
         }
     }
     for (std::size_t i = 0; i < std::size_t(block.rows); ++i) block.norm_product += norms[0][i] * norms[1][i];
+    bool widen = false;
+    if constexpr (std::is_same_v<T, float>) widen = has_outlier(norms[0]) || has_outlier(norms[1]);
     for (std::size_t s = 0; s < 2; ++s) {
         const SideSums& side = sums_.side[s];
         SideSums& sums = block.side[s];
+        if (widen) {
+            block.wide[s].resize(std::size_t(block.rows * side.cols));
+            for (std::size_t k = 0; k < block.wide[s].size(); ++k)
+                block.wide[s][k] = (double(data[s][k]) - double(centre[s][k % std::size_t(side.cols)])) * factor[s];
+        }
         for (std::size_t i = 0; i < std::size_t(block.rows); ++i)
             simd().accumulate_row(data[s] + std::int64_t(i) * side.cols, side.shift.data(), centre[s].data(), factor[s],
                                   norms[s][i], norms[1 - s][i], sums.sum.data(), sums.own.data(), sums.other.data(),
@@ -230,30 +249,31 @@ void Moments::commit(int threads, Progress& progress) {
     const std::vector<ProductTile> tiles = product_tiles(cols(0), cols(1));
     auto& data = buffers<T>(chunk_);
     if (chunk_.done.empty()) chunk_.done.assign(tiles.size(), 0);
-    std::vector<std::vector<T>> scratch(std::size_t(threads), std::vector<T>{});
+    std::vector<std::vector<T>> scratch(static_cast<std::size_t>(threads));
+    std::vector<std::vector<double>> wide_scratch(static_cast<std::size_t>(threads));
     parallel_for(std::int64_t(tiles.size()), threads, progress, [&](std::int64_t task, int worker) {
         if (chunk_.done[std::size_t(task)]) return;
         const ProductTile& tile = tiles[std::size_t(task)];
         const std::size_t a = std::size_t(tile.a), b = std::size_t(tile.b);
         const std::int64_t p = cols(tile.a), q = cols(tile.b), m = tile.rows, n = tile.cols;
-        std::vector<T>& product = scratch[std::size_t(worker)];
-        product.resize(std::max(product.size(), std::size_t(m * n)));
         double* total = sums_.products[a + b].data();
         std::int64_t row = 0;
         for (const Block& block : chunk_.blocks) {
-            const T* left = data[a].data() + row * p + tile.i;
-            const T* right = data[b].data() + row * q + tile.j;
-            if (tile.diagonal)
-                blas::syrk_tn(m, block.rows, left, p, product.data(), n);
+            const auto add = [&](const auto* left, const auto* right, auto& product) {
+                product.resize(std::max(product.size(), std::size_t(m * n)));
+                multiply(tile, block.rows, left, p, right, q, product.data());
+                for (std::int64_t i = 0; i < m; ++i) {
+                    const std::int64_t from = tile.diagonal ? i : 0;
+                    const std::size_t gi = std::size_t(tile.i + i), gj = std::size_t(tile.j + from);
+                    simd().add_rank_two(total + std::int64_t(gi) * q + std::int64_t(gj), product.data() + i * n + from,
+                                        block.delta[a][gi], block.side[b].sum.data() + gj, block.residual[a][gi],
+                                        block.delta[b].data() + gj, n - from);
+                }
+            };
+            if (block.wide[0].empty())
+                add(data[a].data() + row * p, data[b].data() + row * q, scratch[std::size_t(worker)]);
             else
-                blas::gemm_tn(m, n, block.rows, left, p, right, q, product.data(), n);
-            for (std::int64_t i = 0; i < m; ++i) {
-                const std::int64_t from = tile.diagonal ? i : 0;
-                const std::size_t gi = std::size_t(tile.i + i), gj = std::size_t(tile.j + from);
-                simd().add_rank_two(total + std::int64_t(gi) * q + std::int64_t(gj), product.data() + i * n + from,
-                                    block.delta[a][gi], block.side[b].sum.data() + gj, block.residual[a][gi],
-                                    block.delta[b].data() + gj, n - from);
-            }
+                add(block.wide[a].data(), block.wide[b].data(), wide_scratch[std::size_t(worker)]);
             row += block.rows;
         }
         chunk_.done[std::size_t(task)] = 1;

@@ -40,30 +40,35 @@ void parallel_for(std::int64_t tasks, int threads, Progress& progress,
     std::atomic<std::int64_t> next{0};
     std::atomic<bool> stop{false};
     std::exception_ptr error;
+    std::int64_t failed = tasks;  // the lowest task that threw: the same one for any number of threads
     std::mutex error_mutex;
 
     const auto run_one = [&](int worker) {
         const std::int64_t task = next.fetch_add(1);
         if (task >= tasks || stop.load()) return false;
-        body(task, worker);
-        progress.add(1);
-        return true;
-    };
-    const auto work = [&](int worker) {
         try {
-            while (run_one(worker)) {
-            }
-        } catch (...) {  // an exception must never leave a worker thread
+            body(task, worker);
+        } catch (const std::exception&) {  // an exception must never leave a worker thread
             stop.store(true);
             const std::lock_guard<std::mutex> lock(error_mutex);
-            if (!error) error = std::current_exception();
+            if (task < failed) {
+                failed = task;
+                error = std::current_exception();
+            }
+            return false;
         }
+        progress.add(1);
+        return true;
     };
 
     {
         JoiningThreads workers{stop, {}};
         const int extra = int(std::min<std::int64_t>(threads, tasks)) - 1;
-        for (int worker = 1; worker <= extra; ++worker) workers.threads.emplace_back(work, worker);
+        for (int worker = 1; worker <= extra; ++worker)
+            workers.threads.emplace_back([&run_one, worker] {
+                while (run_one(worker)) {
+                }
+            });
         while (run_one(0)) progress.poll();  // may throw: the workers stop and are joined by the destructor
         workers.join();
     }

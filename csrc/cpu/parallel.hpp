@@ -33,8 +33,8 @@ class Progress {
 int resolve_threads(int requested);
 
 // body(task, worker) for task in [0, tasks), in increasing order of start; worker in [0, threads) names scratch space.
-// The calling thread is worker 0 and polls after each of its tasks. The first exception stops the rest and is rethrown
-// here after every thread has been joined. Each finished task adds one unit to progress.
+// The calling thread is worker 0 and polls after each of its tasks. An exception stops the rest; that of the lowest
+// task is rethrown here after every thread has been joined. Each finished task adds one unit to progress.
 void parallel_for(std::int64_t tasks, int threads, Progress& progress,
                   const std::function<void(std::int64_t task, int worker)>& body);
 

@@ -18,6 +18,7 @@ Estimator: TypeAlias = Literal["unbiased", "biased"]
 Uncertainty: TypeAlias = Literal["jackknife"] | None
 
 _MEAN_SHARE = 0.5
+_FEW_ROWS = 64
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class LinearSums:
             # An unbiased self-term this small against the biased one is rounding (K^U = 0 exactly).
             noise = (1e-12 if self.double_precision else 1e-6) * biased
             if estimator == "unbiased" and self.u_centred(side, side) <= noise:
-                return f"all items of {name} are equally far apart"
+                return f"{name} has no structure beyond its diagonal: its U-centred Gram matrix is zero"
         return None
 
     def describe(self, **more: Any) -> dict[str, Any]:
@@ -262,13 +263,14 @@ def _linear_sums(call: dict[str, Any], metric: str, *, centred: bool) -> tuple[L
     pair = arrays.pair(call["x"], call["y"], **preprocessing)
     jackknife = call["uncertainty"] == "jackknife"
     check_estimator(call["estimator"], pair.n, metric, jackknife=jackknife)
-    double = pair.x.double_precision or pair.y.double_precision
-    # Multiply-adds: n (p + q)^2 / 2 in feature space, n^2 (p + q) / 2 for the Grams.
-    feature = pair.n > pair.x.shape[1] + pair.y.shape[1]
+    columns = pair.x.shape[1], pair.y.shape[1]
+    double = pair.x.double_precision or pair.y.double_precision or min(columns) < arrays.FEW_COLUMNS
+    feature = pair.n > sum(columns)  # multiply-adds: n (p + q)^2 / 2 in feature space, n^2 (p + q) / 2 for the Grams
+    double = double or (not feature and pair.n < _FEW_ROWS)  # where float64 costs nothing
     with reporting(call["progress"], metric) as report:
         engine: _core.MomentSums | _core.GramSums
         if feature:
-            moments = _core.Moments(pair.x.shape[1], pair.y.shape[1], double_precision=double)
+            moments = _core.Moments(*columns, double_precision=double)
             moments.update(pair.x, pair.y, threads, report)
             engine = moments.drain(centred, threads)
         else:

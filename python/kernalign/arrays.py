@@ -17,6 +17,8 @@ ZeroRows: TypeAlias = Literal["error", "drop_pair"]
 AnyArray: TypeAlias = NDArray[Any]
 
 _BLOCK_ELEMENTS = 1 << 20
+_MOST_THREADS = 4096
+FEW_COLUMNS = 16  # with fewer, the rounding of single float32 products does not average out
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,9 @@ def pair(
     if a.shape[0] != b.shape[0]:
         raise ValueError(f"x and y must have the same number of rows, got {a.shape[0]} and {b.shape[0]}")
     settings: dict[str, Any] = {"normalize": normalize, "clip_quantile": clip_quantile}
-    if zero_rows not in ("error", "drop_pair"):
-        raise ValueError(f"zero_rows must be 'error' or 'drop_pair', got {zero_rows!r}")
+    check_choice(zero_rows, "zero_rows", ("error", "drop_pair"))
     if zero_rows == "drop_pair" and (unit_rows or normalize == "l2"):
-        keep = ~(_zero_rows(a, a_bf16) | _zero_rows(b, b_bf16))
+        keep = ~(_zero_rows(a, "x", a_bf16) | _zero_rows(b, "y", b_bf16))
         settings["dropped"] = int(len(keep) - keep.sum())
         if settings["dropped"]:
             a, b = a[keep], b[keep]
@@ -80,6 +81,8 @@ def as_matrix(x: Any, name: str) -> tuple[AnyArray, bool]:
     array, bf16 = _to_numpy(x, name)
     if array.ndim != 2:
         raise ValueError(f"{name} must be 2-D (items, features), got shape {array.shape}")
+    if 0 in array.shape:
+        raise ValueError(f"{name} must have at least one row and one column, got shape {array.shape}")
     if bf16:
         return array, True
     kind = array.dtype.kind
@@ -87,8 +90,6 @@ def as_matrix(x: Any, name: str) -> tuple[AnyArray, bool]:
         raise TypeError(f"{name} must be real, got dtype {array.dtype}")
     if kind not in "fiub":
         raise TypeError(f"{name} must have a float or integer dtype, got {array.dtype}")
-    if 0 in array.shape:
-        raise ValueError(f"{name} must have at least one row and one column, got shape {array.shape}")
     if array.dtype.itemsize > 8:
         array = array.astype(np.float64)
     elif not array.dtype.isnative:
@@ -102,10 +103,11 @@ def check_count(n: int, least: int, what: str) -> None:
         raise ValueError(f"{what} needs at least {least} rows, got {n}")
 
 
-def check_choice(value: Any, name: str, choices: tuple[str, ...]) -> None:
+def check_choice(value: Any, name: str, choices: tuple[str | None, ...]) -> None:
     """Raise unless ``value`` is one of ``choices``."""
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+    if not (value is None or isinstance(value, str)) or value not in choices:
+        *most, last = map(repr, choices)
+        raise ValueError(f"{name} must be {', '.join(most)} or {last}, got {value!r}")
 
 
 def check_k(k: Any, n: int) -> int:
@@ -123,14 +125,13 @@ def check_threads(threads: Any) -> int:
         return 0
     if isinstance(threads, (bool, np.bool_)) or not isinstance(threads, (int, np.integer)):
         raise TypeError(f"threads must be an integer or None, got {threads!r}")
-    if threads < 1:
-        raise ValueError(f"threads must be at least 1, got {threads}")
+    if not 1 <= threads <= _MOST_THREADS:
+        raise ValueError(f"threads must be between 1 and {_MOST_THREADS}, got {threads}")
     return int(threads)
 
 
 def _check_device(device: str | None) -> None:
-    if device not in (None, "cpu"):
-        raise ValueError(f"device must be None or 'cpu' in this build, got {device!r}")
+    check_choice(device, "device", (None, "cpu"))  # the only one of this build
 
 
 def _to_numpy(x: Any, name: str) -> tuple[AnyArray, bool]:
@@ -154,8 +155,7 @@ def _to_numpy(x: Any, name: str) -> tuple[AnyArray, bool]:
 
 
 def _rows(matrix: AnyArray, name: str, bf16: bool, *, normalize: Normalize, clip_quantile: float | None) -> _core.Rows:
-    if normalize not in (None, "l2", "standardize"):
-        raise ValueError(f"normalize must be None, 'l2' or 'standardize', got {normalize!r}")
+    check_choice(normalize, "normalize", (None, "l2", "standardize"))
     clip = None
     if clip_quantile is not None:
         clip = _clip_threshold(_core.Rows(matrix, name, bfloat16=bf16), clip_quantile)
@@ -172,8 +172,8 @@ def _blocks(source: _core.Rows) -> Iterator[NDArray[np.float64]]:
         yield source.dense(begin, min(n, begin + step))
 
 
-def _zero_rows(matrix: AnyArray, bf16: bool) -> NDArray[np.bool_]:
-    source = _core.Rows(matrix, "x", bfloat16=bf16)
+def _zero_rows(matrix: AnyArray, name: str, bf16: bool) -> NDArray[np.bool_]:
+    source = _core.Rows(matrix, name, bfloat16=bf16)
     return np.concatenate([~block.any(axis=1) for block in _blocks(source)])
 
 
@@ -192,12 +192,14 @@ def _standard_scale(source: _core.Rows) -> tuple[NDArray[np.float64], NDArray[np
 
 def _clip_threshold(source: _core.Rows, quantile: float) -> float:
     """The value of rank int(quantile * size), from 0, among all absolute values, found 16 bits at a time."""
+    if isinstance(quantile, bool) or not isinstance(quantile, (int, float, np.integer, np.floating)):
+        raise TypeError(f"clip_quantile must be a number in (0, 1], got {quantile!r}")
     if not 0 < quantile <= 1:
         raise ValueError(f"clip_quantile must be in (0, 1], got {quantile!r}")
     n, p = source.shape
     if quantile == 1:
         return float("inf")
-    rank = int(quantile * n * p)
+    rank = int(quantile * (n * p))
     prefix = 0
     for shift in (48, 32, 16, 0):  # the bits of non-negative float64 order like the numbers
         counts = np.zeros(1 << 16, dtype=np.int64)

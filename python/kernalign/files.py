@@ -30,7 +30,7 @@ def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = False) -> It
     if path.is_dir():
         raise IsADirectoryError(f"{path} must be a file, but is a directory")
     try:
-        temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.tmp")
+        temporary = path.parent / f".kernalign-{secrets.token_hex(8)}.tmp"
         file = open(temporary, "xb")  # noqa: SIM115 (an error here and an error in the block are told apart)
     except OSError as error:
         raise type(error)(f"cannot write to the directory {path.parent}: {error.strerror}") from error

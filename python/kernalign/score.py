@@ -194,6 +194,6 @@ def _restore(value: float, keywords: dict[str, Any]) -> Score:
 
 
 def undefined(metric: str, n: int, reason: str, **keywords: Any) -> Score:
-    """A nan score with its reason, and one UndefinedScoreWarning."""
-    warnings.warn(f"{metric} is undefined: {reason}", UndefinedScoreWarning, stacklevel=3)
+    """A nan score with its reason; warns two calls up: a public function calls a finaliser, which calls this."""
+    warnings.warn(f"{metric} is undefined: {reason}", UndefinedScoreWarning, stacklevel=4)
     return Score(math.nan, metric=metric, n=n, reason=reason, **keywords)

@@ -73,12 +73,13 @@ class Moments:
         double = pair.x.double_precision or pair.y.double_precision
         core = self._core
         if core is None:
-            core = _core.Moments(pair.x.shape[1], pair.y.shape[1], double_precision=double)
+            products = double or min(pair.x.shape[1], pair.y.shape[1]) < arrays.FEW_COLUMNS
+            core = _core.Moments(pair.x.shape[1], pair.y.shape[1], double_precision=products)
         for rows, name, columns in zip((pair.x, pair.y), ("x_batch", "y_batch"), core.cols, strict=True):
             if rows.shape[1] != columns:
                 raise ValueError(f"{name} must have the {columns} columns of the stream, got {rows.shape[1]}")
         if double and not core.double_precision:
-            raise TypeError("the stream began with float32 batches and must go on with them, got a float64 batch")
+            raise TypeError("the stream began with 16- or 32-bit floats and must go on with them, got wider numbers")
         for rows in (pair.x, pair.y):
             _core.check_rows(rows, count)
         self._core = core

@@ -44,10 +44,9 @@ def off_diagonal(k):
 
 
 def centre(k):
-    """HKH with H = I - 11'/n."""
-    n = len(k)
-    h = np.eye(n) - 1 / n
-    return h @ k @ h
+    """HKH with H = I - 11'/n: rows and columns sum to zero."""
+    k = k - k.mean(axis=0)
+    return k - k.mean(axis=1, keepdims=True)
 
 
 def u_centre(k):

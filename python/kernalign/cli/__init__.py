@@ -1,0 +1,29 @@
+"""The command line: ``kernalign demo``, ``kernalign compare`` and ``kernalign info``."""
+
+from __future__ import annotations
+
+import click
+
+from kernalign import __version__
+from kernalign.cli.compare import compare
+from kernalign.cli.demo import demo
+from kernalign.cli.info import info
+from kernalign.cli.outcome import Outcome
+
+
+@click.group(cls=Outcome, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="kernalign")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.pass_context
+def main(ctx: click.Context, debug: bool) -> None:
+    """How alike are two representations of the same items?
+
+    Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+main.add_command(compare)
+main.add_command(demo)
+main.add_command(info)

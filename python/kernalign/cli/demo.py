@@ -1,0 +1,84 @@
+"""``kernalign demo``: compares the representations that ship with the package, and says in words what came out."""
+
+from __future__ import annotations
+
+import time
+
+import click
+import numpy as np
+
+from kernalign import demo as shipped
+from kernalign.cli.output import as_json, number, probability, show_table
+from kernalign.cli.pairs import Named, Row, measure
+from kernalign.demo.words import meaning
+
+K = 10
+# array -> (name in the table, name in a sentence)
+NAMES = {
+    "vision": ("vision", "the vision network"),
+    "hog": ("edges", "the histograms of edges"),
+    "use_en": ("English", "the sentence encoder reading English"),
+    "use_ja": ("Japanese", "the sentence encoder reading Japanese"),
+    "use_fr": ("French", "the sentence encoder reading French"),
+    "minilm": ("MiniLM", "a second English encoder (MiniLM)"),
+    "glove": ("words", "the English word vectors"),
+    "shuffled": ("shuffled", "the sentence encoder with its rows shuffled"),
+}
+PAIRS = [
+    ("vision", "use_en"),
+    ("vision", "use_ja"),
+    ("vision", "use_fr"),
+    ("vision", "minilm"),
+    ("vision", "glove"),
+    ("vision", "hog"),
+    ("hog", "use_en"),
+    ("use_en", "use_ja"),
+    ("use_en", "use_fr"),
+    ("use_ja", "use_fr"),
+    ("use_en", "minilm"),
+    ("vision", "shuffled"),
+]
+
+
+@click.command()
+@click.option("--json", "json_wanted", is_flag=True, help="Print JSON.")
+@click.option("--threads", type=click.IntRange(min=1), help="How many threads work; all cores if not given.")
+def demo(json_wanted: bool, threads: int | None) -> None:
+    """Compare real representations of 539 emoji: their pictures and their names in three languages."""
+    begin = time.perf_counter()
+    arrays = shipped.representations()
+    arrays["shuffled"] = np.random.default_rng(0).permutation(arrays["use_en"])
+    results = []
+    for a, b in PAIRS:
+        x, y = Named(NAMES[a][0], arrays[a]), Named(NAMES[b][0], arrays[b])
+        cka = measure(x, y, "cka", threads=threads)
+        knn = measure(x, y, "mutual_knn", k=K, threads=threads)
+        results.append((cka, knn, meaning(NAMES[a][1], NAMES[b][1], cka, knn)))
+    if json_wanted:
+        rows = [row.as_dict() | {"meaning": words} for cka, knn, words in results for row in (cka, knn)]
+        click.echo(as_json(rows, k=K, estimator="unbiased"), nl=False)
+        return
+    n = len(arrays["vision"])
+    click.echo(
+        f"{n} emoji: their pictures seen by a vision network and by an edge detector; their names by encoders of text"
+    )
+    show_table(
+        ["pair", "CKA", "chance", "p", f"mutual {K}-NN", "chance", "p", "seconds"],
+        [
+            [f"{cka.x} × {cka.y}", *_cells(cka), *_cells(knn), f"{cka.seconds + knn.seconds:.3f}"]
+            for cka, knn, _ in results
+        ],
+    )
+    click.echo("\nIn words:")
+    for _, _, words in results:
+        click.echo(f"- {words}")
+    click.echo(
+        "\nCKA (unbiased) compares all similarities at once, mutual k-NN each item's nearest neighbours; chance is the "
+        "score of items paired at random, p the probability of at least this score by chance. p says whether two "
+        "representations are related, the score how much. The last pair is a check: its rows are shuffled on purpose."
+    )
+    click.echo(f"{len(PAIRS)} pairs in {time.perf_counter() - begin:.2f} s")
+
+
+def _cells(row: Row) -> list[str]:
+    return [number(row.value, ".3f"), f"{row.chance or 0.0:.3f}", probability(row.p_value)]

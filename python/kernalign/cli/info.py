@@ -1,0 +1,58 @@
+"""``kernalign info``: what was built, what this CPU runs and which optional packages are there."""
+
+from __future__ import annotations
+
+import json
+import platform
+from importlib import metadata
+from typing import Any
+
+import click
+
+from kernalign import _core
+
+_OPTIONAL = {
+    "faiss": ["faiss-cpu"],
+    "io": ["safetensors", "ml-dtypes", "zarr", "h5py", "pyarrow", "fsspec"],
+    "dask": ["distributed"],
+    "plot": ["matplotlib", "pandas"],
+    "sklearn": ["scikit-learn"],
+    "torch": ["torch"],
+}
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def info(as_json: bool) -> None:
+    """Show the build, the CPU features in use, BLAS, threads, CUDA and the optional packages found."""
+    facts = gather()
+    if as_json:
+        click.echo(json.dumps(facts, indent=2))
+        return
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{package} {version}" for package, version in value.items() if version) or "none"
+        click.echo(f"{name + ':':<14}{value}")
+
+
+def gather() -> dict[str, Any]:
+    """The facts, ready for JSON; an optional package that is missing has the version None."""
+    build = _core.build_info()
+    return {
+        "kernalign": build["version"],
+        "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+        "numpy": metadata.version("numpy"),
+        "compiler": f"{build['compiler']}, {build['build_type']}",
+        "simd": build["simd"],
+        "blas": build["blas"],
+        "threads": build["threads"],
+        "cuda": "built" if build["cuda"] else "not built",
+        "extras": {package: _version(package) for packages in _OPTIONAL.values() for package in packages},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

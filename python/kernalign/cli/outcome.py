@@ -1,0 +1,66 @@
+"""How a command ends: an exit status and, if it failed, one line on standard error."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+INTERRUPTED = 130
+
+
+class Failure(click.ClickException):
+    """An error that the user sees as one line; the exit status is 1."""
+
+
+class Outcome(click.Group):
+    """A group whose errors are one line each and never a traceback, unless ``--debug`` asks for it."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        if not standalone_mode:
+            return super().main(args, prog_name, complete_var, standalone_mode, **extra)
+        try:
+            status = super().main(args, prog_name, complete_var, False, **extra)
+        except click.UsageError as error:
+            command = error.ctx.command_path if error.ctx else self.name
+            _say(f"{error.format_message()} (see {command} --help)")
+            status = error.exit_code
+        except click.ClickException as error:
+            _say(error.format_message())
+            status = error.exit_code
+        except click.Abort:
+            status = INTERRUPTED
+        sys.exit(status if isinstance(status, int) else 0)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            _say("interrupted")
+            ctx.exit(INTERRUPTED)
+        except (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError):
+            raise
+        except OSError as error:
+            message = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+            raise self._failure(ctx, message, error) from error
+        except MemoryError as error:
+            raise self._failure(ctx, f"not enough memory: {error}", error) from error
+        except Exception as error:
+            raise self._failure(ctx, str(error) or type(error).__name__, error) from error
+
+    @staticmethod
+    def _failure(ctx: click.Context, message: str, error: Exception) -> Exception:
+        return error if ctx.params.get("debug") else Failure(message)
+
+
+def _say(message: str) -> None:
+    click.echo("kernalign: " + " ".join(message.split()), err=True)

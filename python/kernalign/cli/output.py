@@ -1,0 +1,98 @@
+"""Shows rows as a table, JSON or CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from kernalign import __version__
+from kernalign.cli.pairs import Row
+from kernalign.files import atomic_write
+
+_PLAIN_WIDTH = 240  # columns where no terminal sets a limit
+_FOLDED = {"x", "y", "pair", "reason"}  # columns that may take several lines
+_WORDS = _FOLDED | {"metric"}
+_INTERVAL = ("stderr", "low", "high")
+
+
+def show_rows(rows: Sequence[Row]) -> None:
+    """A table of rows; intervals and the reasons of undefined values where there are any."""
+    columns: dict[str, list[str]] = {
+        "x": [row.x for row in rows],
+        "y": [row.y for row in rows],
+        "metric": [row.metric for row in rows],
+        "value": [number(row.value) for row in rows],
+        "95 % interval": ["" if row.low is None else f"{number(row.low)} to {number(row.high)}" for row in rows],
+        "chance": [number(row.chance) for row in rows],
+        "corrected": [number(row.corrected) for row in rows],
+        "z": [number(row.z, ".1f") for row in rows],
+        "p": [probability(row.p_value) for row in rows],
+        "n": [str(row.n) for row in rows],
+        "seconds": [f"{row.seconds:.3f}" for row in rows],
+        "reason": [row.reason or "" for row in rows],
+    }
+    for optional in ("95 % interval", "reason"):
+        if not any(columns[optional]):
+            del columns[optional]
+    show_table(list(columns), list(zip(*columns.values(), strict=True)))
+
+
+def show_table(columns: Sequence[str], body: Sequence[Sequence[str]]) -> None:
+    """A table, as wide as the terminal allows; plain text where there is none."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_PLAIN_WIDTH)
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        words = column in _WORDS
+        table.add_column(column, justify="left" if words else "right", no_wrap=column not in _FOLDED, overflow="fold")
+    for cells in body:
+        table.add_row(*map(Text, cells))
+    console.print(table)
+
+
+def as_json(rows: Sequence[dict[str, Any]], **settings: Any) -> str:
+    """Rows and settings as a JSON document; numbers that do not exist are null."""
+    document = {"kernalign": __version__, "settings": settings, "rows": rows}
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def as_csv(rows: Sequence[Row]) -> str:
+    """Rows as CSV; numbers that do not exist are empty."""
+    stream = io.StringIO()
+    dropped = {"settings"} | (set(_INTERVAL) if all(row.stderr is None for row in rows) else set())
+    fields = [name for name in Row.__dataclass_fields__ if name not in dropped]
+    writer = csv.DictWriter(stream, fields, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(row.as_dict() for row in rows)
+    return stream.getvalue()
+
+
+def write_text(path: Path, text: str, *, overwrite: bool) -> None:
+    """Write a whole file or none."""
+    with atomic_write(path, overwrite=overwrite) as file:
+        file.write(text.encode())
+
+
+def number(value: float | None, form: str = ".4f") -> str:
+    """A number as a table shows it; in powers of ten where the form would hide it."""
+    if value is None or value != value:
+        return "–" if value is None else "undefined"
+    if value and form.endswith("f") and not 10.0 ** -int(form[1:-1]) <= abs(value) < 1e5:
+        return f"{value:.2e}"
+    return format(value, form)
+
+
+def probability(p: float | None) -> str:
+    """A p-value as a table shows it."""
+    if p is None:
+        return "–"
+    return "<1e-12" if p < 1e-12 else f"{p:.2g}"

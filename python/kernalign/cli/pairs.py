@@ -1,0 +1,135 @@
+"""Measures pairs of representations, one row for each pair and metric."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import sys
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+import kernalign
+from kernalign.progress import ProgressArgument, Report, reporting
+from kernalign.score import AlignmentWarning, Score
+
+# metric -> the options that it takes beside the common ones
+METRICS: dict[str, tuple[str, ...]] = {
+    "cka": ("estimator", "uncertainty"),
+    "hsic": ("estimator", "uncertainty"),
+    "kernel_alignment": ("estimator", "uncertainty"),
+    "mutual_knn": ("k",),
+}
+
+
+@dataclass(frozen=True)
+class Named:
+    """A representation and what to call it."""
+
+    name: str
+    array: NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One metric on one pair: the numbers of its Score and the seconds that they took."""
+
+    x: str
+    y: str
+    metric: str
+    value: float
+    chance: float | None
+    corrected: float | None
+    z: float | None
+    p_value: float | None
+    n: int
+    seconds: float
+    reason: str | None
+    stderr: float | None
+    low: float | None
+    high: float | None
+    settings: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON and CSV: numbers that do not exist are None."""
+        return {key: _plain(value) for key, value in asdict(self).items()}
+
+
+def measure_pairs(representations: Sequence[Named], metrics: Sequence[str], **options: Any) -> Iterator[Row]:
+    """Every metric on every pair; ``options`` are handed to the metrics that take them.
+
+    One progress bar for all of them, on standard error and only if that is a terminal.
+    """
+    for x, y in itertools.pairwise(representations):
+        n, m = x.array.shape[0], y.array.shape[0]
+        if n != m:
+            raise ValueError(f"{x.name} and {y.name} must have the same number of rows, got {n} and {m}")
+    tasks = [(x, y, metric) for x, y in itertools.combinations(representations, 2) for metric in metrics]
+    with reporting(sys.stderr.isatty(), "comparing") as report:
+        for index, task in enumerate(tasks):
+            yield measure(*task, **options, progress=_share(report, index, len(tasks)))
+
+
+def measure(x: Named, y: Named, metric: str, **options: Any) -> Row:
+    """One metric on one pair, with notes on standard error about what makes the number less than it seems."""
+    special = {name for names in METRICS.values() for name in names}
+    taken = {name: value for name, value in options.items() if name not in special or name in METRICS[metric]}
+    begin = time.perf_counter()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", AlignmentWarning)
+        try:
+            score: Score = getattr(kernalign, metric)(x.array, y.array, **taken)
+            p_value = score.p_value  # computed now, so that its time counts
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{metric} of x = {x.name} and y = {y.name}: {error}") from error
+    seconds = time.perf_counter() - begin
+    for warning in caught:
+        click.echo(f"note: {x.name} × {y.name}: {warning.message}", err=True)
+    low, high = (None, None) if score.stderr is None else score.interval()
+    return Row(
+        x.name,
+        y.name,
+        metric,
+        float(score),
+        score.chance,
+        score.corrected,
+        score.z,
+        p_value,
+        score.n,
+        seconds,
+        score.reason,
+        score.stderr,
+        low,
+        high,
+        score.settings,
+    )
+
+
+def _share(report: Report, index: int, count: int) -> ProgressArgument:
+    """Progress of one task as a part of ``count`` equal ones."""
+    if report is None:
+        return False
+    return lambda done, total: report(index * total + done, count * total)
+
+
+def _plain(value: Any) -> Any:
+    """The value in types that JSON knows; what is not finite becomes None."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, (np.bool_, np.integer)):
+        return value.item()
+    if isinstance(value, int):
+        return value
+    if isinstance(value, (float, np.floating)):
+        return float(value) if math.isfinite(value) else None
+    return str(value)

@@ -1,0 +1,247 @@
+"""The command line: what it prints, how it ends, and that an error is one line and never a traceback."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import kernalign as ka
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from kernalign.cli import main
+from kernalign.cli.output import number, probability
+from samples import related
+
+N = 40
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory with a.npy, b.npz (u and v) and one with too few rows."""
+    monkeypatch.chdir(tmp_path)
+    x, y = related(N, 5, 4)
+    np.save("a.npy", x)
+    np.savez("b.npz", u=y, v=y[:, :2], labels=np.arange(N))
+    np.save("short.npy", x[:30])
+    np.save("flat.npy", np.ones((N, 3)))
+    return tmp_path
+
+
+def run(*args: str) -> Result:
+    return CliRunner().invoke(main, list(args))
+
+
+def failed(result: Result, status: int) -> str:
+    """The one line on standard error of a command that failed."""
+    assert result.exit_code == status, result.output
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("kernalign: ")
+    return lines[0]
+
+
+def rows_of(result: Result) -> list[dict[str, object]]:
+    assert result.exit_code == 0, result.output
+    rows: list[dict[str, object]] = json.loads(result.stdout)["rows"]
+    return rows
+
+
+def test_compare_measures_every_pair_with_the_library(files: Path) -> None:
+    rows = rows_of(run("compare", "a.npy", "b.npz", "-k", "7", "--json"))
+    assert [(r["x"], r["y"], r["metric"]) for r in rows] == [
+        (x, y, metric) for x, y in (("a", "u"), ("a", "v"), ("u", "v")) for metric in ("cka", "mutual_knn")
+    ]
+    a, u = np.load("a.npy"), np.load("b.npz")["u"]
+    for row, score in zip(rows[:2], (ka.cka(a, u), ka.mutual_knn(a, u, 7)), strict=True):
+        assert row["value"] == float(score)
+        assert (row["chance"], row["z"], row["p_value"]) == (score.chance, score.z, score.p_value)
+        assert (row["corrected"], row["n"], row["reason"]) == (score.corrected, N, None)
+
+
+def test_compare_hands_its_options_to_the_metrics(files: Path) -> None:
+    options = ["--metric", "cka", "--metric", "hsic", "--estimator", "biased", "--normalize", "l2", "--uncertainty"]
+    result = run("compare", "a.npy", "b.npz:u", *options, "--threads", "1", "--json")
+    a, u = np.load("a.npy"), np.load("b.npz")["u"]
+    for row, metric in zip(rows_of(result), (ka.cka, ka.hsic), strict=True):
+        score = metric(a, u, estimator="biased", normalize="l2", uncertainty="jackknife")
+        assert row["value"] == float(score)
+        assert row["stderr"] == score.stderr
+        assert (row["low"], row["high"]) == score.interval()
+    document = json.loads(result.stdout)
+    assert document["kernalign"] == ka.__version__
+    assert document["settings"]["estimator"] == "biased"
+    assert document["settings"]["threads"] == 1
+
+
+def test_table_is_plain_text_when_nobody_watches(files: Path) -> None:
+    result = run("compare", "a.npy", "b.npz", "--uncertainty")
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    assert "\x1b" not in result.stdout
+    head, *body = result.stdout.splitlines()
+    assert re.split(r"\s{2,}", head) == [
+        *["x", "y", "metric", "value"],
+        "95 % interval",
+        *["chance", "corrected", "z", "p", "n", "seconds"],
+    ]
+    assert len(body) == 6
+    assert all(len(line) == len(head) for line in body)
+
+
+def test_names_that_clash_are_whole_paths(files: Path) -> None:
+    (files / "other").mkdir()
+    np.save("other/a.npy", np.load("a.npy"))
+    rows = rows_of(run("compare", "a.npy", "other/a.npy", "b.npz:u", "--metric", "cka", "--json"))
+    assert [(r["x"], r["y"]) for r in rows] == [("a.npy", "other/a.npy"), ("a.npy", "u"), ("other/a.npy", "u")]
+
+
+def test_undefined_values_carry_their_reason_everywhere(files: Path) -> None:
+    command = ("compare", "a.npy", "flat.npy", "--metric", "cka")
+    result = run(*command, "--json")
+    [row] = rows_of(result)
+    assert row["value"] is None
+    assert row["reason"] == "y is constant"
+    assert result.stderr == "note: a × flat: cka is undefined: y is constant\n"
+    assert "undefined" in run(*command).stdout
+    assert "y is constant" in run(*command).stdout
+    [line] = csv.DictReader(io.StringIO(run(*command, "--csv").stdout))
+    assert (line["value"], line["reason"]) == ("", "y is constant")
+
+
+def test_other_warnings_become_notes(files: Path) -> None:
+    np.save("offset.npy", np.load("a.npy") + 100)
+    result = run("compare", "offset.npy", "b.npz:u", "--metric", "kernel_alignment")
+    assert result.exit_code == 0
+    assert result.stderr.startswith("note: offset × u: kernel_alignment: the mean holds")
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("suffix", ["json", "csv"])
+def test_output_file(files: Path, suffix: str) -> None:
+    output = f"out.{suffix}"
+    assert run("compare", "a.npy", "b.npz:u", "--output", output).exit_code == 0
+    text = Path(output).read_text()
+    rows = json.loads(text)["rows"] if suffix == "json" else list(csv.DictReader(io.StringIO(text)))
+    assert [row["metric"] for row in rows] == ["cka", "mutual_knn"]
+    assert float(rows[0]["value"]) == float(ka.cka(np.load("a.npy"), np.load("b.npz")["u"]))
+
+    message = failed(run("compare", "a.npy", "b.npz:v", "--output", output), 1)
+    assert "exists already; --force overwrites it" in message
+    assert Path(output).read_text() == text
+    assert run("compare", "a.npy", "b.npz:v", "--output", output, "--force").exit_code == 0
+    assert Path(output).read_text() != text
+    assert sorted(os.listdir(files)) == sorted(["a.npy", "b.npz", "flat.npy", output, "short.npy"])
+
+
+@pytest.mark.parametrize(
+    ("status", "args", "message"),
+    [
+        (1, ["compare", "a.npy", "short.npy"], "a and short must have the same number of rows, got 40 and 30"),
+        (1, ["compare", "a.npy", "nope.npy"], "nope.npy: No such file or directory"),
+        (1, ["compare", "a.npy", "b.npz:w"], "b.npz has no array 'w'; it holds: u (40, 4), v (40, 2), labels (40,)"),
+        (1, ["compare", "a.npy", "b.npz:labels"], "must be 2-D (items, features), got shape (40,)"),
+        (1, ["compare", "a.npy", "x.pkl"], "x.pkl must end in .npy, .npz, .safetensors, got '.pkl'"),
+        (1, ["compare", "a.npy", "b.npz", "-k", "40"], "mutual_knn of x = a and y = u: k must be between 1 and n - 1"),
+        (1, ["compare", "a.npy", "b.npz", "--output", "no/where.csv"], "cannot write to the directory no"),
+        (2, ["compare"], "Missing argument"),
+        (2, ["compare", "a.npy"], "at least two representations, got 1 (see kernalign compare --help)"),
+        (2, ["compare", "a.npy", "b.npz", "-k", "0"], "'-k': 0 is not in the range"),
+        (2, ["compare", "a.npy", "b.npz", "-k", "1.5"], "'-k': '1.5' is not a valid integer"),
+        (2, ["compare", "a.npy", "b.npz", "--metric", "magic"], "'magic' is not one of 'cka'"),
+        (2, ["compare", "a.npy", "b.npz", "--output", "out.txt"], "--output: must end in .json or .csv, got out.txt"),
+        (2, ["--nope"], "No such option"),
+        (2, ["nope"], "No such command 'nope'. (see kernalign --help)"),
+    ],
+)
+def test_errors_are_one_line(files: Path, status: int, args: list[str], message: str) -> None:
+    assert message in failed(CliRunner().invoke(main, args, prog_name="kernalign"), status)
+
+
+def test_damaged_files_are_one_line(files: Path) -> None:
+    content = Path("a.npy").read_bytes()
+    Path("a.npy").write_bytes(content[:-8])
+    assert "a.npy: its header (shape (40, 5), float64) requires" in failed(run("compare", "a.npy", "b.npz"), 1)
+
+
+def test_debug_shows_the_traceback(files: Path) -> None:
+    result = run("--debug", "compare", "a.npy", "short.npy")
+    assert isinstance(result.exception, ValueError)
+
+
+def test_ctrl_c_ends_with_one_line(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*args: object, **keywords: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ka, "cka", interrupted)
+    result = run("compare", "a.npy", "b.npz", "--output", "out.csv")
+    assert failed(result, 130) == "kernalign: interrupted"
+    assert not Path("out.csv").exists()
+
+
+def test_lack_of_memory_is_one_line(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hungry(*args: object, **keywords: object) -> None:
+        raise MemoryError("Unable to allocate 9 PiB")
+
+    monkeypatch.setattr(ka, "cka", hungry)
+    assert "not enough memory: Unable to allocate 9 PiB" in failed(run("compare", "a.npy", "b.npz"), 1)
+
+
+def test_info() -> None:
+    text = run("info").stdout
+    assert f"kernalign:    {ka.__version__}" in text
+    assert "cuda:         not built" in text
+    facts = json.loads(run("info", "--json").stdout)
+    assert {"python", "numpy", "compiler", "simd", "blas", "threads", "cuda", "extras"} < set(facts)
+    assert facts["threads"] >= 1
+
+
+def test_help_and_version() -> None:
+    assert run("--version").stdout.strip() == f"kernalign, version {ka.__version__}"
+    for args in ([], ["--help"], ["compare", "-h"]):
+        result = run(*args)
+        assert result.exit_code == 0
+        assert result.stdout.startswith("Usage:")
+
+
+def test_the_installed_command(files: Path) -> None:
+    """One real process: exit status, streams, and no traceback."""
+    command = [str(Path(sys.executable).with_name("kernalign")), "compare", "a.npy"]
+    done = subprocess.run([*command, "b.npz:u", "--csv"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == 3
+    done = subprocess.run([*command, "short.npy"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "kernalign: a and short must have the same number of rows, got 40 and 30\n"
+
+
+def test_warnings_are_left_as_they_were(files: Path) -> None:
+    before = warnings.filters[:]
+    run("compare", "a.npy", "flat.npy")
+    assert warnings.filters == before
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "–"),
+        (float("nan"), "undefined"),
+        (0.0, "0.0000"),
+        (0.12345, "0.1235"),
+        (1e-7, "1.00e-07"),
+        (2e7, "2.00e+07"),
+    ],
+)
+def test_numbers_are_shown_so_that_they_can_be_read(value: float | None, shown: str) -> None:
+    assert number(value) == shown
+
+
+def test_probabilities_below_belief_are_not_spelled_out() -> None:
+    assert [probability(p) for p in (None, 0.0, 1e-13, 2.34e-5, 0.5)] == ["–", "<1e-12", "<1e-12", "2.3e-05", "0.5"]

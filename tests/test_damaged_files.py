@@ -1,0 +1,225 @@
+"""Damaged and hostile files are one clear ValueError: truncated, lying, pickled, inflating without end."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from kernalign.sources import open_source, open_sources
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(7, 3)).astype(np.float32)
+Y = RNG.normal(size=(7, 5))
+
+
+def npy_bytes(array: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.lib.format.write_array(stream, array, allow_pickle=True)
+    return stream.getvalue()
+
+
+def npy_claiming(shape: object, descr: str = "<f4", data: bytes = b"", version: tuple[int, int] = (1, 0)) -> bytes:
+    """A ``.npy`` file whose header says ``shape`` whatever follows."""
+    header = f"{{'descr': {descr!r}, 'fortran_order': False, 'shape': {shape!r}}}\n".encode()
+    length = struct.pack("<H" if version == (1, 0) else "<I", len(header))
+    return b"\x93NUMPY" + bytes(version) + length + header + data
+
+
+def safetensors_bytes(header: object, data: bytes = b"", length: int | None = None) -> bytes:
+    raw = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(raw) if length is None else length) + raw + data
+
+
+def write(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        npy_bytes(X)[:-1],
+        npy_bytes(X) + b"\0",
+        npy_bytes(X)[:20],
+        b"",
+        b"not numpy",
+        npy_claiming((10**12, 768)),
+        npy_claiming((-1, 3), data=b"\0" * 12),
+        npy_claiming((-2, -2), data=b"\0" * 16),
+        npy_claiming((2**62, 8), data=b"\0" * 64),
+        npy_claiming((0, 2**70)),
+        npy_claiming((True, 3), data=b"\0" * 12),
+        npy_claiming((2, 3), descr="|O", data=b"\0" * 48),
+        npy_claiming((2, 3), descr="<U4", data=b"\0" * 96),
+        npy_claiming((2, 3), descr="<c8", data=b"\0" * 48),
+        npy_claiming((1,) * 60, data=b"\0" * 4),
+        npy_claiming(7),
+        npy_claiming((2, 3), version=(3, 0), data=b"\0" * 24),
+        b"\x93NUMPY\x02\x00\xff\xff\xff\xff{}",
+        b"\x93NUMPY\x01\x00\x40\x1f" + b"(" * 8000,
+        npy_bytes(np.array([[{}, "pickled"]], dtype=object)),
+    ],
+)
+def test_bad_npy_is_one_clear_error(tmp_path: Path, content: bytes) -> None:
+    path = write(tmp_path / "bad.npy", content)
+    with pytest.raises(ValueError, match=r"bad\.npy") as caught:
+        open_source(path)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400 + len(str(path))
+
+
+def test_npy_error_names_what_is_required_and_what_was_found(tmp_path: Path) -> None:
+    path = write(tmp_path / "short.npy", npy_bytes(X)[:-4])
+    with pytest.raises(ValueError, match=r"\(7, 3\), float32\) requires 212 bytes, but there are 208"):
+        open_source(path)
+
+
+def test_pickles_are_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "p.npy", npy_bytes(np.array([[None]], dtype=object)))
+    with pytest.raises(ValueError, match="pickle, which is never loaded"):
+        open_source(path)
+
+
+@pytest.mark.parametrize("suffix", ["npy", "npz", "safetensors"])
+def test_truncation_anywhere_is_an_error(tmp_path: Path, suffix: str) -> None:
+    whole = write_sample(tmp_path / f"whole.{suffix}").read_bytes()
+    for cut in range(len(whole)):
+        path = write(tmp_path / f"cut.{suffix}", whole[:cut])
+        with pytest.raises(ValueError, match=r"cut\."):
+            open_sources(path)
+
+
+@pytest.mark.parametrize("suffix", ["npy", "npz", "compressed.npz", "safetensors"])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_flipped_bytes_never_raise_anything_else(tmp_path: Path, suffix: str, data: st.DataObject) -> None:
+    content = bytearray(write_sample(tmp_path / f"whole.{suffix}").read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path = write(tmp_path / f"flipped.{suffix}", bytes(content))
+    try:
+        sources = open_sources(path)
+    except ValueError as error:
+        assert str(path) in str(error)  # noqa: PT017
+    else:
+        for source in sources:
+            assert source.array is not None
+            assert np.asarray(source.array).copy().nbytes < 1 << 20
+
+
+def write_sample(path: Path) -> Path:
+    if path.suffix == ".npy":
+        np.save(path, X)
+    elif path.suffix == ".safetensors":
+        entry = {"dtype": "F32", "shape": [7, 3], "data_offsets": [0, 84]}
+        path.write_bytes(safetensors_bytes({"x": entry}, X.tobytes()))
+    else:
+        (np.savez_compressed if "compressed" in path.name else np.savez)(path, x=X)
+    return path
+
+
+def zip_with(path: Path, name: str, content: bytes, method: int = zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr(name, content)
+    return path
+
+
+def lie_about_size(path: Path, size: int) -> Path:
+    """Overwrite the uncompressed size in the archive's directory."""
+    content = bytearray(path.read_bytes())
+    entry = content.rindex(b"PK\x01\x02")
+    content[entry + 24 : entry + 28] = struct.pack("<I", size)
+    return write(path, bytes(content))
+
+
+def test_npz_bomb_is_refused_by_the_directory_size(tmp_path: Path) -> None:
+    zeros = np.zeros((1000, 1000), np.float64)
+    np.savez_compressed(tmp_path / "bomb.npz", x=zeros, y=zeros)
+    with pytest.raises(ValueError, match=r"array 'x' would take 8,000,000 bytes of memory, over max_bytes = 7,999,999"):
+        open_source(tmp_path / "bomb.npz", key="x", max_bytes=7_999_999)
+    with pytest.raises(ValueError, match=r"2 arrays would take 16,000,000"):
+        open_sources(tmp_path / "bomb.npz", max_bytes=12_000_000)
+    np.savez(tmp_path / "stored.npz", x=zeros)
+    assert open_source(tmp_path / "stored.npz", max_bytes=0).array is not None  # mapped: takes no memory
+
+
+def test_npz_that_inflates_to_more_or_less_than_its_directory_says(tmp_path: Path) -> None:
+    big = npy_bytes(np.zeros((1000, 1000)))
+    path = lie_about_size(zip_with(tmp_path / "more.npz", "x.npy", big), 128 + 800)
+    with pytest.raises(ValueError, match=r"more\.npz"):
+        open_source(path)
+    small_header = npy_claiming((10, 10), descr="<f8", data=b"\0" * 8_000_000)  # the header lies as well
+    path = lie_about_size(zip_with(tmp_path / "both.npz", "x.npy", small_header), len(small_header) - 8_000_000 + 800)
+    with pytest.raises(ValueError, match="intact"):
+        open_source(path)
+    claim = npy_claiming((1000, 1000), descr="<f8", data=b"\0" * 100)
+    path = lie_about_size(zip_with(tmp_path / "less.npz", "x.npy", claim), len(claim) - 100 + 8_000_000)
+    with pytest.raises(ValueError, match=r"less\.npz"):
+        open_source(path)
+
+
+def test_npz_odd_archives(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="intact"):
+        open_source(write(tmp_path / "text.npz", b"hello"))
+    with pytest.raises(ValueError, match="stored or deflated"):
+        open_source(zip_with(tmp_path / "bz2.npz", "x.npy", npy_bytes(X), zipfile.ZIP_BZIP2))
+    with pytest.raises(ValueError, match="pickle"):
+        open_source(zip_with(tmp_path / "p.npz", "x.npy", npy_bytes(np.array([[None]], dtype=object))))
+    with pytest.raises(ValueError, match="0 arrays"):
+        open_source(zip_with(tmp_path / "other.npz", "readme.txt", b"hello"))
+    with zipfile.ZipFile(tmp_path / "twice.npz", "w") as archive:
+        archive.writestr("x.npy", npy_bytes(X))
+        with pytest.warns(UserWarning, match="Duplicate"):
+            archive.writestr("x.npy", npy_bytes(Y))
+    with pytest.raises(ValueError, match="found twice"):
+        open_source(tmp_path / "twice.npz")
+    stored = zip_with(tmp_path / "stored.npz", "x.npy", npy_bytes(X), zipfile.ZIP_STORED)
+    with pytest.raises(ValueError, match=r"stored\.npz"):
+        open_source(lie_about_size(stored, 10_000))
+
+
+F32 = {"dtype": "F32", "shape": [7, 3], "data_offsets": [0, 84]}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x08\0\0",
+        safetensors_bytes({"x": F32}, X.tobytes(), length=2**63),
+        safetensors_bytes({"x": F32}, X.tobytes(), length=5),
+        safetensors_bytes({"x": F32}, X.tobytes()[:-1]),
+        safetensors_bytes({"x": F32}, X.tobytes() + b"\0"),
+        safetensors_bytes({"x": F32 | {"shape": [7, 4]}}, X.tobytes()),
+        safetensors_bytes({"x": F32 | {"shape": [-7, -3]}}, X.tobytes()),
+        safetensors_bytes({"x": F32 | {"shape": [2**62, 2**62]}}, X.tobytes()),
+        safetensors_bytes({"x": F32 | {"shape": [7.0, 3]}}, X.tobytes()),
+        safetensors_bytes({"x": F32 | {"shape": [True, 21]}}, X.tobytes()),
+        safetensors_bytes({"x": F32 | {"shape": "73"}}, X.tobytes()),
+        safetensors_bytes({"x": F32 | {"data_offsets": [0, 10**18]}}, X.tobytes()),
+        safetensors_bytes({"x": F32 | {"data_offsets": [84, 0]}}, X.tobytes()),
+        safetensors_bytes({"x": F32 | {"data_offsets": [-84, 0]}}, X.tobytes()),
+        safetensors_bytes({"x": F32 | {"data_offsets": [4, 88]}}, X.tobytes() + b"1234"),
+        safetensors_bytes({"x": F32 | {"data_offsets": None}}, X.tobytes()),
+        safetensors_bytes({"x": F32 | {"dtype": ["F32"]}}, X.tobytes()),
+        safetensors_bytes({"x": F32, "y": F32}, X.tobytes()),  # overlapping
+        safetensors_bytes({"x": "F32"}, X.tobytes()),
+        safetensors_bytes([1, 2]),
+        safetensors_bytes(b'{"x": ' * 3000),
+        safetensors_bytes(b"\xff\xfe"),
+        safetensors_bytes(b'{"x": {}, "x": {}}'),
+    ],
+)
+def test_lying_safetensors_is_one_clear_error(tmp_path: Path, content: bytes) -> None:
+    path = write(tmp_path / "bad.safetensors", content)
+    with pytest.raises(ValueError, match=r"bad\.safetensors") as caught:
+        open_source(path)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400 + len(str(path))
