@@ -173,7 +173,7 @@ def test_ties_on_one_side_only_and_many_threads(threads):
 def test_fractional_sums_with_many_chunks_of_tied_rows():
     # Bitmaps of one chunk hold 8 MB: 8,300 rows of 8,300 bits need two.
     x = np.random.default_rng(0).integers(1, 3, (8300, 3))
-    lists = _core.nearest_neighbors(_rows(x), 10, "dot", 2)[:3]
+    lists = _core.nearest_neighbors(_rows(x), 10, "dot", threads=2)[:3]
     item, sums, other = _core.fractional_overlap(_rows(x), lists, _rows(x), lists, "dot", 2)
     groups = np.unique(x, axis=0, return_inverse=True)[1].ravel()
     centres = np.unique(x, axis=0)
