@@ -292,7 +292,7 @@ def test_zero_rows_can_be_dropped():
 
 def test_bad_arguments():
     x, y = pair(30)
-    with pytest.raises(ValueError, match="ties must be one of"):
+    with pytest.raises(ValueError, match="ties must be 'fractional' or 'index'"):
         nb.mutual_knn(x, y, ties="hash")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="same number of rows"):
         nb.mutual_knn(x, y[:20])
