@@ -79,7 +79,7 @@ class Case:
 
 KNN_PEERS = ("faiss-flat", "torch-topk", "numpy-argpartition", "sklearn")
 MUTUAL_PEERS = ("faiss-flat-mutual", "torch-topk-mutual", "numpy-mutual", "platonic-mutual", "platonic-mutual-torch")
-CKA_PEERS = ("numpy-feature-unbiased", "numpy-feature-biased")
+CKA_PEERS = ("numpy-feature-unbiased", "numpy-feature-identity", "numpy-feature-biased")
 
 CASES = {
     case.name: case

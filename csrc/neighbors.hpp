@@ -53,8 +53,13 @@ struct Neighbors {
     std::int64_t repeated = 0;        // rows whose first search was not a proof
 };
 
+// What is wanted of each row. With sets, the similarities of rows whose set the bounds alone prove stay NaN, and their
+// indices are in no particular order (such rows have no boundary tie); the sets are the same.
+enum class Detail : std::uint8_t { lists, sets };
+
 // 1 <= k <= n - 1; at most 2^21 columns. threads: 0 for all.
-Neighbors nearest_neighbors(const Rows& x, std::int64_t k, Similarity similarity, int threads, Monitor* monitor);
+Neighbors nearest_neighbors(const Rows& x, std::int64_t k, Similarity similarity, Detail detail, int threads,
+                            Monitor* monitor);
 
 // How two neighbour graphs overlap, and what the null distribution of the overlap needs of each.
 // w_ij is the weight of j among the neighbours of i: 1 above the k-th value, and (k - number above) / (number tied) at
@@ -70,8 +75,8 @@ struct Overlap {
 };
 
 // Fractional overlap of the neighbours of x and of y. Rows with a boundary tie are finished by tiled passes over that
-// side; nothing of size n^2 is kept. a and b must come from nearest_neighbors on the same rows.
-Overlap fractional_overlap(const Rows& x, const Neighbors& a, const Rows& y, const Neighbors& b, Similarity similarity,
-                           int threads, Monitor* monitor);
+// side; nothing of size n^2 is kept. a and b must come from nearest_neighbors (of any detail) on the same rows.
+Overlap fractional_overlap(const Rows& x, Neighbors a, const Rows& y, Neighbors b, Similarity similarity, int threads,
+                           Monitor* monitor);
 
 }  // namespace kernalign

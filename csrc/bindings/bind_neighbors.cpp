@@ -45,26 +45,29 @@ NeighborGraph graph_of(double k, const std::array<double, 3>& sums) { return {k,
 void bind_neighbors(py::module_& module) {
     module.def(
         "nearest_neighbors",
-        [](const PyRows& x, std::int64_t k, const std::string& metric, int threads, py::object progress) {
+        [](const PyRows& x, std::int64_t k, const std::string& metric, bool sets, int threads, py::object progress) {
             Neighbors found;
             const Similarity similarity = similarity_of(metric);
             without_gil(std::move(progress), [&](Monitor* monitor) {
-                found = nearest_neighbors(x.rows(), k, similarity, threads, monitor);
+                found =
+                    nearest_neighbors(x.rows(), k, similarity, sets ? Detail::sets : Detail::lists, threads, monitor);
             });
             return to_tuple(std::move(found));
         },
-        py::arg("x"), py::arg("k"), py::arg("metric"), py::arg("threads") = 0, py::arg("progress") = py::none());
+        py::arg("x"), py::arg("k"), py::arg("metric"), py::arg("sets") = false, py::arg("threads") = 0,
+        py::arg("progress") = py::none());
     module.def(
         "fractional_overlap",
         [](const PyRows& x, const py::tuple& x_lists, const PyRows& y, const py::tuple& y_lists,
            const std::string& metric, int threads, py::object progress) {
             const Similarity similarity = similarity_of(metric);
-            const Neighbors a = from_tuple(x_lists, x), b = from_tuple(y_lists, y);
+            Neighbors a = from_tuple(x_lists, x), b = from_tuple(y_lists, y);
             Overlap overlap;
             without_gil(std::move(progress), [&](Monitor* monitor) {
-                overlap = fractional_overlap(x.rows(), a, y.rows(), b, similarity, threads, monitor);
+                overlap =
+                    fractional_overlap(x.rows(), std::move(a), y.rows(), std::move(b), similarity, threads, monitor);
             });
-            const py::ssize_t n = a.n;
+            const auto n = py::ssize_t(overlap.item.size());
             return py::make_tuple(to_numpy(std::move(overlap.item), {n}), to_tuple(overlap.x), to_tuple(overlap.y));
         },
         py::arg("x"), py::arg("x_lists"), py::arg("y"), py::arg("y_lists"), py::arg("metric"), py::arg("threads") = 0,

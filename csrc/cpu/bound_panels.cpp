@@ -69,7 +69,7 @@ BoundPanels<T>::BoundPanels(const ExactRows& rows, const Frame& frame) : rows_(r
 }
 
 template <class T>
-void BoundPanels<T>::fill(std::int64_t row, T* out, T* offset, double* scratch) const {
+void BoundPanels<T>::fill(std::int64_t row, T* out, T* offset, float* raised, double* scratch) const {
     const std::int64_t d = rows_.cols();
     double sums[2] = {0, 0};  // |C|^2 and m.C
     const ExactRows::Raw raw = rows_.raw(row, scratch);
@@ -90,6 +90,7 @@ void BoundPanels<T>::fill(std::int64_t row, T* out, T* offset, double* scratch) 
     out[d] = round_up<T>(std::sqrt(g) * kSafe);
     std::fill(out + d + 1, out + stride(), T(0));
     *offset = round_up<T>(h + (4 * unit_ * std::fabs(h) + error + 0x1p-200) * kSafe);
+    *raised = round_up<float>((double(*offset) - h) * kSafe);
 }
 
 template <class T>

@@ -23,9 +23,10 @@ class BoundPanels {
   public:
     BoundPanels(const ExactRows& rows, const Frame& frame);
 
-    std::int64_t width() const { return rows_.cols() + 1; }                         // coordinates, g included
-    std::int64_t stride() const { return (width() + 15) / 16 * 16; }                // leading dimension of a panel
-    void fill(std::int64_t row, T* coordinates, T* offset, double* scratch) const;  // p_i, g_i and h'_i
+    std::int64_t width() const { return rows_.cols() + 1; }           // coordinates, g included
+    std::int64_t stride() const { return (width() + 15) / 16 * 16; }  // leading dimension of a panel
+    // p_i and g_i, h'_i, and how far h'_i was raised.
+    void fill(std::int64_t row, T* coordinates, T* offset, float* raised, double* scratch) const;
 
     // The least value of U that a row of similarity s or more can have.
     double threshold(double s) const;

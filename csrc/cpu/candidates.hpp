@@ -4,9 +4,12 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <vector>
+
+#include "cpu/simd.hpp"
 
 namespace kernalign {
 
@@ -15,6 +18,7 @@ struct Candidate {
     std::uint64_t key;
 
     Candidate() = default;
+    explicit Candidate(std::uint64_t of) : key(of) {}
     Candidate(float bound, std::int64_t index) {
         std::uint32_t bits;
         std::memcpy(&bits, &bound, sizeof bits);
@@ -29,7 +33,6 @@ struct Candidate {
         std::memcpy(&value, &bits, sizeof value);
         return value;
     }
-    friend bool operator<(const Candidate& a, const Candidate& b) { return a.key > b.key; }  // the better one first
 };
 
 // Not synchronised: two threads must not touch the same row.
@@ -40,10 +43,10 @@ class Candidates {
         : keep_(keep),
           capacity_(keep +
                     std::min<std::int64_t>({2 * keep, keep / 2 + 96, std::max<std::int64_t>(1, rows - 1 - keep)})),
-          entries_(new Candidate[std::size_t(rows * capacity_)]),
+          keys_(new std::uint64_t[std::size_t(rows * capacity_)]),
           sizes_(std::size_t(rows), 0),
           cuts_(std::size_t(rows + 16), std::numeric_limits<float>::lowest()),
-          cut_keys_(std::size_t(rows), 0) {}
+          below_(std::size_t(rows), 0) {}
 
     std::int64_t keep() const { return keep_; }
 
@@ -53,37 +56,32 @@ class Candidates {
 
     void offer(std::int64_t row, Candidate candidate) {
         const auto at = std::size_t(row);
-        if (candidate.key <= cut_keys_[at]) return;
-        Candidate* first = entries_.get() + row * capacity_;
-        first[sizes_[at]++] = candidate;
-        if (sizes_[at] == capacity_) shrink(row);
+        if (candidate.key <= below_[at]) return;
+        std::uint64_t* first = keys_.get() + row * capacity_;
+        first[sizes_[at]++] = candidate.key;
+        if (sizes_[at] < capacity_) return;
+        std::uint64_t cut = 0;
+        sizes_[at] = std::int32_t(simd().neighbors.shrink(first, sizes_[at], keep_, &cut));
+        below_[at] = cut - 1;
+        cuts_[at] = Candidate(cut).bound();
     }
 
-    // The row's best in order; at most keep().
-    const Candidate* sorted(std::int64_t row, std::int64_t* size) {
-        if (sizes_[std::size_t(row)] > keep_) shrink(row);
-        Candidate* first = entries_.get() + row * capacity_;
-        *size = sizes_[std::size_t(row)];
-        std::sort(first, first + *size);
+    // The row's best, in order; at most keep().
+    const std::uint64_t* sorted(std::int64_t row, std::int64_t* size) {
+        std::uint64_t* first = keys_.get() + row * capacity_;
+        std::uint64_t* last = first + sizes_[std::size_t(row)];
+        if (last - first > keep_) std::nth_element(first, first + keep_ - 1, last, std::greater<>());
+        *size = std::min<std::int64_t>(last - first, keep_);
+        std::sort(first, first + *size, std::greater<>());
         return first;
     }
 
   private:
-    void shrink(std::int64_t row) {
-        const auto at = std::size_t(row);
-        Candidate* first = entries_.get() + row * capacity_;
-        Candidate* last_kept = first + keep_ - 1;
-        std::nth_element(first, last_kept, first + sizes_[at]);
-        sizes_[at] = std::int32_t(keep_);
-        cuts_[at] = last_kept->bound();
-        cut_keys_[at] = last_kept->key;
-    }
-
     std::int64_t keep_, capacity_;
-    std::unique_ptr<Candidate[]> entries_;  // not initialised
+    std::unique_ptr<std::uint64_t[]> keys_;  // not initialised
     std::vector<std::int32_t> sizes_;
     std::vector<float> cuts_;
-    std::vector<std::uint64_t> cut_keys_;
+    std::vector<std::uint64_t> below_;  // keys up to this are not wanted
 };
 
 }  // namespace kernalign

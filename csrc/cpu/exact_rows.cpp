@@ -51,11 +51,9 @@ void ExactRows::examine_all(int threads, Monitor* monitor) {
         const std::int64_t end = std::min(count(), (task + 1) * kBlock);
         for (std::int64_t i = task * kBlock; i < end; ++i) {
             const Raw source = raw(i, scratch.data());
-            if ((source.f32 && !simd().all_finite(source.f32, cols())) ||
-                (source.f64 && !simd().all_finite(source.f64, cols())))
-                load_rows(rows_, i, i + 1, scratch.data(), cols());  // says where
             const double square = source.f32 ? simd().squared_norm(source.f32, zero.data(), 1.0, cols())
                                              : simd().squared_norm(source.f64, zero.data(), 1.0, cols());
+            if (!std::isfinite(square)) load_rows(rows_, i, i + 1, scratch.data(), cols());  // says where, if so
             if (similarity_ != Similarity::cosine) {
                 extreme[std::size_t(task)] |= !(square < 0x1p1000);
                 continue;

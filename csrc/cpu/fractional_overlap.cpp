@@ -1,5 +1,6 @@
 // Overlap of two neighbour graphs in which rows tied at the k-th place share it (neighbors.hpp).
 #include <algorithm>
+#include <cmath>
 #include <memory>
 
 #include "cpu/threshold_search.hpp"
@@ -16,23 +17,29 @@ enum Known : std::uint8_t { kLater, kNow, kBefore };  // when a row's share is c
 // One side: lists, shares, and bitmaps of who is tied at the k-th place of a chunk of rows.
 class Side {
   public:
-    Side(const Rows& rows, const Neighbors& lists, Similarity similarity, int threads, Monitor* monitor)
-        : lists_(lists),
+    Side(const Rows& rows, Neighbors lists, Similarity similarity, int threads, Monitor* monitor)
+        : lists_(std::move(lists)),
           threads_(threads),
           monitor_(monitor),
-          share_(std::size_t(lists.n), 1.0),
-          degree_(std::size_t(lists.n), 0.0),
-          strict_(std::size_t(lists.n), lists.k),
-          words_((lists.n + 63) / 64) {
+          share_(std::size_t(lists_.n), 1.0),
+          degree_(std::size_t(lists_.n), 0.0),
+          strict_(std::size_t(lists_.n), lists_.k),
+          words_((lists_.n + 63) / 64) {
+        const bool unscored =
+            std::any_of(lists_.similarity.begin(), lists_.similarity.end(), [](double s) { return std::isnan(s); });
+        if (unscored) {
+            rows_ = std::make_unique<ExactRows>(rows, similarity, threads, monitor);
+            score_lists();
+        }
         bool any = false;
-        for (std::int64_t i = 0; i < lists.n; ++i) {
+        for (std::int64_t i = 0; i < lists_.n; ++i) {
             if (!tied(i)) continue;
             any = true;
             while (strict_[std::size_t(i)] > 0 && similarity_at(i, strict_[std::size_t(i)] - 1) == last(i))
                 --strict_[std::size_t(i)];
         }
         if (!any) return;
-        rows_ = std::make_unique<ExactRows>(rows, similarity, threads, monitor);
+        if (!rows_) rows_ = std::make_unique<ExactRows>(rows, similarity, threads, monitor);
         frame_ = std::make_unique<Frame>(*rows_, threads, monitor);
         groups_ = std::make_unique<RowGroups>(*rows_, threads, monitor);
     }
@@ -110,6 +117,25 @@ class Side {
     }
     double last(std::int64_t row) const { return similarity_at(row, lists_.k - 1); }
 
+    // Scores the lists that the search left unscored; their rows have no boundary tie.
+    void score_lists() {
+        constexpr std::int64_t kBlock = 64;
+        const std::int64_t tasks = (lists_.n + kBlock - 1) / kBlock, k = lists_.k;
+        Progress progress(monitor_, tasks);
+        parallel_for(tasks, threads_, progress, [&](std::int64_t task, int) {
+            std::vector<double> values(std::size_t(rows_->cols())), scratch;
+            for (std::int64_t i = task * kBlock; i < std::min(lists_.n, (task + 1) * kBlock); ++i) {
+                if (!std::isnan(similarity_at(i, 0))) continue;
+                double* scores = lists_.similarity.data() + i * k;
+                rows_->read(i, values.data());
+                rows_->score(values.data(), list(i), k, scores, scratch);
+                const std::int64_t worst = std::min_element(scores, scores + k) - scores;
+                std::swap(scores[k - 1], scores[worst]);
+                std::swap(lists_.index[std::size_t(i * k + k - 1)], lists_.index[std::size_t(i * k + worst)]);
+            }
+        });
+    }
+
     // Weight of i among the neighbours of j, for j tied at the k-th place of i (s_ij = s_ji is i's k-th value). When
     // both are tied at each other's, the later of the two rows counts for both.
     double weight_back(std::int64_t i, std::int64_t j, const std::vector<Known>& known) const {
@@ -119,7 +145,7 @@ class Side {
         return when == kNow ? share(j) : when == kBefore ? 2 * share(j) : 0;
     }
 
-    const Neighbors& lists_;
+    Neighbors lists_;
     int threads_;
     Monitor* monitor_;
     std::unique_ptr<ExactRows> rows_;
@@ -156,12 +182,12 @@ double row_overlap(const Side& x, const Side& y, std::int64_t i, std::int64_t sl
 
 }  // namespace
 
-Overlap fractional_overlap(const Rows& x, const Neighbors& a, const Rows& y, const Neighbors& b, Similarity similarity,
-                           int threads, Monitor* monitor) {
+Overlap fractional_overlap(const Rows& x, Neighbors a, const Rows& y, Neighbors b, Similarity similarity, int threads,
+                           Monitor* monitor) {
     require_same_rows(a.n, b.n);
     threads = resolve_threads(threads);
     const std::int64_t n = a.n;
-    Side left(x, a, similarity, threads, monitor), right(y, b, similarity, threads, monitor);
+    Side left(x, std::move(a), similarity, threads, monitor), right(y, std::move(b), similarity, threads, monitor);
     Overlap out;
     out.item.resize(std::size_t(n));
     std::vector<std::int32_t> seen(std::size_t(n), -1), tied;

@@ -83,15 +83,15 @@ class EditDistance {
 
 void check_lists(const Lists& lists, const char* name) {
     std::vector<std::int64_t> seen(std::size_t(lists.n), -1);
+    const auto refuse = [&](const std::string& what, std::int64_t i, std::int32_t j) {
+        throw std::invalid_argument(std::string(name) + " must hold " + what + ", got " + std::to_string(j) +
+                                    " in row " + std::to_string(i));
+    };
     for (std::int64_t i = 0; i < lists.n; ++i)
         for (std::int64_t t = 0; t < lists.k; ++t) {
             const std::int32_t j = lists.row(i)[t];
-            const std::string where = ", got " + std::to_string(j) + " in row " + std::to_string(i);
-            if (j < 0 || j >= lists.n)
-                throw std::invalid_argument(
-                    std::string(name) + " must hold indices from 0 to n - 1 = " + std::to_string(lists.n - 1) + where);
-            if (j == i || seen[std::size_t(j)] == i)
-                throw std::invalid_argument(std::string(name) + " must hold other rows, each once" + where);
+            if (j < 0 || j >= lists.n) refuse("indices from 0 to n - 1 = " + std::to_string(lists.n - 1), i, j);
+            if (j == i || seen[std::size_t(j)] == i) refuse("other rows, each once", i, j);
             seen[std::size_t(j)] = i;
         }
 }
@@ -163,16 +163,23 @@ std::vector<std::int32_t> in_degrees(const Lists& lists) {
 GraphSums graph_sums(const Lists& lists) {
     GraphSums sums;
     sums.square = double(lists.n) * double(lists.k);
-    for (const std::int32_t degree : in_degrees(lists)) sums.degree_square += double(degree) * double(degree);
-    std::vector<std::int32_t> sorted(lists.index, lists.index + lists.n * lists.k);
+    const std::vector<std::int32_t> degrees = in_degrees(lists);
+    for (const std::int32_t degree : degrees) sums.degree_square += double(degree) * double(degree);
+    // Edges j -> i grouped by i: i's list and the list of those who name i share the reciprocated ones.
+    std::vector<std::int64_t> begin(std::size_t(lists.n) + 1, 0);
+    for (std::size_t i = 0; i < degrees.size(); ++i) begin[i + 1] = begin[i] + degrees[i];
+    std::vector<std::int32_t> sources(std::size_t(lists.n * lists.k));
+    std::vector<std::int64_t> next(begin.begin(), begin.end() - 1);
     for (std::int64_t i = 0; i < lists.n; ++i)
-        std::sort(sorted.begin() + i * lists.k, sorted.begin() + (i + 1) * lists.k);
+        for (std::int64_t t = 0; t < lists.k; ++t)
+            sources[std::size_t(next[std::size_t(lists.row(i)[t])]++)] = std::int32_t(i);
     std::int64_t reciprocal = 0;
-    for (std::int64_t i = 0; i < lists.n; ++i)
-        for (std::int64_t t = 0; t < lists.k; ++t) {
-            const auto begin = sorted.begin() + lists.row(i)[t] * lists.k;
-            reciprocal += std::binary_search(begin, begin + lists.k, std::int32_t(i));
-        }
+    Positions positions(lists.n);
+    for (std::int64_t i = 0; i < lists.n; ++i) {
+        positions.set(lists.row(i), lists.k);
+        for (std::int64_t e = begin[std::size_t(i)]; e < begin[std::size_t(i) + 1]; ++e)
+            reciprocal += positions[sources[std::size_t(e)]] != 0;
+    }
     sums.reciprocal = double(reciprocal);
     return sums;
 }

@@ -47,6 +47,11 @@ struct NeighborKernels {
         centre_row_f64_f64(r, c, f, s, o, sums, n);
     }
 
+    // Drops the smallest of size keys but leaves the `keep` largest, in their order, and a few more; *cut becomes a
+    // lower bound of the keep-th largest that every key left reaches. Returns how many are left; with many equal keys
+    // that may be all of them.
+    std::int64_t (*shrink)(std::uint64_t* keys, std::int64_t size, std::int64_t keep, std::uint64_t* cut);
+
     // For c < lanes <= 16: out[c] = sum over f, in order, of x[f] * (rows[c][f] * factors[c]); or, for distances
     // (factors unused), minus the sum of (x[f] - rows[c][f])^2. rows and factors have 16 valid entries, out 16 places.
     void (*score_in_order_f32)(const double* x, const float* const* rows, const double* factors, bool distance,

@@ -2,6 +2,7 @@
 #include "neighbors.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <string>
 
 #include "cpu/symmetric_search.hpp"
@@ -38,28 +39,41 @@ void write_row(const std::vector<Scored>& scored, std::int64_t row, Neighbors& o
     out.tie[std::size_t(row)] = scored.size() > k && scored[k].similarity == scored[k - 1].similarity;
 }
 
+// True when the bounds alone prove which k are nearest (in some order), without a tie at the k-th place.
+bool certify_set(const Slack& slack, Candidates& candidates, std::int64_t row, Neighbors& out) {
+    std::int64_t size = 0;
+    const std::uint64_t* best = candidates.sorted(row, &size);
+    double least = std::numeric_limits<double>::infinity();
+    for (std::int64_t t = 0; t < out.k; ++t) {
+        const Candidate candidate(best[t]);
+        least = std::min(least, double(candidate.bound()) - slack.at(row, candidate.index()));
+        out.index[std::size_t(row * out.k + t)] = candidate.index();
+    }
+    return size == out.k || double(Candidate(best[out.k]).bound()) < least;
+}
+
 // True when the row's candidates prove its neighbours; else *least is a lower bound of the k-th similarity.
 bool certify(const ExactRows& rows, const BoundPanels<float>& panels, Candidates& candidates, std::int64_t row,
              Neighbors& out, Scratch& s, double* least) {
     std::int64_t size = 0;
-    const Candidate* best = candidates.sorted(row, &size);
+    const std::uint64_t* best = candidates.sorted(row, &size);
     s.others.resize(std::size_t(size));
     s.score.resize(std::size_t(size));
-    for (std::int64_t c = 0; c < size; ++c) s.others[std::size_t(c)] = best[c].index();
+    for (std::int64_t c = 0; c < size; ++c) s.others[std::size_t(c)] = Candidate(best[c]).index();
     rows.read(row, s.values.data());
     std::int64_t used = std::min(size, (out.k + 3) / 4 * 4);  // rows are scored four at a time
     rows.score(s.values.data(), s.others.data(), used, s.score.data(), s.row);
     *least = *std::min_element(s.score.begin(), s.score.begin() + out.k);
     const double cut = panels.threshold(*least);
     const std::int64_t done = used;
-    while (used < size && double(best[used].bound()) >= cut) ++used;
+    while (used < size && double(Candidate(best[used]).bound()) >= cut) ++used;
     rows.score(s.values.data(), s.others.data() + done, used - done, s.score.data() + done, s.row);
     s.scored.clear();
     for (std::int64_t c = 0; c < used; ++c) s.scored.push_back({s.score[std::size_t(c)], s.others[std::size_t(c)]});
     std::sort(s.scored.begin(), s.scored.end(), before);
     write_row(s.scored, row, out);
     *least = s.scored[std::size_t(out.k - 1)].similarity;
-    return size == out.n - 1 || double(best[size - 1].bound()) < panels.threshold(*least);
+    return size == out.n - 1 || double(Candidate(best[size - 1]).bound()) < panels.threshold(*least);
 }
 
 // The k + 1 best of what a threshold search reports, which come in increasing order of index.
@@ -102,7 +116,8 @@ void search_again(const ExactRows& rows, const Frame& frame, const std::vector<Q
 
 }  // namespace
 
-Neighbors nearest_neighbors(const Rows& x, std::int64_t k, Similarity similarity, int threads, Monitor* monitor) {
+Neighbors nearest_neighbors(const Rows& x, std::int64_t k, Similarity similarity, Detail detail, int threads,
+                            Monitor* monitor) {
     const std::int64_t n = x.rows();
     require(1 <= k && k < n, "k must be between 1 and n - 1 = " + std::to_string(n - 1) + ", got " + std::to_string(k));
     require(x.cols() <= std::int64_t(1) << 21,
@@ -113,11 +128,11 @@ Neighbors nearest_neighbors(const Rows& x, std::int64_t k, Similarity similarity
     const Frame frame(rows, threads, monitor);
     const BoundPanels<float> panels(rows, frame);
     Candidates candidates(n, kept(n, k));
-    symmetric_search(panels, n, candidates, threads, monitor);
+    const Slack slack = symmetric_search(panels, n, candidates, threads, monitor);
 
     Neighbors out{n, k, {}, {}, {}, 0};
     out.index.resize(std::size_t(n * k));
-    out.similarity.resize(std::size_t(n * k));
+    out.similarity.assign(std::size_t(n * k), std::numeric_limits<double>::quiet_NaN());
     out.tie.resize(std::size_t(n));
     constexpr std::int64_t kBlock = 64;
     const std::int64_t tasks = (n + kBlock - 1) / kBlock;
@@ -127,6 +142,7 @@ Neighbors nearest_neighbors(const Rows& x, std::int64_t k, Similarity similarity
         Scratch scratch;
         scratch.values.resize(std::size_t(rows.cols()));
         for (std::int64_t i = task * kBlock; i < std::min(n, (task + 1) * kBlock); ++i) {
+            if (detail == Detail::sets && certify_set(slack, candidates, i, out)) continue;
             double least = 0;
             if (!certify(rows, panels, candidates, i, out, scratch, &least))
                 again[std::size_t(task)].push_back({std::int32_t(i), least});

@@ -17,8 +17,8 @@ constexpr std::int64_t kGroupBytes = 20 << 20;  // else two groups of panels of 
 
 // Small inputs need small tiles, because half of each tile on the diagonal is wasted; 512 x 512 floats fit a core's
 // second-level cache. Long rows need few per panel: a panel must fit its group, and a tile take well under 0.25 s.
-std::int64_t tile_size(std::int64_t n, std::int64_t stride) {
-    std::int64_t size = std::clamp<std::int64_t>((n / 4 + 31) / 32 * 32, 32, 512);
+std::int64_t tile_size(std::int64_t n, std::int64_t stride, int threads) {
+    std::int64_t size = std::clamp<std::int64_t>((n / (2 * threads) + 31) / 32 * 32, 32, 512);
     while (size > 32 && (size * size * stride > std::int64_t(5e9) || size * stride * 4 > kGroupBytes))
         size = (size / 2 + 31) / 32 * 32;
     return size;
@@ -29,16 +29,17 @@ class Search {
     Search(const BoundPanels<float>& panels, std::int64_t rows, Candidates& candidates, int threads, Monitor* monitor)
         : panels_(panels),
           n_(rows),
-          tile_(tile_size(rows, panels.stride())),
+          tile_(tile_size(rows, panels.stride(), threads)),
           count_((rows + tile_ - 1) / tile_),
           candidates_(candidates),
           threads_(threads),
           offsets_(std::size_t(rows + 16), -std::numeric_limits<float>::infinity()),
+          slack_{std::vector<float>(std::size_t(rows)), std::vector<float>(std::size_t(rows))},
           locks_(std::size_t(count_)),
           progress_(monitor, count_ * (count_ + 1) / 2),
           workers_(std::size_t(threads)) {}
 
-    void run() {
+    Slack run() {
         const std::int64_t panel = tile_ * panels_.stride(), bytes = panel * std::int64_t(sizeof(float));
         const bool whole = count_ * bytes <= kWholeBytes;
         const std::int64_t group = whole ? count_ : std::clamp<std::int64_t>(kGroupBytes / bytes, 1, count_);
@@ -56,6 +57,7 @@ class Search {
                 multiply(a, a_end, own.get(), b, b_end, other.get());
             }
         }
+        return std::move(slack_);
     }
 
   private:
@@ -80,9 +82,11 @@ class Search {
         Progress silent(nullptr, 0);
         parallel_for((rows + kRows - 1) / kRows, threads_, silent, [&](std::int64_t task, int worker) {
             for (std::int64_t r = task * kRows; r < std::min(rows, (task + 1) * kRows); ++r) {
-                const std::int64_t row = first(begin) + r;
-                panels_.fill(row, out + r * panels_.stride(), &offsets_[std::size_t(row)],
+                const auto row = std::size_t(first(begin) + r);
+                float* coordinates = out + r * panels_.stride();
+                panels_.fill(std::int64_t(row), coordinates, &offsets_[row], &slack_.raised[row],
                              workers_[std::size_t(worker)].row.data());
+                slack_.product[row] = coordinates[panels_.width() - 1];
             }
         });
         progress_.poll();
@@ -121,7 +125,6 @@ class Search {
     }
 
     void feed(std::int64_t i, std::int64_t j, std::int64_t rows, std::int64_t cols, Worker& worker) {
-        const std::int64_t i0 = first(i), j0 = first(j);
         for (std::int64_t r = 0; r < rows; ++r) {
             float* products = worker.tile.data() + r * tile_;
             std::int64_t begin = 0;
@@ -129,18 +132,27 @@ class Search {
                 begin = (r + 1) / 16 * 16;
                 std::fill(products + begin, products + r + 1, -std::numeric_limits<float>::infinity());
             }
-            if (begin >= cols) continue;
-            const std::int64_t width = (cols - begin + 15) / 16 * 16;
-            const std::int64_t found = simd().neighbors.select(
-                products + begin, offsets_.data() + j0 + begin, offsets_[std::size_t(i0 + r)], candidates_.cut(i0 + r),
-                candidates_.cuts() + j0 + begin, worker.sums.data(), worker.hits.data(), width);
-            for (std::int64_t h = 0; h < found; ++h) {
-                const std::int32_t hit = worker.hits[std::size_t(h)];
-                const float bound = worker.sums[std::size_t(hit >> 2)];
-                const std::int64_t column = j0 + begin + (hit >> 2);
-                if (hit & 1) candidates_.offer(i0 + r, {bound, column});
-                if (hit & 2) candidates_.offer(column, {bound, i0 + r});
+            const std::int64_t row = first(i) + r, end = (cols + 15) / 16 * 16;
+            while (begin < end) {  // a queue that is not full yet has no cut: look again after a few
+                const bool full = candidates_.cut(row) > std::numeric_limits<float>::lowest();
+                const std::int64_t width = full ? end - begin : std::min<std::int64_t>(64, end - begin);
+                feed_row(row, first(j) + begin, products + begin, width, worker);
+                begin += width;
             }
+        }
+    }
+
+    void feed_row(std::int64_t row, std::int64_t first_column, const float* products, std::int64_t width,
+                  Worker& worker) {
+        const std::int64_t found = simd().neighbors.select(
+            products, offsets_.data() + first_column, offsets_[std::size_t(row)], candidates_.cut(row),
+            candidates_.cuts() + first_column, worker.sums.data(), worker.hits.data(), width);
+        for (std::int64_t h = 0; h < found; ++h) {
+            const std::int32_t hit = worker.hits[std::size_t(h)];
+            const float bound = worker.sums[std::size_t(hit >> 2)];
+            const std::int64_t column = first_column + (hit >> 2);
+            if (hit & 1) candidates_.offer(row, {bound, column});
+            if (hit & 2) candidates_.offer(column, {bound, row});
         }
     }
 
@@ -149,6 +161,7 @@ class Search {
     Candidates& candidates_;
     int threads_;
     std::vector<float> offsets_;  // h'; -infinity beyond the last row, which makes padding unfit
+    Slack slack_;
     std::vector<std::mutex> locks_;
     Progress progress_;
     std::vector<Worker> workers_;
@@ -156,9 +169,9 @@ class Search {
 
 }  // namespace
 
-void symmetric_search(const BoundPanels<float>& panels, std::int64_t rows, Candidates& candidates, int threads,
-                      Monitor* monitor) {
-    Search(panels, rows, candidates, threads, monitor).run();
+Slack symmetric_search(const BoundPanels<float>& panels, std::int64_t rows, Candidates& candidates, int threads,
+                       Monitor* monitor) {
+    return Search(panels, rows, candidates, threads, monitor).run();
 }
 
 }  // namespace kernalign

@@ -6,8 +6,18 @@
 
 namespace kernalign {
 
-// Offers every pair i != j to both rows' queues.
-void symmetric_search(const BoundPanels<float>& panels, std::int64_t rows, Candidates& candidates, int threads,
-                      Monitor* monitor);
+// How far a bound can be above the (scaled) similarity that it bounds: at most 2 (g_i g_j + raised_i + raised_j).
+struct Slack {
+    std::vector<float> product;  // g_i
+    std::vector<float> raised;   // h'_i - h_i
+    double at(std::int64_t i, std::int64_t j) const {
+        const auto a = std::size_t(i), b = std::size_t(j);
+        return 2.001 * (double(product[a]) * product[b] + raised[a] + raised[b]);
+    }
+};
+
+// Offers every pair i != j to both rows' queues; returns the slack of all rows.
+Slack symmetric_search(const BoundPanels<float>& panels, std::int64_t rows, Candidates& candidates, int threads,
+                       Monitor* monitor);
 
 }  // namespace kernalign

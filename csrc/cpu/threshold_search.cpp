@@ -98,19 +98,22 @@ class Search {
     }
 
     void load_targets(std::int64_t begin, std::int64_t end, Worker& w) const {
+        float raised;
         w.begin = begin, w.end = end;
         for (std::int64_t t = begin; t < end; ++t) {
             const std::int64_t at = t - begin;
             const std::int32_t row = targets_[std::size_t(t)].row;
-            panels_.fill(row, w.left.data() + at * panels_.stride(), &w.left_offsets[std::size_t(at)], w.row.data());
+            panels_.fill(row, w.left.data() + at * panels_.stride(), &w.left_offsets[std::size_t(at)], &raised,
+                         w.row.data());
             rows_.read(row, w.values.data() + at * rows_.cols());
         }
     }
 
     void one_panel(std::int64_t begin, std::int64_t end, Worker& w) const {
         const std::int64_t stride = panels_.stride(), cols = end - begin, width = (cols + 15) / 16 * 16;
+        float raised;
         for (std::int64_t j = begin; j < end; ++j)
-            panels_.fill(j, w.right.data() + (j - begin) * stride, &w.right_offsets[std::size_t(j - begin)],
+            panels_.fill(j, w.right.data() + (j - begin) * stride, &w.right_offsets[std::size_t(j - begin)], &raised,
                          w.row.data());
         std::fill(w.right_offsets.begin() + cols, w.right_offsets.end(), -std::numeric_limits<double>::infinity());
         blas::gemm_nt(w.end - w.begin, cols, panels_.width(), w.left.data(), stride, w.right.data(), stride,

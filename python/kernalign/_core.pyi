@@ -100,7 +100,7 @@ _Lists = tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.uint8]]
 _GraphSums = tuple[float, float, float]
 
 def nearest_neighbors(
-    x: Rows, k: int, metric: str, threads: int = 0, progress: Progress = None
+    x: Rows, k: int, metric: str, sets: bool = False, threads: int = 0, progress: Progress = None
 ) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.uint8], int]: ...
 def fractional_overlap(
     x: Rows, x_lists: _Lists, y: Rows, y_lists: _Lists, metric: str, threads: int = 0, progress: Progress = None

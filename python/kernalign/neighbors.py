@@ -119,7 +119,7 @@ def knn(
     k = arrays.check_k(k, source.shape[0])
     _check_search(metric, backend)
     with reporting(progress, "nearest neighbours") as report:
-        return _wrap(_core.nearest_neighbors(source, k, metric, arrays.check_threads(threads), report), metric)
+        return _wrap(_core.nearest_neighbors(source, k, metric, False, arrays.check_threads(threads), report), metric)
 
 
 def mutual_knn(
@@ -203,7 +203,7 @@ def lcs_knn(
 
     Arguments as for `mutual_knn`; ties are broken by index. The null mean is exact.
     """
-    found = _search_both(x, y, k, metric, "index", options)
+    found = _search_both(x, y, k, metric, "index", options, ordered=True)
     items = _core.common_subsequences(found.x.indices, found.y.indices) / found.k
     mean = list_nulls.common_subsequence(found.n, found.k)
     return found.score(
@@ -219,7 +219,7 @@ def edit_knn(
     Arguments as for `mutual_knn`; ties are broken by index. The null mean depends on n and k alone; lists with many
     common items, which are rare unless k is near n, are sampled for it: ``settings["chance_method"]`` says so.
     """
-    found = _search_both(x, y, k, metric, "index", options)
+    found = _search_both(x, y, k, metric, "index", options, ordered=True)
     items = 1 - _core.edit_distances(found.x.indices, found.y.indices) / found.k
     mean, method = list_nulls.edit(found.n, found.k)
     found.settings["chance_method"] = method
@@ -257,14 +257,17 @@ class _Search:
 _Sums: TypeAlias = tuple[float, float, float]
 
 
-def _search_both(x: Any, y: Any, k: int, metric: Metric, ties: Ties, options: Options) -> _Search:
+def _search_both(
+    x: Any, y: Any, k: int, metric: Metric, ties: Ties, options: Options, *, ordered: bool = False
+) -> _Search:
+    """Neighbours of both sides; only with ``ordered`` are lists from arrays in order and their similarities known."""
     arrays.check_choice(ties, "ties", ("fractional", "index"))
     for option in options:
         if option not in Options.__annotations__:
             raise TypeError(f"unknown keyword argument {option!r}; known are {', '.join(Options.__annotations__)}")
     if isinstance(x, Neighbors) or isinstance(y, Neighbors):
         return _given(x, y, k, ties, options)
-    return _from_arrays(x, y, k, metric, ties, **options)
+    return _from_arrays(x, y, k, metric, ties, ordered, **options)
 
 
 def _given(x: Any, y: Any, k: int, ties: Ties, options: Options) -> _Search:
@@ -291,6 +294,7 @@ def _from_arrays(
     k: int,
     metric: Metric,
     ties: Ties,
+    ordered: bool,
     *,
     normalize: Normalize = None,
     clip_quantile: float | None = None,
@@ -312,8 +316,8 @@ def _from_arrays(
     k = arrays.check_k(k, pair.n)
     workers = arrays.check_threads(threads)
     with reporting(progress, "nearest neighbours") as report:
-        raw_x = _core.nearest_neighbors(pair.x, k, metric, workers, report)
-        raw_y = _core.nearest_neighbors(pair.y, k, metric, workers, report)
+        raw_x = _core.nearest_neighbors(pair.x, k, metric, not ordered, workers, report)
+        raw_y = _core.nearest_neighbors(pair.y, k, metric, not ordered, workers, report)
     found_x, found_y = _wrap(raw_x, metric), _wrap(raw_y, metric)
     settings = {**pair.settings, **_settings(found_x, found_y), "ties": ties}
     _warn_of_ties(settings)
