@@ -42,4 +42,25 @@ double centred_variance(std::int64_t count, double t, double t2, double t3, doub
     return off + x * y / ((n + 1) * n * (n - 1) * (n - 2) * (n - 3));
 }
 
+double knn_overlap_variance(std::int64_t count, const NeighborGraph& x, const NeighborGraph& y) {
+    const double n = double(count);
+    // Ordered pairs of edges by what they share: all, reversed, source, target, a chain, nothing.
+    const auto classes = [n](const NeighborGraph& g, double* a) {
+        a[0] = g.square;
+        a[1] = g.reciprocal;
+        a[2] = n * g.k * g.k - a[0];
+        a[3] = g.degree_square - a[0];
+        a[4] = n * g.k * g.k - a[1];
+        a[5] = n * n * g.k * g.k - a[0] - a[1] - a[2] - a[3] - 2 * a[4];
+    };
+    double a[6], b[6];
+    classes(x, a);
+    classes(y, b);
+    double second = (a[0] * b[0] + a[1] * b[1]) / falling(n, 2);
+    if (count >= 3) second += (a[2] * b[2] + a[3] * b[3] + 2 * a[4] * b[4]) / falling(n, 3);
+    if (count >= 4) second += a[5] * b[5] / falling(n, 4);
+    const double mean = n * x.k * y.k / (n - 1);
+    return second > mean * mean ? second - mean * mean : 0;
+}
+
 }  // namespace kernalign

@@ -37,4 +37,16 @@ double u_centred_third_moment(std::int64_t n, double cubes_x, double trace_x, do
 double centred_variance(std::int64_t n, double trace_x, double square_x, double diagonal_x, double trace_y,
                         double square_y, double diagonal_y);
 
+// What the null variance of a neighbour overlap needs of a graph with weights w_ij >= 0 whose rows sum to k and whose
+// diagonal is zero: sum w_ij^2, sum w_ij w_ji, and the sum of squared column sums.
+struct NeighborGraph {
+    double k = 0;
+    double square = 0;
+    double reciprocal = 0;
+    double degree_square = 0;
+};
+
+// Variance of T = sum_ij w_ij w'_{pi(i) pi(j)} over uniform permutations pi (science 3.2); E[T] = n k k' / (n - 1).
+double knn_overlap_variance(std::int64_t n, const NeighborGraph& x, const NeighborGraph& y);
+
 }  // namespace kernalign

@@ -34,7 +34,7 @@ def test_a_failure_leaves_everything_as_it_was(tmp_path: Path, overwrite: bool, 
     path = tmp_path / "out"
     if overwrite:
         path.write_bytes(b"before")
-    with pytest.raises(error), atomic_write(path, overwrite=overwrite) as file:  # noqa: PT012
+    with pytest.raises(error), atomic_write(path, overwrite=overwrite) as file:
         file.write(b"half")
         raise error
     assert os.listdir(tmp_path) == (["out"] if overwrite else [])
@@ -54,7 +54,7 @@ def test_existing_files_are_kept_unless_asked(tmp_path: Path) -> None:
 
 def test_a_file_that_comes_into_being_meanwhile_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "out"
-    with pytest.raises(FileExistsError, match="exists already"), atomic_write(path) as file:  # noqa: PT012
+    with pytest.raises(FileExistsError, match="exists already"), atomic_write(path) as file:
         file.write(b"mine")
         path.write_bytes(b"theirs")
     assert path.read_bytes() == b"theirs"

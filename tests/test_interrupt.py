@@ -52,8 +52,8 @@ def run(script, *, timeout=120):
 
 CALLS = {
     "cka, feature route": "lambda: ka.cka(windows(20_000_000, 256, 1), windows(20_000_000, 200, 2))",
-    "cka, Gram route": "lambda: ka.cka(windows(40_000, 100_000, 1), windows(40_000, 100_000, 2))",
-    "cka, one thread": "lambda: ka.cka(windows(40_000, 100_000, 1), windows(40_000, 100_000, 2), threads=1)",
+    "cka, Gram route": "lambda: ka.cka(windows(20_000, 20_001, 1), windows(20_000, 20_001, 2))",
+    "cka, one thread": "lambda: ka.cka(windows(20_000_000, 256, 1), windows(20_000_000, 200, 2), threads=1)",
     "wide features": "lambda: ka.cka(windows(3_000_000, 6000, 1), windows(3_000_000, 64, 2))",
     "jackknife": "lambda: ka.cka(windows(20_000_000, 64, 1), windows(20_000_000, 64, 2), uncertainty='jackknife')",
     "standardise": "lambda: ka.cka(windows(20_000_000, 256, 1), windows(20_000_000, 256, 2), normalize='standardize')",
@@ -76,7 +76,7 @@ for after in (0.4, 0.7, 1.0):
     delays.append(interrupted(call, after))
     assert tasks() == threads, (tasks(), threads)
     assert float(ka.cka(x, y)) == before
-    if delays[-1] < 0.5:
+    if not 0.5 < delays[-1] < 2:  # good, or too slow to be noise
         break
 print(min(delays))
 """
@@ -167,7 +167,7 @@ assert len(inside) > 10 * (end - begin), (len(inside), end - begin)
 def test_eight_python_threads_get_the_single_thread_answer():
     run(
         """
-pairs = [(windows(3000, 16, s), windows(3000, 12, s + 50)) for s in range(4)]
+pairs = [(windows(1100, 16, s), windows(1100, 12, s + 50)) for s in range(4)]
 pairs += [(windows(100, 300, s), windows(100, 200, s + 50)) for s in range(4)]
 def answers(pair):
     score = ka.cka(*pair, uncertainty="jackknife")
@@ -177,7 +177,7 @@ expected = [answers(pair) for pair in pairs]
 wrong, start = [], threading.Barrier(8)
 def work(first):
     start.wait()
-    for i in range(25):
+    for i in range(12):
         which = (first + i) % len(pairs)
         if answers(pairs[which]) != expected[which]:
             wrong.append(which)
@@ -251,28 +251,37 @@ assert [float(s) for s in scores] == [float(ka.cka(windows(500, 32, s), windows(
 # Progress reports
 
 
-@pytest.mark.parametrize("shape", [(20_000, 40, 30), (700, 900, 800)], ids=["feature", "gram"])
-def test_progress_counts_up_to_the_total(shape):
-    x, y = related(*shape, dtype=np.float32)
+def long_work(route):
+    """Some tenths of a second, so that it is reported on; overlapping windows cost no memory."""
+    rng = np.random.default_rng(0)
+    rows, columns = {"feature": (300_000, 256), "gram": (2500, 3000)}[route]
+    streams = [rng.normal(size=rows + columns).astype(np.float32) for _ in "xy"]
+    return [np.lib.stride_tricks.sliding_window_view(stream, columns)[:rows] for stream in streams]
+
+
+@pytest.mark.parametrize("route", ["feature", "gram"])
+def test_progress_counts_up_to_the_total(route):
+    x, y = long_work(route)
     reports = []
     score = ka.cka(x, y, progress=lambda done, total: reports.append((done, total)))
     assert float(score) == float(ka.cka(x, y))
+    assert score.settings["route"] == route
     assert reports
     assert len({total for _, total in reports}) == 1
     assert [done for done, _ in reports] == sorted(done for done, _ in reports)
     assert all(0 <= done <= total for done, total in reports)
 
 
-@pytest.mark.parametrize("shape", [(20_000, 40, 30), (700, 900, 800)], ids=["feature", "gram"])
-def test_an_error_in_the_progress_callable_comes_through(shape):
-    x, y = related(*shape, dtype=np.float32)
+@pytest.mark.parametrize("route", ["feature", "gram"])
+def test_an_error_in_the_progress_callable_comes_through(route):
+    x, y = long_work(route)
 
     def fail(done, total):
         raise LookupError("enough")
 
     with pytest.raises(LookupError, match="enough"):
         ka.cka(x, y, progress=fail)
-    assert np.isfinite(ka.cka(x, y))
+    assert np.isfinite(ka.cka(x[:2000], y[:2000]))
 
 
 def test_a_progress_bar_is_silent_on_short_work(capfd):

@@ -79,6 +79,7 @@ void bind_runtime(py::module_& module);
 void bind_moments(py::module_& module);
 void bind_grams(py::module_& module);
 void bind_neighbors(py::module_& module);
+void bind_lists(py::module_& module);
 void bind_statistics(py::module_& module);
 
 }  // namespace kernalign::bindings

@@ -9,4 +9,6 @@ PYBIND11_MODULE(_core, module) {
     bind_statistics(module);
     bind_moments(module);
     bind_grams(module);
+    bind_neighbors(module);
+    bind_lists(module);
 }

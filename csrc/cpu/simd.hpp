@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "cpu/neighbor_kernels.hpp"
+
 namespace kernalign {
 
 // Every loop uses a fixed lane structure and no contraction, so all instruction sets give the same bits.
@@ -78,6 +80,8 @@ struct Simd {
     double (*dot_f64)(const double* a, const double* b, std::int64_t n);
     double dot(const float* a, const double* b, std::int64_t n) const { return dot_f32(a, b, n); }
     double dot(const double* a, const double* b, std::int64_t n) const { return dot_f64(a, b, n); }
+
+    NeighborKernels neighbors;
 };
 
 // The widest table this CPU can run; the environment variable KERNALIGN_ISA (baseline, avx2, avx512) lowers it.

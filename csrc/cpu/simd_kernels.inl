@@ -3,6 +3,10 @@
 // copy that the linker keeps for every CPU.
 #include <cstring>
 
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
+
 #include "cpu/simd.hpp"
 
 namespace kernalign {
@@ -131,13 +135,15 @@ double dot(const T* a, const double* b, int64_t n) {
     return total(sum);
 }
 
+#include "cpu/neighbor_kernels.inl"
+
 }  // namespace
 
 const Simd KERNALIGN_SIMD_TABLE = {
     KERNALIGN_SIMD_NAME,    all_finite<float>,   all_finite<double>,   add_difference<float>,
     add_difference<double>, squared_norm<float>, squared_norm<double>, accumulate_row<float>,
     accumulate_row<double>, add_rank_two<float>, add_rank_two<double>, pair_products<float>,
-    pair_products<double>,  dot<float>,          dot<double>,
+    pair_products<double>,  dot<float>,          dot<double>,          neighbor_kernels,
 };
 
 }  // namespace kernalign

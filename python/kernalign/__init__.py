@@ -7,6 +7,15 @@ _blas.preload()
 from kernalign import _core  # noqa: E402
 from kernalign.alignment import cka, hsic, kernel_alignment  # noqa: E402
 from kernalign.kernels import Linear  # noqa: E402
+from kernalign.neighbors import (  # noqa: E402
+    Neighbors,
+    cycle_knn,
+    edit_knn,
+    jaccard_knn,
+    knn,
+    lcs_knn,
+    mutual_knn,
+)
 from kernalign.score import AlignmentWarning, Score, UndefinedScoreWarning  # noqa: E402
 from kernalign.streaming import Moments  # noqa: E402
 
@@ -16,9 +25,16 @@ __all__ = [
     "AlignmentWarning",
     "Linear",
     "Moments",
+    "Neighbors",
     "Score",
     "UndefinedScoreWarning",
     "cka",
+    "cycle_knn",
+    "edit_knn",
     "hsic",
+    "jaccard_knn",
     "kernel_alignment",
+    "knn",
+    "lcs_knn",
+    "mutual_knn",
 ]

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
 
@@ -54,6 +56,7 @@ class Score(float):
     z, p_value : (value - chance) / chance_sd and the upper-tail probability under random pairing.
     corrected : (value - chance) / (maximum - chance): 0 is chance, 1 is perfect.
     stderr : standard error, after ``uncertainty=...``; see also ``interval``.
+    per_item : one score per item after ``per_item=True`` (their mean is the score), else None.
     """
 
     metric: str
@@ -64,6 +67,7 @@ class Score(float):
     _null: Null | None
     _maximum: float | None
     _spread: Spread | None
+    per_item: NDArray[np.float64] | None
 
     def __new__(
         cls,
@@ -77,12 +81,14 @@ class Score(float):
         null: Null | None = None,
         maximum: float | None = 1.0,
         spread: Spread | None = None,
+        per_item: NDArray[np.float64] | None = None,
     ) -> Score:
         self = super().__new__(cls, value)
         self.metric, self.estimator, self.n, self.reason = metric, estimator, n, reason
         self.settings = dict(settings or {})
         self._null = None if math.isnan(value) else null
         self._maximum, self._spread = maximum, spread
+        self.per_item = per_item
         return self
 
     @property
@@ -174,6 +180,7 @@ class Score(float):
             "null": null,
             "maximum": self._maximum,
             "spread": self._spread,
+            "per_item": self.per_item,
         }
         return _restore, (float(self), keywords)
 

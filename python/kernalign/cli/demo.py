@@ -51,7 +51,7 @@ def demo(json_wanted: bool, threads: int | None) -> None:
     results = []
     for a, b in PAIRS:
         x, y = Named(NAMES[a][0], arrays[a]), Named(NAMES[b][0], arrays[b])
-        cka = measure(x, y, "cka", threads=threads)
+        cka = measure(x, y, "cka", uncertainty="jackknife", threads=threads)
         knn = measure(x, y, "mutual_knn", k=K, threads=threads)
         results.append((cka, knn, meaning(NAMES[a][1], NAMES[b][1], cka, knn)))
     if json_wanted:
@@ -63,7 +63,7 @@ def demo(json_wanted: bool, threads: int | None) -> None:
         f"{n} emoji: their pictures seen by a vision network and by an edge detector; their names by encoders of text"
     )
     show_table(
-        ["pair", "CKA", "chance", "p", f"mutual {K}-NN", "chance", "p", "seconds"],
+        ["pair", "CKA ± s.e.", "chance", "p", f"{K}-NN", "chance", "p", "seconds"],
         [
             [f"{cka.x} × {cka.y}", *_cells(cka), *_cells(knn), f"{cka.seconds + knn.seconds:.3f}"]
             for cka, knn, _ in results
@@ -73,12 +73,16 @@ def demo(json_wanted: bool, threads: int | None) -> None:
     for _, _, words in results:
         click.echo(f"- {words}")
     click.echo(
-        "\nCKA (unbiased) compares all similarities at once, mutual k-NN each item's nearest neighbours; chance is the "
-        "score of items paired at random, p the probability of at least this score by chance. p says whether two "
-        "representations are related, the score how much. The last pair is a check: its rows are shuffled on purpose."
+        f"\nCKA (unbiased, ± jackknife standard error) compares all similarities at once; {K}-NN (mutual k-NN) is the "
+        f"share of each item's {K} nearest neighbours that both sides have. Chance is the score of items paired at "
+        "random, p the probability of at least this score by chance. p says whether two representations are related, "
+        "the score how much. The last pair is a check: its rows are shuffled on purpose."
     )
     click.echo(f"{len(PAIRS)} pairs in {time.perf_counter() - begin:.2f} s")
 
 
 def _cells(row: Row) -> list[str]:
-    return [number(row.value, ".3f"), f"{row.chance or 0.0:.3f}", probability(row.p_value)]
+    value = number(row.value, ".3f")
+    if row.stderr is not None:
+        value += f" ± {row.stderr:.3f}"
+    return [value, number(row.chance, ".3f"), probability(row.p_value)]

@@ -1,0 +1,63 @@
+// The list kernels for Python.
+#include "lists.hpp"
+
+#include "bindings/arrays.hpp"
+
+namespace kernalign::bindings {
+namespace {
+
+using IndexArray = py::array_t<std::int32_t, py::array::c_style>;
+
+Lists lists_of(const IndexArray& array, const char* name) {
+    require(array.ndim() == 2, std::string(name) + " must be 2-D, got " + std::to_string(array.ndim()) + "-D");
+    const Lists lists{array.data(), array.shape(0), array.shape(1)};
+    check_lists(lists, name);
+    return lists;
+}
+
+// f(a, b) without the GIL, as an array of one value per row.
+template <class F>
+auto per_row(const IndexArray& x, const IndexArray& y, F&& f) {
+    const Lists a = lists_of(x, "x"), b = lists_of(y, "y");
+    decltype(f(a, b)) values;
+    without_gil(py::none(), [&](Monitor*) { values = f(a, b); });
+    const py::ssize_t n = a.n;
+    return to_numpy(std::move(values), {n});
+}
+
+}  // namespace
+
+void bind_lists(py::module_& module) {
+    const auto x = py::arg("x").noconvert(), y = py::arg("y").noconvert();
+    module.def(
+        "shared_counts", [](const IndexArray& a, const IndexArray& b) { return per_row(a, b, shared_counts); }, x, y);
+    module.def(
+        "common_subsequences",
+        [](const IndexArray& a, const IndexArray& b) { return per_row(a, b, common_subsequences); }, x, y);
+    module.def(
+        "edit_distances", [](const IndexArray& a, const IndexArray& b) { return per_row(a, b, edit_distances); }, x, y);
+    module.def("cycles", [](const IndexArray& a, const IndexArray& b) { return per_row(a, b, cycles); }, x, y);
+    module.def(
+        "in_degrees",
+        [](const IndexArray& a) {
+            const Lists lists = lists_of(a, "x");
+            const py::ssize_t n = lists.n;
+            return to_numpy(in_degrees(lists), {n});
+        },
+        x);
+    module.def(
+        "graph_sums",
+        [](const IndexArray& a) {
+            const GraphSums sums = graph_sums(lists_of(a, "x"));
+            return py::make_tuple(sums.square, sums.reciprocal, sums.degree_square);
+        },
+        x);
+    module.def(
+        "overlap_curve",
+        [](const IndexArray& a, const IndexArray& b, const std::vector<std::int64_t>& ks) {
+            return overlap_curve(lists_of(a, "x"), lists_of(b, "y"), ks);
+        },
+        x, y, py::arg("ks"));
+}
+
+}  // namespace kernalign::bindings

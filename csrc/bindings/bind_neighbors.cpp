@@ -1,0 +1,80 @@
+// The Neighbors engine for Python.
+#include "bindings/arrays.hpp"
+#include "lists.hpp"
+#include "neighbors.hpp"
+#include "statistics.hpp"
+
+namespace kernalign::bindings {
+namespace {
+
+Similarity similarity_of(const std::string& name) {
+    if (name == "cosine") return Similarity::cosine;
+    if (name == "dot") return Similarity::dot;
+    require(name == "euclidean", "metric must be 'cosine', 'dot' or 'euclidean', got '" + name + "'");
+    return Similarity::euclidean;
+}
+
+py::tuple to_tuple(Neighbors&& found) {
+    const py::ssize_t n = found.n, k = found.k;
+    return py::make_tuple(to_numpy(std::move(found.index), {n, k}), to_numpy(std::move(found.similarity), {n, k}),
+                          to_numpy(std::move(found.tie), {n}), found.repeated);
+}
+
+// Copies lists that nearest_neighbors made for these rows (the kernels trust them).
+Neighbors from_tuple(const py::tuple& lists, const PyRows& rows) {
+    const auto index = lists[0].cast<py::array_t<std::int32_t, py::array::c_style>>();
+    const auto similarity = lists[1].cast<py::array_t<double, py::array::c_style>>();
+    const auto tie = lists[2].cast<py::array_t<std::uint8_t, py::array::c_style>>();
+    require(index.ndim() == 2 && index.shape(0) == rows.rows().rows() && similarity.size() == index.size() &&
+                tie.size() == index.shape(0),
+            "neighbour lists must belong to the rows of " + rows.rows().name);
+    Neighbors out{index.shape(0), index.shape(1), {}, {}, {}, 0};
+    out.index.assign(index.data(), index.data() + index.size());
+    out.similarity.assign(similarity.data(), similarity.data() + similarity.size());
+    out.tie.assign(tie.data(), tie.data() + tie.size());
+    check_lists({out.index.data(), out.n, out.k}, rows.rows().name.c_str());
+    return out;
+}
+
+py::tuple to_tuple(const GraphSums& sums) { return py::make_tuple(sums.square, sums.reciprocal, sums.degree_square); }
+
+NeighborGraph graph_of(double k, const std::array<double, 3>& sums) { return {k, sums[0], sums[1], sums[2]}; }
+
+}  // namespace
+
+void bind_neighbors(py::module_& module) {
+    module.def(
+        "nearest_neighbors",
+        [](const PyRows& x, std::int64_t k, const std::string& metric, int threads, py::object progress) {
+            Neighbors found;
+            const Similarity similarity = similarity_of(metric);
+            without_gil(std::move(progress), [&](Monitor* monitor) {
+                found = nearest_neighbors(x.rows(), k, similarity, threads, monitor);
+            });
+            return to_tuple(std::move(found));
+        },
+        py::arg("x"), py::arg("k"), py::arg("metric"), py::arg("threads") = 0, py::arg("progress") = py::none());
+    module.def(
+        "fractional_overlap",
+        [](const PyRows& x, const py::tuple& x_lists, const PyRows& y, const py::tuple& y_lists,
+           const std::string& metric, int threads, py::object progress) {
+            const Similarity similarity = similarity_of(metric);
+            const Neighbors a = from_tuple(x_lists, x), b = from_tuple(y_lists, y);
+            Overlap overlap;
+            without_gil(std::move(progress), [&](Monitor* monitor) {
+                overlap = fractional_overlap(x.rows(), a, y.rows(), b, similarity, threads, monitor);
+            });
+            const py::ssize_t n = a.n;
+            return py::make_tuple(to_numpy(std::move(overlap.item), {n}), to_tuple(overlap.x), to_tuple(overlap.y));
+        },
+        py::arg("x"), py::arg("x_lists"), py::arg("y"), py::arg("y_lists"), py::arg("metric"), py::arg("threads") = 0,
+        py::arg("progress") = py::none());
+    module.def(
+        "knn_overlap_variance",
+        [](std::int64_t n, double k_x, const std::array<double, 3>& x, double k_y, const std::array<double, 3>& y) {
+            return knn_overlap_variance(n, graph_of(k_x, x), graph_of(k_y, y));
+        },
+        py::arg("n"), py::arg("k_x"), py::arg("x"), py::arg("k_y"), py::arg("y"));
+}
+
+}  // namespace kernalign::bindings

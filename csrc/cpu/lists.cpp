@@ -1,0 +1,203 @@
+// What two sets of neighbour lists share, item by item (lists.hpp).
+#include "lists.hpp"
+
+#include <algorithm>
+#include <string>
+
+#include "error.hpp"
+
+namespace kernalign {
+namespace {
+
+// Positions (from 1) of the current list's indices; 0 for the others. Cleared by writing a new list.
+class Positions {
+  public:
+    explicit Positions(std::int64_t n) : at_(std::size_t(n), 0) {}
+    void set(const std::int32_t* list, std::int64_t k) {
+        for (std::int64_t t = 0; t < size_; ++t) at_[std::size_t(list_[t])] = 0;
+        for (std::int64_t t = 0; t < k; ++t) at_[std::size_t(list[t])] = std::int32_t(t) + 1;
+        list_ = list;
+        size_ = k;
+    }
+    std::int32_t operator[](std::int32_t index) const { return at_[std::size_t(index)]; }
+
+  private:
+    std::vector<std::int32_t> at_;
+    const std::int32_t* list_ = nullptr;
+    std::int64_t size_ = 0;
+};
+
+void require_same_shape(const Lists& a, const Lists& b) {
+    require_same_rows(a.n, b.n);
+    require(a.k == b.k, "neighbour lists of x and y must have the same length, got " + std::to_string(a.k) + " and " +
+                            std::to_string(b.k));
+}
+
+// Levenshtein distance of the pattern 1..k (bits of `where`, one block per 64 positions) and a text. `matches` names,
+// for every symbol of the text, its position in the pattern, or 0.
+class EditDistance {
+  public:
+    explicit EditDistance(std::int64_t k)
+        : k_(k), blocks_((k + 63) / 64), plus_(std::size_t(blocks_)), minus_(std::size_t(blocks_)) {}
+
+    template <class Text>
+    std::int32_t operator()(Text position_at) {
+        std::fill(plus_.begin(), plus_.end(), ~std::uint64_t(0));
+        std::fill(minus_.begin(), minus_.end(), 0);
+        const std::uint64_t last = std::uint64_t(1) << ((k_ - 1) % 64);
+        std::int32_t distance = std::int32_t(k_);
+        for (std::int64_t t = 0; t < k_; ++t) {
+            const std::int64_t position = std::int64_t(position_at(t)) - 1;
+            int carry = 1;  // the top row grows by one per symbol
+            for (std::int64_t b = 0; b < blocks_; ++b) {
+                const std::uint64_t match =
+                    position >= 0 && position / 64 == b ? std::uint64_t(1) << (position % 64) : 0;
+                carry = step(std::size_t(b), match, carry, b + 1 == blocks_ ? last : std::uint64_t(1) << 63);
+            }
+            distance += carry;
+        }
+        return distance;
+    }
+
+  private:
+    // One column of one block: horizontal difference in and out (-1, 0, 1).
+    int step(std::size_t b, std::uint64_t match, int in, std::uint64_t top) {
+        const std::uint64_t plus = plus_[b], minus = minus_[b];
+        const std::uint64_t vertical = match | minus;
+        match |= std::uint64_t(in < 0);
+        const std::uint64_t horizontal = (((match & plus) + plus) ^ plus) | match;
+        std::uint64_t up = minus | ~(horizontal | plus), down = plus & horizontal;
+        const int out = int((up & top) != 0) - int((down & top) != 0);
+        up = up << 1 | std::uint64_t(in > 0);
+        down = down << 1 | std::uint64_t(in < 0);
+        plus_[b] = down | ~(vertical | up);
+        minus_[b] = up & vertical;
+        return out;
+    }
+
+    std::int64_t k_, blocks_;
+    std::vector<std::uint64_t> plus_, minus_;  // vertical differences
+};
+
+}  // namespace
+
+void check_lists(const Lists& lists, const char* name) {
+    std::vector<std::int64_t> seen(std::size_t(lists.n), -1);
+    for (std::int64_t i = 0; i < lists.n; ++i)
+        for (std::int64_t t = 0; t < lists.k; ++t) {
+            const std::int32_t j = lists.row(i)[t];
+            const std::string where = ", got " + std::to_string(j) + " in row " + std::to_string(i);
+            if (j < 0 || j >= lists.n)
+                throw std::invalid_argument(
+                    std::string(name) + " must hold indices from 0 to n - 1 = " + std::to_string(lists.n - 1) + where);
+            if (j == i || seen[std::size_t(j)] == i)
+                throw std::invalid_argument(std::string(name) + " must hold other rows, each once" + where);
+            seen[std::size_t(j)] = i;
+        }
+}
+
+std::vector<std::int32_t> shared_counts(const Lists& a, const Lists& b) {
+    require_same_shape(a, b);
+    std::vector<std::int32_t> counts(std::size_t(a.n), 0);
+    Positions positions(a.n);
+    for (std::int64_t i = 0; i < a.n; ++i) {
+        positions.set(a.row(i), a.k);
+        for (std::int64_t t = 0; t < b.k; ++t) counts[std::size_t(i)] += positions[b.row(i)[t]] != 0;
+    }
+    return counts;
+}
+
+std::vector<std::int32_t> common_subsequences(const Lists& a, const Lists& b) {
+    require_same_shape(a, b);
+    std::vector<std::int32_t> lengths(std::size_t(a.n), 0), tails;
+    Positions positions(a.n);
+    for (std::int64_t i = 0; i < a.n; ++i) {
+        positions.set(b.row(i), b.k);
+        tails.clear();  // tails[l]: the least position that ends an increasing subsequence of length l + 1
+        for (std::int64_t t = 0; t < a.k; ++t) {
+            const std::int32_t position = positions[a.row(i)[t]];
+            if (position == 0) continue;
+            const auto at = std::lower_bound(tails.begin(), tails.end(), position);
+            if (at == tails.end())
+                tails.push_back(position);
+            else
+                *at = position;
+        }
+        lengths[std::size_t(i)] = std::int32_t(tails.size());
+    }
+    return lengths;
+}
+
+std::vector<std::int32_t> edit_distances(const Lists& a, const Lists& b) {
+    require_same_shape(a, b);
+    std::vector<std::int32_t> distances(static_cast<std::size_t>(a.n));
+    Positions positions(a.n);
+    EditDistance distance(a.k);
+    for (std::int64_t i = 0; i < a.n; ++i) {
+        positions.set(a.row(i), a.k);
+        const std::int32_t* text = b.row(i);
+        distances[std::size_t(i)] = distance([&](std::int64_t t) { return positions[text[t]]; });
+    }
+    return distances;
+}
+
+std::vector<std::uint8_t> cycles(const Lists& a, const Lists& b) {
+    require_same_shape(a, b);
+    std::vector<std::int32_t> sorted(a.index, a.index + a.n * a.k);
+    for (std::int64_t i = 0; i < a.n; ++i) std::sort(sorted.begin() + i * a.k, sorted.begin() + (i + 1) * a.k);
+    std::vector<std::uint8_t> closed(std::size_t(a.n), 0);
+    for (std::int64_t i = 0; i < a.n; ++i)
+        for (std::int64_t t = 0; t < b.k && !closed[std::size_t(i)]; ++t) {
+            const auto begin = sorted.begin() + b.row(i)[t] * a.k;
+            closed[std::size_t(i)] = std::binary_search(begin, begin + a.k, std::int32_t(i));
+        }
+    return closed;
+}
+
+std::vector<std::int32_t> in_degrees(const Lists& lists) {
+    std::vector<std::int32_t> degrees(std::size_t(lists.n), 0);
+    for (std::int64_t e = 0; e < lists.n * lists.k; ++e) ++degrees[std::size_t(lists.index[e])];
+    return degrees;
+}
+
+GraphSums graph_sums(const Lists& lists) {
+    GraphSums sums;
+    sums.square = double(lists.n) * double(lists.k);
+    for (const std::int32_t degree : in_degrees(lists)) sums.degree_square += double(degree) * double(degree);
+    std::vector<std::int32_t> sorted(lists.index, lists.index + lists.n * lists.k);
+    for (std::int64_t i = 0; i < lists.n; ++i)
+        std::sort(sorted.begin() + i * lists.k, sorted.begin() + (i + 1) * lists.k);
+    std::int64_t reciprocal = 0;
+    for (std::int64_t i = 0; i < lists.n; ++i)
+        for (std::int64_t t = 0; t < lists.k; ++t) {
+            const auto begin = sorted.begin() + lists.row(i)[t] * lists.k;
+            reciprocal += std::binary_search(begin, begin + lists.k, std::int32_t(i));
+        }
+    sums.reciprocal = double(reciprocal);
+    return sums;
+}
+
+std::vector<double> overlap_curve(const Lists& a, const Lists& b, const std::vector<std::int64_t>& ks) {
+    require_same_shape(a, b);
+    // An index at places s and t (from 1) is shared by every prefix of length max(s, t) or more.
+    std::vector<std::int64_t> first_shared(std::size_t(a.k) + 1, 0);
+    Positions positions(a.n);
+    for (std::int64_t i = 0; i < a.n; ++i) {
+        positions.set(a.row(i), a.k);
+        for (std::int64_t t = 0; t < b.k; ++t) {
+            const std::int32_t position = positions[b.row(i)[t]];
+            if (position != 0) ++first_shared[std::size_t(std::max<std::int64_t>(position, t + 1))];
+        }
+    }
+    std::vector<double> curve;
+    std::int64_t shared = 0, length = 0;
+    for (const std::int64_t k : ks) {
+        require(length < k && k <= a.k,
+                "ks must ascend and lie between 1 and " + std::to_string(a.k) + ", got " + std::to_string(k));
+        while (length < k) shared += first_shared[std::size_t(++length)];
+        curve.push_back(double(shared) / double(k));
+    }
+    return curve;
+}
+
+}  // namespace kernalign

@@ -1,0 +1,66 @@
+// The vectorised loops of the Neighbors engine, one set per instruction set (a part of the table in simd.hpp).
+#pragma once
+
+#include <cstdint>
+
+namespace kernalign {
+
+struct NeighborKernels {
+    // sums[j] = (row[j] + offset) + offsets[j]. Appends to hits (column << 2 | rows << 0 | columns << 1) for every j
+    // with sums[j] >= row_cut (rows) or sums[j] >= column_cuts[j] (columns); returns how many. n is a multiple of 16
+    // and the caller's padding makes itself unfit (offsets of -infinity). NaN never fits.
+    std::int64_t (*select_f32)(const float* row, const float* offsets, float offset, float row_cut,
+                               const float* column_cuts, float* sums, std::int32_t* hits, std::int64_t n);
+    std::int64_t (*select_f64)(const double* row, const double* offsets, double offset, double row_cut,
+                               const double* column_cuts, double* sums, std::int32_t* hits, std::int64_t n);
+    std::int64_t select(const float* r, const float* o, float offset, float cut, const float* cuts, float* s,
+                        std::int32_t* hits, std::int64_t n) const {
+        return select_f32(r, o, offset, cut, cuts, s, hits, n);
+    }
+    std::int64_t select(const double* r, const double* o, double offset, double cut, const double* cuts, double* s,
+                        std::int32_t* hits, std::int64_t n) const {
+        return select_f64(r, o, offset, cut, cuts, s, hits, n);
+    }
+
+    // out[f] = c_f = (row[f] * factor - centre[f]) * scale, computed in float64;  sums[0] += c.c, sums[1] += centre.c.
+    void (*centre_row_f32_f32)(const float* row, const double* centre, double factor, double scale, float* out,
+                               double* sums, std::int64_t n);
+    void (*centre_row_f64_f32)(const double* row, const double* centre, double factor, double scale, float* out,
+                               double* sums, std::int64_t n);
+    void (*centre_row_f32_f64)(const float* row, const double* centre, double factor, double scale, double* out,
+                               double* sums, std::int64_t n);
+    void (*centre_row_f64_f64)(const double* row, const double* centre, double factor, double scale, double* out,
+                               double* sums, std::int64_t n);
+    void centre_row(const float* r, const double* c, double f, double s, float* o, double* sums, std::int64_t n) const {
+        centre_row_f32_f32(r, c, f, s, o, sums, n);
+    }
+    void centre_row(const double* r, const double* c, double f, double s, float* o, double* sums,
+                    std::int64_t n) const {
+        centre_row_f64_f32(r, c, f, s, o, sums, n);
+    }
+    void centre_row(const float* r, const double* c, double f, double s, double* o, double* sums,
+                    std::int64_t n) const {
+        centre_row_f32_f64(r, c, f, s, o, sums, n);
+    }
+    void centre_row(const double* r, const double* c, double f, double s, double* o, double* sums,
+                    std::int64_t n) const {
+        centre_row_f64_f64(r, c, f, s, o, sums, n);
+    }
+
+    // For c < lanes <= 16: out[c] = sum over f, in order, of x[f] * (rows[c][f] * factors[c]); or, for distances
+    // (factors unused), minus the sum of (x[f] - rows[c][f])^2. rows and factors have 16 valid entries, out 16 places.
+    void (*score_in_order_f32)(const double* x, const float* const* rows, const double* factors, bool distance,
+                               double* out, std::int64_t lanes, std::int64_t n);
+    void (*score_in_order_f64)(const double* x, const double* const* rows, const double* factors, bool distance,
+                               double* out, std::int64_t lanes, std::int64_t n);
+    void score_in_order(const double* x, const float* const* r, const double* f, bool distance, double* out,
+                        std::int64_t lanes, std::int64_t n) const {
+        score_in_order_f32(x, r, f, distance, out, lanes, n);
+    }
+    void score_in_order(const double* x, const double* const* r, const double* f, bool distance, double* out,
+                        std::int64_t lanes, std::int64_t n) const {
+        score_in_order_f64(x, r, f, distance, out, lanes, n);
+    }
+};
+
+}  // namespace kernalign

@@ -1,0 +1,164 @@
+// The loops behind neighbor_kernels.hpp, included by simd_kernels.inl (which explains the rules) within its namespace.
+
+// Bit c is set when a[c] >= b[c].
+inline unsigned at_least(Narrow a, Narrow b) {
+#if defined(__AVX512F__)
+    return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GE_OQ);
+#elif defined(__AVX2__)
+    __m256 x[2], y[2];
+    std::memcpy(x, &a, sizeof a);
+    std::memcpy(y, &b, sizeof b);
+    return unsigned(_mm256_movemask_ps(_mm256_cmp_ps(x[0], y[0], _CMP_GE_OQ))) |
+           unsigned(_mm256_movemask_ps(_mm256_cmp_ps(x[1], y[1], _CMP_GE_OQ))) << 8;
+#else
+    unsigned bits = 0;
+    for (int lane = 0; lane < kLanes; ++lane) bits |= unsigned(a[lane] >= b[lane]) << lane;
+    return bits;
+#endif
+}
+inline unsigned at_least(Wide a, Wide b) {
+#if defined(__AVX512F__)
+    __m512d x[2], y[2];
+    std::memcpy(x, &a, sizeof a);
+    std::memcpy(y, &b, sizeof b);
+    return unsigned(_mm512_cmp_pd_mask(x[0], y[0], _CMP_GE_OQ)) | unsigned(_mm512_cmp_pd_mask(x[1], y[1], _CMP_GE_OQ))
+                                                                      << 8;
+#else
+    unsigned bits = 0;
+    for (int lane = 0; lane < kLanes; ++lane) bits |= unsigned(a[lane] >= b[lane]) << lane;
+    return bits;
+#endif
+}
+
+template <class T, class Vector>
+int64_t select_as(const T* row, const T* offsets, T offset, T row_cut, const T* column_cuts, T* sums,
+                  std::int32_t* hits, int64_t n) {
+    int64_t count = 0;
+    const Vector row_cuts = row_cut - Vector{};
+    for (int64_t j = 0; j < n; j += kLanes) {
+        Vector v, o, cuts;
+        std::memcpy(&v, row + j, sizeof v);
+        std::memcpy(&o, offsets + j, sizeof o);
+        std::memcpy(&cuts, column_cuts + j, sizeof cuts);
+        const Vector u = (v + offset) + o;
+        const unsigned rows = at_least(u, row_cuts), columns = at_least(u, cuts);
+        unsigned any = rows | columns;
+        if (!any) continue;
+        std::memcpy(sums + j, &u, sizeof u);
+        while (any) {
+            const int lane = __builtin_ctz(any);
+            any &= any - 1;
+            hits[count++] =
+                std::int32_t((j + lane) << 2) | std::int32_t(rows >> lane & 1) | std::int32_t(columns >> lane & 1) << 1;
+        }
+    }
+    return count;
+}
+
+int64_t select_f32(const float* row, const float* offsets, float offset, float row_cut, const float* column_cuts,
+                   float* sums, std::int32_t* hits, int64_t n) {
+    return select_as<float, Narrow>(row, offsets, offset, row_cut, column_cuts, sums, hits, n);
+}
+int64_t select_f64(const double* row, const double* offsets, double offset, double row_cut, const double* column_cuts,
+                   double* sums, std::int32_t* hits, int64_t n) {
+    return select_as<double, Wide>(row, offsets, offset, row_cut, column_cuts, sums, hits, n);
+}
+
+template <class E, class T>
+void centre_row(const E* row, const double* centre, double factor, double scale, T* out, double* sums, int64_t n) {
+    Wide squares = {}, products = {};
+    for_lanes(n, [&](int64_t j, auto io) {
+        const Wide m = io.get(centre + j);
+        const Wide c = (io.get(row + j) * factor - m) * scale;
+        io.put(out + j, c);
+        squares += c * c;
+        products += c * m;
+    });
+    sums[0] += total(squares);
+    sums[1] += total(products);
+}
+
+typedef double Four __attribute__((vector_size(4 * sizeof(double))));
+typedef float Four32 __attribute__((vector_size(4 * sizeof(float))));
+
+inline Four load_four(const float* p) {
+    Four32 v;
+    std::memcpy(&v, p, sizeof v);
+    return __builtin_convertvector(v, Four);
+}
+inline Four load_four(const double* p) {
+    Four v;
+    std::memcpy(&v, p, sizeof v);
+    return v;
+}
+
+// Four features of four rows, turned so that column[f] holds feature f of every row.
+template <class E>
+inline void turn(const E* const* rows, int64_t f, Four* column) {
+    const Four a = load_four(rows[0] + f), b = load_four(rows[1] + f);
+    const Four c = load_four(rows[2] + f), d = load_four(rows[3] + f);
+    const Four ab0 = __builtin_shufflevector(a, b, 0, 4, 2, 6), ab1 = __builtin_shufflevector(a, b, 1, 5, 3, 7);
+    const Four cd0 = __builtin_shufflevector(c, d, 0, 4, 2, 6), cd1 = __builtin_shufflevector(c, d, 1, 5, 3, 7);
+    column[0] = __builtin_shufflevector(ab0, cd0, 0, 1, 4, 5);
+    column[1] = __builtin_shufflevector(ab1, cd1, 0, 1, 4, 5);
+    column[2] = __builtin_shufflevector(ab0, cd0, 2, 3, 6, 7);
+    column[3] = __builtin_shufflevector(ab1, cd1, 2, 3, 6, 7);
+}
+
+// One row's chain of additions per lane; several groups of four hide the latency of an addition.
+template <class E, bool kDistance, int kGroups>
+void score_groups(const double* x, const E* const* rows, const double* factors, double* out, int64_t n) {
+    Four sum[kGroups] = {}, factor[kGroups];
+    for (int g = 0; g < kGroups; ++g) factor[g] = load_four(factors + 4 * g);
+    const auto add = [&](int g, Four value, double with) {
+        if constexpr (kDistance) {
+            const Four difference = with - value;
+            sum[g] += difference * difference;
+        } else {
+            sum[g] += (value * factor[g]) * with;
+        }
+    };
+    int64_t f = 0;
+    for (; f + 4 <= n; f += 4) {
+        for (int g = 0; g < kGroups; ++g) {
+            Four column[4];
+            turn(rows + 4 * g, f, column);
+            for (int t = 0; t < 4; ++t) add(g, column[t], x[f + t]);
+        }
+    }
+    for (; f < n; ++f)
+        for (int g = 0; g < kGroups; ++g) {
+            const E* const* r = rows + 4 * g;
+            add(g, Four{double(r[0][f]), double(r[1][f]), double(r[2][f]), double(r[3][f])}, x[f]);
+        }
+    for (int g = 0; g < kGroups; ++g) {
+        const Four result = kDistance ? Four{} - sum[g] : sum[g];  // never -0
+        std::memcpy(out + 4 * g, &result, sizeof result);
+    }
+}
+
+template <class E, bool kDistance>
+void score_lanes(const double* x, const E* const* rows, const double* factors, double* out, int64_t lanes, int64_t n) {
+    if (lanes <= 4) return score_groups<E, kDistance, 1>(x, rows, factors, out, n);
+    if (lanes <= 8) return score_groups<E, kDistance, 2>(x, rows, factors, out, n);
+    if (lanes <= 12) return score_groups<E, kDistance, 3>(x, rows, factors, out, n);
+    score_groups<E, kDistance, 4>(x, rows, factors, out, n);
+}
+
+template <class E>
+void score_in_order(const double* x, const E* const* rows, const double* factors, bool distance, double* out,
+                    int64_t lanes, int64_t n) {
+    if (distance) return score_lanes<E, true>(x, rows, factors, out, lanes, n);
+    score_lanes<E, false>(x, rows, factors, out, lanes, n);
+}
+
+constexpr NeighborKernels neighbor_kernels = {
+    select_f32,
+    select_f64,
+    centre_row<float, float>,
+    centre_row<double, float>,
+    centre_row<float, double>,
+    centre_row<double, double>,
+    score_in_order<float>,
+    score_in_order<double>,
+};

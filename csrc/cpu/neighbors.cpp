@@ -1,0 +1,142 @@
+// Searches, scores and certifies the nearest neighbours of every row (neighbors.hpp).
+#include "neighbors.hpp"
+
+#include <algorithm>
+#include <string>
+
+#include "cpu/symmetric_search.hpp"
+#include "cpu/threshold_search.hpp"
+#include "error.hpp"
+
+namespace kernalign {
+namespace {
+
+// More candidates cost time in every queue, fewer leave more rows to be searched again.
+std::int64_t kept(std::int64_t n, std::int64_t k) { return std::min(n - 1, k + std::max<std::int64_t>(6, k / 4)); }
+
+struct Scored {
+    double similarity;
+    std::int32_t index;
+};
+bool before(const Scored& a, const Scored& b) {
+    return a.similarity != b.similarity ? a.similarity > b.similarity : a.index < b.index;
+}
+
+struct Scratch {
+    std::vector<double> row, values, score;
+    std::vector<std::int32_t> others;
+    std::vector<Scored> scored;
+};
+
+// Writes the k best of scored (sorted) and says whether the k-th is tied with the next.
+void write_row(const std::vector<Scored>& scored, std::int64_t row, Neighbors& out) {
+    for (std::int64_t t = 0; t < out.k; ++t) {
+        out.index[std::size_t(row * out.k + t)] = scored[std::size_t(t)].index;
+        out.similarity[std::size_t(row * out.k + t)] = scored[std::size_t(t)].similarity;
+    }
+    const auto k = std::size_t(out.k);
+    out.tie[std::size_t(row)] = scored.size() > k && scored[k].similarity == scored[k - 1].similarity;
+}
+
+// True when the row's candidates prove its neighbours; else *least is a lower bound of the k-th similarity.
+bool certify(const ExactRows& rows, const BoundPanels<float>& panels, Candidates& candidates, std::int64_t row,
+             Neighbors& out, Scratch& s, double* least) {
+    std::int64_t size = 0;
+    const Candidate* best = candidates.sorted(row, &size);
+    s.others.resize(std::size_t(size));
+    s.score.resize(std::size_t(size));
+    for (std::int64_t c = 0; c < size; ++c) s.others[std::size_t(c)] = best[c].index();
+    rows.read(row, s.values.data());
+    std::int64_t used = std::min(size, (out.k + 3) / 4 * 4);  // rows are scored four at a time
+    rows.score(s.values.data(), s.others.data(), used, s.score.data(), s.row);
+    *least = *std::min_element(s.score.begin(), s.score.begin() + out.k);
+    const double cut = panels.threshold(*least);
+    const std::int64_t done = used;
+    while (used < size && double(best[used].bound()) >= cut) ++used;
+    rows.score(s.values.data(), s.others.data() + done, used - done, s.score.data() + done, s.row);
+    s.scored.clear();
+    for (std::int64_t c = 0; c < used; ++c) s.scored.push_back({s.score[std::size_t(c)], s.others[std::size_t(c)]});
+    std::sort(s.scored.begin(), s.scored.end(), before);
+    write_row(s.scored, row, out);
+    *least = s.scored[std::size_t(out.k - 1)].similarity;
+    return size == out.n - 1 || double(best[size - 1].bound()) < panels.threshold(*least);
+}
+
+// The k + 1 best of what a threshold search reports, which come in increasing order of index.
+class Best {
+  public:
+    explicit Best(std::int64_t k) : keep_(std::size_t(k) + 1) {}
+    void offer(double similarity, std::int32_t index) {
+        const Scored candidate{similarity, index};
+        if (heap_.size() == keep_) {
+            if (!before(candidate, heap_.front())) return;
+            std::pop_heap(heap_.begin(), heap_.end(), before);
+            heap_.back() = candidate;
+        } else {
+            heap_.push_back(candidate);
+        }
+        std::push_heap(heap_.begin(), heap_.end(), before);  // the worst is in front
+    }
+    const std::vector<Scored>& sorted() {
+        std::sort(heap_.begin(), heap_.end(), before);
+        return heap_;
+    }
+
+  private:
+    std::size_t keep_;
+    std::vector<Scored> heap_;
+};
+
+void search_again(const ExactRows& rows, const Frame& frame, const std::vector<Query>& queries, int threads,
+                  Monitor* monitor, Neighbors& out) {
+    if (queries.empty()) return;
+    const RowGroups groups(rows, threads, monitor);
+    std::vector<Best> best(queries.size(), Best(out.k));
+    threshold_search(rows, frame, groups, queries, threads, monitor,
+                     [&](std::int64_t q, const std::int32_t* others, const double* similarities, std::int64_t count) {
+                         for (std::int64_t c = 0; c < count; ++c)
+                             best[std::size_t(q)].offer(similarities[c], others[c]);
+                     });
+    for (std::size_t q = 0; q < queries.size(); ++q) write_row(best[q].sorted(), queries[q].row, out);
+}
+
+}  // namespace
+
+Neighbors nearest_neighbors(const Rows& x, std::int64_t k, Similarity similarity, int threads, Monitor* monitor) {
+    const std::int64_t n = x.rows();
+    require(1 <= k && k < n, "k must be between 1 and n - 1 = " + std::to_string(n - 1) + ", got " + std::to_string(k));
+    require(x.cols() <= std::int64_t(1) << 21,
+            x.name + " must have at most 2097152 columns, got " + std::to_string(x.cols()));
+    require(n < std::int64_t(1) << 31, x.name + " must have fewer than 2147483648 rows, got " + std::to_string(n));
+    threads = resolve_threads(threads);
+    const ExactRows rows(x, similarity, threads, monitor);
+    const Frame frame(rows, threads, monitor);
+    const BoundPanels<float> panels(rows, frame);
+    Candidates candidates(n, kept(n, k));
+    symmetric_search(panels, n, candidates, threads, monitor);
+
+    Neighbors out{n, k, {}, {}, {}, 0};
+    out.index.resize(std::size_t(n * k));
+    out.similarity.resize(std::size_t(n * k));
+    out.tie.resize(std::size_t(n));
+    constexpr std::int64_t kBlock = 64;
+    const std::int64_t tasks = (n + kBlock - 1) / kBlock;
+    std::vector<std::vector<Query>> again(static_cast<std::size_t>(tasks));
+    Progress progress(monitor, tasks);
+    parallel_for(tasks, threads, progress, [&](std::int64_t task, int) {
+        Scratch scratch;
+        scratch.values.resize(std::size_t(rows.cols()));
+        for (std::int64_t i = task * kBlock; i < std::min(n, (task + 1) * kBlock); ++i) {
+            double least = 0;
+            if (!certify(rows, panels, candidates, i, out, scratch, &least))
+                again[std::size_t(task)].push_back({std::int32_t(i), least});
+        }
+    });
+    std::vector<Query> queries;
+    for (const auto& some : again) queries.insert(queries.end(), some.begin(), some.end());
+    out.repeated = std::int64_t(queries.size());
+    search_again(rows, frame, queries, threads, monitor, out);
+    return out;
+}
+
+}  // namespace kernalign

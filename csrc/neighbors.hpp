@@ -1,0 +1,77 @@
+// Contract of the Neighbors engine: the k most similar rows of every row, certified to be what float64 arithmetic
+// yields.
+//
+// Truth      X_i is row i after preprocessing, in float64; for cosine X_i = x_i * (1 / |x_i|), the product rounded
+// once.
+//            cosine, dot:  s_ij = sum_f X_if X_jf        euclidean:  s_ij = -sum_f (X_if - X_jf)^2
+//            each summed in float64 in feature order without contraction, so s_ij and s_ji are the same bits.
+// Result     For row i the k rows j != i that come first by (s_ij descending, j ascending), whatever the thread count,
+//            tile size or instruction set. A row has a boundary tie when its k-th and (k+1)-th values are equal.
+// Search     Upper-triangular tiles of a matrix product in float32; each tile feeds the queues of its rows and of its
+//            columns. A queue keeps the K' = k + margin best entries by (U_ij descending, j ascending).
+// Bound      With any fixed centre m, a power of two e, M = e m and C_i = e (X_i - m):
+//                cosine, dot:  e^2 s_ij - |M|^2 = C_i.C_j + M.C_i + M.C_j       (h_i = M.C_i)
+//                euclidean:    e^2 s_ij / 2     = C_i.C_j - |C_i|^2/2 - |C_j|^2/2   (h_i = -|C_i|^2/2)
+//            so only differences between rows are ever rounded to float32. U_ij = fl(fl(fl(p_i.p_j + g_i g_j) + h'_i) +
+//            h'_j) is at least the right-hand side of the *computed* s_ij, because with u = 2^-24, v = 2^-53,
+//            p_i = fl(C_i), u1 = u + 2v and gamma = (d+1)u / (1 - (d+1)u) (any order of summation, with or without
+//            fused operations), what rounding can take away is at most
+//                inputs    (2 u1 + u1^2) |C_i||C_j|
+//                product   gamma ((1 + u1)^2 |C_i||C_j| + g_i g_j) + 2^-100          (2^-100: underflow, also flushed)
+//                offsets   3u (1 + gamma) ((1 + u1)^2 |C_i||C_j| + g_i g_j) + 3u (|h'_i| + |h'_j|)
+//                truth     gamma64_d e^2 |X_i||X_j|   (euclidean: gamma64_{d+2} (|C_i|^2 + |C_j|^2))
+//                h         gamma64_{d+4} |M||C_i|     (euclidean: gamma64_{d+4} |C_i|^2)
+//            The products of norms are paid by the appended coordinate
+//                g_i^2 >= [ (2 u1 + u1^2 + (gamma + 3u (1 + gamma)) (1 + u1)^2) |C_i|^2 + gamma64_d (|C_i| + |M|)^2 +
+//                           2^-100 ] / (1 - gamma - 3u (1 + gamma)),
+//            since sqrt(a+b) sqrt(a'+b') >= sqrt(aa') + sqrt(bb'); the sums are paid by raising h_i to h'_i.
+// Certificate  The k best by U are scored in float64; L is the least of those scores, so the k-th true value is at
+// least
+//            L. Every kept entry with U >= L is scored too. Whatever was discarded has U, hence s, at most the smallest
+//            kept U: if that is below L, the set, its order and its boundary tie are proven. K' = n - 1 needs no proof.
+// Otherwise  the row is done again: tiles in float64 under the same bound (u = 2^-53), every j with U_ij >= L scored.
+//            Rows that are bit-for-bit equal are searched, and scored, once.
+// Memory     Inputs are not copied beyond 48 MB of float32 panels, plus about 8 (3k + 32) bytes per row.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "cpu/parallel.hpp"
+#include "view.hpp"
+
+namespace kernalign {
+
+enum class Similarity : std::uint8_t { cosine, dot, euclidean };
+
+struct Neighbors {
+    std::int64_t n = 0;
+    std::int64_t k = 0;
+    std::vector<std::int32_t> index;  // n x k, best first
+    std::vector<double> similarity;   // n x k
+    std::vector<std::uint8_t> tie;    // n: the k-th value equals the (k+1)-th
+    std::int64_t repeated = 0;        // rows whose first search was not a proof
+};
+
+// 1 <= k <= n - 1; at most 2^21 columns. threads: 0 for all.
+Neighbors nearest_neighbors(const Rows& x, std::int64_t k, Similarity similarity, int threads, Monitor* monitor);
+
+// How two neighbour graphs overlap, and what the null distribution of the overlap needs of each.
+// w_ij is the weight of j among the neighbours of i: 1 above the k-th value, and (k - number above) / (number tied) at
+// it, which is the expectation over random orders of the tied rows.
+struct GraphSums {
+    double square = 0;         // sum of w_ij^2
+    double reciprocal = 0;     // sum of w_ij w_ji
+    double degree_square = 0;  // sum over j of (sum over i of w_ij)^2
+};
+struct Overlap {
+    std::vector<double> item;  // sum over j of w_ij w'_ij
+    GraphSums x, y;
+};
+
+// Fractional overlap of the neighbours of x and of y. Rows with a boundary tie are finished by tiled passes over that
+// side; nothing of size n^2 is kept. a and b must come from nearest_neighbors on the same rows.
+Overlap fractional_overlap(const Rows& x, const Neighbors& a, const Rows& y, const Neighbors& b, Similarity similarity,
+                           int threads, Monitor* monitor);
+
+}  // namespace kernalign

@@ -1,0 +1,90 @@
+"""Naive float64 oracles of the neighbour engine and of the list metrics; never imports the package."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+
+def similarities(x, metric):
+    """The n x n matrix of similarities, with -inf on the diagonal."""
+    x = np.asarray(x, dtype=np.float64)
+    if metric == "cosine":
+        x = x / np.sqrt((x * x).sum(axis=1))[:, None]
+    s = -np.stack([((x - row) ** 2).sum(axis=1) for row in x]) if metric == "euclidean" else x @ x.T
+    np.fill_diagonal(s, -np.inf)
+    return s
+
+
+def in_order(x, metric):
+    """The same, summed feature by feature as the contract says, so that equal values are equal bits."""
+    x = np.asarray(x, dtype=np.float64)
+    if metric == "cosine":
+        x = x * (1 / np.sqrt((x * x).sum(axis=1)))[:, None]
+    s = np.zeros((len(x), len(x)))
+    for column in x.T:
+        s = s - (column[:, None] - column) ** 2 if metric == "euclidean" else s + column[:, None] * column
+    np.fill_diagonal(s, -np.inf)
+    return s
+
+
+def lists(s, k):
+    """Indices of the k largest of each row, ties by index."""
+    return np.argsort(-s, axis=1, kind="stable")[:, :k].astype(np.int32)
+
+
+def fractional_weights(s, k):
+    """w_ij: 1 above the k-th value of row i, (k - number above) / (number tied) at it."""
+    kth = -np.sort(-s, axis=1)[:, k - 1 : k]
+    above, tied = s > kth, s == kth
+    return above + tied * ((k - above.sum(axis=1)) / tied.sum(axis=1))[:, None]
+
+
+def index_weights(a, n):
+    w = np.zeros((n, n))
+    np.put_along_axis(w, a.astype(np.int64), 1.0, axis=1)
+    return w
+
+
+def mutual(w, v, k):
+    return float((w * v).sum(axis=1).mean() / k)
+
+
+def relabelled(w, order):
+    return w[np.ix_(order, order)]
+
+
+def permutation_moments(w, v, k):
+    """Mean and variance of the overlap over all n! pairings."""
+    n = len(w)
+    values = [mutual(w, relabelled(v, p), k) for p in itertools.permutations(range(n))]
+    return float(np.mean(values)), float(np.var(values))
+
+
+def permuted_lists(b, order):
+    """Neighbour lists after item i was renamed order[i]."""
+    out = np.empty_like(b)
+    out[np.asarray(order)] = np.asarray(order)[b]
+    return out
+
+
+def lcs(a, b):
+    table = np.zeros((len(a) + 1, len(b) + 1), dtype=int)
+    for i, u in enumerate(a):
+        for j, v in enumerate(b):
+            table[i + 1, j + 1] = table[i, j] + 1 if u == v else max(table[i, j + 1], table[i + 1, j])
+    return int(table[-1, -1])
+
+
+def levenshtein(a, b):
+    row = list(range(len(b) + 1))
+    for i, u in enumerate(a, 1):
+        before, row[0] = row[0], i
+        for j, v in enumerate(b, 1):
+            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (u != v))
+    return row[-1]
+
+
+def cycle(a, b):
+    return np.mean([any(i in a[j] for j in b[i]) for i in range(len(a))])
