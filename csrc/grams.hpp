@@ -30,4 +30,12 @@ GramSums gram_sums(const Rows& x, const Rows& y, bool centred, Precision precisi
 std::vector<double> gram_row_terms(const Rows& x, const Rows& y, bool centred, Precision precision, int threads,
                                    Monitor* monitor);
 
+// For X = K^U, the U-centred Gram matrix of the rows, in float64: sum of X_ij^2, sum of X_ij^3 and tr X^3, of the rows
+// scaled as above. O(n^2 p), and O(n p^2) for the trace when p < n; otherwise X itself is held, which is no larger than
+// the input.
+struct CubeSums {
+    double squares = 0, cubes = 0, trace = 0;
+};
+CubeSums u_centred_cubes(const Rows& rows, int threads, Monitor* monitor);
+
 }  // namespace kernalign

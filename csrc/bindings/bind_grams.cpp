@@ -36,6 +36,14 @@ void bind_grams(py::module_& module) {
             return to_numpy(std::move(terms), {x.rows().rows(), kRowTerms});
         },
         py::arg("x"), py::arg("y"), py::arg("centred"), py::arg("double_precision"), py::arg("threads"));
+    module.def(
+        "u_centred_cubes",
+        [](const PyRows& rows, int threads) {
+            CubeSums sums;
+            without_gil(py::none(), [&](Monitor* m) { sums = u_centred_cubes(rows.rows(), threads, m); });
+            return py::make_tuple(sums.squares, sums.cubes, sums.trace);
+        },
+        py::arg("rows"), py::arg("threads"));
 }
 
 }  // namespace kernalign::bindings

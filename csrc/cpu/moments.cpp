@@ -99,7 +99,7 @@ void Moments::update(const Rows& x, const Rows& y, int threads, Monitor* monitor
     threads = resolve_threads(threads);
     const std::int64_t blocks = (waiting_ + x.rows()) / kMomentsBlock;
     const std::int64_t tiles = std::int64_t(product_tiles(cols(0), cols(1)).size());
-    Progress progress(monitor, blocks + tiles * (blocks / blocks_per_chunk()));
+    Progress progress(monitor, blocks * (1 + tiles));
     complete(threads, progress);
     if (precision_ == Precision::f32)
         take<float>(x, y, threads, progress);
@@ -165,6 +165,7 @@ void Moments::flush(int threads, Progress& progress) {
         start<T>(rows, waiting_);
         prepare<T>(block, rows);
         chunk_.blocks.push_back(std::move(block));
+        progress.add(1);
         waiting_ = 0;
         commit<T>(threads, progress);
     };
@@ -277,6 +278,7 @@ void Moments::commit(int threads, Progress& progress) {
             row += block.rows;
         }
         chunk_.done[std::size_t(task)] = 1;
+        progress.add(std::int64_t(chunk_.blocks.size()) - 1);  // a task counts one by itself
     });
     for (const Block& block : chunk_.blocks) {
         sums_.n += block.rows;

@@ -31,6 +31,7 @@ class LinearSums:
     route: str
     rows: tuple[_core.Rows, _core.Rows] | None  # None after a stream: the rows are gone
     settings: dict[str, Any] = field(default_factory=dict)
+    threads: int = 0
 
     def centred(self, a: int, b: int) -> float:
         return _core.centred_product(self.n, self.engine.pair(a, b))
@@ -276,7 +277,7 @@ def _linear_sums(call: dict[str, Any], metric: str, *, centred: bool) -> tuple[L
         else:
             engine = _core.gram_sums(pair.x, pair.y, centred, double, threads, report)
     route = "feature" if feature else "gram"
-    sums = LinearSums(pair.n, engine, double, route, (pair.x, pair.y), pair.settings)
+    sums = LinearSums(pair.n, engine, double, route, (pair.x, pair.y), pair.settings, threads)
     return sums, _jackknife(sums, metric, call["estimator"], threads) if jackknife else None
 
 

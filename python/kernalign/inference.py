@@ -19,7 +19,6 @@ Vector = NDArray[np.float64]
 
 EXACT_SKEW_ROWS = 5000
 _SAMPLED_ROWS = 2000
-_BAND = 256
 
 
 def normal_tail(z: float) -> float:
@@ -53,11 +52,9 @@ def unbiased_skew(sums: LinearSums) -> tuple[float, str]:
     """
     n = sums.n
     if sums.rows is not None and n <= EXACT_SKEW_ROWS:
-        cubes_x, square_x = u_centred_cubes(sums.rows[0].dense(0, n))
-        cubes_y, square_y = u_centred_cubes(sums.rows[1].dense(0, n))
-        third = _core.u_centred_third_moment(n, *cubes_x, *cubes_y)
+        (square_x, *x), (square_y, *y) = (_core.u_centred_cubes(rows, sums.threads) for rows in sums.rows)
         scale = math.sqrt(2 / (n * (n - 3)) * square_x * square_y)
-        return third / scale**3, "exact third moment"
+        return _core.u_centred_third_moment(n, *x, *y) / scale**3, "exact third moment"
     ratios = []
     for side in (0, 1):
         if isinstance(sums.engine, _core.MomentSums):
@@ -68,47 +65,10 @@ def unbiased_skew(sums: LinearSums) -> tuple[float, str]:
             assert sums.rows is not None
             index = np.linspace(0, n - 1, _SAMPLED_ROWS).astype(int)
             sample = np.concatenate([sums.rows[side].dense(i, i + 1) for i in index])
-            (_, cube), square_norm = u_centred_cubes(sample)
+            square_norm, _, cube = _core.u_centred_cubes(_core.Rows(sample, "sample"), sums.threads)
             ratios.append(cube / square_norm**1.5)
     where = "leading term" if isinstance(sums.engine, _core.MomentSums) else f"leading term of {_SAMPLED_ROWS} rows"
     return math.sqrt(8) * ratios[0] * ratios[1], where
-
-
-def u_centred_cubes(x: Vector) -> tuple[tuple[float, float], float]:
-    """For X = K^U of the linear kernel: ((sum of X_ij^3, tr X^3), sum of X_ij^2).
-
-    Rows are handled in bands, and tr X^3 by p x p algebra when p < n; holds one n x n array only when n <= p, where it
-    is no larger than the input.
-    """
-    n, p = x.shape
-    x = x - x.mean(axis=0)
-    largest = np.abs(x).max()
-    x = x / (largest if largest > 0 else 1.0)
-    norms = np.einsum("ij,ij->i", x, x)
-    a, c = norms / (n - 2), -norms.sum() / ((n - 1) * (n - 2))
-    cubes = squares = cube_trace = 0.0
-    matrix = np.empty((n, n)) if n <= p else None
-    for begin in range(0, n, _BAND):
-        rows = slice(begin, min(n, begin + _BAND))
-        band = x[rows] @ x.T + (a[rows, None] + a + c)
-        band[np.arange(band.shape[0]), np.arange(begin, rows.stop)] = 0.0
-        square = band * band
-        squares += float(square.sum())
-        cubes += float(np.vdot(square, band))
-        if matrix is not None:
-            matrix[rows] = band
-    if matrix is not None:
-        for begin in range(0, n, _BAND):
-            cube_trace += float(np.vdot(matrix[begin : begin + _BAND] @ matrix, matrix[begin : begin + _BAND]))
-    else:  # X = B - diag(B) with B = Z M Z', Z = [x, a, 1]
-        z = np.column_stack([x, a, np.ones(n)])
-        zm = np.column_stack([x, np.ones(n), a + c])
-        gram = z.T @ zm  # so that tr B^3 = tr gram^3
-        diagonal = norms + 2 * a + c
-        cube_trace = float(np.vdot((gram @ gram).T, gram))
-        cube_trace -= 3 * float(diagonal @ np.einsum("ij,ij->i", zm @ (z.T @ z), zm))
-        cube_trace += 2 * float((diagonal**3).sum())
-    return (cubes, cube_trace), squares
 
 
 def _enumerated_tail(sums: LinearSums) -> tuple[float, str]:
