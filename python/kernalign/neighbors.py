@@ -115,7 +115,9 @@ def knn(
     TypeError
         x or k of the wrong type.
     """
-    source = arrays.pair(x, x, normalize=normalize, clip_quantile=clip_quantile, device=device).x
+    if device is not None:
+        arrays.check_choice(device, "device", ("cpu",))
+    source = arrays.rows(x, normalize=normalize, clip_quantile=clip_quantile)
     k = arrays.check_k(k, source.shape[0])
     _check_search(metric, backend)
     with reporting(progress, "nearest neighbours") as report:
