@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <type_traits>
 #include <utility>
 
 #include "cpu/blas.hpp"
@@ -164,8 +165,11 @@ auto with_sides(const Rows& x, const Rows& y, bool centred, Precision precision,
 
 GramSums gram_sums(const Rows& x, const Rows& y, bool centred, Precision precision, int threads, Monitor* monitor) {
     threads = resolve_threads(threads);
-    return with_sides(x, y, centred, precision, threads, monitor,
-                      [&](const auto& sides) { return sums_of(sides, x.rows(), threads, monitor); });
+    return with_sides(x, y, centred, precision, threads, monitor, [&](const auto& sides) {
+        GramSums sums = sums_of(sides, x.rows(), threads, monitor);
+        sums.widened = precision == Precision::f32 && std::is_same_v<decltype(sides), const Sides<double>&>;
+        return sums;
+    });
 }
 
 std::vector<double> gram_row_terms(const Rows& x, const Rows& y, bool centred, Precision precision, int threads,

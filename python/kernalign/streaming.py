@@ -173,14 +173,16 @@ class Moments:
         try:
             header = json.loads(bytes(body[head : head + min(length, _HEADER_LIMIT)]))
             if header["version"] != _VERSION:
-                raise ValueError(f"{path} has format version {header['version']}, this release reads {_VERSION}")
+                raise ValueError(f"it has format version {header['version']}, this release reads {_VERSION}")
             packed = np.frombuffer(body[head + length :], dtype="<f8").astype(np.float64)
             state = cls()
             if not header["empty"]:
-                p, q = header["p"], header["q"]
-                state._core = _core.Moments.unpack(p, q, header["double_precision"], packed)
-        except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise ValueError(f"{path} has a malformed header: {error}") from error
+                p, q, double = header["p"], header["q"], header["double_precision"]
+                if not (type(p) is int and type(q) is int and type(double) is bool):
+                    raise TypeError("p, q and double_precision must be two integers and a boolean")
+                state._core = _core.Moments.unpack(p, q, double, packed)
+        except (KeyError, TypeError, ValueError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path} is malformed: {error}") from error
         return state
 
     def _sums(self, metric: str, estimator: str, kernel: Kernel) -> alignment.LinearSums:
