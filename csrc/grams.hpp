@@ -32,8 +32,8 @@ std::vector<double> gram_row_terms(const Rows& x, const Rows& y, bool centred, P
                                    Monitor* monitor);
 
 // For X = K^U, the U-centred Gram matrix of the rows, in float64: sum of X_ij^2, sum of X_ij^3 and tr X^3, of the rows
-// scaled as above. O(n^2 p), and O(n p^2) for the trace when p < n; otherwise X itself is held, which is no larger than
-// the input.
+// scaled as above. O(n^2 p), and O(n p^2) for the trace when 2 p < n, with a float64 copy of the rows; otherwise X
+// itself is held, no more than twice the input.
 struct CubeSums {
     double squares = 0, cubes = 0, trace = 0;
 };

@@ -57,6 +57,7 @@ struct MomentSums {
     void symmetrise();
     void rebase(const std::vector<double>& shift_x, const std::vector<double>& shift_y);  // needs symmetrise()
     void rescale(int exponent_x, int exponent_y);
+    std::array<int, 2> exponents_for(const std::vector<double>& shift_x, const std::vector<double>& shift_y) const;
     void add(const MomentSums& other);          // same shifts and scales
     std::vector<double> mean(int which) const;  // unscaled column means
     PairSums pair(int a, int b) const;          // of the Grams of x' or y' (a <= b); needs symmetrise()

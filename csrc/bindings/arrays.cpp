@@ -33,6 +33,7 @@ PyRows::PyRows(py::array data, std::string name, bool bfloat16, std::optional<do
                std::vector<double> scale, bool unit_norm)
     : data_(std::move(data)), shift_(std::move(shift)), scale_(std::move(scale)) {
     require(data_.ndim() == 2, name + " must be 2-D, got " + std::to_string(data_.ndim()) + "-D");
+    require(data_.shape(1) < (std::int64_t(1) << 31), name + " must have fewer than 2^31 columns");
     const auto cols = std::size_t(data_.shape(1));
     require(shift_.empty() || shift_.size() == cols, "shift must have one value per column of " + name);
     require(scale_.empty() || scale_.size() == cols, "scale must have one value per column of " + name);

@@ -88,51 +88,67 @@ double trace_of_cube(const std::vector<double>& x, std::int64_t n, int threads, 
     return trace;
 }
 
+// sum over bands of rows of f(begin, rows), in parallel and added in order.
+template <class F>
+double sum_bands(std::int64_t n, int threads, Progress& progress, F&& f) {
+    std::vector<double> partial(std::size_t((n + kGramTile - 1) / kGramTile));
+    parallel_for(std::int64_t(partial.size()), threads, progress, [&](std::int64_t band, int) {
+        partial[std::size_t(band)] = f(band * kGramTile, std::min(kGramTile, n - band * kGramTile));
+    });
+    double sum = 0;
+    for (const double part : partial) sum += part;
+    return sum;
+}
+
 // tr X^3 by algebra of the features. X = B - D with B = Z M Z', Z = [x, a, 1], M = [[I,0,0],[0,0,1],[0,1,c]] and D the
 // diagonal of B, so tr X^3 = tr (Z'Z M)^3 - 3 sum D_i (B^2)_ii + 2 sum D_i^3.
-double trace_of_cube(const GramSide<double>& side, const Centring& centring) {
+double trace_of_cube(const GramSide<double>& side, const Centring& centring, int threads, Progress& progress) {
     const std::int64_t n = std::int64_t(side.diagonal.size()), p = side.cols(), m = p + 2;
-    std::vector<double> gram(std::size_t(m * m), 0.0), part(gram.size()), scratch, z, v;
-    const auto fill = [&](std::int64_t begin, std::int64_t rows, bool weighted) {  // Z, or Z M
+    std::vector<double> z(std::size_t(n * m)), gram(std::size_t(m * m)), h(gram.size());
+    sum_bands(n, threads, progress, [&](std::int64_t begin, std::int64_t rows) {
+        std::vector<double> scratch;
         const double* x = side.get(begin, begin + rows, scratch);
-        z.resize(std::size_t(rows * m));
-        for (std::int64_t i = 0; i < rows; ++i) {
-            const double a = centring.a[std::size_t(begin + i)];
+        for (std::int64_t i = begin; i < begin + rows; ++i, x += p) {
             double* row = z.data() + i * m;
-            std::copy(x + i * p, x + (i + 1) * p, row);
-            row[p] = weighted ? 1 : a;
-            row[p + 1] = weighted ? a + centring.c : 1;
+            std::copy(x, x + p, row);
+            row[p] = centring.a[std::size_t(i)];
+            row[p + 1] = 1;
         }
+        return 0.0;
+    });
+    const auto times_m = [&](double* row) {  // row <- row M
+        std::swap(row[p], row[p + 1]);
+        row[p + 1] += centring.c * row[p];
     };
-    for (std::int64_t begin = 0; begin < n; begin += kGramTile) {
-        const std::int64_t rows = std::min(kGramTile, n - begin);
-        fill(begin, rows, false);
-        blas::gemm_tn(m, m, rows, z.data(), m, z.data(), m, part.data(), m);
-        for (std::size_t e = 0; e < gram.size(); ++e) gram[e] += part[e];
-    }
-    double trace = 0;
-    for (std::int64_t begin = 0; begin < n; begin += kGramTile) {
-        const std::int64_t rows = std::min(kGramTile, n - begin);
-        fill(begin, rows, true);
-        v.resize(z.size());
-        blas::gemm_nn(rows, m, m, z.data(), m, gram.data(), m, v.data(), m);
+    sum_bands(m, threads, progress, [&](std::int64_t begin, std::int64_t rows) {
+        blas::gemm_tn(rows, m, n, z.data() + begin, m, z.data(), m, gram.data() + begin * m, m);
+        for (std::int64_t i = begin; i < begin + rows; ++i) {
+            std::copy(gram.data() + i * m, gram.data() + (i + 1) * m, h.data() + i * m);
+            times_m(h.data() + i * m);
+        }
+        return 0.0;
+    });
+    const double diagonals = sum_bands(n, threads, progress, [&](std::int64_t begin, std::int64_t rows) {
+        std::vector<double> v(std::size_t(rows * m));
+        for (std::int64_t i = begin; i < begin + rows; ++i) times_m(z.data() + i * m);
+        blas::gemm_nn(rows, m, m, z.data() + begin * m, m, gram.data(), m, v.data(), m);
+        double sum = 0;
         for (std::int64_t i = 0; i < rows; ++i) {
             const std::size_t g = std::size_t(begin + i);
             const double d = side.diagonal[g] + 2 * centring.a[g] + centring.c;
-            trace += d * (2 * d * d - 3 * simd().dot(v.data() + i * m, z.data() + i * m, m));
+            sum += d * (2 * d * d - 3 * simd().dot(v.data() + i * m, z.data() + (begin + i) * m, m));
         }
-    }
-    std::vector<double> h(gram.size());  // Z'Z M
-    for (std::int64_t i = 0; i < m; ++i) {
-        const double* row = gram.data() + i * m;
-        std::copy(row, row + p, h.data() + i * m);
-        h[std::size_t(i * m + p)] = row[p + 1];
-        h[std::size_t(i * m + p + 1)] = row[p] + centring.c * row[p + 1];
-    }
-    blas::gemm_nn(m, m, m, h.data(), m, h.data(), m, part.data(), m);
-    for (std::int64_t i = 0; i < m; ++i)
-        for (std::int64_t j = 0; j < m; ++j) trace += part[std::size_t(i * m + j)] * h[std::size_t(j * m + i)];
-    return trace;
+        return sum;
+    });
+    return diagonals + sum_bands(m, threads, progress, [&](std::int64_t begin, std::int64_t rows) {
+               std::vector<double> square(std::size_t(rows * m));
+               blas::gemm_nn(rows, m, m, h.data() + begin * m, m, h.data(), m, square.data(), m);
+               double sum = 0;
+               for (std::int64_t i = 0; i < rows; ++i)
+                   for (std::int64_t j = 0; j < m; ++j)
+                       sum += square[std::size_t(i * m + j)] * h[std::size_t(j * m + begin + i)];
+               return sum;
+           });
 }
 
 }  // namespace
@@ -143,9 +159,10 @@ CubeSums u_centred_cubes(const Rows& rows, int threads, Monitor* monitor) {
     Progress progress(monitor, 0);
     const GramSide<double> side(rows, true, threads, progress);
     const Centring centring(side);
-    std::vector<double> whole(n <= rows.cols() ? std::size_t(n * n) : 0);
+    std::vector<double> whole(n <= 2 * rows.cols() ? std::size_t(n * n) : 0);
     CubeSums sums = sum_tiles(side, centring, whole, threads, progress);
-    sums.trace = whole.empty() ? trace_of_cube(side, centring) : trace_of_cube(whole, n, threads, progress);
+    sums.trace =
+        whole.empty() ? trace_of_cube(side, centring, threads, progress) : trace_of_cube(whole, n, threads, progress);
     return sums;
 }
 

@@ -9,11 +9,12 @@
 #include "cpu/load.hpp"
 #include "cpu/parallel.hpp"
 #include "cpu/simd.hpp"
+#include "error.hpp"
 #include "view.hpp"
 
 namespace kernalign {
 
-constexpr std::int64_t kGramTile = 256;
+constexpr std::int64_t kGramTile = 512;
 constexpr std::int64_t kKeptBytes = 32 << 20;    // converted rows of one side are all kept if they fit
 constexpr std::int64_t kBandElements = 1 << 19;  // of rows that one task prepares
 
@@ -95,15 +96,21 @@ class GramSide {
     void find_shift_and_scale(bool centred, int threads, Progress& progress) {
         std::vector<double> first(std::size_t(cols_), 0.0);
         if (centred) load_rows(rows_, 0, 1, first.data(), cols_);  // differences from it: exactly 0 in constant columns
+        const std::vector<T> narrow(first.begin(), first.end());   // T holds the input exactly
         std::vector<double> largest(std::size_t(rows_.rows()), 0.0);
         const std::vector<double> sum =
             sum_bands(threads, progress, [&](std::int64_t begin, std::int64_t end, double* partial) {
-                std::vector<double> row(first.size());
+                std::vector<T> row(first.size());
                 for (std::int64_t i = begin; i < end; ++i) {
                     load_rows(rows_, i, i + 1, row.data(), cols_);
-                    simd().add_difference(row.data(), first.data(), partial, cols_);
-                    double most = 0;
-                    for (std::size_t j = 0; j < row.size(); ++j) most = std::max(most, std::fabs(row[j] - first[j]));
+                    simd().add_difference(row.data(), narrow.data(), partial, cols_);
+                    // The length will do for a scale, unless its square leaves the range of float64.
+                    double most = std::sqrt(simd().squared_norm(row.data(), first.data(), 1.0, cols_));
+                    if (!(most > 1e-140 && most < 1e140)) {
+                        most = 0;
+                        for (std::size_t j = 0; j < row.size(); ++j)
+                            most = std::max(most, std::fabs(double(row[j]) - first[j]));
+                    }
                     largest[std::size_t(i)] = most;
                 }
             });
@@ -111,17 +118,14 @@ class GramSide {
         if (centred)
             for (std::size_t j = 0; j < first.size(); ++j) shift_[j] = first[j] + sum[j] / double(rows_.rows());
         const double most = *std::max_element(largest.begin(), largest.end());
+        require(std::isfinite(most), rows_.name + " must have differences that float64 can hold");
         if (most > 0) exponent_ = std::clamp(std::ilogb(most), -1000, 1000);
     }
 
     void convert(std::int64_t begin, std::int64_t end, T* out) const {
         const double factor = std::ldexp(1.0, -exponent_);
-        std::vector<double> wide(shift_.size());
-        for (std::int64_t i = begin; i < end; ++i) {
-            load_rows(rows_, i, i + 1, wide.data(), cols_);
-            T* row = out + (i - begin) * cols_;
-            for (std::size_t j = 0; j < wide.size(); ++j) row[j] = T((wide[j] - shift_[j]) * factor);
-        }
+        load_rows(rows_, begin, end, out, cols_);
+        for (std::int64_t i = begin; i < end; ++i, out += cols_) simd().centre_row(out, shift_.data(), factor, cols_);
     }
 
     const Rows& rows_;

@@ -33,7 +33,7 @@ Sides<T> prepare(const Rows& x, const Rows& y, bool centred, int threads, Monito
 template <class T>
 std::int64_t tile_size(const Sides<T>& sides, std::int64_t n) {
     const std::int64_t widest = std::max(sides[0]->cols(), sides[1]->cols());
-    return std::min(n <= 512 ? kGramTile / 2 : kGramTile, std::max<std::int64_t>(16, kPanelElements / widest));
+    return std::min(n <= 512 ? kGramTile / 4 : kGramTile, std::max<std::int64_t>(16, kPanelElements / widest));
 }
 
 // One worker's panels and tiles, per representation.

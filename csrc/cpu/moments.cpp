@@ -179,6 +179,7 @@ void Moments::start(const std::array<const T*, 2>& source, const std::array<std:
             for (std::int64_t j = 0; j < side.cols; ++j)
                 largest =
                     std::fmax(largest, std::fabs(double(source[s][i * stride[s] + j]) - side.shift[std::size_t(j)]));
+        require(std::isfinite(largest), std::string(s ? "y" : "x") + " must have differences that float64 can hold");
         if (largest > 0) {
             side.exponent = std::clamp(std::ilogb(largest), -kExponentLimit, kExponentLimit);
             side.scaled = true;

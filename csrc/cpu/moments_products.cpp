@@ -71,9 +71,15 @@ void Moments::commit(int threads, Progress& progress) {
         const std::int64_t p = cols(tile.a), q = cols(tile.b), m = tile.rows, n = tile.cols;
         double* total = sums_.products[a + b].data();
         std::int64_t row = 0;
+        for (const Block& block : chunk_.blocks) {  // no failure to allocate between two blocks
+            if (block.wide[0].empty())
+                scratch[std::size_t(worker)].resize(std::max(scratch[std::size_t(worker)].size(), std::size_t(m * n)));
+            else
+                wide_scratch[std::size_t(worker)].resize(
+                    std::max(wide_scratch[std::size_t(worker)].size(), std::size_t(m * n)));
+        }
         for (const Block& block : chunk_.blocks) {
             const auto add = [&](const auto* left, const auto* right, auto& product) {
-                product.resize(std::max(product.size(), std::size_t(m * n)));
                 multiply(tile, block.rows, left, p, right, q, product.data());
                 for (std::int64_t i = 0; i < m; ++i) {
                     const std::int64_t from = tile.diagonal ? i : 0;

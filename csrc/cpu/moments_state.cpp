@@ -49,15 +49,18 @@ void Moments::merge(const Moments& other) {
         state->flush(1, progress);
         state->sums_.symmetrise();
     }
-    std::array<int, 2> exponents;
+    // One scale for both, with room for the move from the other's shift to this one's.
+    std::array<int, 2> exponents = right.sums_.exponents_for(sums_.side[0].shift, sums_.side[1].shift);
+    std::array<bool, 2> moves{};
     for (std::size_t s = 0; s < 2; ++s) {
-        const SideSums &mine = sums_.side[s], &theirs = right.sums_.side[s];
-        exponents[s] = !theirs.scaled ? mine.exponent
-                       : !mine.scaled ? theirs.exponent
-                                      : std::max(mine.exponent, theirs.exponent);
+        SideSums &mine = sums_.side[s], &theirs = right.sums_.side[s];
+        moves[s] = mine.shift != theirs.shift;
+        if (mine.scaled)
+            exponents[s] = theirs.scaled || moves[s] ? std::max(exponents[s], mine.exponent) : mine.exponent;
     }
     sums_.rescale(exponents[0], exponents[1]);
     right.sums_.rescale(exponents[0], exponents[1]);
+    for (std::size_t s = 0; s < 2; ++s) right.sums_.side[s].scaled = right.sums_.side[s].scaled || moves[s];
     right.sums_.rebase(sums_.side[0].shift, sums_.side[1].shift);
     sums_.add(right.sums_);
 }

@@ -75,7 +75,8 @@ void MomentSums::symmetrise() {
 void MomentSums::rescale(int exponent_x, int exponent_y) {
     const std::array<int, 2> wanted{exponent_x, exponent_y};
     std::array<double, 2> f;
-    for (std::size_t s = 0; s < 2; ++s) f[s] = std::ldexp(1.0, side[s].exponent - wanted[s]);
+    for (std::size_t s = 0; s < 2; ++s)  // the sums of an unscaled side are zero
+        f[s] = side[s].scaled ? std::ldexp(1.0, side[s].exponent - wanted[s]) : 1.0;
     for (std::size_t s = 0; s < 2; ++s) {
         const double own = f[s], other = f[1 - s];
         scale(side[s].sum, own);
@@ -91,7 +92,24 @@ void MomentSums::rescale(int exponent_x, int exponent_y) {
     scale(products[2], f[1] * f[1]);
 }
 
+std::array<int, 2> MomentSums::exponents_for(const Vector& shift_x, const Vector& shift_y) const {
+    constexpr int kHeadroom = 50;  // fourth powers of moves up to 2^50 scaled units are far from overflow
+    const std::array<const Vector*, 2> shifts{&shift_x, &shift_y};
+    std::array<int, 2> result;
+    for (std::size_t s = 0; s < 2; ++s) {
+        result[s] = side[s].exponent;
+        double move = 0;
+        for (std::size_t j = 0; j < side[s].shift.size(); ++j)
+            move = std::max(move, std::fabs(side[s].shift[j] - (*shifts[s])[j]));
+        if (move > 0 && !side[s].scaled) result[s] = std::clamp(std::ilogb(move), -1000, 1000);
+        if (move > 0 && side[s].scaled) result[s] = std::max(result[s], std::ilogb(move) - kHeadroom);
+    }
+    return result;
+}
+
 void MomentSums::rebase(const Vector& shift_x, const Vector& shift_y) {
+    const std::array<int, 2> room = exponents_for(shift_x, shift_y);
+    rescale(room[0], room[1]);
     const std::array<const Vector*, 2> shifts{&shift_x, &shift_y};
     const double count = double(n);
     std::array<Vector, 2> d;       // how far each row moves

@@ -51,6 +51,12 @@ struct Simd {
         accumulate_row_f64(row, out, shift, centre, scale, norm, other_norm, sum, own, other, n);
     }
 
+    // row <- (row - shift) * scale, computed in float64.
+    void (*centre_row_f32)(float* row, const double* shift, double scale, std::int64_t n);
+    void (*centre_row_f64)(double* row, const double* shift, double scale, std::int64_t n);
+    void centre_row(float* r, const double* s, double c, std::int64_t n) const { centre_row_f32(r, s, c, n); }
+    void centre_row(double* r, const double* s, double c, std::int64_t n) const { centre_row_f64(r, s, c, n); }
+
     // total[j] += product[j] + a * u[j] + b * v[j], in float64.
     void (*add_rank_two_f32)(double* total, const float* product, double a, const double* u, double b, const double* v,
                              std::int64_t n);

@@ -107,6 +107,11 @@ void accumulate_row(const T* row, T* out, const double* shift, const T* centre, 
 }
 
 template <class T>
+void centre_row(T* row, const double* shift, double scale, int64_t n) {
+    for_lanes(n, [&](int64_t j, auto io) { io.put(row + j, (io.get(row + j) - io.get(shift + j)) * scale); });
+}
+
+template <class T>
 void add_rank_two(double* sum, const T* product, double a, const double* u, double b, const double* v, int64_t n) {
     for_lanes(n, [&](int64_t j, auto io) {
         const Wide step = io.get(product + j) + (io.get(u + j) * a + io.get(v + j) * b);
@@ -140,10 +145,10 @@ double dot(const T* a, const double* b, int64_t n) {
 }  // namespace
 
 const Simd KERNALIGN_SIMD_TABLE = {
-    KERNALIGN_SIMD_NAME,    all_finite<float>,   all_finite<double>,   add_difference<float>,
-    add_difference<double>, squared_norm<float>, squared_norm<double>, accumulate_row<float>,
-    accumulate_row<double>, add_rank_two<float>, add_rank_two<double>, pair_products<float>,
-    pair_products<double>,  dot<float>,          dot<double>,          neighbor_kernels,
+    KERNALIGN_SIMD_NAME, all_finite<float>,    all_finite<double>,    add_difference<float>,  add_difference<double>,
+    squared_norm<float>, squared_norm<double>, accumulate_row<float>, accumulate_row<double>, centre_row<float>,
+    centre_row<double>,  add_rank_two<float>,  add_rank_two<double>,  pair_products<float>,   pair_products<double>,
+    dot<float>,          dot<double>,          neighbor_kernels,
 };
 
 }  // namespace kernalign
