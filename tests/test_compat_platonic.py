@@ -364,6 +364,25 @@ def test_svcca_seeds():
     assert AlignmentMetrics.svcca(x, y, 3, seed=0) == pytest.approx(exact, abs=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(60, 20), (40, 40), (20, 60)])
+def test_svcca_of_steep_and_of_deficient_spectra(shape):
+    x, y = np.random.default_rng(0).normal(size=(2, *shape))
+    mix = np.random.default_rng(1).normal(size=(shape[1], shape[1]))
+    steep = (x * 10.0 ** -np.arange(shape[1])) @ mix
+    assert AlignmentMetrics.svcca(steep, y, 5) == pytest.approx(oracle.svcca(steep, y, 5), rel=1e-9)
+    flat = x[:, :3] @ mix[:3]  # rank 3: the mean is over the directions that exist
+    assert AlignmentMetrics.svcca(flat, flat, 5) == pytest.approx(1)
+    assert AlignmentMetrics.svcca(flat, y, 5) == pytest.approx(canonical(flat, y, 3, 5), rel=1e-9)
+
+
+def canonical(x, y, p, q):
+    bases = []
+    for side, count in ((x, p), (y, q)):
+        side = (side - side.mean(axis=0)) / (side.std(axis=0, ddof=1) + 1e-8)
+        bases.append(np.linalg.svd(side)[0][:, :count])
+    return np.linalg.svd(bases[0].T @ bases[1], compute_uv=False).mean()
+
+
 def test_svcca_dimensions():
     x, y = scaled_pair(30, 9, 12)
     with pytest.raises(ValueError, match="cca_dim must be between 1 and 9"):
