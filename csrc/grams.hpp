@@ -22,6 +22,7 @@ struct GramSums {
     std::int64_t n = 0;
     std::array<int, 2> exponent{};  // the rows were divided by 2^exponent
     std::array<PairSums, 3> pairs;  // xx, xy, yy
+    bool widened = false;           // multiplied in float64 because of an outlier
 };
 
 GramSums gram_sums(const Rows& x, const Rows& y, bool centred, Precision precision, int threads, Monitor* monitor);

@@ -45,4 +45,13 @@ GraphSums graph_sums(const Lists& lists);
 // pass: O(nk).
 std::vector<double> overlap_curve(const Lists& a, const Lists& b, const std::vector<std::int64_t>& ks);
 
+// Inner products along the edges of a neighbour graph, of rows centred in float64: what CKNNA needs of a linear kernel.
+struct EdgeProducts {
+    std::vector<double> edge;        // n x k: (X_i - m).(X_j - m) for the j of list i, m the mean row
+    std::vector<double> square;      // n: |X_i - m|^2
+    std::vector<double> projection;  // n: m.(X_i - m)
+    double mean_square = 0;          // |m|^2
+};
+EdgeProducts edge_products(const Rows& x, const Lists& lists, int threads, Monitor* monitor);
+
 }  // namespace kernalign

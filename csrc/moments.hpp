@@ -9,7 +9,7 @@
 // Blocks     Rows are cut into blocks of 1024 counted from the start of the stream; rows short of a block wait. So the
 //            arithmetic does not depend on how the stream was cut into batches, nor on the threads: same bits.
 // Shift      Mean of the first block, in the input's precision. Scale: the exponent of the largest deviation in the
-//            first block that has any.
+//            first block that has any; raised, exactly, when later rows are larger by 2^50 or more.
 // Precision  Matrix products in float32 (16- and 32-bit float input) or float64 (float64, integers), of rows centred on
 //            their own block's mean and carried to the common shift in float64, so a drifting mean costs nothing. All
 //            sums are float64. Relative error of unbiased CKA from float32 products: about 1e-7.
@@ -48,6 +48,7 @@ struct MomentSums {
     std::int64_t n = 0;
     std::array<SideSums, 2> side;
     double norm_product = 0;                      // sum of |x'|^2 |y'|^2
+    bool widened = false;                         // some block was multiplied in float64 because of an outlier
     std::array<std::vector<double>, 3> products;  // xx, xy, yy
 
     MomentSums() = default;
@@ -112,6 +113,7 @@ class Moments {
     void start(const std::array<T*, 2>& data, std::int64_t rows);
     template <class T>
     void prepare(Block& block, const std::array<T*, 2>& data) const;
+    bool fits(const std::vector<Block>& blocks);
     template <class T>
     void commit(int threads, Progress& progress);
     void complete(int threads, Progress& progress);

@@ -7,7 +7,7 @@ import pickle
 
 import numpy as np
 import pytest
-from kernalign import _core, list_nulls
+from kernalign import _core, half_sampling, list_nulls
 from kernalign import neighbors as nb
 from kernalign.score import AlignmentWarning
 from reference import neighbors as ref
@@ -300,3 +300,45 @@ def test_bad_arguments():
         nb.mutual_knn(x, y, 30)
     with pytest.raises(TypeError, match="unknown keyword argument 'thread'"):
         nb.mutual_knn(x, y, thread=2)  # type: ignore[call-arg]
+
+
+def test_rnx_curve_is_chance_corrected_mutual_knn():
+    x, y = pair(60)
+    curve = nb.rnx_curve(x, y, [1, 59, 5, 10, 20, 10])
+    np.testing.assert_array_equal(curve.ks, [1, 5, 10, 20, 59])
+    for k, q, r in zip(curve.ks, curve.q_nx, curve.r_nx, strict=True):
+        score = nb.mutual_knn(x, y, int(k))
+        assert q == pytest.approx(score, rel=1e-12)
+        assert np.isnan(r) if k == 59 else r == pytest.approx(score.corrected, rel=1e-10)
+    same = nb.rnx_curve(x, x, range(1, 30))
+    assert same.auc == pytest.approx(1)
+    assert curve.r_nx[:4].min() < curve.auc < curve.r_nx[:4].max()
+    assert nb.rnx_curve(x, y, [7]).auc == pytest.approx(nb.mutual_knn(x, y, 7).corrected)
+    with pytest.raises(ValueError, match="k must be between"):
+        nb.rnx_curve(x, y, [3, 60])
+    with pytest.raises(ValueError, match="at least one"):
+        nb.rnx_curve(x, y, [])
+
+
+def test_half_sampling_from_long_lists_is_a_search_of_the_half():  # A33
+    x, y = pair(140)
+    length = half_sampling.list_length(140, 5)
+    a, b = nb.knn(x, length).indices, nb.knn(y, length).indices
+    chosen = np.zeros(140, dtype=bool)
+    chosen[np.random.default_rng(0).permutation(140)[:70]] = True
+    shared = half_sampling.shared_in(a, b, half_sampling._places(a, b), chosen, 5)
+    expected = nb.mutual_knn(x[chosen], y[chosen], 5, per_item=True).per_item
+    np.testing.assert_allclose(shared / 5, expected, rtol=1e-12)
+
+
+def test_half_sampling_has_the_size_of_the_sampling_error():
+    rng = np.random.default_rng(8)
+    scores = [nb.mutual_knn(*pair(100, 3, 0.5, int(rng.integers(1 << 30))), 5) for _ in range(60)]
+    stderr = [nb.mutual_knn(*pair(100, 3, 0.5, seed), 5, uncertainty="half-sampling").stderr for seed in range(8)]
+    assert 0.8 < np.mean(stderr) / np.std(scores) < 1.6
+    x, y = pair(100, 3)
+    score = nb.mutual_knn(nb.knn(x, 60), nb.knn(y, 60), 5, uncertainty="half-sampling")
+    low, high = score.interval()
+    assert low < score < high
+    with pytest.raises(ValueError, match="k must be at most 20"):
+        nb.mutual_knn(nb.knn(x, 20), nb.knn(y, 20), 5, uncertainty="half-sampling")

@@ -407,7 +407,7 @@ def test_a_file_of_a_newer_version_is_refused(tmp_path, monkeypatch):
         ka.Moments.load(path)
 
 
-@pytest.mark.parametrize("columns", [0, -1, 1, 3, 2**20, 2**31, 2**62, 2**70, 2.5, "two", None, True])
+@pytest.mark.parametrize("columns", [0, -1, 1, 5, 2**20, 2**31, 2**62, 2**70, 2.5, "two", None, True])
 @pytest.mark.parametrize("side", ["p", "q"])
 def test_a_header_that_lies_is_refused_even_with_a_right_checksum(columns, side, saved):
     data, digest_bytes, magic = saved.read_bytes(), 32, len(b"KERNALIGN MOMENTS")

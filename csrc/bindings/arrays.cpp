@@ -59,7 +59,7 @@ void PyMonitor::poll(std::int64_t done, std::int64_t total) {
     PyThreadState* state = nullptr;
     PyEval_RestoreThread(state = PyGILState_GetThisThreadState());
     bool stop = PyErr_CheckSignals() != 0;
-    if (!stop && !progress_.is_none()) {
+    if (!stop && total > 0 && !progress_.is_none()) {
         PyObject* result =
             PyObject_CallFunction(progress_.ptr(), "LL", static_cast<long long>(done), static_cast<long long>(total));
         stop = result == nullptr;

@@ -8,6 +8,7 @@ namespace kernalign::bindings {
 void bind_grams(py::module_& module) {
     py::class_<GramSums>(module, "GramSums")
         .def_readonly("n", &GramSums::n)
+        .def_readonly("widened", &GramSums::widened)
         .def_property_readonly("exponents",
                                [](const GramSums& s) { return py::make_tuple(s.exponent[0], s.exponent[1]); })
         .def(

@@ -58,6 +58,18 @@ void bind_lists(py::module_& module) {
             return overlap_curve(lists_of(a, "x"), lists_of(b, "y"), ks);
         },
         x, y, py::arg("ks"));
+    module.def(
+        "edge_products",
+        [](const PyRows& rows, const IndexArray& lists, int threads, py::object progress) {
+            const Lists edges = lists_of(lists, "lists");
+            EdgeProducts out;
+            without_gil(std::move(progress),
+                        [&](Monitor* monitor) { out = edge_products(rows.rows(), edges, threads, monitor); });
+            const py::ssize_t n = edges.n, k = edges.k;
+            return py::make_tuple(to_numpy(std::move(out.edge), {n, k}), to_numpy(std::move(out.square), {n}),
+                                  to_numpy(std::move(out.projection), {n}), out.mean_square);
+        },
+        py::arg("rows"), py::arg("lists").noconvert(), py::arg("threads") = 0, py::arg("progress") = py::none());
 }
 
 }  // namespace kernalign::bindings

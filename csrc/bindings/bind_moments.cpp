@@ -35,6 +35,7 @@ void bind_moments(py::module_& module) {
 
     py::class_<MomentSums>(module, "MomentSums")
         .def_readonly("n", &MomentSums::n)
+        .def_readonly("widened", &MomentSums::widened)
         .def_property_readonly(
             "exponents", [](const MomentSums& s) { return py::make_tuple(s.side[0].exponent, s.side[1].exponent); })
         .def("pair", &MomentSums::pair, py::arg("a"), py::arg("b"))

@@ -139,11 +139,10 @@ double trace_of_cube(const GramSide<double>& side, const Centring& centring) {
 
 CubeSums u_centred_cubes(const Rows& rows, int threads, Monitor* monitor) {
     threads = resolve_threads(threads);
-    const GramSide<double> side(rows, true);
-    const Centring centring(side);
     const std::int64_t n = rows.rows();
-    const std::int64_t tiles = std::int64_t(upper_tiles(n).size());
-    Progress progress(monitor, 2 * tiles);
+    Progress progress(monitor, 0);
+    const GramSide<double> side(rows, true, threads, progress);
+    const Centring centring(side);
     std::vector<double> whole(n <= rows.cols() ? std::size_t(n * n) : 0);
     CubeSums sums = sum_tiles(side, centring, whole, threads, progress);
     sums.trace = whole.empty() ? trace_of_cube(side, centring) : trace_of_cube(whole, n, threads, progress);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <type_traits>
 #include <utility>
 
 #include "cpu/blas.hpp"
@@ -17,21 +18,16 @@ namespace kernalign {
 namespace {
 
 constexpr std::int64_t kPanelElements = 1 << 22;  // a tile is made smaller where its panels of rows would be larger
-constexpr std::int64_t kSmall = 1 << 18;          // elements that are not worth a second thread
 
 template <class T>
 using Sides = std::array<std::unique_ptr<GramSide<T>>, 2>;
 
 template <class T>
-Sides<T> prepare(const Rows& x, const Rows& y, bool centred, int threads) {
+Sides<T> prepare(const Rows& x, const Rows& y, bool centred, int threads, Monitor* monitor) {
     require_same_rows(x.rows(), y.rows());
-    Sides<T> sides;
-    Progress progress(nullptr, 2);
-    const bool small = x.rows() * (x.cols() + y.cols()) < kSmall;
-    parallel_for(2, small ? 1 : threads, progress, [&](std::int64_t s, int) {
-        sides[std::size_t(s)] = std::make_unique<GramSide<T>>(s ? y : x, centred);
-    });
-    return sides;
+    Progress progress(monitor, 0);
+    return {std::make_unique<GramSide<T>>(x, centred, threads, progress),
+            std::make_unique<GramSide<T>>(y, centred, threads, progress)};
 }
 
 template <class T>
@@ -157,26 +153,29 @@ namespace {
 
 // Calls f with both sides in float32, or in float64 where that is asked for or an outlier needs it.
 template <class F>
-auto with_sides(const Rows& x, const Rows& y, bool centred, Precision precision, int threads, F&& f) {
+auto with_sides(const Rows& x, const Rows& y, bool centred, Precision precision, int threads, Monitor* monitor, F&& f) {
     if (precision == Precision::f32) {
-        const Sides<float> sides = prepare<float>(x, y, centred, threads);
+        const Sides<float> sides = prepare<float>(x, y, centred, threads, monitor);
         if (!has_outlier(sides[0]->diagonal) && !has_outlier(sides[1]->diagonal)) return f(sides);
     }
-    return f(prepare<double>(x, y, centred, threads));
+    return f(prepare<double>(x, y, centred, threads, monitor));
 }
 
 }  // namespace
 
 GramSums gram_sums(const Rows& x, const Rows& y, bool centred, Precision precision, int threads, Monitor* monitor) {
     threads = resolve_threads(threads);
-    return with_sides(x, y, centred, precision, threads,
-                      [&](const auto& sides) { return sums_of(sides, x.rows(), threads, monitor); });
+    return with_sides(x, y, centred, precision, threads, monitor, [&](const auto& sides) {
+        GramSums sums = sums_of(sides, x.rows(), threads, monitor);
+        sums.widened = precision == Precision::f32 && std::is_same_v<decltype(sides), const Sides<double>&>;
+        return sums;
+    });
 }
 
 std::vector<double> gram_row_terms(const Rows& x, const Rows& y, bool centred, Precision precision, int threads,
                                    Monitor* monitor) {
     threads = resolve_threads(threads);
-    return with_sides(x, y, centred, precision, threads,
+    return with_sides(x, y, centred, precision, threads, monitor,
                       [&](const auto& sides) { return row_terms_of(sides, x.rows(), threads, monitor); });
 }
 

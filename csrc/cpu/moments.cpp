@@ -18,7 +18,9 @@ namespace {
 
 constexpr std::int64_t kTileRows = 512, kTileCols = 1024;  // measured in bench/README.md: packing costs less
 constexpr std::int64_t kScratch = 32 << 20;                // bytes of prepared rows
-constexpr int kExponentLimit = 1000;                       // keeps 2^-e a normal number
+constexpr double kLargestNorm = 0x1p100;  // of a block's rows together: float32 sums of squares stay finite
+constexpr double kOverflow = 0x1p1000;
+constexpr int kExponentLimit = 1000;  // keeps 2^-e a normal number
 
 // A rectangle of x'y'^T, x'x'^T or y'y'^T; on the diagonal a square of which the upper triangle is made.
 struct ProductTile {
@@ -141,6 +143,7 @@ void Moments::take(const Rows& x, const Rows& y, int threads, Progress& progress
             if (blocks_per_chunk() == 1) start<T>(rows, block.rows);
             prepare<T>(block, rows);
         });
+        if (!fits(prepared)) continue;  // again, with the larger scale
         chunk_.blocks = std::move(prepared);
         position += blocks * kMomentsBlock;
         commit<T>(threads, progress);
@@ -152,19 +155,23 @@ void Moments::take(const Rows& x, const Rows& y, int threads, Progress& progress
 // Turns the waiting rows, a whole block or what is left at the end, into sums.
 void Moments::flush(int threads, Progress& progress) {
     if (waiting_ == 0) return;
-    Block block;
-    block.rows = waiting_;
     const auto fill = [&](auto element) {
         using T = decltype(element);
-        std::array<T*, 2> rows;
-        for (std::size_t s = 0; s < 2; ++s) {
-            std::vector<T>& data = buffers<T>(chunk_)[s];
-            data.assign(waiting_rows_[s].begin(), waiting_rows_[s].begin() + waiting_ * cols(int(s)));
-            rows[s] = data.data();
-        }
-        start<T>(rows, waiting_);
-        prepare<T>(block, rows);
-        chunk_.blocks.push_back(std::move(block));
+        std::vector<Block> prepared;
+        do {
+            prepared.clear();
+            prepared.resize(1);
+            prepared[0].rows = waiting_;
+            std::array<T*, 2> rows;
+            for (std::size_t s = 0; s < 2; ++s) {
+                std::vector<T>& data = buffers<T>(chunk_)[s];
+                data.assign(waiting_rows_[s].begin(), waiting_rows_[s].begin() + waiting_ * cols(int(s)));
+                rows[s] = data.data();
+            }
+            start<T>(rows, waiting_);
+            prepare<T>(prepared[0], rows);
+        } while (!fits(prepared));
+        chunk_.blocks = std::move(prepared);
         progress.add(1);
         waiting_ = 0;
         commit<T>(threads, progress);
@@ -244,6 +251,22 @@ void Moments::prepare(Block& block, const std::array<T*, 2>& data) const {
     }
 }
 
+// Whether the blocks' fourth powers can be summed at the present scale; if not, raises the scale.
+bool Moments::fits(const std::vector<Block>& blocks) {
+    std::array<int, 2> exponents{sums_.side[0].exponent, sums_.side[1].exponent};
+    bool fit = true;
+    for (std::size_t s = 0; s < 2; ++s) {
+        double largest = 0;
+        for (const Block& block : blocks)
+            largest = std::isfinite(block.side[s].norm) ? std::max(largest, block.side[s].norm) : kOverflow;
+        if (largest < kLargestNorm || exponents[s] >= kExponentLimit) continue;
+        exponents[s] = std::min(exponents[s] + std::ilogb(largest) / 2, kExponentLimit);
+        fit = false;
+    }
+    if (!fit) sums_.rescale(exponents[0], exponents[1]);
+    return fit;
+}
+
 // Adds the prepared chunk to the sums, each tile of the products through all blocks in order.
 template <class T>
 void Moments::commit(int threads, Progress& progress) {
@@ -283,6 +306,7 @@ void Moments::commit(int threads, Progress& progress) {
     for (const Block& block : chunk_.blocks) {
         sums_.n += block.rows;
         sums_.norm_product += block.norm_product;
+        sums_.widened = sums_.widened || !block.wide[0].empty();
         for (std::size_t s = 0; s < 2; ++s) {
             SideSums& side = sums_.side[s];
             const SideSums& part = block.side[s];

@@ -78,7 +78,8 @@ std::vector<double> Moments::pack() const {
     Progress progress(nullptr, 0);
     all.complete(1, progress);
     all.sums_.symmetrise();
-    std::vector<double> packed{double(all.sums_.n), double(all.waiting_), all.sums_.norm_product};
+    std::vector<double> packed{double(all.sums_.n), double(all.waiting_), all.sums_.norm_product,
+                               double(all.sums_.widened)};
     for (const SideSums& side : all.sums_.side) {
         for (double value : {double(side.exponent), double(side.scaled), side.norm, side.norm_square})
             packed.push_back(value);
@@ -96,7 +97,7 @@ Moments Moments::unpack(std::int64_t p, std::int64_t q, Precision precision, con
     constexpr std::int64_t kMost = 1 << 20;  // columns; keeps the sizes below from overflowing
     require(p >= 1 && q >= 1 && p <= kMost && q <= kMost,
             "a saved Moments state must have a sensible number of columns");
-    const std::int64_t fixed = 3 + 8 + 4 * (p + q) + p * p + p * q + q * q;
+    const std::int64_t fixed = 4 + 8 + 4 * (p + q) + p * p + p * q + q * q;
     const std::int64_t size = std::int64_t(packed.size());
     const std::int64_t waiting = size > 1 ? whole(packed[1], 0, double(kMomentsBlock - 1)) : -1;
     require(waiting >= 0 && size == fixed + waiting * (p + q),
@@ -111,6 +112,7 @@ Moments Moments::unpack(std::int64_t p, std::int64_t q, Precision precision, con
     state.sums_.n = whole(next(), 0, 0x1p53);
     state.waiting_ = whole(next(), 0, double(kMomentsBlock - 1));
     state.sums_.norm_product = next();
+    state.sums_.widened = next() != 0;
     for (SideSums& side : state.sums_.side) {
         side.exponent = int(whole(next(), -2000, 2000));
         side.scaled = next() != 0;

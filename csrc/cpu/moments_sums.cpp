@@ -139,6 +139,7 @@ void MomentSums::rebase(const Vector& shift_x, const Vector& shift_y) {
 void MomentSums::add(const MomentSums& o) {
     n += o.n;
     norm_product += o.norm_product;
+    widened = widened || o.widened;
     for (std::size_t s = 0; s < 2; ++s) {
         add_scaled(side[s].sum, 1, o.side[s].sum);
         add_scaled(side[s].own, 1, o.side[s].own);

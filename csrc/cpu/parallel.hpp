@@ -8,7 +8,7 @@
 namespace kernalign {
 
 // The caller's ear. poll() is only ever called by the thread that called the engine, between tasks, with the units of
-// work done and the total; it may throw to stop the work.
+// work done and the total (0: not worth reporting); it may throw to stop the work.
 struct Monitor {
     virtual ~Monitor() = default;
     virtual void poll(std::int64_t done, std::int64_t total) = 0;

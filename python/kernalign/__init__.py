@@ -7,6 +7,7 @@ _blas.preload()
 from kernalign import _core  # noqa: E402
 from kernalign.alignment import cka, hsic, kernel_alignment  # noqa: E402
 from kernalign.kernels import Linear  # noqa: E402
+from kernalign.local_alignment import cknna  # noqa: E402
 from kernalign.neighbors import (  # noqa: E402
     Neighbors,
     cycle_knn,
@@ -15,6 +16,7 @@ from kernalign.neighbors import (  # noqa: E402
     knn,
     lcs_knn,
     mutual_knn,
+    rnx_curve,
 )
 from kernalign.score import AlignmentWarning, Score, UndefinedScoreWarning  # noqa: E402
 from kernalign.streaming import Moments  # noqa: E402
@@ -29,6 +31,7 @@ __all__ = [
     "Score",
     "UndefinedScoreWarning",
     "cka",
+    "cknna",
     "cycle_knn",
     "edit_knn",
     "hsic",
@@ -37,4 +40,5 @@ __all__ = [
     "knn",
     "lcs_knn",
     "mutual_knn",
+    "rnx_curve",
 ]

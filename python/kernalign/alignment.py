@@ -53,8 +53,9 @@ class LinearSums:
             biased = self.centred(side, side)
             if not biased > 0:
                 return f"{name} is constant"
-            # An unbiased self-term this small against the biased one is rounding (K^U = 0 exactly).
-            noise = (1e-12 if self.double_precision else 1e-6) * biased
+            # An unbiased self-term this small against the biased one is rounding: K^U = 0 exactly. Where an outlier
+            # makes the biased one large, the products that matter were float64.
+            noise = (1e-13 if self.double_precision or self.engine.widened else 1e-6) * biased
             if estimator == "unbiased" and self.u_centred(side, side) <= noise:
                 return f"{name} has no structure beyond its diagonal: its U-centred Gram matrix is zero"
         return None
@@ -349,4 +350,4 @@ def _unit(sums: LinearSums) -> float:
 
 
 def _bounded(value: float) -> float:
-    return min(1.0, max(-1.0, value))
+    return value if math.isnan(value) else min(1.0, max(-1.0, value))

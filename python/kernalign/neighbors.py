@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from kernalign import _core, arrays, list_nulls
+from kernalign import _core, arrays, half_sampling, list_nulls
 from kernalign.arrays import Normalize, ZeroRows
 from kernalign.progress import ProgressArgument, reporting
-from kernalign.score import AlignmentWarning, Null, Score
+from kernalign.score import AlignmentWarning, Null, Score, Spread
 
 Metric: TypeAlias = Literal["cosine", "dot", "euclidean"]
 Ties: TypeAlias = Literal["fractional", "index"]
@@ -115,7 +115,9 @@ def knn(
     TypeError
         x or k of the wrong type.
     """
-    source = arrays.pair(x, x, normalize=normalize, clip_quantile=clip_quantile, device=device).x
+    if device is not None:
+        arrays.check_choice(device, "device", ("cpu",))
+    source = arrays.rows(x, normalize=normalize, clip_quantile=clip_quantile)
     k = arrays.check_k(k, source.shape[0])
     _check_search(metric, backend)
     with reporting(progress, "nearest neighbours") as report:
@@ -130,6 +132,7 @@ def mutual_knn(
     metric: Metric = "cosine",
     ties: Ties = "fractional",
     per_item: bool = False,
+    uncertainty: Literal["half-sampling"] | None = None,
     **options: Unpack[Options],
 ) -> Score:
     """Mean share of the k nearest neighbours that an item has in common in x and y (Huh et al. 2024, eq. 11).
@@ -143,6 +146,8 @@ def mutual_knn(
         random orders of the tied; "index": the smaller index wins on both sides, which makes unrelated but tied
         representations agree. Lists alone cannot resolve ties: index order is used, and ``settings["ties"]`` says so.
     per_item : keep the score of every item in ``score.per_item``
+    uncertainty : "half-sampling" estimates ``score.stderr`` from random halves of the items (a second, longer search;
+        lists, if given, must be that long; ties by index)
     **options : normalize, clip_quantile, zero_rows, threads, device, progress, as everywhere
 
     Returns
@@ -157,7 +162,11 @@ def mutual_knn(
     variance = _core.knn_overlap_variance(n, found.k, graph_x, found.k, graph_y) / (n * found.k) ** 2
     value, sd = float(items.mean()), float(np.sqrt(variance)) if found.k < n - 1 else 0.0
     null = Null(mean, sd, p_value=_normal_tail(value, mean, sd) if sd > 0 else None)
-    return found.score("mutual_knn", value, null, items if per_item else None)
+    spread = None
+    if uncertainty is not None:
+        arrays.check_choice(uncertainty, "uncertainty", ("half-sampling",))
+        spread = _half_sampling(x, y, found, metric, options)
+    return found.score("mutual_knn", value, null, items if per_item else None, spread)
 
 
 def jaccard_knn(
@@ -227,6 +236,51 @@ def edit_knn(
 
 
 @dataclass(frozen=True)
+class RnxCurve:
+    """Agreement of neighbourhoods of growing size.
+
+    Attributes
+    ----------
+    ks : the neighbourhood sizes
+    q_nx : mutual k-nearest-neighbour overlap (ties by index)
+    r_nx : ((n - 1) q_nx - k) / (n - 1 - k): 0 by chance, 1 if equal; nan at k = n - 1
+    auc : mean of r_nx over ln k between the smallest and the largest k (trapezoids)
+    """
+
+    ks: NDArray[np.int64]
+    q_nx: NDArray[np.float64]
+    r_nx: NDArray[np.float64]
+    auc: float
+    n: int
+
+
+def rnx_curve(x: Any, y: Any, ks: Any, *, metric: Metric = "cosine", **options: Unpack[Options]) -> RnxCurve:
+    """R_NX(k), the chance-corrected mutual k-nearest-neighbour overlap, for many k from one search per side.
+
+    Parameters
+    ----------
+    x, y : arrays paired by row, or two `Neighbors`
+    ks : integers between 1 and n - 1; sorted, repeats dropped
+    metric, **options : as for `mutual_knn`
+    """
+    sizes = sorted({arrays.check_k(k, np.iinfo(np.int64).max) for k in ks})
+    if not sizes:
+        raise ValueError("ks must hold at least one k")
+    found = _search_both(x, y, sizes[-1], metric, "index", options, ordered=True)
+    n, k = found.n, np.array(sizes, dtype=np.int64)
+    q = np.array(_core.overlap_curve(found.x.indices, found.y.indices, sizes)) / n
+    r = np.full(len(k), np.nan)
+    np.divide((n - 1) * q - k, n - 1 - k, out=r, where=k < n - 1)
+    inside = k < n - 1
+    log_k, known = np.log(k[inside]), r[inside]
+    if len(known) > 1:
+        area = (np.diff(log_k) * (known[1:] + known[:-1]) / 2).sum() / (log_k[-1] - log_k[0])
+    else:
+        area = known[0] if len(known) else np.nan
+    return RnxCurve(k, q, r, float(area), n)
+
+
+@dataclass(frozen=True)
 class _Search:
     """The neighbours of both sides and, if they came from arrays, the rows themselves."""
 
@@ -250,8 +304,17 @@ class _Search:
         shared = _core.shared_counts(self.x.indices, self.y.indices).astype(np.float64)
         return shared, _core.graph_sums(self.x.indices), _core.graph_sums(self.y.indices)
 
-    def score(self, metric: str, value: float, null: Null | None, per_item: NDArray[np.float64] | None) -> Score:
-        return Score(value, metric=metric, n=self.n, settings=self.settings, null=null, per_item=per_item)
+    def score(
+        self,
+        metric: str,
+        value: float,
+        null: Null | None,
+        per_item: NDArray[np.float64] | None,
+        spread: Spread | None = None,
+    ) -> Score:
+        return Score(
+            value, metric=metric, n=self.n, settings=self.settings, null=null, per_item=per_item, spread=spread
+        )
 
 
 _Sums: TypeAlias = tuple[float, float, float]
@@ -268,6 +331,14 @@ def _search_both(
     if isinstance(x, Neighbors) or isinstance(y, Neighbors):
         return _given(x, y, k, ties, options)
     return _from_arrays(x, y, k, metric, ties, ordered, **options)
+
+
+def _half_sampling(x: Any, y: Any, short: _Search, metric: Metric, options: Options) -> Spread:
+    k, length = short.k, half_sampling.list_length(short.n, short.k)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AlignmentWarning)  # the score itself has warned
+        found = _search_both(x, y, length, metric, "index", options, ordered=True)
+    return half_sampling.spread(found.x.indices, found.y.indices, k, lambda shared: shared / k)
 
 
 def _given(x: Any, y: Any, k: int, ties: Ties, options: Options) -> _Search:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -103,7 +103,9 @@ class Score(float):
     def chance_skew(self) -> float | None:
         if self._null is None or self._null.skew is None:
             return None
-        value, self.settings["skew_method"] = self._null.skew()
+        value, method = self._null.skew()
+        self.settings["skew_method"] = method
+        self._null = replace(self._null, skew=Fixed(value, method))  # lets go of the inputs
         return value
 
     @property
@@ -116,7 +118,9 @@ class Score(float):
     def p_value(self) -> float | None:
         if self._null is None or self._null.p_value is None:
             return None
-        value, self.settings["p_method"] = self._null.p_value()
+        value, method = self._null.p_value()
+        self.settings["p_method"] = method
+        self._null = replace(self._null, p_value=Fixed(value, method))
         return value
 
     @property

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import struct
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ class Moments:
     Holds 8 (p^2 + p q + q^2) bytes and at most 1024 waiting rows, however long the stream is. Rows are cut into
     blocks of 1024 counted from the start of the stream, so how it was cut into batches does not change one bit of the
     result. float64 and integer batches are multiplied in float64; 16- and 32-bit floats in float32, summed in float64.
-    A stream that began with float32 does not accept float64 later.
+    A stream that began with float32 does not accept float64 later. Threads may share one object: calls take turns.
 
     Examples
     --------
@@ -48,6 +49,7 @@ class Moments:
 
     def __init__(self) -> None:
         self._core: _core.Moments | None = None
+        self._lock = threading.RLock()  # the engine works without the GIL
 
     @property
     def n(self) -> int:
@@ -71,20 +73,23 @@ class Moments:
         pair = arrays.pair(x_batch, y_batch)
         count = arrays.check_threads(threads)
         double = pair.x.double_precision or pair.y.double_precision
-        core = self._core
-        if core is None:
-            products = double or min(pair.x.shape[1], pair.y.shape[1]) < arrays.FEW_COLUMNS
-            core = _core.Moments(pair.x.shape[1], pair.y.shape[1], double_precision=products)
-        for rows, name, columns in zip((pair.x, pair.y), ("x_batch", "y_batch"), core.cols, strict=True):
-            if rows.shape[1] != columns:
-                raise ValueError(f"{name} must have the {columns} columns of the stream, got {rows.shape[1]}")
-        if double and not core.double_precision:
-            raise TypeError("the stream began with 16- or 32-bit floats and must go on with them, got wider numbers")
-        for rows in (pair.x, pair.y):
-            _core.check_rows(rows, count)
-        self._core = core
-        with reporting(progress, "moments") as report:
-            core.update(pair.x, pair.y, count, report)
+        with self._lock:
+            core = self._core
+            if core is None:
+                products = double or min(pair.x.shape[1], pair.y.shape[1]) < arrays.FEW_COLUMNS
+                core = _core.Moments(pair.x.shape[1], pair.y.shape[1], double_precision=products)
+            for rows, name, columns in zip((pair.x, pair.y), ("x_batch", "y_batch"), core.cols, strict=True):
+                if rows.shape[1] != columns:
+                    raise ValueError(f"{name} must have the {columns} columns of the stream, got {rows.shape[1]}")
+            if double and not core.double_precision:
+                raise TypeError(
+                    "the stream began with 16- or 32-bit floats and must go on with them, got wider numbers"
+                )
+            for rows in (pair.x, pair.y):
+                _core.check_rows(rows, count)
+            self._core = core
+            with reporting(progress, "moments") as report:
+                core.update(pair.x, pair.y, count, report)
         return self
 
     def merge(self, other: Moments) -> Moments:
@@ -97,11 +102,13 @@ class Moments:
         """
         if not isinstance(other, Moments):
             raise TypeError(f"other must be a Moments, got {type(other).__name__}")
-        if other._core is not None:
+        with other._lock:
+            right = None if other._core is None else other._core.copy()
+        with self._lock:
             if self._core is None:
-                self._core = other._core.copy()
-            else:
-                self._core.merge(other._core)
+                self._core = right
+            elif right is not None:
+                self._core.merge(right)
         return self
 
     def cka(self, *, estimator: alignment.Estimator = "unbiased", kernel: Kernel = Linear()) -> Score:  # noqa: B008
@@ -129,12 +136,14 @@ class Moments:
         FileExistsError
             The file exists and ``overwrite`` is False.
         """
-        core = self._core
-        header: dict[str, Any] = {"version": _VERSION, "empty": core is None}
+        header: dict[str, Any] = {"version": _VERSION, "empty": True}
         packed = np.empty(0)
-        if core is not None:
-            packed = core.pack()
-            header |= {"p": core.cols[0], "q": core.cols[1], "double_precision": core.double_precision}
+        with self._lock:
+            if self._core is not None:
+                packed = self._core.pack()
+                p, q = self._core.cols
+                header = {"version": _VERSION, "empty": False, "p": p, "q": q}
+                header["double_precision"] = self._core.double_precision
         text = json.dumps(header).encode()
         digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
         with atomic_write(path, overwrite=overwrite) as file:
@@ -164,20 +173,23 @@ class Moments:
         try:
             header = json.loads(bytes(body[head : head + min(length, _HEADER_LIMIT)]))
             if header["version"] != _VERSION:
-                raise ValueError(f"{path} has format version {header['version']}, this release reads {_VERSION}")
+                raise ValueError(f"it has format version {header['version']}, this release reads {_VERSION}")
             packed = np.frombuffer(body[head + length :], dtype="<f8").astype(np.float64)
             state = cls()
             if not header["empty"]:
-                p, q = header["p"], header["q"]
-                state._core = _core.Moments.unpack(p, q, header["double_precision"], packed)
-        except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise ValueError(f"{path} has a malformed header: {error}") from error
+                p, q, double = header["p"], header["q"], header["double_precision"]
+                if not (type(p) is int and type(q) is int and type(double) is bool):
+                    raise TypeError("p, q and double_precision must be two integers and a boolean")
+                state._core = _core.Moments.unpack(p, q, double, packed)
+        except (KeyError, TypeError, ValueError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path} is malformed: {error}") from error
         return state
 
     def _sums(self, metric: str, estimator: str, kernel: Kernel) -> alignment.LinearSums:
         check_kernel(kernel)
-        alignment.check_estimator(estimator, self.n, metric)
-        assert self._core is not None  # check_estimator needs at least two rows
-        engine = self._core.finish(metric != "kernel_alignment", 0)
+        with self._lock:
+            alignment.check_estimator(estimator, self.n, metric)
+            assert self._core is not None  # check_estimator needs at least two rows
+            engine = self._core.finish(metric != "kernel_alignment", 0)
         settings: dict[str, Any] = {"normalize": None, "clip_quantile": None}
-        return alignment.LinearSums(self.n, engine, self._core.double_precision, "stream", None, settings)
+        return alignment.LinearSums(engine.n, engine, self._core.double_precision, "stream", None, settings)

@@ -88,3 +88,41 @@ def levenshtein(a, b):
 
 def cycle(a, b):
     return np.mean([any(i in a[j] for j in b[i]) for i in range(len(a))])
+
+
+def cknna(x, y, k, variant):
+    """Dense CKNNA of linear kernels, straight from the definitions."""
+    kernels = [np.asarray(v, dtype=np.float64) @ np.asarray(v, dtype=np.float64).T for v in (x, y)]
+    n = len(kernels[0])
+    masks = []
+    for kernel in kernels:
+        s = kernel.copy()
+        np.fill_diagonal(s, -np.inf)
+        masks.append(index_weights(lists(s, k), n))
+    both = masks[0] * masks[1]
+    if variant == "platonic":
+        own = [song(m * g, m * g) for m, g in zip(masks, kernels, strict=True)]
+        return song(both * kernels[0], both * kernels[1]) / np.sqrt(own[0] * own[1])
+    centred = [u_centred(g) if variant == "ucentred" else g - g.mean(axis=1, keepdims=True) for g in kernels]
+    own = [(m * c * c).sum() for m, c in zip(masks, centred, strict=True)]
+    return (both * centred[0] * centred[1]).sum() / np.sqrt(own[0] * own[1])
+
+
+def song(k, m):
+    n = len(k)
+    k, m = k - np.diag(np.diag(k)), m - np.diag(np.diag(m))
+    return (k * m.T).sum() + k.sum() * m.sum() / ((n - 1) * (n - 2)) - 2 * (k @ m).sum() / (n - 2)
+
+
+def u_centred(kernel):
+    n = len(kernel)
+    k = kernel - np.diag(np.diag(kernel))
+    rows = k.sum(axis=1)
+    out = k - rows[:, None] / (n - 2) - rows[None] / (n - 2) + k.sum() / ((n - 1) * (n - 2))
+    np.fill_diagonal(out, 0)
+    return out
+
+
+def cka_u(x, y):
+    k, m = (u_centred(np.asarray(v) @ np.asarray(v).T) for v in (x, y))
+    return (k * m).sum() / np.sqrt((k * k).sum() * (m * m).sum())

@@ -1,0 +1,141 @@
+"""CKNNA: kernel alignment restricted to pairs of items that are neighbours on both sides."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernalign import _core, arrays
+from kernalign.arrays import Normalize
+from kernalign.progress import ProgressArgument, reporting
+from kernalign.score import Score, undefined
+
+Variant: TypeAlias = Literal["ucentred", "paper", "platonic"]
+Values: TypeAlias = NDArray[np.float64]
+
+
+def cknna(
+    x: Any,
+    y: Any,
+    k: int = 10,
+    *,
+    variant: Variant = "ucentred",
+    normalize: Normalize = None,
+    clip_quantile: float | None = None,
+    threads: int | None = None,
+    device: str | None = None,
+    progress: ProgressArgument = False,
+) -> Score:
+    """Centred kernel nearest-neighbour alignment (Huh et al. 2024, eq. 16-18) of linear kernels, in O(nk) memory.
+
+    The kernel is x x^T after ``normalize``; neighbours are the k largest off-diagonal entries of each of its rows (ties
+    by index). With N_x, N_y the neighbour pairs of each side and M those of both:
+
+    ``"ucentred"``: sum_M K^U L^U / sqrt(sum_{N_x} (K^U)^2 sum_{N_y} (L^U)^2) of U-centred kernels. Symmetric, in
+    [-1, 1], and unbiased CKA at k = n - 1.
+    ``"paper"``: the same sums of kernels whose rows are centred.
+    ``"platonic"``: unbiased HSIC of the kernels multiplied by M, as the released code has it but without its epsilon;
+    the kernels are not centred before masking, so it is not invariant to translation. Needs k >= 2.
+
+    Raises
+    ------
+    ValueError
+        Fewer than 4 rows, k out of range, NaN or infinity, an unknown variant.
+    """
+    arrays.check_choice(variant, "variant", ("ucentred", "paper", "platonic"))
+    pair = arrays.pair(x, y, normalize=normalize, clip_quantile=clip_quantile, device=device)
+    arrays.check_count(pair.n, 4, "cknna")
+    k = arrays.check_k(k, pair.n)
+    if variant == "platonic" and k < 2:
+        raise ValueError(f"k must be at least 2 for variant='platonic', got {k}")
+    workers = arrays.check_threads(threads)
+    with reporting(progress, "nearest neighbours") as report:
+        a, b = (_edges(rows, k, workers, report) for rows in (pair.x, pair.y))
+    settings = {**pair.settings, "k": k, "k_over_n": k / pair.n, "kernel": "linear", "accumulation": "float64"}
+    cross, own_x, own_y = _platonic(a, b) if variant == "platonic" else _masked(a, b, variant)
+    keywords: dict[str, Any] = {"estimator": variant, "settings": settings}
+    if not (own_x > 0 and own_y > 0):
+        side = "x" if not own_x > 0 else "y"
+        return undefined("cknna", pair.n, f"the self-alignment of {side} is not positive", **keywords)
+    return Score(cross / math.sqrt(own_x * own_y), metric="cknna", n=pair.n, **keywords)
+
+
+@dataclass(frozen=True)
+class _Edges:
+    """A neighbour graph with the kernel along its edges, centred (`value`), and what un-centres it."""
+
+    index: NDArray[np.int32]
+    value: Values
+    square: Values
+    projection: Values
+    mean_square: float
+
+    @property
+    def n(self) -> int:
+        return len(self.index)
+
+    def keys(self) -> NDArray[np.int64]:
+        return (np.arange(self.n, dtype=np.int64)[:, None] * self.n + self.index).ravel()
+
+    def raw(self) -> Values:
+        """x_i . x_j"""
+        return self.value + self.projection[:, None] + self.projection[self.index] + self.mean_square
+
+    def row_centred(self) -> Values:
+        """x_i . (x_j - mean)"""
+        return self.value + self.projection[self.index]
+
+    def u_centred(self) -> Values:
+        """K^U; of centred rows the off-diagonal row sums are minus the diagonal."""
+        n = self.n
+        sums = -self.square
+        total = float(sums.sum()) / ((n - 1) * (n - 2))
+        own: Values = sums / (n - 2)
+        return np.asarray(self.value - own[:, None] - own[self.index] + total)
+
+
+def _edges(rows: _core.Rows, k: int, threads: int, report: Any) -> _Edges:
+    index = _core.nearest_neighbors(rows, k, "dot", True, threads, report)[0]
+    return _Edges(index, *_core.edge_products(rows, index, threads, report))
+
+
+def _common(a: _Edges, b: _Edges) -> tuple[NDArray[np.int64], NDArray[np.intp], NDArray[np.intp]]:
+    """The pairs i * n + j that are edges of both graphs, and where they are in each."""
+    keys, at_a, at_b = np.intersect1d(a.keys(), b.keys(), assume_unique=True, return_indices=True)
+    return keys, at_a, at_b
+
+
+def _masked(a: _Edges, b: _Edges, variant: Variant) -> tuple[float, float, float]:
+    k, m = (e.u_centred() if variant == "ucentred" else e.row_centred() for e in (a, b))
+    _, at_a, at_b = _common(a, b)
+    return float(k.ravel()[at_a] @ m.ravel()[at_b]), float((k * k).sum()), float((m * m).sum())
+
+
+def _platonic(a: _Edges, b: _Edges) -> tuple[float, float, float]:
+    keys, at_a, at_b = _common(a, b)
+    k, m = a.raw().ravel(), b.raw().ravel()
+    return (
+        _sparse_hsic(a.n, keys, k[at_a], m[at_b]),
+        _sparse_hsic(a.n, *_sorted(a.keys(), k)),
+        _sparse_hsic(b.n, *_sorted(b.keys(), m)),
+    )
+
+
+def _sorted(keys: NDArray[np.int64], values: Values) -> tuple[NDArray[np.int64], Values, Values]:
+    order = np.argsort(keys)
+    return keys[order], values[order], values[order]
+
+
+def _sparse_hsic(n: int, keys: NDArray[np.int64], k: Values, m: Values) -> float:
+    """n(n-3) times the unbiased HSIC (Song et al. 2012) of two sparse matrices with the same, sorted, entries."""
+    rows, columns = keys // n, keys % n
+    reverse = columns * n + rows
+    at = np.minimum(np.searchsorted(keys, reverse), max(0, len(keys) - 1))
+    mutual = keys[at] == reverse if len(keys) else np.zeros(0, dtype=bool)
+    trace = float(k[mutual] @ m[at[mutual]])
+    chained = np.bincount(columns, k, n) @ np.bincount(rows, m, n)
+    return trace + float(k.sum() * m.sum()) / ((n - 1) * (n - 2)) - 2 * float(chained) / (n - 2)
