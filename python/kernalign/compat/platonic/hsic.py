@@ -33,7 +33,11 @@ def hsic_unbiased(K: Any, L: Any) -> Any:
         crossed += float(np.vdot(rows, columns))
         k_columns += rows.sum(axis=0)
         m_rows += columns.sum(axis=0)
-    value = song(n, crossed, float(k_columns.sum()), float(m_rows.sum()), float(k_columns @ m_rows))
+    value = math.nan
+    if n > 3:
+        total = float(k_columns.sum() * m_rows.sum())
+        inner = crossed + total / ((n - 1) * (n - 2)) - 2 * float(k_columns @ m_rows) / (n - 2)
+        value = inner / (n * (n - 3))
     return tensors.number(value, _dtype(K, L), K, L)
 
 
@@ -49,14 +53,6 @@ def hsic_biased(K: Any, L: Any) -> Any:
         columns = m.T[block] - m_columns[block, None] - m_rows + m_rows.mean()
         value += float(np.vdot(rows, columns))
     return tensors.number(value, _dtype(K, L), K, L)
-
-
-def song(n: int, crossed: float, total_k: float, total_m: float, chained: float) -> float:
-    """Unbiased HSIC from off-diagonal sums: of K_ij M_ji, K_ij, M_ij, and of column sums of K times row sums of M."""
-    if n < 4:
-        return math.nan
-    inner = crossed + total_k * total_m / ((n - 1) * (n - 2)) - 2 * chained / (n - 2)
-    return inner / (n * (n - 3))
 
 
 def ratio(cross: float, own_a: float, own_b: float, eps: float) -> float:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from kernalign import _core, arrays
 from kernalign.compat.platonic import hsic
 from kernalign.compat.platonic.graphs import check_paired, check_topk, graph
+from kernalign.local_alignment import sparse_hsic, sparse_trace
 
 Values = NDArray[np.float64]
 
@@ -62,17 +63,13 @@ def cknna(a: Masked, b: Masked, eps: float, distance_agnostic: bool = False) -> 
 
 def _similarity(n: int, keys: NDArray[np.int64], p: Values, q: Values, unbiased: bool) -> float:
     """HSIC of two sparse matrices P and Q, not symmetric, with the same sorted entries; O(entries)."""
-    rows, columns = keys // n, keys % n
-    reverse = columns * n + rows
-    at = np.minimum(np.searchsorted(keys, reverse), max(0, len(keys) - 1))
-    mutual = keys[at] == reverse if len(keys) else np.zeros(0, bool)
-    crossed = float(p[mutual] @ q[at[mutual]])
-    p_columns, p_rows = np.bincount(columns, p, n), np.bincount(rows, p, n)
-    q_columns, q_rows = np.bincount(columns, q, n), np.bincount(rows, q, n)
     if unbiased:
-        return hsic.song(n, crossed, float(p.sum()), float(q.sum()), float(p_columns @ q_rows))
+        return math.nan if n < 4 else sparse_hsic(n, keys, p, q) / (n * (n - 3))
+    (p_rows, q_rows), (p_columns, q_columns) = (
+        [np.bincount(at, values, n) for values in (p, q)] for at in (keys // n, keys % n)
+    )
     chained = float(p_rows @ q_columns + p_columns @ q_rows)
-    return crossed - chained / n + float(p.sum()) * float(q.sum()) / n**2
+    return sparse_trace(n, keys, p, q) - chained / n + float(p.sum()) * float(q.sum()) / n**2
 
 
 def _with_self(index: NDArray[np.int64], value: Values, square: Values, k: int) -> tuple[NDArray[np.int64], Values]:
