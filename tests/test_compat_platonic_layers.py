@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from kernalign.compat import platonic
-from kernalign.compat.platonic import AlignmentMetrics
+from kernalign.compat.platonic import AlignmentMetrics, metrics, sweep
 from reference import platonic as oracle
 
 NAMES = list(oracle.METRICS)
@@ -104,6 +104,25 @@ def test_compute_score_finds_the_best_pair_of_layers(metric, normalize):
     assert platonic.compute_score(layers[0], y, metric, 4, normalize) == (score, at)
     narrow = platonic.compute_score(x.astype(np.float32), y.astype(np.float32), metric, 4, normalize)
     assert narrow[0] == pytest.approx(expected, abs=2e-4)
+
+
+@pytest.mark.parametrize("metric", ["cka", "unbiased_cka"])
+@pytest.mark.parametrize("scale", [1, 1e-2])
+def test_compute_score_is_the_same_whether_gram_matrices_fit_or_not(metric, scale, monkeypatch):
+    x, y = (side * scale + 5 * scale for side in layered())
+    kept = platonic.compute_score(x, y, metric, normalize=False)
+    monkeypatch.setattr(sweep, "GRAM_BYTES", 0)
+    assert platonic.compute_score(x, y, metric, normalize=False) == (pytest.approx(kept[0], rel=1e-9), kept[1])
+
+
+@pytest.mark.parametrize("metric", ["mutual_knn", "cycle_knn", "lcs_knn", "edit_distance_knn"])
+def test_every_layer_is_searched_once(metric, monkeypatch):
+    searched = []
+    search = metrics.graph
+    monkeypatch.setattr(metrics, "graph", lambda *args, **kwargs: searched.append(1) or search(*args, **kwargs))
+    x, y = layered()
+    platonic.compute_score(x, y, metric)
+    assert len(searched) == 3 + 2
 
 
 def test_compute_score_defaults():

@@ -16,7 +16,6 @@ from kernalign.compat.platonic.features import prepare_features
 from kernalign.compat.platonic.metrics import STAGES, Stages, check_metric
 
 _LEAST_NORM = 1e-12
-_HEAVY = ("cka", "unbiased_cka")  # their per-layer state is the features themselves
 
 Best = tuple[Any, tuple[int, int] | None]
 
@@ -36,6 +35,9 @@ def compute_score(
     Returns
     -------
     (score, (i, j)), the first of equals in row-major order; (0, None) if no score is above 0.
+
+    Each layer is searched, or decomposed, once. For cka and unbiased_cka the Gram matrices of all layers of a side are
+    held while they take at most 256 MB; beyond that every pair is computed from the features.
     """
     check_metric(metric)
     stages = STAGES[metric]
@@ -70,7 +72,7 @@ def compute_alignment(
     check_metric(metric)
     stages = STAGES[metric]
 
-    @functools.lru_cache(maxsize=2 if metric in _HEAVY else None)
+    @functools.lru_cache(maxsize=2 if stages.heavy else None)
     def states(path: str) -> list[Any]:
         return _states(prepare_features(_load(path), exact=precise), stages, topk, True, path)
 
@@ -100,8 +102,9 @@ def _best(x: list[Any], y: list[Any], stages: Stages) -> Best:
 
 
 def _states(feats: Any, stages: Stages, topk: int, normalize: bool, name: str) -> list[Any]:
-    layers = (tensors.to_array(layer, name) for layer in _split(feats, name))
-    return [stages.state(_unit_rows(layer) if normalize else layer, topk) for layer in layers]
+    layers = _split(feats, name)
+    values = (tensors.to_array(layer, name) for layer in layers)
+    return [stages.state(_unit_rows(layer) if normalize else layer, topk, len(layers)) for layer in values]
 
 
 def _split(feats: Any, name: str) -> list[Any]:

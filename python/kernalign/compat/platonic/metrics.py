@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from kernalign import arrays
-from kernalign.compat.platonic import graphs, hsic, local, svcca, tensors
+from kernalign.compat.platonic import graphs, hsic, local, svcca, sweep, tensors
 from kernalign.compat.platonic.graphs import Graph, graph
 
 EPS = 1e-6
@@ -112,30 +112,27 @@ class AlignmentMetrics:
 
 
 class Stages(NamedTuple):
-    """A metric in two stages: what is computed once per representation, and what a pair of those yields."""
+    """A metric in two stages: what is computed once per layer, and what a pair of those yields.
 
-    state: Callable[[Any, int], Any]
+    ``state(feats, topk, layers)`` is one of so many layers; ``answer_dtype`` is of the 0-d tensor that platonic-rep
+    returns; a heavy state holds the features.
+    """
+
+    state: Callable[[Any, int, int], Any]
     finish: Callable[[Any, Any], float]
-    answer_dtype: Any = None  # of the 0-d tensor that platonic-rep returns
-
-
-def _ordered(feats: Any, topk: int) -> Graph:
-    return graph(feats, topk)
-
-
-def _sets(feats: Any, topk: int) -> Graph:
-    return graph(feats, topk, sets=True)
+    answer_dtype: Any = None
+    heavy: bool = False
 
 
 STAGES = {
-    "cycle_knn": Stages(_sets, graphs.cycle),
-    "mutual_knn": Stages(_sets, graphs.mutual),
-    "lcs_knn": Stages(_ordered, graphs.common_subsequence, np.float32),
-    "edit_distance_knn": Stages(_ordered, graphs.edit_similarity, np.float64),
-    "cka": Stages(lambda x, _: arrays.rows(x, "feats"), lambda a, b: hsic.linear_cka(a, b, False, EPS)),
-    "unbiased_cka": Stages(lambda x, _: arrays.rows(x, "feats"), lambda a, b: hsic.linear_cka(a, b, True, EPS)),
-    "cknna": Stages(local.masked, lambda a, b: local.cknna(a, b, EPS)),
-    "svcca": Stages(lambda x, _: svcca.basis(x, CCA_DIM), svcca.similarity),
+    "cycle_knn": Stages(lambda x, k, _: graph(x, k, sets=True), graphs.cycle),
+    "mutual_knn": Stages(lambda x, k, _: graph(x, k, sets=True), graphs.mutual),
+    "lcs_knn": Stages(lambda x, k, _: graph(x, k), graphs.common_subsequence, np.float32),
+    "edit_distance_knn": Stages(lambda x, k, _: graph(x, k), graphs.edit_similarity, np.float64),
+    "cka": Stages(lambda x, _, n: sweep.layer(x, n, False), lambda a, b: sweep.cka(a, b, EPS), heavy=True),
+    "unbiased_cka": Stages(lambda x, _, n: sweep.layer(x, n, True), lambda a, b: sweep.cka(a, b, EPS), heavy=True),
+    "cknna": Stages(lambda x, k, _: local.masked(x, k), lambda a, b: local.cknna(a, b, EPS)),
+    "svcca": Stages(lambda x, *_: svcca.basis(x, CCA_DIM), svcca.similarity),
 }
 
 
