@@ -211,3 +211,10 @@ def test_pickled_code_in_feature_files_is_not_run(tmp_path):
     torch.save({"feats": torch.zeros(3, 2, 4), "evil": print}, tmp_path / "a.pt")
     with pytest.raises(Exception, match=r"[Ww]eights"):
         platonic.compute_alignment([tmp_path / "a.pt"], [tmp_path / "a.pt"], "cka", 5)
+
+
+def test_feature_files_must_hold_features(tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.save({"features": torch.zeros(3, 2, 4)}, tmp_path / "a.pt")
+    with pytest.raises(ValueError, match="must hold a dict with the key 'feats'"):
+        platonic.compute_alignment([tmp_path / "a.pt"], [tmp_path / "a.pt"], "cka", 5)

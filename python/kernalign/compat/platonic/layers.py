@@ -135,4 +135,7 @@ def _load(path: str) -> Any:
         import torch
     except ImportError as error:
         raise ImportError(f"{path} is a PyTorch file: pip install 'kernalign[torch]'") from error
-    return torch.load(path, map_location="cpu", weights_only=True)["feats"]
+    loaded = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(loaded, dict) or "feats" not in loaded:
+        raise ValueError(f"{path} must hold a dict with the key 'feats', got {type(loaded).__name__}")
+    return loaded["feats"]
