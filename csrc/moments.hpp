@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "cpu/large.hpp"
 #include "cpu/parallel.hpp"
 #include "statistics.hpp"
 #include "view.hpp"
@@ -49,7 +50,7 @@ struct MomentSums {
     std::array<SideSums, 2> side;
     double norm_product = 0;                      // sum of |x'|^2 |y'|^2
     bool widened = false;                         // some block was multiplied in float64 because of an outlier
-    std::array<std::vector<double>, 3> products;  // xx, xy, yy
+    std::array<LargeVector<double>, 3> products;  // xx, xy, yy
 
     MomentSums() = default;
     MomentSums(std::int64_t p, std::int64_t q);
@@ -95,8 +96,8 @@ class Moments {
     };
     struct Chunk {
         std::vector<Block> blocks;
-        std::array<std::vector<float>, 2> narrow;  // centred, scaled rows; one of narrow and wide is in use
-        std::array<std::vector<double>, 2> wide;
+        std::array<LargeVector<float>, 2> narrow;  // centred, scaled rows; one of narrow and wide is in use
+        std::array<LargeVector<double>, 2> wide;
         std::vector<char> done;  // per tile of the products
 
         void swap(Chunk& other) noexcept {
@@ -110,17 +111,19 @@ class Moments {
     template <class T>
     void take(const Rows& x, const Rows& y, int threads, Progress& progress);
     template <class T>
-    void start(const std::array<T*, 2>& data, std::int64_t rows);
+    void start(const std::array<const T*, 2>& source, const std::array<std::int64_t, 2>& stride, std::int64_t rows);
     template <class T>
-    void prepare(Block& block, const std::array<T*, 2>& data) const;
+    void prepare(Block& block, const std::array<const T*, 2>& source, const std::array<std::int64_t, 2>& stride,
+                 const std::array<T*, 2>& out) const;
     bool fits(const std::vector<Block>& blocks);
     template <class T>
     void commit(int threads, Progress& progress);
     void complete(int threads, Progress& progress);
     void flush(int threads, Progress& progress);
     std::int64_t blocks_per_chunk() const;
+    std::int64_t tiles_per_chunk() const;
     template <class T>
-    static std::array<std::vector<T>, 2>& buffers(Chunk& chunk);
+    static std::array<LargeVector<T>, 2>& buffers(Chunk& chunk);
 
     Precision precision_;
     MomentSums sums_;
@@ -128,6 +131,11 @@ class Moments {
     std::array<std::vector<double>, 2> waiting_rows_;  // as given, exact in float64
     Chunk chunk_;
 };
+
+template <>
+std::array<LargeVector<float>, 2>& Moments::buffers<float>(Chunk& chunk);
+template <>
+std::array<LargeVector<double>, 2>& Moments::buffers<double>(Chunk& chunk);
 
 // Reads all rows once and throws std::invalid_argument on the first bad value.
 void check_rows(const Rows& rows, int threads, Monitor* monitor);

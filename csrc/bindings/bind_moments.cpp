@@ -15,7 +15,8 @@ MomentSums finish(Moments state, bool centred, int threads) {
 
 py::array_t<double> product(const MomentSums& sums, int a, int b) {
     const py::ssize_t rows = sums.side[std::size_t(a)].cols, cols = sums.side[std::size_t(b)].cols;
-    return to_numpy(std::vector<double>(sums.products[std::size_t(a + b)]), {rows, cols});
+    const LargeVector<double>& values = sums.products[std::size_t(a + b)];
+    return to_numpy(std::vector<double>(values.begin(), values.end()), {rows, cols});
 }
 
 }  // namespace

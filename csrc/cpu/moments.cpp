@@ -7,7 +7,6 @@
 #include <type_traits>
 #include <utility>
 
-#include "cpu/blas.hpp"
 #include "cpu/load.hpp"
 #include "cpu/outlier.hpp"
 #include "cpu/simd.hpp"
@@ -16,52 +15,29 @@
 namespace kernalign {
 namespace {
 
-constexpr std::int64_t kTileRows = 512, kTileCols = 1024;  // measured in bench/README.md: packing costs less
-constexpr std::int64_t kScratch = 32 << 20;                // bytes of prepared rows
-constexpr double kLargestNorm = 0x1p100;  // of a block's rows together: float32 sums of squares stay finite
+constexpr std::int64_t kScratch = 16 << 20;  // bytes of prepared rows
+constexpr double kLargestNorm = 0x1p100;     // of a block's rows together: float32 sums of squares stay finite
 constexpr double kOverflow = 0x1p1000;
 constexpr int kExponentLimit = 1000;  // keeps 2^-e a normal number
 
-// A rectangle of x'y'^T, x'x'^T or y'y'^T; on the diagonal a square of which the upper triangle is made.
-struct ProductTile {
-    int a, b;
-    std::int64_t i, j, rows, cols;
-    bool diagonal;
-};
-
-std::vector<ProductTile> product_tiles(std::int64_t p, std::int64_t q) {
-    std::vector<ProductTile> tiles;
-    const std::array<std::int64_t, 2> cols{p, q};
-    for (const auto& [a, b] : {std::pair{0, 1}, std::pair{0, 0}, std::pair{1, 1}}) {
-        const std::int64_t m = cols[std::size_t(a)], n = cols[std::size_t(b)];
-        for (std::int64_t j = 0; j < n; j += kTileCols) {
-            const std::int64_t width = std::min(kTileCols, n - j);
-            for (std::int64_t i = 0; i < (a == b ? j : m); i += kTileRows)
-                tiles.push_back({a, b, i, j, std::min(kTileRows, m - i), width, false});
-            if (a == b) tiles.push_back({a, b, j, j, width, width, true});
-        }
-    }
-    return tiles;
-}
-
 // Mean of a block's rows, rounded to T. Differences from the first row are exactly zero in a constant column.
 template <class T>
-std::vector<T> block_mean(const T* data, std::int64_t rows, std::int64_t cols) {
+std::vector<T> block_mean(const T* data, std::int64_t stride, std::int64_t rows, std::int64_t cols) {
     std::vector<double> sum(std::size_t(cols), 0.0);
-    for (std::int64_t i = 1; i < rows; ++i) simd().add_difference(data + i * cols, data, sum.data(), cols);
+    for (std::int64_t i = 1; i < rows; ++i) simd().add_difference(data + i * stride, data, sum.data(), cols);
     std::vector<T> mean(static_cast<std::size_t>(cols));
     for (std::size_t j = 0; j < mean.size(); ++j) mean[j] = T(double(data[j]) + sum[j] / double(rows));
     return mean;
 }
 
-// A tile of a block's products.
+// Throws what load_rows would if a row read in place holds a bad value.
 template <class T>
-void multiply(const ProductTile& tile, std::int64_t rows, const T* left, std::int64_t p, const T* right, std::int64_t q,
-              T* product) {
-    if (tile.diagonal)
-        blas::syrk_tn(tile.rows, rows, left + tile.i, p, product, tile.cols);
-    else
-        blas::gemm_tn(tile.rows, tile.cols, rows, left + tile.i, p, right + tile.j, q, product, tile.cols);
+void check_block(const Rows& rows, std::int64_t begin, std::int64_t end, const T* source, std::int64_t stride) {
+    for (std::int64_t i = begin; i < end; ++i, source += stride) {
+        if (simd().all_finite(source, rows.cols())) continue;
+        std::vector<T> row(static_cast<std::size_t>(rows.cols()));
+        load_rows(rows, i, i + 1, row.data(), rows.cols());
+    }
 }
 
 }  // namespace
@@ -82,15 +58,6 @@ std::int64_t Moments::blocks_per_chunk() const {
     return std::max<std::int64_t>(1, kScratch / (kMomentsBlock * (cols(0) + cols(1)) * width));
 }
 
-template <>
-std::array<std::vector<float>, 2>& Moments::buffers<float>(Chunk& chunk) {
-    return chunk.narrow;
-}
-template <>
-std::array<std::vector<double>, 2>& Moments::buffers<double>(Chunk& chunk) {
-    return chunk.wide;
-}
-
 void Moments::update(const Rows& x, const Rows& y, int threads, Monitor* monitor) {
     require_same_rows(x.rows(), y.rows());
     const std::array<const Rows*, 2> sides{&x, &y};
@@ -100,8 +67,7 @@ void Moments::update(const Rows& x, const Rows& y, int threads, Monitor* monitor
                                                               std::to_string(sides[std::size_t(s)]->cols()));
     threads = resolve_threads(threads);
     const std::int64_t blocks = (waiting_ + x.rows()) / kMomentsBlock;
-    const std::int64_t tiles = std::int64_t(product_tiles(cols(0), cols(1)).size());
-    Progress progress(monitor, blocks * (1 + tiles));
+    Progress progress(monitor, blocks * (1 + tiles_per_chunk()));
     complete(threads, progress);
     if (precision_ == Precision::f32)
         take<float>(x, y, threads, progress);
@@ -132,16 +98,25 @@ void Moments::take(const Rows& x, const Rows& y, int threads, Progress& progress
         auto& data = buffers<T>(chunk_);
         for (std::size_t s = 0; s < 2; ++s) data[s].resize(std::size_t(blocks * kMomentsBlock * cols(int(s))));
         parallel_for(blocks, threads, progress, [&](std::int64_t b, int) {
-            std::array<T*, 2> rows;
+            std::array<T*, 2> out;
+            std::array<const T*, 2> source;
+            std::array<std::int64_t, 2> stride;
             const std::int64_t begin = position + b * kMomentsBlock;
             for (std::size_t s = 0; s < 2; ++s) {
-                rows[s] = data[s].data() + b * kMomentsBlock * cols(int(s));
-                load_rows(*sides[s], begin, begin + kMomentsBlock, rows[s], cols(int(s)));
+                stride[s] = cols(int(s));
+                source[s] = out[s] = data[s].data() + b * kMomentsBlock * stride[s];
+                if (dense_as<T>(*sides[s])) {  // read in place
+                    stride[s] = sides[s]->view.row_stride / std::ptrdiff_t(sizeof(T));
+                    source[s] = static_cast<const T*>(sides[s]->view.data) + begin * stride[s];
+                    check_block(*sides[s], begin, begin + kMomentsBlock, source[s], stride[s]);
+                } else {
+                    load_rows(*sides[s], begin, begin + kMomentsBlock, out[s], stride[s]);
+                }
             }
             Block& block = prepared[std::size_t(b)];
             block.rows = kMomentsBlock;
-            if (blocks_per_chunk() == 1) start<T>(rows, block.rows);
-            prepare<T>(block, rows);
+            if (blocks_per_chunk() == 1) start<T>(source, stride, block.rows);
+            prepare<T>(block, source, stride, out);
         });
         if (!fits(prepared)) continue;  // again, with the larger scale
         chunk_.blocks = std::move(prepared);
@@ -162,14 +137,18 @@ void Moments::flush(int threads, Progress& progress) {
             prepared.clear();
             prepared.resize(1);
             prepared[0].rows = waiting_;
-            std::array<T*, 2> rows;
+            std::array<T*, 2> out;
             for (std::size_t s = 0; s < 2; ++s) {
-                std::vector<T>& data = buffers<T>(chunk_)[s];
-                data.assign(waiting_rows_[s].begin(), waiting_rows_[s].begin() + waiting_ * cols(int(s)));
-                rows[s] = data.data();
+                LargeVector<T>& data = buffers<T>(chunk_)[s];
+                data.resize(std::size_t(waiting_ * cols(int(s))));
+                std::transform(waiting_rows_[s].begin(), waiting_rows_[s].begin() + std::ptrdiff_t(data.size()),
+                               data.begin(), [](double value) { return T(value); });
+                out[s] = data.data();
             }
-            start<T>(rows, waiting_);
-            prepare<T>(prepared[0], rows);
+            const std::array<const T*, 2> source{out[0], out[1]};
+            const std::array<std::int64_t, 2> stride{cols(0), cols(1)};
+            start<T>(source, stride, waiting_);
+            prepare<T>(prepared[0], source, stride, out);
         } while (!fits(prepared));
         chunk_.blocks = std::move(prepared);
         progress.add(1);
@@ -184,11 +163,12 @@ void Moments::flush(int threads, Progress& progress) {
 
 // Sets the shift from the first block, and the scale from the first block whose rows deviate from the shift.
 template <class T>
-void Moments::start(const std::array<T*, 2>& data, std::int64_t rows) {
+void Moments::start(const std::array<const T*, 2>& source, const std::array<std::int64_t, 2>& stride,
+                    std::int64_t rows) {
     for (std::size_t s = 0; s < 2; ++s) {
         SideSums& side = sums_.side[s];
         if (sums_.n == 0) {
-            const std::vector<T> mean = block_mean(data[s], rows, side.cols);
+            const std::vector<T> mean = block_mean(source[s], stride[s], rows, side.cols);
             side.shift.assign(mean.begin(), mean.end());
             side.scaled = false;
             side.exponent = 0;
@@ -198,7 +178,7 @@ void Moments::start(const std::array<T*, 2>& data, std::int64_t rows) {
         for (std::int64_t i = 0; i < rows; ++i)
             for (std::int64_t j = 0; j < side.cols; ++j)
                 largest =
-                    std::fmax(largest, std::fabs(double(data[s][i * side.cols + j]) - side.shift[std::size_t(j)]));
+                    std::fmax(largest, std::fabs(double(source[s][i * stride[s] + j]) - side.shift[std::size_t(j)]));
         if (largest > 0) {
             side.exponent = std::clamp(std::ilogb(largest), -kExponentLimit, kExponentLimit);
             side.scaled = true;
@@ -206,9 +186,10 @@ void Moments::start(const std::array<T*, 2>& data, std::int64_t rows) {
     }
 }
 
-// Sums of one block about the common shift; the rows are left centred on the block's own mean, and scaled.
+// Sums of one block about the common shift; out receives the rows centred on the block's own mean, and scaled.
 template <class T>
-void Moments::prepare(Block& block, const std::array<T*, 2>& data) const {
+void Moments::prepare(Block& block, const std::array<const T*, 2>& source, const std::array<std::int64_t, 2>& stride,
+                      const std::array<T*, 2>& out) const {
     const double rows = double(block.rows);
     std::array<std::vector<double>, 2> norms;
     std::array<std::vector<T>, 2> centre;
@@ -217,11 +198,11 @@ void Moments::prepare(Block& block, const std::array<T*, 2>& data) const {
         const SideSums& side = sums_.side[s];
         SideSums& sums = block.side[s];
         for (std::vector<double>* v : {&sums.sum, &sums.own, &sums.other}) v->assign(std::size_t(side.cols), 0.0);
-        centre[s] = block_mean(data[s], block.rows, side.cols);
+        centre[s] = block_mean(source[s], stride[s], block.rows, side.cols);
         factor[s] = std::ldexp(1.0, -side.exponent);
         norms[s].resize(std::size_t(block.rows));
         for (std::int64_t i = 0; i < block.rows; ++i) {
-            const double norm = simd().squared_norm(data[s] + i * side.cols, side.shift.data(), factor[s], side.cols);
+            const double norm = simd().squared_norm(source[s] + i * stride[s], side.shift.data(), factor[s], side.cols);
             norms[s][std::size_t(i)] = norm;
             sums.norm += norm;
             sums.norm_square += norm * norm;
@@ -235,13 +216,15 @@ void Moments::prepare(Block& block, const std::array<T*, 2>& data) const {
         SideSums& sums = block.side[s];
         if (widen) {
             block.wide[s].resize(std::size_t(block.rows * side.cols));
-            for (std::size_t k = 0; k < block.wide[s].size(); ++k)
-                block.wide[s][k] = (double(data[s][k]) - double(centre[s][k % std::size_t(side.cols)])) * factor[s];
+            double* wide = block.wide[s].data();
+            for (std::int64_t i = 0; i < block.rows; ++i)
+                for (std::int64_t j = 0; j < side.cols; ++j)
+                    *wide++ = (double(source[s][i * stride[s] + j]) - double(centre[s][std::size_t(j)])) * factor[s];
         }
         for (std::size_t i = 0; i < std::size_t(block.rows); ++i)
-            simd().accumulate_row(data[s] + std::int64_t(i) * side.cols, side.shift.data(), centre[s].data(), factor[s],
-                                  norms[s][i], norms[1 - s][i], sums.sum.data(), sums.own.data(), sums.other.data(),
-                                  side.cols);
+            simd().accumulate_row(source[s] + std::int64_t(i) * stride[s], out[s] + std::int64_t(i) * side.cols,
+                                  side.shift.data(), centre[s].data(), factor[s], norms[s][i], norms[1 - s][i],
+                                  sums.sum.data(), sums.own.data(), sums.other.data(), side.cols);
         block.delta[s].resize(std::size_t(side.cols));
         block.residual[s].resize(std::size_t(side.cols));
         for (std::size_t j = 0; j < std::size_t(side.cols); ++j) {
@@ -265,71 +248,6 @@ bool Moments::fits(const std::vector<Block>& blocks) {
     }
     if (!fit) sums_.rescale(exponents[0], exponents[1]);
     return fit;
-}
-
-// Adds the prepared chunk to the sums, each tile of the products through all blocks in order.
-template <class T>
-void Moments::commit(int threads, Progress& progress) {
-    const std::vector<ProductTile> tiles = product_tiles(cols(0), cols(1));
-    auto& data = buffers<T>(chunk_);
-    if (chunk_.done.empty()) chunk_.done.assign(tiles.size(), 0);
-    std::vector<std::vector<T>> scratch(static_cast<std::size_t>(threads));
-    std::vector<std::vector<double>> wide_scratch(static_cast<std::size_t>(threads));
-    parallel_for(std::int64_t(tiles.size()), threads, progress, [&](std::int64_t task, int worker) {
-        if (chunk_.done[std::size_t(task)]) return;
-        const ProductTile& tile = tiles[std::size_t(task)];
-        const std::size_t a = std::size_t(tile.a), b = std::size_t(tile.b);
-        const std::int64_t p = cols(tile.a), q = cols(tile.b), m = tile.rows, n = tile.cols;
-        double* total = sums_.products[a + b].data();
-        std::int64_t row = 0;
-        for (const Block& block : chunk_.blocks) {
-            const auto add = [&](const auto* left, const auto* right, auto& product) {
-                product.resize(std::max(product.size(), std::size_t(m * n)));
-                multiply(tile, block.rows, left, p, right, q, product.data());
-                for (std::int64_t i = 0; i < m; ++i) {
-                    const std::int64_t from = tile.diagonal ? i : 0;
-                    const std::size_t gi = std::size_t(tile.i + i), gj = std::size_t(tile.j + from);
-                    simd().add_rank_two(total + std::int64_t(gi) * q + std::int64_t(gj), product.data() + i * n + from,
-                                        block.delta[a][gi], block.side[b].sum.data() + gj, block.residual[a][gi],
-                                        block.delta[b].data() + gj, n - from);
-                }
-            };
-            if (block.wide[0].empty())
-                add(data[a].data() + row * p, data[b].data() + row * q, scratch[std::size_t(worker)]);
-            else
-                add(block.wide[a].data(), block.wide[b].data(), wide_scratch[std::size_t(worker)]);
-            row += block.rows;
-        }
-        chunk_.done[std::size_t(task)] = 1;
-        progress.add(std::int64_t(chunk_.blocks.size()) - 1);  // a task counts one by itself
-    });
-    for (const Block& block : chunk_.blocks) {
-        sums_.n += block.rows;
-        sums_.norm_product += block.norm_product;
-        sums_.widened = sums_.widened || !block.wide[0].empty();
-        for (std::size_t s = 0; s < 2; ++s) {
-            SideSums& side = sums_.side[s];
-            const SideSums& part = block.side[s];
-            side.norm += part.norm;
-            side.norm_square += part.norm_square;
-            for (std::size_t j = 0; j < std::size_t(side.cols); ++j) {
-                side.sum[j] += part.sum[j];
-                side.own[j] += part.own[j];
-                side.other[j] += part.other[j];
-            }
-        }
-    }
-    chunk_.blocks.clear();
-    chunk_.done.clear();
-}
-
-// Finishes what an interrupted call left prepared.
-void Moments::complete(int threads, Progress& progress) {
-    if (chunk_.blocks.empty()) return;
-    if (precision_ == Precision::f32)
-        commit<float>(threads, progress);
-    else
-        commit<double>(threads, progress);
 }
 
 }  // namespace kernalign

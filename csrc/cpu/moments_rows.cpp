@@ -30,7 +30,7 @@ struct RowPlan {
 
     // sum_j v_j (t_j - |w_j|^2) with v the rows of side s and t, w the row sums and rows of side o.
     static std::vector<double> weights(const MomentSums& sums, std::size_t s, std::size_t o) {
-        const std::vector<double>& m = sums.products[s + o];
+        const LargeVector<double>& m = sums.products[s + o];
         const std::vector<double>& total = sums.side[o].sum;
         const std::vector<double>& norms = s == o ? sums.side[s].own : sums.side[s].other;
         std::vector<double> result(norms.size());

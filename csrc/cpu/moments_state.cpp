@@ -86,7 +86,7 @@ std::vector<double> Moments::pack() const {
         for (const std::vector<double>* v : {&side.shift, &side.sum, &side.own, &side.other})
             packed.insert(packed.end(), v->begin(), v->end());
     }
-    for (const std::vector<double>& v : all.sums_.products) packed.insert(packed.end(), v.begin(), v.end());
+    for (const LargeVector<double>& v : all.sums_.products) packed.insert(packed.end(), v.begin(), v.end());
     for (std::size_t s = 0; s < 2; ++s)
         packed.insert(packed.end(), all.waiting_rows_[s].begin(),
                       all.waiting_rows_[s].begin() + all.waiting_ * cols(int(s)));
@@ -105,7 +105,7 @@ Moments Moments::unpack(std::int64_t p, std::int64_t q, Precision precision, con
     Moments state(p, q, precision);
     auto from = packed.begin();
     const auto next = [&] { return *from++; };
-    const auto take_vector = [&](std::vector<double>& v, std::int64_t length) {
+    const auto take_vector = [&](auto& v, std::int64_t length) {
         v.assign(from, from + length);
         from += length;
     };
@@ -120,7 +120,7 @@ Moments Moments::unpack(std::int64_t p, std::int64_t q, Precision precision, con
         side.norm_square = next();
         for (std::vector<double>* v : {&side.shift, &side.sum, &side.own, &side.other}) take_vector(*v, side.cols);
     }
-    for (std::vector<double>& v : state.sums_.products) take_vector(v, std::int64_t(v.size()));
+    for (LargeVector<double>& v : state.sums_.products) take_vector(v, std::int64_t(v.size()));
     for (std::size_t s = 0; s < 2; ++s) take_vector(state.waiting_rows_[s], waiting * state.cols(int(s)));
     return state;
 }

@@ -9,18 +9,24 @@ namespace kernalign {
 namespace {
 
 using Vector = std::vector<double>;
+using Matrix = LargeVector<double>;
 
-double dot(const Vector& a, const Vector& b) { return simd().dot(a.data(), b.data(), std::int64_t(a.size())); }
+template <class V>
+double dot(const V& a, const V& b) {
+    return simd().dot(a.data(), b.data(), std::int64_t(a.size()));
+}
 
-void add_scaled(Vector& target, double factor, const Vector& source) {
+template <class V>
+void add_scaled(V& target, double factor, const V& source) {
     for (std::size_t j = 0; j < target.size(); ++j) target[j] += factor * source[j];
 }
 
-void scale(Vector& values, double factor) {
+template <class V>
+void scale(V& values, double factor) {
     for (double& value : values) value *= factor;
 }
 
-Vector times(const Vector& matrix, const Vector& v) {
+Vector times(const Matrix& matrix, const Vector& v) {
     const std::size_t cols = v.size(), rows = matrix.size() / cols;
     Vector result(rows);
     for (std::size_t i = 0; i < rows; ++i)
@@ -28,7 +34,7 @@ Vector times(const Vector& matrix, const Vector& v) {
     return result;
 }
 
-Vector transposed_times(const Vector& matrix, const Vector& v) {
+Vector transposed_times(const Matrix& matrix, const Vector& v) {
     const std::size_t rows = v.size(), cols = matrix.size() / rows;
     Vector result(cols, 0.0);
     for (std::size_t i = 0; i < rows; ++i)
@@ -37,7 +43,7 @@ Vector transposed_times(const Vector& matrix, const Vector& v) {
 }
 
 // M += a t^T + s b^T: how a product moves when its sides move by a and b; s and t are sums before and after the move.
-void move_product(Vector& product, const Vector& a, const Vector& moved_sum, const Vector& sum, const Vector& b) {
+void move_product(Matrix& product, const Vector& a, const Vector& moved_sum, const Vector& sum, const Vector& b) {
     const std::size_t cols = b.size();
     for (std::size_t i = 0; i < a.size(); ++i)
         for (std::size_t j = 0; j < cols; ++j) product[i * cols + j] += a[i] * moved_sum[j] + sum[i] * b[j];
@@ -52,13 +58,13 @@ MomentSums::MomentSums(std::int64_t p, std::int64_t q) {
         for (Vector* v : {&side[s].shift, &side[s].sum, &side[s].own, &side[s].other})
             v->assign(std::size_t(cols[s]), 0.0);
     }
-    products = {Vector(std::size_t(p * p), 0.0), Vector(std::size_t(p * q), 0.0), Vector(std::size_t(q * q), 0.0)};
+    products = {Matrix(std::size_t(p * p), 0.0), Matrix(std::size_t(p * q), 0.0), Matrix(std::size_t(q * q), 0.0)};
 }
 
 void MomentSums::symmetrise() {
     for (std::size_t s = 0; s < 2; ++s) {
         const std::size_t cols = std::size_t(side[s].cols), tile = 64;
-        Vector& m = products[2 * s];
+        Matrix& m = products[2 * s];
         for (std::size_t i0 = 0; i0 < cols; i0 += tile)  // tiles keep the transposed writes in cache
             for (std::size_t j0 = 0; j0 <= i0; j0 += tile)
                 for (std::size_t i = i0; i < std::min(cols, i0 + tile); ++i)
@@ -161,7 +167,7 @@ Vector MomentSums::mean(int which) const {
 PairSums MomentSums::pair(int a, int b) const {
     const SideSums& x = side[std::size_t(a)];
     const SideSums& y = side[std::size_t(b)];
-    const Vector& product = products[std::size_t(a + b)];
+    const Matrix& product = products[std::size_t(a + b)];
     PairSums sums;
     sums.full = dot(product, product);
     sums.diagonal = a == b ? x.norm_square : norm_product;

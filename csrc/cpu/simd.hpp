@@ -37,18 +37,18 @@ struct Simd {
     }
 
     // With v = (row - shift) * scale in float64:  sum += v, own += norm * v, other += other_norm * v;
-    // then row <- (row - centre) * scale in its own dtype.
-    void (*accumulate_row_f32)(float* row, const double* shift, const float* centre, double scale, double norm,
-                               double other_norm, double* sum, double* own, double* other, std::int64_t n);
-    void (*accumulate_row_f64)(double* row, const double* shift, const double* centre, double scale, double norm,
-                               double other_norm, double* sum, double* own, double* other, std::int64_t n);
-    void accumulate_row(float* row, const double* shift, const float* centre, double scale, double norm,
-                        double other_norm, double* sum, double* own, double* other, std::int64_t n) const {
-        accumulate_row_f32(row, shift, centre, scale, norm, other_norm, sum, own, other, n);
+    // and out <- (row - centre) * scale in row's dtype; out may be row.
+    void (*accumulate_row_f32)(const float* row, float* out, const double* shift, const float* centre, double scale,
+                               double norm, double other_norm, double* sum, double* own, double* other, std::int64_t n);
+    void (*accumulate_row_f64)(const double* row, double* out, const double* shift, const double* centre, double scale,
+                               double norm, double other_norm, double* sum, double* own, double* other, std::int64_t n);
+    void accumulate_row(const float* row, float* out, const double* shift, const float* centre, double scale,
+                        double norm, double other_norm, double* sum, double* own, double* other, std::int64_t n) const {
+        accumulate_row_f32(row, out, shift, centre, scale, norm, other_norm, sum, own, other, n);
     }
-    void accumulate_row(double* row, const double* shift, const double* centre, double scale, double norm,
-                        double other_norm, double* sum, double* own, double* other, std::int64_t n) const {
-        accumulate_row_f64(row, shift, centre, scale, norm, other_norm, sum, own, other, n);
+    void accumulate_row(const double* row, double* out, const double* shift, const double* centre, double scale,
+                        double norm, double other_norm, double* sum, double* own, double* other, std::int64_t n) const {
+        accumulate_row_f64(row, out, shift, centre, scale, norm, other_norm, sum, own, other, n);
     }
 
     // total[j] += product[j] + a * u[j] + b * v[j], in float64.

@@ -94,15 +94,15 @@ double squared_norm(const T* row, const double* shift, double scale, int64_t n) 
 }
 
 template <class T>
-void accumulate_row(T* row, const double* shift, const T* centre, double scale, double norm, double other_norm,
-                    double* sum, double* own, double* other, int64_t n) {
+void accumulate_row(const T* row, T* out, const double* shift, const T* centre, double scale, double norm,
+                    double other_norm, double* sum, double* own, double* other, int64_t n) {
     for_lanes(n, [&](int64_t j, auto io) {
         const Wide raw = io.get(row + j);
         const Wide v = (raw - io.get(shift + j)) * scale;
         io.put(sum + j, io.get(sum + j) + v);
         io.put(own + j, io.get(own + j) + v * norm);
         io.put(other + j, io.get(other + j) + v * other_norm);
-        io.put(row + j, (raw - io.get(centre + j)) * scale);
+        io.put(out + j, (raw - io.get(centre + j)) * scale);
     });
 }
 

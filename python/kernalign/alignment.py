@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -34,11 +35,16 @@ class LinearSums:
     settings: dict[str, Any] = field(default_factory=dict)
     threads: int = 0
 
+    @cached_property
+    def pairs(self) -> dict[tuple[int, int], _core.PairSums]:
+        """Sums over both Grams of each pair of sides."""
+        return {(a, b): self.engine.pair(a, b) for a, b in ((0, 0), (0, 1), (1, 1))}
+
     def centred(self, a: int, b: int) -> float:
-        return _core.centred_product(self.n, self.engine.pair(a, b))
+        return _core.centred_product(self.n, self.pairs[a, b])
 
     def u_centred(self, a: int, b: int) -> float:
-        return _core.u_centred_product(self.n, self.engine.pair(a, b))
+        return _core.u_centred_product(self.n, self.pairs[a, b])
 
     def unbiased_cka(self) -> float:
         """<K^U, L^U> / (|K^U| |L^U|), nan where a side has no structure."""
@@ -225,7 +231,7 @@ def finish_hsic(sums: LinearSums, estimator: Estimator, spread: Spread | None = 
 
 def finish_kernel_alignment(sums: LinearSums, estimator: Estimator, spread: Spread | None = None) -> Score:
     """Kernel alignment of finished sums that were not centred."""
-    pairs = [sums.engine.pair(0, 1), sums.engine.pair(0, 0), sums.engine.pair(1, 1)]
+    pairs = [sums.pairs[0, 1], sums.pairs[0, 0], sums.pairs[1, 1]]
     unbiased = estimator == "unbiased"
     product, square_x, square_y = (_core.off_diagonal_product(p) if unbiased else p.full for p in pairs)
     shares = []
@@ -327,7 +333,7 @@ def _unbiased_null(sums: LinearSums, scale: float) -> Null:
 def _biased_null(sums: LinearSums, scale: float) -> Null:
     """Null of scale * <HKH, HLH>: exact permutation mean and variance (Kazi-Aoual et al. 1995)."""
     n = sums.n
-    sides = [sums.engine.pair(side, side) for side in (0, 1)]
+    sides = [sums.pairs[side, side] for side in (0, 1)]
     traces = [s.trace_x - s.total_x / n for s in sides]
     sd = None
     if n >= 4:
