@@ -12,5 +12,11 @@ def related(n, p, q, seed=0, dtype=np.float64):
     return x.astype(dtype), y.astype(dtype)
 
 
+def scaled_pair(n, p, q, seed=0, dtype=np.float64):
+    """The same with a mean and two scales, which matter to metrics that normalise nothing."""
+    x, y = related(n, p, q, seed)
+    return (x + 0.3).astype(dtype), (y * 2).astype(dtype)
+
+
 def orthogonal(p, seed=0):
     return np.linalg.qr(np.random.default_rng(seed).normal(size=(p, p)))[0]

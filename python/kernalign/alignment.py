@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
@@ -271,21 +272,28 @@ def _linear_sums(call: dict[str, Any], metric: str, *, centred: bool) -> tuple[L
     pair = arrays.pair(call["x"], call["y"], **preprocessing)
     jackknife = call["uncertainty"] == "jackknife"
     check_estimator(call["estimator"], pair.n, metric, jackknife=jackknife)
+    with reporting(call["progress"], metric) as report:
+        sums = linear_sums(pair, centred=centred, threads=threads, report=report)
+    return sums, _jackknife(sums, metric, call["estimator"], threads) if jackknife else None
+
+
+def linear_sums(
+    pair: arrays.Pair, *, centred: bool, threads: int = 0, report: Callable[[int, int], object] | None = None
+) -> LinearSums:
+    """Sums of two linear kernels by the cheaper route."""
     columns = pair.x.shape[1], pair.y.shape[1]
     double = pair.x.double_precision or pair.y.double_precision or min(columns) < arrays.FEW_COLUMNS
     feature = pair.n > sum(columns)  # multiply-adds: n (p + q)^2 / 2 in feature space, n^2 (p + q) / 2 for the Grams
     double = double or (not feature and pair.n < _FEW_ROWS)  # where float64 costs nothing
-    with reporting(call["progress"], metric) as report:
-        engine: _core.MomentSums | _core.GramSums
-        if feature:
-            moments = _core.Moments(*columns, double_precision=double)
-            moments.update(pair.x, pair.y, threads, report)
-            engine = moments.drain(centred, threads)
-        else:
-            engine = _core.gram_sums(pair.x, pair.y, centred, double, threads, report)
+    engine: _core.MomentSums | _core.GramSums
+    if feature:
+        moments = _core.Moments(*columns, double_precision=double)
+        moments.update(pair.x, pair.y, threads, report)
+        engine = moments.drain(centred, threads)
+    else:
+        engine = _core.gram_sums(pair.x, pair.y, centred, double, threads, report)
     route = "feature" if feature else "gram"
-    sums = LinearSums(pair.n, engine, double, route, (pair.x, pair.y), pair.settings, threads)
-    return sums, _jackknife(sums, metric, call["estimator"], threads) if jackknife else None
+    return LinearSums(pair.n, engine, double, route, (pair.x, pair.y), pair.settings, threads)
 
 
 def _jackknife(sums: LinearSums, metric: str, estimator: str, threads: int) -> Spread:

@@ -119,9 +119,9 @@ def _platonic(a: _Edges, b: _Edges) -> tuple[float, float, float]:
     keys, at_a, at_b = _common(a, b)
     k, m = a.raw().ravel(), b.raw().ravel()
     return (
-        _sparse_hsic(a.n, keys, k[at_a], m[at_b]),
-        _sparse_hsic(a.n, *_sorted(a.keys(), k)),
-        _sparse_hsic(b.n, *_sorted(b.keys(), m)),
+        sparse_hsic(a.n, keys, k[at_a], m[at_b]),
+        sparse_hsic(a.n, *_sorted(a.keys(), k)),
+        sparse_hsic(b.n, *_sorted(b.keys(), m)),
     )
 
 
@@ -130,12 +130,17 @@ def _sorted(keys: NDArray[np.int64], values: Values) -> tuple[NDArray[np.int64],
     return keys[order], values[order], values[order]
 
 
-def _sparse_hsic(n: int, keys: NDArray[np.int64], k: Values, m: Values) -> float:
+def sparse_hsic(n: int, keys: NDArray[np.int64], k: Values, m: Values) -> float:
     """n(n-3) times the unbiased HSIC (Song et al. 2012) of two sparse matrices with the same, sorted, entries."""
     rows, columns = keys // n, keys % n
-    reverse = columns * n + rows
+    chained = np.bincount(columns, k, n) @ np.bincount(rows, m, n)
+    total = float(k.sum() * m.sum())
+    return sparse_trace(n, keys, k, m) + total / ((n - 1) * (n - 2)) - 2 * float(chained) / (n - 2)
+
+
+def sparse_trace(n: int, keys: NDArray[np.int64], k: Values, m: Values) -> float:
+    """Trace of the product of the same matrices: the entries (i, j) count whose (j, i) is there too."""
+    reverse = keys % n * n + keys // n
     at = np.minimum(np.searchsorted(keys, reverse), max(0, len(keys) - 1))
     mutual = keys[at] == reverse if len(keys) else np.zeros(0, dtype=bool)
-    trace = float(k[mutual] @ m[at[mutual]])
-    chained = np.bincount(columns, k, n) @ np.bincount(rows, m, n)
-    return trace + float(k.sum() * m.sum()) / ((n - 1) * (n - 2)) - 2 * float(chained) / (n - 2)
+    return float(k[mutual] @ m[at[mutual]])

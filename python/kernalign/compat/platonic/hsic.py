@@ -1,0 +1,157 @@
+"""platonic-rep's HSIC and CKA: on dense matrices, from the linear engines, and with Gaussian kernels in tiles."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernalign import _core, alignment, arrays
+from kernalign.compat.platonic import tensors
+from kernalign.compat.platonic.graphs import check_paired
+
+_TILE = 512
+_BLOCK_ELEMENTS = 1 << 18
+
+Values = NDArray[np.float64]
+
+
+def hsic_unbiased(K: Any, L: Any) -> Any:
+    """Unbiased HSIC of two n x n matrices (Song et al. 2012), in O(n^2); nan for n < 4.
+
+    The matrices need not be symmetric; the first term is sum_ij K_ij L_ji, as in platonic-rep.
+    """
+    k, m = _matrices(K, L)
+    n = len(k)
+    crossed, k_columns, m_rows = 0.0, np.zeros(n), np.zeros(n)
+    for block in _row_blocks(n):
+        rows, columns = k[block].astype(np.float64), m.T[block].astype(np.float64)
+        for side in (rows, columns):
+            side[np.arange(len(side)), np.arange(n)[block]] = 0
+        crossed += float(np.vdot(rows, columns))
+        k_columns += rows.sum(axis=0)
+        m_rows += columns.sum(axis=0)
+    value = math.nan
+    if n > 3:
+        total = float(k_columns.sum() * m_rows.sum())
+        inner = crossed + total / ((n - 1) * (n - 2)) - 2 * float(k_columns @ m_rows) / (n - 2)
+        value = inner / (n * (n - 3))
+    return tensors.number(value, _dtype(K, L), K, L)
+
+
+def hsic_biased(K: Any, L: Any) -> Any:
+    """trace(K H L H) of two n x n matrices, without the factor 1 / (n - 1)^2, in O(n^2)."""
+    k, m = _matrices(K, L)
+    n = len(k)
+    k_rows, k_columns = (k.mean(axis=axis, dtype=np.float64) for axis in (1, 0))
+    m_rows, m_columns = (m.mean(axis=axis, dtype=np.float64) for axis in (1, 0))
+    value = 0.0
+    for block in _row_blocks(n):
+        rows = k[block] - k_rows[block, None] - k_columns + k_rows.mean()
+        columns = m.T[block] - m_columns[block, None] - m_rows + m_rows.mean()
+        value += float(np.vdot(rows, columns))
+    return tensors.number(value, _dtype(K, L), K, L)
+
+
+def ratio(cross: float, own_a: float, own_b: float, eps: float) -> float:
+    """cross / (sqrt(own_a own_b) + eps), without overflow; nan if just one of the two is negative."""
+    if own_a * math.copysign(1, own_b) < 0 and own_b != 0:
+        return math.nan
+    norm = math.sqrt(abs(own_a)) * math.sqrt(abs(own_b)) + eps
+    return cross / norm if norm != 0 else math.nan
+
+
+def linear_cka(a: _core.Rows, b: _core.Rows, unbiased: bool, eps: float) -> float:
+    """CKA of linear kernels by the cheaper of the engines; never an n x n array."""
+    n = a.shape[0]
+    check_paired(n, b.shape[0])
+    if n < 4 and unbiased:
+        return math.nan
+    sums = alignment.linear_sums(arrays.Pair(a, b, {}), centred=True)
+    terms = [_hsic_of(n, sums.engine.pair(i, j), unbiased) for i, j in ((0, 1), (0, 0), (1, 1))]
+    with np.errstate(over="ignore"):
+        scaled_eps = float(np.ldexp(eps, -2 * sum(sums.engine.exponents)))
+    return ratio(terms[0], max(0.0, terms[1]), max(0.0, terms[2]), scaled_eps)
+
+
+def rbf_cka(a: _core.Rows, b: _core.Rows, sigma: float, unbiased: bool, eps: float) -> float:
+    """CKA of the kernels exp(-d^2 / (2 sigma^2)), from tiles of the upper triangle; O(n p) memory."""
+    n = a.shape[0]
+    check_paired(n, b.shape[0])
+    if n < 4 and unbiased:
+        return math.nan
+    sides = [_Gaussian(rows, sigma, hollow=unbiased) for rows in (a, b)]
+    full, row_sums = np.zeros(3), np.zeros((2, n))
+    for i in range(0, n, _TILE):
+        for j in range(i, n, _TILE):
+            k, m = (side.tile(i, j) for side in sides)
+            weight = 1 if i == j else 2
+            full += weight * np.array([np.vdot(k, m), np.vdot(k, k), np.vdot(m, m)])
+            for side, tile in enumerate((k, m)):
+                row_sums[side, i : i + _TILE] += tile.sum(axis=1)
+                if i != j:
+                    row_sums[side, j : j + _TILE] += tile.sum(axis=0)
+    terms = []
+    for value, (s, t) in zip(full, ((0, 1), (0, 0), (1, 1)), strict=True):
+        sums = _core.PairSums()
+        sums.full, sums.rows = float(value), float(row_sums[s] @ row_sums[t])
+        sums.total_x, sums.total_y = float(row_sums[s].sum()), float(row_sums[t].sum())
+        terms.append(_hsic_of(n, sums, unbiased))
+    return ratio(terms[0], max(0.0, terms[1]), max(0.0, terms[2]), eps)
+
+
+def _hsic_of(n: int, sums: _core.PairSums, unbiased: bool) -> float:
+    if unbiased:
+        return _core.u_centred_product(n, sums) / (n * (n - 3))
+    return _core.centred_product(n, sums)
+
+
+class _Gaussian:
+    """exp(-d^2 / (2 sigma^2)), tile by tile; minus 1 where that is smaller, which changes neither estimator.
+
+    ``hollow``: the diagonal, which the unbiased estimator does not see, is 0.
+    """
+
+    def __init__(self, rows: _core.Rows, sigma: float, *, hollow: bool) -> None:
+        if not sigma > 0:
+            raise ValueError(f"rbf_sigma must be positive, got {sigma!r}")
+        self.x = rows.dense(0, rows.shape[0])
+        self.x -= self.x.mean(axis=0)
+        self.x /= math.sqrt(2) * sigma
+        self.square = np.einsum("ij,ij->i", self.x, self.x)
+        self.minus_one = 2 * self.square.mean() < math.log(2)  # d^2 is that large on average
+        self.diagonal = 0.0 if hollow or self.minus_one else 1.0
+
+    def tile(self, i: int, j: int) -> Values:
+        rows, columns = slice(i, i + _TILE), slice(j, j + _TILE)
+        tile: Values = self.x[rows] @ self.x[columns].T
+        tile *= 2
+        tile -= self.square[rows, None]
+        tile -= self.square[columns]
+        np.minimum(tile, 0, out=tile)
+        (np.expm1 if self.minus_one else np.exp)(tile, out=tile)
+        if i == j:
+            np.fill_diagonal(tile, self.diagonal)
+        return tile
+
+
+def _matrices(K: Any, L: Any) -> tuple[arrays.AnyArray, arrays.AnyArray]:
+    k, m = tensors.to_array(K, "K"), tensors.to_array(L, "L")
+    if k.ndim != 2 or k.shape[0] != k.shape[1] or k.size == 0:
+        raise ValueError(f"K must be a square matrix, got shape {k.shape}")
+    if m.shape != k.shape:
+        raise ValueError(f"K and L must have the same shape, got {k.shape} and {m.shape}")
+    return k, m
+
+
+def _row_blocks(n: int) -> list[slice]:
+    step = max(1, _BLOCK_ELEMENTS // n)
+    return [slice(begin, min(n, begin + step)) for begin in range(0, n, step)]
+
+
+def _dtype(*matrices: Any) -> Any:
+    """Type of the answer as NumPy knows it; half precision, in which it would overflow, is answered in float32."""
+    found = np.result_type(*(tensors.to_array(m, "matrix").dtype for m in matrices))
+    return found if found.kind == "f" else np.float64

@@ -1,0 +1,45 @@
+"""Tensors in, tensors out: PyTorch is looked up, never imported."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+from kernalign.arrays import AnyArray
+
+
+def is_tensor(x: Any) -> bool:
+    """Whether x is a PyTorch tensor."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(x, torch.Tensor)
+
+
+def to_array(x: Any, name: str) -> AnyArray:
+    """A NumPy array of any number of dimensions, of real numbers; a view where the type allows. bfloat16 is widened."""
+    if is_tensor(x):
+        if x.device.type != "cpu":
+            raise ValueError(f"{name} must be on the CPU in this build, got device {x.device}; use .cpu()")
+        x = x.detach()
+        x = (x.float() if x.element_size() == 2 and x.is_floating_point() else x).numpy()
+    array = np.asarray(x)
+    if array.dtype.name == "bfloat16":
+        array = array.astype(np.float32)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must have a float or integer dtype, got {array.dtype}")
+    return array
+
+
+def as_given(array: AnyArray, *inputs: Any) -> Any:
+    """The array as a tensor if any of the inputs was one, else as it is."""
+    if any(is_tensor(x) for x in inputs):
+        return sys.modules["torch"].from_numpy(np.ascontiguousarray(array))
+    return array
+
+
+def number(value: float, dtype: Any, *inputs: Any) -> Any:
+    """The value as a 0-d tensor if any of the inputs was a tensor, else as a float."""
+    if any(is_tensor(x) for x in inputs):
+        return sys.modules["torch"].from_numpy(np.full((1,), value, dtype)).reshape(())
+    return float(value)
