@@ -381,3 +381,16 @@ def test_errors_do_not_spoil_the_next_call():
         with pytest.raises((TypeError, ValueError)):
             ka.cka(bad, y)
         assert float(ka.cka(x, y)) == before
+
+
+def test_dropping_every_item_is_refused():
+    x, y = related(30, 4, 3)
+    with pytest.raises(ValueError, match="every item has a zero row"):
+        ka.cka(x * 0, y, normalize="l2", zero_rows="drop_pair", clip_quantile=0.9)
+
+
+@pytest.mark.parametrize("scale", [1e160, 1e-170])
+def test_standardised_columns_may_have_any_scale(scale):
+    x, y = related(60, 4, 3)
+    expected = ka.cka(x, y, normalize="standardize")
+    assert ka.cka(x * scale, y, normalize="standardize") == pytest.approx(float(expected), rel=1e-9)

@@ -203,7 +203,7 @@ def test_moments_use_the_leading_term_of_the_skew():
 
 def test_the_tail_is_not_computed_until_it_is_read(monkeypatch):
     calls = []
-    for name in ("unbiased_tail", "unbiased_skew"):
+    for name in ("unbiased_skew", "pearson3_tail"):
         original = getattr(inference, name)
         monkeypatch.setattr(inference, name, lambda *a, _f=original, _n=name, **k: (calls.append(_n), _f(*a, **k))[1])
     score = ka.cka(*weakly_related(*ROUTES["feature"]))
@@ -465,3 +465,27 @@ def test_pearson3_tail_of_the_package_is_that_of_the_oracle():
         for z in (-6.0, -1.0, 0.0, 0.7, 3.0, 12.0):
             expected = null_moments.pearson3_tail(z, skew)
             assert inference.pearson3_tail(z, skew) == pytest.approx(expected, rel=1e-12, abs=1e-300)
+
+
+@pytest.mark.parametrize("scale", [1e-100, 1e100])
+def test_the_tail_of_five_items_does_not_depend_on_their_scale(scale):
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(5, 3)), rng.normal(size=(5, 2))
+    assert ka.cka(x * scale, y).p_value == ka.cka(x, y).p_value
+
+
+def test_hsic_of_equally_distant_items_has_no_p_value():
+    score = ka.hsic(np.eye(100), np.random.default_rng(4).normal(size=(100, 6)))
+    assert abs(score) < 1e-12
+    assert score.p_value is None
+    assert score.z is None
+
+
+def test_jackknife_of_float32_with_an_outlier_is_that_of_float64():
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(2000, 32)).astype(np.float32)
+    y = (x + rng.normal(size=x.shape)).astype(np.float32)
+    x[7] *= 1e4
+    narrow = ka.cka(x, y, uncertainty="jackknife")
+    wide = ka.cka(x.astype(np.float64), y.astype(np.float64), uncertainty="jackknife")
+    assert narrow.stderr == pytest.approx(wide.stderr, rel=1e-3)

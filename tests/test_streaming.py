@@ -472,3 +472,45 @@ def test_killed_while_saving_leaves_a_whole_file(kills, tmp_path):
             process.wait()
             process.stdout.close()
         assert ka.Moments.load(path).n in (40, 50)
+
+
+@pytest.mark.parametrize("scales", [(0.0, 1e-80), (1e-80, 0.0), (1e60, 1e-60)])
+def test_states_of_very_different_scales_merge(scales):
+    x, y = related(600, 5, 4)
+    x[:300] *= scales[0]
+    x[300:] *= scales[1]
+    whole = ka.Moments().update(x, y).cka()
+    merged = ka.Moments().update(x[:300], y[:300]).merge(ka.Moments().update(x[300:], y[300:])).cka()
+    assert merged == pytest.approx(float(whole), rel=1e-9)
+
+
+def test_states_with_means_far_apart_merge():
+    x, y = related(600, 5, 4)
+    x[300:] += 1e80
+    whole = ka.Moments().update(x, y).cka()
+    merged = ka.Moments().update(x[:300], y[:300]).merge(ka.Moments().update(x[300:], y[300:])).cka()
+    assert merged == pytest.approx(float(whole), rel=1e-6)
+
+
+@pytest.mark.parametrize("value", [1e100, 1e-100])
+def test_raw_moments_of_constant_columns_of_any_size(value):
+    constant, y = np.full((500, 3), value), related(500, 3, 4)[1]
+    with pytest.warns(ka.AlignmentWarning, match="mean"):
+        expected = ka.kernel_alignment(np.ones((500, 3)), y, estimator="biased")
+    with pytest.warns(ka.AlignmentWarning, match="mean"):
+        assert ka.kernel_alignment(constant, y, estimator="biased") == pytest.approx(float(expected), rel=1e-12)
+
+
+def test_a_progress_callback_cannot_reach_into_the_state_it_reports_on():
+    x = np.random.default_rng(0).normal(size=(60_000, 200)).astype(np.float32)
+    moments, seen = ka.Moments(), []
+
+    def report(done: int, total: int) -> None:
+        seen.append((moments.n, done, total))
+        with pytest.raises(RuntimeError, match="progress callback"):
+            moments.update(x[:1], x[:1])
+
+    moments.update(x, x, threads=1, progress=report)
+    assert seen
+    assert moments.n == len(x)
+    assert moments.cka() == pytest.approx(1.0, abs=1e-6)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from kernalign import _core, arrays, inference
 from kernalign.kernels import Kernel, Linear, check_kernel
+from kernalign.linear import LinearSums, linear_sums
 from kernalign.progress import ProgressArgument, reporting
 from kernalign.score import AlignmentWarning, Null, Score, Spread, undefined
 
@@ -20,64 +18,6 @@ Estimator: TypeAlias = Literal["unbiased", "biased"]
 Uncertainty: TypeAlias = Literal["jackknife"] | None
 
 _MEAN_SHARE = 0.5
-_FEW_ROWS = 64
-
-
-@dataclass(frozen=True)
-class LinearSums:
-    """Everything the finalisers need of two linear Grams, whichever engine made it; small but for the lazy inputs."""
-
-    n: int
-    engine: _core.MomentSums | _core.GramSums
-    double_precision: bool
-    route: str
-    rows: tuple[_core.Rows, _core.Rows] | None  # None after a stream: the rows are gone
-    settings: dict[str, Any] = field(default_factory=dict)
-    threads: int = 0
-
-    @cached_property
-    def pairs(self) -> dict[tuple[int, int], _core.PairSums]:
-        """Sums over both Grams of each pair of sides."""
-        return {(a, b): self.engine.pair(a, b) for a, b in ((0, 0), (0, 1), (1, 1))}
-
-    def centred(self, a: int, b: int) -> float:
-        return _core.centred_product(self.n, self.pairs[a, b])
-
-    def u_centred(self, a: int, b: int) -> float:
-        return _core.u_centred_product(self.n, self.pairs[a, b])
-
-    def unbiased_cka(self) -> float:
-        """<K^U, L^U> / (|K^U| |L^U|), nan where a side has no structure."""
-        squares = [self.u_centred(side, side) for side in (0, 1)]
-        if self.why_undefined("unbiased") is not None:
-            return math.nan
-        return _bounded(self.u_centred(0, 1) / (math.sqrt(squares[0]) * math.sqrt(squares[1])))
-
-    def why_undefined(self, estimator: str) -> str | None:
-        """The reason why CKA does not exist, or None."""
-        for side, name in enumerate("xy"):
-            biased = self.centred(side, side)
-            if not biased > 0:
-                return f"{name} is constant"
-            # An unbiased self-term this small against the biased one is rounding: K^U = 0 exactly. Where an outlier
-            # makes the biased one large, the products that matter were float64.
-            noise = (1e-13 if self.double_precision or self.engine.widened else 1e-6) * biased
-            if estimator == "unbiased" and self.u_centred(side, side) <= noise:
-                return f"{name} has no structure beyond its diagonal: its U-centred Gram matrix is zero"
-        return None
-
-    def describe(self, **more: Any) -> dict[str, Any]:
-        """Settings of a score made from these sums."""
-        products = "float64" if self.double_precision else "float32"
-        return {
-            **self.settings,
-            "kernel": "linear",
-            "route": self.route,
-            "products": products,
-            "accumulation": "float64",
-            "backend": "cpu",
-            **more,
-        }
 
 
 def cka(
@@ -117,7 +57,8 @@ def cka(
     -----
     <K', L'> / (|K'| |L'|), K' the double-centred (biased) or U-centred (unbiased) Gram matrix. Not invariant to
     invertible linear maps; invariant to orthogonal maps, translation and isotropic scale of each side. Holds
-    O(p^2 + q^2) numbers when n > p + q, otherwise a few tiles; never an n x n array.
+    O(p^2 + q^2) numbers when n > p + q, otherwise a few tiles; never an n x n array. Skew and p-value are computed when
+    first read, from x and y as they are then: do not overwrite the arrays before.
 
     Raises
     ------
@@ -180,7 +121,7 @@ def kernel_alignment(
 ) -> Score:
     """Uncentred kernel alignment of two representations of the same items.
 
-    Parameters and errors as in :func:`cka`.
+    Parameters and errors as in :func:`cka`, but that the jackknife needs the unbiased estimator.
 
     Returns
     -------
@@ -212,14 +153,13 @@ def finish_cka(sums: LinearSums, estimator: Estimator, spread: Spread | None = N
 
 def finish_hsic(sums: LinearSums, estimator: Estimator, spread: Spread | None = None) -> Score:
     """HSIC of finished sums."""
-    n, unit = sums.n, _unit(sums)
+    n, unit = sums.n, sums.unit
     null: Null | None = None
     if estimator == "unbiased":
         factor = unit / (n * (n - 3))
         value = sums.u_centred(0, 1) * factor
-        squares = sums.u_centred(0, 0), sums.u_centred(1, 1)
-        if min(squares) > 0:
-            null = _unbiased_null(sums, math.sqrt(squares[0]) * math.sqrt(squares[1]) * factor)
+        norms = (math.sqrt(max(0.0, sums.u_centred(side, side))) for side in (0, 1))
+        null = _unbiased_null(sums, math.prod(norms) * factor)
     else:
         value = max(0.0, sums.centred(0, 1)) * unit / n**2
         null = _biased_null(sums, unit / n**2)
@@ -258,6 +198,8 @@ def finish_kernel_alignment(sums: LinearSums, estimator: Estimator, spread: Spre
 def check_estimator(estimator: Any, n: int, what: str, *, jackknife: bool = False) -> None:
     """Raise unless the estimator exists for n items."""
     arrays.check_choice(estimator, "estimator", ("unbiased", "biased"))
+    if jackknife and what == "kernel_alignment" and estimator == "biased":
+        raise ValueError("uncertainty='jackknife' of kernel_alignment needs estimator='unbiased', got 'biased'")
     least = 4 if estimator == "unbiased" and what != "kernel_alignment" else 2
     arrays.check_count(n, least + jackknife, f"{what} ({estimator}{', jackknife' if jackknife else ''})")
 
@@ -274,60 +216,31 @@ def _linear_sums(call: dict[str, Any], metric: str, *, centred: bool) -> tuple[L
     check_estimator(call["estimator"], pair.n, metric, jackknife=jackknife)
     with reporting(call["progress"], metric) as report:
         sums = linear_sums(pair, centred=centred, threads=threads, report=report)
-    return sums, _jackknife(sums, metric, call["estimator"], threads) if jackknife else None
+        spread = _jackknife(sums, metric, call["estimator"]) if jackknife else None
+    return sums.settled(), spread
 
 
-def linear_sums(
-    pair: arrays.Pair, *, centred: bool, threads: int = 0, report: Callable[[int, int], object] | None = None
-) -> LinearSums:
-    """Sums of two linear kernels by the cheaper route."""
-    columns = pair.x.shape[1], pair.y.shape[1]
-    double = pair.x.double_precision or pair.y.double_precision or min(columns) < arrays.FEW_COLUMNS
-    feature = pair.n > sum(columns)  # multiply-adds: n (p + q)^2 / 2 in feature space, n^2 (p + q) / 2 for the Grams
-    double = double or (not feature and pair.n < _FEW_ROWS)  # where float64 costs nothing
-    engine: _core.MomentSums | _core.GramSums
-    if feature:
-        moments = _core.Moments(*columns, double_precision=double)
-        moments.update(pair.x, pair.y, threads, report)
-        engine = moments.drain(centred, threads)
-    else:
-        engine = _core.gram_sums(pair.x, pair.y, centred, double, threads, report)
-    route = "feature" if feature else "gram"
-    return LinearSums(pair.n, engine, double, route, (pair.x, pair.y), pair.settings, threads)
-
-
-def _jackknife(sums: LinearSums, metric: str, estimator: str, threads: int) -> Spread:
-    assert sums.rows is not None
-    x, y = sums.rows
-    if isinstance(sums.engine, _core.MomentSums):
-        table = _core.moments_row_terms(x, y, sums.engine, sums.double_precision, threads)
-    else:
-        centred = metric != "kernel_alignment"
-        table = _core.gram_row_terms(x, y, centred, sums.double_precision, threads)
-    terms, m = inference.RowTerms(table), sums.n - 1
+def _jackknife(sums: LinearSums, metric: str, estimator: str) -> Spread:
+    terms, m = inference.RowTerms(sums.row_terms()), sums.n - 1
     if metric == "kernel_alignment":
-        if estimator == "biased":
-            raise ValueError("uncertainty='jackknife' of kernel_alignment needs estimator='unbiased', got 'biased'")
         product = terms.off_diagonal
     else:
         product = terms.u_centred if estimator == "unbiased" else terms.centred
     if metric == "hsic":
         norm = m * (m - 3) if estimator == "unbiased" else m**2
-        return Spread(inference.jackknife_stderr(product("xy") * (_unit(sums) / norm)), "jackknife")
+        return Spread(inference.jackknife_stderr(product("xy") * (sums.unit / norm)), "jackknife")
     with np.errstate(invalid="ignore", divide="ignore"):
         deleted = product("xy") / (np.sqrt(product("xx")) * np.sqrt(product("yy")))
     return Spread(inference.jackknife_stderr(deleted), "jackknife", "atanh")
 
 
-def _unbiased_null(sums: LinearSums, scale: float) -> Null:
+def _unbiased_null(sums: LinearSums, scale: float) -> Null | None:
     """Null of scale * (debiased CKA): exact mean 0 and variance 2/(n(n-3)) for any kernel and data (science 3.3)."""
-    n = sums.n
-    return Null(
-        mean=0.0,
-        sd=scale * math.sqrt(2 / (n * (n - 3))),
-        skew=(lambda: inference.unbiased_skew(sums)) if n >= 6 else None,
-        p_value=lambda: inference.unbiased_tail(sums),
-    )
+    if sums.why_undefined("unbiased") is not None:
+        return None
+    sd = scale * math.sqrt(2 / (sums.n * (sums.n - 3)))
+    skew, p_value = inference.unbiased_tail(sums)
+    return Null(mean=0.0, sd=sd, skew=skew, p_value=p_value)
 
 
 def _biased_null(sums: LinearSums, scale: float) -> Null:
@@ -335,24 +248,22 @@ def _biased_null(sums: LinearSums, scale: float) -> Null:
     n = sums.n
     sides = [sums.pairs[side, side] for side in (0, 1)]
     traces = [s.trace_x - s.total_x / n for s in sides]
-    sd = None
-    if n >= 4:
-        variance = _core.centred_variance(
-            n, traces[0], sums.centred(0, 0), sides[0].diagonal, traces[1], sums.centred(1, 1), sides[1].diagonal
-        )
-        sd = scale * math.sqrt(max(0.0, variance))
-    defined = n >= 4 and sums.why_undefined("unbiased") is None
+    mean = scale * traces[0] * traces[1] / (n - 1)
+    if n < 4:
+        return Null(mean)
+    variance = _core.centred_variance(
+        n, traces[0], sums.centred(0, 0), sides[0].diagonal, traces[1], sums.centred(1, 1), sides[1].diagonal
+    )
+    sd = scale * math.sqrt(max(0.0, variance))
+    if sums.why_undefined("unbiased") is not None:
+        return Null(mean, sd)
+    _, tail = inference.unbiased_tail(sums)
 
-    def tail() -> tuple[float, str]:
-        p, method = inference.unbiased_tail(sums)
+    def p_value() -> tuple[float, str]:
+        p, method = tail()
         return p, f"{method}, of the unbiased estimate"
 
-    return Null(mean=scale * traces[0] * traces[1] / (n - 1), sd=sd, p_value=tail if defined else None)
-
-
-def _unit(sums: LinearSums) -> float:
-    """What the scaled products must be multiplied by: the engines divide rows by powers of two."""
-    return float(np.ldexp(1.0, 2 * sum(sums.engine.exponents)))
+    return Null(mean, sd, p_value=p_value)
 
 
 def _bounded(value: float) -> float:

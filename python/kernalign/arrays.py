@@ -58,6 +58,8 @@ def pair(
     if zero_rows == "drop_pair" and (unit_rows or normalize == "l2"):
         keep = ~(_zero_rows(a, "x", a_bf16) | _zero_rows(b, "y", b_bf16))
         settings["dropped"] = int(len(keep) - keep.sum())
+        if settings["dropped"] == len(keep):
+            raise ValueError("zero_rows='drop_pair' must leave an item, but every item has a zero row on one side")
         if settings["dropped"]:
             a, b = a[keep], b[keep]
     kwargs: dict[str, Any] = {"normalize": normalize, "clip_quantile": clip_quantile}
@@ -184,9 +186,11 @@ def _standard_scale(source: _core.Rows) -> tuple[NDArray[np.float64], NDArray[np
         raise ValueError(f"normalize='standardize' needs at least 2 rows, got {n}")
     first = source.dense(0, 1)[0]  # differences from a row are exactly 0 in a constant column
     mean = first + sum((block - first).sum(axis=0) for block in _blocks(source)) / n
-    variance = sum(((block - mean) ** 2).sum(axis=0) for block in _blocks(source)) / (n - 1)
+    largest = np.max([np.abs(block - mean).max(axis=0) for block in _blocks(source)], axis=0)
+    unit = np.exp2(np.floor(np.log2(np.where(largest > 0, largest, 1.0))))  # squares of any scale stay in range
+    variance = sum((((block - mean) / unit) ** 2).sum(axis=0) for block in _blocks(source)) / (n - 1)
     scale = np.zeros_like(mean)
-    np.divide(1.0, np.sqrt(variance), out=scale, where=variance > 0)
+    np.divide(1.0, np.sqrt(variance) * unit, out=scale, where=largest > 0)
     return mean, scale
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from scipy import special
 from kernalign import _core
 
 if TYPE_CHECKING:
-    from kernalign.alignment import LinearSums
+    from kernalign.linear import LinearSums
 
 Vector = NDArray[np.float64]
 
@@ -28,6 +29,8 @@ def normal_tail(z: float) -> float:
 
 def pearson3_tail(z: float, skew: float) -> float:
     """P(Z >= z) of the standardised Pearson type III law with the given skewness (Kazi-Aoual et al. 1995)."""
+    if math.isnan(z) or math.isnan(skew):
+        return math.nan
     if abs(skew) < 1e-3:
         return normal_tail(z)
     shape = 4 / skew**2
@@ -35,13 +38,36 @@ def pearson3_tail(z: float, skew: float) -> float:
     return float(special.gammaincc(shape, argument) if skew > 0 else special.gammainc(shape, argument))
 
 
-def unbiased_tail(sums: LinearSums) -> tuple[float, str]:
-    """Upper-tail probability of the unbiased HSIC or CKA of ``sums`` under random pairing, and the method's name."""
-    if sums.n < 6:
-        return _enumerated_tail(sums)
-    skew, method = unbiased_skew(sums)
+class LazySkew:
+    """Skewness of the unbiased HSIC or CKA under random pairing; computed once, and the inputs let go."""
+
+    def __init__(self, sums: LinearSums) -> None:
+        self._sums: LinearSums | None = sums
+        self._known: tuple[float, str] | None = None
+
+    def __call__(self) -> tuple[float, str]:
+        if self._known is None:
+            assert self._sums is not None
+            self._known, self._sums = unbiased_skew(self._sums), None
+        return self._known
+
+
+Lazy: TypeAlias = Callable[[], tuple[float, str]]
+
+
+def unbiased_tail(sums: LinearSums) -> tuple[Lazy | None, Lazy]:
+    """Skew (None for n < 6) and upper tail of the unbiased HSIC or CKA of ``sums`` under random pairing, both lazy."""
     z = sums.unbiased_cka() / math.sqrt(2 / (sums.n * (sums.n - 3)))
-    return pearson3_tail(z, skew), f"Pearson III, {method}"
+    if sums.n < 6:
+        known = _enumerated_tail(sums) if sums.rows is not None else (normal_tail(z), "normal (n < 6)")
+        return None, lambda: known
+    skew = LazySkew(sums)
+
+    def tail() -> tuple[float, str]:
+        value, method = skew()
+        return pearson3_tail(z, value), f"Pearson III, {method}"
+
+    return skew, tail
 
 
 def unbiased_skew(sums: LinearSums) -> tuple[float, str]:
@@ -73,23 +99,24 @@ def unbiased_skew(sums: LinearSums) -> tuple[float, str]:
 
 def _enumerated_tail(sums: LinearSums) -> tuple[float, str]:
     """All n! pairings (n <= 5)."""
-    if sums.rows is None:
-        return normal_tail(sums.unbiased_cka() / math.sqrt(2 / (sums.n * (sums.n - 3)))), "normal (n < 6)"
+    assert sums.rows is not None
     n = sums.n
     x, y = (_u_centred(rows.dense(0, n)) for rows in sums.rows)
     values = [float(np.vdot(x, y[np.ix_(order, order)])) for order in map(list, itertools.permutations(range(n)))]
-    observed = values[0] - 1e-12 * math.sqrt(float(np.vdot(x, x) * np.vdot(y, y)))
-    return sum(value >= observed for value in values) / len(values), "all pairings"
+    return sum(value >= values[0] - 1e-12 for value in values) / len(values), "all pairings"
 
 
 def _u_centred(x: Vector) -> Vector:
+    """The U-centred Gram matrix, of Frobenius norm 1."""
     n = len(x)
+    x = x - x[0]
+    x = x / np.abs(x).max()
     x = x - x.mean(axis=0)
     gram = x @ x.T
     a = np.diag(gram) / (n - 2)
     gram += a[:, None] + a - a.sum() / (n - 1)
     np.fill_diagonal(gram, 0.0)
-    return gram
+    return np.asarray(gram / np.linalg.norm(gram))
 
 
 def jackknife_stderr(deleted: Vector) -> float:

@@ -7,6 +7,8 @@ import json
 import os
 import struct
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import numpy as np
 from kernalign import _core, alignment, arrays
 from kernalign.files import atomic_write
 from kernalign.kernels import Kernel, Linear, check_kernel
+from kernalign.linear import LinearSums
 from kernalign.progress import ProgressArgument, reporting
 from kernalign.score import Score
 
@@ -50,11 +53,18 @@ class Moments:
     def __init__(self) -> None:
         self._core: _core.Moments | None = None
         self._lock = threading.RLock()  # the engine works without the GIL
+        self._busy = False
+        self._known_n = 0
 
     @property
     def n(self) -> int:
-        """Number of items taken so far."""
-        return 0 if self._core is None else self._core.count
+        """Number of items taken so far; while another thread's call is under way, what it was before that call."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._known_n = 0 if self._core is None else self._core.count
+            finally:
+                self._lock.release()
+        return self._known_n
 
     def update(
         self, x_batch: Any, y_batch: Any, *, threads: int | None = None, progress: ProgressArgument = False
@@ -73,7 +83,7 @@ class Moments:
         pair = arrays.pair(x_batch, y_batch)
         count = arrays.check_threads(threads)
         double = pair.x.double_precision or pair.y.double_precision
-        with self._lock:
+        with self._turn():
             core = self._core
             if core is None:
                 products = double or min(pair.x.shape[1], pair.y.shape[1]) < arrays.FEW_COLUMNS
@@ -102,9 +112,9 @@ class Moments:
         """
         if not isinstance(other, Moments):
             raise TypeError(f"other must be a Moments, got {type(other).__name__}")
-        with other._lock:
+        with other._turn():
             right = None if other._core is None else other._core.copy()
-        with self._lock:
+        with self._turn():
             if self._core is None:
                 self._core = right
             elif right is not None:
@@ -138,7 +148,7 @@ class Moments:
         """
         header: dict[str, Any] = {"version": _VERSION, "empty": True}
         packed = np.empty(0)
-        with self._lock:
+        with self._turn():
             if self._core is not None:
                 packed = self._core.pack()
                 p, q = self._core.cols
@@ -162,6 +172,8 @@ class Moments:
             The file is not a whole, unchanged Moments file of this version.
         """
         path = Path(path)
+        if path.exists() and not path.is_file():
+            raise ValueError(f"{path} must be a regular file")
         data = memoryview(path.read_bytes())
         head = len(_MAGIC) + _LENGTH.size
         body, digest = data[:-_DIGEST_BYTES], data[-_DIGEST_BYTES:]
@@ -181,15 +193,28 @@ class Moments:
                 if not (type(p) is int and type(q) is int and type(double) is bool):
                     raise TypeError("p, q and double_precision must be two integers and a boolean")
                 state._core = _core.Moments.unpack(p, q, double, packed)
-        except (KeyError, TypeError, ValueError, UnicodeDecodeError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise ValueError(f"{path} is malformed: {error}") from error
         return state
 
-    def _sums(self, metric: str, estimator: str, kernel: Kernel) -> alignment.LinearSums:
-        check_kernel(kernel)
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One call at a time; a call from this object's own progress callback would find the state half-made."""
         with self._lock:
+            if self._busy:
+                raise RuntimeError("a progress callback must not call methods of the Moments that reports to it")
+            self._busy = True
+            try:
+                yield
+            finally:
+                self._busy = False
+
+    def _sums(self, metric: str, estimator: str, kernel: Kernel) -> LinearSums:
+        check_kernel(kernel)
+        with self._turn():
             alignment.check_estimator(estimator, self.n, metric)
             assert self._core is not None  # check_estimator needs at least two rows
-            engine = self._core.finish(metric != "kernel_alignment", 0)
+            centred = metric != "kernel_alignment"
+            engine = self._core.finish(centred, 0)
         settings: dict[str, Any] = {"normalize": None, "clip_quantile": None}
-        return alignment.LinearSums(engine.n, engine, self._core.double_precision, "stream", None, settings)
+        return LinearSums.of(engine, self._core.double_precision, "stream", centred, settings=settings)

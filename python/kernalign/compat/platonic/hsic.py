@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign import _core, alignment, arrays
+from kernalign import _core, arrays, linear
 from kernalign.compat.platonic import tensors
 from kernalign.compat.platonic.graphs import check_paired
 
@@ -69,10 +69,10 @@ def linear_cka(a: _core.Rows, b: _core.Rows, unbiased: bool, eps: float) -> floa
     check_paired(n, b.shape[0])
     if n < 4 and unbiased:
         return math.nan
-    sums = alignment.linear_sums(arrays.Pair(a, b, {}), centred=True)
-    terms = [_hsic_of(n, sums.engine.pair(i, j), unbiased) for i, j in ((0, 1), (0, 0), (1, 1))]
+    sums = linear.linear_sums(arrays.Pair(a, b, {}), centred=True)
+    terms = [_hsic_of(n, sums.pairs[i, j], unbiased) for i, j in ((0, 1), (0, 0), (1, 1))]
     with np.errstate(over="ignore"):
-        scaled_eps = float(np.ldexp(eps, -2 * sum(sums.engine.exponents)))
+        scaled_eps = float(np.ldexp(eps, -2 * sum(sums.exponents)))
     return ratio(terms[0], max(0.0, terms[1]), max(0.0, terms[2]), scaled_eps)
 
 
