@@ -103,7 +103,8 @@ def _weights(side: Neighbors, labels: NDArray[np.intp], k: int) -> tuple[Any, An
     shared = above + equal * (room / claims)[:, None]
     first = (outside & (rank <= k)).astype(np.float64)
     ends = np.arange(n + 1, dtype=np.int64) * length
-    graphs = [sparse.csr_matrix((w.ravel(), side.indices.ravel(), ends), shape=(n, n)) for w in (shared, first)]
+    places = side.indices.ravel(), ends
+    graphs = [sparse.csr_matrix((w.ravel(), *places), shape=(n, n), copy=True) for w in (shared, first)]
     for graph in graphs:
         graph.eliminate_zeros()
     return graphs[0], graphs[1], bool(ended.all()), float((claims > room).mean())

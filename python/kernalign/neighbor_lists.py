@@ -104,8 +104,9 @@ def knn(
     backend :
         "native": exact, by symmetric float32 tiles that float64 arithmetic certifies.
         "sample": exact, but only of 2000 rows (all if there are no more), the same for every array of n rows.
-        "faiss": never called exact. Lists proposed by faiss in float32 (a flat index up to n^2 p = 1e12, else an
-        inverted file of 8-bit codes, in n p bytes), scored in float64 from x; its recall is measured by "sample".
+        "faiss": never called exact. Candidates proposed by faiss in float32 (a flat index up to n^2 p = 1e12, else an
+        inverted file with 4-bit codes, in n (p / 4 + 8) bytes), scored in float64 from x; its recall is measured on
+        the rows of "sample".
         "auto": "native" up to n^2 p = 1e14; beyond that (half an hour on one core) "faiss" if it is installed.
         ``settings["backend_choice"]`` of the result says which and why.
 
