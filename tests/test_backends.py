@@ -169,16 +169,20 @@ def test_flat_lists_are_exact_where_float32_can_tell(name, metric):
     assert share == 1 or (name == "outlier_rows" and metric != "cosine" and share > 0.9) or name == "tight"
 
 
-@pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("clustered", [False, True])
-@pytest.mark.parametrize("index", ["Flat", "IVF"])
+CASES = [(index, clustered, metric) for index in ("Flat", "IVF") for clustered in (False, True) for metric in METRICS]
+BRIEF = [("IVF", False, "cosine"), ("IVF", True, "euclidean")]
+
+
+@pytest.mark.parametrize(
+    "index, clustered, metric", [c if c in BRIEF else pytest.param(*c, marks=pytest.mark.slow) for c in CASES]
+)
 def test_interval_for_the_exact_value_holds_it(index, clustered, metric, request):
     pytest.importorskip("faiss")
     if index == "IVF":
         request.getfixturevalue("inverted")
     x, y = pair(20_000, 24, clustered)
     exact = mutual_knn(x, y, metric=metric, ties="index", backend="native")
-    score = mutual_knn(x, y, metric=metric, backend="faiss")
+    score = mutual_knn(x, y, metric=metric, backend="faiss", threads=1)
     settings = score.settings
     assert settings["index"].startswith(index)
     low, high = settings["exact_interval"]
@@ -193,12 +197,12 @@ def test_interval_for_the_exact_value_holds_it(index, clustered, metric, request
 
 def test_measured_recall_is_that_of_all_rows(inverted):
     pytest.importorskip("faiss")
-    x, _ = pair(8000, 16, clustered=False)
-    found, whole = knn(x, 10, backend="faiss"), knn(x, 10)
+    x, _ = pair(6000, 16, clustered=False)
+    found, whole = knn(x, 10, backend="faiss", threads=1), knn(x, 10)
     recall = (found.similarities >= whole.similarities[:, -1:]).mean()
     low, high = found.settings["recall_interval"]
     assert low < recall < high
-    again = knn(x, 10, backend="faiss")
+    again = knn(x, 10, backend="faiss", threads=1)
     assert (again.indices == found.indices).mean() > 0.999
 
 
@@ -214,7 +218,7 @@ def test_lists_are_full_however_few_candidates_there_are(k, inverted, monkeypatc
     pytest.importorskip("faiss")
     monkeypatch.setattr(faiss_backend, "_PROBES", 1)
     x = np.concatenate([make("tight", 298, 6), np.eye(2, 6) * 50])
-    found = knn(x, k, metric="euclidean", backend="faiss")
+    found = knn(x, k, metric="euclidean", backend="faiss", threads=1)
     assert found.indices.min() >= 0
     assert (np.diff(np.sort(found.indices, axis=1), axis=1) > 0).all()
     if k == 299:
@@ -223,16 +227,16 @@ def test_lists_are_full_however_few_candidates_there_are(k, inverted, monkeypatc
 
 def test_rows_are_read_in_blocks(inverted, monkeypatch):
     pytest.importorskip("faiss")
-    x, _ = pair(4000, 15, clustered=True)
-    expected = knn(x, 5, backend="faiss")
+    x, _ = pair(3000, 15, clustered=True)
+    expected = knn(x, 5, backend="faiss", threads=1)
     monkeypatch.setattr(faiss_backend, "_BLOCK", 15 * 512)
     seen: list[tuple[int, int]] = []
-    found = knn(x, 5, backend="faiss", progress=lambda done, total: seen.append((done, total)))
+    found = knn(x, 5, backend="faiss", threads=1, progress=lambda done, total: seen.append((done, total)))
     assert (found.indices == expected.indices).mean() > 0.99
-    faiss_steps = [done for done, total in seen if total == 8000]
+    faiss_steps = [done for done, total in seen if total == 6000]
     assert faiss_steps == sorted(faiss_steps)
-    assert len(faiss_steps) == 16
-    assert faiss_steps[-1] == 8000
+    assert len(faiss_steps) == 12
+    assert faiss_steps[-1] == 6000
 
 
 def test_bad_values_are_named_before_faiss_sees_them():
@@ -315,7 +319,7 @@ print(peak[0] - before, found.recall, len(steps), found.settings["index"])
 @pytest.mark.slow
 @pytest.mark.parametrize("n", [200_000, 1_000_000])
 def test_larger_than_memory(n, tmp_path):
-    """The bound holds the lists (12 bytes a place), codes, training rows and tiles; the file is 5 to 25 times that."""
+    """The bound holds the lists (120 bytes a row), codes (40), training rows and tiles, but no copy of the file."""
     pytest.importorskip("faiss")
     path = tmp_path / "x.npy"
     file = np.lib.format.open_memmap(path, "w+", np.float32, (n, 128))
@@ -328,7 +332,7 @@ def test_larger_than_memory(n, tmp_path):
     done = subprocess.run([sys.executable, "-c", BIG, str(path)], capture_output=True, text=True, check=True)
     path.unlink()
     peak, recall, steps, index = done.stdout.split(maxsplit=3)
-    assert int(peak) < 300e6 + n * 300
-    assert float(recall) > 0.8
+    assert int(peak) < 150e6 + n * 200
+    assert float(recall) > 0.75
     assert int(steps) > 40
     assert index.startswith("IVF")

@@ -64,8 +64,7 @@ def search(
     for begin in range(0, len(short), 1000):  # fewer than k in the lists that were looked at
         rows = short[begin : begin + 1000]
         exact = exact_sample.lists_of(source, scorer, rows, k, metric, threads)
-        for whole, some in zip(found, exact, strict=True):
-            whole[rows] = some
+        found[0][rows], found[1][rows], found[2][rows] = exact
     return found, exact_sample.lists_of(source, scorer, sample, k, metric, threads), name
 
 

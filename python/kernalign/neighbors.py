@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Unpack
 
 import numpy as np
@@ -173,6 +173,7 @@ class RnxCurve:
     q_nx : mutual k-nearest-neighbour overlap (ties by index)
     r_nx : ((n - 1) q_nx - k) / (n - 1 - k): 0 by chance, 1 if equal; nan at k = n - 1
     auc : mean of r_nx over ln k between the smallest and the largest k (trapezoids)
+    settings : as of a `Score`: backend, exact, ties and the like
     """
 
     ks: NDArray[np.int64]
@@ -180,6 +181,7 @@ class RnxCurve:
     r_nx: NDArray[np.float64]
     auc: float
     n: int
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
 def rnx_curve(x: Any, y: Any, ks: Any, *, metric: Metric = "cosine", **options: Unpack[Options]) -> RnxCurve:
@@ -205,7 +207,7 @@ def rnx_curve(x: Any, y: Any, ks: Any, *, metric: Metric = "cosine", **options: 
         area = (np.diff(log_k) * (known[1:] + known[:-1]) / 2).sum() / (log_k[-1] - log_k[0])
     else:
         area = known[0] if len(known) else np.nan
-    return RnxCurve(k, q, r, float(area), n)
+    return RnxCurve(k, q, r, float(area), n, found.settings)
 
 
 def _half_sampling(x: Any, y: Any, short: Search, metric: Metric, options: Options) -> Spread:
