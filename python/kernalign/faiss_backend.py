@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ _TRAINING = 64  # rows per list that k-means sees
 _PROBES = 48  # lists that a query searches
 
 
-def choose(n: int, p: int) -> tuple[str, str]:
+def choose(n: int, p: int) -> tuple[Literal["native", "faiss"], str]:
     """The backend that "auto" stands for, and why."""
     work = float(n) * n * p
     if work <= _EXACT_WORK:
@@ -43,12 +44,13 @@ def search(
     points, queries, inner = _float32(source, metric)
     step = max(1, _BLOCK // p)
     candidates = min(n, 4 * k + 60)  # codes of 4 bits rank roughly; more found little on clustered data
+    steps = _Steps(report, n)
     with _threads(faiss, threads):
+        steps.tell(0, 0)
         index, name = _index(faiss, n, p + p % 2, candidates, points, inner)
         for begin in range(0, n, step):
             index.add(points(begin, min(n, begin + step)))
-            if report is not None:
-                report(min(n, begin + step), 2 * n)
+            steps.tell(0, min(n, begin + step))
         indices = np.empty((n, k), dtype=np.int32)
         similarities, tied = np.empty((n, k)), np.empty(n, dtype=np.uint8)
         for begin in range(0, n, step):
@@ -56,8 +58,7 @@ def search(
             proposed = index.search(queries(begin, begin + len(rows)), candidates)[1].astype(np.int32)
             part = slice(begin, begin + len(rows))
             indices[part], similarities[part], tied[part] = scorer.nearest(rows, proposed, k, threads)
-            if report is not None:
-                report(n + begin + len(rows), 2 * n)
+            steps.tell(1, begin + len(rows))
     del index
     found: Lists = indices, similarities, tied.view(np.bool_)
     short = np.flatnonzero(indices[:, -1] < 0).astype(np.int32)
@@ -65,7 +66,20 @@ def search(
         rows = short[begin : begin + 1000]
         exact = exact_sample.lists_of(source, scorer, rows, k, metric, threads)
         found[0][rows], found[1][rows], found[2][rows] = exact
-    return found, exact_sample.lists_of(source, scorer, sample, k, metric, threads), name
+    exact = exact_sample.lists_of(source, scorer, sample, k, metric, threads, lambda done, _: steps.tell(2, done))
+    return found, exact, name
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """Progress of three passes over n rows: they are added, searched and compared with a sample."""
+
+    report: Report
+    n: int
+
+    def tell(self, passes: int, rows: int) -> None:
+        if self.report is not None:
+            self.report(passes * self.n + rows, 3 * self.n)
 
 
 def _faiss() -> Any:

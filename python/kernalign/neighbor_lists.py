@@ -103,7 +103,8 @@ def knn(
     metric : "cosine" (rows normalised in float64), "dot" or "euclidean"
     backend :
         "native": exact, by symmetric float32 tiles that float64 arithmetic certifies.
-        "sample": exact, but only of 2000 rows (all if there are no more), the same for every array of n rows.
+        "sample": exact, but only of 2000 rows (all if there are no more), the same for every array of n rows. Its
+        products are NumPy's, on the threads of NumPy's BLAS.
         "faiss": never called exact. Candidates proposed by faiss in float32 (a flat index up to n^2 p = 1e12, else an
         inverted file with 4-bit codes, in n (p / 4 + 8) bytes), scored in float64 from x; its recall is measured on
         the rows of "sample".

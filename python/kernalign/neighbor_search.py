@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kernalign import _core, arrays
 from kernalign.arrays import Normalize, ZeroRows
+from kernalign.faiss_backend import choose
 from kernalign.neighbor_lists import METRICS, Backend, Metric, Neighbors, find
 from kernalign.progress import ProgressArgument, reporting
 from kernalign.score import AlignmentWarning, Null, Score, Spread
@@ -141,10 +142,13 @@ def _from_arrays(
     )
     k = arrays.check_k(k, pair.n)
     workers = arrays.check_threads(threads)
+    chosen = {}
+    if backend == "auto":  # once, for both sides
+        backend, chosen["backend_choice"] = choose(pair.n, max(pair.x.shape[1], pair.y.shape[1]))
     with reporting(progress, "nearest neighbours") as report:
         a = find(pair.x, k, metric, backend, workers, report, sets=not ordered)
         b = find(pair.y, k, metric, backend, workers, report, sets=not ordered)
-    settings = {**pair.settings, **_settings(a.lists, b.lists), "ties": ties}
+    settings = {**pair.settings, **chosen, **_settings(a.lists, b.lists), "ties": ties}
     tied = ties == "fractional" and settings["tie_rows_fraction"] > 0
     native = a.raw is not None and b.raw is not None
     if tied and not native:

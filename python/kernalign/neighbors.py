@@ -250,9 +250,11 @@ def _grouped(
 ) -> Score:
     if uncertainty is not None:
         raise ValueError("uncertainty is not available with groups")
-    if not isinstance(x, Neighbors) and options.setdefault("backend", "native") not in ("auto", "native"):
+    if options.get("backend") in ("sample", "faiss"):
         raise ValueError(f"groups need exact search, got backend={options['backend']!r}")
-    labels = group_overlap.labels_of(groups, x.n if isinstance(x, Neighbors) else len(x))
+    if not isinstance(x, Neighbors) and options.get("backend") in (None, "auto"):
+        options["backend"] = "native"
+    labels = group_overlap.labels_of(groups, x.n if isinstance(x, Neighbors) else len(arrays.as_matrix(x, "x")[0]))
     k = group_overlap.check_k(k, labels)
     length = k + 2 * int(np.bincount(labels).max())  # the k-th place may be shared by all of a group
     longest = len(labels) - 1
