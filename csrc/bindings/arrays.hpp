@@ -13,6 +13,7 @@
 
 #include "cpu/parallel.hpp"
 #include "error.hpp"
+#include "neighbors.hpp"
 #include "view.hpp"
 
 namespace py = pybind11;
@@ -74,12 +75,16 @@ py::array_t<T> to_numpy(std::vector<T>&& values, std::vector<py::ssize_t> shape)
     return py::array_t<T>(std::move(shape), owner->data(), capsule);
 }
 
+// "cosine", "dot" or "euclidean".
+Similarity similarity_of(const std::string& name);
+
 void bind_arrays(py::module_& module);
 void bind_runtime(py::module_& module);
 void bind_moments(py::module_& module);
 void bind_grams(py::module_& module);
 void bind_neighbors(py::module_& module);
 void bind_lists(py::module_& module);
+void bind_rescoring(py::module_& module);
 void bind_statistics(py::module_& module);
 
 }  // namespace kernalign::bindings

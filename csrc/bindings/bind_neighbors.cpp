@@ -7,13 +7,6 @@
 namespace kernalign::bindings {
 namespace {
 
-Similarity similarity_of(const std::string& name) {
-    if (name == "cosine") return Similarity::cosine;
-    if (name == "dot") return Similarity::dot;
-    require(name == "euclidean", "metric must be 'cosine', 'dot' or 'euclidean', got '" + name + "'");
-    return Similarity::euclidean;
-}
-
 py::tuple to_tuple(Neighbors&& found) {
     const py::ssize_t n = found.n, k = found.k;
     return py::make_tuple(to_numpy(std::move(found.index), {n, k}), to_numpy(std::move(found.similarity), {n, k}),
@@ -41,6 +34,13 @@ py::tuple to_tuple(const GraphSums& sums) { return py::make_tuple(sums.square, s
 NeighborGraph graph_of(double k, const std::array<double, 3>& sums) { return {k, sums[0], sums[1], sums[2]}; }
 
 }  // namespace
+
+Similarity similarity_of(const std::string& name) {
+    if (name == "cosine") return Similarity::cosine;
+    if (name == "dot") return Similarity::dot;
+    require(name == "euclidean", "metric must be 'cosine', 'dot' or 'euclidean', got '" + name + "'");
+    return Similarity::euclidean;
+}
 
 void bind_neighbors(py::module_& module) {
     module.def(

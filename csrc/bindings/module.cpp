@@ -11,4 +11,5 @@ PYBIND11_MODULE(_core, module) {
     bind_grams(module);
     bind_neighbors(module);
     bind_lists(module);
+    bind_rescoring(module);
 }

@@ -121,3 +121,9 @@ def overlap_curve(x: NDArray[np.int32], y: NDArray[np.int32], ks: list[int]) -> 
 def edge_products(
     rows: Rows, lists: NDArray[np.int32], threads: int = 0, progress: Progress = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float]: ...
+
+class ExactRows:
+    def __init__(self, x: Rows, metric: str, threads: int = 0, progress: Progress = None) -> None: ...
+    def nearest(
+        self, queries: NDArray[np.int32], candidates: NDArray[np.int32], k: int, threads: int = 0
+    ) -> _Lists: ...

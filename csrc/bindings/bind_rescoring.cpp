@@ -1,0 +1,44 @@
+// Float64 scores of chosen pairs of rows for Python.
+#include <memory>
+
+#include "bindings/arrays.hpp"
+#include "rescoring.hpp"
+
+namespace kernalign::bindings {
+namespace {
+
+using Indices = py::array_t<std::int32_t, py::array::c_style>;
+
+std::shared_ptr<ExactRows> exact_rows(const PyRows& x, const std::string& metric, int threads, py::object progress) {
+    std::shared_ptr<ExactRows> rows;
+    const Similarity similarity = similarity_of(metric);
+    without_gil(std::move(progress), [&](Monitor* monitor) {
+        rows = std::make_shared<ExactRows>(x.rows(), similarity, resolve_threads(threads), monitor);
+    });
+    return rows;
+}
+
+py::tuple nearest(const ExactRows& rows, const Indices& queries, const Indices& candidates, std::int64_t k,
+                  int threads) {
+    require(queries.ndim() == 1 && candidates.ndim() == 2 && candidates.shape(0) == queries.shape(0),
+            "queries must be (q,) and candidates (q, c)");
+    const std::int32_t *query = queries.data(), *candidate = candidates.data();
+    const py::ssize_t q = queries.shape(0), c = candidates.shape(1);
+    Neighbors found;
+    without_gil(py::none(),
+                [&](Monitor* monitor) { found = best_candidates(rows, query, q, candidate, c, k, threads, monitor); });
+    return py::make_tuple(to_numpy(std::move(found.index), {q, k}), to_numpy(std::move(found.similarity), {q, k}),
+                          to_numpy(std::move(found.tie), {q}));
+}
+
+}  // namespace
+
+void bind_rescoring(py::module_& module) {
+    py::class_<ExactRows, std::shared_ptr<ExactRows>>(module, "ExactRows")
+        .def(py::init(&exact_rows), py::arg("x"), py::arg("metric"), py::arg("threads") = 0,
+             py::arg("progress") = py::none(), py::keep_alive<1, 2>())
+        .def("nearest", &nearest, py::arg("queries").noconvert(), py::arg("candidates").noconvert(), py::arg("k"),
+             py::arg("threads") = 0);
+}
+
+}  // namespace kernalign::bindings

@@ -1,0 +1,189 @@
+"""Finds the neighbours of both sides for the metrics that compare neighbour lists."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernalign import _core, arrays
+from kernalign.arrays import Normalize, ZeroRows
+from kernalign.faiss_backend import choose
+from kernalign.neighbor_lists import METRICS, Backend, Metric, Neighbors, find
+from kernalign.progress import ProgressArgument, reporting
+from kernalign.score import AlignmentWarning, Null, Score, Spread
+
+Ties: TypeAlias = Literal["fractional", "index"]
+
+_TIE_WARNING = 0.01  # share of rows whose k-th place is shared
+
+
+class Options(TypedDict, total=False):
+    """Keyword arguments that every metric here takes; they mean what they mean everywhere."""
+
+    backend: Backend
+    normalize: Normalize
+    clip_quantile: float | None
+    zero_rows: ZeroRows
+    threads: int | None
+    device: str | None
+    progress: ProgressArgument
+
+
+@dataclass(frozen=True)
+class Search:
+    """The neighbours of both sides and, if they came from arrays, the rows themselves."""
+
+    x: Neighbors
+    y: Neighbors
+    settings: dict[str, Any]
+    finish_ties: Callable[[], tuple[NDArray[np.float64], _Sums, _Sums]] | None = None
+    samples: tuple[Neighbors, Neighbors] | None = None
+
+    @property
+    def n(self) -> int:
+        return self.x.n
+
+    @property
+    def k(self) -> int:
+        return self.x.k
+
+    def overlaps(self) -> tuple[NDArray[np.float64], _Sums, _Sums]:
+        """Shared weight of every item, and both graphs' sums for the null variance."""
+        if self.finish_ties is not None:
+            return self.finish_ties()
+        shared = _core.shared_counts(self.x.indices, self.y.indices).astype(np.float64)
+        return shared, _core.graph_sums(self.x.indices), _core.graph_sums(self.y.indices)
+
+    def score(
+        self,
+        metric: str,
+        value: float,
+        null: Null | None,
+        per_item: NDArray[np.float64] | None,
+        spread: Spread | None = None,
+    ) -> Score:
+        return Score(
+            value, metric=metric, n=self.n, settings=self.settings, null=null, per_item=per_item, spread=spread
+        )
+
+
+_Sums: TypeAlias = tuple[float, float, float]
+
+
+def search_both(
+    x: Any, y: Any, k: int, metric: Metric, ties: Ties, options: Options, *, ordered: bool = False, whole: bool = True
+) -> Search:
+    """Neighbours of both sides; only with ``ordered`` are lists from arrays in order and their similarities known.
+
+    With ``whole`` the neighbours of sampled rows alone are refused.
+    """
+    arrays.check_choice(ties, "ties", ("fractional", "index"))
+    for option in options:
+        if option not in Options.__annotations__:
+            raise TypeError(f"unknown keyword argument {option!r}; known are {', '.join(Options.__annotations__)}")
+    sampled = options.get("backend") == "sample" or any(isinstance(v, Neighbors) and v.rows is not None for v in (x, y))
+    if whole and sampled:
+        raise ValueError("this needs the neighbours of every row; those of a sample are for knn and mutual_knn")
+    if isinstance(x, Neighbors) or isinstance(y, Neighbors):
+        return _given(x, y, k, ties, options)
+    return _from_arrays(x, y, k, metric, ties, ordered, **options)
+
+
+def _given(x: Any, y: Any, k: int, ties: Ties, options: Options) -> Search:
+    if not (isinstance(x, Neighbors) and isinstance(y, Neighbors)):
+        raise TypeError(
+            f"x and y must both be arrays or both be Neighbors, got {type(x).__name__} and {type(y).__name__}"
+        )
+    if options:
+        raise TypeError(f"{next(iter(options))} applies to arrays; x and y are Neighbors")
+    if x.n != y.n:
+        raise ValueError(f"x and y must have the same number of rows, got {x.n} and {y.n}")
+    if not np.array_equal(x.rows if x.rows is not None else (), y.rows if y.rows is not None else ()):
+        raise ValueError("x and y must be neighbours of the same rows")
+    k = arrays.check_k(k, x.n)
+    x, y = x.first(k), y.first(k)
+    settings = _settings(x, y)
+    any_tied = bool(x.tie_rows.any() or y.tie_rows.any())
+    settings["ties"] = "index" if any_tied or ties == "index" else ties
+    _warn_of_ties(settings)
+    return Search(x, y, settings)
+
+
+def _from_arrays(
+    x: Any,
+    y: Any,
+    k: int,
+    metric: Metric,
+    ties: Ties,
+    ordered: bool,
+    *,
+    backend: Backend = "auto",
+    normalize: Normalize = None,
+    clip_quantile: float | None = None,
+    zero_rows: ZeroRows = "error",
+    threads: int | None = None,
+    device: str | None = None,
+    progress: ProgressArgument = False,
+) -> Search:
+    arrays.check_choice(metric, "metric", METRICS)
+    pair = arrays.pair(
+        x,
+        y,
+        normalize=normalize,
+        clip_quantile=clip_quantile,
+        zero_rows=zero_rows,
+        unit_rows=metric == "cosine",
+        device=device,
+    )
+    k = arrays.check_k(k, pair.n)
+    workers = arrays.check_threads(threads)
+    chosen = {}
+    if backend == "auto":  # once, for both sides
+        backend, chosen["backend_choice"] = choose(pair.n, max(pair.x.shape[1], pair.y.shape[1]))
+    with reporting(progress, "nearest neighbours") as report:
+        a = find(pair.x, k, metric, backend, workers, report, sets=not ordered)
+        b = find(pair.y, k, metric, backend, workers, report, sets=not ordered)
+    settings = {**pair.settings, **chosen, **_settings(a.lists, b.lists), "ties": ties}
+    tied = ties == "fractional" and settings["tie_rows_fraction"] > 0
+    native = a.raw is not None and b.raw is not None
+    if tied and not native:
+        settings["ties"] = "index"
+    _warn_of_ties(settings)
+
+    def finish_ties() -> tuple[NDArray[np.float64], _Sums, _Sums]:
+        with reporting(progress, "tied neighbours") as report:
+            return _core.fractional_overlap(pair.x, a.raw, pair.y, b.raw, metric, workers, report)
+
+    samples = (a.sample, b.sample) if a.sample is not None and b.sample is not None else None
+    return Search(a.lists, b.lists, settings, finish_ties if tied and native else None, samples)
+
+
+def _settings(x: Neighbors, y: Neighbors) -> dict[str, Any]:
+    differing = {key: (x.settings.get(key), y.settings.get(key)) for key in {**x.settings, **y.settings}}
+    return {
+        **{key: a if a == b and key != "recall_interval" else (a, b) for key, (a, b) in differing.items()},
+        **({} if x.exact and y.exact else {"recall": (x.recall, y.recall)}),
+        "k": x.k,
+        "k_over_n": x.k / x.n,
+        "metric": x.metric if x.metric == y.metric else (x.metric, y.metric),
+        "backend": x.backend if x.backend == y.backend else (x.backend, y.backend),
+        "exact": x.exact and y.exact,
+        "accumulation": "float64",
+        "tie_rows_fraction": max(float(x.tie_rows.mean()), float(y.tie_rows.mean())),
+    }
+
+
+def _warn_of_ties(settings: dict[str, Any]) -> None:
+    share = settings["tie_rows_fraction"]
+    if settings["ties"] == "index" and share > _TIE_WARNING:
+        warnings.warn(
+            f"{share:.1%} of the rows tie at the k-th place, and index order breaks ties alike on both sides: "
+            "unrelated representations seem to agree",
+            AlignmentWarning,
+            stacklevel=5,
+        )
