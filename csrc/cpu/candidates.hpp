@@ -66,6 +66,16 @@ class Candidates {
         cuts_[at] = Candidate(cut).bound();
     }
 
+    // All that the queue still has of a row, in no order; every other row's bound is at most *others (-infinity when
+    // there are none, or all other rows are among them).
+    std::uint64_t* all(std::int64_t row, std::int64_t* size, float* others) {
+        *size = sizes_[std::size_t(row)];
+        const float cut = cuts_[std::size_t(row)];
+        const bool dropped = cut > std::numeric_limits<float>::lowest();
+        *others = dropped ? cut : -std::numeric_limits<float>::infinity();
+        return keys_.get() + row * capacity_;
+    }
+
     // The row's best, in order; at most keep().
     const std::uint64_t* sorted(std::int64_t row, std::int64_t* size) {
         std::uint64_t* first = keys_.get() + row * capacity_;

@@ -47,6 +47,23 @@ struct NeighborKernels {
         centre_row_f64_f64(r, c, f, s, o, sums, n);
     }
 
+    // out[f] = p_f, c_f rounded to bfloat16;  sums[0..3] += c.c, centre.c, |c - p|^2, p.p, in float64.
+    void (*narrow_row_f32)(const float* row, const double* centre, double factor, double scale, std::uint16_t* out,
+                           double* sums, std::int64_t n);
+    void (*narrow_row_f64)(const double* row, const double* centre, double factor, double scale, std::uint16_t* out,
+                           double* sums, std::int64_t n);
+    void narrow_row(const float* r, const double* c, double f, double s, std::uint16_t* o, double* sums,
+                    std::int64_t n) const {
+        narrow_row_f32(r, c, f, s, o, sums, n);
+    }
+    void narrow_row(const double* r, const double* c, double f, double s, std::uint16_t* o, double* sums,
+                    std::int64_t n) const {
+        narrow_row_f64(r, c, f, s, o, sums, n);
+    }
+
+    // The transpose of 16 x 16 pairs of 16-bit numbers.
+    void (*turn_pairs)(const std::uint16_t* in, std::uint32_t* out);
+
     // Drops the smallest of size keys but leaves the `keep` largest, in their order, and a few more; *cut becomes a
     // lower bound of the keep-th largest that every key left reaches. Returns how many are left; with many equal keys
     // that may be all of them.

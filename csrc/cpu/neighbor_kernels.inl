@@ -78,6 +78,44 @@ void centre_row(const E* row, const double* centre, double factor, double scale,
     sums[1] += total(products);
 }
 
+typedef std::uint32_t Bits __attribute__((vector_size(kLanes * sizeof(std::uint32_t))));
+typedef std::uint16_t Halves __attribute__((vector_size(kLanes * sizeof(std::uint16_t))));
+
+template <class E>
+void narrow_row(const E* row, const double* centre, double factor, double scale, std::uint16_t* out, double* sums,
+                int64_t n) {
+    Wide squares = {}, products = {}, wrong = {}, narrow = {};
+    for_lanes(n, [&](int64_t j, auto io) {
+        const Wide m = io.get(centre + j);
+        const Wide c = (io.get(row + j) * factor - m) * scale;
+        const Narrow single = __builtin_convertvector(c, Narrow);
+        Bits bits;
+        std::memcpy(&bits, &single, sizeof bits);
+        bits = (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;  // to nearest, ties to even; values are below 2
+        const Halves halves = __builtin_convertvector(bits, Halves);
+        bits <<= 16;
+        Narrow rounded;
+        std::memcpy(&rounded, &bits, sizeof rounded);
+        const Wide p = __builtin_convertvector(rounded, Wide);
+        std::memcpy(out + j, &halves, static_cast<unsigned long>(n - j < kLanes ? n - j : kLanes) * sizeof(*out));
+        squares += c * c;
+        products += c * m;
+        wrong += (c - p) * (c - p);
+        narrow += p * p;
+    });
+    sums[0] += total(squares);
+    sums[1] += total(products);
+    sums[2] += total(wrong);
+    sums[3] += total(narrow);
+}
+
+void turn_pairs(const std::uint16_t* in, std::uint32_t* out) {
+    std::uint32_t pairs[256];
+    std::memcpy(pairs, in, sizeof pairs);
+    for (int column = 0; column < 16; ++column)
+        for (int r = 0; r < 16; ++r) out[16 * column + r] = pairs[16 * r + column];
+}
+
 // Bisection over the values: counting is one vector comparison per few keys, where sorting is mispredicted branches.
 int64_t shrink(std::uint64_t* keys, int64_t size, int64_t keep, std::uint64_t* cut) {
     const auto reaching = [&](std::uint64_t value) {
@@ -193,6 +231,9 @@ constexpr NeighborKernels neighbor_kernels = {
     centre_row<double, float>,
     centre_row<float, double>,
     centre_row<double, double>,
+    narrow_row<float>,
+    narrow_row<double>,
+    turn_pairs,
     shrink,
     score_in_order<float>,
     score_in_order<double>,
