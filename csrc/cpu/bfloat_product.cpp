@@ -41,18 +41,11 @@ bool available() {
 #ifdef KERNALIGN_AMX
 void product(std::int64_t rows, std::int64_t cols, std::int64_t depth, const std::uint16_t* left,
              const std::uint16_t* right, float* out, std::int64_t ld) {
-    product_amx(rows, cols, depth, left, right, out, ld, false);
-}
-void square(std::int64_t rows, std::int64_t depth, const std::uint16_t* left, const std::uint16_t* right, float* out,
-            std::int64_t ld) {
-    product_amx(rows, rows, depth, left, right, out, ld, true);
+    product_amx(rows, cols, depth, left, right, out, ld);
 }
 #else
 void product(std::int64_t, std::int64_t, std::int64_t, const std::uint16_t*, const std::uint16_t*, float*,
              std::int64_t) {
-    throw std::logic_error("this build has no bfloat16 products");
-}
-void square(std::int64_t, std::int64_t, const std::uint16_t*, const std::uint16_t*, float*, std::int64_t) {
     throw std::logic_error("this build has no bfloat16 products");
 }
 #endif

@@ -17,16 +17,12 @@ constexpr std::int64_t kDepth = 32;  // coordinates of a block
 void product(std::int64_t rows, std::int64_t cols, std::int64_t depth, const std::uint16_t* left,
              const std::uint16_t* right, float* out, std::int64_t ld);
 
-// The blocks of 32 x 32 of C = A B^T that are not strictly below the diagonal, A and B being the same rows.
-void square(std::int64_t rows, std::int64_t depth, const std::uint16_t* left, const std::uint16_t* right, float* out,
-            std::int64_t ld);
-
 // Whether this CPU and its operating system have the unit; KERNALIGN_ISA set to anything but "amx" turns it off.
 bool available();
 
 #ifdef KERNALIGN_AMX
 void product_amx(std::int64_t rows, std::int64_t cols, std::int64_t depth, const std::uint16_t* left,
-                 const std::uint16_t* right, float* out, std::int64_t ld, bool upper);
+                 const std::uint16_t* right, float* out, std::int64_t ld);
 #endif
 
 }  // namespace kernalign::bfloat

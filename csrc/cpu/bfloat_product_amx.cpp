@@ -17,7 +17,7 @@ struct alignas(64) TileConfig {
 
 // Four accumulators: two blocks of rows times two blocks of columns, so that each block loaded is used twice.
 void product_amx(std::int64_t rows, std::int64_t cols, std::int64_t depth, const std::uint16_t* left,
-                 const std::uint16_t* right, float* out, std::int64_t ld, bool upper) {
+                 const std::uint16_t* right, float* out, std::int64_t ld) {
     TileConfig config;
     for (int tile = 0; tile < 8; ++tile) config.bytes[tile] = 64, config.rows[tile] = 16;
     _tile_loadconfig(&config);
@@ -25,8 +25,7 @@ void product_amx(std::int64_t rows, std::int64_t cols, std::int64_t depth, const
     for (std::int64_t c = 0; c < cols; c += 2 * kBlock) {
         const std::uint16_t* b0 = right + c / kBlock * strip;
         const std::uint16_t* b1 = b0 + strip;
-        const std::int64_t last = upper ? c + 2 * kBlock : rows;
-        for (std::int64_t r = 0; r < last; r += 2 * kBlock) {
+        for (std::int64_t r = 0; r < rows; r += 2 * kBlock) {
             const std::uint16_t* a0 = left + r / kBlock * strip;
             const std::uint16_t* a1 = a0 + strip;
             _tile_zero(0);

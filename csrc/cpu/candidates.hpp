@@ -54,6 +54,16 @@ class Candidates {
     const float* cuts() const { return cuts_.data(); }
     float cut(std::int64_t row) const { return cuts_[std::size_t(row)]; }
 
+    bool untouched(std::int64_t row) const {
+        return sizes_[std::size_t(row)] == 0 && cut(row) == std::numeric_limits<float>::lowest();
+    }
+
+    // Wants nothing below the cut from now on; for an untouched row.
+    void start(std::int64_t row, float cut) {
+        cuts_[std::size_t(row)] = cut;
+        below_[std::size_t(row)] = Candidate(cut, 0xffffffff).key - 1;
+    }
+
     void offer(std::int64_t row, Candidate candidate) {
         const auto at = std::size_t(row);
         if (candidate.key <= below_[at]) return;

@@ -103,11 +103,26 @@ void ExactRows::read(std::int64_t row, double* out) const {
 void ExactRows::rough_score(const double* x, const std::int32_t* others, std::int64_t count, double* out,
                             std::vector<double>& scratch) const {
     if (similarity_ == Similarity::euclidean) return score(x, others, count, out, scratch);
-    scratch.resize(std::size_t(cols()));
-    for (std::int64_t c = 0; c < count; ++c) {
-        const Raw source = raw(others[c], scratch.data());
-        const double product = source.f32 ? simd().dot(source.f32, x, cols()) : simd().dot(source.f64, x, cols());
-        out[c] = product * factor(others[c]);
+    constexpr std::int64_t kFour = 4;
+    if (!dense32_ && !dense64_) scratch.resize(std::size_t(kFour * cols()));
+    for (std::int64_t begin = 0; begin < count; begin += kFour) {
+        const float* narrow[kFour];
+        const double* wide[kFour];
+        double products[kFour];
+        const std::int64_t lanes = std::min(kFour, count - begin);
+        for (std::int64_t c = 0; c < kFour; ++c) {
+            const bool idle = c >= lanes;  // repeats the first row
+            const Raw source =
+                idle ? Raw{narrow[0], wide[0]}
+                     : raw(others[begin + c], dense32_ || dense64_ ? nullptr : scratch.data() + c * cols());
+            narrow[c] = source.f32;
+            wide[c] = source.f64;
+        }
+        if (dense32_)
+            simd().neighbors.four_dots(x, narrow, products, cols());
+        else
+            simd().neighbors.four_dots(x, wide, products, cols());
+        for (std::int64_t c = 0; c < lanes; ++c) out[begin + c] = products[c] * factor(others[begin + c]);
     }
 }
 

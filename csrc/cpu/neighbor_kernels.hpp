@@ -69,6 +69,21 @@ struct NeighborKernels {
     // that may be all of them.
     std::int64_t (*shrink)(std::uint64_t* keys, std::int64_t size, std::int64_t keep, std::uint64_t* cut);
 
+    // out[c] = sum over f of x[f] * rows[c][f] for c < 4, in float64 in any order.
+    void (*four_dots_f32)(const double* x, const float* const* rows, double* out, std::int64_t n);
+    void (*four_dots_f64)(const double* x, const double* const* rows, double* out, std::int64_t n);
+    void four_dots(const double* x, const float* const* r, double* out, std::int64_t n) const {
+        four_dots_f32(x, r, out, n);
+    }
+    void four_dots(const double* x, const double* const* r, double* out, std::int64_t n) const {
+        four_dots_f64(x, r, out, n);
+    }
+
+    // A lower bound of the k-th largest (row[j] + offset) + offsets[j] - (paid[0] lost[j] + paid[1] size[j]) over
+    // j < n, a multiple of 16: the k-th largest of the maxima of n / 16 <= 64 groups, -infinity if k is more.
+    float (*sure_cut)(const float* row, const float* offsets, float offset, const float* lost, const float* size,
+                      const float* paid, std::int64_t k, std::int64_t n);
+
     // For c < lanes <= 16: out[c] = sum over f, in order, of x[f] * (rows[c][f] * factors[c]); or, for distances
     // (factors unused), minus the sum of (x[f] - rows[c][f])^2. rows and factors have 16 valid entries, out 16 places.
     void (*score_in_order_f32)(const double* x, const float* const* rows, const double* factors, bool distance,

@@ -150,6 +150,66 @@ int64_t shrink(std::uint64_t* keys, int64_t size, int64_t keep, std::uint64_t* c
     return kept;
 }
 
+template <class E>
+void four_dots(const double* x, const E* const* rows, double* out, int64_t n) {
+    Wide sums[4] = {};
+    for_lanes(n, [&](int64_t f, auto io) {
+        const Wide v = io.get(x + f);
+        for (int c = 0; c < 4; ++c) sums[c] += v * io.get(rows[c] + f);
+    });
+    for (int c = 0; c < 4; ++c) {
+        double lanes[kLanes];
+        store(lanes, sums[c]);
+        for (int64_t half = kLanes / 2; half > 0; half /= 2)
+            for (int64_t lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
+        out[c] = lanes[0];
+    }
+}
+
+// The groups are the lanes of n / 256 streams of vectors, so that no maximum is taken across lanes.
+float sure_cut(const float* row, const float* offsets, float offset, const float* lost, const float* size,
+               const float* paid, int64_t k, int64_t n) {
+    constexpr int64_t kStreams = 4;
+    const float lowest = -__builtin_inff();
+    Narrow most[kStreams];
+    for (Narrow& m : most) m = lowest - Narrow{};
+    int64_t stream = 0;
+    for (int64_t j = 0; j < n; j += kLanes) {
+        Narrow v, o, l, s;
+        std::memcpy(&v, row + j, sizeof v);
+        std::memcpy(&o, offsets + j, sizeof o);
+        std::memcpy(&l, lost + j, sizeof l);
+        std::memcpy(&s, size + j, sizeof s);
+        const Narrow sure = ((v + offset) + o) - (l * paid[0] + s * paid[1]);
+        most[stream] = sure > most[stream] ? sure : most[stream];
+        stream = (stream + 1) % kStreams;
+    }
+    float groups[kStreams * kLanes];
+    std::memcpy(groups, most, sizeof groups);
+    if (k > kStreams * kLanes) return lowest;
+    // Bisection between the ends: the result need not be the k-th exactly, only have k groups that reach it.
+    float low = lowest, high = lowest;
+    for (const float g : groups) high = g > high ? g : high;
+    float least = high;
+    for (const float g : groups) least = g < least ? g : least;
+    if (!(least > -3e38f)) least = high - 64 * (high < 0 ? -high : high) - 1;
+    low = least;
+    const auto reach = [&](float value) {
+        int64_t count = 0;
+        for (const float g : groups) count += g >= value;
+        return count;
+    };
+    if (reach(low) < k) return lowest;
+    for (int step = 0; step < 10; ++step) {
+        const float middle = low + (high - low) / 2;
+        if (reach(middle) >= k)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 typedef double Four __attribute__((vector_size(4 * sizeof(double))));
 typedef float Four32 __attribute__((vector_size(4 * sizeof(float))));
 
@@ -235,6 +295,9 @@ constexpr NeighborKernels neighbor_kernels = {
     narrow_row<double>,
     turn_pairs,
     shrink,
+    four_dots<float>,
+    four_dots<double>,
+    sure_cut,
     score_in_order<float>,
     score_in_order<double>,
 };

@@ -13,12 +13,13 @@ namespace kernalign {
 namespace {
 
 constexpr std::int64_t kWholeBytes = 48 << 20;  // panels of all rows are kept when they fit in this
+constexpr float kCautious = 1.06f;              // what the bound pays beyond the rounding of its inputs, and noise
 constexpr std::int64_t kGroupBytes = 20 << 20;  // else two groups of panels of about this size
 
 // Small inputs need small tiles, because half of each tile on the diagonal is wasted; 512 x 512 floats fit a core's
 // second-level cache. Long rows need few per panel: a panel must fit its group, and a tile take well under 0.25 s.
-std::int64_t tile_size(std::int64_t n, std::int64_t stride, int threads) {
-    std::int64_t size = std::clamp<std::int64_t>((n / (2 * threads) + 31) / 32 * 32, 32, 512);
+std::int64_t tile_size(std::int64_t n, std::int64_t stride, int threads, std::int64_t most) {
+    std::int64_t size = std::clamp<std::int64_t>((n / (2 * threads) + 31) / 32 * 32, 32, most);
     while (size > 32 && (size * size * stride > std::int64_t(5e9) || size * stride * 4 > kGroupBytes))
         size = (size / 2 + 31) / 32 * 32;
     return size;
@@ -27,6 +28,8 @@ std::int64_t tile_size(std::int64_t n, std::int64_t stride, int threads) {
 // What a search multiplies: float32 rows, each panel both factors of its products ...
 struct Singles {
     using Element = float;
+    static constexpr bool kWholeSquare = false;
+    static constexpr std::int64_t kTile = 512;
     const BoundPanels<float>& panels;
 
     std::int64_t stride() const { return panels.stride(); }
@@ -53,7 +56,10 @@ struct Singles {
 // ... or bfloat16 rows, each panel a left factor followed by a right one.
 struct Halves {
     using Element = std::uint16_t;
+    static constexpr bool kWholeSquare = true;  // that costs little, and spares the queues
+    static constexpr std::int64_t kTile = 512;
     const NarrowPanels& panels;
+    std::int64_t k;
 
     std::int64_t stride() const { return panels.depth(); }
     std::int64_t bytes() const { return 2 * stride() * std::int64_t(sizeof(std::uint16_t)); }
@@ -67,7 +73,7 @@ struct Halves {
     }
     static std::int64_t whole(std::int64_t rows) { return (rows + 31) / 32 * 32; }
     void square(std::int64_t rows, const std::uint16_t* panel, float* out, std::int64_t tile) const {
-        bfloat::square(whole(rows), stride(), panel, panel + tile * stride(), out, tile);
+        bfloat::product(whole(rows), whole(rows), stride(), panel, panel + tile * stride(), out, tile);
     }
     void product(std::int64_t rows, std::int64_t cols, const std::uint16_t* left, const std::uint16_t* right,
                  float* out, std::int64_t tile) const {
@@ -83,11 +89,12 @@ class Search {
     Search(const Factors& factors, std::int64_t rows, int threads, Monitor* monitor)
         : factors_(factors),
           n_(rows),
-          tile_(tile_size(rows, factors.stride(), threads)),
+          tile_(tile_size(rows, factors.stride(), threads, Factors::kTile)),
           count_((rows + tile_ - 1) / tile_),
           threads_(threads),
           offsets_(std::size_t(rows + 16), -std::numeric_limits<float>::infinity()),
-          slack_{std::vector<float>(std::size_t(rows)), std::vector<float>(std::size_t(rows))},
+          slack_{std::vector<float>(std::size_t(rows + 16)), std::vector<float>(std::size_t(rows + 16))},
+          never_(std::size_t(tile_), std::numeric_limits<float>::infinity()),
           locks_(std::size_t(count_)),
           progress_(monitor, count_ * (count_ + 1) / 2),
           workers_(std::size_t(threads)) {}
@@ -180,7 +187,10 @@ class Search {
         if (i == j) {
             factors_.square(rows, left, worker.tile.data(), tile_);
             const std::lock_guard<std::mutex> lock(locks_[std::size_t(i)]);
-            feed(i, j, rows, cols, worker);
+            if constexpr (Factors::kWholeSquare)
+                feed_square(i, rows, worker);
+            else
+                feed(i, j, rows, cols, worker);
         } else {
             factors_.product(rows, cols, left, right, worker.tile.data(), tile_);
             const std::scoped_lock lock(locks_[std::size_t(i)], locks_[std::size_t(j)]);
@@ -200,17 +210,36 @@ class Search {
             while (begin < end) {  // a queue that is not full yet has no cut: look again after a few
                 const bool full = candidates_->cut(row) > std::numeric_limits<float>::lowest();
                 const std::int64_t width = full ? end - begin : std::min<std::int64_t>(64, end - begin);
-                feed_row(row, first(j) + begin, products + begin, width, worker);
+                feed_row(row, first(j) + begin, products + begin, width, worker,
+                         candidates_->cuts() + first(j) + begin);
                 begin += width;
             }
         }
     }
 
+    // Both triangles are there, so every row starts with a cut from all of its columns, and no queue is flooded.
+    void feed_square(std::int64_t i, std::int64_t rows, Worker& worker) {
+        const std::int64_t start = first(i), width = (rows + 15) / 16 * 16;
+        for (std::int64_t r = 0; r < rows; ++r) {
+            float* products = worker.tile.data() + r * tile_;
+            products[r] = -std::numeric_limits<float>::infinity();
+            const auto row = std::size_t(start + r);
+            if (candidates_->untouched(start + r)) {
+                const float paid[2] = {kCautious * slack_.raised[row], kCautious * slack_.product[row]};
+                const float cut = simd().neighbors.sure_cut(products, offsets_.data() + start, offsets_[row],
+                                                            slack_.product.data() + start, slack_.raised.data() + start,
+                                                            paid, factors_.k, width);
+                if (cut > std::numeric_limits<float>::lowest()) candidates_->start(start + r, cut);
+            }
+            feed_row(start + r, start, products, width, worker, never_.data());
+        }
+    }
+
     void feed_row(std::int64_t row, std::int64_t first_column, const float* products, std::int64_t width,
-                  Worker& worker) {
-        const std::int64_t found = simd().neighbors.select(
-            products, offsets_.data() + first_column, offsets_[std::size_t(row)], candidates_->cut(row),
-            candidates_->cuts() + first_column, worker.sums.data(), worker.hits.data(), width);
+                  Worker& worker, const float* column_cuts) {
+        const std::int64_t found =
+            simd().neighbors.select(products, offsets_.data() + first_column, offsets_[std::size_t(row)],
+                                    candidates_->cut(row), column_cuts, worker.sums.data(), worker.hits.data(), width);
         for (std::int64_t h = 0; h < found; ++h) {
             const std::int32_t hit = worker.hits[std::size_t(h)];
             const float bound = worker.sums[std::size_t(hit >> 2)];
@@ -226,6 +255,7 @@ class Search {
     int threads_;
     std::vector<float> offsets_;  // h'; -infinity beyond the last row, which makes padding unfit
     Slack slack_;
+    std::vector<float> never_;  // cuts that nothing reaches
     std::vector<std::mutex> locks_;
     Progress progress_;
     std::vector<Worker> workers_;
@@ -260,7 +290,7 @@ std::int64_t sampled_keep(Search<Halves>& search, const Halves& halves, const st
         float* bounds = products.data() + std::int64_t(s) * wide;
         for (std::size_t j = 0; j < sure.size(); ++j) {
             bounds[j] += search.offsets()[j];
-            sure[j] = bounds[j] - 1.01f * (lost[i] * size[j] + size[i] * lost[j]);
+            sure[j] = bounds[j] - kCautious * (lost[i] * size[j] + size[i] * lost[j]);
         }
         bounds[i] = sure[i] = -std::numeric_limits<float>::infinity();
         std::nth_element(sure.begin(), sure.begin() + place - 1, sure.end(), std::greater<>());
@@ -284,7 +314,7 @@ std::unique_ptr<Candidates> symmetric_search(const BoundPanels<float>& panels, s
 
 std::unique_ptr<Candidates> narrow_search(const NarrowPanels& panels, std::int64_t rows, std::int64_t k, int threads,
                                           Monitor* monitor) {
-    const Halves halves{panels};
+    const Halves halves{panels, k};
     Search<Halves> search(halves, rows, threads, monitor);
     return search.run([&](auto& self, const std::uint16_t* own, std::int64_t loaded) {
         return sampled_keep(self, halves, own, loaded, rows, k);
