@@ -35,9 +35,10 @@ class ExactRows {
     void score(const double* x, const std::int32_t* others, std::int64_t count, double* out,
                std::vector<double>& scratch) const;
 
-    // Nearly the same, sooner: each value is within rough_error() of score's.
+    // Nearly the same, sooner: each value is within rough_error() of score's. In float32 where the rows' sizes allow
+    // it.
     void rough_score(const double* x, const std::int32_t* others, std::int64_t count, double* out,
-                     std::vector<double>& scratch) const;
+                     std::vector<double>& scratch, std::vector<float>& rounded) const;
     double rough_error() const { return rough_error_; }
 
   private:
@@ -48,6 +49,7 @@ class ExactRows {
     Similarity similarity_;
     bool dense32_ = false, dense64_ = false;
     bool rescale_ = false;  // norms near the ends of the float64 range: bring rows to unit size before squaring
+    bool single_ = false;   // rough scores are in float32
     double rough_error_ = 0;
     std::vector<double> factor_;  // 1 / |x_i| for cosine
 };

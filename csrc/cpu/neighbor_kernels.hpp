@@ -69,9 +69,13 @@ struct NeighborKernels {
     // that may be all of them.
     std::int64_t (*shrink)(std::uint64_t* keys, std::int64_t size, std::int64_t keep, std::uint64_t* cut);
 
-    // out[c] = sum over f of x[f] * rows[c][f] for c < 4, in float64 in any order.
+    // out[c] = sum over f of x[f] * rows[c][f] for c < 4, in any order; in float64 unless both are float32.
+    void (*four_dots_single)(const float* x, const float* const* rows, double* out, std::int64_t n);
     void (*four_dots_f32)(const double* x, const float* const* rows, double* out, std::int64_t n);
     void (*four_dots_f64)(const double* x, const double* const* rows, double* out, std::int64_t n);
+    void four_dots(const float* x, const float* const* r, double* out, std::int64_t n) const {
+        four_dots_single(x, r, out, n);
+    }
     void four_dots(const double* x, const float* const* r, double* out, std::int64_t n) const {
         four_dots_f32(x, r, out, n);
     }

@@ -166,6 +166,28 @@ void four_dots(const double* x, const E* const* rows, double* out, int64_t n) {
     }
 }
 
+void four_dots_single(const float* x, const float* const* rows, double* out, int64_t n) {
+    Narrow sums[4] = {};
+    int64_t f = 0;
+    for (; f + kLanes <= n; f += kLanes) {
+        Narrow v;
+        std::memcpy(&v, x + f, sizeof v);
+        for (int c = 0; c < 4; ++c) {
+            Narrow w;
+            std::memcpy(&w, rows[c] + f, sizeof w);
+            sums[c] += v * w;
+        }
+    }
+    for (int c = 0; c < 4; ++c) {
+        float lanes[kLanes], rest = 0;
+        std::memcpy(lanes, &sums[c], sizeof lanes);
+        for (int64_t half = kLanes / 2; half > 0; half /= 2)
+            for (int64_t lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
+        for (int64_t g = f; g < n; ++g) rest += x[g] * rows[c][g];
+        out[c] = double(lanes[0] + rest);
+    }
+}
+
 // The groups are the lanes of n / 256 streams of vectors, so that no maximum is taken across lanes.
 float sure_cut(const float* row, const float* offsets, float offset, const float* lost, const float* size,
                const float* paid, int64_t k, int64_t n) {
@@ -295,6 +317,7 @@ constexpr NeighborKernels neighbor_kernels = {
     narrow_row<double>,
     turn_pairs,
     shrink,
+    four_dots_single,
     four_dots<float>,
     four_dots<double>,
     sure_cut,

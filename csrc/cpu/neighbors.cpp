@@ -28,6 +28,7 @@ bool before(const Scored& a, const Scored& b) {
 
 struct Scratch {
     std::vector<double> row, values, score, best;
+    std::vector<float> rounded;
     std::vector<std::int32_t> others;
     std::vector<Scored> scored;
 };
@@ -93,13 +94,13 @@ bool certify_narrow(const ExactRows& rows, const BoundPanels<float>& panels, Can
     for (std::int64_t c = 0; c < k; ++c) s.others[std::size_t(c)] = Candidate(keys[c]).index();
     rows.read(row, s.values.data());
     const double error = rows.rough_error();
-    rows.rough_score(s.values.data(), s.others.data(), k, s.score.data(), s.row);
+    rows.rough_score(s.values.data(), s.others.data(), k, s.score.data(), s.row, s.rounded);
     *least = *std::min_element(s.score.begin(), s.score.begin() + k) - error;
     const double cut = panels.threshold(*least);
     std::int64_t used = k;
     for (std::int64_t c = k; c < size; ++c)
         if (double(Candidate(keys[c]).bound()) >= cut) s.others[std::size_t(used++)] = Candidate(keys[c]).index();
-    rows.rough_score(s.values.data(), s.others.data() + k, used - k, s.score.data() + k, s.row);
+    rows.rough_score(s.values.data(), s.others.data() + k, used - k, s.score.data() + k, s.row, s.rounded);
     s.best.assign(s.score.begin(), s.score.begin() + used);
     std::nth_element(s.best.begin(), s.best.begin() + k - 1, s.best.end(), std::greater<>());
     const double last = s.best[std::size_t(k - 1)];
