@@ -250,7 +250,7 @@ def test_bad_input_names_what_and_where():
 
 
 def test_stopping_leaves_no_thread_behind():
-    x = make("gaussian", 5000, 200).astype(np.float32)
+    x = make("gaussian", 12_000, 200).astype(np.float32)
     threads = threading.active_count()
 
     def stop(done: int, total: int) -> None:

@@ -99,7 +99,7 @@ TEST(ties_go_to_the_lower_index) {
 TEST(threads_do_not_change_a_bit) {
     const auto x = check::gaussian<float>(900, 24, 4);
     for (const Similarity kind : kKinds) {
-        const Neighbors one = nearest_neighbors(x.all(), 7, kind, 1, nullptr);
+        const Neighbors one = nearest_neighbors(x.all(), 7, kind, Detail::lists, 1, nullptr);
         for (const int threads : {2, 3, 5}) {
             const Neighbors many = nearest_neighbors(x.all(), 7, kind, Detail::lists, threads, nullptr);
             CHECK(many.index == one.index && many.similarity == one.similarity && many.tie == one.tie);
