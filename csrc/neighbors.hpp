@@ -46,7 +46,7 @@
 //            rows are not proven by it, the float32 search is done after all.
 // Otherwise  the row is done again: tiles in float64 under the same bound (u = 2^-53), every j with U_ij >= L scored.
 //            Rows that are bit-for-bit equal are searched, and scored, once.
-// Memory     Inputs are not copied beyond 48 MB of float32 panels, plus about 8 (3k + 32) bytes per row.
+// Memory     Inputs are not copied beyond 48 MB of panels, plus about 8 (3k + 32) bytes per row and 8 MB.
 #pragma once
 
 #include <cstdint>

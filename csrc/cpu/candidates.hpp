@@ -38,11 +38,12 @@ struct Candidate {
 // Not synchronised: two threads must not touch the same row.
 class Candidates {
   public:
-    // Keeps the `keep` best of each row; the buffer is longer so that sorting out is rare.
-    Candidates(std::int64_t rows, std::int64_t keep)
+    // Keeps the `keep` best of each row; the buffer is longer, up to `most`, so that sorting out is rare.
+    Candidates(std::int64_t rows, std::int64_t keep, std::int64_t most = std::numeric_limits<std::int64_t>::max())
         : keep_(keep),
-          capacity_(keep +
-                    std::min<std::int64_t>({2 * keep, keep / 2 + 96, std::max<std::int64_t>(1, rows - 1 - keep)})),
+          capacity_(std::min(
+              std::max(most, keep + 1),
+              keep + std::min<std::int64_t>({2 * keep, keep / 2 + 96, std::max<std::int64_t>(1, rows - 1 - keep)}))),
           keys_(new std::uint64_t[std::size_t(rows * capacity_)]),
           sizes_(std::size_t(rows), 0),
           cuts_(std::size_t(rows + 16), std::numeric_limits<float>::lowest()),

@@ -19,11 +19,12 @@ struct Half {
         const std::uint32_t sign = std::uint32_t(bits & 0x8000u) << 16;
         const std::uint32_t exponent = (bits >> 10) & 0x1fu;
         const std::uint32_t mantissa = bits & 0x3ffu;
-        if (exponent == 0) {  // zero or subnormal: mantissa * 2^-24, exact in float
-            const float value = float(mantissa) * 0x1p-24f;
-            return sign ? -value : value;
-        }
-        const std::uint32_t wide = sign | (exponent == 31 ? 0x7f800000u : (exponent + 112) << 23) | (mantissa << 13);
+        // Zero or subnormal: mantissa * 2^-24, exact in float. No branches, so that loops are vectorised.
+        const float small = float(std::int32_t(mantissa)) * 0x1p-24f;
+        std::uint32_t small_bits;
+        std::memcpy(&small_bits, &small, sizeof small_bits);
+        const std::uint32_t top = exponent == 31 ? 0x7f800000u : (exponent + 112) << 23;
+        const std::uint32_t wide = sign | (exponent == 0 ? small_bits : top | (mantissa << 13));
         float value;
         std::memcpy(&value, &wide, sizeof value);
         return value;
@@ -79,6 +80,12 @@ void convert_row(const char* source, std::ptrdiff_t stride, std::int64_t cols, T
             std::memcpy(out, source, std::size_t(cols) * sizeof(T));
             return;
         }
+        for (std::int64_t j = 0; j < cols; ++j) {  // a stride that the compiler knows
+            Element value;
+            std::memcpy(&value, source + j * std::int64_t(sizeof(Element)), sizeof value);
+            out[j] = T(value);
+        }
+        return;
     }
     for (std::int64_t j = 0; j < cols; ++j) {
         Element value;

@@ -32,6 +32,7 @@ struct Singles {
     static constexpr std::int64_t kTile = 512;
     const BoundPanels<float>& panels;
 
+    static std::int64_t room(std::int64_t) { return std::numeric_limits<std::int64_t>::max(); }
     std::int64_t stride() const { return panels.stride(); }
     std::int64_t bytes() const { return stride() * std::int64_t(sizeof(float)); }  // of a row
     std::int64_t elements(std::int64_t tile) const { return tile * stride(); }     // of a panel
@@ -61,6 +62,8 @@ struct Halves {
     const NarrowPanels& panels;
     std::int64_t k;
 
+    // Entries of a row's queue: as many as the float32 search has, and 8 MB in all for the wider bounds.
+    std::int64_t room(std::int64_t n) const { return 3 * k + 32 + (std::int64_t(1) << 20) / n; }
     std::int64_t stride() const { return panels.depth(); }
     std::int64_t bytes() const { return 2 * stride() * std::int64_t(sizeof(std::uint16_t)); }
     std::int64_t elements(std::int64_t tile) const { return 2 * tile * stride(); }
@@ -116,7 +119,7 @@ class Search {
             if (a == 0) {
                 const std::int64_t keep = choose(*this, own.get(), last(a_end - 1));
                 if (keep == 0) return nullptr;
-                candidates = std::make_unique<Candidates>(n_, keep);
+                candidates = std::make_unique<Candidates>(n_, keep, factors_.room(n_));
                 candidates_ = candidates.get();
             }
             multiply(a, a_end, own.get(), a, a_end, own.get());
@@ -298,7 +301,7 @@ std::int64_t sampled_keep(Search<Halves>& search, const Halves& halves, const st
         most = std::max<std::int64_t>(most, std::count_if(bounds, bounds + loaded, [&](float b) { return b >= cut; }));
     }
     const std::int64_t needed = std::max(k + 6, (most * n / loaded) * 5 / 4 + 4);
-    return needed > k + 320 || needed > n / 3 ? 0 : needed;
+    return needed > k + 320 || needed > n / 3 || needed * 5 / 4 + 8 > halves.room(n) ? 0 : needed;
 }
 
 }  // namespace
