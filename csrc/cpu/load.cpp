@@ -23,8 +23,10 @@ struct Half {
         const float small = float(std::int32_t(mantissa)) * 0x1p-24f;
         std::uint32_t small_bits;
         std::memcpy(&small_bits, &small, sizeof small_bits);
-        const std::uint32_t top = exponent == 31 ? 0x7f800000u : (exponent + 112) << 23;
-        const std::uint32_t wide = sign | (exponent == 0 ? small_bits : top | (mantissa << 13));
+        const std::uint32_t is_small = 0u - std::uint32_t(exponent == 0),
+                            is_special = 0u - std::uint32_t(exponent == 31);
+        const std::uint32_t usual = (exponent + 112) << 23 | mantissa << 13 | (is_special & 0x7f800000u);
+        const std::uint32_t wide = sign | (is_small & small_bits) | (~is_small & usual);
         float value;
         std::memcpy(&value, &wide, sizeof value);
         return value;
