@@ -29,9 +29,24 @@
 // least
 //            L. Every kept entry with U >= L is scored too. Whatever was discarded has U, hence s, at most the smallest
 //            kept U: if that is below L, the set, its order and its boundary tie are proven. K' = n - 1 needs no proof.
+// Narrow     Where the CPU multiplies bfloat16 many times faster (bfloat_product.hpp), the search is first done so. The
+//            rounding of the inputs is then so coarse that its worst case would bound nothing: it is measured. With
+//            p_i = bf(C_i), E_i >= |C_i - p_i| and N_i >= |C_i|, |p_i|,
+//                C_i.C_j - p_i.p_j = (C_i - p_i).C_j + p_i.(C_j - p_j) <= E_i N_j + N_i E_j,
+//            which two appended coordinates add: (a_i, b_i) on the left and (b_j, a_j) on the right, b_i >= N_i and
+//            a_i >= E_i / (1 - lost), lost = gamma + 3u (1 + gamma), gamma for the d + 3 and padded coordinates and
+//            u = 2^-24 (sums are float32 as above). A third, g_i, pays the rest as above:
+//                g_i^2 >= [ lost N_i^2 + gamma64_d (|C_i| + |M|)^2 + 2^-100 ] / (1 - lost);
+//            all three are rounded up to bfloat16. h' is unchanged. The 2^-100 also covers inputs and sums below
+//            2^-126, which the unit may take for zero. A queue's cut may also start as any number that k bounds reach;
+//            whatever was discarded has U below the row's cut, which takes the place of the smallest kept U. Of the
+//            kept entries with U >= L rough scores, each within a proven error of s, say which few can be among the k
+//            best; those are scored exactly (with Detail::sets only when they are more than k). A sample of rows
+//            decides how many candidates are kept, and whether the narrow search is worth doing; if more than n / 16
+//            rows are not proven by it, the float32 search is done after all.
 // Otherwise  the row is done again: tiles in float64 under the same bound (u = 2^-53), every j with U_ij >= L scored.
 //            Rows that are bit-for-bit equal are searched, and scored, once.
-// Memory     Inputs are not copied beyond 48 MB of float32 panels, plus about 8 (3k + 32) bytes per row.
+// Memory     Inputs are not copied beyond 48 MB of panels, plus about 8 (3k + 32) bytes per row and 8 MB.
 #pragma once
 
 #include <cstdint>

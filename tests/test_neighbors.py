@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import ml_dtypes
 import numpy as np
@@ -244,7 +248,7 @@ def test_bad_input_names_what_and_where():
 
 
 def test_stopping_leaves_no_thread_behind():
-    x = make("gaussian", 5000, 200).astype(np.float32)
+    x = make("gaussian", 12_000, 200).astype(np.float32)
     threads = threading.active_count()
 
     def stop(done: int, total: int) -> None:
@@ -285,3 +289,28 @@ def test_large_inputs_find_what_brute_force_finds(name, metric):
         s[i] = -np.inf
         kth = np.sort(s)[-10]
         assert (s[found.indices[i]] >= kth - 1e-12 * np.abs(s[np.isfinite(s)]).max()).all()
+
+
+SEARCH_ALL = """
+import sys, numpy as np
+sys.path.insert(0, sys.argv[1])
+import test_neighbors as t
+found = [
+    t.knn(t.make(name, 700, 40).astype(dtype), 7, metric=metric, threads=2)
+    for name in t.DATA for dtype in ("float32", "float64") for metric in t.METRICS
+]
+np.savez(sys.argv[2], **{f"{i}_{part}": getattr(f, part) for i, f in enumerate(found)
+                         for part in ("indices", "similarities", "tie_rows")})
+"""
+
+
+def test_instruction_sets_do_not_change_a_bit(tmp_path: Path) -> None:
+    results = []
+    for isa in ("amx", "avx512", "baseline"):  # each means the best that the CPU has up to it
+        path = tmp_path / f"{isa}.npz"
+        command = [sys.executable, "-c", SEARCH_ALL, str(Path(__file__).parent), str(path)]
+        subprocess.run(command, env={**os.environ, "KERNALIGN_ISA": isa}, check=True, timeout=300)
+        results.append(np.load(path))
+    for other in results[1:]:
+        for name in results[0]:
+            np.testing.assert_array_equal(results[0][name], other[name], err_msg=name)

@@ -1,5 +1,6 @@
 // Tells Python what was built and what this CPU runs.
 #include "bindings/arrays.hpp"
+#include "cpu/bfloat_product.hpp"
 #include "cpu/blas.hpp"
 #include "cpu/simd.hpp"
 
@@ -11,7 +12,7 @@ void bind_runtime(py::module_& module) {
         info["version"] = KERNALIGN_VERSION;
         info["compiler"] = KERNALIGN_COMPILER;
         info["build_type"] = KERNALIGN_BUILD_TYPE;
-        info["simd"] = simd().name;
+        info["simd"] = std::string(simd().name) + (bfloat::available() ? "+amx" : "");
         info["blas"] = blas::description();
         info["threads"] = resolve_threads(0);
         info["cuda"] = false;

@@ -38,11 +38,12 @@ struct Candidate {
 // Not synchronised: two threads must not touch the same row.
 class Candidates {
   public:
-    // Keeps the `keep` best of each row; the buffer is longer so that sorting out is rare.
-    Candidates(std::int64_t rows, std::int64_t keep)
+    // Keeps the `keep` best of each row; the buffer is longer, up to `most`, so that sorting out is rare.
+    Candidates(std::int64_t rows, std::int64_t keep, std::int64_t most = std::numeric_limits<std::int64_t>::max())
         : keep_(keep),
-          capacity_(keep +
-                    std::min<std::int64_t>({2 * keep, keep / 2 + 96, std::max<std::int64_t>(1, rows - 1 - keep)})),
+          capacity_(std::min(
+              std::max(most, keep + 1),
+              keep + std::min<std::int64_t>({2 * keep, keep / 2 + 96, std::max<std::int64_t>(1, rows - 1 - keep)}))),
           keys_(new std::uint64_t[std::size_t(rows * capacity_)]),
           sizes_(std::size_t(rows), 0),
           cuts_(std::size_t(rows + 16), std::numeric_limits<float>::lowest()),
@@ -54,6 +55,16 @@ class Candidates {
     const float* cuts() const { return cuts_.data(); }
     float cut(std::int64_t row) const { return cuts_[std::size_t(row)]; }
 
+    bool untouched(std::int64_t row) const {
+        return sizes_[std::size_t(row)] == 0 && cut(row) == std::numeric_limits<float>::lowest();
+    }
+
+    // Wants nothing below the cut from now on; for an untouched row.
+    void start(std::int64_t row, float cut) {
+        cuts_[std::size_t(row)] = cut;
+        below_[std::size_t(row)] = Candidate(cut, 0xffffffff).key - 1;
+    }
+
     void offer(std::int64_t row, Candidate candidate) {
         const auto at = std::size_t(row);
         if (candidate.key <= below_[at]) return;
@@ -64,6 +75,16 @@ class Candidates {
         sizes_[at] = std::int32_t(simd().neighbors.shrink(first, sizes_[at], keep_, &cut));
         below_[at] = cut - 1;
         cuts_[at] = Candidate(cut).bound();
+    }
+
+    // All that the queue still has of a row, in no order; every other row's bound is at most *others (-infinity when
+    // there are none, or all other rows are among them).
+    std::uint64_t* all(std::int64_t row, std::int64_t* size, float* others) {
+        *size = sizes_[std::size_t(row)];
+        const float cut = cuts_[std::size_t(row)];
+        const bool dropped = cut > std::numeric_limits<float>::lowest();
+        *others = dropped ? cut : -std::numeric_limits<float>::infinity();
+        return keys_.get() + row * capacity_;
     }
 
     // The row's best, in order; at most keep().

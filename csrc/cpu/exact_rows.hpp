@@ -35,6 +35,12 @@ class ExactRows {
     void score(const double* x, const std::int32_t* others, std::int64_t count, double* out,
                std::vector<double>& scratch) const;
 
+    // Nearly the same, sooner: each value is within rough_error() of score's. In float32 where the rows' sizes allow
+    // it.
+    void rough_score(const double* x, const std::int32_t* others, std::int64_t count, double* out,
+                     std::vector<double>& scratch, std::vector<float>& rounded) const;
+    double rough_error() const { return rough_error_; }
+
   private:
     void examine(std::int64_t begin, std::int64_t end);
     void examine_all(int threads, Monitor* monitor);
@@ -42,7 +48,9 @@ class ExactRows {
     Rows rows_;
     Similarity similarity_;
     bool dense32_ = false, dense64_ = false;
-    bool rescale_ = false;        // norms near the ends of the float64 range: bring rows to unit size before squaring
+    bool rescale_ = false;  // norms near the ends of the float64 range: bring rows to unit size before squaring
+    bool single_ = false;   // rough scores are in float32
+    double rough_error_ = 0;
     std::vector<double> factor_;  // 1 / |x_i| for cosine
 };
 

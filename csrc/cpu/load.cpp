@@ -19,11 +19,14 @@ struct Half {
         const std::uint32_t sign = std::uint32_t(bits & 0x8000u) << 16;
         const std::uint32_t exponent = (bits >> 10) & 0x1fu;
         const std::uint32_t mantissa = bits & 0x3ffu;
-        if (exponent == 0) {  // zero or subnormal: mantissa * 2^-24, exact in float
-            const float value = float(mantissa) * 0x1p-24f;
-            return sign ? -value : value;
-        }
-        const std::uint32_t wide = sign | (exponent == 31 ? 0x7f800000u : (exponent + 112) << 23) | (mantissa << 13);
+        // Zero or subnormal: mantissa * 2^-24, exact in float. No branches, so that loops are vectorised.
+        const float small = float(std::int32_t(mantissa)) * 0x1p-24f;
+        std::uint32_t small_bits;
+        std::memcpy(&small_bits, &small, sizeof small_bits);
+        const std::uint32_t is_small = 0u - std::uint32_t(exponent == 0),
+                            is_special = 0u - std::uint32_t(exponent == 31);
+        const std::uint32_t usual = (exponent + 112) << 23 | mantissa << 13 | (is_special & 0x7f800000u);
+        const std::uint32_t wide = sign | (is_small & small_bits) | (~is_small & usual);
         float value;
         std::memcpy(&value, &wide, sizeof value);
         return value;
@@ -79,6 +82,12 @@ void convert_row(const char* source, std::ptrdiff_t stride, std::int64_t cols, T
             std::memcpy(out, source, std::size_t(cols) * sizeof(T));
             return;
         }
+        for (std::int64_t j = 0; j < cols; ++j) {  // a stride that the compiler knows
+            Element value;
+            std::memcpy(&value, source + j * std::int64_t(sizeof(Element)), sizeof value);
+            out[j] = T(value);
+        }
+        return;
     }
     for (std::int64_t j = 0; j < cols; ++j) {
         Element value;

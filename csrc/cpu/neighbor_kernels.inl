@@ -78,6 +78,44 @@ void centre_row(const E* row, const double* centre, double factor, double scale,
     sums[1] += total(products);
 }
 
+typedef std::uint32_t Bits __attribute__((vector_size(kLanes * sizeof(std::uint32_t))));
+typedef std::uint16_t Halves __attribute__((vector_size(kLanes * sizeof(std::uint16_t))));
+
+template <class E>
+void narrow_row(const E* row, const double* centre, double factor, double scale, std::uint16_t* out, double* sums,
+                int64_t n) {
+    Wide squares = {}, products = {}, wrong = {}, narrow = {};
+    for_lanes(n, [&](int64_t j, auto io) {
+        const Wide m = io.get(centre + j);
+        const Wide c = (io.get(row + j) * factor - m) * scale;
+        const Narrow single = __builtin_convertvector(c, Narrow);
+        Bits bits;
+        std::memcpy(&bits, &single, sizeof bits);
+        bits = (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;  // to nearest, ties to even; values are below 2
+        const Halves halves = __builtin_convertvector(bits, Halves);
+        bits <<= 16;
+        Narrow rounded;
+        std::memcpy(&rounded, &bits, sizeof rounded);
+        const Wide p = __builtin_convertvector(rounded, Wide);
+        std::memcpy(out + j, &halves, static_cast<unsigned long>(n - j < kLanes ? n - j : kLanes) * sizeof(*out));
+        squares += c * c;
+        products += c * m;
+        wrong += (c - p) * (c - p);
+        narrow += p * p;
+    });
+    sums[0] += total(squares);
+    sums[1] += total(products);
+    sums[2] += total(wrong);
+    sums[3] += total(narrow);
+}
+
+void turn_pairs(const std::uint16_t* in, std::uint32_t* out) {
+    std::uint32_t pairs[256];
+    std::memcpy(pairs, in, sizeof pairs);
+    for (int column = 0; column < 16; ++column)
+        for (int r = 0; r < 16; ++r) out[16 * column + r] = pairs[16 * r + column];
+}
+
 // Bisection over the values: counting is one vector comparison per few keys, where sorting is mispredicted branches.
 int64_t shrink(std::uint64_t* keys, int64_t size, int64_t keep, std::uint64_t* cut) {
     const auto reaching = [&](std::uint64_t value) {
@@ -110,6 +148,88 @@ int64_t shrink(std::uint64_t* keys, int64_t size, int64_t keep, std::uint64_t* c
     }
     *cut = low;
     return kept;
+}
+
+template <class E>
+void four_dots(const double* x, const E* const* rows, double* out, int64_t n) {
+    Wide sums[4] = {};
+    for_lanes(n, [&](int64_t f, auto io) {
+        const Wide v = io.get(x + f);
+        for (int c = 0; c < 4; ++c) sums[c] += v * io.get(rows[c] + f);
+    });
+    for (int c = 0; c < 4; ++c) {
+        double lanes[kLanes];
+        store(lanes, sums[c]);
+        for (int64_t half = kLanes / 2; half > 0; half /= 2)
+            for (int64_t lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
+        out[c] = lanes[0];
+    }
+}
+
+void four_dots_single(const float* x, const float* const* rows, double* out, int64_t n) {
+    Narrow sums[4] = {};
+    int64_t f = 0;
+    for (; f + kLanes <= n; f += kLanes) {
+        Narrow v;
+        std::memcpy(&v, x + f, sizeof v);
+        for (int c = 0; c < 4; ++c) {
+            Narrow w;
+            std::memcpy(&w, rows[c] + f, sizeof w);
+            sums[c] += v * w;
+        }
+    }
+    for (int c = 0; c < 4; ++c) {
+        float lanes[kLanes], rest = 0;
+        std::memcpy(lanes, &sums[c], sizeof lanes);
+        for (int64_t half = kLanes / 2; half > 0; half /= 2)
+            for (int64_t lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
+        for (int64_t g = f; g < n; ++g) rest += x[g] * rows[c][g];
+        out[c] = double(lanes[0] + rest);
+    }
+}
+
+// The groups are the lanes of n / 256 streams of vectors, so that no maximum is taken across lanes.
+float sure_cut(const float* row, const float* offsets, float offset, const float* lost, const float* size,
+               const float* paid, int64_t k, int64_t n) {
+    constexpr int64_t kStreams = 4;
+    const float lowest = -__builtin_inff();
+    Narrow most[kStreams];
+    for (Narrow& m : most) m = lowest - Narrow{};
+    int64_t stream = 0;
+    for (int64_t j = 0; j < n; j += kLanes) {
+        Narrow v, o, l, s;
+        std::memcpy(&v, row + j, sizeof v);
+        std::memcpy(&o, offsets + j, sizeof o);
+        std::memcpy(&l, lost + j, sizeof l);
+        std::memcpy(&s, size + j, sizeof s);
+        const Narrow sure = ((v + offset) + o) - (l * paid[0] + s * paid[1]);
+        most[stream] = sure > most[stream] ? sure : most[stream];
+        stream = (stream + 1) % kStreams;
+    }
+    float groups[kStreams * kLanes];
+    std::memcpy(groups, most, sizeof groups);
+    if (k > kStreams * kLanes) return lowest;
+    // Bisection between the ends: the result need not be the k-th exactly, only have k groups that reach it.
+    float low = lowest, high = lowest;
+    for (const float g : groups) high = g > high ? g : high;
+    float least = high;
+    for (const float g : groups) least = g < least ? g : least;
+    if (!(least > -3e38f)) least = high - 64 * (high < 0 ? -high : high) - 1;
+    low = least;
+    const auto reach = [&](float value) {
+        int64_t count = 0;
+        for (const float g : groups) count += g >= value;
+        return count;
+    };
+    if (reach(low) < k) return lowest;
+    for (int step = 0; step < 10; ++step) {
+        const float middle = low + (high - low) / 2;
+        if (reach(middle) >= k)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
 }
 
 typedef double Four __attribute__((vector_size(4 * sizeof(double))));
@@ -193,7 +313,14 @@ constexpr NeighborKernels neighbor_kernels = {
     centre_row<double, float>,
     centre_row<float, double>,
     centre_row<double, double>,
+    narrow_row<float>,
+    narrow_row<double>,
+    turn_pairs,
     shrink,
+    four_dots_single,
+    four_dots<float>,
+    four_dots<double>,
+    sure_cut,
     score_in_order<float>,
     score_in_order<double>,
 };

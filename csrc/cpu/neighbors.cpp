@@ -15,6 +15,9 @@ namespace {
 // More candidates cost time in every queue, fewer leave more rows to be searched again.
 std::int64_t kept(std::int64_t n, std::int64_t k) { return std::min(n - 1, k + std::max<std::int64_t>(6, k / 4)); }
 
+constexpr std::int64_t kNarrowRows = 256;  // below these, preparing bfloat16 panels costs more than it saves
+constexpr std::int64_t kNarrowColumns = 32;
+
 struct Scored {
     double similarity;
     std::int32_t index;
@@ -24,7 +27,8 @@ bool before(const Scored& a, const Scored& b) {
 }
 
 struct Scratch {
-    std::vector<double> row, values, score;
+    std::vector<double> row, values, score, best;
+    std::vector<float> rounded;
     std::vector<std::int32_t> others;
     std::vector<Scored> scored;
 };
@@ -74,6 +78,47 @@ bool certify(const ExactRows& rows, const BoundPanels<float>& panels, Candidates
     write_row(s.scored, row, out);
     *least = s.scored[std::size_t(out.k - 1)].similarity;
     return size == out.n - 1 || double(Candidate(best[size - 1]).bound()) < panels.threshold(*least);
+}
+
+// The same for candidates of the narrow bound, of which there are more than can be wanted: rough scores say which few
+// deserve exact ones, and with sets usually that none does.
+bool certify_narrow(const ExactRows& rows, const BoundPanels<float>& panels, Candidates& candidates, std::int64_t row,
+                    Detail detail, Neighbors& out, Scratch& s, double* least) {
+    std::int64_t size = 0;
+    float others = 0;
+    std::uint64_t* keys = candidates.all(row, &size, &others);
+    const std::int64_t k = out.k;
+    std::nth_element(keys, keys + k - 1, keys + size, std::greater<>());
+    s.others.resize(std::size_t(size));
+    s.score.resize(std::size_t(size));
+    for (std::int64_t c = 0; c < k; ++c) s.others[std::size_t(c)] = Candidate(keys[c]).index();
+    rows.read(row, s.values.data());
+    const double error = rows.rough_error();
+    rows.rough_score(s.values.data(), s.others.data(), k, s.score.data(), s.row, s.rounded);
+    *least = *std::min_element(s.score.begin(), s.score.begin() + k) - error;
+    const double cut = panels.threshold(*least);
+    std::int64_t used = k;
+    for (std::int64_t c = k; c < size; ++c)
+        if (double(Candidate(keys[c]).bound()) >= cut) s.others[std::size_t(used++)] = Candidate(keys[c]).index();
+    rows.rough_score(s.values.data(), s.others.data() + k, used - k, s.score.data() + k, s.row, s.rounded);
+    s.best.assign(s.score.begin(), s.score.begin() + used);
+    std::nth_element(s.best.begin(), s.best.begin() + k - 1, s.best.end(), std::greater<>());
+    const double last = s.best[std::size_t(k - 1)];
+    *least = last - error;
+    if (double(others) >= panels.threshold(*least)) return false;
+    std::int64_t count = 0;
+    for (std::int64_t c = 0; c < used; ++c)
+        if (s.score[std::size_t(c)] >= last - 2 * error) s.others[std::size_t(count++)] = s.others[std::size_t(c)];
+    if (detail == Detail::sets && count == k) {
+        std::copy_n(s.others.begin(), k, out.index.begin() + row * k);
+        return true;
+    }
+    rows.score(s.values.data(), s.others.data(), count, s.score.data(), s.row);
+    s.scored.clear();
+    for (std::int64_t c = 0; c < count; ++c) s.scored.push_back({s.score[std::size_t(c)], s.others[std::size_t(c)]});
+    std::sort(s.scored.begin(), s.scored.end(), before);
+    write_row(s.scored, row, out);
+    return true;
 }
 
 // The k + 1 best of what a threshold search reports, which come in increasing order of index.
@@ -127,29 +172,49 @@ Neighbors nearest_neighbors(const Rows& x, std::int64_t k, Similarity similarity
     const ExactRows rows(x, similarity, threads, monitor);
     const Frame frame(rows, threads, monitor);
     const BoundPanels<float> panels(rows, frame);
-    Candidates candidates(n, kept(n, k));
-    const Slack slack = symmetric_search(panels, n, candidates, threads, monitor);
-
     Neighbors out{n, k, {}, {}, {}, 0};
     out.index.resize(std::size_t(n * k));
     out.similarity.assign(std::size_t(n * k), std::numeric_limits<double>::quiet_NaN());
     out.tie.resize(std::size_t(n));
-    constexpr std::int64_t kBlock = 64;
-    const std::int64_t tasks = (n + kBlock - 1) / kBlock;
-    std::vector<std::vector<Query>> again(static_cast<std::size_t>(tasks));
-    Progress progress(monitor, tasks);
-    parallel_for(tasks, threads, progress, [&](std::int64_t task, int) {
-        Scratch scratch;
-        scratch.values.resize(std::size_t(rows.cols()));
-        for (std::int64_t i = task * kBlock; i < std::min(n, (task + 1) * kBlock); ++i) {
-            if (detail == Detail::sets && certify_set(slack, candidates, i, out)) continue;
-            double least = 0;
-            if (!certify(rows, panels, candidates, i, out, scratch, &least))
-                again[std::size_t(task)].push_back({std::int32_t(i), least});
-        }
-    });
+    const auto every_row = [&](const auto& certified) {  // returns the rows that are not, with what is known of them
+        constexpr std::int64_t kBlock = 64;
+        const std::int64_t tasks = (n + kBlock - 1) / kBlock;
+        std::vector<std::vector<Query>> again(static_cast<std::size_t>(tasks));
+        Progress progress(monitor, tasks);
+        parallel_for(tasks, threads, progress, [&](std::int64_t task, int) {
+            Scratch scratch;
+            scratch.values.resize(std::size_t(rows.cols()));
+            for (std::int64_t i = task * kBlock; i < std::min(n, (task + 1) * kBlock); ++i) {
+                double least = 0;
+                if (!certified(i, scratch, &least)) again[std::size_t(task)].push_back({std::int32_t(i), least});
+            }
+        });
+        std::vector<Query> queries;
+        for (const auto& some : again) queries.insert(queries.end(), some.begin(), some.end());
+        return queries;
+    };
+
     std::vector<Query> queries;
-    for (const auto& some : again) queries.insert(queries.end(), some.begin(), some.end());
+    bool done = false;
+    if (bfloat::available() && n >= kNarrowRows && x.cols() >= kNarrowColumns) {
+        const NarrowPanels narrow(rows, frame);
+        if (const auto candidates = narrow_search(narrow, n, k, threads, monitor)) {
+            queries = every_row([&](std::int64_t i, Scratch& scratch, double* least) {
+                return certify_narrow(rows, panels, *candidates, i, detail, out, scratch, least);
+            });
+            done = std::int64_t(queries.size()) <= n / 16;  // else the sample misled
+        }
+    }
+    if (!done) {
+        Slack slack;
+        const auto candidates = symmetric_search(panels, n, kept(n, k), threads, monitor, &slack);
+        std::fill(out.similarity.begin(), out.similarity.end(), std::numeric_limits<double>::quiet_NaN());
+        std::fill(out.tie.begin(), out.tie.end(), std::uint8_t(0));
+        queries = every_row([&](std::int64_t i, Scratch& scratch, double* least) {
+            return (detail == Detail::sets && certify_set(slack, *candidates, i, out)) ||
+                   certify(rows, panels, *candidates, i, out, scratch, least);
+        });
+    }
     out.repeated = std::int64_t(queries.size());
     search_again(rows, frame, queries, threads, monitor, out);
     return out;

@@ -10,6 +10,7 @@ namespace {
 const Simd& choose() {
 #ifdef KERNALIGN_X86_KERNELS
     const char* wanted = std::getenv("KERNALIGN_ISA");
+    if (wanted && std::strcmp(wanted, "amx") == 0) wanted = nullptr;  // see bfloat_product.hpp
     const auto allowed = [&](const char* name) { return !wanted || std::strcmp(wanted, name) == 0; };
     __builtin_cpu_init();
     const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&

@@ -90,7 +90,7 @@ struct Simd {
     NeighborKernels neighbors;
 };
 
-// The widest table this CPU can run; the environment variable KERNALIGN_ISA (baseline, avx2, avx512) lowers it.
+// The widest table this CPU can run; the environment variable KERNALIGN_ISA (baseline, avx2, avx512, amx) lowers it.
 const Simd& simd();
 
 extern const Simd simd_baseline;

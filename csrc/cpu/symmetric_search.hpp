@@ -1,8 +1,11 @@
 // The first search of neighbors.hpp: upper-triangular float32 tiles that feed the queues of rows and columns.
 #pragma once
 
+#include <memory>
+
 #include "cpu/bound_panels.hpp"
 #include "cpu/candidates.hpp"
+#include "cpu/narrow_panels.hpp"
 
 namespace kernalign {
 
@@ -16,8 +19,12 @@ struct Slack {
     }
 };
 
-// Offers every pair i != j to both rows' queues; returns the slack of all rows.
-Slack symmetric_search(const BoundPanels<float>& panels, std::int64_t rows, Candidates& candidates, int threads,
-                       Monitor* monitor);
+// Offers every pair i != j to both rows' queues, which keep the `keep` best; *slack becomes that of all rows.
+std::unique_ptr<Candidates> symmetric_search(const BoundPanels<float>& panels, std::int64_t rows, std::int64_t keep,
+                                             int threads, Monitor* monitor, Slack* slack);
+
+// The same under the narrow bound, where a sample says how many must be kept; null when they are too many.
+std::unique_ptr<Candidates> narrow_search(const NarrowPanels& panels, std::int64_t rows, std::int64_t k, int threads,
+                                          Monitor* monitor);
 
 }  // namespace kernalign

@@ -32,13 +32,14 @@ struct Matrix {
     kernalign::Rows all(const char* name = "x") const { return slice(0, rows, name); }
 };
 
-// Normal entries around `mean`; the same seed gives the same rows, and the same float64 values rounded for float.
+// scale times normal entries around `mean`; the same seed gives the same rows, and the same float64 values rounded for
+// float.
 template <class T>
-Matrix<T> gaussian(std::int64_t rows, std::int64_t cols, unsigned seed, double mean = 0) {
+Matrix<T> gaussian(std::int64_t rows, std::int64_t cols, unsigned seed, double mean = 0, double scale = 1) {
     std::mt19937_64 generator(seed);
     std::normal_distribution<double> normal(mean, 1);
     Matrix<T> matrix{rows, cols, std::vector<T>(std::size_t(rows * cols))};
-    for (T& value : matrix.values) value = T(normal(generator));
+    for (T& value : matrix.values) value = T(scale * normal(generator));
     return matrix;
 }
 

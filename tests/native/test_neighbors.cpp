@@ -40,7 +40,7 @@ std::vector<double> similarities(const check::Matrix<T>& x, Similarity kind) {
 
 template <class T>
 int wrong_rows(const check::Matrix<T>& x, std::int64_t k, Similarity kind, int threads) {
-    const Neighbors got = nearest_neighbors(x.all(), k, kind, threads, nullptr);
+    const Neighbors got = nearest_neighbors(x.all(), k, kind, Detail::lists, threads, nullptr);
     const std::vector<double> s = similarities(x, kind);
     int wrong = 0;
     for (std::int64_t i = 0; i < x.rows; ++i) {
@@ -99,9 +99,9 @@ TEST(ties_go_to_the_lower_index) {
 TEST(threads_do_not_change_a_bit) {
     const auto x = check::gaussian<float>(900, 24, 4);
     for (const Similarity kind : kKinds) {
-        const Neighbors one = nearest_neighbors(x.all(), 7, kind, 1, nullptr);
+        const Neighbors one = nearest_neighbors(x.all(), 7, kind, Detail::lists, 1, nullptr);
         for (const int threads : {2, 3, 5}) {
-            const Neighbors many = nearest_neighbors(x.all(), 7, kind, threads, nullptr);
+            const Neighbors many = nearest_neighbors(x.all(), 7, kind, Detail::lists, threads, nullptr);
             CHECK(many.index == one.index && many.similarity == one.similarity && many.tie == one.tie);
         }
     }
@@ -111,7 +111,7 @@ TEST(overlap_of_a_representation_with_itself_is_k) {
     const auto plain = check::gaussian<float>(300, 6, 5);
     const auto tied = lattice(300, 2);
     for (const auto* x : {&plain, &tied}) {
-        const Neighbors own = nearest_neighbors(x->all(), 8, Similarity::euclidean, 2, nullptr);
+        const Neighbors own = nearest_neighbors(x->all(), 8, Similarity::euclidean, Detail::lists, 2, nullptr);
         const Overlap overlap = fractional_overlap(x->all(), own, x->all("y"), own, Similarity::euclidean, 2, nullptr);
         double sum = 0;
         for (const double item : overlap.item) {
@@ -127,5 +127,5 @@ TEST(overlap_of_a_representation_with_itself_is_k) {
 TEST(the_monitor_stops_it) {
     const auto x = check::gaussian<float>(900, 8, 1);
     StopNow monitor;
-    CHECK_THROWS(nearest_neighbors(x.all(), 5, Similarity::dot, 2, &monitor), Stopped, "stopped");
+    CHECK_THROWS(nearest_neighbors(x.all(), 5, Similarity::dot, Detail::lists, 2, &monitor), Stopped, "stopped");
 }
