@@ -55,6 +55,7 @@ class GramSide {
 
     std::int64_t cols() const { return cols_; }
     int exponent() const { return exponent_; }
+    bool kept() const { return !kept_.empty(); }
 
     // Rows [begin, end) as a dense panel: kept ones, or converted into scratch.
     const T* get(std::int64_t begin, std::int64_t end, std::vector<T>& scratch) const {

@@ -17,7 +17,7 @@
 namespace kernalign {
 namespace {
 
-constexpr std::int64_t kPanelElements = 1 << 22;  // a tile is made smaller where its panels of rows would be larger
+constexpr std::int64_t kPanelElements = 1 << 20;  // a tile is made smaller where its panels of rows would be larger
 
 template <class T>
 using Sides = std::array<std::unique_ptr<GramSide<T>>, 2>;
@@ -32,8 +32,10 @@ Sides<T> prepare(const Rows& x, const Rows& y, bool centred, int threads, Monito
 
 template <class T>
 std::int64_t tile_size(const Sides<T>& sides, std::int64_t n) {
+    const std::int64_t wanted = n <= 512 ? kGramTile / 4 : kGramTile;
+    if (sides[0]->kept() && sides[1]->kept()) return wanted;
     const std::int64_t widest = std::max(sides[0]->cols(), sides[1]->cols());
-    return std::min(n <= 512 ? kGramTile / 4 : kGramTile, std::max<std::int64_t>(16, kPanelElements / widest));
+    return std::min(wanted, std::max<std::int64_t>(16, kPanelElements / widest));
 }
 
 // One worker's panels and tiles, per representation.

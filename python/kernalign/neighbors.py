@@ -89,6 +89,7 @@ def mutual_knn(
     n, mean = found.n, found.k / (found.n - 1)
     variance = _core.knn_overlap_variance(n, found.k, graph_x, found.k, graph_y) / (n * found.k) ** 2
     value, sd = float(items.mean()), float(np.sqrt(variance)) if found.k < n - 1 else 0.0
+    sd = sd if sd > 1e-12 * mean else 0.0  # rounding: one side is constant, or all others are neighbours
     null = Null(mean, sd, p_value=_normal_tail(value, mean, sd) if sd > 0 else None)
     spread = None
     if uncertainty is not None:

@@ -35,7 +35,8 @@ std::vector<double> run(const Simd& table, std::int64_t n) {
 
     std::vector<T> row = a;
     std::vector<double> own = v, other = u;
-    table.accumulate_row(row.data(), row.data(), u.data(), b.data(), 0.5, 1.7, -2.3, sum.data(), own.data(), other.data(), n);
+    table.accumulate_row(row.data(), row.data(), u.data(), b.data(), 0.5, 1.7, -2.3, sum.data(), own.data(),
+                         other.data(), n);
     keep(row);
     keep(sum);
     keep(own);
