@@ -14,7 +14,7 @@
 //            their own block's mean and carried to the common shift in float64, so a drifting mean costs nothing. All
 //            sums are float64. Relative error of unbiased CKA from float32 products: about 1e-7.
 // Merging    The other state is re-based to this one's shift and scale, which is exact up to float64 rounding.
-// Memory     8 (p^2 + pq + q^2) bytes of state, 1024 waiting rows, and about 20 MB of scratch (one block at least).
+// Memory     8 (p^2 + pq + q^2) bytes of state, 1024 waiting rows, and about 40 MB of scratch (one block at least).
 #pragma once
 
 #include <array>

@@ -15,7 +15,7 @@
 namespace kernalign {
 namespace {
 
-constexpr std::int64_t kScratch = 16 << 20;  // bytes of prepared rows
+constexpr std::int64_t kScratch = 32 << 20;  // bytes of prepared rows
 constexpr double kLargestNorm = 0x1p100;     // of a block's rows together: float32 sums of squares stay finite
 constexpr double kOverflow = 0x1p1000;
 constexpr int kExponentLimit = 1000;  // keeps 2^-e a normal number
