@@ -1,4 +1,8 @@
-"""Random paired representations that several test files share."""
+"""Random paired representations and file contents that several test files share."""
+
+import json
+import struct
+from pathlib import Path
 
 import numpy as np
 
@@ -20,3 +24,15 @@ def scaled_pair(n, p, q, seed=0, dtype=np.float64):
 
 def orthogonal(p, seed=0):
     return np.linalg.qr(np.random.default_rng(seed).normal(size=(p, p)))[0]
+
+
+def safetensors_bytes(header: object, data: bytes = b"", length: int | None = None) -> bytes:
+    """A ``.safetensors`` file with this header (raw if bytes), which may claim another length."""
+    raw = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(raw) if length is None else length) + raw + data
+
+
+def write(path: Path, content: bytes) -> Path:
+    """Write and return ``path``."""
+    path.write_bytes(content)
+    return path

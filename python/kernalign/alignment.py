@@ -10,7 +10,7 @@ import numpy as np
 
 from kernalign import _core, arrays, inference
 from kernalign.kernels import Kernel, Linear, check_kernel
-from kernalign.linear import LinearSums, linear_sums
+from kernalign.linear import LinearSums, bounded, linear_sums
 from kernalign.progress import ProgressArgument, reporting
 from kernalign.score import AlignmentWarning, Null, Score, Spread, undefined
 
@@ -147,7 +147,7 @@ def finish_cka(sums: LinearSums, estimator: Estimator, spread: Spread | None = N
         value, null = sums.unbiased_cka(), _unbiased_null(sums, 1.0)
     else:
         norm = math.sqrt(sums.centred(0, 0)) * math.sqrt(sums.centred(1, 1))
-        value, null = _bounded(sums.centred(0, 1) / norm), _biased_null(sums, 1 / norm)
+        value, null = bounded(sums.centred(0, 1) / norm), _biased_null(sums, 1 / norm)
     return Score(value, metric="cka", n=sums.n, estimator=estimator, settings=sums.describe(), null=null, spread=spread)
 
 
@@ -190,7 +190,7 @@ def finish_kernel_alignment(sums: LinearSums, estimator: Estimator, spread: Spre
             AlignmentWarning,
             stacklevel=3,
         )
-    value = _bounded(product / (math.sqrt(square_x) * math.sqrt(square_y)))
+    value = bounded(product / (math.sqrt(square_x) * math.sqrt(square_y)))
     settings = sums.describe(mean_share=tuple(shares))
     return Score(value, metric="kernel_alignment", n=sums.n, estimator=estimator, settings=settings, spread=spread)
 
@@ -264,7 +264,3 @@ def _biased_null(sums: LinearSums, scale: float) -> Null:
         return p, f"{method}, of the unbiased estimate"
 
     return Null(mean, sd, p_value=p_value)
-
-
-def _bounded(value: float) -> float:
-    return value if math.isnan(value) else min(1.0, max(-1.0, value))

@@ -55,8 +55,7 @@ class LinearSums:
 
     def unbiased_cka(self) -> float:
         """<K^U, L^U> / (|K^U| |L^U|) in [-1, 1]; see why_undefined."""
-        value = self.u_centred(0, 1) / (math.sqrt(self.u_centred(0, 0)) * math.sqrt(self.u_centred(1, 1)))
-        return value if math.isnan(value) else min(1.0, max(-1.0, value))
+        return bounded(self.u_centred(0, 1) / (math.sqrt(self.u_centred(0, 0)) * math.sqrt(self.u_centred(1, 1))))
 
     def why_undefined(self, estimator: str) -> str | None:
         """The reason why CKA does not exist, or None."""
@@ -118,3 +117,8 @@ def linear_sums(
     route = "feature" if feature else "gram"
     rows = (pair.x, pair.y)
     return LinearSums.of(engine, double, route, centred, settings=pair.settings, threads=threads, rows=rows)
+
+
+def bounded(cosine: float) -> float:
+    """A cosine that rounding may have carried out of [-1, 1]; nan stays nan."""
+    return cosine if math.isnan(cosine) else min(1.0, max(-1.0, cosine))
