@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, Unpack
 
 import numpy as np
 
 from kernalign import _core, arrays, inference
+from kernalign.arrays import Options
 from kernalign.kernels import Kernel, Linear, check_kernel
 from kernalign.linear import LinearSums, bounded, linear_sums
-from kernalign.progress import ProgressArgument, reporting
+from kernalign.progress import reporting
 from kernalign.score import AlignmentWarning, Null, Score, Spread, undefined
 
 Estimator: TypeAlias = Literal["unbiased", "biased"]
@@ -26,13 +27,8 @@ def cka(
     *,
     estimator: Estimator = "unbiased",
     kernel: Kernel = Linear(),  # noqa: B008 (frozen)
-    normalize: arrays.Normalize = None,
-    clip_quantile: float | None = None,
-    zero_rows: arrays.ZeroRows = "error",
     uncertainty: Uncertainty = None,
-    threads: int | None = None,
-    device: str | None = None,
-    progress: ProgressArgument = False,
+    **options: Unpack[Options],
 ) -> Score:
     """Centred kernel alignment of two representations of the same items.
 
@@ -41,10 +37,10 @@ def cka(
     x, y : (n, p) and (n, q) arrays, paired by row.
     estimator : "unbiased" (U-centred, also called debiased; n >= 4) or "biased" (n >= 2).
     kernel : ``Linear()``.
-    normalize, clip_quantile, zero_rows : preprocessing of the rows, see the README.
     uncertainty : "jackknife" adds an exact delete-one standard error (n >= 5).
-    threads : number of threads; None takes all cores this process may use. The result does not depend on it.
-    progress : True for a bar on standard error, or callable(done, total).
+    **options : preprocessing (``normalize=None | "l2" | "standardize"``, ``clip_quantile=None | 0.95``,
+        ``zero_rows="error" | "drop_pair"``), ``threads`` (None: all cores this process may use; the result does not
+        depend on it), ``device``, and ``progress`` (True for a bar on standard error, or callable(done, total)).
 
     Returns
     -------
@@ -69,7 +65,7 @@ def cka(
     ----------
     Kornblith et al. 2019, eq. 4; Song et al. 2012, eq. 5; Szekely and Rizzo 2014.
     """
-    sums, spread = _linear_sums(locals(), "cka", centred=True)
+    sums, spread = _sums("cka", x, y, estimator, kernel, uncertainty, options)
     return finish_cka(sums, estimator, spread)
 
 
@@ -79,13 +75,8 @@ def hsic(
     *,
     estimator: Estimator = "unbiased",
     kernel: Kernel = Linear(),  # noqa: B008 (frozen)
-    normalize: arrays.Normalize = None,
-    clip_quantile: float | None = None,
-    zero_rows: arrays.ZeroRows = "error",
     uncertainty: Uncertainty = None,
-    threads: int | None = None,
-    device: str | None = None,
-    progress: ProgressArgument = False,
+    **options: Unpack[Options],
 ) -> Score:
     """Hilbert-Schmidt independence criterion of two representations of the same items.
 
@@ -101,7 +92,7 @@ def hsic(
     ----------
     Gretton et al. 2005; Song et al. 2012, eq. 5.
     """
-    sums, spread = _linear_sums(locals(), "hsic", centred=True)
+    sums, spread = _sums("hsic", x, y, estimator, kernel, uncertainty, options)
     return finish_hsic(sums, estimator, spread)
 
 
@@ -111,13 +102,8 @@ def kernel_alignment(
     *,
     estimator: Estimator = "unbiased",
     kernel: Kernel = Linear(),  # noqa: B008 (frozen)
-    normalize: arrays.Normalize = None,
-    clip_quantile: float | None = None,
-    zero_rows: arrays.ZeroRows = "error",
     uncertainty: Uncertainty = None,
-    threads: int | None = None,
-    device: str | None = None,
-    progress: ProgressArgument = False,
+    **options: Unpack[Options],
 ) -> Score:
     """Uncentred kernel alignment of two representations of the same items.
 
@@ -134,7 +120,7 @@ def kernel_alignment(
     ----------
     Cristianini et al. 2001; Insulla, Huang and Rosasco 2025.
     """
-    sums, spread = _linear_sums(locals(), "kernel_alignment", centred=False)
+    sums, spread = _sums("kernel_alignment", x, y, estimator, kernel, uncertainty, options)
     return finish_kernel_alignment(sums, estimator, spread)
 
 
@@ -204,19 +190,18 @@ def check_estimator(estimator: Any, n: int, what: str, *, jackknife: bool = Fals
     arrays.check_count(n, least + jackknife, f"{what} ({estimator}{', jackknife' if jackknife else ''})")
 
 
-def _linear_sums(call: dict[str, Any], metric: str, *, centred: bool) -> tuple[LinearSums, Spread | None]:
-    """Sums of one public call, given its arguments, by the cheaper route; and its jackknife if asked for."""
-    check_kernel(call["kernel"])
-    if call["uncertainty"] not in (None, "jackknife"):
-        raise ValueError(f"uncertainty must be None or 'jackknife', got {call['uncertainty']!r}")
-    preprocessing = {name: call[name] for name in ("normalize", "clip_quantile", "zero_rows", "device")}
-    threads = arrays.check_threads(call["threads"])
-    pair = arrays.pair(call["x"], call["y"], **preprocessing)
-    jackknife = call["uncertainty"] == "jackknife"
-    check_estimator(call["estimator"], pair.n, metric, jackknife=jackknife)
-    with reporting(call["progress"], metric) as report:
-        sums = linear_sums(pair, centred=centred, threads=threads, report=report)
-        spread = _jackknife(sums, metric, call["estimator"]) if jackknife else None
+def _sums(
+    metric: str, x: Any, y: Any, estimator: Estimator, kernel: Kernel, uncertainty: Uncertainty, options: Options
+) -> tuple[LinearSums, Spread | None]:
+    """Sums of one public call by the cheaper route, and its jackknife if asked for."""
+    check_kernel(kernel)
+    arrays.check_choice(uncertainty, "uncertainty", (None, "jackknife"))
+    pair = arrays.pair(x, y, **options)
+    jackknife = uncertainty == "jackknife"
+    check_estimator(estimator, pair.n, metric, jackknife=jackknife)
+    with reporting(pair.progress, metric) as report:
+        sums = linear_sums(pair, centred=metric != "kernel_alignment", report=report)
+        spread = _jackknife(sums, metric, estimator) if jackknife else None
     return sums.settled(), spread
 
 

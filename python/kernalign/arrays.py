@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kernalign import _core
+from kernalign.progress import ProgressArgument
 
 Normalize: TypeAlias = Literal["l2", "standardize"] | None
 ZeroRows: TypeAlias = Literal["error", "drop_pair"]
@@ -21,34 +22,44 @@ _MOST_THREADS = 4096
 FEW_COLUMNS = 16  # with fewer, the rounding of single float32 products does not average out
 
 
+class Options(TypedDict, total=False):
+    """Keyword arguments that every metric takes; they mean what they mean everywhere."""
+
+    normalize: Normalize
+    clip_quantile: float | None
+    zero_rows: ZeroRows
+    threads: int | None
+    device: str | None
+    progress: ProgressArgument
+
+
 @dataclass(frozen=True)
 class Pair:
-    """Two paired representations, ready for an engine; ``dropped`` items had a zero row on either side."""
+    """Two paired representations, ready for an engine, and how the caller wants it to work.
+
+    ``settings`` say how the rows were preprocessed; ``dropped`` items had a zero row on either side.
+    """
 
     x: _core.Rows
     y: _core.Rows
     settings: dict[str, Any]
+    threads: int = 0
+    progress: ProgressArgument = False
 
     @property
     def n(self) -> int:
         return self.x.shape[0]
 
 
-def pair(
-    x: Any,
-    y: Any,
-    *,
-    normalize: Normalize = None,
-    clip_quantile: float | None = None,
-    zero_rows: ZeroRows = "error",
-    unit_rows: bool = False,
-    device: str | None = None,
-) -> Pair:
+def pair(x: Any, y: Any, *, unit_rows: bool = False, **options: Unpack[Options]) -> Pair:
     """Validate two paired representations and attach their preprocessing.
 
     ``unit_rows`` says that the metric itself divides by row norms (cosine), so that zero rows matter.
     """
-    _check_device(device)
+    check_options(options, Options)
+    _check_device(options.get("device"))
+    threads, normalize = check_threads(options.get("threads")), options.get("normalize")
+    clip_quantile, zero_rows = options.get("clip_quantile"), options.get("zero_rows", "error")
     a, a_bf16 = as_matrix(x, "x")
     b, b_bf16 = as_matrix(y, "y")
     if a.shape[0] != b.shape[0]:
@@ -63,7 +74,8 @@ def pair(
         if settings["dropped"]:
             a, b = a[keep], b[keep]
     kwargs: dict[str, Any] = {"normalize": normalize, "clip_quantile": clip_quantile}
-    return Pair(_rows(a, "x", a_bf16, **kwargs), _rows(b, "y", b_bf16, **kwargs), settings)
+    sides = _rows(a, "x", a_bf16, **kwargs), _rows(b, "y", b_bf16, **kwargs)
+    return Pair(*sides, settings, threads, options.get("progress", False))
 
 
 def rows(x: Any, name: str = "x", *, normalize: Normalize = None, clip_quantile: float | None = None) -> _core.Rows:
@@ -103,6 +115,13 @@ def check_count(n: int, least: int, what: str) -> None:
     """Raise unless there are at least ``least`` items."""
     if n < least:
         raise ValueError(f"{what} needs at least {least} rows, got {n}")
+
+
+def check_options(options: Any, known: Any) -> None:
+    """Raise unless every key of ``options`` is one of the TypedDict ``known``."""
+    for option in options:
+        if option not in known.__annotations__:
+            raise TypeError(f"unknown keyword argument {option!r}; known are {', '.join(known.__annotations__)}")
 
 
 def check_choice(value: Any, name: str, choices: tuple[str | None, ...]) -> None:

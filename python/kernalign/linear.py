@@ -99,11 +99,9 @@ class LinearSums:
         return replace(self, engine=None) if exact or isinstance(self.engine, _core.GramSums) else self
 
 
-def linear_sums(
-    pair: arrays.Pair, *, centred: bool, threads: int = 0, report: Callable[[int, int], object] | None = None
-) -> LinearSums:
+def linear_sums(pair: arrays.Pair, *, centred: bool, report: Callable[[int, int], object] | None = None) -> LinearSums:
     """Sums of two linear kernels by the cheaper route."""
-    columns = pair.x.shape[1], pair.y.shape[1]
+    columns, threads = (pair.x.shape[1], pair.y.shape[1]), pair.threads
     double = pair.x.double_precision or pair.y.double_precision or min(columns) < arrays.FEW_COLUMNS
     feature = pair.n > sum(columns)  # multiply-adds: n (p + q)^2 / 2 in feature space, n^2 (p + q) / 2 for the Grams
     double = double or (not feature and pair.n < _FEW_ROWS)  # where float64 costs nothing

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kernalign import _core, arrays
-from kernalign.arrays import Normalize
-from kernalign.progress import ProgressArgument, reporting
+from kernalign.arrays import Options
+from kernalign.progress import reporting
 from kernalign.score import Score, undefined
 
 Variant: TypeAlias = Literal["ucentred", "paper", "platonic"]
@@ -24,11 +24,7 @@ def cknna(
     k: int = 10,
     *,
     variant: Variant = "ucentred",
-    normalize: Normalize = None,
-    clip_quantile: float | None = None,
-    threads: int | None = None,
-    device: str | None = None,
-    progress: ProgressArgument = False,
+    **options: Unpack[Options],
 ) -> Score:
     """Centred kernel nearest-neighbour alignment (Huh et al. 2024, eq. 16-18) of linear kernels, in O(nk) memory.
 
@@ -47,14 +43,13 @@ def cknna(
         Fewer than 4 rows, k out of range, NaN or infinity, an unknown variant.
     """
     arrays.check_choice(variant, "variant", ("ucentred", "paper", "platonic"))
-    pair = arrays.pair(x, y, normalize=normalize, clip_quantile=clip_quantile, device=device)
+    pair = arrays.pair(x, y, **options)
     arrays.check_count(pair.n, 4, "cknna")
     k = arrays.check_k(k, pair.n)
     if variant == "platonic" and k < 2:
         raise ValueError(f"k must be at least 2 for variant='platonic', got {k}")
-    workers = arrays.check_threads(threads)
-    with reporting(progress, "nearest neighbours") as report:
-        a, b = (_edges(rows, k, workers, report) for rows in (pair.x, pair.y))
+    with reporting(pair.progress, "nearest neighbours") as report:
+        a, b = (_edges(rows, k, pair.threads, report) for rows in (pair.x, pair.y))
     settings = {**pair.settings, "k": k, "k_over_n": k / pair.n, "kernel": "linear", "accumulation": "float64"}
     cross, own_x, own_y = _platonic(a, b) if variant == "platonic" else _masked(a, b, variant)
     keywords: dict[str, Any] = {"estimator": variant, "settings": settings}

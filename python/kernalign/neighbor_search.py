@@ -5,16 +5,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, TypedDict
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kernalign import _core, arrays
-from kernalign.arrays import Normalize, ZeroRows
 from kernalign.faiss_backend import choose
 from kernalign.neighbor_lists import METRICS, Backend, Metric, Neighbors, find
-from kernalign.progress import ProgressArgument, reporting
+from kernalign.progress import reporting
 from kernalign.score import AlignmentWarning, Null, Score, Spread
 
 Ties: TypeAlias = Literal["fractional", "index"]
@@ -22,16 +21,10 @@ Ties: TypeAlias = Literal["fractional", "index"]
 _TIE_WARNING = 0.01  # share of rows whose k-th place is shared
 
 
-class Options(TypedDict, total=False):
-    """Keyword arguments that every metric here takes; they mean what they mean everywhere."""
+class Options(arrays.Options, total=False):
+    """Those of every metric, and where the neighbours come from."""
 
     backend: Backend
-    normalize: Normalize
-    clip_quantile: float | None
-    zero_rows: ZeroRows
-    threads: int | None
-    device: str | None
-    progress: ProgressArgument
 
 
 @dataclass(frozen=True)
@@ -83,15 +76,13 @@ def search_both(
     With ``whole`` the neighbours of sampled rows alone are refused.
     """
     arrays.check_choice(ties, "ties", ("fractional", "index"))
-    for option in options:
-        if option not in Options.__annotations__:
-            raise TypeError(f"unknown keyword argument {option!r}; known are {', '.join(Options.__annotations__)}")
+    arrays.check_options(options, Options)
     sampled = options.get("backend") == "sample" or any(isinstance(v, Neighbors) and v.rows is not None for v in (x, y))
     if whole and sampled:
         raise ValueError("this needs the neighbours of every row; those of a sample are for knn and mutual_knn")
     if isinstance(x, Neighbors) or isinstance(y, Neighbors):
         return _given(x, y, k, ties, options)
-    return _from_arrays(x, y, k, metric, ties, ordered, **options)
+    return _from_arrays(x, y, k, metric, ties, ordered, options)
 
 
 def _given(x: Any, y: Any, k: int, ties: Ties, options: Options) -> Search:
@@ -121,31 +112,17 @@ def _from_arrays(
     metric: Metric,
     ties: Ties,
     ordered: bool,
-    *,
-    backend: Backend = "auto",
-    normalize: Normalize = None,
-    clip_quantile: float | None = None,
-    zero_rows: ZeroRows = "error",
-    threads: int | None = None,
-    device: str | None = None,
-    progress: ProgressArgument = False,
+    options: Options,
 ) -> Search:
     arrays.check_choice(metric, "metric", METRICS)
-    pair = arrays.pair(
-        x,
-        y,
-        normalize=normalize,
-        clip_quantile=clip_quantile,
-        zero_rows=zero_rows,
-        unit_rows=metric == "cosine",
-        device=device,
-    )
+    shared: Any = {name: value for name, value in options.items() if name != "backend"}
+    pair = arrays.pair(x, y, unit_rows=metric == "cosine", **shared)
     k = arrays.check_k(k, pair.n)
-    workers = arrays.check_threads(threads)
+    backend, workers = options.get("backend", "auto"), pair.threads
     chosen = {}
     if backend == "auto":  # once, for both sides
         backend, chosen["backend_choice"] = choose(pair.n, max(pair.x.shape[1], pair.y.shape[1]))
-    with reporting(progress, "nearest neighbours") as report:
+    with reporting(pair.progress, "nearest neighbours") as report:
         a = find(pair.x, k, metric, backend, workers, report, sets=not ordered)
         b = find(pair.y, k, metric, backend, workers, report, sets=not ordered)
     settings = {**pair.settings, **chosen, **_settings(a.lists, b.lists), "ties": ties}
@@ -156,7 +133,7 @@ def _from_arrays(
     _warn_of_ties(settings)
 
     def finish_ties() -> tuple[NDArray[np.float64], _Sums, _Sums]:
-        with reporting(progress, "tied neighbours") as report:
+        with reporting(pair.progress, "tied neighbours") as report:
             return _core.fractional_overlap(pair.x, a.raw, pair.y, b.raw, metric, workers, report)
 
     samples = (a.sample, b.sample) if a.sample is not None and b.sample is not None else None
