@@ -41,15 +41,13 @@ PyRows::PyRows(py::array data, std::string name, bool bfloat16, std::optional<do
                   data_.strides(0), data_.strides(1), dtype_of(data_, name, bfloat16)};
     rows_.name = std::move(name);
     if (clip) rows_.clip = *clip;
-    rows_.shift = shift_.empty() ? nullptr : shift_.data();
-    rows_.scale = scale_.empty() ? nullptr : scale_.data();
     rows_.unit_norm = unit_norm;
 }
 
 py::array_t<double> PyRows::dense(std::int64_t begin, std::int64_t end) const {
     require(0 <= begin && begin <= end && end <= rows_.rows(), "row range must lie within the rows");
     py::array_t<double> out({end - begin, rows_.cols()});
-    load_rows(rows_, begin, end, out.mutable_data(), rows_.cols());
+    load_rows(rows(), begin, end, out.mutable_data(), rows_.cols());
     return out;
 }
 

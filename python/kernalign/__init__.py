@@ -6,7 +6,7 @@ _blas.preload()
 
 from kernalign import _core  # noqa: E402
 from kernalign.alignment import cka, hsic, kernel_alignment  # noqa: E402
-from kernalign.kernels import Linear  # noqa: E402
+from kernalign.kernels import RBF, Cosine, Laplacian, Linear, Polynomial, Precomputed  # noqa: E402
 from kernalign.local_alignment import cknna  # noqa: E402
 from kernalign.neighbors import (  # noqa: E402
     Neighbors,
@@ -24,10 +24,15 @@ from kernalign.streaming import Moments  # noqa: E402
 __version__: str = _core.build_info()["version"]
 
 __all__ = [
+    "RBF",
     "AlignmentWarning",
+    "Cosine",
+    "Laplacian",
     "Linear",
     "Moments",
     "Neighbors",
+    "Polynomial",
+    "Precomputed",
     "Score",
     "UndefinedScoreWarning",
     "cka",

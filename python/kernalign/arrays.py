@@ -51,10 +51,11 @@ class Pair:
         return self.x.shape[0]
 
 
-def pair(x: Any, y: Any, *, unit_rows: bool = False, **options: Unpack[Options]) -> Pair:
+def pair(x: Any, y: Any, *, unit_rows: bool = False, divided: bool = False, **options: Unpack[Options]) -> Pair:
     """Validate two paired representations and attach their preprocessing.
 
-    ``unit_rows`` says that the metric itself divides by row norms (cosine), so that zero rows matter.
+    ``unit_rows`` says that the metric itself divides by row norms (cosine), so that zero rows matter; ``divided``, that
+    the rows shall be read divided already.
     """
     check_options(options, Options)
     _check_device(options.get("device"))
@@ -66,14 +67,14 @@ def pair(x: Any, y: Any, *, unit_rows: bool = False, **options: Unpack[Options])
         raise ValueError(f"x and y must have the same number of rows, got {a.shape[0]} and {b.shape[0]}")
     settings: dict[str, Any] = {"normalize": normalize, "clip_quantile": clip_quantile}
     check_choice(zero_rows, "zero_rows", ("error", "drop_pair"))
-    if zero_rows == "drop_pair" and (unit_rows or normalize == "l2"):
+    if zero_rows == "drop_pair" and (unit_rows or divided or normalize == "l2"):
         keep = ~(_zero_rows(a, "x", a_bf16) | _zero_rows(b, "y", b_bf16))
         settings["dropped"] = int(len(keep) - keep.sum())
         if settings["dropped"] == len(keep):
             raise ValueError("zero_rows='drop_pair' must leave an item, but every item has a zero row on one side")
         if settings["dropped"]:
             a, b = a[keep], b[keep]
-    kwargs: dict[str, Any] = {"normalize": normalize, "clip_quantile": clip_quantile}
+    kwargs: dict[str, Any] = {"normalize": normalize, "clip_quantile": clip_quantile, "divided": divided}
     sides = _rows(a, "x", a_bf16, **kwargs), _rows(b, "y", b_bf16, **kwargs)
     return Pair(*sides, settings, threads, options.get("progress", False))
 
@@ -175,15 +176,23 @@ def _to_numpy(x: Any, name: str) -> tuple[AnyArray, bool]:
     return (array.view(np.uint16), True) if array.dtype.name == "bfloat16" else (array, False)
 
 
-def _rows(matrix: AnyArray, name: str, bf16: bool, *, normalize: Normalize, clip_quantile: float | None) -> _core.Rows:
+def _rows(
+    matrix: AnyArray,
+    name: str,
+    bf16: bool,
+    *,
+    normalize: Normalize,
+    clip_quantile: float | None,
+    divided: bool = False,
+) -> _core.Rows:
     check_choice(normalize, "normalize", (None, "l2", "standardize"))
     clip = None
     if clip_quantile is not None:
         clip = _clip_threshold(_core.Rows(matrix, name, bfloat16=bf16), clip_quantile)
     if normalize != "standardize":
-        return _core.Rows(matrix, name, bfloat16=bf16, clip=clip, unit_norm=normalize == "l2")
+        return _core.Rows(matrix, name, bfloat16=bf16, clip=clip, unit_norm=divided or normalize == "l2")
     mean, scale = _standard_scale(_core.Rows(matrix, name, bfloat16=bf16, clip=clip))
-    return _core.Rows(matrix, name, bfloat16=bf16, clip=clip, shift=list(mean), scale=list(scale))
+    return _core.Rows(matrix, name, bfloat16=bf16, clip=clip, shift=list(mean), scale=list(scale), unit_norm=divided)
 
 
 def _blocks(source: _core.Rows) -> Iterator[NDArray[np.float64]]:
