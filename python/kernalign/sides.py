@@ -107,9 +107,7 @@ def make_side(
             source = _core.GramSource(list(rows), **options)
             width = _core.median_distance(source, width == "median_offdiag", threads, report)
             if width == 0:
-                reason = (
-                    f"over half of the distances between rows of {rows[0].name} are 0: their median is no bandwidth"
-                )
+                reason = f"over half of the distances between rows of {rows[0].name} are 0, which gives no bandwidth"
             elif not math.isfinite(width):
                 reason = f"{rows[0].name} spans more than float64 can hold"
             width = width if reason is None else 1.0
