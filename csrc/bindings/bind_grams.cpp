@@ -75,12 +75,13 @@ void bind_grams(py::module_& module) {
             "pilot", [](const GramSums& s, int side) { return s.sides.at(std::size_t(side)).pilot; }, py::arg("side"))
         .def(
             "row_sums",
-            [](const GramSums& s, int side) {
-                std::vector<double> sums = s.sides.at(std::size_t(side)).sums;
+            [](const GramSums& s, int side, bool hollow) {
+                const GramSums::Side& one = s.sides.at(std::size_t(side));
+                std::vector<double> sums = hollow ? one.hollow : one.sums;
                 const auto n = py::ssize_t(sums.size());
                 return to_numpy(std::move(sums), {n});
             },
-            py::arg("side"))
+            py::arg("side"), py::arg("hollow"))
         .def(
             "pair",
             [](const GramSums& s, int a, int b, bool hollow) {

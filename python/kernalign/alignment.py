@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
 from typing import Any, Literal, TypeAlias, Unpack
 
 import numpy as np
@@ -128,17 +129,19 @@ def kernel_alignment(
     return finish_kernel_alignment(sums, estimator, spread)
 
 
-def finish_cka(sums: KernelSums, estimator: Estimator, spread: Spread | None = None) -> Score:
-    """CKA of finished sums."""
+def finish_cka(sums: KernelSums, estimator: Estimator, spread: Spread | None = None, metric: str = "cka") -> Score:
+    """CKA of finished sums, or another ``metric`` that is the same cosine."""
     reason = sums.why_undefined(estimator)
     if reason is not None:
-        return undefined("cka", sums.n, reason, estimator=estimator, settings=sums.describe())
+        return undefined(metric, sums.n, reason, estimator=estimator, settings=sums.describe())
     if estimator == "unbiased":
         value, null = sums.unbiased_cka(), _unbiased_null(sums, 1.0)
     else:
         norm = math.sqrt(sums.centred(0, 0)) * math.sqrt(sums.centred(1, 1))
         value, null = bounded(sums.centred(0, 1) / norm), _biased_null(sums, 1 / norm)
-    return Score(value, metric="cka", n=sums.n, estimator=estimator, settings=sums.describe(), null=null, spread=spread)
+    return Score(
+        value, metric=metric, n=sums.n, estimator=estimator, settings=sums.describe(), null=null, spread=spread
+    )
 
 
 def finish_hsic(sums: KernelSums, estimator: Estimator, spread: Spread | None = None) -> Score:
@@ -207,15 +210,14 @@ def _sums(
     """Sums of one public call by the cheaper route, and its jackknife if asked for."""
     pair = kernel_pair(x, y, kernel, options)
     arrays.check_choice(uncertainty, "uncertainty", (None, "jackknife"))
-    jackknife = uncertainty == "jackknife"
-    check_estimator(estimator, pair.n, metric, jackknife=jackknife)
+    check_estimator(estimator, pair.n, metric, jackknife=uncertainty is not None)
     with reporting(pair.progress, metric) as report:
         centred = metric != "kernel_alignment"
         if isinstance(kernel, Linear):
             sums = linear_sums(pair, centred=centred, report=report)
         else:
             sums = kernel_sums(pair, kernel, centred=centred, report=report)
-        spread = _jackknife(sums, metric, estimator) if jackknife else None
+        spread = jackknife(sums, metric, estimator) if uncertainty else None
     return sums.settled(), spread
 
 
@@ -228,7 +230,8 @@ def kernel_pair(x: Any, y: Any, kernel: Kernel, options: Options) -> arrays.Pair
     return pair
 
 
-def _jackknife(sums: KernelSums, metric: str, estimator: str) -> Spread:
+def jackknife(sums: KernelSums, metric: str, estimator: str) -> Spread:
+    """Exact delete-one standard error of a metric of sums that still have their engine's state."""
     terms = inference.RowTerms(sums.row_terms(with_diagonal=metric != "kernel_alignment" and estimator == "biased"))
     m = sums.n - 1
     if metric == "kernel_alignment":
@@ -252,8 +255,8 @@ def _unbiased_null(sums: KernelSums, scale: float) -> Null | None:
     return Null(mean=0.0, sd=sd, skew=skew, p_value=p_value)
 
 
-def _biased_null(sums: KernelSums, scale: float) -> Null:
-    """Null of scale * <HKH, HLH>: exact permutation mean and variance (Kazi-Aoual et al. 1995)."""
+def biased_null(sums: KernelSums, scale: float) -> Null:
+    """Exact permutation mean and variance of scale * <HKH, HLH> (Kazi-Aoual et al. 1995)."""
     n = sums.n
     traces = [sums.centred_trace(side) for side in (0, 1)]
     mean = scale * traces[0] * traces[1] / (n - 1)
@@ -261,13 +264,18 @@ def _biased_null(sums: KernelSums, scale: float) -> Null:
         return Null(mean)
     squares, diagonals = ([f(0), f(1)] for f in (lambda s: sums.centred(s, s), sums.centred_diagonal))
     variance = _core.centred_variance(n, traces[0], squares[0], diagonals[0], traces[1], squares[1], diagonals[1])
-    sd = scale * math.sqrt(max(0.0, variance))
-    if sums.why_undefined("unbiased") is not None:
-        return Null(mean, sd)
+    return Null(mean, scale * math.sqrt(max(0.0, variance)))
+
+
+def _biased_null(sums: KernelSums, scale: float) -> Null:
+    """The same with the p-value of the unbiased estimate."""
+    null = biased_null(sums, scale)
+    if sums.n < 4 or sums.why_undefined("unbiased") is not None:
+        return null
     _, tail = inference.unbiased_tail(sums)
 
     def p_value() -> tuple[float, str]:
         p, method = tail()
         return p, f"{method}, of the unbiased estimate"
 
-    return Null(mean, sd, p_value=p_value)
+    return replace(null, p_value=p_value)

@@ -51,11 +51,19 @@ class Pair:
         return self.x.shape[0]
 
 
-def pair(x: Any, y: Any, *, unit_rows: bool = False, divided: bool = False, **options: Unpack[Options]) -> Pair:
+def pair(
+    x: Any,
+    y: Any,
+    *,
+    unit_rows: bool = False,
+    divided: bool = False,
+    zero_mean: bool = False,
+    **options: Unpack[Options],
+) -> Pair:
     """Validate two paired representations and attach their preprocessing.
 
     ``unit_rows`` says that the metric itself divides by row norms (cosine), so that zero rows matter; ``divided``, that
-    the rows shall be read divided already.
+    the rows shall be read divided already, and ``zero_mean`` that their means be subtracted before.
     """
     check_options(options, Options)
     _check_device(options.get("device"))
@@ -74,7 +82,8 @@ def pair(x: Any, y: Any, *, unit_rows: bool = False, divided: bool = False, **op
             raise ValueError("zero_rows='drop_pair' must leave an item, but every item has a zero row on one side")
         if settings["dropped"]:
             a, b = a[keep], b[keep]
-    kwargs: dict[str, Any] = {"normalize": normalize, "clip_quantile": clip_quantile, "divided": divided}
+    kwargs: dict[str, Any] = {"normalize": normalize, "clip_quantile": clip_quantile}
+    kwargs |= {"divided": divided, "zero_mean": zero_mean}
     sides = _rows(a, "x", a_bf16, **kwargs), _rows(b, "y", b_bf16, **kwargs)
     return Pair(*sides, settings, threads, options.get("progress", False))
 
@@ -184,39 +193,71 @@ def _rows(
     normalize: Normalize,
     clip_quantile: float | None,
     divided: bool = False,
+    zero_mean: bool = False,
 ) -> _core.Rows:
     check_choice(normalize, "normalize", (None, "l2", "standardize"))
-    clip = None
+    options: dict[str, Any] = {"bfloat16": bf16, "unit_norm": divided or normalize == "l2", "zero_mean": zero_mean}
     if clip_quantile is not None:
-        clip = _clip_threshold(_core.Rows(matrix, name, bfloat16=bf16), clip_quantile)
-    if normalize != "standardize":
-        return _core.Rows(matrix, name, bfloat16=bf16, clip=clip, unit_norm=divided or normalize == "l2")
-    mean, scale = _standard_scale(_core.Rows(matrix, name, bfloat16=bf16, clip=clip))
-    return _core.Rows(matrix, name, bfloat16=bf16, clip=clip, shift=list(mean), scale=list(scale), unit_norm=divided)
+        options["clip"] = _clip_threshold(_core.Rows(matrix, name, bfloat16=bf16), clip_quantile)
+    if normalize == "standardize":
+        plain = _core.Rows(matrix, name, bfloat16=bf16, clip=options.get("clip"))
+        mean, scale = _standard_scale([plain])
+        options |= {"shift": list(mean), "scale": list(scale)}
+    return _core.Rows(matrix, name, **options)
 
 
-def _blocks(source: _core.Rows) -> Iterator[NDArray[np.float64]]:
-    n, p = source.shape
-    step = max(1, _BLOCK_ELEMENTS // p)
-    for begin in range(0, n, step):
-        yield source.dense(begin, min(n, begin + step))
+def samples(x: Any, y: Any, *, divided: bool = False, **options: Unpack[Options]) -> Pair:
+    """Validate two samples of the same features, rows not paired; "standardize" takes moments of both together."""
+    check_options(options, Options)
+    _check_device(options.get("device"))
+    threads, normalize, quantile = (
+        check_threads(options.get("threads")),
+        options.get("normalize"),
+        options.get("clip_quantile"),
+    )
+    check_choice(options.get("zero_rows", "error"), "zero_rows", ("error",))
+    check_choice(normalize, "normalize", (None, "l2", "standardize"))
+    (a, a_bf16), (b, b_bf16) = as_matrix(x, "x"), as_matrix(y, "y")
+    if a.shape[1] != b.shape[1]:
+        raise ValueError(f"x and y must have the same number of columns, got {a.shape[1]} and {b.shape[1]}")
+    common: dict[str, Any] = {"normalize": None if normalize == "standardize" else normalize, "clip_quantile": quantile}
+    common["divided"] = divided and normalize != "standardize"
+    sides = [_rows(matrix, name, bf16, **common) for matrix, name, bf16 in ((a, "x", a_bf16), (b, "y", b_bf16))]
+    if normalize == "standardize":
+        mean, scale = _standard_scale(sides)
+        clips = [None if quantile is None else _clip_threshold(side, quantile) for side in sides]
+        sides = [
+            _core.Rows(matrix, name, bfloat16=bf16, clip=clip, shift=list(mean), scale=list(scale), unit_norm=divided)
+            for matrix, name, bf16, clip in ((a, "x", a_bf16, clips[0]), (b, "y", b_bf16, clips[1]))
+        ]
+    settings: dict[str, Any] = {"normalize": normalize, "clip_quantile": quantile}
+    return Pair(sides[0], sides[1], settings, threads, options.get("progress", False))
+
+
+def blocks(*sources: _core.Rows) -> Iterator[NDArray[np.float64]]:
+    """The rows of each source, a few at a time, in float64."""
+    for source in sources:
+        n, p = source.shape
+        step = max(1, _BLOCK_ELEMENTS // p)
+        for begin in range(0, n, step):
+            yield source.dense(begin, min(n, begin + step))
 
 
 def _zero_rows(matrix: AnyArray, name: str, bf16: bool) -> NDArray[np.bool_]:
     source = _core.Rows(matrix, name, bfloat16=bf16)
-    return np.concatenate([~block.any(axis=1) for block in _blocks(source)])
+    return np.concatenate([~block.any(axis=1) for block in blocks(source)])
 
 
-def _standard_scale(source: _core.Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _standard_scale(sources: list[_core.Rows]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Column means and reciprocal standard deviations (ddof=1); the scale of a constant column is 0."""
-    n = source.shape[0]
+    n = sum(source.shape[0] for source in sources)
     if n < 2:
         raise ValueError(f"normalize='standardize' needs at least 2 rows, got {n}")
-    first = source.dense(0, 1)[0]  # differences from a row are exactly 0 in a constant column
-    mean = first + sum((block - first).sum(axis=0) for block in _blocks(source)) / n
-    largest = np.max([np.abs(block - mean).max(axis=0) for block in _blocks(source)], axis=0)
+    first = sources[0].dense(0, 1)[0]  # differences from a row are exactly 0 in a constant column
+    mean = first + sum((block - first).sum(axis=0) for block in blocks(*sources)) / n
+    largest = np.max([np.abs(block - mean).max(axis=0) for block in blocks(*sources)], axis=0)
     unit = np.exp2(np.floor(np.log2(np.where(largest > 0, largest, 1.0))))  # squares of any scale stay in range
-    variance = sum((((block - mean) / unit) ** 2).sum(axis=0) for block in _blocks(source)) / (n - 1)
+    variance = sum((((block - mean) / unit) ** 2).sum(axis=0) for block in blocks(*sources)) / (n - 1)
     scale = np.zeros_like(mean)
     np.divide(1.0, np.sqrt(variance) * unit, out=scale, where=largest > 0)
     return mean, scale
@@ -235,7 +276,7 @@ def _clip_threshold(source: _core.Rows, quantile: float) -> float:
     prefix = 0
     for shift in (48, 32, 16, 0):  # the bits of non-negative float64 order like the numbers
         counts = np.zeros(1 << 16, dtype=np.int64)
-        for block in _blocks(source):
+        for block in blocks(source):
             bits = np.abs(block).ravel().view(np.uint64)
             if shift < 48:
                 bits = bits[(bits >> np.uint64(shift + 16)) == prefix]

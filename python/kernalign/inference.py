@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -101,6 +102,36 @@ def _enumerated_tail(sums: KernelSums) -> tuple[float, str]:
     orders = itertools.permutations(range(sums.n))
     values = [float(np.vdot(x, y[np.ix_(order, order)])) for order in map(list, orders)]
     return sum(value >= values[0] - 1e-12 for value in values) / len(values), "all pairings"
+
+
+@dataclass(frozen=True)
+class PairMatrix:
+    """What the moments under random pairing need of a symmetric matrix with a zero diagonal."""
+
+    n: int
+    total: float  # sum of A_ij
+    square: float  # sum of A_ij^2
+    row_square: float  # sum of the squared row sums
+
+    @classmethod
+    def of(cls, n: int, own: _core.PairSums) -> PairMatrix:
+        """From the sums of a matrix with itself."""
+        return cls(n, own.total_x, own.full, own.rows)
+
+    def classes(self) -> tuple[float, float, float]:
+        """Of A less its mean, sums of A_ij A_kl over index pairs that are the same, share one index, or none."""
+        square = self.square - self.total**2 / (self.n * (self.n - 1))
+        one = self.row_square - self.total**2 / self.n - square
+        return square, one, -4 * one - 2 * square
+
+
+def pairing_moments(x: PairMatrix, y: PairMatrix) -> tuple[float, float]:
+    """Mean and variance of sum A_ij B_pi(i)pi(j) over uniform permutations pi (Mantel 1967), exact for n >= 2."""
+    n = x.n
+    falling = [math.prod(range(n - v + 1, n + 1)) for v in (2, 3, 4)]
+    terms = zip((2, 4, 1), falling, x.classes(), y.classes(), strict=True)
+    variance = sum(w * a * b / f for w, f, a, b in terms if f > 0)
+    return x.total * y.total / falling[0], max(0.0, variance)
 
 
 def jackknife_stderr(deleted: Vector) -> float:
