@@ -6,8 +6,11 @@ _blas.preload()
 
 from kernalign import _core  # noqa: E402
 from kernalign.alignment import cka, hsic, kernel_alignment  # noqa: E402
+from kernalign.distances import distance_alignment, distance_correlation  # noqa: E402
+from kernalign.independence import IndependenceTest, independence_test  # noqa: E402
 from kernalign.kernels import RBF, Cosine, Laplacian, Linear, Polynomial, Precomputed  # noqa: E402
 from kernalign.local_alignment import cknna  # noqa: E402
+from kernalign.mmd import mmd  # noqa: E402
 from kernalign.neighbors import (  # noqa: E402
     Neighbors,
     cycle_knn,
@@ -18,6 +21,7 @@ from kernalign.neighbors import (  # noqa: E402
     mutual_knn,
     rnx_curve,
 )
+from kernalign.rsa import rsa  # noqa: E402
 from kernalign.score import AlignmentWarning, Score, UndefinedScoreWarning  # noqa: E402
 from kernalign.streaming import Moments  # noqa: E402
 
@@ -27,6 +31,7 @@ __all__ = [
     "RBF",
     "AlignmentWarning",
     "Cosine",
+    "IndependenceTest",
     "Laplacian",
     "Linear",
     "Moments",
@@ -38,12 +43,17 @@ __all__ = [
     "cka",
     "cknna",
     "cycle_knn",
+    "distance_alignment",
+    "distance_correlation",
     "edit_knn",
     "hsic",
+    "independence_test",
     "jaccard_knn",
     "kernel_alignment",
     "knn",
     "lcs_knn",
+    "mmd",
     "mutual_knn",
     "rnx_curve",
+    "rsa",
 ]
