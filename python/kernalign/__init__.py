@@ -8,6 +8,7 @@ from kernalign import _core  # noqa: E402
 from kernalign.alignment import cka, hsic, kernel_alignment  # noqa: E402
 from kernalign.kernels import Linear  # noqa: E402
 from kernalign.local_alignment import cknna  # noqa: E402
+from kernalign.matching import one_to_one, soft_matching  # noqa: E402
 from kernalign.neighbors import (  # noqa: E402
     Neighbors,
     cycle_knn,
@@ -18,8 +19,12 @@ from kernalign.neighbors import (  # noqa: E402
     mutual_knn,
     rnx_curve,
 )
+from kernalign.predictivity import linear_predictivity  # noqa: E402
+from kernalign.ridge_cca import RidgePath, ridge_cca  # noqa: E402
 from kernalign.score import AlignmentWarning, Score, UndefinedScoreWarning  # noqa: E402
+from kernalign.shape import angular_distance, nbs, procrustes  # noqa: E402
 from kernalign.streaming import Moments  # noqa: E402
+from kernalign.subspace import cca, principal_angles, pwcca, subspace_overlap, svcca  # noqa: E402
 
 __version__: str = _core.build_info()["version"]
 
@@ -28,8 +33,11 @@ __all__ = [
     "Linear",
     "Moments",
     "Neighbors",
+    "RidgePath",
     "Score",
     "UndefinedScoreWarning",
+    "angular_distance",
+    "cca",
     "cka",
     "cknna",
     "cycle_knn",
@@ -39,6 +47,16 @@ __all__ = [
     "kernel_alignment",
     "knn",
     "lcs_knn",
+    "linear_predictivity",
     "mutual_knn",
+    "nbs",
+    "one_to_one",
+    "principal_angles",
+    "procrustes",
+    "pwcca",
+    "ridge_cca",
     "rnx_curve",
+    "soft_matching",
+    "subspace_overlap",
+    "svcca",
 ]
