@@ -13,9 +13,10 @@ from kernalign import _core, arrays
 from kernalign.directions import Matrix, Vector
 from kernalign.progress import Report
 
-_BLOCK_ELEMENTS = 1 << 21
+_BLOCK_ELEMENTS = 1 << 22  # 32 MB of both sides
 _FEWEST_ROWS = 256
 _LARGEST_EXPONENT = 1000
+_ORDINARY_EXPONENT = 40  # products of such numbers are far from the limits of float32
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class Side:
     def block(self, begin: int, end: int) -> Matrix:
         block = self.rows.dense(begin, end)
         block -= self.mean
-        block *= math.ldexp(1.0, -self.exponent)
+        if self.exponent:
+            block *= math.ldexp(1.0, -self.exponent)
         return block
 
 
@@ -163,5 +165,5 @@ def _side(rows: _core.Rows, n: int, steps: list[tuple[int, int]], center: bool, 
             if center:
                 total += np.full(len(block), 1 / n) @ block
     exponent = math.frexp(largest)[1] if 0 < largest < math.inf else 0
-    exponent = min(max(exponent, -_LARGEST_EXPONENT), _LARGEST_EXPONENT)
+    exponent = 0 if abs(exponent) <= _ORDINARY_EXPONENT else min(max(exponent, -_LARGEST_EXPONENT), _LARGEST_EXPONENT)
     return Side(rows, first + total, exponent, largest)
