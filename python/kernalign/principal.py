@@ -49,6 +49,11 @@ class Principal:
         """Whether a side spans everything, so that the other has no say."""
         return self.reason is None and max(self.ranks) >= self.free
 
+    @property
+    def forced(self) -> int:
+        """Number of canonical correlations that are 1 because the ranks add up to more than there is room for."""
+        return max(0, sum(self.ranks) - self.free)
+
     def describe(self, **more: Any) -> dict[str, Any]:
         """Settings of a score made from this."""
         return {
@@ -60,6 +65,7 @@ class Principal:
             "rank_x": self.ranks[0],
             "rank_y": self.ranks[1],
             "saturated": self.saturated,
+            "forced": self.forced,
             **more,
         }
 

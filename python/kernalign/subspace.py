@@ -38,7 +38,8 @@ def cca(x: Any, y: Any, *, statistic: Statistic = "rho", center: bool = True, **
         In [0, 1]: the mean over the smaller of both ranks. Ranks are numerical: constant and repeated columns do not
         count. Invariant to invertible linear maps and translation of each side. ``chance`` of "r2" is the exact mean
         under random pairing, max(rank) / (n - 1). A side of rank n - 1 makes every correlation 1 whatever the other
-        is: ``settings["saturated"]``, and an AlignmentWarning. nan, with ``reason``, where a side is constant.
+        is: ``settings["saturated"]``, and an AlignmentWarning; ranks that add up to more than n - 1 make as many 1 as
+        there are too many: ``settings["forced"]``. nan, with ``reason``, where a side is constant.
 
     Notes
     -----
@@ -199,6 +200,13 @@ def _finish_pwcca(state: Principal) -> Score:
     if state.reason is not None:
         return undefined("pwcca", state.n, state.reason, settings=state.describe(weights="x"))
     warn_saturated("pwcca", state)
+    if state.forced > 1 and not state.saturated:
+        warnings.warn(
+            f"pwcca: {state.forced} canonical correlations are 1 by count (the ranks add up to more than n - 1), so"
+            " their variables, and the weights, are not determined",
+            AlignmentWarning,
+            stacklevel=3,
+        )
     variables, rho, _ = linalg.svd(state.overlap, full_matrices=False, check_finite=False)
     weights = np.abs((variables.T * state.x.values) @ state.x.right.T).sum(axis=1)
     value = float(weights @ np.minimum(rho, 1) / weights.sum())
