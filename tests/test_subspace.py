@@ -307,15 +307,9 @@ def test_other_arguments_are_checked():
     for bad in (0, 1.5, -0.1, float("nan")):
         with pytest.raises(ValueError, match="variance must be in"):
             ka.svcca(x, y, variance=bad)
-        if bad:
-            with (
-                pytest.raises(ValueError, match="ridges must be finite numbers >= 0")
-                if bad < 0 or bad != bad
-                else (warnings.catch_warnings())
-            ):
-                ka.ridge_cca(x, y, bad)
-    with pytest.raises(ValueError, match="ridges must be"):
-        ka.ridge_cca(x, y, [])
+    for bad in ([], [1, -0.1], float("nan"), [[1.0]]):
+        with pytest.raises(ValueError, match="ridges must be finite numbers >= 0, at least one"):
+            ka.ridge_cca(x, y, bad)
     with pytest.raises(TypeError, match="variance must be a number"):
         ka.svcca(x, y, variance="0.9")
     with pytest.raises(ValueError, match="statistic must be 'rho' or 'r2', got 'R2'"):
