@@ -142,6 +142,13 @@ def test_a_side_constant_but_for_one_fold():
     assert float(ka.linear_predictivity(x, y, cv=4)) == pytest.approx(expected, rel=1e-10)
 
 
+def test_folds_of_different_scale_are_added_in_one_unit():
+    x, y = related(40, 2, 2)
+    y[8] = 2.0**60, -(2.0**61)
+    expected = oracle.cross_validated_predictivity(x, y, 4)
+    assert float(ka.linear_predictivity(x, y, cv=4)) == pytest.approx(expected, rel=1e-10)
+
+
 @pytest.mark.parametrize("bad", [1, 0, -3, 31])
 def test_impossible_folds(bad):
     with pytest.raises(ValueError, match=f"cv must be between 2 and n = 30, got {bad}"):

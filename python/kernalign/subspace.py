@@ -261,7 +261,7 @@ def _holding(variance: float) -> principal.Keep:
 
     def keep(values: Vector) -> int:
         squares = np.cumsum(values**2)
-        return min(len(values), int((squares < variance * (1 - 1e-14) * squares[-1:]).sum()) + 1)
+        return min(len(values), int((squares < variance * squares[-1:]).sum()) + 1)
 
     return keep
 

@@ -36,7 +36,7 @@ def leading(x, count):
 def directions_for(x, variance):
     s = np.linalg.svd(centred_features(x), compute_uv=False)
     shares = np.cumsum(s**2) / (s**2).sum()
-    return 1 + int(np.flatnonzero(shares >= variance - 1e-14)[0])
+    return 1 + int(np.flatnonzero(shares >= variance)[0])
 
 
 def svcca(x, y, rank=None, variance=0.99):
