@@ -6,6 +6,7 @@ import warnings
 import kernalign as ka
 import numpy as np
 import pytest
+from kernalign import directions
 from reference import shapes as oracle
 from samples import orthogonal, related, scaled_pair
 
@@ -34,11 +35,19 @@ def test_nuclear_norm_equals_fidelity_for_full_rank():  # A21
     assert float(ka.nbs(x[:, :9], y)) == pytest.approx(oracle.fidelity(x[:, :9], y), rel=1e-7)
 
 
-def test_large_products_take_the_eigenvalue_route_to_the_same_value():
-    x, y = scaled_pair(1500, 300, 280)
-    assert float(ka.procrustes(x, y)) == pytest.approx(oracle.procrustes(x, y), rel=1e-10)
-    low = x[:, :3] @ np.random.default_rng(0).normal(size=(3, 300))  # most singular values are 0: the SVD takes over
-    assert float(ka.procrustes(low, y)) == pytest.approx(oracle.procrustes(low, y), rel=1e-10)
+def test_large_products_take_eigenvalues_unless_rounding_would_show(monkeypatch):
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(300, 30)), rng.normal(size=(300, 20))
+    low = x[:, :3] @ rng.normal(size=(3, 30))  # most singular values are 0: the SVD takes over
+    expected = [oracle.procrustes(x, y), oracle.procrustes(low, y)]
+    monkeypatch.setattr("kernalign.directions._SMALL", 4)
+    decompositions = []
+    svdvals = directions.linalg.svdvals
+    monkeypatch.setattr(directions.linalg, "svdvals", lambda *a, **k: decompositions.append(1) or svdvals(*a, **k))
+    assert float(ka.procrustes(x, y)) == pytest.approx(expected[0], rel=1e-10)
+    assert decompositions == []
+    assert float(ka.procrustes(low, y)) == pytest.approx(expected[1], rel=1e-10)
+    assert decompositions == [1]
 
 
 def test_columns_of_one_side_in_order():

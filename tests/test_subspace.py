@@ -7,6 +7,7 @@ from itertools import permutations
 import kernalign as ka
 import numpy as np
 import pytest
+from kernalign import directions
 from reference import alignment as kernels
 from reference import shapes as oracle
 from samples import orthogonal, related
@@ -189,11 +190,23 @@ def test_bad_conditions_are_met_by_another_route(condition):
     assert float(score) == pytest.approx(expected, rel=1e-10 + 1e-15 * condition)
 
 
-def test_wide_data_of_bad_condition_take_the_svd():
-    x = spectrum(600, 300, 1e6)
-    score = ka.subspace_overlap(x[:320], x[:320] + 1e-9 * spectrum(600, 300, 1, 3)[:320], 5)
-    assert score.settings["route"] == "rows"
-    assert 1 - 1e-6 < score <= 1
+@pytest.mark.parametrize("condition,gram", [(30, True), (1e5, False)])
+@pytest.mark.parametrize("shape", [(30, 50), (40, 25)], ids=["wide", "tall"])
+def test_few_rows_take_the_smaller_gram_matrix_or_the_svd(shape, condition, gram, monkeypatch):
+    monkeypatch.setattr("kernalign.directions._SMALL", 4)
+    decompositions = []
+    svd = directions.linalg.svd
+    monkeypatch.setattr(directions.linalg, "svd", lambda *a, **k: decompositions.append(1) or svd(*a, **k))
+    n, p = shape
+    x = spectrum(50, 50, 1)[:n, :p]
+    x = oracle.leading(x, min(n - 1, p)) * np.geomspace(1, 1 / condition, min(n - 1, p))
+    x, y = x @ np.linalg.qr(np.random.default_rng(2).normal(size=(p, x.shape[1])))[0].T, spectrum(n, 12, 5)
+    found = directions.of_rows(x, n - 1)
+    assert (not decompositions) == gram
+    np.testing.assert_allclose(found.values, np.linalg.svd(x, compute_uv=False)[: found.rank], rtol=1e-8)
+    np.testing.assert_allclose(found.left * found.values @ found.right.T, x, atol=1e-13)
+    expected = oracle.svcca(x, y, rank=4)
+    assert float(ka.svcca(x, y, rank=4)) == pytest.approx(expected, rel=1e-9)
 
 
 def test_repeated_and_constant_columns_do_not_count():

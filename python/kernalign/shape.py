@@ -44,7 +44,8 @@ def procrustes(x: Any, y: Any, **options: Unpack[Options]) -> Score:
     Notes
     -----
     Products are float64, or float32 added in float64 for 16- and 32-bit floats of many columns; where the
-    shapes nearly agree, the residual itself is summed in float64. Holds 8 p q bytes, or float64 copies of both when n <= p + q.
+    shapes nearly agree, the residual itself is summed in float64. Holds 8 p q bytes, or float64 copies of both when
+    n <= p + q.
 
     Raises
     ------
