@@ -10,6 +10,7 @@ from kernalign.distances import distance_alignment, distance_correlation  # noqa
 from kernalign.independence import IndependenceTest, independence_test  # noqa: E402
 from kernalign.kernels import RBF, Cosine, Laplacian, Linear, Polynomial, Precomputed  # noqa: E402
 from kernalign.local_alignment import cknna  # noqa: E402
+from kernalign.matching import one_to_one, soft_matching  # noqa: E402
 from kernalign.mmd import mmd  # noqa: E402
 from kernalign.neighbors import (  # noqa: E402
     Neighbors,
@@ -21,9 +22,13 @@ from kernalign.neighbors import (  # noqa: E402
     mutual_knn,
     rnx_curve,
 )
+from kernalign.predictivity import linear_predictivity  # noqa: E402
+from kernalign.ridge_cca import RidgePath, ridge_cca  # noqa: E402
 from kernalign.rsa import rsa  # noqa: E402
 from kernalign.score import AlignmentWarning, Score, UndefinedScoreWarning  # noqa: E402
+from kernalign.shape import angular_distance, nbs, procrustes  # noqa: E402
 from kernalign.streaming import Moments  # noqa: E402
+from kernalign.subspace import cca, principal_angles, pwcca, subspace_overlap, svcca  # noqa: E402
 
 __version__: str = _core.build_info()["version"]
 
@@ -38,8 +43,11 @@ __all__ = [
     "Neighbors",
     "Polynomial",
     "Precomputed",
+    "RidgePath",
     "Score",
     "UndefinedScoreWarning",
+    "angular_distance",
+    "cca",
     "cka",
     "cknna",
     "cycle_knn",
@@ -52,8 +60,18 @@ __all__ = [
     "kernel_alignment",
     "knn",
     "lcs_knn",
+    "linear_predictivity",
     "mmd",
     "mutual_knn",
+    "nbs",
+    "one_to_one",
+    "principal_angles",
+    "procrustes",
+    "pwcca",
+    "ridge_cca",
     "rnx_curve",
     "rsa",
+    "soft_matching",
+    "subspace_overlap",
+    "svcca",
 ]
