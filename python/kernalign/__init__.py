@@ -19,6 +19,8 @@ from kernalign.neighbors import (  # noqa: E402
     rnx_curve,
 )
 from kernalign.score import AlignmentWarning, Score, UndefinedScoreWarning  # noqa: E402
+from kernalign.spectral import band_alignment, spectral_overlap  # noqa: E402
+from kernalign.spectrum import Spectrum, spectrum  # noqa: E402
 from kernalign.streaming import Moments  # noqa: E402
 
 __version__: str = _core.build_info()["version"]
@@ -29,7 +31,9 @@ __all__ = [
     "Moments",
     "Neighbors",
     "Score",
+    "Spectrum",
     "UndefinedScoreWarning",
+    "band_alignment",
     "cka",
     "cknna",
     "cycle_knn",
@@ -41,4 +45,6 @@ __all__ = [
     "lcs_knn",
     "mutual_knn",
     "rnx_curve",
+    "spectral_overlap",
+    "spectrum",
 ]
