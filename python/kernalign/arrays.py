@@ -140,6 +140,13 @@ def check_k(k: Any, n: int) -> int:
     return int(k)
 
 
+def check_flag(value: Any, name: str) -> bool:
+    """Return ``value`` as a bool; it must be True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
 def check_positive(value: Any, name: str) -> int:
     """Return ``value`` as an int; it must be an integer of at least 1."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):

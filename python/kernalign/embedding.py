@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from kernalign import arrays
+from kernalign.spectrum import centre, dense
 
 Array = NDArray[np.float64]
 
@@ -166,8 +167,7 @@ def fit_similarity(x: Any, y: Any, *, reflection: bool = True, scaling: bool = T
         raise ValueError(f"x and y must have the same shape, got {a.shape} and {b.shape}")
     sides = []
     for points, name in ((a, "x"), (b, "y")):
-        mean = points[0] + (points - points[0]).mean(axis=0)
-        centred = points - mean
+        mean, centred = points[0] + (points - points[0]).mean(axis=0), centre(points)
         norm = float(linalg.norm(centred))
         if not norm > 0:
             raise ValueError(f"{name} must hold at least two different points, got only {points[0]}")
@@ -190,8 +190,7 @@ def fit_similarity(x: Any, y: Any, *, reflection: bool = True, scaling: bool = T
 
 
 def _points(points: Any, name: str) -> Array:
-    source = arrays.rows(points, name)
-    return source.dense(0, source.shape[0])
+    return dense(arrays.rows(points, name))
 
 
 def _distances(distances: Any) -> Array:

@@ -15,10 +15,9 @@ from kernalign import arrays
 from kernalign.arrays import Options
 from kernalign.progress import reporting
 from kernalign.score import AlignmentWarning, UndefinedScoreWarning
-from kernalign.spectrum import Array, Spectrum, check_made, decompose
+from kernalign.spectrum import TOLERANCE, Array, Spectrum, averaged, check_made, decompose, eigenspaces
 
 _MEAN_SHARE = 0.5
-_TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def spectral_overlap(
     rank: int,
     *,
     centred: bool | None = None,
-    tol: float = _TOLERANCE,
+    tol: float = TOLERANCE,
     **options: Unpack[Options],
 ) -> SpectralOverlap:
     """Eigenvalues of two linear kernels and squared cosines of their leading eigenfunctions.
@@ -88,7 +87,7 @@ def spectral_overlap(
     a, b = _sides(x, y, centred, options)
     rank, tol = _check_rank(rank, a, b), _check_tol(tol)
     _warn_of_means("spectral_overlap", a, b)
-    groups_x, groups_y = (_groups(side.singular_values, tol) for side in (a, b))
+    groups_x, groups_y = (eigenspaces(side.singular_values, tol) for side in (a, b))
     overlap, means_x, means_y = _cosines(a, b, groups_x, groups_y, rank, rank)
     r = np.arange(1, rank + 1)
     u, v = np.cumsum(means_x), np.cumsum(means_y)
@@ -135,7 +134,7 @@ def band_alignment(
     bands: Iterable[tuple[int, int]],
     *,
     centred: bool | None = None,
-    tol: float = _TOLERANCE,
+    tol: float = TOLERANCE,
     **options: Unpack[Options],
 ) -> BandAlignment:
     """Kernel alignment (or CKA) restricted to bands of eigenfunctions: which frequencies agree.
@@ -154,7 +153,7 @@ def band_alignment(
     a, b = _sides(x, y, centred, options)
     checked, tol = _check_bands(bands), _check_tol(tol)
     _warn_of_means("band_alignment", a, b)
-    groups_x, groups_y = (_groups(side.singular_values, tol) for side in (a, b))
+    groups_x, groups_y = (eigenspaces(side.singular_values, tol) for side in (a, b))
     most = max(stop for _, stop in checked)
     overlap, means_x, means_y = _cosines(a, b, groups_x, groups_y, min(most, a.rank), min(most, b.rank))
     chance = np.outer(means_x, means_y) + np.outer(1 - means_x, 1 - means_y) / (a.n - 1)
@@ -198,13 +197,6 @@ def _sides(x: Any, y: Any, centred: bool | None, options: Options) -> tuple[Spec
     return a, b
 
 
-def _groups(s: Array, tol: float) -> NDArray[np.int64]:
-    """Number of the eigenspace of each singular value."""
-    if len(s) == 0:
-        return np.empty(0, dtype=np.int64)
-    return np.concatenate([[0], np.cumsum(-np.diff(s) > tol * s[0])]).astype(np.int64)
-
-
 def _cosines(
     a: Spectrum, b: Spectrum, groups_x: NDArray[np.int64], groups_y: NDArray[np.int64], rank_x: int, rank_y: int
 ) -> tuple[Array, Array, Array]:
@@ -214,18 +206,10 @@ def _cosines(
     whole_x = int(np.searchsorted(groups_x, groups_x[rank_x - 1], side="right"))
     whole_y = int(np.searchsorted(groups_y, groups_y[rank_y - 1], side="right"))
     squares = np.minimum((a.left[:, :whole_x].T @ b.left[:, :whole_y]) ** 2, 1.0)
-    squares = _averaged(_averaged(squares, groups_x[:whole_x]).T, groups_y[:whole_y]).T
-    means_x = _averaged(a.mean_shares[:whole_x], groups_x[:whole_x])[:rank_x]
-    means_y = _averaged(b.mean_shares[:whole_y], groups_y[:whole_y])[:rank_y]
+    squares = averaged(averaged(squares, groups_x[:whole_x]).T, groups_y[:whole_y]).T
+    means_x = averaged(a.mean_shares[:whole_x], groups_x[:whole_x])[:rank_x]
+    means_y = averaged(b.mean_shares[:whole_y], groups_y[:whole_y])[:rank_y]
     return np.ascontiguousarray(squares[:rank_x, :rank_y]), means_x, means_y
-
-
-def _averaged(rows: Array, groups: NDArray[np.int64]) -> Array:
-    """Each row replaced by the mean of its group's rows."""
-    starts = np.flatnonzero(np.diff(groups, prepend=-1))
-    counts = np.diff(np.append(starts, len(groups)))
-    sums = np.add.reduceat(rows, starts, axis=0)
-    return np.repeat((sums.T / counts).T, counts, axis=0)
 
 
 def _band(a: Spectrum, b: Spectrum, squares: Array, start: int, stop: int) -> float:

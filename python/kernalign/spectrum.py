@@ -15,6 +15,7 @@ from kernalign.progress import reporting
 
 Array = NDArray[np.float64]
 
+TOLERANCE = 1e-9  # of singular values, relative to the largest, inside one eigenspace
 _BLOCK_ELEMENTS = 1 << 20
 
 
@@ -115,19 +116,19 @@ def dense(source: _core.Rows) -> Array:
     return x
 
 
-def column_means(x: Array) -> Array:
-    """Column means; exactly the value of a constant column."""
-    return np.asarray(x[0] + (x - x[0]).mean(axis=0))
+def centre(x: Array, by: Array | None = None) -> Array:
+    """x minus the column means of ``by`` (of x itself): through the first row, so that a large offset costs nothing."""
+    by = x if by is None else by
+    return np.asarray((x - by[0]) - (by - by[0]).mean(axis=0))
 
 
 def decompose(source: _core.Rows, centred: bool, settings: dict[str, Any]) -> Spectrum:
     """The Spectrum of validated rows."""
-    if not isinstance(centred, (bool, np.bool_)):
-        raise TypeError(f"centred must be True or False, got {centred!r}")
+    arrays.check_flag(centred, "centred")
     x = dense(source)
     if centred:
         arrays.check_count(len(x), 2, "a centred spectrum")
-        x -= column_means(x)
+        x = centre(x)
     u, s, _ = thin_svd(x)
     return Spectrum(s, u, source.shape[1], bool(centred), settings)
 
@@ -151,3 +152,18 @@ def check_made(given: Spectrum, centred: bool | None, options: Options) -> Spect
     if centred is not None and centred != given.centred:
         raise ValueError(f"centred must be that of the Spectrum, {given.centred}, got {centred!r}")
     return given
+
+
+def eigenspaces(s: Array, tol: float) -> NDArray[np.int64]:
+    """Number of the eigenspace of each singular value."""
+    if len(s) == 0:
+        return np.empty(0, dtype=np.int64)
+    return np.concatenate([[0], np.cumsum(-np.diff(s) > tol * s[0])]).astype(np.int64)
+
+
+def averaged(rows: Array, groups: NDArray[np.int64]) -> Array:
+    """Each row replaced by the mean of its group's rows."""
+    starts = np.flatnonzero(np.diff(groups, prepend=-1))
+    counts = np.diff(np.append(starts, len(groups)))
+    sums = np.add.reduceat(rows, starts, axis=0)
+    return np.repeat((sums.T / counts).T, counts, axis=0)
