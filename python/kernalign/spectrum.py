@@ -17,6 +17,7 @@ Array = NDArray[np.float64]
 
 TOLERANCE = 1e-9  # of singular values, relative to the largest, inside one eigenspace
 _BLOCK_ELEMENTS = 1 << 20
+_ASYMMETRY = 1e-9
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,24 @@ def dense(source: _core.Rows) -> Array:
     for begin in range(0, n, step):
         x[begin : begin + step] = source.dense(begin, min(n, begin + step))
     return x
+
+
+def square(table: Any, name: str) -> Array:
+    """A table of as many columns as rows, in float64."""
+    k = dense(arrays.rows(table, name))
+    if k.shape[0] != k.shape[1]:
+        raise ValueError(f"{name} must be a square matrix, got shape {k.shape}")
+    return k
+
+
+def symmetric(table: Any, name: str) -> Array:
+    """The same, made exactly symmetric; raises if it is not up to rounding."""
+    k = square(table, name)
+    off = np.abs(k - k.T) > _ASYMMETRY * np.abs(k).max()
+    if off.any():
+        i, j = np.argwhere(off)[0]
+        raise ValueError(f"{name} must be symmetric, got {k[i, j]} at ({i}, {j}) and {k[j, i]} at ({j}, {i})")
+    return np.asarray((k + k.T) / 2)
 
 
 def centre(x: Array, by: Array | None = None) -> Array:
