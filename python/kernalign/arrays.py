@@ -198,7 +198,7 @@ def _rows(matrix: AnyArray, name: str, bf16: bool, *, normalize: Normalize, clip
         clip = _clip_threshold(_core.Rows(matrix, name, bfloat16=bf16), clip_quantile)
     if normalize != "standardize":
         return _core.Rows(matrix, name, bfloat16=bf16, clip=clip, unit_norm=normalize == "l2")
-    mean, scale = _standard_scale(_core.Rows(matrix, name, bfloat16=bf16, clip=clip))
+    mean, scale = standard_scale(_core.Rows(matrix, name, bfloat16=bf16, clip=clip))
     return _core.Rows(matrix, name, bfloat16=bf16, clip=clip, shift=list(mean), scale=list(scale))
 
 
@@ -214,7 +214,7 @@ def _zero_rows(matrix: AnyArray, name: str, bf16: bool) -> NDArray[np.bool_]:
     return np.concatenate([~block.any(axis=1) for block in _blocks(source)])
 
 
-def _standard_scale(source: _core.Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def standard_scale(source: _core.Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Column means and reciprocal standard deviations (ddof=1); the scale of a constant column is 0."""
     n = source.shape[0]
     if n < 2:
