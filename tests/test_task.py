@@ -1,6 +1,7 @@
 """Task-aware quantities against inversions of whole kernels, simulation, and their closed forms."""
 
 import itertools
+import tracemalloc
 
 import kernalign as ka
 import numpy as np
@@ -369,6 +370,34 @@ def test_bad_targets_are_named(name, targets, keywords, error, words):
     more = ([1.0],) if name == "kare" else ()
     with pytest.raises(error, match=words):
         getattr(ka, name)(problem(10, 3)[0], targets, *more, **keywords)
+
+
+def test_progress_is_reported():
+    x, y = problem(20, 3)
+    seen = []
+    note = lambda done, total: seen.append((done, total))  # noqa: E731
+    ka.kare(x, y, 1.0, progress=note)
+    assert seen == [(0, 1), (1, 1)]
+    seen.clear()
+    ka.cumulative_power(x, y, cv=2, progress=note)
+    assert seen == [(0, 1), (1, 1), (0, 2), (1, 2), (2, 2)]
+    with pytest.raises(TypeError, match="progress must be"):
+        ka.kare(x, y, 1.0, progress=3)
+
+
+@pytest.mark.parametrize("name", ["kernel_target_alignment", "cumulative_power", "source_condition", "kare", "curve"])
+def test_many_items_of_few_columns_never_make_an_n_by_n_array(name):
+    """n x n would be 3.2 GB; a few columns of n numbers are all that is held."""
+    x, y = problem(20_000, 4)
+    call = ka.learning_curve if name == "curve" else getattr(ka, name)
+    more = {"kare": ([1.0],), "curve": ([5],)}.get(name, ())
+    tracemalloc.start()
+    try:
+        call(x, y, *more)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 30 * 8 * 20_000
 
 
 def test_bad_numbers_are_named():

@@ -91,8 +91,7 @@ def spectrum(x: Any, *, centred: bool = False, **options: Unpack[Options]) -> Sp
     Takes O(n p min(n, p)) and holds x in float64 and min(n, p) columns of n numbers: n x n at most, when n <= p.
     """
     source, settings = one_side(x, "x", options)
-    with reporting(options.get("progress", False), "spectrum"):
-        return decompose(source, centred, settings)
+    return decompose_reporting(source, centred, settings, options)
 
 
 def thin_svd(x: Array) -> tuple[Array, Array, Array]:
@@ -152,6 +151,17 @@ def decompose(source: _core.Rows, centred: bool, settings: dict[str, Any]) -> Sp
     return Spectrum(s, u, source.shape[1], bool(centred), settings)
 
 
+def decompose_reporting(source: _core.Rows, centred: bool, settings: dict[str, Any], options: Options) -> Spectrum:
+    """The same, with the caller's progress."""
+    with reporting(options.get("progress", False), "spectrum") as report:
+        if report:
+            report(0, 1)
+        made = decompose(source, centred, settings)
+        if report:
+            report(1, 1)
+    return made
+
+
 def one_side(x: Any, name: str, options: Options) -> tuple[_core.Rows, dict[str, Any]]:
     """Validated rows of one representation that is not paired with another, and how they are preprocessed."""
     arrays.check_options(options, Options)
@@ -166,7 +176,7 @@ def one_side(x: Any, name: str, options: Options) -> tuple[_core.Rows, dict[str,
 
 def check_made(given: Spectrum, centred: bool | None, options: Options) -> Spectrum:
     """Return a Spectrum that the caller gave in place of an array, unless what else was asked contradicts it."""
-    if set(options) - {"progress"}:
+    if options:
         raise TypeError(f"{', '.join(options)} must be given when the Spectrum is made")
     if centred is not None and centred != given.centred:
         raise ValueError(f"centred must be that of the Spectrum, {given.centred}, got {centred!r}")

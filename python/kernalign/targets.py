@@ -18,7 +18,7 @@ from kernalign.spectrum import (
     averaged,
     centre,
     check_made,
-    decompose,
+    decompose_reporting,
     dense,
     eigenspaces,
     one_side,
@@ -58,7 +58,7 @@ def decomposed(x: Any, targets: Any, centred: bool | None, classes: bool, option
     else:
         rows, settings = one_side(x, "x", options)
         y = as_targets(targets, rows.shape[0], classes)
-        made = decompose(rows, False if centred is None else centred, settings)
+        made = decompose_reporting(rows, False if centred is None else centred, settings, options)
     if made.centred:
         y = centre(y)
     exponent = int(np.frexp(np.abs(y).max())[1])
