@@ -174,10 +174,24 @@ def test_prop_f1_is_sufficient_and_its_constant_is_not_the_least(seed):
     kernel = (off + off.T) / 2
     np.fill_diagonal(kernel, kernel.min() + 6 * 0.1 + rng.uniform(size=6))
     assert pmi.meets_prop_f1(kernel)
+    small = kernel.copy()
+    small[2, 2] = -2
+    assert not pmi.meets_prop_f1(small)
     found = pmi.psd_shift(kernel)
     least = kernel[~np.eye(6, dtype=bool)].min()
     assert oracle.least_eigenvalue(kernel, -least) > 0
     assert found.constant < -least
+
+
+def test_minus_the_least_row_mean_does_not_suffice():
+    """C = -min_i mean_j K_ij, which has been proposed, leaves this PMI kernel indefinite; the exact one does not."""
+    counts = [[39, 2, 10, 9], [2, 36, 10, 12], [10, 10, 19, 8], [9, 12, 8, 21]]
+    kernel = pmi.pmi_kernel(counts).kernel
+    exact = pmi.psd_shift(kernel).constant
+    row_mean = -kernel.mean(axis=1).min()
+    assert row_mean < exact - 1
+    assert oracle.least_eigenvalue(kernel, row_mean) < -0.4
+    assert oracle.least_eigenvalue(kernel, exact) > -1e-9
 
 
 def test_prop_f1_is_not_necessary():

@@ -44,6 +44,7 @@ def test_classification_agrees_with_newtons_method(shape, classes, l2):
     expected = z @ w + c
     np.testing.assert_allclose(probe.decision(x), expected, atol=1e-5 * np.abs(expected).max())
     np.testing.assert_allclose(x @ probe.coef_ + probe.intercept_, expected, atol=1e-5 * np.abs(expected).max())
+    assert abs(probe.intercept_.sum()) < 1e-9 * (1 + np.abs(probe.intercept_).max())
     proba = probe.predict_proba(x)
     np.testing.assert_allclose(proba.sum(axis=1), 1)
     np.testing.assert_array_equal(probe.predict(x), expected.argmax(axis=1))

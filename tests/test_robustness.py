@@ -151,6 +151,11 @@ def test_the_permutation_p_value_approaches_that_of_all_relabellings():
     assert seed_statistics(scores, LABELS, seed=1).p_value != found.p_value
 
 
+def test_p_values_count_the_observed_labels_and_ties():
+    assert seed_statistics(table(), LABELS, permutations=1).p_value in (0.5, 1.0)
+    assert seed_statistics(np.full((6, 6), 0.3), LABELS).p_value == 1
+
+
 def test_a37_p_values_are_uniform_without_an_effect():
     values = [seed_statistics(table(seed, 0.0), LABELS, permutations=99).p_value for seed in range(200)]
     assert np.mean(np.array(values) <= 0.2) == pytest.approx(0.2, abs=0.09)

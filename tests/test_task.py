@@ -123,12 +123,15 @@ def test_area_over_log_rank():
     assert second.auc == pytest.approx(1 - 0.5 / 4)
 
 
+@pytest.mark.parametrize("centred", [False, True])
 @pytest.mark.parametrize("shape", [(24, 5), (24, 5, 2), (12, 30, 1)], ids=str)
-def test_held_out_power_agrees_with_the_oracle(shape):
+def test_held_out_power_agrees_with_the_oracle(shape, centred):
     x, y = problem(*shape)
-    found = ka.cumulative_power(x, y, cv=4).held_out
-    np.testing.assert_allclose(found, oracle.held_out_power(x, y, folds(len(x), 4), len(found)), rtol=1e-6, atol=1e-9)
-    assert len(found) == min(len(x) - len(x) // 4, x.shape[1])
+    x, y = x + 0.5, y + 1
+    found = ka.cumulative_power(x, y, cv=4, centred=centred).held_out
+    expected = oracle.held_out_power(x, y, folds(len(x), 4), len(found), centred)
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
+    assert len(found) == min(len(x) - len(x) // 4 - centred, x.shape[1])
 
 
 def test_held_out_power_of_noise_is_not_optimistic():

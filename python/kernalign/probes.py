@@ -159,6 +159,7 @@ def _logistic(u: Array, s: Array, goal: Array, l2: float) -> tuple[Array, Array]
     """Weights for the columns of u s, and the intercept, by L-BFGS in columns scaled by their curvature."""
     scale = 1 / np.sqrt(s**2 / (4 * len(u)) + l2)
     frequencies = np.log(goal.mean(axis=0))
+    # A constant added to all classes changes no probability; no step changes their sum, which begins and stays at 0.
     start = np.vstack([np.zeros((len(s), goal.shape[1])), frequencies - frequencies.mean()])
     found = optimize.minimize(
         cross_entropy,
@@ -177,5 +178,4 @@ def _logistic(u: Array, s: Array, goal: Array, l2: float) -> tuple[Array, Array]
             stacklevel=3,
         )
     weights = found.x.reshape(start.shape)
-    intercept = weights[-1] - weights[-1].mean()  # a common constant changes no probability
-    return weights[:-1] * scale[:, None], intercept
+    return weights[:-1] * scale[:, None], weights[-1]

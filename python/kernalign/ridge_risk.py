@@ -183,7 +183,7 @@ def _risk(problem: Problem, values: Array, null: int, ridge: float) -> float:
     """KARE of one ridge; the resolvent is divided by its largest entry, which cancels."""
     n, least = problem.n, ridge if null > 0 else float(values[-1]) + ridge
     weights = least / (values + ridge)
-    missed = float(weights**2 @ (problem.coefficients**2).sum(axis=1)) + (problem.residual if null > 0 else 0.0)
+    missed = float(weights**2 @ (problem.coefficients**2).sum(axis=1)) + problem.residual
     return missed / n / ((float(weights.sum()) + null) / n) ** 2
 
 

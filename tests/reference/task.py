@@ -30,11 +30,14 @@ def cumulative_power(x, y):
     return np.cumsum(power) / (columns(y) ** 2).sum()
 
 
-def held_out_power(x, y, folds, ranks):
+def held_out_power(x, y, folds, ranks, centred=False):
     """Held-out share of power predicted by regression on the first principal directions of the other folds."""
-    errors, total = np.zeros(ranks), 0.0
+    errors, total, given_x, given_y = np.zeros(ranks), 0.0, x, columns(y)
     for test in folds:
         train = [i for i in range(len(x)) if i not in set(test)]
+        x, y = given_x, given_y
+        if centred:
+            x, y = x - x[train].mean(axis=0), y - y[train].mean(axis=0)
         directions = np.linalg.eigh(x[train].T @ x[train])[1][:, ::-1]
         total += (columns(y)[test] ** 2).sum()
         for rho in range(1, ranks + 1):
