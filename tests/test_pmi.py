@@ -175,7 +175,7 @@ def test_prop_f1_is_sufficient_and_its_constant_is_not_the_least(seed):
     np.fill_diagonal(kernel, kernel.min() + 6 * 0.1 + rng.uniform(size=6))
     assert pmi.meets_prop_f1(kernel)
     small = kernel.copy()
-    small[2, 2] = -2
+    small[2, 2] = kernel[~np.eye(6, dtype=bool)].min() + 0.05  # inside the range of the others is not enough
     assert not pmi.meets_prop_f1(small)
     found = pmi.psd_shift(kernel)
     least = kernel[~np.eye(6, dtype=bool)].min()
