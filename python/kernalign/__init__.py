@@ -24,11 +24,15 @@ from kernalign.neighbors import (  # noqa: E402
 )
 from kernalign.predictivity import linear_predictivity  # noqa: E402
 from kernalign.ridge_cca import RidgePath, ridge_cca  # noqa: E402
+from kernalign.ridge_risk import kare, learning_curve  # noqa: E402
 from kernalign.rsa import rsa  # noqa: E402
 from kernalign.score import AlignmentWarning, Score, UndefinedScoreWarning  # noqa: E402
 from kernalign.shape import angular_distance, nbs, procrustes  # noqa: E402
+from kernalign.spectral import band_alignment, spectral_overlap  # noqa: E402
+from kernalign.spectrum import Spectrum, spectrum  # noqa: E402
 from kernalign.streaming import Moments  # noqa: E402
 from kernalign.subspace import cca, principal_angles, pwcca, subspace_overlap, svcca  # noqa: E402
+from kernalign.task import cumulative_power, kernel_target_alignment, source_condition  # noqa: E402
 
 __version__: str = _core.build_info()["version"]
 
@@ -45,11 +49,14 @@ __all__ = [
     "Precomputed",
     "RidgePath",
     "Score",
+    "Spectrum",
     "UndefinedScoreWarning",
     "angular_distance",
+    "band_alignment",
     "cca",
     "cka",
     "cknna",
+    "cumulative_power",
     "cycle_knn",
     "distance_alignment",
     "distance_correlation",
@@ -57,9 +64,12 @@ __all__ = [
     "hsic",
     "independence_test",
     "jaccard_knn",
+    "kare",
     "kernel_alignment",
+    "kernel_target_alignment",
     "knn",
     "lcs_knn",
+    "learning_curve",
     "linear_predictivity",
     "mmd",
     "mutual_knn",
@@ -72,6 +82,9 @@ __all__ = [
     "rnx_curve",
     "rsa",
     "soft_matching",
+    "source_condition",
+    "spectral_overlap",
+    "spectrum",
     "subspace_overlap",
     "svcca",
 ]
