@@ -6,6 +6,7 @@ _blas.preload()
 
 from kernalign import _core  # noqa: E402
 from kernalign.alignment import cka, hsic, kernel_alignment  # noqa: E402
+from kernalign.calibration import calibrated_score  # noqa: E402
 from kernalign.kernels import Linear  # noqa: E402
 from kernalign.local_alignment import cknna  # noqa: E402
 from kernalign.neighbors import (  # noqa: E402
@@ -18,6 +19,7 @@ from kernalign.neighbors import (  # noqa: E402
     mutual_knn,
     rnx_curve,
 )
+from kernalign.permutation import PermutationTest, permutation_test  # noqa: E402
 from kernalign.score import AlignmentWarning, Score, UndefinedScoreWarning  # noqa: E402
 from kernalign.streaming import Moments  # noqa: E402
 
@@ -28,8 +30,10 @@ __all__ = [
     "Linear",
     "Moments",
     "Neighbors",
+    "PermutationTest",
     "Score",
     "UndefinedScoreWarning",
+    "calibrated_score",
     "cka",
     "cknna",
     "cycle_knn",
@@ -40,5 +44,6 @@ __all__ = [
     "knn",
     "lcs_knn",
     "mutual_knn",
+    "permutation_test",
     "rnx_curve",
 ]
