@@ -19,6 +19,7 @@ from kernalign.neighbors import (  # noqa: E402
     mutual_knn,
     rnx_curve,
 )
+from kernalign.paired import PairedDifference, compare_scores  # noqa: E402
 from kernalign.permutation import PermutationTest, permutation_test  # noqa: E402
 from kernalign.score import AlignmentWarning, Score, UndefinedScoreWarning  # noqa: E402
 from kernalign.streaming import Moments  # noqa: E402
@@ -30,12 +31,14 @@ __all__ = [
     "Linear",
     "Moments",
     "Neighbors",
+    "PairedDifference",
     "PermutationTest",
     "Score",
     "UndefinedScoreWarning",
     "calibrated_score",
     "cka",
     "cknna",
+    "compare_scores",
     "cycle_knn",
     "edit_knn",
     "hsic",

@@ -6,8 +6,6 @@ import math
 import warnings
 from typing import Any, Literal, TypeAlias, Unpack
 
-import numpy as np
-
 from kernalign import _core, arrays, inference
 from kernalign.arrays import Options
 from kernalign.kernels import Kernel, Linear, check_kernel
@@ -195,7 +193,7 @@ def _sums(
 ) -> tuple[LinearSums, Spread | None]:
     """Sums of one public call by the cheaper route, and its jackknife if asked for."""
     check_kernel(kernel)
-    arrays.check_choice(uncertainty, "uncertainty", (None, "jackknife"))
+    inference.check_uncertainty(uncertainty, (None, "jackknife"))
     pair = arrays.pair(x, y, **options)
     jackknife = uncertainty == "jackknife"
     check_estimator(estimator, pair.n, metric, jackknife=jackknife)
@@ -206,17 +204,8 @@ def _sums(
 
 
 def _jackknife(sums: LinearSums, metric: str, estimator: str) -> Spread:
-    terms, m = inference.RowTerms(sums.row_terms()), sums.n - 1
-    if metric == "kernel_alignment":
-        product = terms.off_diagonal
-    else:
-        product = terms.u_centred if estimator == "unbiased" else terms.centred
-    if metric == "hsic":
-        norm = m * (m - 3) if estimator == "unbiased" else m**2
-        return Spread(inference.jackknife_stderr(product("xy") * (sums.unit / norm)), "jackknife")
-    with np.errstate(invalid="ignore", divide="ignore"):
-        deleted = product("xy") / (np.sqrt(product("xx")) * np.sqrt(product("yy")))
-    return Spread(inference.jackknife_stderr(deleted), "jackknife", "atanh")
+    stderr = inference.jackknife_stderr(inference.deleted_scores(metric, estimator, sums))
+    return Spread(stderr, "jackknife", None if metric == "hsic" else "atanh")
 
 
 def _unbiased_null(sums: LinearSums, scale: float) -> Null | None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from kernalign import _core
+from kernalign import _core, arrays
 
 if TYPE_CHECKING:
     from kernalign.linear import LinearSums
@@ -117,6 +117,32 @@ def _u_centred(x: Vector) -> Vector:
     gram += a[:, None] + a - a.sum() / (n - 1)
     np.fill_diagonal(gram, 0.0)
     return np.asarray(gram / np.linalg.norm(gram))
+
+
+def check_uncertainty(uncertainty: Any, choices: tuple[str | None, ...]) -> None:
+    """Raise unless the method is one of the choices; the bootstrap is refused with its reason."""
+    if uncertainty == "bootstrap":
+        known = " or ".join(repr(choice) for choice in choices if choice is not None)
+        raise ValueError(
+            "uncertainty='bootstrap' is refused: items drawn twice are duplicates of each other, so that they become"
+            " neighbours and the off-diagonal products count them as similar, which biases the score upwards; use"
+            f" {known}, which draw no item twice"
+        )
+    arrays.check_choice(uncertainty, "uncertainty", choices)
+
+
+def deleted_scores(metric: str, estimator: str, sums: LinearSums) -> Vector:
+    """The n delete-one values of hsic, cka or kernel_alignment."""
+    terms, m = RowTerms(sums.row_terms()), sums.n - 1
+    if metric == "kernel_alignment":
+        product = terms.off_diagonal
+    else:
+        product = terms.u_centred if estimator == "unbiased" else terms.centred
+    if metric == "hsic":
+        norm = m * (m - 3) if estimator == "unbiased" else m**2
+        return product("xy") * (sums.unit / norm)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(product("xy") / (np.sqrt(product("xx")) * np.sqrt(product("yy"))))
 
 
 def jackknife_stderr(deleted: Vector) -> float:
