@@ -9,6 +9,13 @@ from kernalign.alignment import cka, hsic, kernel_alignment  # noqa: E402
 from kernalign.calibration import calibrated_score  # noqa: E402
 from kernalign.kernels import Linear  # noqa: E402
 from kernalign.local_alignment import cknna  # noqa: E402
+from kernalign.model_maps import (  # noqa: E402
+    MapCorrelation,
+    MetricAgreement,
+    false_discovery,
+    mantel_test,
+    metric_agreement,
+)
 from kernalign.neighbors import (  # noqa: E402
     Neighbors,
     cycle_knn,
@@ -29,6 +36,8 @@ __version__: str = _core.build_info()["version"]
 __all__ = [
     "AlignmentWarning",
     "Linear",
+    "MapCorrelation",
+    "MetricAgreement",
     "Moments",
     "Neighbors",
     "PairedDifference",
@@ -41,11 +50,14 @@ __all__ = [
     "compare_scores",
     "cycle_knn",
     "edit_knn",
+    "false_discovery",
     "hsic",
     "jaccard_knn",
     "kernel_alignment",
     "knn",
     "lcs_knn",
+    "mantel_test",
+    "metric_agreement",
     "mutual_knn",
     "permutation_test",
     "rnx_curve",
