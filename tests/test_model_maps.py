@@ -71,9 +71,8 @@ def test_pairs_that_share_models_fool_tests_of_independent_pairs():  # E11
 def test_jackknife_interval_covers():
     """The population value is that of very many models."""
     covered = []
-    truth = np.mean(
-        [ka.mantel_test(*maps(60, seed=1000 + s), correlation="pearson", permutations=1).value for s in range(40)]
-    )
+    keywords = {"correlation": "pearson", "permutations": 1}
+    truth = np.mean([ka.mantel_test(*maps(60, seed=1000 + s), **keywords).value for s in range(40)])
     for seed in range(150):
         low, high = ka.mantel_test(*maps(30, seed=seed), **keywords).interval()
         covered.append(low <= truth <= high)
@@ -153,7 +152,7 @@ def test_progress_and_seed():
         ({"a": np.triu(np.ones((5, 5)))}, "a must be symmetric"),
         (
             {"b": np.where(np.eye(5)[::-1] > 0, np.nan, 1.0)},
-            "b must be finite off the diagonal, got nan for 0 and 4",
+            "b must be finite off the diagonal, got nan for models 0 and 4",
         ),
         ({"correlation": "kendall"}, "correlation must be 'spearman' or 'pearson', got 'kendall'"),
         ({"alternative": "larger"}, "alternative must be 'two-sided', 'greater' or 'less'"),

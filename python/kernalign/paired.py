@@ -131,10 +131,10 @@ def compare_scores(
 
 def _jackknifed(metric: str, a: Any, b: Any, y: Any, estimator: Estimator, options: Any, report: Any) -> Any:
     scores, deleted, chances = [], [], []
-    for x in (a, b):
+    for done, x in enumerate((a, b)):
         pair = arrays.pair(x, y, **options)
         check_estimator(estimator, pair.n, metric, jackknife=True)
-        sums = linear_sums(pair, centred=metric != "kernel_alignment", report=report)
+        sums = linear_sums(pair, centred=metric != "kernel_alignment")
         reason = sums.why_undefined(estimator) if metric == "cka" else None
         if reason is not None:
             which = reason.replace("x ", "a " if x is a else "b ", 1) if reason.startswith("x ") else reason
@@ -143,6 +143,8 @@ def _jackknifed(metric: str, a: Any, b: Any, y: Any, estimator: Estimator, optio
         deleted.append(inference.deleted_scores(metric, estimator, sums))
         scores.append(_FINISHERS[metric](sums, estimator))
         chances.append(scores[-1].z)
+        if report is not None:
+            report(done + 1, 2)
     _warn_near_chance(metric, chances)
     stderr = inference.jackknife_stderr(deleted[0] - deleted[1])
     return pair.n, tuple(map(float, scores)), stderr, {**pair.settings, "estimator": estimator, "kernel": "linear"}
@@ -156,7 +158,11 @@ def _half_sampled(metric: str, a: Any, b: Any, y: Any, k: int, similarity: Metri
     n = rows[0].shape[0]
     k = arrays.check_k(k, n)
     length = half_sampling.list_length(n, k)
-    lists = [find(r, length, similarity, "native", threads, report, sets=False).lists.indices for r in rows]
+    lists = []
+    for done, side in enumerate(rows):
+        lists.append(find(side, length, similarity, "native", threads, None, sets=False).lists.indices)
+        if report is not None:
+            report(done + 1, len(rows))
 
     def score(shared: Values) -> Values:
         return np.asarray(shared / k if metric == "mutual_knn" else shared / (2 * k - shared))
