@@ -7,6 +7,7 @@ _blas.preload()
 from kernalign import _core  # noqa: E402
 from kernalign.alignment import cka, hsic, kernel_alignment  # noqa: E402
 from kernalign.calibration import calibrated_score  # noqa: E402
+from kernalign.description import Description, describe  # noqa: E402
 from kernalign.kernels import Linear  # noqa: E402
 from kernalign.local_alignment import cknna  # noqa: E402
 from kernalign.model_maps import (  # noqa: E402
@@ -35,6 +36,7 @@ __version__: str = _core.build_info()["version"]
 
 __all__ = [
     "AlignmentWarning",
+    "Description",
     "Linear",
     "MapCorrelation",
     "MetricAgreement",
@@ -49,6 +51,7 @@ __all__ = [
     "cknna",
     "compare_scores",
     "cycle_knn",
+    "describe",
     "edit_knn",
     "false_discovery",
     "hsic",
