@@ -5,7 +5,7 @@ import functools
 import kernalign as ka
 import numpy as np
 import pytest
-from kernalign import arrays, permutation, permuted_scores
+from kernalign import arrays, permutation_input, permuted_scores
 from reference import alignment as oracle
 from reference import layer_maximum as ref
 from reference import neighbors as ref_neighbors
@@ -101,6 +101,19 @@ def test_given_neighbours_are_permuted():
         ka.permutation_test("mutual_knn", sampled, lists[1], k=6)
 
 
+def test_cknna_of_permuted_rows():
+    x, y = related(30, 5, 6)
+    test = ka.permutation_test("cknna", x, y, k=6, permutations=6, seed=2)
+    called = ka.permutation_test(ka.cknna, x, y, k=6, permutations=6, seed=2)
+    rng = np.random.default_rng(2)
+    expected = [float(ka.cknna(x, y[rng.permutation(30)], 6)) for _ in range(6)]
+    np.testing.assert_allclose(test.null, expected, rtol=1e-9, atol=1e-14)
+    np.testing.assert_allclose(called.null, expected, rtol=1e-12)
+    assert test.score == pytest.approx(float(ka.cknna(x, y, 6)), rel=1e-10)
+    with pytest.warns(ka.UndefinedScoreWarning, match="cknna is undefined"):
+        assert np.isnan(ka.permutation_test("cknna", x, np.ones((30, 2)), permutations=2).p_value)
+
+
 def test_null_has_the_exact_moments():
     x, y = related(80, 3, 5, seed=1)
     for name in ("cka", "mutual_knn"):
@@ -191,13 +204,13 @@ def test_joint_p_value_is_that_of_the_largest_standardised_score():
 def test_items_change_places_only_inside_their_block():
     blocks = np.random.default_rng(0).integers(0, 5, 40)
     rng = np.random.default_rng(1)
-    drawn = [permutation._within(blocks, rng) for _ in range(300)]
+    drawn = [permutation_input.shuffled_within(blocks, rng) for _ in range(300)]
     assert all(np.array_equal(blocks[order], blocks) for order in drawn)
     assert all(np.array_equal(np.sort(order), np.arange(40)) for order in drawn)
     two = np.array([0, 1, 0, 1, 0])
-    seen = {tuple(permutation._within(two, rng)) for _ in range(300)}
+    seen = {tuple(permutation_input.shuffled_within(two, rng)) for _ in range(300)}
     assert len(seen) == 12  # 3! 2!
-    alone = permutation._within(np.array([0, 1, 1]), rng)
+    alone = permutation_input.shuffled_within(np.array([0, 1, 1]), rng)
     assert alone[0] == 0
 
 

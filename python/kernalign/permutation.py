@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import warnings
 from collections.abc import Callable, Sequence
@@ -12,19 +11,20 @@ from typing import Any, TypeAlias, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign import arrays, calibration, group_overlap
-from kernalign.alignment import Estimator, check_estimator
-from kernalign.neighbor_lists import Metric, Neighbors, find
+from kernalign import arrays, calibration
+from kernalign.alignment import Estimator
+from kernalign.neighbor_lists import Metric
 from kernalign.neighbor_search import Ties
-from kernalign.permuted_scores import (
-    GRAM_METRICS,
-    LIST_METRICS,
-    Permuted,
-    PermutedCalls,
-    PermutedGrams,
-    PermutedLists,
-    tie_weights,
+from kernalign.permutation_input import (
+    blocks_of,
+    count_items,
+    engines_for,
+    integer,
+    layers_of,
+    metric_names,
+    shuffled_within,
 )
+from kernalign.permuted_scores import GRAM_METRICS, Permuted, PermutedCalls
 from kernalign.progress import reporting
 from kernalign.score import UndefinedScoreWarning
 
@@ -156,21 +156,21 @@ def permutation_test(
     Phipson and Smyth 2010; Westfall and Young 1993; Gröger, Wen and Brbić 2026 (calibrated score).
     """
     arrays.check_options(options, arrays.Options)
-    names = _names(metric)
+    names = metric_names(metric)
     if "zero_rows" in options:
         raise ValueError("zero_rows is not available here; drop the items first: x[keep], y[keep]")
-    permutations, seed = _integer(permutations, "permutations", 1), _integer(seed, "seed", 0)
-    (xs, layered_x), (ys, layered_y) = _layers(x, "x"), _layers(y, "y")
-    n = _items(xs, ys)
-    blocks = None if groups is None else _blocks(groups, n)
+    permutations, seed = integer(permutations, "permutations", 1), integer(seed, "seed", 0)
+    (xs, layered_x), (ys, layered_y) = layers_of(x, "x"), layers_of(y, "y")
+    n = count_items(xs, ys)
+    blocks = None if groups is None else blocks_of(groups, n)
     with reporting(options.pop("progress", False), "permutations") as report:
-        engines = _engines(names, xs, ys, n, (k, estimator, similarity, ties), options)
+        engines = engines_for(names, xs, ys, n, (k, estimator, similarity, ties), options)
         rng = np.random.default_rng(seed)
         observed = _scores(engines, np.arange(n))
         _warn_of_undefined(observed)
         nulls = {name: np.empty(permutations) for name in names}
         for done in range(permutations):
-            order = rng.permutation(n) if blocks is None else _within(blocks, rng)
+            order = rng.permutation(n) if blocks is None else shuffled_within(blocks, rng)
             for name, scores in _scores(engines, order).items():
                 nulls[name][done] = _best(name, scores)
             if report is not None:
@@ -178,152 +178,6 @@ def permutation_test(
     settings = {"permutations": permutations, "seed": seed, "blocks": None if blocks is None else int(blocks.max()) + 1}
     tests = _tests(observed, nulls, _bests(names, engines), layered_x or layered_y, settings)
     return tests if not isinstance(metric, str) and isinstance(metric, Sequence) else next(iter(tests.values()))
-
-
-def _names(metric: Any) -> dict[str, Callable[[Any, Any], Any] | None]:
-    """Every metric's name, and what to call if no faster way is known."""
-    given = list(metric) if not isinstance(metric, str) and isinstance(metric, Sequence) else [metric]
-    names: dict[str, Callable[[Any, Any], Any] | None] = {}
-    for one in given:
-        name: str
-        if callable(one):
-            name = getattr(getattr(one, "func", one), "__name__", type(one).__name__)  # of a partial, its function's
-        elif isinstance(one, str):
-            name = one
-        else:
-            raise TypeError(f"metric must be a name, a function of (x, y) or a list of these, got {one!r}")
-        if name in names:
-            raise ValueError(f"metrics must have different names, got {name!r} twice")
-        names[name] = one if callable(one) else _function(one)
-    if not names:
-        raise ValueError("metric must name at least one metric, got an empty list")
-    return names
-
-
-def _function(name: str) -> Callable[[Any, Any], Any] | None:
-    if name in GRAM_METRICS or name in LIST_METRICS:
-        return None
-    import kernalign
-
-    function = getattr(kernalign, name, None)
-    if inspect.isfunction(function):
-        first, *rest = inspect.signature(function).parameters.values()
-        required = [p.name for p in rest if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
-        if first.name == "x" and required == ["y"]:
-            return function
-    raise ValueError(f"metric must be a function of kernalign that takes x and y alone, got {name!r}")
-
-
-def _layers(x: Any, name: str) -> tuple[list[Any], bool]:
-    if isinstance(x, Neighbors):
-        return [x], False
-    if isinstance(x, (list, tuple)) and len(x) and all(isinstance(v, Neighbors) or np.ndim(v) == 2 for v in x):
-        return list(x), True
-    if np.ndim(x) == 3:
-        return [x[:, layer] for layer in range(np.shape(x)[1])], True
-    arrays.as_matrix(x, name)
-    return [np.asarray(x) if isinstance(x, (list, tuple)) else x], False
-
-
-def _items(xs: list[Any], ys: list[Any]) -> int:
-    counts = {v.n if isinstance(v, Neighbors) else len(v) for v in (*xs, *ys)}
-    if len(counts) > 1:
-        raise ValueError(f"x and y must have the same number of rows in every layer, got {sorted(counts)}")
-    (n,) = counts
-    arrays.check_count(n, 2, "a permutation test")
-    return int(n)
-
-
-def _integer(value: Any, name: str, least: int) -> int:
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be an integer, got {value!r}")
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}, got {value}")
-    return int(value)
-
-
-def _blocks(groups: Any, n: int) -> NDArray[np.intp]:
-    blocks = group_overlap.labels_of(groups, n)
-    if np.bincount(blocks).max() == 1:
-        raise ValueError("groups must hold a block of at least two items: items change places only inside their block")
-    return blocks
-
-
-def _within(blocks: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.intp]:
-    """A random order that keeps every item in its block."""
-    order = np.empty(len(blocks), dtype=np.intp)
-    order[np.argsort(blocks, kind="stable")] = np.lexsort((rng.random(len(blocks)), blocks))
-    return order
-
-
-def _engines(
-    names: dict[str, Callable[[Any, Any], Any] | None], xs: list[Any], ys: list[Any], n: int, given: Any, options: Any
-) -> list[Permuted]:
-    k, estimator, similarity, ties = given
-    engines: list[Permuted] = []
-    prepared = {name: options[name] for name in ("normalize", "clip_quantile") if name in options}
-    lists = [name for name in names if name in LIST_METRICS and names[name] is None]
-    if len(lists) < len(names) and any(isinstance(v, Neighbors) for v in (*xs, *ys)):
-        raise TypeError("Neighbors are for metrics of neighbour lists; other metrics need arrays")
-    for group in (("cka", "hsic"), ("kernel_alignment",)):
-        wanted = [name for name in names if name in group and names[name] is None]
-        for name in wanted:
-            check_estimator(estimator, n, name)
-        if wanted:
-            x, y = ([arrays.rows(v, s, **prepared) for v in side] for side, s in ((xs, "x"), (ys, "y")))
-            engines.append(PermutedGrams(wanted, x, y, estimator))
-    if lists:
-        engines.append(_lists(lists, xs, ys, n, k, similarity, ties, prepared, options))
-    for name, function in names.items():
-        if function is not None:
-            engines.append(PermutedCalls(name, _called(function, name, k, options), xs, ys))
-    return engines
-
-
-def _called(function: Callable[[Any, Any], Any], name: str, k: int, options: Any) -> Callable[[Any, Any], Any]:
-    import kernalign
-
-    if getattr(kernalign, name, None) is not function:
-        return function
-    keywords = {**options, **({"k": k} if "k" in inspect.signature(function).parameters else {})}
-    return lambda x, y: function(x, y, **keywords)
-
-
-def _lists(
-    metrics: list[str],
-    xs: list[Any],
-    ys: list[Any],
-    n: int,
-    k: int,
-    similarity: Metric,
-    ties: Ties,
-    prepared: Any,
-    options: Any,
-) -> PermutedLists:
-    arrays.check_choice(ties, "ties", ("fractional", "index"))
-    arrays.check_choice(similarity, "similarity", ("cosine", "dot", "euclidean"))
-    k, threads = arrays.check_k(k, n), arrays.check_threads(options.get("threads"))
-    found: list[list[Neighbors]] = [[], []]
-    sources: list[list[Any]] = [[], []]
-    for side, name, layers in ((0, "x", xs), (1, "y", ys)):
-        for layer in layers:
-            rows = None if isinstance(layer, Neighbors) else arrays.rows(layer, name, **prepared)
-            if rows is None and layer.rows is not None:
-                raise ValueError(f"{name} must hold the neighbours of every row, got those of a sample")
-            lists = (
-                layer.first(k) if rows is None else find(rows, k, similarity, "native", threads, None, sets=False).lists
-            )
-            found[side].append(lists)
-            sources[side].append(rows)
-    x, y = ([lists.indices for lists in side] for side in found)
-    shareable = all(rows is not None for side in sources for rows in side)
-    weights = None
-    if ties == "fractional" and shareable and any(lists.tie_rows.any() for side in found for lists in side):
-        weights = tuple(
-            [tie_weights(rows, lists, threads) for rows, lists in zip(*pair, strict=True)]
-            for pair in zip(sources, found, strict=True)
-        )
-    return PermutedLists(metrics, x, y, weights)  # type: ignore[arg-type]
 
 
 def _scores(engines: list[Permuted], order: NDArray[np.intp]) -> dict[str, Values]:

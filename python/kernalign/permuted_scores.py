@@ -188,6 +188,21 @@ class PermutedLists:
         return float((shared / self._k if metric == "mutual_knn" else shared / (2 * self._k - shared)).mean())
 
 
+class PermutedGraphs:
+    """A metric that is the product of two sparse matrices of norm 1."""
+
+    def __init__(self, metric: str, x: Sequence[Any], y: Sequence[Any]) -> None:
+        self._metric, self._x, self._y = metric, x, y
+
+    def scores(self, order: Order) -> dict[str, Values]:
+        found = np.empty((len(self._x), len(self._y)))
+        for column, graph in enumerate(self._y):
+            moved = graph[order][:, order]
+            for row, own in enumerate(self._x):
+                found[row, column] = own.multiply(moved).sum() + 0 * (own.data[0] + graph.data[0])  # nan stays nan
+        return {self._metric: found}
+
+
 class PermutedCalls:
     """Any function of two arrays, called anew for every pairing; ``best`` is the maximum of its first Score."""
 
