@@ -21,7 +21,7 @@ GRAM_METRICS = ("cka", "hsic", "kernel_alignment")
 LIST_METRICS = ("mutual_knn", "jaccard_knn", "cycle_knn", "lcs_knn", "edit_knn")
 
 _GRAM_BYTES = 1 << 28
-_CHUNK = 1 << 16  # Gram entries gathered at a time: they stay in cache
+_CHUNK = 1 << 14  # pairs of items gathered at a time: they stay in cache
 _GATHER = 60  # multiply-adds in the time of one gathered entry
 _TILE = 1 << 21
 _TIED_EDGES = 1 << 25
@@ -54,7 +54,7 @@ class PermutedGrams:
             at = np.arange(self._n)
             self._base = at * (2 * self._n - at - 1) // 2 - at - 1  # entry (i, j), i < j, is at base[i] + j
             self._rows, self._columns = (index.astype(np.int32) for index in np.triu_indices(self._n, 1))
-            self._x, self._y = self._grams(a), self._grams(b)
+            self._x, self._y = self._grams(a), np.ascontiguousarray(self._grams(b).T)  # rows are gathered whole
         self._norm_x, self._norm_y = (self._norms(*side) for side in ((a, self._diagonal_x), (b, self._diagonal_y)))
 
     def scores(self, order: Order) -> dict[str, Values]:
@@ -133,12 +133,12 @@ class PermutedGrams:
             a, b = self._features
             ys = [y[order] for y in b]
             return np.array([[float(((x.T @ y) ** 2).sum()) for y in ys] for x in a])
-        total = np.zeros((len(self._x), len(self._y)))
+        total = np.zeros((len(self._x), self._y.shape[1]))
         for begin in range(0, len(self._rows), _CHUNK):
             part = slice(begin, begin + _CHUNK)
             i, j = order[self._rows[part]], order[self._columns[part]]
             at = self._base[np.minimum(i, j)] + np.maximum(i, j)
-            total += self._x[:, part] @ self._y[:, at].T
+            total += self._x[:, part] @ self._y[at]
         return 2 * total + diagonals
 
 
