@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from kernalign import _core, arrays, inference, overlap_skew
+from kernalign import _core, arrays, inference, overlap_covariance, overlap_skew
 from kernalign import layer_maximum as lm
 from reference import layer_maximum as ref
 from reference import neighbors as ref_neighbors
@@ -109,7 +109,10 @@ def test_skews_of_shared_ties_and_of_constant_overlaps():
 
 def test_skew_published_for_isotropic_clouds():  # science 3.2: .17 at n = 1024, k = 10, 16 dimensions
     clouds = [np.random.default_rng(seed).normal(size=(1024, 16)) for seed in (0, 1)]
-    sums = [overlap_skew.pattern_sums([lm._matrix(*lm._edges(lists_of(c, 10), 1024), 1024)]) for c in clouds]
+    sums = [
+        overlap_skew.pattern_sums([overlap_covariance._matrix(*overlap_covariance._edges(lists_of(c, 10), 1024), 1024)])
+        for c in clouds
+    ]
     assert overlap_skew.skews(1024, *sums)[0, 0] == pytest.approx(0.15, abs=0.03)
 
 
