@@ -38,6 +38,40 @@ def test_value_and_jackknife_are_those_of_loops(correlation, ties):
     assert grouped.p_value == found.p_value
 
 
+def rectangles(rows, columns, seed=0, noise=0.5):
+    rng = np.random.default_rng(seed)
+    common = rng.normal(size=(rows, columns))
+    return [
+        (1 - noise) * common + rng.normal(size=(rows, 1)) + rng.normal(size=columns) + rng.normal(size=(rows, columns))
+        for _ in "ab"
+    ]
+
+
+@pytest.mark.parametrize("correlation", ["spearman", "pearson"])
+def test_models_of_two_kinds(correlation):
+    a, b = rectangles(6, 9)
+    found = ka.mantel_test(a, b, correlation=correlation, permutations=10)
+    function = stats.spearmanr if correlation == "spearman" else stats.pearsonr
+    assert found.value == pytest.approx(function(a.ravel(), b.ravel()).statistic, rel=1e-10)
+    assert found.stderr == pytest.approx(ref.rectangular_jackknife(a, b, correlation), rel=1e-9)
+    assert found.models == 15
+    turned = ka.mantel_test(a.T, b.T, correlation=correlation, permutations=10)
+    assert (turned.value, turned.stderr) == pytest.approx((found.value, found.stderr), rel=1e-9)
+    with pytest.raises(ValueError, match="families are for symmetric matrices"):
+        ka.mantel_test(a, b, families=range(6))
+    with pytest.raises(ValueError, match=r"of the same models, got shapes \(6, 9\) and \(9, 6\)"):
+        ka.mantel_test(a, b.T)
+
+
+def test_unrelated_models_of_two_kinds_have_uniform_p_values():
+    p = [
+        ka.mantel_test(*rectangles(8, 11, seed=s, noise=1), correlation="pearson", permutations=99, seed=s).p_value
+        for s in range(200)
+    ]
+    assert 0.01 < np.mean(np.array(p) <= 0.05) < 0.1
+    assert stats.kstest(np.array(p) - np.random.default_rng(0).random(200) / 100, "uniform").pvalue > 0.01
+
+
 @pytest.mark.parametrize("alternative", ["two-sided", "greater", "less"])
 def test_p_value_is_that_of_all_renamings(alternative):
     a, b = maps(5, seed=3)
@@ -146,8 +180,8 @@ def test_progress_and_seed():
 @pytest.mark.parametrize(
     "arguments,message",
     [
-        ({"a": np.ones((5, 4))}, r"a must be a square matrix \(models, models\), got shape \(5, 4\)"),
-        ({"b": np.eye(6)}, "a and b must be of the same models, got 5 and 6"),
+        ({"a": np.ones(5)}, r"a must be a matrix \(models, models\), got shape \(5,\)"),
+        ({"b": np.eye(6)}, r"a and b must be of the same models, got shapes \(5, 5\) and \(6, 6\)"),
         ({"a": np.eye(3), "b": np.eye(3)}, "needs at least 4 models, got 3"),
         ({"a": np.triu(np.ones((5, 5)))}, "a must be symmetric"),
         (

@@ -156,7 +156,8 @@ def cka_skews(n: int, cubes_x: Any, cubes_y: Any) -> Values:
     sides = []
     for cubes in (cubes_x, cubes_y):
         square, cube, trace = np.asarray(cubes, dtype=np.float64).reshape(-1, 3).T
-        sides.append((cube / square**1.5, trace / square**1.5))
+        scale = np.where(square > 0, square, np.nan) ** 1.5
+        sides.append((cube / scale, trace / scale))
     (t, d), (s, e) = sides
     f = [1.0]
     for term in range(n, n - 6, -1):

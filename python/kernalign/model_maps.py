@@ -28,7 +28,7 @@ class MapCorrelation:
     Attributes
     ----------
     value : the correlation; nan where one matrix is constant
-    models : number of models
+    models : number of models (of both kinds together, if there are two)
     p_value : share of random renamings of the models of one matrix, the given one among them, that correlate as far in
         the direction of ``alternative``
     stderr : node jackknife: of the correlations without each model (or family of models) in turn
@@ -64,25 +64,26 @@ def mantel_test(
     seed: int = 0,
     progress: ProgressArgument = False,
 ) -> MapCorrelation:
-    """Correlate two symmetric (M, M) matrices over models, by permutation and jackknife of whole models.
+    """Correlate two matrices over pairs of models, by permutation and jackknife of whole models.
 
-    The M (M - 1) / 2 pairs share models, so that tests for independent pairs find far too small p-values. Here rows and
-    columns of b are renamed together (Mantel's test, also called QAP), and errors come from leaving out models.
+    Pairs share models, so that tests for independent pairs find far too small p-values. Here the models of b are
+    renamed (Mantel's test, also called QAP), and errors come from leaving out models.
 
     Parameters
     ----------
-    a, b : scores of all pairs of the same models, in the same order; their diagonals are not used. To test a trend, b
-        may hold any quantity of pairs, such as the difference of two models' accuracies.
+    a, b : symmetric (M, M) scores of all pairs of the same models, in the same order, whose diagonals are not used; or
+        (M, N) scores of M models with N others (vision x language, M != N), whose rows and columns are renamed, and
+        left out, each on their own. To test a trend, b may hold any quantity of pairs, such as a difference of accuracies.
     correlation : "spearman" (mid-ranks) or "pearson"
     alternative : "two-sided" compares absolute values
     families : M labels; models of a family (sizes or seeds of one architecture) are left out together by the jackknife.
-        They are renamed one by one all the same.
+        They are renamed one by one all the same. Of symmetric matrices only.
     permutations, seed, progress : as for `permutation_test`
 
     Raises
     ------
     ValueError
-        Not two symmetric matrices of the same size without nan off the diagonal; fewer than 4 models or 3 families.
+        Not two matrices of the same shape, symmetric if square, without nan; fewer than 4 models or 3 families.
 
     References
     ----------
@@ -92,24 +93,32 @@ def mantel_test(
     arrays.check_choice(alternative, "alternative", ("two-sided", "greater", "less"))
     if isinstance(permutations, bool) or not isinstance(permutations, (int, np.integer)) or permutations < 1:
         raise ValueError(f"permutations must be an integer >= 1, got {permutations!r}")
-    left, right = _square(a, "a"), _square(b, "b")
-    m = len(left)
-    if len(right) != m:
-        raise ValueError(f"a and b must be of the same models, got {m} and {len(right)}")
-    groups = _families(families, m)
-    upper = np.triu_indices(m, 1)
-    x, y = (_scored(v, upper, correlation) for v in (left, right))
-    value, null = float(_cosine(x[upper], y[upper])), np.empty(permutations)
+    left, right = _checked(a, "a"), _checked(b, "b")
+    if left.shape != right.shape:
+        raise ValueError(f"a and b must be of the same models, got shapes {left.shape} and {right.shape}")
+    m, others = left.shape
+    symmetric = m == others
+    if families is not None and not symmetric:
+        raise ValueError("families are for symmetric matrices")
+    labels = _families(families, m)
+    pairs = _pairs(m, others)
+    x, y = (_scored(v, pairs, correlation) for v in (left, right))
+    value, null = _cosine(x[pairs], y[pairs]), np.empty(permutations)
     rng = np.random.default_rng(seed)
     with reporting(progress, "renamed models") as report:
         for done in range(permutations):
             order = rng.permutation(m)
-            null[done] = _cosine(x[upper], y[np.ix_(order, order)][upper])
+            columns = order if symmetric else rng.permutation(others)
+            null[done] = _cosine(x[pairs], y[np.ix_(order, columns)][pairs])
             if report is not None:
                 report(done + 1, permutations)
     settings = {"correlation": correlation, "alternative": alternative, "permutations": permutations, "seed": seed}
-    stderr = _jackknife(left, right, groups, correlation)
-    return MapCorrelation(value, m, _p_value(value, null, alternative), stderr, null, settings)
+    stderr = _jackknife(left, right, labels, correlation, (0, 1) if symmetric else (0,))
+    if not symmetric:
+        stderr = math.hypot(stderr, _jackknife(left, right, np.arange(others), correlation, (1,)))
+    return MapCorrelation(
+        value, m if symmetric else m + others, _p_value(value, null, alternative), stderr, null, settings
+    )
 
 
 @dataclass(frozen=True)
@@ -190,19 +199,29 @@ def _adjusted(p: Values, pairs: list[tuple[int, int]]) -> Values:
     return adjusted
 
 
-def _square(matrix: Any, name: str) -> Values:
+def _pairs(rows: int, columns: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Where the pairs are: above the diagonal of a symmetric matrix, everywhere in another."""
+    if rows == columns:
+        return np.triu_indices(rows, 1)
+    at = np.indices((rows, columns)).reshape(2, -1)
+    return at[0], at[1]
+
+
+def _checked(matrix: Any, name: str) -> Values:
     given = np.asarray(matrix, dtype=np.float64)
-    if given.ndim != 2 or given.shape[0] != given.shape[1]:
-        raise ValueError(f"{name} must be a square matrix (models, models), got shape {given.shape}")
-    if len(given) < _LEAST_MODELS:
-        raise ValueError(f"a correlation over models needs at least {_LEAST_MODELS} models, got {len(given)}")
-    off = ~np.eye(len(given), dtype=bool)
+    if given.ndim != 2:
+        raise ValueError(f"{name} must be a matrix (models, models), got shape {given.shape}")
+    if min(given.shape) < _LEAST_MODELS:
+        raise ValueError(f"a correlation over models needs at least {_LEAST_MODELS} models, got {min(given.shape)}")
+    square = given.shape[0] == given.shape[1]
+    off = np.ones(given.shape, dtype=bool)
+    if square:
+        np.fill_diagonal(off, False)
     if not np.isfinite(given[off]).all():
+        where = " off the diagonal" if square else ""
         row, column = np.argwhere(~np.isfinite(given) & off)[0]
-        raise ValueError(
-            f"{name} must be finite off the diagonal, got {given[row, column]} for models {row} and {column}"
-        )
-    if not np.allclose(given[off], given.T[off], rtol=1e-6, atol=1e-9 * float(np.abs(given[off]).max())):
+        raise ValueError(f"{name} must be finite{where}, got {given[row, column]} for models {row} and {column}")
+    if square and not np.allclose(given[off], given.T[off], rtol=1e-6, atol=1e-9 * float(np.abs(given[off]).max())):
         raise ValueError(f"{name} must be symmetric; of an asymmetric metric take the mean of both directions")
     return given
 
@@ -219,12 +238,15 @@ def _families(families: Any, m: int) -> NDArray[np.intp]:
     return labels
 
 
-def _scored(matrix: Values, upper: tuple[Any, Any], correlation: str) -> Values:
-    """Centred ranks or values of the pairs, in both triangles."""
+def _scored(matrix: Values, pairs: tuple[Any, Any], correlation: str) -> Values:
+    """Centred ranks or values of the pairs, in both triangles of a symmetric matrix."""
     scored = np.zeros_like(matrix)
-    values = _scale(correlation)(matrix[upper])
-    scored[upper] = values - values.mean() if np.ptp(values) > 0 else 0.0
-    return scored + scored.T
+    scored[pairs] = _centred(_scale(correlation)(matrix[pairs]))
+    return scored + scored.T if matrix.shape[0] == matrix.shape[1] else scored
+
+
+def _centred(values: Values) -> Values:
+    return values - values.mean() if np.ptp(values) > 0 else np.zeros_like(values)
 
 
 def _scale(correlation: str) -> Callable[[Values], Values]:
@@ -240,15 +262,16 @@ def _cosine(x: Values, y: Values) -> float:
     return min(1.0, max(-1.0, float(x @ y) / norm)) if norm > 0 else math.nan
 
 
-def _jackknife(a: Values, b: Values, groups: NDArray[np.intp], correlation: str) -> float:
-    """Leaves out whole groups of models; nan where a correlation without one does not exist."""
-    count = int(groups.max()) + 1
+def _jackknife(a: Values, b: Values, groups: NDArray[np.intp], correlation: str, axes: tuple[int, ...]) -> float:
+    """Leaves out whole groups of models along the axes; nan where a correlation without one does not exist."""
+    count, scale = int(groups.max()) + 1, _scale(correlation)
+    rows, columns = _pairs(*a.shape)
     without = np.empty(count)
     for group in range(count):
-        rest = np.flatnonzero(groups != group)
-        upper = np.triu_indices(len(rest), 1)
-        x, y = (_scored(v[np.ix_(rest, rest)], upper, correlation)[upper] for v in (a, b))
-        without[group] = _cosine(x, y)
+        kept = np.ones(len(rows), dtype=bool)
+        for axis in axes:
+            kept &= groups[(rows, columns)[axis]] != group
+        without[group] = _cosine(*(_centred(scale(v[rows[kept], columns[kept]])) for v in (a, b)))
     return math.sqrt((count - 1) / count * float(((without - without.mean()) ** 2).sum()))
 
 

@@ -22,6 +22,17 @@ def node_jackknife(a, b, families, name):
     return float(np.sqrt((count - 1) / count * ((np.array(without) - np.mean(without)) ** 2).sum()))
 
 
+def rectangular_jackknife(a, b, name):
+    function = stats.spearmanr if name == "spearman" else stats.pearsonr
+    total = 0.0
+    for axis, count in enumerate(a.shape):
+        without = [
+            function(np.delete(a, i, axis).ravel(), np.delete(b, i, axis).ravel()).statistic for i in range(count)
+        ]
+        total += (count - 1) / count * ((np.array(without) - np.mean(without)) ** 2).sum()
+    return float(np.sqrt(total))
+
+
 def benjamini_hochberg(p):
     m, order = len(p), np.argsort(p)
     adjusted, smallest = np.empty(m), 1.0
