@@ -73,7 +73,7 @@ def mantel_test(
     ----------
     a, b : symmetric (M, M) scores of all pairs of the same models, in the same order, whose diagonals are not used; or
         (M, N) scores of M models with N others (vision x language, M != N), whose rows and columns are renamed, and
-        left out, each on their own. To test a trend, b may hold any quantity of pairs, such as a difference of accuracies.
+        left out, each on their own. For a trend, b may hold any quantity of pairs, such as a difference of accuracies.
     correlation : "spearman" (mid-ranks) or "pearson"
     alternative : "two-sided" compares absolute values
     families : M labels; models of a family (sizes or seeds of one architecture) are left out together by the jackknife.
