@@ -6,12 +6,21 @@ _blas.preload()
 
 from kernalign import _core  # noqa: E402
 from kernalign.alignment import cka, hsic, kernel_alignment  # noqa: E402
+from kernalign.calibration import calibrated_score  # noqa: E402
+from kernalign.description import Description, describe  # noqa: E402
 from kernalign.distances import distance_alignment, distance_correlation  # noqa: E402
 from kernalign.independence import IndependenceTest, independence_test  # noqa: E402
 from kernalign.kernels import RBF, Cosine, Laplacian, Linear, Polynomial, Precomputed  # noqa: E402
 from kernalign.local_alignment import cknna  # noqa: E402
 from kernalign.matching import one_to_one, soft_matching  # noqa: E402
 from kernalign.mmd import mmd  # noqa: E402
+from kernalign.model_maps import (  # noqa: E402
+    MapCorrelation,
+    MetricAgreement,
+    false_discovery,
+    mantel_test,
+    metric_agreement,
+)
 from kernalign.neighbors import (  # noqa: E402
     Neighbors,
     cycle_knn,
@@ -22,6 +31,8 @@ from kernalign.neighbors import (  # noqa: E402
     mutual_knn,
     rnx_curve,
 )
+from kernalign.paired import PairedDifference, compare_scores  # noqa: E402
+from kernalign.permutation import PermutationTest, permutation_test  # noqa: E402
 from kernalign.predictivity import linear_predictivity  # noqa: E402
 from kernalign.ridge_cca import RidgePath, ridge_cca  # noqa: E402
 from kernalign.ridge_risk import kare, learning_curve  # noqa: E402
@@ -40,11 +51,16 @@ __all__ = [
     "RBF",
     "AlignmentWarning",
     "Cosine",
+    "Description",
     "IndependenceTest",
     "Laplacian",
     "Linear",
+    "MapCorrelation",
+    "MetricAgreement",
     "Moments",
     "Neighbors",
+    "PairedDifference",
+    "PermutationTest",
     "Polynomial",
     "Precomputed",
     "RidgePath",
@@ -53,14 +69,18 @@ __all__ = [
     "UndefinedScoreWarning",
     "angular_distance",
     "band_alignment",
+    "calibrated_score",
     "cca",
     "cka",
     "cknna",
+    "compare_scores",
     "cumulative_power",
     "cycle_knn",
+    "describe",
     "distance_alignment",
     "distance_correlation",
     "edit_knn",
+    "false_discovery",
     "hsic",
     "independence_test",
     "jaccard_knn",
@@ -71,10 +91,13 @@ __all__ = [
     "lcs_knn",
     "learning_curve",
     "linear_predictivity",
+    "mantel_test",
+    "metric_agreement",
     "mmd",
     "mutual_knn",
     "nbs",
     "one_to_one",
+    "permutation_test",
     "principal_angles",
     "procrustes",
     "pwcca",
