@@ -6,6 +6,8 @@ _blas.preload()
 
 from kernalign import _core  # noqa: E402
 from kernalign.alignment import cka, hsic, kernel_alignment  # noqa: E402
+from kernalign.compare import compare  # noqa: E402
+from kernalign.comparison import Comparison  # noqa: E402
 from kernalign.kernels import Linear  # noqa: E402
 from kernalign.local_alignment import cknna  # noqa: E402
 from kernalign.neighbors import (  # noqa: E402
@@ -18,20 +20,25 @@ from kernalign.neighbors import (  # noqa: E402
     mutual_knn,
     rnx_curve,
 )
+from kernalign.registry import METRICS, MetricInfo, measure  # noqa: E402
 from kernalign.score import AlignmentWarning, Score, UndefinedScoreWarning  # noqa: E402
 from kernalign.streaming import Moments  # noqa: E402
 
 __version__: str = _core.build_info()["version"]
 
 __all__ = [
+    "METRICS",
     "AlignmentWarning",
+    "Comparison",
     "Linear",
+    "MetricInfo",
     "Moments",
     "Neighbors",
     "Score",
     "UndefinedScoreWarning",
     "cka",
     "cknna",
+    "compare",
     "cycle_knn",
     "edit_knn",
     "hsic",
@@ -39,6 +46,7 @@ __all__ = [
     "kernel_alignment",
     "knn",
     "lcs_knn",
+    "measure",
     "mutual_knn",
     "rnx_curve",
 ]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ Vector = NDArray[np.float64]
 
 EXACT_SKEW_ROWS = 5000
 _SAMPLED_ROWS = 2000
+_CUBES, _RATIOS = "skew cubes", ("skew ratio", "skew ratio, float64")  # keys of a side's memory
 
 
 def normal_tail(z: float) -> float:
@@ -78,23 +80,37 @@ def unbiased_skew(sums: LinearSums) -> tuple[float, str]:
     """
     n = sums.n
     if sums.rows is not None and n <= EXACT_SKEW_ROWS:
-        (square_x, *x), (square_y, *y) = (_core.u_centred_cubes(rows, sums.threads) for rows in sums.rows)
+        (square_x, *x), (square_y, *y) = (_cubes(sums, side) for side in (0, 1))
         scale = math.sqrt(2 / (n * (n - 3)) * square_x * square_y)
         return _core.u_centred_third_moment(n, *x, *y) / scale**3, "exact third moment"
-    ratios = []
-    for side in (0, 1):
-        if isinstance(sums.engine, _core.MomentSums):
-            covariance = sums.engine.product(side, side)
-            square = covariance @ covariance
-            ratios.append(float(np.vdot(square, covariance)) / float(np.vdot(covariance, covariance)) ** 1.5)
-        else:
-            assert sums.rows is not None
-            index = np.linspace(0, n - 1, _SAMPLED_ROWS).astype(int)
-            sample = np.concatenate([sums.rows[side].dense(i, i + 1) for i in index])
-            square_norm, _, cube = _core.u_centred_cubes(_core.Rows(sample, "sample"), sums.threads)
-            ratios.append(cube / square_norm**1.5)
+    key = _RATIOS[sums.double_precision]
+    ratios = [sums.once(side, key, partial(_skew_ratio, sums, side)) for side in (0, 1)]
     where = "leading term" if isinstance(sums.engine, _core.MomentSums) else f"leading term of {_SAMPLED_ROWS} rows"
     return math.sqrt(8) * ratios[0] * ratios[1], where
+
+
+def remembered_skew(memory: dict[Any, Any], missing: Any) -> Any:
+    """What `unbiased_skew` left in the memory of a side: its cubes or, of many rows, the ratio."""
+    return next((memory[key] for key in (_CUBES, *_RATIOS) if key in memory), missing)
+
+
+def _cubes(sums: LinearSums, side: int) -> tuple[float, float, float]:
+    assert sums.rows is not None
+    rows = sums.rows[side]
+    return sums.once(side, _CUBES, lambda: _core.u_centred_cubes(rows, sums.threads))
+
+
+def _skew_ratio(sums: LinearSums, side: int) -> float:
+    """tr(S^3) / tr(S^2)^(3/2) of one side."""
+    if isinstance(sums.engine, _core.MomentSums):
+        covariance = sums.engine.product(side, side)
+        square = covariance @ covariance
+        return float(np.vdot(square, covariance) / np.vdot(covariance, covariance) ** 1.5)
+    assert sums.rows is not None
+    index = np.linspace(0, sums.n - 1, _SAMPLED_ROWS).astype(int)
+    sample = np.concatenate([sums.rows[side].dense(i, i + 1) for i in index])
+    square_norm, _, cube = _core.u_centred_cubes(_core.Rows(sample, "sample"), sums.threads)
+    return float(cube / square_norm**1.5)
 
 
 def _enumerated_tail(sums: LinearSums) -> tuple[float, str]:

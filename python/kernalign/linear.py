@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kernalign import _core, arrays, inference
 
+T = TypeVar("T")
 Engine = _core.MomentSums | _core.GramSums
 
 _FEW_ROWS = 64
@@ -32,6 +33,7 @@ class LinearSums:
     threads: int = 0
     rows: tuple[_core.Rows, _core.Rows] | None = None  # None after a stream: the rows are gone
     engine: Engine | None = None  # None once nothing needs it
+    memory: tuple[dict[Any, Any], dict[Any, Any]] | None = None  # what other pairs of the same sides know of each
 
     @classmethod
     def of(cls, engine: Engine, double: bool, route: str, centred: bool, **more: Any) -> LinearSums:
@@ -92,6 +94,16 @@ class LinearSums:
         if isinstance(self.engine, _core.MomentSums):
             return _core.moments_row_terms(*self.rows, self.engine, double, self.threads)
         return _core.gram_row_terms(*self.rows, self.centred_rows, double, self.threads)
+
+    def once(self, side: int, key: Any, make: Callable[[], T]) -> T:
+        """Something that depends on one side alone: made once for all pairs that share that side's memory."""
+        if self.memory is None:
+            return make()
+        known = self.memory[side]
+        if key not in known:
+            known[key] = make()
+        found: T = known[key]
+        return found
 
     def settled(self) -> LinearSums:
         """Without the engine's state, unless the lazy skew will need it."""

@@ -1,0 +1,342 @@
+"""Many representations, many layers, many metrics: what depends on one layer is computed once, pairings after."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from kernalign import arrays, inference, layer_search, registry
+from kernalign.arrays import Normalize
+from kernalign.caveats import Caveats
+from kernalign.comparison import Comparison, Names, gathered, pairs_of
+from kernalign.kernels import Kernel, Linear
+from kernalign.layer_scores import Family, Grams, Lists, Shared, families
+from kernalign.layer_search import Cells, Maximum
+from kernalign.progress import ProgressArgument, Report, reporting
+from kernalign.representations import Layer, Representation, open_representations
+from kernalign.score import Score
+
+Tables = dict[str, dict[Names, Any]]
+
+_BEST_TABLES = ("scores", "best_layers", "chance", "chance_sd", "p_values")  # in the order of `gathered`
+_UNITS = 1000  # progress steps of one task
+
+
+def compare(
+    xs: Mapping[str, Any],
+    ys: Mapping[str, Any] | None = None,
+    *,
+    metrics: Iterable[str] = ("cka", "mutual_knn"),
+    k: int = 10,
+    normalize: Normalize = None,
+    clip_quantile: float | None = None,
+    layers: Literal["all", "best"] = "all",
+    concatenated: bool = False,
+    estimator: Literal["unbiased", "biased"] = "unbiased",
+    kernel: Kernel = Linear(),  # noqa: B008 (frozen)
+    metric_options: Mapping[str, Mapping[str, Any]] | None = None,
+    p_values: bool = True,
+    threads: int | None = None,
+    device: str | None = None,
+    progress: ProgressArgument = False,
+) -> Comparison:
+    """Compare every representation of xs with every one of ys, layer by layer, under several metrics.
+
+    Parameters
+    ----------
+    xs, ys : dict of names and representations of the same n items: an (n, p) array, an (n, L, p) array, a list of L
+        arrays (n, p_l), or the path of a file that holds one of the first two (``"file.npz:key"`` chooses one of
+        several), memory-mapped where its format allows. ``ys=None``: all pairs of xs, each once where the metric is
+        symmetric (in the order of xs), in both orders where it is not; none with itself.
+    metrics : names of `kernalign.METRICS`
+    k, estimator, kernel : handed to the metrics that take them
+    normalize : None, "l2" or "standardize", of every layer
+    clip_quantile : None or e.g. 0.95: values beyond this quantile of their absolute size are clipped, before
+        ``normalize``. One threshold for a whole (n, L, p) array, one for each array of a list (Huh et al. 2024).
+    layers : "all" keeps the scores of all pairs of layers, "best" those of the best pair (the smallest of equals)
+    concatenated : the concatenation of all layers of a representation is one more candidate, the last
+    metric_options : metric -> further keyword arguments of its function: ``{"mutual_knn": {"metric": "euclidean"}}``
+    p_values : find p-values and, for `Comparison.best`, what the covariance of layers is made of; without, the
+        skewness of CKA and the CKA of the layers of one representation among themselves are not computed
+    threads, device, progress : as everywhere; progress counts a thousand for each layer's part and each pair of layers
+
+    Returns
+    -------
+    Comparison
+        Every score equals that of its function called for the two layers.
+
+    Warns
+    -----
+    UndefinedScoreWarning, AlignmentWarning
+        Once each, with the first of `Comparison.reasons` and of `Comparison.notes`.
+
+    Notes
+    -----
+    Of every layer this holds, beside the input, O(n k) numbers for metrics of neighbour lists and O(1) for kernels, and
+    one table of scores; never an n x n array. The concatenation of a list of layers, and clipped copies for metrics
+    without a shared part, are held too. Shared parts exist for cka, hsic, kernel_alignment, the ``..._knn`` metrics and
+    cknna; other metrics, and those with other ``metric_options`` than the kind of neighbours, are called pair by pair.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Bad arguments, by name; representations of different n (both are named); a zero row under cosine or l2, NaN or
+        infinity, with the representation, layer and row.
+    """
+    arrays.check_choice(layers, "layers", ("all", "best"))
+    arrays.check_choice(device, "device", (None, "cpu"))
+    k = arrays.check_k(k, sys.maxsize)
+    names = _metric_names(metrics, metric_options or {})
+    how: Any = {"normalize": normalize, "clip_quantile": clip_quantile, "concatenated": concatenated}
+    x = open_representations(xs, "xs", **how)
+    y = x if ys is None else open_representations(ys, "ys", **how)
+    n = _paired_items(x, y, ys is None)
+    shared = Shared(
+        n, k, estimator, kernel, normalize, clip_quantile, arrays.check_threads(threads), metric_options or {}
+    )
+    run = _Run(x, y, ys is None, shared, layers, p_values)
+    with reporting(progress, "comparing") as report:
+        run.work(families(names, shared), report)
+    settings = {
+        "k": k,
+        "estimator": estimator,
+        "kernel": str(kernel),
+        "normalize": normalize,
+        "clip_quantile": clip_quantile,
+        "concatenated": concatenated,
+        "p_values": p_values,
+        "metric_options": {name: {key: str(v) for key, v in given.items()} for name, given in shared.options.items()},
+    }
+    found = run.result(names, settings)
+    run.caveats.warn()
+    return found
+
+
+class _Run:
+    """One comparison under way."""
+
+    def __init__(
+        self,
+        x: Sequence[Representation],
+        y: Sequence[Representation],
+        square: bool,
+        shared: Shared,
+        mode: Literal["all", "best"],
+        p_values: bool,
+    ) -> None:
+        self.x = {one.name: one for one in x}
+        self.y = {one.name: one for one in y}
+        self.square, self.shared, self.mode, self.p_values = square, shared, mode, p_values
+        self.caveats = Caveats()
+        self.cells: dict[str, dict[Names, Cells]] = {}
+        self.best: dict[str, dict[Names, Maximum]] = {}
+        self.nulls: dict[str, layer_search.Nulls] = {}
+
+    def work(self, groups: list[Family], report: Report) -> None:
+        every = [layer for side in self._sides().values() for one in side.values() for layer in one.layers]
+        preparations = [task for group in groups for task in group.prepare(every)]
+        plans = [(group, self._pairs(group)) for group in groups]
+        own = {id(group): self._within(group) for group in groups}
+        count = sum(len(self._layer_pairs(pairs)) + len(own[id(group)]) for group, pairs in plans)
+        steps = _Steps(report, len(preparations) + count)
+        for task in preparations:
+            task(steps.share())
+            steps.step()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            self.caveats.listen(caught)
+            for group, pairs in plans:
+                scored = group.scores(own[id(group)] + self._layer_pairs(pairs))
+                inner = [self._next(scored, steps) for _ in own[id(group)]]
+                self._find_nulls(group, [scores[0] for scores in inner])
+                self.caveats.heard(None)
+                for pair in pairs:
+                    self._score(group, pair, scored, steps)
+        self.caveats.done()
+
+    def result(self, names: Sequence[str], settings: dict[str, Any]) -> Comparison:
+        layers = {side: {name: one.labels for name, one in self._side(side).items()} for side in "xy"}
+        tables: dict[str, Any] = {"scores": {}, "chance": {}, "chance_sd": {}, "p_values": {}, "best_layers": {}}
+        for metric in names:
+            if self.mode == "best":
+                mirrored = self.square and registry.METRICS[metric].symmetric
+                parts = gathered(self.best[metric], tuple(self.x), tuple(self.y), mirrored)
+                for table, part in zip(
+                    ("scores", "best_layers", "chance", "chance_sd", "p_values"), parts, strict=True
+                ):
+                    tables[table][metric] = part
+            else:
+                for at, table in enumerate(("scores", "chance", "chance_sd", "p_values")):
+                    tables[table][metric] = {pair: cells[at] for pair, cells in self.cells[metric].items()}
+        self.caveats.judge(self._sides(), self.cells if self.mode == "all" else self.best)
+        return Comparison(
+            metrics=tuple(names),
+            n=self.shared.n,
+            x_layers=layers["x"],
+            y_layers=layers["y"],
+            square=self.square,
+            mode=self.mode,
+            reasons=tuple(self.caveats.reasons),
+            notes=tuple(self.caveats.notes),
+            settings=settings,
+            nulls=self.nulls,
+            **tables,
+        )
+
+    def _side(self, side: str) -> dict[str, Representation]:
+        return self.x if side == "x" else self.y
+
+    def _sides(self) -> dict[str, dict[str, Representation]]:
+        return {"x": self.x} if self.square else {"x": self.x, "y": self.y}
+
+    def _pairs(self, group: Family) -> list[Names]:
+        symmetric = registry.METRICS[group.metrics[0]].symmetric
+        return pairs_of(tuple(self.x), tuple(self.y), self.square, symmetric)
+
+    def _layer_pairs(self, pairs: Sequence[Names]) -> list[tuple[Layer, Layer]]:
+        return [(a, b) for x, y in pairs for a in self.x[x].layers for b in self.y[y].layers]
+
+    def _within(self, group: Family) -> list[tuple[Layer, Layer]]:
+        """Pairs of layers of one representation, whose CKA the null of a search over layers is made of."""
+        if not (self._searches() and _calibrates_cka(group)):
+            return []
+        return [
+            (a, b)
+            for side in self._sides().values()
+            for one in side.values()
+            for at, a in enumerate(one.layers)
+            for b in one.layers[at + 1 :]
+        ]
+
+    def _searches(self) -> bool:
+        return self.p_values and any(len(one.layers) > 1 for side in self._sides().values() for one in side.values())
+
+    def _next(self, scored: Iterator[list[Score]], steps: _Steps) -> list[Score]:
+        found = next(scored)
+        steps.step()
+        return found
+
+    def _score(self, group: Family, pair: Names, scored: Iterator[list[Score]], steps: _Steps) -> None:
+        x, y = self.x[pair[0]], self.y[pair[1]]
+        shape = len(x.layers), len(y.layers)
+        found = {metric: Cells(*np.full((4, *shape), np.nan)) for metric in group.metrics}
+        for at in np.ndindex(shape):
+            scores = self._next(scored, steps)
+            where = _where(x, y, at)
+            self.caveats.heard(where)
+            for metric, score in zip(group.metrics, scores, strict=True):
+                if score.reason is not None:
+                    self.caveats.undefined(metric, where, score.reason)
+                tail = score.p_value if self.p_values else None
+                for part, value in zip(found[metric], (score, score.chance, score.chance_sd, tail), strict=True):
+                    part[at] = np.nan if value is None else value
+        self._add_skew("x", x)
+        self._add_skew("y", y)
+        for metric, cells in found.items():
+            if self.mode == "all":
+                self.cells.setdefault(metric, {})[pair] = cells
+            else:
+                most = layer_search.maximum(metric, cells, self.nulls.get(metric), pair, self.shared.n)
+                self.best.setdefault(metric, {})[pair] = most
+
+    def _find_nulls(self, group: Family, inner: Sequence[Score]) -> None:
+        """What the covariance of layers is made of, for the metrics that have one."""
+        if not self._searches():
+            return
+        if _calibrates_cka(group):
+            scores = iter(inner)
+            self._keep_nulls("cka", lambda one: {"self": _own_cka(one, scores)})
+        if isinstance(group, Lists) and "mutual_knn" in group.metrics:
+            self._keep_nulls("mutual_knn", lambda one: layer_search.graph_parts(group.lists(one.layers), self.shared.n))
+
+    def _keep_nulls(self, metric: str, make: Callable[[Representation], dict[str, Any]]) -> None:
+        made = {side: {one.name: make(one) for one in members.values()} for side, members in self._sides().items()}
+        self.nulls[metric] = {"x": made["x"], "y": made.get("y", made["x"])}
+
+    def _add_skew(self, side: str, one: Representation) -> None:
+        """Add what the skewness of CKA is made of, which reading the p-values has left in the layers' memories."""
+        null: Any = self.nulls.get("cka", {}).get(side, {}).get(one.name)
+        if null is None or self.shared.n < 6:
+            return
+        exact = self.shared.n <= inference.EXACT_SKEW_ROWS
+        missing = (np.nan,) * 3 if exact else np.nan
+        known = [inference.remembered_skew(layer.memory, missing) for layer in one.layers]
+        null["cubes" if exact else "ratio"] = np.array(known, dtype=np.float64)
+
+
+class _Steps:
+    """Progress of many tasks as one."""
+
+    def __init__(self, report: Report, count: int) -> None:
+        self._report, self._count, self._done = report, count, 0
+
+    def step(self) -> None:
+        self._done += 1
+        if self._report is not None:
+            self._report(self._done * _UNITS, self._count * _UNITS)
+
+    def share(self) -> Report:
+        """A report for one task, as a part of all."""
+        report = self._report
+        if report is None:
+            return None
+        begin, total = self._done * _UNITS, self._count * _UNITS
+        return lambda done, of: report(begin + (_UNITS * done) // max(1, of), total)
+
+
+def _calibrates_cka(group: Family) -> bool:
+    return isinstance(group, Grams) and "cka" in group.metrics and group.estimator == "unbiased"
+
+
+def _own_cka(one: Representation, scores: Iterator[Score]) -> Any:
+    """CKA of all pairs of layers of one representation, in the order of `_Run._within`."""
+    own = np.eye(len(one.layers))
+    for i in range(len(own)):
+        for j in range(i + 1, len(own)):
+            own[i, j] = own[j, i] = next(scores)
+    return own
+
+
+def _metric_names(metrics: Any, options: Any) -> list[str]:
+    if isinstance(metrics, str) or not isinstance(metrics, Iterable):
+        raise TypeError(f"metrics must be a sequence of names, got {metrics!r}")
+    names = list(dict.fromkeys(metrics))
+    if not names:
+        raise ValueError("metrics must hold at least one name")
+    for name in names:
+        registry.check_metric(name)
+    if not isinstance(options, Mapping) or not all(isinstance(given, Mapping) for given in options.values()):
+        raise TypeError(f"metric_options must be a dict of metric names and dicts, got {options!r}")
+    for name in options:
+        if name not in names:
+            raise ValueError(f"metric_options is for {name!r}, which is not among the metrics {', '.join(names)}")
+    for name in names:
+        missing = set(registry.METRICS[name].needs) - set(options.get(name, {}))
+        if missing:
+            raise TypeError(f"{name} needs metric_options={{{name!r}: {{{min(missing)!r}: ...}}}}")
+    return names
+
+
+def _paired_items(x: Sequence[Representation], y: Sequence[Representation], square: bool) -> int:
+    if square and len(x) < 2:
+        raise ValueError(f"xs must hold at least two representations unless ys is given, got {len(x)}")
+    first = x[0]
+    for side, others in (("xs", x), ("ys", y)):
+        for other in others:
+            if other.n != first.n:
+                raise ValueError(
+                    f"xs[{first.name!r}] and {side}[{other.name!r}] must have the same number of rows, "
+                    f"got {first.n} and {other.n}"
+                )
+    return first.n
+
+
+def _where(x: Representation, y: Representation, at: tuple[int, ...]) -> str:
+    parts = []
+    for one, layer in zip((x, y), at, strict=True):
+        parts.append(one.name if len(one.layers) == 1 else f"{one.name} layer {one.labels[layer]}")
+    return " × ".join(parts)
