@@ -1,0 +1,230 @@
+"""The calibrated maximum of a layer search: its covariance, its tail, and what must not matter."""
+
+import numpy as np
+import pytest
+from kernalign import _core, arrays, inference
+from kernalign import layer_maximum as lm
+from reference import layer_maximum as ref
+from reference import neighbors as ref_neighbors
+from reference import null_moments
+from reference.alignment import u_centre
+from scipy import sparse, stats
+
+
+def layers(n, widths, seed):
+    rng = np.random.default_rng(seed)
+    base = rng.normal(size=(n, max(widths)))
+    return [base[:, :p] * rng.gamma(1.0, size=p) + 0.5 * rng.normal(size=(n, p)) for p in widths]
+
+
+def random_lists(n, k, seed):
+    rng = np.random.default_rng(seed)
+    popular = rng.gamma(0.5, size=n)  # hubs, so that in-degrees matter
+    return np.array([[j for j in np.argsort(-popular * rng.random(n)) if j != i][:k] for i in range(n)], dtype=np.int32)
+
+
+def dense(lists):
+    return ref_neighbors.index_weights(lists, len(lists))
+
+
+def cubes(layer):
+    return _core.u_centred_cubes(arrays.rows(layer), 1)
+
+
+@pytest.mark.parametrize("n", [7, 8])
+def test_covariance_of_cka_is_the_product_of_self_similarities(n):  # A36
+    x, y = layers(n, (2, 3), 1), layers(n, (3, 5), 2)
+    found = ref.covariance(ref.cka_scores(x, y, ref.pairings(n)))
+    expected = 2 / (n * (n - 3)) * np.einsum("ac,bd->abcd", ref.self_cka(x), ref.self_cka(y))
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-14)
+
+
+@pytest.mark.parametrize("n,k", [(5, 2), (7, 1), (7, 3), (8, 2), (8, 6)])
+def test_covariance_of_overlaps_by_enumeration(n, k):  # A36
+    x, y = ([random_lists(n, k, seed) for seed in seeds] for seeds in ((1, 2, 3), (4, 5)))
+    found = ref.covariance(ref.overlaps([dense(g) for g in x], [dense(g) for g in y], k, ref.pairings(n)))
+    expected = lm.knn_covariance(lm.graph_covariance(x, n), lm.graph_covariance(y, n))
+    np.testing.assert_allclose(expected, found, rtol=1e-9, atol=1e-14)
+
+
+def test_covariance_of_shared_ties_by_enumeration():
+    n, k = 7, 2
+    rng = np.random.default_rng(3)
+    sides = [
+        [
+            ref_neighbors.fractional_weights(ref_neighbors.in_order(rng.integers(0, 3, (n, 2)) + 1.0, "dot"), k)
+            for _ in "ab"
+        ]
+        for _ in "xy"
+    ]
+    assert any((w % 1).any() for side in sides for w in side)
+    found = ref.covariance(ref.overlaps(*sides, k, ref.pairings(n)))
+    x, y = (lm.graph_covariance([sparse.csr_matrix(w) for w in side], n) for side in sides)
+    np.testing.assert_allclose(lm.knn_covariance(x, y), found, rtol=1e-9, atol=1e-14)
+
+
+def test_covariance_of_large_graphs_is_that_of_the_sheet():
+    n, k = 300, 12
+    x, y = ([random_lists(n, k, seed) for seed in seeds] for seeds in ((1, 2), (3, 4)))
+    a, b = (lm.graph_covariance(side, n) for side in (x, y))
+
+    def cross(u, v):
+        u, v = dense(u), dense(v)
+        total = n * k * k
+        a1, a2, degrees = (u * v).sum(), (u * v.T).sum(), (u.sum(axis=0) * v.sum(axis=0)).sum()
+        rest = [total - a1, degrees - a1, total - a2, total - a2]
+        return np.array([a1, a2, *rest, n * total - a1 - a2 - sum(rest)])
+
+    places = np.array([n * (n - 1)] * 2 + [n * (n - 1) * (n - 2)] * 4 + [n * (n - 1) * (n - 2) * (n - 3)])
+    mean = n * k * k / (n - 1)
+    found = lm.knn_covariance(a, b)
+    for l1, m1, l2, m2 in ((0, 0, 0, 0), (0, 0, 1, 1), (0, 1, 1, 0), (0, 0, 0, 1)):
+        product = (cross(x[l1], x[l2]) * cross(y[m1], y[m2]) / places).sum() - mean**2
+        assert found[l1, m1, l2, m2] == pytest.approx(product / (n * k) ** 2, rel=1e-9)
+
+
+@pytest.mark.parametrize("n", [6, 7, 40])
+def test_skews_are_the_exact_ones(n):
+    x, y = layers(n, (2, 3), 1), layers(n, (1, 2), 2)
+    found = lm.cka_skews(n, [cubes(v) for v in x], [cubes(v) for v in y])
+    expected = [[null_moments.u_skew(a @ a.T, b @ b.T) for b in y] for a in x]
+    np.testing.assert_allclose(found, expected, rtol=1e-8)
+
+
+def test_best_cka_of_unrelated_layers_is_as_large_as_by_permutation():
+    n = 120
+    x, y = layers(n, (2, 3, 6, 10, 12), 1), layers(n, (1, 2, 8, 20), 2)
+    skew = lm.cka_skews(n, [cubes(v) for v in x], [cubes(v) for v in y])
+    assert skew.max() > 2
+    truth = ref.cka_scores(x, y, ref.random_pairings(n, 4000, 0)).max(axis=(1, 2))
+    keywords = {"draws": 40_000}
+    found = lm.cka_maximum(
+        ref.cka_scores(x, y, [range(n)])[0], ref.self_cka(x), ref.self_cka(y), n, skew=skew, **keywords
+    )
+    plain = lm.cka_maximum(np.zeros((5, 4)), ref.self_cka(x), ref.self_cka(y), n, **keywords)
+    for alpha, slack in ((0.5, 0.06), (0.05, 0.015), (0.01, 0.005)):
+        assert (truth > found.threshold(alpha)).mean() == pytest.approx(alpha, abs=slack)
+    assert (truth > plain.threshold(0.01)).mean() > 0.1  # why the margins are bent
+    assert found.mean == pytest.approx(truth.mean(), abs=0.15 * truth.std())
+    assert found.sd == pytest.approx(truth.std(), rel=0.1)
+
+
+def test_best_overlap_of_unrelated_layers_is_as_large_as_by_permutation():
+    n, k = 150, 10
+    x, y = layers(n, (2, 4, 8, 16), 3), layers(n, (3, 6, 12), 4)
+    graphs = [[lists_of(v, k) for v in side] for side in (x, y)]
+    weights = [[dense(g) for g in side] for side in graphs]
+    scores = ref.overlaps(*weights, k, ref.random_pairings(n, 4000, 0))
+    truth = scores.max(axis=(1, 2))
+    sides = [lm.graph_covariance(side, n) for side in graphs]
+    skew = stats.skew(scores, axis=0)
+    found = lm.knn_maximum(scores[0], *sides, skew=skew, draws=40_000)
+    plain = lm.knn_maximum(scores[0], *sides, draws=40_000)
+    for alpha, slack in ((0.5, 0.05), (0.05, 0.012), (0.01, 0.006)):
+        assert (truth > found.threshold(alpha)).mean() == pytest.approx(alpha, abs=slack)
+    assert (truth > plain.threshold(0.05)).mean() == pytest.approx(0.05, abs=0.035)
+    assert found.mean == pytest.approx(truth.mean(), rel=0.01)
+    assert found.sd == pytest.approx(truth.std(), rel=0.08)
+
+
+def lists_of(x, k):
+    return _core.nearest_neighbors(arrays.rows(x), k, "cosine", False, 1)[0]
+
+
+def test_one_pair_of_layers_has_the_tail_of_its_score():
+    n, value, skew = 50, 0.05, 0.7
+    alone = {"self_x": [[1.0]], "self_y": [[1.0]], "n": n}
+    sd = np.sqrt(2 / (n * (n - 3)))
+    bent = lm.cka_maximum([[value]], **alone, skew=[[skew]], draws=50_000)
+    assert bent.p_value == null_moments.pearson3_tail(value / sd, skew)
+    assert bent.threshold(0.05) == pytest.approx(sd * float(stats.pearson3.isf(0.05, skew)), rel=0.02)
+    assert lm.cka_maximum([[value]], **alone).p_value == inference.normal_tail(value / sd)
+
+
+@pytest.mark.parametrize("skew", [-1.5, -0.2, 1e-5, 0.05, 0.5, 2.0, 3.5])
+def test_bent_margins_are_pearson_type_three(skew):
+    z = np.array([-3.1, -1.0, 0.0, 0.7, 2.33, 4.2])
+    bent = lm._bend(np.array([[0.0, skew]]))(np.stack([z, z], axis=-1)[:, None, :])
+    np.testing.assert_allclose(bent[:, 0, 0], z, atol=1e-9)
+    upper = stats.pearson3.isf(stats.norm.sf(z), skew) if abs(skew) > 1e-3 else z
+    np.testing.assert_allclose(bent[:, 0, 1], upper, rtol=2e-3, atol=2e-3)
+
+
+def test_layers_that_repeat_do_not_make_the_search_wider():
+    n = 60
+    x, y = layers(n, (4, 6), 1), layers(n, (3, 5), 2)
+    r, s = ref.self_cka(x), ref.self_cka(y)
+    scores = ref.cka_scores(x, y, [range(n)])[0]
+    once = lm.cka_maximum(scores, r, s, n, draws=40_000)
+    again = [0, 1, 1, 0, 1]
+    many = lm.cka_maximum(scores[again], r[np.ix_(again, again)], s, n, draws=40_000)
+    assert many.p_value == pytest.approx(once.p_value, abs=0.015)
+    assert many.threshold() == pytest.approx(once.threshold(), rel=0.03)
+
+
+def test_first_of_equal_maxima_and_undefined_layers():
+    scores = np.array([[np.nan, np.nan, np.nan], [0.1, np.nan, 0.5], [0.5, np.nan, 0.2]])
+    r = np.full((3, 3), np.nan)
+    r[1:, 1:] = [[1, 0.3], [0.3, 1]]
+    s = np.full((3, 3), np.nan)
+    s[np.ix_([0, 2], [0, 2])] = [[1, 0.6], [0.6, 1]]
+    found = lm.cka_maximum(scores, r, s, 40)
+    assert (found.value, found.layers) == (0.5, (1, 2))
+    clean = lm.cka_maximum([[0.1, 0.5], [0.5, 0.2]], [[1, 0.3], [0.3, 1]], [[1, 0.6], [0.6, 1]], 40)
+    np.testing.assert_array_equal(found.null, clean.null)
+    with pytest.raises(ValueError, match="nan only"):
+        lm.cka_maximum([[np.nan]], [[1.0]], [[1.0]], 40)
+
+
+def test_far_maxima_are_bounded_by_the_sum_of_tails():
+    r = np.array([[1, 0.5], [0.5, 1]])
+    found = lm.cka_maximum([[0.2, 0.1], [0.0, 0.1]], r, r, 200, draws=1000)
+    assert found.p_value == pytest.approx(4 * inference.normal_tail(0.2 / np.sqrt(2 / (200 * 197))), rel=1e-12)
+    assert "sum of the normal tails" in found.method
+    near = lm.cka_maximum(np.full((2, 2), 0.02), r, r, 200, draws=1000)
+    assert near.p_value == (1 + (near.null >= 0.02).sum()) / 1001
+
+
+def test_all_others_as_neighbours_leave_nothing_to_chance():
+    n = 9
+    full = np.array([[j for j in range(n) if j != i] for i in range(n)], dtype=np.int32)
+    side = lm.graph_covariance([full, full], n)
+    found = lm.knn_maximum(np.ones((2, 2)), side, side, draws=100)
+    assert found.p_value == 1
+    np.testing.assert_allclose(found.null, 1, rtol=1e-12)
+
+
+def test_chunks_do_not_matter(monkeypatch):
+    r = np.array([[1, 0.5], [0.5, 1]])
+    whole = lm.cka_maximum(np.zeros((2, 2)), r, r, 50, draws=1000)
+    monkeypatch.setattr(lm, "_CHUNK", 64)
+    np.testing.assert_array_equal(lm.cka_maximum(np.zeros((2, 2)), r, r, 50, draws=1000).null, whole.null)
+    other = lm.cka_maximum(np.zeros((2, 2)), r, r, 50, draws=1000, seed=1).null
+    assert not np.array_equal(other, whole.null)
+
+
+def test_bad_input():
+    lists = random_lists(8, 2, 0)
+    with pytest.raises(ValueError, match="at least 4 items, got 3"):
+        lm.cka_maximum([[0.1]], [[1.0]], [[1.0]], 3)
+    with pytest.raises(ValueError, match=r"scores must be 2-D .* got shape \(1,\)"):
+        lm.cka_maximum([0.1], [[1.0]], [[1.0]], 9)
+    with pytest.raises(ValueError, match="draws must be an integer >= 1, got 0"):
+        lm.cka_maximum([[0.1]], [[1.0]], [[1.0]], 9, draws=0)
+    with pytest.raises(ValueError, match="at least 6 items, got 5"):
+        lm.cka_skews(5, [(1, 1, 1)], [(1, 1, 1)])
+    with pytest.raises(ValueError, match="same n and k, got n = 8 and 8, k = 2 and 3"):
+        lm.knn_maximum([[0.1]], *(lm.graph_covariance([random_lists(8, k, 0)], 8) for k in (2, 3)))
+    with pytest.raises(ValueError, match="same sum of weights"):
+        lm.graph_covariance([lists, random_lists(8, 3, 0)], 8)
+    with pytest.raises(ValueError, match=r"neighbour lists of 9 items must be \(9, k\) integers"):
+        lm.graph_covariance([lists], 9)
+    with pytest.raises(ValueError, match=r"must be \(9, 9\)"):
+        lm.graph_covariance([sparse.csr_matrix((8, 8))], 9)
+    with pytest.raises(ValueError, match=r"alpha must be in \(0, 1\), got 1"):
+        lm.cka_maximum([[0.1]], [[1.0]], [[1.0]], 9).threshold(1)
+
+
+def test_oracle_u_centring_has_no_row_sums():
+    x = layers(9, (3,), 0)[0]
+    np.testing.assert_allclose(u_centre(x @ x.T).sum(axis=1), 0, atol=1e-12)
