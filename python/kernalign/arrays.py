@@ -141,6 +141,15 @@ def check_k(k: Any, n: int) -> int:
     return int(k)
 
 
+def check_positive(value: Any, name: str) -> int:
+    """Return ``value`` as an int; it must be an integer of at least 1."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, got {value}")
+    return int(value)
+
+
 def check_threads(threads: Any) -> int:
     """Return the thread count for an engine; None means all cores this process may use (0)."""
     if threads is None:

@@ -1,0 +1,216 @@
+"""Points from distances (multidimensional scaling), and the similarity transform that lays one cloud on another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+
+from kernalign import arrays
+
+Array = NDArray[np.float64]
+
+_ASYMMETRY = 1e-9
+
+
+def classical_mds(distances: Any, dims: int = 2) -> Array:
+    """Points whose Euclidean distances come close to the given ones, by Torgerson's classical scaling.
+
+    Parameters
+    ----------
+    distances : (n, n) symmetric, not negative. The diagonal is ignored (taken as 0).
+    dims : number of coordinates, 1 <= dims <= n
+
+    Returns
+    -------
+    (n, dims) float64 array
+        Centred principal coordinates, in the units of ``distances``: the leading eigenvectors of -H D^2 H / 2 (D^2
+        element by element), times the square roots of their eigenvalues. Exact where the distances are Euclidean in
+        that many dimensions. A coordinate whose eigenvalue is not positive is 0. The entry of largest magnitude of each
+        coordinate is positive, so that the signs are reproducible.
+
+    Raises
+    ------
+    ValueError, TypeError
+        The distances are not a finite, symmetric, non-negative square matrix, or dims is out of range.
+
+    Notes
+    -----
+    Holds two n x n arrays. Torgerson 1952; Gower 1966.
+    """
+    d = _distances(distances)
+    n = len(d)
+    dims = _check_dims(dims, n)
+    unit = d.max()
+    if unit == 0:
+        return np.zeros((n, dims))
+    d /= unit
+    d *= d
+    d -= d.mean(axis=0)
+    d -= d.mean(axis=1, keepdims=True)
+    values, vectors = linalg.eigh(d * -0.5, subset_by_index=(n - dims, n - 1), overwrite_a=True)
+    values, vectors = values[::-1], vectors[:, ::-1]
+    positive = np.where(values > n * np.finfo(float).eps * max(values[0], 0.0), values, 0.0)
+    largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(dims)]
+    return np.asarray(vectors * (np.where(largest < 0, -1.0, 1.0) * np.sqrt(positive) * unit))
+
+
+def smacof(distances: Any, dims: int = 2, *, starts: int = 8, max_iter: int = 300, seed: int = 0) -> Array:
+    """Points that minimise `raw_stress`, by scikit-learn's SMACOF from random starts; the best start is kept.
+
+    Parameters
+    ----------
+    distances, dims : as for `classical_mds`
+    starts : random starts (Huh et al. 2024 take 1000)
+    max_iter : Guttman transforms per start, at most
+    seed : of the starts; the same seed gives the same points
+
+    Returns
+    -------
+    (n, dims) float64 array, centred. Rotation and reflection are arbitrary: see `fit_similarity`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `classical_mds`; starts or max_iter below 1.
+    ImportError
+        scikit-learn is not installed.
+
+    Notes
+    -----
+    Each step costs O(n^2 dims); holds a few n x n arrays. de Leeuw 1977; Borg and Groenen 2005, section 8.6.
+    """
+    d = _distances(distances)
+    dims = _check_dims(dims, len(d))
+    starts, max_iter = arrays.check_positive(starts, "starts"), arrays.check_positive(max_iter, "max_iter")
+    try:
+        from sklearn import manifold
+    except ImportError as error:
+        raise ImportError("smacof needs scikit-learn: pip install 'kernalign[sklearn]'") from error
+    unit = d.max()
+    if unit == 0:
+        return np.zeros((len(d), dims))
+    points, _ = manifold.smacof(
+        d / unit,
+        n_components=dims,
+        n_init=starts,
+        max_iter=max_iter,
+        eps=1e-9,
+        random_state=seed,
+        normalized_stress=False,
+    )
+    return np.asarray((points - points.mean(axis=0)) * unit)
+
+
+def raw_stress(points: Any, distances: Any) -> float:
+    """Sum over pairs i < j of (distances_ij - |points_i - points_j|)^2, in the squared units of ``distances``."""
+    z, d = _points(points, "points"), _distances(distances)
+    if len(z) != len(d):
+        raise ValueError(f"points and distances must have the same number of rows, got {len(z)} and {len(d)}")
+    rows = ((np.sqrt(((z[i + 1 :] - z[i]) ** 2).sum(axis=1)) - d[i, i + 1 :]) for i in range(len(z)))
+    return float(sum((row**2).sum() for row in rows))
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """The map z -> scale * z @ rotation + translation, and how well it laid x on y.
+
+    Attributes
+    ----------
+    rotation : (d, d) orthogonal; a reflection if its determinant is -1
+    scale : a number >= 0
+    translation : (d,)
+    rmsd : root of the mean squared distance between mapped x and y, in the units of y
+    r2 : 1 - (sum of squared distances) / (sum of squares of centred y)
+    """
+
+    rotation: Array
+    scale: float
+    translation: Array
+    rmsd: float
+    r2: float
+
+    def transform(self, points: Any) -> Array:
+        """Map (m, d) points."""
+        z = _points(points, "points")
+        if z.shape[1] != len(self.rotation):
+            raise ValueError(f"points must have {len(self.rotation)} columns, got {z.shape[1]}")
+        return np.asarray(self.scale * (z @ self.rotation) + self.translation)
+
+
+def fit_similarity(x: Any, y: Any, *, reflection: bool = True, scaling: bool = True) -> Similarity:
+    """Rotation, scale and translation that lay x on y with the least squared error (Kabsch 1976, Umeyama 1991).
+
+    Parameters
+    ----------
+    x, y : (n, d) points, paired by row, neither all in one place
+    reflection : allow a reflection, which gives the optimum over all of O(d); False keeps to rotations. (For odd d the
+        better of two fits by rotations, of x and of -x, is the fit with reflection; for even d it is not.)
+    scaling : fit the scale; False keeps it at 1
+
+    Returns
+    -------
+    Similarity
+        With reflection and scaling, r2 is the square of the Procrustes correlation |Xc' Yc|_* / (|Xc| |Yc|).
+
+    Raises
+    ------
+    ValueError, TypeError
+        Shapes differ, a value is not finite, or one side is constant.
+    """
+    a, b = _points(x, "x"), _points(y, "y")
+    if a.shape != b.shape:
+        raise ValueError(f"x and y must have the same shape, got {a.shape} and {b.shape}")
+    sides = []
+    for points, name in ((a, "x"), (b, "y")):
+        mean = points[0] + (points - points[0]).mean(axis=0)
+        centred = points - mean
+        norm = float(linalg.norm(centred))
+        if not norm > 0:
+            raise ValueError(f"{name} must hold at least two different points, got only {points[0]}")
+        sides.append((mean, centred, norm))
+    (mean_x, x_c, norm_x), (mean_y, y_c, norm_y) = sides
+    u, s, vt = linalg.svd((x_c / norm_x).T @ (y_c / norm_y))
+    signs = np.ones(len(s))
+    if not reflection and linalg.det(u) * linalg.det(vt) < 0:
+        signs[-1] = -1.0  # gives up the least correlated direction
+    rotation = (u * signs) @ vt
+    scale = max(0.0, float((signs * s).sum())) * norm_y / norm_x if scaling else 1.0
+    residual = float(linalg.norm(scale * (x_c @ rotation) - y_c))
+    return Similarity(
+        rotation=rotation,
+        scale=scale,
+        translation=mean_y - scale * (mean_x @ rotation),
+        rmsd=residual / np.sqrt(len(a)),
+        r2=1.0 - (residual / norm_y) ** 2,
+    )
+
+
+def _points(points: Any, name: str) -> Array:
+    source = arrays.rows(points, name)
+    return source.dense(0, source.shape[0])
+
+
+def _distances(distances: Any) -> Array:
+    d = _points(distances, "distances")
+    if d.shape[0] != d.shape[1]:
+        raise ValueError(f"distances must be a square matrix, got shape {d.shape}")
+    np.fill_diagonal(d, 0.0)
+    if (d < 0).any():
+        i, j = np.argwhere(d < 0)[0]
+        raise ValueError(f"distances must not be negative, got {d[i, j]} at row {i}, column {j}")
+    off = np.abs(d - d.T) > _ASYMMETRY * d.max()
+    if off.any():
+        i, j = np.argwhere(off)[0]
+        raise ValueError(f"distances must be symmetric, got {d[i, j]} at ({i}, {j}) and {d[j, i]} at ({j}, {i})")
+    return np.asarray((d + d.T) / 2)
+
+
+def _check_dims(dims: Any, n: int) -> int:
+    count = arrays.check_positive(dims, "dims")
+    if count > n:
+        raise ValueError(f"dims must be at most the number of points {n}, got {count}")
+    return count
