@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from collections.abc import Mapping
@@ -57,7 +58,8 @@ class Caveats:
             for layer in one.layers:
                 share = layer.memory.get(VARIANCE_SHARE, 0.0)
                 if share > _VARIANCE_SHARE:
-                    text = f"one direction holds at least {share:.1%} of the variance: cka and hsic see little else"
+                    percent = math.floor(1000 * share) / 10
+                    text = f"one direction holds at least {percent} % of the variance: cka and hsic see little else"
                     self._note(text, one.name if len(one.layers) == 1 else f"{one.name} layer {layer.label}")
         for pair, cka in tables.get("cka", {}).items():
             knn = tables.get("mutual_knn", {}).get(pair)

@@ -80,9 +80,7 @@ def _heat(ax: Any, score: Any, chance: Any, metric: str) -> None:
     bar = ax.figure.colorbar(image, ax=ax, label=metric)
     if level is not None:
         bar.ax.axhline(level, color="red", linewidth=2, gid="chance")
-        bar.ax.annotate(
-            f"chance {level:.3g}", (1.0, level), xycoords=("axes fraction", "data"), color="red", fontsize=7
-        )
+        bar.ax.set_xlabel(f"chance {level:.3g}", color="red", fontsize=8)
     if max(score.shape) <= _ANNOTATED:
         for (i, j), value in np.ndenumerate(score):
             if np.isfinite(value):

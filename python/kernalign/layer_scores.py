@@ -97,7 +97,7 @@ def families(metrics: Sequence[str], shared: Shared) -> list[Family]:
     made: list[Family] = []  # ordered lists first: they serve where order does not matter
     for (kind, *spec), names in sorted(groups.items(), key=lambda group: not set(group[1]) & set(_ORDERED)):
         maker: Any = {"gram": Grams, "lists": Lists, "edges": Edges, "pair": Pairwise}[kind]
-        made.append(maker(tuple(names), shared, *spec))
+        made.append(maker(tuple(names), shared, *(spec if kind != "pair" else ())))
     return made
 
 
