@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -38,13 +38,13 @@ class Caveats:
         """Take warnings from the list of ``warnings.catch_warnings(record=True)``."""
         self._caught = caught
 
-    def heard(self, where: str | None) -> None:
-        """Assign the warnings since the last call to a pair of layers; None: they do not matter."""
+    def heard(self, where: Callable[[], str] | None) -> None:
+        """Assign the warnings since the last call to the pair of layers that ``where`` names; None: drop them."""
         for caught in self._caught:
             if not issubclass(caught.category, AlignmentWarning):
                 self._others.append(caught)
             elif where is not None and not issubclass(caught.category, UndefinedScoreWarning):
-                self._note(str(caught.message), where)
+                self._note(str(caught.message), where())
         self._caught.clear()
 
     def undefined(self, metric: str, where: str, reason: str) -> None:

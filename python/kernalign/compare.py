@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -226,11 +227,11 @@ class _Run:
         found = {metric: Cells(*np.full((4, *shape), np.nan)) for metric in group.metrics}
         for at in np.ndindex(shape):
             scores = self._next(scored, steps)
-            where = _where(x, y, at)
+            where = partial(_where, x, y, at)
             self.caveats.heard(where)
             for metric, score in zip(group.metrics, scores, strict=True):
                 if score.reason is not None:
-                    self.caveats.undefined(metric, where, score.reason)
+                    self.caveats.undefined(metric, where(), score.reason)
                 tail = score.p_value if self.p_values else None
                 for part, value in zip(found[metric], (score, score.chance, score.chance_sd, tail), strict=True):
                     part[at] = np.nan if value is None else value
