@@ -1,11 +1,22 @@
-// Contract of the Grams engine: n x n Gram matrices of linear kernels in tiles, reduced on the fly, never stored.
+// Contract of the Grams engine: n x n Gram matrices of any kernel in tiles, reduced on the fly, never stored.
 //
-// Rows are shifted by the exact column mean (centred) or not at all, and scaled by a power of two so that the largest
-// deviation is in [1, 2). Tiles are multiplied in float32 (16- and 32-bit float input whose longest row is
-// under 10 times the median row) or float64 and reduced in float64, in an order that depends on neither the threads nor
-// the machine: each tile's sums are kept and added up in tile order. Cost    gram_sums: n^2 (p + q) multiply-adds
-// (upper triangle). gram_row_terms: twice that. Good when n < p + q. Memory  a few tiles and panels of rows per thread,
-// and O(n).
+// Sources    Any number of representations of the same n items, each with its own kernel (kernel.hpp). Every tile of a
+//            source is computed once (upper triangle only) and used for every pair that the source is in.
+// Rows       are shifted by the exact column mean where the kernel (distances) or the caller (centred) allows it, and
+//            scaled by a power of two so that the longest is in [1, 2).
+// Pilot      Of a centred source whose kernel is not linear, K - c is summed instead of K: c is about the mean of K
+//            off the diagonal, from 128 rows, and a float32 number; exp(-t) - c is formed without cancellation for
+//            K near 1. Centred and U-centred products do not depend on c. For the others c = 0.
+// Precision  Inner products in float32 or float64 as the source says; float64 anyway where rows differ in length by
+//            10 times their median, where a square root is taken of differences, and where an RBF is so narrow that
+//            the rounding of squared norms (6e-8 of them) would be seen. All sums are float64, of the tile's own
+//            values: relative error about 1e-7 from float32 products, 1e-13 otherwise.
+// Order      Tiles belong to 32 groups by n alone; a group adds its tiles in order and the groups are added in order.
+// So
+//            the sums do not depend on the threads, and on the other sources only in the last bits.
+// Cost       n^2 p multiply-adds / 2 per source, n^2 / 2 per pair.
+// Memory     256 n bytes per source with a kernel that is not linear, the converted rows if all sources' fit in 256 MB
+//            (32 MB each), else panels of 256 rows per thread; a tile of 256 x 256 per source and thread.
 #pragma once
 
 #include <array>
@@ -13,30 +24,54 @@
 #include <vector>
 
 #include "cpu/parallel.hpp"
+#include "kernel.hpp"
 #include "statistics.hpp"
 #include "view.hpp"
 
 namespace kernalign {
 
 struct GramSums {
+    struct Side {
+        int exponent = 0;              // kernel values were divided by 2^exponent
+        double pilot = 0;              // then c was subtracted from all of them, the diagonal included
+        bool widened = false;          // multiplied in float64 although float32 was asked for
+        std::vector<double> diagonal;  // K_ii
+        std::vector<double> sums;      // (K 1)_i
+        std::vector<double> hollow;    // the same without K_ii, which may be much larger than the rest
+        double total = 0;              // 1'K 1
+    };
     std::int64_t n = 0;
-    std::array<int, 2> exponent{};  // the rows were divided by 2^exponent
-    std::array<PairSums, 3> pairs;  // xx, xy, yy
-    bool widened = false;           // multiplied in float64 because of an outlier
+    std::vector<Side> sides;
+    std::vector<double> off_diagonal;  // sides x sides: sum over i != j of K_ij L_ij
+
+    // Of the matrices as they are, or hollow: with zeros for diagonals, which is all that U-statistics see.
+    PairSums pair(std::size_t a, std::size_t b, bool hollow) const;
 };
 
-GramSums gram_sums(const Rows& x, const Rows& y, bool centred, Precision precision, int threads, Monitor* monitor);
+GramSums gram_sums(const std::vector<GramSource>& sources, bool centred, int threads, Monitor* monitor);
 
-// The per-row sums of moments_row_terms (moments.hpp), from tiles, of the rows scaled as in gram_sums.
-std::vector<double> gram_row_terms(const Rows& x, const Rows& y, bool centred, Precision precision, int threads,
-                                   Monitor* monitor);
+// Per-row sums of two sources that the delete-one jackknife needs, of the same K and L (scaled, pilot subtracted) as in
+// `sums`, which gram_sums made of them. n x 11, row-major, the columns of moments_row_terms (moments.hpp):
+//   K_ii, L_ii, (K1)_i, (L1)_i, (K.L 1)_i, (K.K 1)_i, (L.L 1)_i, (Kl)_i, (Kk)_i, (Lk)_i, (Ll)_i
+// where k and l are the row sums of K and L, without their diagonals unless `with_diagonal`. n^2 (p + q) multiply-adds.
+std::vector<double> gram_row_terms(const std::array<GramSource, 2>& sources, const GramSums& sums, bool centred,
+                                   bool with_diagonal, int threads, Monitor* monitor);
 
-// For X = K^U, the U-centred Gram matrix of the rows, in float64: sum of X_ij^2, sum of X_ij^3 and tr X^3, of the rows
-// scaled as above. O(n^2 p), and O(n p^2) for the trace when 2 p < n, with a float64 copy of the rows; otherwise X
-// itself is held, no more than twice the input.
+// For X = K^U, the U-centred Gram matrix of the rows, in float64: sum of X_ij^2, sum of X_ij^3 and tr X^3, of K scaled
+// as above. Linear kernels: O(n^2 p), and O(n p^2) for the trace when 2 p < n, with a float64 copy of the rows;
+// otherwise X itself is held, no more than twice the input. Other kernels: O(n^3), and two bands of 1024 rows of X.
 struct CubeSums {
     double squares = 0, cubes = 0, trace = 0;
 };
-CubeSums u_centred_cubes(const Rows& rows, int threads, Monitor* monitor);
+CubeSums u_centred_cubes(const GramSource& source, int threads, Monitor* monitor);
+
+// Exact median of the Euclidean distances between rows: of all n^2 (zeros of the diagonal included) or of those off
+// the diagonal, the mean of the two middle ones where their number is even. Distances are those of the tiles: relative
+// error 1e-7 in float32. One to three passes over the tiles; at most 64 MB beside them.
+double median_distance(const GramSource& source, bool off_diagonal, int threads, Monitor* monitor);
+
+// The strict upper triangle of K, row by row, scaled back: n (n - 1) / 2 numbers, in float64. If centred, of shifted
+// rows and without the pilot, as above.
+std::vector<double> condensed_gram(const GramSource& source, bool centred, int threads, Monitor* monitor);
 
 }  // namespace kernalign

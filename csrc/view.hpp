@@ -28,7 +28,8 @@ struct MatrixView {
 };
 
 // A view plus what is done to each row as it is read, in this order:
-//   clamp to [-clip, clip];  subtract shift and multiply by scale, column by column;  divide by the row's L2 norm.
+//   clamp to [-clip, clip];  subtract shift and multiply by scale, column by column;  subtract the row's mean
+//   (zero_mean);  divide by the row's L2 norm (unit_norm).
 // `name` is the argument's name, for error messages. Pointers are borrowed and may be null.
 struct Rows {
     MatrixView view;
@@ -36,11 +37,12 @@ struct Rows {
     double clip = std::numeric_limits<double>::infinity();
     const double* shift = nullptr;
     const double* scale = nullptr;
+    bool zero_mean = false;
     bool unit_norm = false;
 
     std::int64_t rows() const { return view.rows; }
     std::int64_t cols() const { return view.cols; }
-    bool plain() const { return !(clip < std::numeric_limits<double>::infinity()) && !shift && !scale && !unit_norm; }
+    bool plain() const { return !(clip < std::numeric_limits<double>::infinity()) && !shift && !scale && !zero_mean && !unit_norm; }
 };
 
 }  // namespace kernalign

@@ -13,7 +13,7 @@ from kernalign import _core
 from reference import compare as naive
 
 N = 60
-EVERY = tuple(ka.METRICS)
+EVERY = tuple(name for name in ka.METRICS if name != "mmd" and not ka.METRICS[name].needs)  # mmd wants equal widths
 LISTS = ("mutual_knn", "jaccard_knn", "cycle_knn", "lcs_knn", "edit_knn")
 
 
@@ -99,6 +99,46 @@ def test_options_reach_the_metrics():
         score = metric(a, c, estimator="biased")
         for table, value in ((found.scores, score), (found.chance, score.chance), (found.p_values, score.p_value)):
             np.testing.assert_allclose(table[metric.__name__]["a", "c"][1, 0], value, rtol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:.*the mean holds:kernalign.AlignmentWarning")
+@pytest.mark.parametrize("kernel", [ka.RBF(), ka.RBF(2.5), ka.Laplacian(), ka.Cosine(), ka.Polynomial(2)], ids=repr)
+@pytest.mark.parametrize("estimator", ["unbiased", "biased"])
+def test_kernels(kernel, estimator):
+    xs = models()
+    found = ka.compare(xs, metrics=("cka", "hsic", "kernel_alignment"), kernel=kernel, estimator=estimator)
+    check(found, xs, xs, kernel=kernel, estimator=estimator)
+    if estimator == "unbiased":
+        assert np.isfinite(found.best("cka").p_value[np.triu_indices(3, 1)]).all()
+
+
+def test_precomputed_gram_matrices():
+    xs = {name: [layer @ layer.T for layer in parts(x)] for name, x in models().items()}
+    found = ka.compare(xs, metrics=("cka",), kernel=ka.Precomputed())
+    check(found, xs, xs, kernel=ka.Precomputed())
+    plain = ka.compare(models(), metrics=("cka",))
+    np.testing.assert_allclose(found.scores["cka"]["a", "b"], plain.scores["cka"]["a", "b"], rtol=1e-9)
+    with pytest.raises(ValueError, match=r"Precomputed\(\) takes Gram matrices"):
+        ka.compare(xs, kernel=ka.Precomputed(), normalize="l2")
+
+
+def test_routes_and_precisions_of_each_pair_are_those_of_the_one_pair_call():
+    """Of n = 60 rows: narrow and wide, float32 and float64, so that every branch is taken."""
+    xs = {}
+    for p in (3, 20, 100):
+        for dtype in (np.float32, np.float64):
+            xs[f"{p} {dtype.__name__}"] = layered(1, p, p, n=80, dtype=dtype)[:, 0]
+    found = ka.compare(xs, metrics=("cka", "kernel_alignment"))
+    check(found, xs, xs)
+
+
+def test_mmd_wants_equal_widths():
+    x, y = layered(2, 5, 1), layered(2, 5, 2)
+    found = ka.compare({"x": x}, {"y": y}, metrics=("mmd",), layers="best")
+    values = [[float(ka.mmd(x[:, i], y[:, j])) for j in range(2)] for i in range(2)]
+    assert found.best("mmd")["x", "y"][:2] == (np.min(values), np.unravel_index(np.argmin(values), (2, 2)))
+    with pytest.raises(ValueError, match=r"mmd of x = xs\['x'\] layer 0 and y = ys\['y'\]: .* columns, got 5 and 4"):
+        ka.compare({"x": x}, {"y": y[:, 0, :4]}, metrics=("mmd",))
 
 
 def test_options_without_a_shared_part_are_handed_to_the_metric():
@@ -195,7 +235,7 @@ def test_what_depends_on_one_layer_is_computed_once(monkeypatch):
 
     for name in counts:
         monkeypatch.setattr(_core, name, counting(name, getattr(_core, name)))
-    ka.compare(models(), metrics=EVERY, k=5)
+    ka.compare(models(), metrics=("cka", "hsic", "kernel_alignment", *LISTS, "cknna"), k=5)
     layers = 7
     assert counts == {"nearest_neighbors": 2 * layers, "u_centred_cubes": layers, "edge_products": layers}
 
@@ -211,7 +251,9 @@ def test_best_layers_are_the_argmax_of_all(concatenated):
     for metric in EVERY:
         for pair in every.pairs(metric):
             i, j = every.x_names.index(pair[0]), every.y_names.index(pair[1])
-            value, at = naive.best(every.scores[metric][pair])
+            sign = 1 if ka.METRICS[metric].larger_is_closer else -1
+            value, at = naive.best(sign * every.scores[metric][pair])
+            value *= sign
             assert best.scores[metric][i, j] == value
             assert tuple(best.best_layers[metric][i, j]) == at
             if ka.METRICS[metric].symmetric:
@@ -470,7 +512,7 @@ def test_bad_representations_are_named(error, match, arguments):
         (ValueError, "normalize must be", {"normalize": "l1"}),
         (ValueError, "clip_quantile must be in", {"clip_quantile": 0}),
         (ValueError, "estimator must be", {"estimator": "best"}),
-        (TypeError, "kernel must be", {"kernel": "linear"}),
+        (TypeError, "kernel must be one of", {"kernel": "linear"}),
         (TypeError, "threads must be", {"threads": 1.5}),
         (TypeError, "progress must be", {"progress": 3}),
         (ValueError, "device must be", {"device": "cuda"}),

@@ -24,8 +24,14 @@ namespace kernalign::bindings {
 class PyRows {
   public:
     PyRows(py::array data, std::string name, bool bfloat16, std::optional<double> clip, std::vector<double> shift,
-           std::vector<double> scale, bool unit_norm);
-    const Rows& rows() const { return rows_; }
+           std::vector<double> scale, bool unit_norm, bool zero_mean);
+    // By value, so that a copy of this object does not point into the original.
+    Rows rows() const {
+        Rows rows = rows_;
+        rows.shift = shift_.empty() ? nullptr : shift_.data();
+        rows.scale = scale_.empty() ? nullptr : scale_.data();
+        return rows;
+    }
     py::array_t<double> dense(std::int64_t begin, std::int64_t end) const;
 
   private:

@@ -4,23 +4,25 @@
 #include <utility>
 
 #include "cpu/blas.hpp"
-#include "cpu/gram_side.hpp"
+#include "cpu/gram_tiles.hpp"
 #include "cpu/simd.hpp"
 #include "grams.hpp"
 
 namespace kernalign {
 namespace {
 
+constexpr std::int64_t kCubeTile = 512;
+constexpr std::int64_t kCubeBand = 1024;  // rows of X that are held, twice
+
 // X = K^U in terms of the Gram matrix of the centred rows: X_ij = K_ij + a_i + a_j + c off the diagonal, 0 on it.
 struct Centring {
     std::vector<double> a;
     double c = 0;
 
-    explicit Centring(const GramSide<double>& side) {
-        const double n = double(side.diagonal.size());
+    explicit Centring(const std::vector<double>& hollow_sums) {
+        const double n = double(hollow_sums.size());
         double total = 0;
-        for (std::size_t i = 0; i < side.diagonal.size(); ++i) {
-            const double row = side.sums[i] - side.diagonal[i];
+        for (const double row : hollow_sums) {
             a.push_back(-row / (n - 2));
             total += row;
         }
@@ -32,20 +34,20 @@ using Task = std::pair<std::int64_t, std::int64_t>;
 
 std::vector<Task> upper_tiles(std::int64_t n) {
     std::vector<Task> tasks;
-    for (std::int64_t i = 0; i < n; i += kGramTile)
-        for (std::int64_t j = i; j < n; j += kGramTile) tasks.push_back({i, j});
+    for (std::int64_t i = 0; i < n; i += kCubeTile)
+        for (std::int64_t j = i; j < n; j += kCubeTile) tasks.push_back({i, j});
     return tasks;
 }
 
 // Sums of squares and cubes over all tiles; whole, if not empty, receives X itself.
-CubeSums sum_tiles(const GramSide<double>& side, const Centring& centring, std::vector<double>& whole, int threads,
+CubeSums sum_tiles(const ScaledRows<double>& side, const Centring& centring, std::vector<double>& whole, int threads,
                    Progress& progress) {
-    const std::int64_t n = std::int64_t(side.diagonal.size()), cols = side.cols();
+    const std::int64_t n = side.size(), cols = side.cols();
     const std::vector<Task> tasks = upper_tiles(n);
     std::vector<std::array<double, 2>> partial(tasks.size());
     parallel_for(std::int64_t(tasks.size()), threads, progress, [&](std::int64_t task, int) {
         const auto [i0, j0] = tasks[std::size_t(task)];
-        const std::int64_t m = std::min(kGramTile, n - i0), k = std::min(kGramTile, n - j0);
+        const std::int64_t m = std::min(kCubeTile, n - i0), k = std::min(kCubeTile, n - j0);
         std::vector<double> left, right, tile(std::size_t(m * k));
         const double* rows = side.get(i0, i0 + m, left);
         blas::gemm_nt(m, k, cols, rows, cols, i0 == j0 ? rows : side.get(j0, j0 + k, right), cols, tile.data(), k);
@@ -76,7 +78,7 @@ double trace_of_cube(const std::vector<double>& x, std::int64_t n, int threads, 
     std::vector<double> partial(tasks.size());
     parallel_for(std::int64_t(tasks.size()), threads, progress, [&](std::int64_t task, int) {
         const auto [i0, j0] = tasks[std::size_t(task)];
-        const std::int64_t m = std::min(kGramTile, n - i0), k = std::min(kGramTile, n - j0);
+        const std::int64_t m = std::min(kCubeTile, n - i0), k = std::min(kCubeTile, n - j0);
         std::vector<double> square(std::size_t(m * k));
         blas::gemm_nt(m, k, n, x.data() + i0 * n, n, x.data() + j0 * n, n, square.data(), k);
         double sum = 0;
@@ -91,9 +93,9 @@ double trace_of_cube(const std::vector<double>& x, std::int64_t n, int threads, 
 // sum over bands of rows of f(begin, rows), in parallel and added in order.
 template <class F>
 double sum_bands(std::int64_t n, int threads, Progress& progress, F&& f) {
-    std::vector<double> partial(std::size_t((n + kGramTile - 1) / kGramTile));
+    std::vector<double> partial(std::size_t((n + kCubeTile - 1) / kCubeTile));
     parallel_for(std::int64_t(partial.size()), threads, progress, [&](std::int64_t band, int) {
-        partial[std::size_t(band)] = f(band * kGramTile, std::min(kGramTile, n - band * kGramTile));
+        partial[std::size_t(band)] = f(band * kCubeTile, std::min(kCubeTile, n - band * kCubeTile));
     });
     double sum = 0;
     for (const double part : partial) sum += part;
@@ -102,8 +104,8 @@ double sum_bands(std::int64_t n, int threads, Progress& progress, F&& f) {
 
 // tr X^3 by algebra of the features. X = B - D with B = Z M Z', Z = [x, a, 1], M = [[I,0,0],[0,0,1],[0,1,c]] and D the
 // diagonal of B, so tr X^3 = tr (Z'Z M)^3 - 3 sum D_i (B^2)_ii + 2 sum D_i^3.
-double trace_of_cube(const GramSide<double>& side, const Centring& centring, int threads, Progress& progress) {
-    const std::int64_t n = std::int64_t(side.diagonal.size()), p = side.cols(), m = p + 2;
+double trace_of_cube(const ScaledRows<double>& side, const Centring& centring, int threads, Progress& progress) {
+    const std::int64_t n = side.size(), p = side.cols(), m = p + 2;
     std::vector<double> z(std::size_t(n * m)), gram(std::size_t(m * m)), h(gram.size());
     sum_bands(n, threads, progress, [&](std::int64_t begin, std::int64_t rows) {
         std::vector<double> scratch;
@@ -135,7 +137,7 @@ double trace_of_cube(const GramSide<double>& side, const Centring& centring, int
         double sum = 0;
         for (std::int64_t i = 0; i < rows; ++i) {
             const std::size_t g = std::size_t(begin + i);
-            const double d = side.diagonal[g] + 2 * centring.a[g] + centring.c;
+            const double d = side.squared_norms[g] + 2 * centring.a[g] + centring.c;
             sum += d * (2 * d * d - 3 * simd().dot(v.data() + i * m, z.data() + (begin + i) * m, m));
         }
         return sum;
@@ -151,19 +153,106 @@ double trace_of_cube(const GramSide<double>& side, const Centring& centring, int
            });
 }
 
+CubeSums linear_cubes(const GramSource& source, int threads, Monitor* monitor) {
+    Progress progress(monitor, 0);
+    const std::int64_t n = source.rows();
+    const GramSide<double> side(source, true, kKeptBytes, threads, progress);
+    std::vector<double> hollow = side.sums;
+    for (std::size_t i = 0; i < hollow.size(); ++i) hollow[i] -= side.diagonal[i];
+    const Centring centring(hollow);
+    std::vector<double> whole(n <= 2 * source.cols() ? std::size_t(n * n) : 0);
+    CubeSums sums = sum_tiles(side.rows(), centring, whole, threads, progress);
+    sums.trace = whole.empty() ? trace_of_cube(side.rows(), centring, threads, progress)
+                               : trace_of_cube(whole, n, threads, progress);
+    return sums;
+}
+
+// Rows [begin, begin + m) of X, for any kernel.
+void fill_band(const GramSide<double>& side, const Centring& centring, std::int64_t begin, std::int64_t m,
+               std::vector<double>& band, std::vector<CubeSums>* sums, int threads, Progress& progress) {
+    const std::int64_t n = side.size(), tiles = (n + kGramTile - 1) / kGramTile;
+    const std::int64_t parts = (m + kGramTile - 1) / kGramTile;
+    band.resize(std::size_t(kCubeBand * n));
+    if (sums) sums->assign(std::size_t(tiles * parts), CubeSums());
+    parallel_for(tiles * parts, threads, progress, [&](std::int64_t task, int) {
+        const std::int64_t j0 = task / parts * kGramTile, k = std::min(kGramTile, n - j0);
+        const std::int64_t i0 = begin + task % parts * kGramTile, rows = std::min(kGramTile, begin + m - i0);
+        GramSide<double>::Panels panels;
+        std::vector<double> tile(std::size_t(rows * k));
+        side.tile(i0, rows, j0, k, panels, tile.data());
+        double both[2] = {0, 0};
+        for (std::int64_t i = 0; i < rows; ++i) {
+            double* row = tile.data() + i * k;
+            if (i0 == j0) {
+                row[i] = 0;
+                for (std::int64_t j = 0; j < i; ++j) row[j] = band[std::size_t((i0 - begin + j) * n + j0 + i)];
+                for (std::int64_t j = 0; j < k; ++j) {
+                    if (j > i) row[j] += centring.a[std::size_t(i0 + i)] + centring.c + centring.a[std::size_t(j0 + j)];
+                    both[0] += row[j] * row[j];
+                    both[1] += row[j] * row[j] * row[j];
+                }
+            } else {
+                simd().grams.cubes(row, centring.a[std::size_t(i0 + i)] + centring.c, centring.a.data() + j0, both, k);
+            }
+            std::copy(row, row + k, band.data() + (i0 - begin + i) * n + j0);
+        }
+        if (sums) (*sums)[std::size_t(task)] = {both[0], both[1], 0};
+    });
+}
+
+// Sum of the products of X^2 and X over two bands of rows.
+double band_trace(const std::vector<double>& left, std::int64_t m, const std::vector<double>& right, std::int64_t k,
+                  std::int64_t n, std::int64_t right_begin, int threads, Progress& progress) {
+    const std::int64_t across = (k + kGramTile - 1) / kGramTile, tasks = (m + kGramTile - 1) / kGramTile * across;
+    std::vector<double> partial(static_cast<std::size_t>(tasks));
+    parallel_for(tasks, threads, progress, [&](std::int64_t task, int) {
+        const std::int64_t i0 = task / across * kGramTile, rows = std::min(kGramTile, m - i0);
+        const std::int64_t j0 = task % across * kGramTile, cols = std::min(kGramTile, k - j0);
+        std::vector<double> square(std::size_t(rows * cols));
+        blas::gemm_nt(rows, cols, n, left.data() + i0 * n, n, right.data() + j0 * n, n, square.data(), cols);
+        for (std::int64_t i = 0; i < rows; ++i)
+            partial[std::size_t(task)] +=
+                simd().dot(square.data() + i * cols, left.data() + (i0 + i) * n + right_begin + j0, cols);
+    });
+    double sum = 0;
+    for (const double part : partial) sum += part;
+    return sum;
+}
+
+CubeSums kernel_cubes(const GramSource& source, int threads, Monitor* monitor) {
+    const GramSums all = gram_sums({source}, true, threads, monitor);
+    Progress progress(monitor, 0);
+    const std::int64_t n = source.rows();
+    const GramSide<double> side(source, true, kKeptBytes, threads, progress);
+    const Centring centring(all.sides[0].hollow);
+    CubeSums sums;
+    std::vector<double> left, right;
+    std::vector<CubeSums> partial;
+    for (std::int64_t i = 0; i < n; i += kCubeBand) {
+        const std::int64_t m = std::min(kCubeBand, n - i);
+        fill_band(side, centring, i, m, left, &partial, threads, progress);
+        for (const CubeSums& part : partial) {
+            sums.squares += part.squares;
+            sums.cubes += part.cubes;
+        }
+        sums.trace += band_trace(left, m, left, m, n, i, threads, progress);
+        for (std::int64_t j = i + kCubeBand; j < n; j += kCubeBand) {
+            const std::int64_t k = std::min(kCubeBand, n - j);
+            fill_band(side, centring, j, k, right, nullptr, threads, progress);
+            sums.trace += 2 * band_trace(left, m, right, k, n, j, threads, progress);
+        }
+    }
+    return sums;
+}
+
 }  // namespace
 
-CubeSums u_centred_cubes(const Rows& rows, int threads, Monitor* monitor) {
+CubeSums u_centred_cubes(const GramSource& source, int threads, Monitor* monitor) {
     threads = resolve_threads(threads);
-    const std::int64_t n = rows.rows();
-    Progress progress(monitor, 0);
-    const GramSide<double> side(rows, true, threads, progress);
-    const Centring centring(side);
-    std::vector<double> whole(n <= 2 * rows.cols() ? std::size_t(n * n) : 0);
-    CubeSums sums = sum_tiles(side, centring, whole, threads, progress);
-    sums.trace =
-        whole.empty() ? trace_of_cube(side, centring, threads, progress) : trace_of_cube(whole, n, threads, progress);
-    return sums;
+    GramSource wide = source;
+    wide.precision = Precision::f64;
+    return source.kernel.form == KernelForm::linear ? linear_cubes(wide, threads, monitor)
+                                                    : kernel_cubes(wide, threads, monitor);
 }
 
 }  // namespace kernalign

@@ -4,137 +4,154 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
-#include "cpu/load.hpp"
+#include "cpu/blas.hpp"
+#include "cpu/given_matrix.hpp"
 #include "cpu/parallel.hpp"
+#include "cpu/scaled_rows.hpp"
 #include "cpu/simd.hpp"
-#include "error.hpp"
-#include "view.hpp"
+#include "kernel.hpp"
 
 namespace kernalign {
 
-constexpr std::int64_t kGramTile = 512;
-constexpr std::int64_t kKeptBytes = 32 << 20;    // converted rows of one side are all kept if they fit
-constexpr std::int64_t kBandElements = 1 << 19;  // of rows that one task prepares
+constexpr std::int64_t kKeptBytes = 32 << 20;  // converted rows of one side are all kept if they fit
+constexpr std::int64_t kPilotRows = 128;
 
-// Rows shifted, scaled by a power of two and converted to T, with the sums per row that cost only O(np). Bands of rows
-// are prepared in parallel and combined in order, so the bits do not depend on the threads.
 template <class T>
 class GramSide {
   public:
-    GramSide(const Rows& rows, bool centred, int threads, Progress& progress) : rows_(rows), cols_(rows.cols()) {
-        const std::int64_t n = rows.rows();
-        band_ = std::clamp<std::int64_t>(kBandElements / cols_, 1, kGramTile);
-        find_shift_and_scale(centred, threads, progress);
-        if (n * cols_ * std::int64_t(sizeof(T)) <= kKeptBytes) {
-            kept_.resize(std::size_t(n * cols_));
-            each_band(threads, progress, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
-                convert(begin, end, kept_.data() + begin * cols_);
-            });
+    // One thread's converted rows.
+    struct Panels {
+        std::vector<T> left, right;
+    };
+
+    GramSide(const GramSource& source, bool centred, std::int64_t kept_bytes, int threads, Progress& progress)
+        : kernel_(source.kernel), n_(source.rows()) {
+        function_.form = kernel_.form;
+        function_.degree = kernel_.degree;
+        if (kernel_.form == KernelForm::precomputed) {
+            matrix_.emplace(source.parts.front());
+            diagonal = matrix_->diagonal;
+            exponent_ = matrix_->exponent();
+        } else {
+            const bool shifted = source.by_distance() || (centred && linear());
+            rows_.emplace(source.parts, shifted, std::min(kept_bytes, kKeptBytes), threads, progress);
+            set_function(source.by_distance());
         }
-        diagonal.resize(std::size_t(n));
-        sums.resize(std::size_t(n));
-        const std::vector<T> zero(std::size_t(cols_), T(0));
-        const std::vector<double> no_shift(std::size_t(cols_), 0.0);
-        total = sum_bands(threads, progress, [&](std::int64_t begin, std::int64_t end, double* sum) {
-            std::vector<T> scratch;
-            const T* panel = get(begin, end, scratch);
-            for (std::int64_t i = begin; i < end; ++i, panel += cols_) {
-                simd().add_difference(panel, zero.data(), sum, cols_);
-                diagonal[std::size_t(i)] = simd().squared_norm(panel, no_shift.data(), 1.0, cols_);
+        if (linear()) sums = rows_->row_sums(threads, progress);
+        if (centred && !linear()) function_.pilot = find_pilot();
+        for (double& value : diagonal) value -= function_.pilot;
+    }
+
+    std::int64_t size() const { return n_; }
+    int exponent() const { return exponent_; }  // kernel values were divided by 2^exponent
+    double pilot() const { return function_.pilot; }
+    bool linear() const { return kernel_.form == KernelForm::linear; }
+    const ScaledRows<T>& rows() const { return *rows_; }  // not of a given matrix
+
+    // K of rows [i0, i0 + m) and [j0, j0 + k), scaled and without the pilot; where i0 == j0 only above the diagonal.
+    void tile(std::int64_t i0, std::int64_t m, std::int64_t j0, std::int64_t k, Panels& panels, T* out) const {
+        if (matrix_) {
+            matrix_->tile(i0, m, j0, k, out);
+        } else {
+            const std::int64_t cols = rows_->cols();
+            const T* left = rows_->get(i0, i0 + m, panels.left);
+            if (i0 == j0 && m == k) {
+                blas::syrk_nt(m, cols, left, cols, out, k);
+            } else {
+                blas::gemm_nt(m, k, cols, left, cols, rows_->get(j0, j0 + k, panels.right), cols, out, k);
             }
-        });
-        each_band(threads, progress, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
-            std::vector<T> scratch;
-            const T* panel = get(begin, end, scratch);
-            for (std::int64_t i = begin; i < end; ++i, panel += cols_)
-                sums[std::size_t(i)] = simd().dot(panel, total.data(), cols_);
-        });
+        }
+        if (linear()) return;
+        for (std::int64_t i = 0; i < m; ++i) {
+            const std::int64_t from = i0 == j0 ? std::min(k, i + 1) : 0;
+            apply(i0 + i, j0 + from, k - from, out + i * k + from);
+        }
     }
 
-    std::int64_t cols() const { return cols_; }
-    int exponent() const { return exponent_; }
-    bool kept() const { return !kept_.empty(); }
-
-    // Rows [begin, end) as a dense panel: kept ones, or converted into scratch.
-    const T* get(std::int64_t begin, std::int64_t end, std::vector<T>& scratch) const {
-        if (!kept_.empty()) return kept_.data() + begin * cols_;
-        scratch.resize(std::max(scratch.size(), std::size_t((end - begin) * cols_)));
-        convert(begin, end, scratch.data());
-        return scratch.data();
+    // Inner products of row i with rows [j, j + count) become values of the kernel.
+    void apply(std::int64_t i, std::int64_t j, std::int64_t count, T* values) const {
+        const bool distances = !norms_.empty();
+        simd().grams.apply(function_, values, distances ? double(norms_[std::size_t(i)]) : 0.0,
+                           distances ? norms_.data() + j : nullptr, count);
     }
 
-    std::vector<double> total;           // sum of the rows
-    std::vector<double> diagonal, sums;  // K_ii and (K1)_i
+    std::vector<double> diagonal;  // K_ii, scaled and without the pilot
+    std::vector<double> sums;      // (K1)_i; only of linear kernels
 
   private:
-    template <class F>
-    void each_band(int threads, Progress& progress, F&& f) const {
-        const std::int64_t n = rows_.rows(), bands = (n + band_ - 1) / band_;
-        parallel_for(bands, n * cols_ < kBandElements ? 1 : threads, progress,
-                     [&](std::int64_t band, int) { f(band, band * band_, std::min(n, (band + 1) * band_)); });
+    // The kernel in terms of scaled rows, and its diagonal.
+    void set_function(bool by_distance) {
+        const int e = rows_->exponent();
+        const double unit = std::ldexp(1.0, e);
+        const std::vector<double>& squares = rows_->squared_norms;
+        diagonal.assign(squares.size(), 0.0);
+        if (by_distance) norms_.assign(squares.begin(), squares.end());
+        switch (kernel_.form) {
+            case KernelForm::linear:
+                exponent_ = 2 * e;
+                diagonal = squares;
+                break;
+            case KernelForm::polynomial:
+                exponent_ = 2 * e * kernel_.degree;
+                function_.offset = kernel_.offset / unit / unit;
+                for (std::size_t i = 0; i < squares.size(); ++i)
+                    diagonal[i] = std::pow(squares[i] + function_.offset, kernel_.degree);
+                break;
+            case KernelForm::rbf:
+                function_.factor = -0.5 * (unit / kernel_.width) * (unit / kernel_.width);
+                std::fill(diagonal.begin(), diagonal.end(), 1.0);
+                break;
+            case KernelForm::laplacian:
+                function_.factor = -unit / kernel_.width;
+                std::fill(diagonal.begin(), diagonal.end(), 1.0);
+                break;
+            case KernelForm::sqeuclidean:
+                exponent_ = 2 * e;
+                break;
+            case KernelForm::euclidean:
+                exponent_ = e;
+                break;
+            case KernelForm::precomputed:
+                break;
+        }
     }
 
-    // Sum over rows of vectors of `cols` numbers; groups of bands share a partial sum, so that few of them are held.
-    template <class F>
-    std::vector<double> sum_bands(int threads, Progress& progress, F&& f) const {
-        const std::int64_t n = rows_.rows(), bands = (n + band_ - 1) / band_;
-        const std::int64_t groups = std::min<std::int64_t>(bands, 16), share = (bands + groups - 1) / groups;
-        std::vector<double> result(std::size_t(cols_), 0.0);
-        std::vector<std::vector<double>> partial(static_cast<std::size_t>(groups));
-        for (auto& sum : partial) sum.assign(result.size(), 0.0);
-        for (std::int64_t step = 0; step < share; ++step)
-            parallel_for(groups, n * cols_ < kBandElements ? 1 : threads, progress, [&](std::int64_t group, int) {
-                const std::int64_t begin = (group * share + step) * band_;
-                if (begin < n) f(begin, std::min(n, begin + band_), partial[std::size_t(group)].data());
-            });
-        for (const auto& sum : partial)
-            for (std::size_t j = 0; j < result.size(); ++j) result[j] += sum[j];
-        return result;
+    // About the mean of K off the diagonal, as a float32 number, from evenly spaced rows.
+    double find_pilot() const {
+        const std::int64_t count = std::min(n_, kPilotRows);
+        if (count < 2) return 0;
+        const auto row = [&](std::int64_t i) { return i * (n_ - 1) / (count - 1); };
+        Panels panels;
+        double sum = 0;
+        std::vector<T> value(1);
+        std::vector<T> chosen, products(std::size_t(count * count));
+        if (rows_) {
+            const std::int64_t cols = rows_->cols();
+            chosen.resize(std::size_t(count * cols));
+            for (std::int64_t i = 0; i < count; ++i) rows_->convert(row(i), row(i) + 1, chosen.data() + i * cols);
+            blas::gemm_nt(count, count, cols, chosen.data(), cols, chosen.data(), cols, products.data(), count);
+        }
+        for (std::int64_t i = 0; i < count; ++i)
+            for (std::int64_t j = 0; j < i; ++j) {
+                T* product = products.data() + i * count + j;
+                if (matrix_) matrix_->tile(row(i), 1, row(j), 1, product);
+                apply(row(i), row(j), 1, product);
+                sum += double(*product);
+            }
+        const auto mean = float(2 * sum / double(count * (count - 1)));
+        return std::isfinite(mean) ? double(mean) : 0.0;
     }
 
-    void find_shift_and_scale(bool centred, int threads, Progress& progress) {
-        std::vector<double> first(std::size_t(cols_), 0.0);
-        if (centred) load_rows(rows_, 0, 1, first.data(), cols_);  // differences from it: exactly 0 in constant columns
-        const std::vector<T> narrow(first.begin(), first.end());   // T holds the input exactly
-        std::vector<double> largest(std::size_t(rows_.rows()), 0.0);
-        const std::vector<double> sum =
-            sum_bands(threads, progress, [&](std::int64_t begin, std::int64_t end, double* partial) {
-                std::vector<T> row(first.size());
-                for (std::int64_t i = begin; i < end; ++i) {
-                    load_rows(rows_, i, i + 1, row.data(), cols_);
-                    simd().add_difference(row.data(), narrow.data(), partial, cols_);
-                    // The length will do for a scale, unless its square leaves the range of float64.
-                    double most = std::sqrt(simd().squared_norm(row.data(), first.data(), 1.0, cols_));
-                    if (!(most > 1e-140 && most < 1e140)) {
-                        most = 0;
-                        for (std::size_t j = 0; j < row.size(); ++j)
-                            most = std::max(most, std::fabs(double(row[j]) - first[j]));
-                    }
-                    largest[std::size_t(i)] = most;
-                }
-            });
-        shift_.assign(first.size(), 0.0);
-        if (centred)
-            for (std::size_t j = 0; j < first.size(); ++j) shift_[j] = first[j] + sum[j] / double(rows_.rows());
-        const double most = *std::max_element(largest.begin(), largest.end());
-        require(std::isfinite(most), rows_.name + " must have differences that float64 can hold");
-        if (most > 0) exponent_ = std::clamp(std::ilogb(most), -1000, 1000);
-    }
-
-    void convert(std::int64_t begin, std::int64_t end, T* out) const {
-        const double factor = std::ldexp(1.0, -exponent_);
-        load_rows(rows_, begin, end, out, cols_);
-        for (std::int64_t i = begin; i < end; ++i, out += cols_) simd().centre_row(out, shift_.data(), factor, cols_);
-    }
-
-    const Rows& rows_;
-    std::int64_t cols_;
-    std::int64_t band_ = 1;
+    Kernel kernel_;
+    std::int64_t n_;
     int exponent_ = 0;
-    std::vector<double> shift_;
-    std::vector<T> kept_;
+    GramFunction function_;
+    std::optional<ScaledRows<T>> rows_;
+    std::optional<GivenMatrix<T>> matrix_;
+    std::vector<T> norms_;  // squared, where the kernel is one of distances
 };
 
 }  // namespace kernalign

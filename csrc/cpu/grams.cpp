@@ -1,184 +1,208 @@
-// Walks n x n Gram matrices in tiles, two representations at once, and reduces them on the fly.
+// Walks the Gram matrices of several representations in tiles and sums the products of all pairs.
 #include "grams.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <memory>
 #include <type_traits>
-#include <utility>
+#include <variant>
 
 #include "cpu/blas.hpp"
-#include "cpu/gram_side.hpp"
-#include "cpu/outlier.hpp"
+#include "cpu/gram_tiles.hpp"
 #include "cpu/simd.hpp"
 #include "error.hpp"
-#include "moments.hpp"
 
 namespace kernalign {
 namespace {
 
-constexpr std::int64_t kPanelElements = 1 << 20;  // a tile is made smaller where its panels of rows would be larger
+constexpr std::int64_t kChunk = 4096;  // entries of a tile that are widened and multiplied at once
 
-template <class T>
-using Sides = std::array<std::unique_ptr<GramSide<T>>, 2>;
+// One worker's tile of one side.
+struct SideTile {
+    GramSide<float>::Panels narrow_panels;
+    GramSide<double>::Panels wide_panels;
+    std::vector<float> narrow;
+    std::vector<double> wide;
 
-template <class T>
-Sides<T> prepare(const Rows& x, const Rows& y, bool centred, int threads, Monitor* monitor) {
-    require_same_rows(x.rows(), y.rows());
-    Progress progress(monitor, 0);
-    return {std::make_unique<GramSide<T>>(x, centred, threads, progress),
-            std::make_unique<GramSide<T>>(y, centred, threads, progress)};
-}
-
-template <class T>
-std::int64_t tile_size(const Sides<T>& sides, std::int64_t n) {
-    const std::int64_t wanted = n <= 512 ? kGramTile / 4 : kGramTile;
-    if (sides[0]->kept() && sides[1]->kept()) return wanted;
-    const std::int64_t widest = std::max(sides[0]->cols(), sides[1]->cols());
-    return std::min(wanted, std::max<std::int64_t>(16, kPanelElements / widest));
-}
-
-// One worker's panels and tiles, per representation.
-template <class T>
-struct Scratch {
-    std::array<std::vector<T>, 2> left, right, tile;
+    // Calls f(side, tile) with the side's own type.
+    template <class F>
+    void with(const AnySide& side, F&& f) {
+        if (const auto* narrow_side = std::get_if<GramSide<float>>(&side)) return f(*narrow_side, narrow);
+        f(std::get<GramSide<double>>(side), wide);
+    }
+    void compute(const AnySide& any, const GramTask& task) {
+        with(any, [&](const auto& side, auto& tile) {
+            tile.resize(std::max(tile.size(), std::size_t(task.m * task.k)));
+            if constexpr (std::is_same_v<decltype(tile), std::vector<float>&>) {
+                side.tile(task.i0, task.m, task.j0, task.k, narrow_panels, tile.data());
+            } else {
+                side.tile(task.i0, task.m, task.j0, task.k, wide_panels, tile.data());
+            }
+        });
+    }
 };
 
-template <class T>
-PairSums pair_sums(const GramSide<T>& x, const GramSide<T>& y, double off_diagonal) {
-    PairSums sums;
-    for (std::size_t i = 0; i < x.diagonal.size(); ++i) {
-        sums.diagonal += x.diagonal[i] * y.diagonal[i];
-        sums.rows += x.sums[i] * y.sums[i];
-        sums.rows_diagonal += x.sums[i] * y.diagonal[i];
-        sums.diagonal_rows += x.diagonal[i] * y.sums[i];
-        sums.trace_x += x.diagonal[i];
-        sums.trace_y += y.diagonal[i];
+struct Worker {
+    std::vector<SideTile> tiles;
+    std::vector<double> chunk, products;
+};
+
+// What one group of tiles has added up.
+struct Partial {
+    std::vector<double> products;           // sides x sides, upper triangle, above the diagonal of K
+    std::vector<std::vector<double>> sums;  // of the rows off the diagonal, per side that is not linear
+};
+
+void add_row_sums(const AnySide& any, SideTile& worker, const GramTask& task, std::vector<double>& sums) {
+    worker.with(any, [&](const auto& side, const auto& tile) {
+        if (side.linear()) return;
+        sums.resize(std::size_t(side.size()));
+        for (std::int64_t i = 0; i < task.m; ++i) {
+            const std::int64_t from = task.diagonal() ? i + 1 : 0;
+            sums[std::size_t(task.i0 + i)] +=
+                simd().grams.sums(tile.data() + i * task.k + from, sums.data() + task.j0 + from, task.k - from);
+        }
+    });
+}
+
+// Products of one or two sides of one type: row by row, as they are.
+bool add_directly(const std::vector<AnySide>& sides, Worker& worker, const GramTask& task, double* products) {
+    const std::size_t count = sides.size(), last = count - 1;
+    if (count > 2 || sides[0].index() != sides[last].index()) return false;
+    worker.tiles[0].with(sides[0], [&](const auto&, const auto& first) {
+        const auto* second = first.data();
+        if constexpr (std::is_same_v<decltype(first), const std::vector<float>&>) {
+            second = worker.tiles[last].narrow.data();
+        } else {
+            second = worker.tiles[last].wide.data();
+        }
+        double sums[3] = {0, 0, 0};
+        for (std::int64_t i = 0; i < task.m; ++i) {
+            const std::int64_t from = task.diagonal() ? i + 1 : 0, at = i * task.k + from;
+            simd().pair_products(first.data() + at, second + at, sums, task.k - from);
+        }
+        products[0] += sums[1];
+        if (count == 1) return;
+        products[1] += sums[0];
+        products[3] += sums[2];
+    });
+    return true;
+}
+
+// Products of many sides: chunks of their tiles, widened, are the rows of a matrix that is multiplied by itself.
+void add_by_chunks(const std::vector<AnySide>& sides, Worker& worker, const GramTask& task, double* products) {
+    const auto count = std::int64_t(sides.size());
+    worker.chunk.resize(std::size_t(count * kChunk));
+    worker.products.resize(std::size_t(count * count));
+    std::int64_t filled = 0;
+    const auto flush = [&] {
+        blas::syrk_nt(count, filled, worker.chunk.data(), kChunk, worker.products.data(), count);
+        for (std::int64_t a = 0; a < count; ++a)
+            for (std::int64_t b = a; b < count; ++b)
+                products[a * count + b] += worker.products[std::size_t(a * count + b)];
+        filled = 0;
+    };
+    for (std::int64_t i = 0; i < task.m; ++i) {
+        const std::int64_t from = task.diagonal() ? i + 1 : 0, length = task.k - from;
+        if (length <= 0) continue;
+        if (filled + length > kChunk) flush();
+        for (std::int64_t s = 0; s < count; ++s)
+            worker.tiles[std::size_t(s)].with(sides[std::size_t(s)], [&](const auto&, const auto& tile) {
+                simd().grams.widen(tile.data() + i * task.k + from, worker.chunk.data() + s * kChunk + filled, length);
+            });
+        filled += length;
     }
-    sums.full = sums.diagonal + off_diagonal;
-    for (const double v : x.total) sums.total_x += v * v;
-    for (const double v : y.total) sums.total_y += v * v;
-    return sums;
+    if (filled > 0) flush();
 }
 
-template <class T>
-GramSums sums_of(const Sides<T>& sides, std::int64_t n, int threads, Monitor* monitor) {
-    const std::int64_t size = tile_size(sides, n);
-    std::vector<std::pair<std::int64_t, std::int64_t>> tasks;
-    for (std::int64_t i = 0; i < n; i += size)
-        for (std::int64_t j = i; j < n; j += size) tasks.push_back({i, j});
-
-    std::vector<std::array<double, 3>> partial(tasks.size());  // <k,l>, <k,k>, <l,l> above the diagonal
-    std::vector<Scratch<T>> scratch(static_cast<std::size_t>(threads));
-    Progress progress(monitor, std::int64_t(tasks.size()));
-    parallel_for(std::int64_t(tasks.size()), threads, progress, [&](std::int64_t task, int worker) {
-        const auto [i0, j0] = tasks[std::size_t(task)];
-        const std::int64_t m = std::min(size, n - i0), k = std::min(size, n - j0);
-        Scratch<T>& own = scratch[std::size_t(worker)];
-        for (std::size_t s = 0; s < 2; ++s) {
-            const std::int64_t cols = sides[s]->cols();
-            own.tile[s].resize(std::size_t(size * size));
-            const T* left = sides[s]->get(i0, i0 + m, own.left[s]);
-            if (i0 == j0) {
-                blas::syrk_nt(m, cols, left, cols, own.tile[s].data(), k);
-            } else {
-                const T* right = sides[s]->get(j0, j0 + k, own.right[s]);
-                blas::gemm_nt(m, k, cols, left, cols, right, cols, own.tile[s].data(), k);
+GramSums::Side finish_side(AnySide& any, bool widened, std::vector<double>&& off_diagonal_sums) {
+    GramSums::Side out;
+    std::visit(
+        [&](auto& side) {
+            out.exponent = side.exponent();
+            out.pilot = side.pilot();
+            out.widened = widened;
+            out.diagonal = std::move(side.diagonal);
+            if (side.linear()) {
+                out.sums = std::move(side.sums);
+                for (const double v : side.rows().total) out.total += v * v;
+                for (std::size_t i = 0; i < out.sums.size(); ++i) out.hollow.push_back(out.sums[i] - out.diagonal[i]);
+                return;
             }
-        }
-        std::array<double, 3>& sums = partial[std::size_t(task)];
-        sums.fill(0);
-        for (std::int64_t i = 0; i < m; ++i) {
-            const std::int64_t from = i0 == j0 ? i + 1 : 0;
-            simd().pair_products(own.tile[0].data() + i * k + from, own.tile[1].data() + i * k + from, sums.data(),
-                                 k - from);
-        }
-    });
-
-    std::array<double, 3> off{};
-    for (const std::array<double, 3>& sums : partial)
-        for (std::size_t t = 0; t < 3; ++t) off[t] += 2 * sums[t];
-    GramSums result;
-    result.n = n;
-    result.exponent = {sides[0]->exponent(), sides[1]->exponent()};
-    result.pairs = {pair_sums(*sides[0], *sides[0], off[1]), pair_sums(*sides[0], *sides[1], off[0]),
-                    pair_sums(*sides[1], *sides[1], off[2])};
-    return result;
-}
-
-template <class T>
-std::vector<double> row_terms_of(const Sides<T>& sides, std::int64_t n, int threads, Monitor* monitor) {
-    const std::int64_t size = tile_size(sides, n), bands = (n + size - 1) / size;
-    std::array<std::vector<double>, 2> weight;  // k and l: row sums without the diagonal
-    for (std::size_t s = 0; s < 2; ++s)
-        for (std::size_t i = 0; i < std::size_t(n); ++i) weight[s].push_back(sides[s]->sums[i] - sides[s]->diagonal[i]);
-
-    std::vector<double> out(std::size_t(n * kRowTerms), 0.0);
-    std::vector<Scratch<T>> scratch(static_cast<std::size_t>(threads));
-    Progress progress(monitor, bands);
-    // A thread owns a whole band of rows, so that each row is summed in the same order for any number of threads.
-    parallel_for(bands, threads, progress, [&](std::int64_t band, int worker) {
-        const std::int64_t i0 = band * size, m = std::min(size, n - i0);
-        Scratch<T>& own = scratch[std::size_t(worker)];
-        for (std::int64_t j0 = 0; j0 < n; j0 += size) {
-            const std::int64_t k = std::min(size, n - j0);
-            for (std::size_t s = 0; s < 2; ++s) {
-                const std::int64_t cols = sides[s]->cols();
-                own.tile[s].resize(std::size_t(size * size));
-                const T* left = sides[s]->get(i0, i0 + m, own.left[s]);
-                const T* right = sides[s]->get(j0, j0 + k, own.right[s]);
-                blas::gemm_nt(m, k, cols, left, cols, right, cols, own.tile[s].data(), k);
-            }
-            for (std::int64_t i = 0; i < m; ++i) {
-                double* terms = out.data() + (i0 + i) * kRowTerms;
-                const T* row_k = own.tile[0].data() + i * k;
-                const T* row_l = own.tile[1].data() + i * k;
-                simd().pair_products(row_k, row_l, terms + 4, k);
-                terms[7] += simd().dot(row_k, weight[1].data() + j0, k);
-                terms[8] += simd().dot(row_k, weight[0].data() + j0, k);
-                terms[9] += simd().dot(row_l, weight[0].data() + j0, k);
-                terms[10] += simd().dot(row_l, weight[1].data() + j0, k);
-            }
-        }
-    });
-    for (std::size_t i = 0; i < std::size_t(n); ++i)
-        for (std::size_t s = 0; s < 2; ++s) {
-            out[i * kRowTerms + s] = sides[s]->diagonal[i];
-            out[i * kRowTerms + 2 + s] = sides[s]->sums[i];
-        }
+            out.hollow = std::move(off_diagonal_sums);
+            for (std::size_t i = 0; i < out.hollow.size(); ++i) out.sums.push_back(out.hollow[i] + out.diagonal[i]);
+            for (const double sum : out.sums) out.total += sum;
+        },
+        any);
     return out;
 }
 
 }  // namespace
 
-namespace {
-
-// Calls f with both sides in float32, or in float64 where that is asked for or an outlier needs it.
-template <class F>
-auto with_sides(const Rows& x, const Rows& y, bool centred, Precision precision, int threads, Monitor* monitor, F&& f) {
-    if (precision == Precision::f32) {
-        const Sides<float> sides = prepare<float>(x, y, centred, threads, monitor);
-        if (!has_outlier(sides[0]->diagonal) && !has_outlier(sides[1]->diagonal)) return f(sides);
+PairSums GramSums::pair(std::size_t a, std::size_t b, bool hollow) const {
+    const Side &x = sides[a], &y = sides[b];
+    PairSums out;
+    out.full = off_diagonal[a * sides.size() + b];
+    if (hollow) {
+        for (std::size_t i = 0; i < x.hollow.size(); ++i) {
+            out.rows += x.hollow[i] * y.hollow[i];
+            out.total_x += x.hollow[i];
+            out.total_y += y.hollow[i];
+        }
+        return out;
     }
-    return f(prepare<double>(x, y, centred, threads, monitor));
+    for (std::size_t i = 0; i < x.diagonal.size(); ++i) {
+        out.diagonal += x.diagonal[i] * y.diagonal[i];
+        out.rows += x.sums[i] * y.sums[i];
+        out.rows_diagonal += x.sums[i] * y.diagonal[i];
+        out.diagonal_rows += x.diagonal[i] * y.sums[i];
+        out.trace_x += x.diagonal[i];
+        out.trace_y += y.diagonal[i];
+    }
+    out.full += out.diagonal;
+    out.total_x = x.total;
+    out.total_y = y.total;
+    return out;
 }
 
-}  // namespace
-
-GramSums gram_sums(const Rows& x, const Rows& y, bool centred, Precision precision, int threads, Monitor* monitor) {
+GramSums gram_sums(const std::vector<GramSource>& sources, bool centred, int threads, Monitor* monitor) {
+    require(!sources.empty(), "gram_sums needs at least one source");
     threads = resolve_threads(threads);
-    return with_sides(x, y, centred, precision, threads, monitor, [&](const auto& sides) {
-        GramSums sums = sums_of(sides, x.rows(), threads, monitor);
-        sums.widened = precision == Precision::f32 && std::is_same_v<decltype(sides), const Sides<double>&>;
-        return sums;
+    Sides sides(sources, centred, threads, monitor);
+    const std::size_t count = sources.size();
+    const std::int64_t n = sources.front().rows(), size = gram_tile_size(sources);
+
+    std::vector<Partial> partial(static_cast<std::size_t>(kGramGroups));
+    for (Partial& group : partial) {
+        group.products.assign(count * count, 0.0);
+        group.sums.resize(count);
+    }
+    std::vector<Worker> workers(static_cast<std::size_t>(threads));
+    for (Worker& worker : workers) worker.tiles.resize(count);
+    each_tile(n, size, threads, monitor, [&](const GramTask& task, std::size_t group, std::size_t w) {
+        Worker& worker = workers[w];
+        for (std::size_t s = 0; s < count; ++s) {
+            worker.tiles[s].compute(sides.all[s], task);
+            add_row_sums(sides.all[s], worker.tiles[s], task, partial[group].sums[s]);
+        }
+        double* products = partial[group].products.data();
+        if (!add_directly(sides.all, worker, task, products)) add_by_chunks(sides.all, worker, task, products);
     });
-}
 
-std::vector<double> gram_row_terms(const Rows& x, const Rows& y, bool centred, Precision precision, int threads,
-                                   Monitor* monitor) {
-    threads = resolve_threads(threads);
-    return with_sides(x, y, centred, precision, threads, monitor,
-                      [&](const auto& sides) { return row_terms_of(sides, x.rows(), threads, monitor); });
+    GramSums result;
+    result.n = n;
+    result.off_diagonal.assign(count * count, 0.0);
+    for (const Partial& group : partial)
+        for (std::size_t a = 0; a < count; ++a)
+            for (std::size_t b = a; b < count; ++b) {
+                result.off_diagonal[a * count + b] += 2 * group.products[a * count + b];
+                result.off_diagonal[b * count + a] = result.off_diagonal[a * count + b];
+            }
+    for (std::size_t s = 0; s < count; ++s) {
+        std::vector<double> sums(std::size_t(n), 0.0);
+        for (const Partial& group : partial)
+            for (std::size_t i = 0; i < group.sums[s].size(); ++i) sums[i] += group.sums[s][i];
+        result.sides.push_back(finish_side(sides.all[s], sides.widened[s] != 0, std::move(sums)));
+    }
+    return result;
 }
 
 }  // namespace kernalign

@@ -134,8 +134,18 @@ void preprocess(const Rows& rows, std::int64_t row, double* values) {
         for (std::int64_t j = 0; j < cols; ++j) values[j] -= rows.shift[j];
     if (rows.scale)
         for (std::int64_t j = 0; j < cols; ++j) values[j] *= rows.scale[j];
+    if (rows.zero_mean) {
+        const double first = values[0];  // differences from it are exactly 0 in a constant row
+        double sum = 0;
+        for (std::int64_t j = 0; j < cols; ++j) sum += values[j] - first;
+        const double mean = first + sum / double(cols);
+        for (std::int64_t j = 0; j < cols; ++j) values[j] -= mean;
+    }
     if (rows.unit_norm) {
         const double norm = norm_of(values, cols);
+        if (norm == 0 && rows.zero_mean)
+            throw std::invalid_argument(rows.name + " must have no constant row where rows are correlated, row " +
+                                        std::to_string(row) + " is constant");
         if (norm == 0)
             throw std::invalid_argument(rows.name + " must have no zero row where rows are normalised, row " +
                                         std::to_string(row) + " is zero (zero_rows=\"drop_pair\" drops such items)");

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "cpu/gram_kernels.hpp"
 #include "cpu/neighbor_kernels.hpp"
 
 namespace kernalign {
@@ -88,6 +89,7 @@ struct Simd {
     double dot(const double* a, const double* b, std::int64_t n) const { return dot_f64(a, b, n); }
 
     NeighborKernels neighbors;
+    GramKernels grams;
 };
 
 // The widest table this CPU can run; the environment variable KERNALIGN_ISA (baseline, avx2, avx512, amx) lowers it.

@@ -140,6 +140,7 @@ double dot(const T* a, const double* b, int64_t n) {
     return total(sum);
 }
 
+#include "cpu/gram_kernels.inl"
 #include "cpu/neighbor_kernels.inl"
 
 }  // namespace
@@ -149,6 +150,7 @@ const Simd KERNALIGN_SIMD_TABLE = {
     squared_norm<float>, squared_norm<double>, accumulate_row<float>, accumulate_row<double>, centre_row<float>,
     centre_row<double>,  add_rank_two<float>,  add_rank_two<double>,  pair_products<float>,   pair_products<double>,
     dot<float>,          dot<double>,          neighbor_kernels,
+    gram_kernels,
 };
 
 }  // namespace kernalign

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
 from typing import Any, Literal, TypeAlias, Unpack
 
 import numpy as np
 
 from kernalign import _core, arrays, inference
 from kernalign.arrays import Options
-from kernalign.kernels import Kernel, Linear, check_kernel
-from kernalign.linear import LinearSums, bounded, linear_sums
+from kernalign.grams import kernel_sums
+from kernalign.kernels import Cosine, Kernel, Linear, Precomputed, check_kernel
+from kernalign.linear import linear_sums
 from kernalign.progress import reporting
 from kernalign.score import AlignmentWarning, Null, Score, Spread, undefined
+from kernalign.sums import KernelSums, bounded
 
 Estimator: TypeAlias = Literal["unbiased", "biased"]
 Uncertainty: TypeAlias = Literal["jackknife"] | None
@@ -36,7 +39,8 @@ def cka(
     ----------
     x, y : (n, p) and (n, q) arrays, paired by row.
     estimator : "unbiased" (U-centred, also called debiased; n >= 4) or "biased" (n >= 2).
-    kernel : ``Linear()``.
+    kernel : ``Linear()``, ``Cosine()``, ``RBF(...)``, ``Laplacian(...)``, ``Polynomial(...)`` or ``Precomputed()`` (x
+        and y are then n x n Gram matrices). A bandwidth that is a rule is each side's own, from exact medians.
     uncertainty : "jackknife" adds an exact delete-one standard error (n >= 5).
     **options : preprocessing (``normalize=None | "l2" | "standardize"``, ``clip_quantile=None | 0.95``,
         ``zero_rows="error" | "drop_pair"``), ``threads`` (None: all cores this process may use; the result does not
@@ -52,9 +56,10 @@ def cka(
     Notes
     -----
     <K', L'> / (|K'| |L'|), K' the double-centred (biased) or U-centred (unbiased) Gram matrix. Not invariant to
-    invertible linear maps; invariant to orthogonal maps, translation and isotropic scale of each side. Holds
-    O(p^2 + q^2) numbers when n > p + q, otherwise a few tiles; never an n x n array. Skew and p-value are computed when
-    first read, from x and y as they are then: do not overwrite the arrays before.
+    invertible linear maps; invariant to orthogonal maps, translation and isotropic scale of each side (linear kernels,
+    and RBF and Laplacian ones whose bandwidth is a rule). Holds O(p^2 + q^2) numbers when the kernel is linear and
+    n > p + q, otherwise a few tiles, O(n) numbers and converted rows of at most 32 MB a side; never an n x n array.
+    Skew and p-value are computed when first read, from x and y as they are then: do not overwrite the arrays before.
 
     Raises
     ------
@@ -124,21 +129,25 @@ def kernel_alignment(
     return finish_kernel_alignment(sums, estimator, spread)
 
 
-def finish_cka(sums: LinearSums, estimator: Estimator, spread: Spread | None = None) -> Score:
-    """CKA of finished sums."""
+def finish_cka(sums: KernelSums, estimator: Estimator, spread: Spread | None = None, metric: str = "cka") -> Score:
+    """CKA of finished sums, or another ``metric`` that is the same cosine."""
     reason = sums.why_undefined(estimator)
     if reason is not None:
-        return undefined("cka", sums.n, reason, estimator=estimator, settings=sums.describe())
+        return undefined(metric, sums.n, reason, estimator=estimator, settings=sums.describe())
     if estimator == "unbiased":
         value, null = sums.unbiased_cka(), _unbiased_null(sums, 1.0)
     else:
         norm = math.sqrt(sums.centred(0, 0)) * math.sqrt(sums.centred(1, 1))
         value, null = bounded(sums.centred(0, 1) / norm), _biased_null(sums, 1 / norm)
-    return Score(value, metric="cka", n=sums.n, estimator=estimator, settings=sums.describe(), null=null, spread=spread)
+    return Score(
+        value, metric=metric, n=sums.n, estimator=estimator, settings=sums.describe(), null=null, spread=spread
+    )
 
 
-def finish_hsic(sums: LinearSums, estimator: Estimator, spread: Spread | None = None) -> Score:
+def finish_hsic(sums: KernelSums, estimator: Estimator, spread: Spread | None = None) -> Score:
     """HSIC of finished sums."""
+    if sums.no_kernel is not None:
+        return undefined("hsic", sums.n, sums.no_kernel, estimator=estimator, settings=sums.describe())
     n, unit = sums.n, sums.unit
     null: Null | None = None
     if estimator == "unbiased":
@@ -155,12 +164,17 @@ def finish_hsic(sums: LinearSums, estimator: Estimator, spread: Spread | None = 
     )
 
 
-def finish_kernel_alignment(sums: LinearSums, estimator: Estimator, spread: Spread | None = None) -> Score:
+def finish_kernel_alignment(sums: KernelSums, estimator: Estimator, spread: Spread | None = None) -> Score:
     """Kernel alignment of finished sums that were not centred."""
     pairs = [sums.pairs[0, 1], sums.pairs[0, 0], sums.pairs[1, 1]]
     unbiased = estimator == "unbiased"
-    product, square_x, square_y = (_core.off_diagonal_product(p) if unbiased else p.full for p in pairs)
+    if unbiased:
+        product, square_x, square_y = (_core.off_diagonal_product(sums.hollow[key]) for key in ((0, 1), (0, 0), (1, 1)))
+    else:
+        product, square_x, square_y = (p.full for p in pairs)
     shares = []
+    if sums.no_kernel is not None:
+        return undefined("kernel_alignment", sums.n, sums.no_kernel, estimator=estimator, settings=sums.describe())
     for name, pair, square in (("x", pairs[1], square_x), ("y", pairs[2], square_y)):
         if not square > 1e-14 * pair.full:
             reason = f"{name} is zero" if not pair.full > 0 else f"all rows of {name} are orthogonal"
@@ -192,21 +206,34 @@ def check_estimator(estimator: Any, n: int, what: str, *, jackknife: bool = Fals
 
 def _sums(
     metric: str, x: Any, y: Any, estimator: Estimator, kernel: Kernel, uncertainty: Uncertainty, options: Options
-) -> tuple[LinearSums, Spread | None]:
+) -> tuple[KernelSums, Spread | None]:
     """Sums of one public call by the cheaper route, and its jackknife if asked for."""
-    check_kernel(kernel)
+    pair = kernel_pair(x, y, kernel, options)
     arrays.check_choice(uncertainty, "uncertainty", (None, "jackknife"))
-    pair = arrays.pair(x, y, **options)
-    jackknife = uncertainty == "jackknife"
-    check_estimator(estimator, pair.n, metric, jackknife=jackknife)
+    check_estimator(estimator, pair.n, metric, jackknife=uncertainty is not None)
     with reporting(pair.progress, metric) as report:
-        sums = linear_sums(pair, centred=metric != "kernel_alignment", report=report)
-        spread = _jackknife(sums, metric, estimator) if jackknife else None
+        centred = metric != "kernel_alignment"
+        if isinstance(kernel, Linear):
+            sums = linear_sums(pair, centred=centred, report=report)
+        else:
+            sums = kernel_sums(pair, kernel, centred=centred, report=report)
+        spread = jackknife(sums, metric, estimator) if uncertainty else None
     return sums.settled(), spread
 
 
-def _jackknife(sums: LinearSums, metric: str, estimator: str) -> Spread:
-    terms, m = inference.RowTerms(sums.row_terms()), sums.n - 1
+def kernel_pair(x: Any, y: Any, kernel: Kernel, options: Options) -> arrays.Pair:
+    """The validated arguments of a call with a kernel."""
+    check_kernel(kernel)
+    pair = arrays.pair(x, y, divided=isinstance(kernel, Cosine), **options)
+    if isinstance(kernel, Precomputed) and any(pair.settings.get(name) for name in ("normalize", "clip_quantile")):
+        raise ValueError("normalize and clip_quantile apply to rows, but kernel=Precomputed() takes Gram matrices")
+    return pair
+
+
+def jackknife(sums: KernelSums, metric: str, estimator: str) -> Spread:
+    """Exact delete-one standard error of a metric of sums that still have their engine's state."""
+    terms = inference.RowTerms(sums.row_terms(with_diagonal=metric != "kernel_alignment" and estimator == "biased"))
+    m = sums.n - 1
     if metric == "kernel_alignment":
         product = terms.off_diagonal
     else:
@@ -219,7 +246,7 @@ def _jackknife(sums: LinearSums, metric: str, estimator: str) -> Spread:
     return Spread(inference.jackknife_stderr(deleted), "jackknife", "atanh")
 
 
-def _unbiased_null(sums: LinearSums, scale: float) -> Null | None:
+def _unbiased_null(sums: KernelSums, scale: float) -> Null | None:
     """Null of scale * (debiased CKA): exact mean 0 and variance 2/(n(n-3)) for any kernel and data (science 3.3)."""
     if sums.why_undefined("unbiased") is not None:
         return None
@@ -228,24 +255,27 @@ def _unbiased_null(sums: LinearSums, scale: float) -> Null | None:
     return Null(mean=0.0, sd=sd, skew=skew, p_value=p_value)
 
 
-def _biased_null(sums: LinearSums, scale: float) -> Null:
-    """Null of scale * <HKH, HLH>: exact permutation mean and variance (Kazi-Aoual et al. 1995)."""
+def biased_null(sums: KernelSums, scale: float) -> Null:
+    """Exact permutation mean and variance of scale * <HKH, HLH> (Kazi-Aoual et al. 1995)."""
     n = sums.n
-    sides = [sums.pairs[side, side] for side in (0, 1)]
-    traces = [s.trace_x - s.total_x / n for s in sides]
+    traces = [sums.centred_trace(side) for side in (0, 1)]
     mean = scale * traces[0] * traces[1] / (n - 1)
     if n < 4:
         return Null(mean)
-    variance = _core.centred_variance(
-        n, traces[0], sums.centred(0, 0), sides[0].diagonal, traces[1], sums.centred(1, 1), sides[1].diagonal
-    )
-    sd = scale * math.sqrt(max(0.0, variance))
-    if sums.why_undefined("unbiased") is not None:
-        return Null(mean, sd)
+    squares, diagonals = ([f(0), f(1)] for f in (lambda s: sums.centred(s, s), sums.centred_diagonal))
+    variance = _core.centred_variance(n, traces[0], squares[0], diagonals[0], traces[1], squares[1], diagonals[1])
+    return Null(mean, scale * math.sqrt(max(0.0, variance)))
+
+
+def _biased_null(sums: KernelSums, scale: float) -> Null:
+    """The same with the p-value of the unbiased estimate."""
+    null = biased_null(sums, scale)
+    if sums.n < 4 or sums.why_undefined("unbiased") is not None:
+        return null
     _, tail = inference.unbiased_tail(sums)
 
     def p_value() -> tuple[float, str]:
         p, method = tail()
         return p, f"{method}, of the unbiased estimate"
 
-    return Null(mean, sd, p_value=p_value)
+    return replace(null, p_value=p_value)

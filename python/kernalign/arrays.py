@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -52,10 +51,19 @@ class Pair:
         return self.x.shape[0]
 
 
-def pair(x: Any, y: Any, *, unit_rows: bool = False, **options: Unpack[Options]) -> Pair:
+def pair(
+    x: Any,
+    y: Any,
+    *,
+    unit_rows: bool = False,
+    divided: bool = False,
+    zero_mean: bool = False,
+    **options: Unpack[Options],
+) -> Pair:
     """Validate two paired representations and attach their preprocessing.
 
-    ``unit_rows`` says that the metric itself divides by row norms (cosine), so that zero rows matter.
+    ``unit_rows`` says that the metric itself divides by row norms (cosine), so that zero rows matter; ``divided``, that
+    the rows shall be read divided already, and ``zero_mean`` that their means be subtracted before.
     """
     check_options(options, Options)
     _check_device(options.get("device"))
@@ -67,7 +75,7 @@ def pair(x: Any, y: Any, *, unit_rows: bool = False, **options: Unpack[Options])
         raise ValueError(f"x and y must have the same number of rows, got {a.shape[0]} and {b.shape[0]}")
     settings: dict[str, Any] = {"normalize": normalize, "clip_quantile": clip_quantile}
     check_choice(zero_rows, "zero_rows", ("error", "drop_pair"))
-    if zero_rows == "drop_pair" and (unit_rows or normalize == "l2"):
+    if zero_rows == "drop_pair" and (unit_rows or divided or normalize == "l2"):
         keep = ~(_zero_rows(a, "x", a_bf16) | _zero_rows(b, "y", b_bf16))
         settings["dropped"] = int(len(keep) - keep.sum())
         if settings["dropped"] == len(keep):
@@ -75,6 +83,7 @@ def pair(x: Any, y: Any, *, unit_rows: bool = False, **options: Unpack[Options])
         if settings["dropped"]:
             a, b = a[keep], b[keep]
     kwargs: dict[str, Any] = {"normalize": normalize, "clip_quantile": clip_quantile}
+    kwargs |= {"divided": divided, "zero_mean": zero_mean}
     sides = _rows(a, "x", a_bf16, **kwargs), _rows(b, "y", b_bf16, **kwargs)
     return Pair(*sides, settings, threads, options.get("progress", False))
 
@@ -186,42 +195,87 @@ def to_numpy(x: Any, name: str) -> tuple[AnyArray, bool]:
     return (array.view(np.uint16), True) if array.dtype.name == "bfloat16" else (array, False)
 
 
-def _rows(matrix: AnyArray, name: str, bf16: bool, *, normalize: Normalize, clip_quantile: float | None) -> _core.Rows:
+def _rows(
+    matrix: AnyArray, name: str, bf16: bool, *, normalize: Normalize, clip_quantile: float | None, **how: bool
+) -> _core.Rows:
     clip = None if clip_quantile is None else clip_threshold([_core.Rows(matrix, name, bfloat16=bf16)], clip_quantile)
-    return prepared(matrix, name, bf16, normalize=normalize, clip=clip)
+    return prepared(matrix, name, bf16, normalize=normalize, clip=clip, **how)
 
 
-def prepared(matrix: AnyArray, name: str, bf16: bool, *, normalize: Normalize, clip: float | None) -> _core.Rows:
-    """Attach preprocessing whose clipping threshold is known to what `as_matrix` returned."""
+def prepared(
+    matrix: AnyArray,
+    name: str,
+    bf16: bool,
+    *,
+    normalize: Normalize,
+    clip: float | None,
+    divided: bool = False,
+    zero_mean: bool = False,
+) -> _core.Rows:
+    """Attach preprocessing whose clipping threshold is known to what `as_matrix` returned; see `pair`."""
     check_choice(normalize, "normalize", (None, "l2", "standardize"))
-    if normalize != "standardize":
-        return _core.Rows(matrix, name, bfloat16=bf16, clip=clip, unit_norm=normalize == "l2")
-    mean, scale = _standard_scale(_core.Rows(matrix, name, bfloat16=bf16, clip=clip))
-    return _core.Rows(matrix, name, bfloat16=bf16, clip=clip, shift=list(mean), scale=list(scale))
+    options: dict[str, Any] = {"bfloat16": bf16, "unit_norm": divided or normalize == "l2", "zero_mean": zero_mean}
+    if clip is not None:
+        options["clip"] = clip
+    if normalize == "standardize":
+        plain = _core.Rows(matrix, name, bfloat16=bf16, clip=clip)
+        mean, scale = _standard_scale([plain])
+        options |= {"shift": list(mean), "scale": list(scale)}
+    return _core.Rows(matrix, name, **options)
 
 
-def _blocks(source: _core.Rows) -> Iterator[NDArray[np.float64]]:
-    n, p = source.shape
-    step = max(1, _BLOCK_ELEMENTS // p)
-    for begin in range(0, n, step):
-        yield source.dense(begin, min(n, begin + step))
+def samples(x: Any, y: Any, *, divided: bool = False, **options: Unpack[Options]) -> Pair:
+    """Validate two samples of the same features, rows not paired; "standardize" takes moments of both together."""
+    check_options(options, Options)
+    _check_device(options.get("device"))
+    threads, normalize, quantile = (
+        check_threads(options.get("threads")),
+        options.get("normalize"),
+        options.get("clip_quantile"),
+    )
+    check_choice(options.get("zero_rows", "error"), "zero_rows", ("error",))
+    check_choice(normalize, "normalize", (None, "l2", "standardize"))
+    (a, a_bf16), (b, b_bf16) = as_matrix(x, "x"), as_matrix(y, "y")
+    if a.shape[1] != b.shape[1]:
+        raise ValueError(f"x and y must have the same number of columns, got {a.shape[1]} and {b.shape[1]}")
+    common: dict[str, Any] = {"normalize": None if normalize == "standardize" else normalize, "clip_quantile": quantile}
+    common["divided"] = divided and normalize != "standardize"
+    sides = [_rows(matrix, name, bf16, **common) for matrix, name, bf16 in ((a, "x", a_bf16), (b, "y", b_bf16))]
+    if normalize == "standardize":
+        mean, scale = _standard_scale(sides)
+        clips = [None if quantile is None else clip_threshold([side], quantile) for side in sides]
+        sides = [
+            _core.Rows(matrix, name, bfloat16=bf16, clip=clip, shift=list(mean), scale=list(scale), unit_norm=divided)
+            for matrix, name, bf16, clip in ((a, "x", a_bf16, clips[0]), (b, "y", b_bf16, clips[1]))
+        ]
+    settings: dict[str, Any] = {"normalize": normalize, "clip_quantile": quantile}
+    return Pair(sides[0], sides[1], settings, threads, options.get("progress", False))
+
+
+def blocks(*sources: _core.Rows) -> Iterator[NDArray[np.float64]]:
+    """The rows of each source, a few at a time, in float64."""
+    for source in sources:
+        n, p = source.shape
+        step = max(1, _BLOCK_ELEMENTS // p)
+        for begin in range(0, n, step):
+            yield source.dense(begin, min(n, begin + step))
 
 
 def _zero_rows(matrix: AnyArray, name: str, bf16: bool) -> NDArray[np.bool_]:
     source = _core.Rows(matrix, name, bfloat16=bf16)
-    return np.concatenate([~block.any(axis=1) for block in _blocks(source)])
+    return np.concatenate([~block.any(axis=1) for block in blocks(source)])
 
 
-def _standard_scale(source: _core.Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _standard_scale(sources: list[_core.Rows]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Column means and reciprocal standard deviations (ddof=1); the scale of a constant column is 0."""
-    n = source.shape[0]
+    n = sum(source.shape[0] for source in sources)
     if n < 2:
         raise ValueError(f"normalize='standardize' needs at least 2 rows, got {n}")
-    first = source.dense(0, 1)[0]  # differences from a row are exactly 0 in a constant column
-    mean = first + sum((block - first).sum(axis=0) for block in _blocks(source)) / n
-    largest = np.max([np.abs(block - mean).max(axis=0) for block in _blocks(source)], axis=0)
+    first = sources[0].dense(0, 1)[0]  # differences from a row are exactly 0 in a constant column
+    mean = first + sum((block - first).sum(axis=0) for block in blocks(*sources)) / n
+    largest = np.max([np.abs(block - mean).max(axis=0) for block in blocks(*sources)], axis=0)
     unit = np.exp2(np.floor(np.log2(np.where(largest > 0, largest, 1.0))))  # squares of any scale stay in range
-    variance = sum((((block - mean) / unit) ** 2).sum(axis=0) for block in _blocks(source)) / (n - 1)
+    variance = sum((((block - mean) / unit) ** 2).sum(axis=0) for block in blocks(*sources)) / (n - 1)
     scale = np.zeros_like(mean)
     np.divide(1.0, np.sqrt(variance) * unit, out=scale, where=largest > 0)
     return mean, scale
@@ -239,7 +293,7 @@ def clip_threshold(sources: Sequence[_core.Rows], quantile: float) -> float:
     prefix = 0
     for shift in (48, 32, 16, 0):  # the bits of non-negative float64 order like the numbers
         counts = np.zeros(1 << 16, dtype=np.int64)
-        for block in itertools.chain.from_iterable(map(_blocks, sources)):
+        for block in blocks(*sources):
             bits = np.abs(block).ravel().view(np.uint64)
             if shift < 48:
                 bits = bits[(bits >> np.uint64(shift + 16)) == prefix]

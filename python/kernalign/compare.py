@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import numpy as np
 
-from kernalign import arrays, inference, layer_search, registry
+from kernalign import arrays, layer_search, registry
 from kernalign.arrays import Normalize
 from kernalign.caveats import Caveats
 from kernalign.comparison import Comparison, Names, gathered, pairs_of
-from kernalign.kernels import Kernel, Linear
+from kernalign.kernels import Kernel, Precomputed, check_kernel
 from kernalign.layer_scores import Family, Grams, Lists, Shared, families
 from kernalign.layer_search import Cells, Maximum
 from kernalign.progress import ProgressArgument, Report, reporting
 from kernalign.representations import Layer, Representation, open_representations
 from kernalign.score import Score
+from kernalign.sides import EXACT_SKEW_ROWS, Side
 
 Tables = dict[str, dict[Names, Any]]
 
@@ -37,8 +39,8 @@ def compare(
     clip_quantile: float | None = None,
     layers: Literal["all", "best"] = "all",
     concatenated: bool = False,
-    estimator: Literal["unbiased", "biased"] = "unbiased",
-    kernel: Kernel = Linear(),  # noqa: B008 (frozen)
+    estimator: str | None = None,
+    kernel: Kernel | None = None,
     metric_options: Mapping[str, Mapping[str, Any]] | None = None,
     p_values: bool = True,
     threads: int | None = None,
@@ -54,7 +56,8 @@ def compare(
         several), memory-mapped where its format allows. ``ys=None``: all pairs of xs, each once where the metric is
         symmetric (in the order of xs), in both orders where it is not; none with itself.
     metrics : names of `kernalign.METRICS`
-    k, estimator, kernel : handed to the metrics that take them
+    k, estimator, kernel : handed to the metrics that take them; None leaves their own defaults ("unbiased" and
+        ``Linear()`` for cka, hsic and kernel_alignment)
     normalize : None, "l2" or "standardize", of every layer
     clip_quantile : None or e.g. 0.95: values beyond this quantile of their absolute size are clipped, before
         ``normalize``. One threshold for a whole (n, L, p) array, one for each array of a list (Huh et al. 2024).
@@ -92,6 +95,12 @@ def compare(
     arrays.check_choice(device, "device", (None, "cpu"))
     k = arrays.check_k(k, sys.maxsize)
     names = _metric_names(metrics, metric_options or {})
+    if kernel is not None:
+        check_kernel(kernel)
+    if isinstance(kernel, Precomputed) and (normalize or clip_quantile is not None or concatenated):
+        raise ValueError(
+            "normalize, clip_quantile and concatenated apply to rows, but Precomputed() takes Gram matrices"
+        )
     how: Any = {"normalize": normalize, "clip_quantile": clip_quantile, "concatenated": concatenated}
     x = open_representations(xs, "xs", **how)
     y = x if ys is None else open_representations(ys, "ys", **how)
@@ -105,7 +114,7 @@ def compare(
     settings = {
         "k": k,
         "estimator": estimator,
-        "kernel": str(kernel),
+        "kernel": None if kernel is None else repr(kernel),
         "normalize": normalize,
         "clip_quantile": clip_quantile,
         "concatenated": concatenated,
@@ -235,8 +244,6 @@ class _Run:
                 tail = score.p_value if self.p_values else None
                 for part, value in zip(found[metric], (score, score.chance, score.chance_sd, tail), strict=True):
                     part[at] = np.nan if value is None else value
-        self._add_skew("x", x)
-        self._add_skew("y", y)
         for metric, cells in found.items():
             if self.mode == "all":
                 self.cells.setdefault(metric, {})[pair] = cells
@@ -250,23 +257,13 @@ class _Run:
             return
         if _calibrates_cka(group):
             scores = iter(inner)
-            self._keep_nulls("cka", lambda one: {"self": _own_cka(one, scores)})
+            self._keep_nulls("cka", lambda one: {"self": _own_cka(one, scores), **_skew_parts(group, one)})
         if isinstance(group, Lists) and "mutual_knn" in group.metrics:
             self._keep_nulls("mutual_knn", lambda one: layer_search.graph_parts(group.lists(one.layers), self.shared.n))
 
     def _keep_nulls(self, metric: str, make: Callable[[Representation], dict[str, Any]]) -> None:
         made = {side: {one.name: make(one) for one in members.values()} for side, members in self._sides().items()}
         self.nulls[metric] = {"x": made["x"], "y": made.get("y", made["x"])}
-
-    def _add_skew(self, side: str, one: Representation) -> None:
-        """Add what the skewness of CKA is made of, which reading the p-values has left in the layers' memories."""
-        null: Any = self.nulls.get("cka", {}).get(side, {}).get(one.name)
-        if null is None or self.shared.n < 6:
-            return
-        exact = self.shared.n <= inference.EXACT_SKEW_ROWS
-        missing = (np.nan,) * 3 if exact else np.nan
-        known = [inference.remembered_skew(layer.memory, missing) for layer in one.layers]
-        null["cubes" if exact else "ratio"] = np.array(known, dtype=np.float64)
 
 
 class _Steps:
@@ -289,7 +286,7 @@ class _Steps:
         return lambda done, of: report(begin + (_UNITS * done) // max(1, of), total)
 
 
-def _calibrates_cka(group: Family) -> bool:
+def _calibrates_cka(group: Family) -> TypeGuard[Grams]:
     return isinstance(group, Grams) and "cka" in group.metrics and group.estimator == "unbiased"
 
 
@@ -300,6 +297,26 @@ def _own_cka(one: Representation, scores: Iterator[Score]) -> Any:
         for j in range(i + 1, len(own)):
             own[i, j] = own[j, i] = next(scores)
     return own
+
+
+def _skew_parts(group: Grams, one: Representation) -> dict[str, Any]:
+    """What the skewness of the CKA of every layer is made of: see `layer_search`."""
+    n = group.shared.n
+    if n < 6:
+        return {}
+    sides = [group.side(layer) for layer in one.layers]
+    if n > EXACT_SKEW_ROWS:
+        return {"ratio": np.array([_skew_ratio(side) for side in sides])}
+    cubes = np.array([side.cubes for side in sides])
+    cubes[cubes[:, 0] <= 0] = np.nan  # a constant layer
+    return {"cubes": cubes}
+
+
+def _skew_ratio(side: Side) -> float:
+    try:
+        return side.skew_ratio
+    except ZeroDivisionError:  # a constant layer
+        return math.nan
 
 
 def _metric_names(metrics: Any, options: Any) -> list[str]:

@@ -5,23 +5,20 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
 from kernalign import _core
+from kernalign.sides import EXACT_SKEW_ROWS, SAMPLED_ROWS
 
 if TYPE_CHECKING:
-    from kernalign.linear import LinearSums
+    from kernalign.sums import KernelSums
 
 Vector = NDArray[np.float64]
-
-EXACT_SKEW_ROWS = 5000
-_SAMPLED_ROWS = 2000
-_CUBES, _RATIOS = "skew cubes", ("skew ratio", "skew ratio, float64")  # keys of a side's memory
 
 
 def normal_tail(z: float) -> float:
@@ -43,8 +40,8 @@ def pearson3_tail(z: float, skew: float) -> float:
 class LazySkew:
     """Skewness of the unbiased HSIC or CKA under random pairing; computed once, and the inputs let go."""
 
-    def __init__(self, sums: LinearSums) -> None:
-        self._sums: LinearSums | None = sums
+    def __init__(self, sums: KernelSums) -> None:
+        self._sums: KernelSums | None = sums
         self._known: tuple[float, str] | None = None
 
     def __call__(self) -> tuple[float, str]:
@@ -57,11 +54,11 @@ class LazySkew:
 Lazy: TypeAlias = Callable[[], tuple[float, str]]
 
 
-def unbiased_tail(sums: LinearSums) -> tuple[Lazy | None, Lazy]:
+def unbiased_tail(sums: KernelSums) -> tuple[Lazy | None, Lazy]:
     """Skew (None for n < 6) and upper tail of the unbiased HSIC or CKA of ``sums`` under random pairing, both lazy."""
     z = sums.unbiased_cka() / math.sqrt(2 / (sums.n * (sums.n - 3)))
     if sums.n < 6:
-        known = _enumerated_tail(sums) if sums.rows is not None else (normal_tail(z), "normal (n < 6)")
+        known = _enumerated_tail(sums) if sums.sides is not None else (normal_tail(z), "normal (n < 6)")
         return None, lambda: known
     skew = LazySkew(sums)
 
@@ -72,67 +69,69 @@ def unbiased_tail(sums: LinearSums) -> tuple[Lazy | None, Lazy]:
     return skew, tail
 
 
-def unbiased_skew(sums: LinearSums) -> tuple[float, str]:
+def unbiased_skew(sums: KernelSums) -> tuple[float, str]:
     """Skewness of the unbiased HSIC or CKA under random pairing.
 
     Exact third moment for n <= 5000 where the rows are at hand; otherwise the leading term sqrt(8) r_x r_y with
-    r = tr(S^3) / tr(S^2)^(3/2), S the covariance (or, in the Gram route, from 2000 evenly spaced rows).
+    r = tr(S^3) / tr(S^2)^(3/2), S the covariance (or, of Gram matrices, from 2000 evenly spaced rows).
     """
     n = sums.n
-    if sums.rows is not None and n <= EXACT_SKEW_ROWS:
-        (square_x, *x), (square_y, *y) = (_cubes(sums, side) for side in (0, 1))
+    if sums.sides is not None and n <= EXACT_SKEW_ROWS:
+        (square_x, *x), (square_y, *y) = (side.cubes for side in sums.sides)
         scale = math.sqrt(2 / (n * (n - 3)) * square_x * square_y)
-        return _core.u_centred_third_moment(n, *x, *y) / scale**3, "exact third moment"
-    key = _RATIOS[sums.double_precision]
-    ratios = [sums.once(side, key, partial(_skew_ratio, sums, side)) for side in (0, 1)]
-    where = "leading term" if isinstance(sums.engine, _core.MomentSums) else f"leading term of {_SAMPLED_ROWS} rows"
+        return float(_core.u_centred_third_moment(n, *x, *y) / scale**3), "exact third moment"
+    if isinstance(sums.engine, _core.MomentSums):
+        ratios, where = [_covariance_ratio(sums.engine, side) for side in (0, 1)], "leading term"
+    else:
+        assert sums.sides is not None
+        ratios = [side.skew_ratio for side in sums.sides]
+        where = f"leading term of {SAMPLED_ROWS} rows"
     return math.sqrt(8) * ratios[0] * ratios[1], where
 
 
-def remembered_skew(memory: dict[Any, Any], missing: Any) -> Any:
-    """What `unbiased_skew` left in the memory of a side: its cubes or, of many rows, the ratio."""
-    return next((memory[key] for key in (_CUBES, *_RATIOS) if key in memory), missing)
+def _covariance_ratio(engine: _core.MomentSums, side: int) -> float:
+    covariance = engine.product(side, side)
+    square = covariance @ covariance
+    return float(np.vdot(square, covariance) / np.vdot(covariance, covariance) ** 1.5)
 
 
-def _cubes(sums: LinearSums, side: int) -> tuple[float, float, float]:
-    assert sums.rows is not None
-    rows = sums.rows[side]
-    return sums.once(side, _CUBES, lambda: _core.u_centred_cubes(rows, sums.threads))
-
-
-def _skew_ratio(sums: LinearSums, side: int) -> float:
-    """tr(S^3) / tr(S^2)^(3/2) of one side."""
-    if isinstance(sums.engine, _core.MomentSums):
-        covariance = sums.engine.product(side, side)
-        square = covariance @ covariance
-        return float(np.vdot(square, covariance) / np.vdot(covariance, covariance) ** 1.5)
-    assert sums.rows is not None
-    index = np.linspace(0, sums.n - 1, _SAMPLED_ROWS).astype(int)
-    sample = np.concatenate([sums.rows[side].dense(i, i + 1) for i in index])
-    square_norm, _, cube = _core.u_centred_cubes(_core.Rows(sample, "sample"), sums.threads)
-    return float(cube / square_norm**1.5)
-
-
-def _enumerated_tail(sums: LinearSums) -> tuple[float, str]:
+def _enumerated_tail(sums: KernelSums) -> tuple[float, str]:
     """All n! pairings (n <= 5)."""
-    assert sums.rows is not None
-    n = sums.n
-    x, y = (_u_centred(rows.dense(0, n)) for rows in sums.rows)
-    values = [float(np.vdot(x, y[np.ix_(order, order)])) for order in map(list, itertools.permutations(range(n)))]
+    assert sums.sides is not None
+    x, y = (side.u_centred() for side in sums.sides)
+    orders = itertools.permutations(range(sums.n))
+    values = [float(np.vdot(x, y[np.ix_(order, order)])) for order in map(list, orders)]
     return sum(value >= values[0] - 1e-12 for value in values) / len(values), "all pairings"
 
 
-def _u_centred(x: Vector) -> Vector:
-    """The U-centred Gram matrix, of Frobenius norm 1."""
-    n = len(x)
-    x = x - x[0]
-    x = x / np.abs(x).max()
-    x = x - x.mean(axis=0)
-    gram = x @ x.T
-    a = np.diag(gram) / (n - 2)
-    gram += a[:, None] + a - a.sum() / (n - 1)
-    np.fill_diagonal(gram, 0.0)
-    return np.asarray(gram / np.linalg.norm(gram))
+@dataclass(frozen=True)
+class PairMatrix:
+    """What the moments under random pairing need of a symmetric matrix with a zero diagonal."""
+
+    n: int
+    total: float  # sum of A_ij
+    square: float  # sum of A_ij^2
+    row_square: float  # sum of the squared row sums
+
+    @classmethod
+    def of(cls, n: int, own: _core.PairSums) -> PairMatrix:
+        """From the sums of a matrix with itself."""
+        return cls(n, own.total_x, own.full, own.rows)
+
+    def classes(self) -> tuple[float, float, float]:
+        """Of A less its mean, sums of A_ij A_kl over index pairs that are the same, share one index, or none."""
+        square = self.square - self.total**2 / (self.n * (self.n - 1))
+        one = self.row_square - self.total**2 / self.n - square
+        return square, one, -4 * one - 2 * square
+
+
+def pairing_moments(x: PairMatrix, y: PairMatrix) -> tuple[float, float]:
+    """Mean and variance of sum A_ij B_pi(i)pi(j) over uniform permutations pi (Mantel 1967), exact for n >= 2."""
+    n = x.n
+    falling = [math.prod(range(n - v + 1, n + 1)) for v in (2, 3, 4)]
+    terms = zip((2, 4, 1), falling, x.classes(), y.classes(), strict=True)
+    variance = sum(w * a * b / f for w, f, a, b in terms if f > 0)
+    return x.total * y.total / falling[0], max(0.0, variance)
 
 
 def jackknife_stderr(deleted: Vector) -> float:
@@ -172,8 +171,14 @@ class RowTerms:
         return np.asarray(off.sum() - 2 * off + totals - 2 * (k @ l - k * l - kl - lk + off) / (m - 2))
 
     def centred(self, pair: str) -> Vector:
-        """<HKH, HLH> of the other n - 1 items; the rows were centred, so row sums of K and L vanish."""
-        diagonal = self._terms["xy".index(pair[0])] * self._terms["xy".index(pair[1])]
-        off = self._vectors(pair)[2]
+        """<HKH, HLH> of the other n - 1 items, of a table whose weights are row sums with the diagonal."""
+        t, a, b = self._terms, "xy".index(pair[0]), "xy".index(pair[1])
+        (k, l), (r, u) = (t[a], t[b]), (t[2 + a], t[2 + b])  # noqa: E741
+        products = {"xy": t[4], "xx": t[5], "yy": t[6]}[pair]
+        weighted = {"xy": t[7], "xx": t[8], "yx": t[9], "yy": t[10]}
+        ku, lr = weighted[pair], weighted[pair[::-1]]
         m = self.n - 1
-        return np.asarray(off.sum() + diagonal.sum() - 2 * off - diagonal - 2 * off / m + diagonal / m**2)
+        full = products.sum() - 2 * products + k * l
+        rows = (r @ u - r * u) - (ku - k * u) - (lr - l * r) + (products - k * l)
+        totals = (r.sum() - 2 * r + k) * (u.sum() - 2 * u + l)
+        return np.asarray(full - 2 / m * rows + totals / m**2)

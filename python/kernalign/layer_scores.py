@@ -9,17 +9,20 @@ from functools import cache
 from typing import Any, Protocol, TypeAlias
 
 from kernalign import _core, alignment, arrays, kernels, local_alignment, neighbors, registry
-from kernalign.linear import LinearSums, linear_sums
+from kernalign.grams import GramSweep
+from kernalign.linear import linear_precision, linear_sums
 from kernalign.neighbor_lists import METRICS as SIMILARITIES
 from kernalign.neighbor_lists import find
 from kernalign.neighbor_search import Search, join, warn_of_ties
 from kernalign.progress import Report
 from kernalign.representations import Layer
 from kernalign.score import Score
+from kernalign.sides import Side, make_side
+from kernalign.sums import KernelSums
 
 LayerPair: TypeAlias = tuple[Layer, Layer]
 
-_GRAM_FINISHERS: dict[str, Callable[[LinearSums, Any], Score]] = {
+_GRAM_FINISHERS: dict[str, Callable[[KernelSums, Any], Score]] = {
     "cka": alignment.finish_cka,
     "hsic": alignment.finish_hsic,
     "kernel_alignment": alignment.finish_kernel_alignment,
@@ -53,6 +56,12 @@ class Shared:
     def settings(self) -> dict[str, Any]:
         return {"normalize": self.normalize, "clip_quantile": self.clip_quantile}
 
+    @property
+    def common(self) -> dict[str, Any]:
+        """The estimator and the kernel, if given; otherwise a metric has its own defaults."""
+        given = {"estimator": self.estimator, "kernel": self.kernel}
+        return {key: value for key, value in given.items() if value is not None}
+
     def pair(self, x: Layer, y: Layer) -> arrays.Pair:
         return arrays.Pair(x.rows, y.rows, self.settings, self.threads)
 
@@ -74,15 +83,14 @@ def families(metrics: Sequence[str], shared: Shared) -> list[Family]:
     groups: dict[Any, list[str]] = {}
     for name in metrics:
         info = registry.check_metric(name)
-        given = {"k": shared.k, "estimator": shared.estimator, "kernel": shared.kernel} | dict(
-            shared.options.get(name, {})
-        )
+        given = {"k": shared.k, **shared.common, **shared.options.get(name, {})}
         own = set(given) - {"k", "estimator", "kernel"}
         key: tuple[Any, ...] = ("pair", name)
         if name in _GRAM_FINISHERS and not own:
-            kernels.check_kernel(given["kernel"])
-            alignment.check_estimator(given["estimator"], shared.n, name)
-            key = ("gram", name != "kernel_alignment", given["estimator"], given["kernel"])
+            kernel = kernels.check_kernel(given.get("kernel", kernels.Linear()))
+            estimator = given.get("estimator", "unbiased")
+            alignment.check_estimator(estimator, shared.n, name)
+            key = ("gram", name != "kernel_alignment", estimator, kernel)
         elif name in _LIST_FINISHERS and own <= {"metric", "ties"}:
             similarity, ties = given.get("metric", "cosine"), given.get("ties", "fractional")
             arrays.check_choice(similarity, "metric", SIMILARITIES)
@@ -103,7 +111,11 @@ def families(metrics: Sequence[str], shared: Shared) -> list[Family]:
 
 @dataclass(frozen=True)
 class Grams:
-    """cka and hsic (centred), or kernel_alignment."""
+    """cka and hsic (centred), or kernel_alignment.
+
+    The route of a pair is that of the one-pair call, so that partners do not matter: features where the kernel is
+    linear and n > p + q, otherwise one sweep over the tiles of all Gram matrices.
+    """
 
     metrics: tuple[str, ...]
     shared: Shared
@@ -112,27 +124,61 @@ class Grams:
     kernel: Any
 
     def prepare(self, layers: Sequence[Layer]) -> Iterator[Callable[[Report], None]]:
-        return iter(())
+        widest = max(layer.rows.shape[1] for layer in layers)
+        swept = [one for one in layers if not self._linear or self.shared.n <= one.rows.shape[1] + widest]
+        if len(swept) > 1:
+            yield lambda report: self._sweep(swept, report)
+
+    @property
+    def _linear(self) -> bool:
+        return isinstance(self.kernel, kernels.Linear)
+
+    def side(self, layer: Layer, *, double: bool = False) -> Side:
+        """A layer with its kernel, made once; multiplied in float64 if asked to be."""
+        made = layer.memory.get(("side", self.kernel))
+        if made is None:
+            rows = layer.divided_rows() if isinstance(self.kernel, kernels.Cosine) else layer.rows
+            made = layer.memory["side", self.kernel] = make_side([rows], self.kernel, self.shared.threads)
+        if double and not made.double:
+            key = ("side, float64", self.kernel)
+            if key not in layer.memory:
+                layer.memory[key] = make_side(made.rows, self.kernel, self.shared.threads, double=True)
+            made = layer.memory[key]
+        found: Side = made
+        return found
+
+    def _sweep(self, layers: Sequence[Layer], report: Report) -> None:
+        sides = [self.side(layer) for layer in layers]
+        sweep = GramSweep(sides, centred=self.centred, threads=self.shared.threads, report=report)
+        for at, layer in enumerate(layers):
+            layer.memory["sweep", self.kernel, self.centred] = sweep, at
 
     def scores(self, pairs: Sequence[LayerPair]) -> Iterator[list[Score]]:
-        for (x, y), sums in zip(pairs, self.sums(pairs), strict=True):
+        for x, y in pairs:
+            sums = self.sums(x, y)
             if self.centred:
-                for side, layer in enumerate((x, y)):
+                for at, layer in enumerate((x, y)):
                     if VARIANCE_SHARE not in layer.memory:
-                        layer.memory[VARIANCE_SHARE] = _variance_share(sums, side)
+                        layer.memory[VARIANCE_SHARE] = _variance_share(sums, at)
             yield [_GRAM_FINISHERS[name](sums, self.estimator) for name in self.metrics]
 
-    def sums(self, pairs: Sequence[LayerPair]) -> Iterator[LinearSums]:
-        """The Gram sums of every pair, in order."""
-        for x, y in pairs:
-            sums = linear_sums(self.shared.pair(x, y), centred=self.centred)
-            yield replace(sums, memory=(x.memory, y.memory))
+    def sums(self, x: Layer, y: Layer) -> KernelSums:
+        """The Gram sums of two layers."""
+        pair = self.shared.pair(x, y)
+        p, q = pair.x.shape[1], pair.y.shape[1]
+        double = self._linear and linear_precision(pair)
+        ready = not double or (self.side(x).double and self.side(y).double)
+        if not self._linear or (pair.n <= p + q and ready):
+            (sweep, a), (_, b) = (layer.memory["sweep", self.kernel, self.centred] for layer in (x, y))
+            found: KernelSums = sweep.sums(a, b, pair.settings)
+            return found
+        sides = self.side(x, double=double), self.side(y, double=double)
+        return replace(linear_sums(pair, centred=self.centred), sides=sides)
 
 
-def _variance_share(sums: LinearSums, side: int) -> float:
+def _variance_share(sums: KernelSums, side: int) -> float:
     """What share of the variance the largest direction has at least: sum of squares / (sum)^2 of the spectrum."""
-    own = sums.pairs[side, side]
-    trace = own.trace_x - own.total_x / sums.n
+    trace = sums.centred_trace(side)
     return sums.centred(side, side) / trace**2 if trace > 0 else math.nan
 
 
@@ -228,7 +274,7 @@ class Pairwise:
 
     def scores(self, pairs: Sequence[LayerPair]) -> Iterator[list[Score]]:
         [name] = self.metrics
-        common = {"k": self.shared.k, "estimator": self.shared.estimator, "kernel": self.shared.kernel}
+        common = {"k": self.shared.k, **self.shared.common}
         keywords = {key: value for key, value in common.items() if registry.takes(name, key)}
         keywords |= {"normalize": self.shared.normalize, "threads": self.shared.threads or None}
         keywords |= self.shared.options.get(name, {})

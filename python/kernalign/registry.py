@@ -41,6 +41,18 @@ METRICS: Mapping[str, MetricInfo] = MappingProxyType(
         "cka": MetricInfo("centred kernel alignment: do the same pairs of items have the same similarity?", _SIGNED),
         "hsic": MetricInfo("Hilbert-Schmidt independence criterion: CKA before it is scaled", _ANY),
         "kernel_alignment": MetricInfo("kernel alignment without centring: a common mean counts", _SIGNED),
+        "distance_alignment": MetricInfo(
+            "mean squared difference of the squared distances: 0 if they are the same",
+            (0.0, math.inf),
+            larger_is_closer=False,
+        ),
+        "distance_correlation": MetricInfo("squared correlation of the centred distances", _SIGNED),
+        "mmd": MetricInfo(
+            "squared maximum mean discrepancy of two samples with the same features; rows are not paired",
+            _ANY,
+            larger_is_closer=False,
+        ),
+        "rsa": MetricInfo("correlation of the dissimilarities of all pairs of items", _SIGNED),
         "mutual_knn": MetricInfo("share of the k nearest neighbours that both sides have in common", _UNIT),
         "jaccard_knn": MetricInfo("neighbours in common, as a share of those of either side", _UNIT),
         "cycle_knn": MetricInfo(

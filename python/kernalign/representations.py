@@ -28,7 +28,13 @@ class Layer:
     matrix: AnyArray
     bfloat16: bool
     clip: float | None
+    normalize: Normalize
     memory: dict[Any, Any] = field(default_factory=dict)
+
+    def divided_rows(self) -> _core.Rows:
+        """The rows divided by their lengths."""
+        how: Any = {"normalize": self.normalize, "clip": self.clip}
+        return arrays.prepared(self.matrix, self.name, self.bfloat16, **how, divided=True)
 
     def clipped(self) -> AnyArray:
         """The layer as an array, clipped but not normalised: a view where nothing is clipped."""
@@ -134,7 +140,8 @@ def _split(value: Any, what: str) -> tuple[Any, list[Any]]:
 
 
 def _layer(name: str, label: str, matrix: AnyArray, bf16: bool, normalize: Normalize, clip: float | None) -> Layer:
-    return Layer(name, label, arrays.prepared(matrix, name, bf16, normalize=normalize, clip=clip), matrix, bf16, clip)
+    rows = arrays.prepared(matrix, name, bf16, normalize=normalize, clip=clip)
+    return Layer(name, label, rows, matrix, bf16, clip, normalize)
 
 
 def _concatenation(whole: Any, layers: list[Layer], name: str, normalize: Normalize) -> Layer:

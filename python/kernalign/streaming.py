@@ -17,9 +17,10 @@ import numpy as np
 from kernalign import _core, alignment, arrays
 from kernalign.files import atomic_write
 from kernalign.kernels import Kernel, Linear, check_kernel
-from kernalign.linear import LinearSums
+from kernalign.linear import moment_sums
 from kernalign.progress import ProgressArgument, reporting
 from kernalign.score import Score
+from kernalign.sums import KernelSums
 
 _MAGIC = b"KERNALIGN MOMENTS"
 _VERSION = 1
@@ -209,12 +210,13 @@ class Moments:
             finally:
                 self._busy = False
 
-    def _sums(self, metric: str, estimator: str, kernel: Kernel) -> LinearSums:
-        check_kernel(kernel)
+    def _sums(self, metric: str, estimator: str, kernel: Kernel) -> KernelSums:
+        if not isinstance(check_kernel(kernel), Linear):
+            raise ValueError(f"a stream has only its linear kernel, got kernel={kernel!r}")
         with self._turn():
             alignment.check_estimator(estimator, self.n, metric)
             assert self._core is not None  # check_estimator needs at least two rows
             centred = metric != "kernel_alignment"
             engine = self._core.finish(centred, 0)
         settings: dict[str, Any] = {"normalize": None, "clip_quantile": None}
-        return LinearSums.of(engine, self._core.double_precision, "stream", centred, settings=settings)
+        return moment_sums(engine, self._core.double_precision, "stream", centred, settings=settings)

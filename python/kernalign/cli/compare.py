@@ -29,11 +29,7 @@ from kernalign.sources import Source, files_of, open_sources
 @click.option("-k", default=10, show_default=True, type=click.IntRange(min=1), help="Neighbours of each item.")
 @click.option("--normalize", type=click.Choice(["l2", "standardize"]), help="Scale rows to length 1, or columns.")
 @click.option(
-    "--estimator",
-    default="unbiased",
-    show_default=True,
-    type=click.Choice(["unbiased", "biased"]),
-    help="Of CKA, HSIC.",
+    "--estimator", type=click.Choice(["unbiased", "biased"]), help="Of CKA, HSIC and their like; they have defaults."
 )
 @click.option("--uncertainty", is_flag=True, help="Add 95 % intervals to CKA and HSIC (jackknife).")
 @click.option("--layers", type=click.Choice(["all", "best"]), help="Of 3-D arrays: every pair of layers, or the best.")
@@ -48,7 +44,7 @@ def compare(
     metrics: tuple[str, ...],
     k: int,
     normalize: str | None,
-    estimator: str,
+    estimator: str | None,
     uncertainty: bool,
     layers: str | None,
     concatenated: bool,

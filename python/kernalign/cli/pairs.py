@@ -75,6 +75,8 @@ def measure_pairs(representations: Sequence[Named], metrics: Sequence[str], **op
 def measure(x: Named, y: Named, metric: str, **options: Any) -> Row:
     """One metric on one pair, with notes on standard error about what makes the number less than it seems."""
     taken = {name: value for name, value in options.items() if name not in _SPECIAL or _takes(metric, name)}
+    if taken.get("estimator", "") is None:
+        del taken["estimator"]
     begin = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", AlignmentWarning)

@@ -1,4 +1,4 @@
-"""platonic-rep's HSIC and CKA: on dense matrices, from the linear engines, and with Gaussian kernels in tiles."""
+"""platonic-rep's HSIC and CKA: on dense matrices, and from the engines."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kernalign import _core, arrays, linear
+from kernalign import _core, arrays, grams, linear
 from kernalign.compat.platonic import tensors
 from kernalign.compat.platonic.graphs import check_paired
+from kernalign.kernels import RBF
+from kernalign.sums import KernelSums
 
-_TILE = 512
 _BLOCK_ELEMENTS = 1 << 18
-
-Values = NDArray[np.float64]
 
 
 def hsic_unbiased(K: Any, L: Any) -> Any:
@@ -70,71 +68,29 @@ def linear_cka(a: _core.Rows, b: _core.Rows, unbiased: bool, eps: float) -> floa
     if n < 4 and unbiased:
         return math.nan
     sums = linear.linear_sums(arrays.Pair(a, b, {}), centred=True)
-    terms = [_hsic_of(n, sums.pairs[i, j], unbiased) for i, j in ((0, 1), (0, 0), (1, 1))]
+    terms = [_hsic_of(sums, i, j, unbiased) for i, j in ((0, 1), (0, 0), (1, 1))]
     with np.errstate(over="ignore"):
-        scaled_eps = float(np.ldexp(eps, -2 * sum(sums.exponents)))
+        scaled_eps = float(np.ldexp(eps, -sum(sums.exponents)))
     return ratio(terms[0], max(0.0, terms[1]), max(0.0, terms[2]), scaled_eps)
 
 
 def rbf_cka(a: _core.Rows, b: _core.Rows, sigma: float, unbiased: bool, eps: float) -> float:
-    """CKA of the kernels exp(-d^2 / (2 sigma^2)), from tiles of the upper triangle; O(n p) memory."""
+    """CKA of the kernels exp(-d^2 / (2 sigma^2)), from tiles; never an n x n array."""
     n = a.shape[0]
     check_paired(n, b.shape[0])
+    if not sigma > 0:
+        raise ValueError(f"rbf_sigma must be positive, got {sigma!r}")
     if n < 4 and unbiased:
         return math.nan
-    sides = [_Gaussian(rows, sigma, hollow=unbiased) for rows in (a, b)]
-    full, row_sums = np.zeros(3), np.zeros((2, n))
-    for i in range(0, n, _TILE):
-        for j in range(i, n, _TILE):
-            k, m = (side.tile(i, j) for side in sides)
-            weight = 1 if i == j else 2
-            full += weight * np.array([np.vdot(k, m), np.vdot(k, k), np.vdot(m, m)])
-            for side, tile in enumerate((k, m)):
-                row_sums[side, i : i + _TILE] += tile.sum(axis=1)
-                if i != j:
-                    row_sums[side, j : j + _TILE] += tile.sum(axis=0)
-    terms = []
-    for value, (s, t) in zip(full, ((0, 1), (0, 0), (1, 1)), strict=True):
-        sums = _core.PairSums()
-        sums.full, sums.rows = float(value), float(row_sums[s] @ row_sums[t])
-        sums.total_x, sums.total_y = float(row_sums[s].sum()), float(row_sums[t].sum())
-        terms.append(_hsic_of(n, sums, unbiased))
+    sums = grams.kernel_sums(arrays.Pair(a, b, {}), RBF(float(sigma)), centred=True)
+    terms = [_hsic_of(sums, i, j, unbiased) for i, j in ((0, 1), (0, 0), (1, 1))]
     return ratio(terms[0], max(0.0, terms[1]), max(0.0, terms[2]), eps)
 
 
-def _hsic_of(n: int, sums: _core.PairSums, unbiased: bool) -> float:
+def _hsic_of(sums: KernelSums, i: int, j: int, unbiased: bool) -> float:
     if unbiased:
-        return _core.u_centred_product(n, sums) / (n * (n - 3))
-    return _core.centred_product(n, sums)
-
-
-class _Gaussian:
-    """exp(-d^2 / (2 sigma^2)), tile by tile; minus 1 where that is smaller, which changes neither estimator.
-
-    ``hollow``: the diagonal, which the unbiased estimator does not see, is 0.
-    """
-
-    def __init__(self, rows: _core.Rows, sigma: float, *, hollow: bool) -> None:
-        if not sigma > 0:
-            raise ValueError(f"rbf_sigma must be positive, got {sigma!r}")
-        self.x = rows.dense(0, rows.shape[0])
-        self.x -= self.x.mean(axis=0)
-        self.x /= math.sqrt(2) * sigma
-        self.square = np.einsum("ij,ij->i", self.x, self.x)
-        self.minus_one = 2 * self.square.mean() < math.log(2)  # d^2 is that large on average
-        self.diagonal = 0.0 if hollow or self.minus_one else 1.0
-
-    def tile(self, i: int, j: int) -> Values:
-        rows, columns = slice(i, i + _TILE), slice(j, j + _TILE)
-        tile: Values = self.x[rows] @ self.x[columns].T
-        tile *= 2
-        tile -= self.square[rows, None]
-        tile -= self.square[columns]
-        np.minimum(tile, 0, out=tile)
-        (np.expm1 if self.minus_one else np.exp)(tile, out=tile)
-        if i == j:
-            np.fill_diagonal(tile, self.diagonal)
-        return tile
+        return sums.u_centred(i, j) / (sums.n * (sums.n - 3))
+    return sums.centred(i, j)
 
 
 def _matrices(K: Any, L: Any) -> tuple[arrays.AnyArray, arrays.AnyArray]:

@@ -1,0 +1,92 @@
+// The upper triangle of n x n matrices in tiles: how sides are made, and who works on which tile.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "cpu/gram_side.hpp"
+#include "cpu/outlier.hpp"
+#include "cpu/parallel.hpp"
+
+namespace kernalign {
+
+constexpr std::int64_t kGramTile = 256;
+constexpr std::int64_t kGramGroups = 32;           // of tiles; each has partial sums of its own
+constexpr std::int64_t kPanelElements = 1 << 22;   // tiles are made smaller where panels of rows would be larger
+constexpr std::int64_t kAllKeptBytes = 256 << 20;  // of converted rows of all sides
+constexpr double kNarrowest = 64;                  // squared norm over squared width that float32 can stand
+
+using AnySide = std::variant<GramSide<float>, GramSide<double>>;
+
+// True if float32 products of these rows would not do for this kernel (grams.hpp, Precision).
+inline bool needs_double(const GramSource& source, const GramSide<float>& side) {
+    if (source.kernel.form == KernelForm::precomputed) return false;
+    std::vector<double> squares = side.rows().squared_norms;
+    if (has_outlier(squares)) return true;
+    if (source.kernel.form != KernelForm::rbf) return false;
+    std::nth_element(squares.begin(), squares.begin() + std::ptrdiff_t(squares.size() / 2), squares.end());
+    const double width = std::ldexp(source.kernel.width, -side.rows().exponent());
+    return squares[squares.size() / 2] > kNarrowest * width * width;
+}
+
+struct Sides {
+    std::vector<AnySide> all;
+    std::vector<char> widened;
+
+    Sides(const std::vector<GramSource>& sources, bool centred, int threads, Monitor* monitor) {
+        Progress progress(monitor, 0);
+        const std::int64_t kept = kAllKeptBytes / std::int64_t(sources.size());
+        all.reserve(sources.size());
+        for (const GramSource& source : sources) {
+            require_same_rows(sources.front().rows(), source.rows());
+            widened.push_back(0);
+            if (source.precision == Precision::f32 && !source.takes_root()) {
+                GramSide<float> side(source, centred, kept, threads, progress);
+                if (!needs_double(source, side)) {
+                    all.emplace_back(std::move(side));
+                    continue;
+                }
+            }
+            widened.back() = source.precision == Precision::f32;
+            all.emplace_back(std::in_place_type<GramSide<double>>, source, centred, kept, threads, progress);
+        }
+    }
+};
+
+// Rows and columns of a tile.
+struct GramTask {
+    std::int64_t i0, m, j0, k;
+    bool diagonal() const { return i0 == j0; }
+};
+
+// body(task, group, worker) for every tile of the upper triangle. Groups are decided by n and the tile's size alone;
+// the tiles of one group come one after another, in order.
+template <class Body>
+void each_tile(std::int64_t n, std::int64_t size, int threads, Monitor* monitor, Body&& body) {
+    std::vector<GramTask> tasks;
+    for (std::int64_t i = 0; i < n; i += size)
+        for (std::int64_t j = i; j < n; j += size)
+            tasks.push_back({i, std::min(size, n - i), j, std::min(size, n - j)});
+    const auto count = std::int64_t(tasks.size());
+    const std::int64_t share = (count + kGramGroups - 1) / kGramGroups;
+    Progress progress(monitor, share * kGramGroups);
+    for (std::int64_t step = 0; step < share; ++step)
+        parallel_for(kGramGroups, threads, progress, [&](std::int64_t group, int worker) {
+            const std::int64_t task = group * share + step;
+            if (task < count) body(tasks[std::size_t(task)], std::size_t(group), std::size_t(worker));
+        });
+}
+
+inline std::int64_t gram_tile_size(const std::vector<GramSource>& sources) {
+    std::int64_t widest = 1;
+    for (const GramSource& source : sources)
+        if (source.kernel.form != KernelForm::precomputed) widest = std::max(widest, source.cols());
+    const std::int64_t wanted = sources.front().rows() <= 512 ? kGramTile / 2 : kGramTile;
+    return std::clamp<std::int64_t>(kPanelElements / widest, 16, wanted);
+}
+
+}  // namespace kernalign
