@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import sparse, special
 
 from kernalign.inference import pearson3_tail
+from kernalign.overlap_skew import pattern_sums, skews
 
 Values = NDArray[np.float64]
 
@@ -19,6 +20,7 @@ DRAWS = 10_000
 _CHUNK = 1 << 20  # values drawn at a time
 _NORMAL_SKEW = 1e-3
 _ROUNDING = 1e-7
+_THIRD_MOMENT = 6  # items that it needs
 _GRID = np.linspace(-9.0, 9.0, 721)
 
 
@@ -93,7 +95,7 @@ def cka_maximum(
     )
     sd = np.full(tuple(len(k) for k in kept), math.sqrt(variance))
     law = _Law([(left, right, variance)], np.zeros_like(sd), sd, _sub(skew, kept))
-    return _calibrate(scores, kept, law, draws, seed)
+    return _calibrate(scores, law, draws, seed)
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,8 @@ class GraphCovariance:
     degrees: Values
     symmetric: Values
     antisymmetric: Values
+    patterns: list[Values] = field(repr=False)
+    whole: bool  # all weights are 0 or 1, so that overlaps are whole numbers / (n k)
 
 
 def graph_covariance(graphs: Sequence[Any], n: int) -> GraphCovariance:
@@ -136,6 +140,8 @@ def graph_covariance(graphs: Sequence[Any], n: int) -> GraphCovariance:
         spread,
         (same + reverse) / 2 - constant - spread / (2 * (n - 2)),
         (same - reverse) / 2 - spread / (2 * n),
+        pattern_sums([_matrix(keys, weights, n) for keys, weights in edges]) if n >= _THIRD_MOMENT else [],
+        all(bool((weights == 1).all()) for _, weights in edges),
     )
 
 
@@ -144,15 +150,16 @@ def knn_maximum(
     x: GraphCovariance,
     y: GraphCovariance,
     *,
-    skew: Any = None,
     draws: int = DRAWS,
     seed: int = 0,
 ) -> LayerMaximum:
     """Calibrate the largest mutual k-nearest-neighbour overlap over pairs of layers.
 
-    Under random pairing the scores have mean k / (n - 1) and the covariance of science 3.2 exactly; see `cka_maximum`.
+    Under random pairing the scores have mean k / (n - 1), a known covariance and (n >= 6) a known skewness, all exact.
+    Overlaps of whole neighbours are whole numbers / (n k): p-values then count from half a step below the value.
 
-    ``scores``: (L_x, L_y) overlaps / k; ``x``, ``y``: `graph_covariance` of the layers of either side.
+    ``scores``: (L_x, L_y) overlaps / k; ``x``, ``y``: `graph_covariance` of the layers of either side; otherwise as
+    `cka_maximum`.
     """
     if x.n != y.n or not math.isclose(x.k, y.k, rel_tol=1e-9):
         raise ValueError(f"x and y must have the same n and k, got n = {x.n} and {y.n}, k = {x.k:g} and {y.k:g}")
@@ -164,8 +171,9 @@ def knn_maximum(
     variance = sum(weight * np.outer((f * f).sum(axis=1), (g * g).sum(axis=1)) for f, g, weight in parts)
     mean = np.full_like(variance, x.k / (x.n - 1))
     sd = np.where(variance > (_ROUNDING * mean) ** 2, np.sqrt(variance), 0.0)  # of a constant side it is rounding
-    law = _Law(parts, mean, sd, _sub(skew, kept))
-    return _calibrate(scores, kept, law, draws, seed)
+    skew = skews(x.n, x.patterns, y.patterns) if x.n >= _THIRD_MOMENT else None
+    step = 1 / (x.n * x.k) if x.whole and y.whole else 0.0
+    return _calibrate(scores, _Law(parts, mean, sd, _sub(skew, kept)), draws, seed, step)
 
 
 def knn_covariance(x: GraphCovariance, y: GraphCovariance) -> Values:
@@ -239,18 +247,18 @@ class _Law:
         return total
 
 
-def _calibrate(scores: Values, kept: tuple[Any, Any], law: _Law, draws: int, seed: int) -> LayerMaximum:
+def _calibrate(scores: Values, law: _Law, draws: int, seed: int, step: float = 0.0) -> LayerMaximum:
     if isinstance(draws, bool) or not isinstance(draws, (int, np.integer)) or draws < 1:
         raise ValueError(f"draws must be an integer >= 1, got {draws!r}")
     best = tuple(int(i) for i in np.unravel_index(int(np.nanargmax(scores)), scores.shape))
     value = float(scores[best])
     null = law.maxima(int(draws), seed)
-    margin = 1e-12 * max(abs(value), float(law.sd.max()))
-    reached = len(null) - int(np.searchsorted(null, value - margin))
+    least = value - max(step / 2, 1e-12 * max(abs(value), float(law.sd.max())))
+    reached = len(null) - int(np.searchsorted(null, least))
     p, margins = (1 + reached) / (draws + 1), "normal" if law.skew is None else "Pearson III"
     method = f"{draws} draws from the exact covariance, {margins} margins"
     if law.sd.size == 1 or not reached:
-        bound = min(1.0, law.tails(value))
+        bound = min(1.0, law.tails(least if step else value))
         if law.sd.size == 1:
             p, method = bound, f"{margins} tail of the only pair of layers"
         elif bound < p:
@@ -331,6 +339,10 @@ def _edges(graph: Any, n: int) -> tuple[NDArray[np.int64], Values]:
         weights = np.ones(len(keys))
     order = np.argsort(keys)
     return keys[order], weights[order]
+
+
+def _matrix(keys: NDArray[np.int64], weights: Values, n: int) -> Any:
+    return sparse.csr_matrix((weights, (keys // n, keys % n)), shape=(n, n))
 
 
 def _edge_products(edges: list[tuple[NDArray[np.int64], Values]], n: int) -> tuple[Values, Values]:

@@ -15,6 +15,9 @@ Array: TypeAlias = NDArray[Any]
 # side ("x" or "y") -> name of the representation -> what the covariance of its layers is made of
 Nulls: TypeAlias = Mapping[str, Mapping[str, Mapping[str, Array]]]
 
+_COVARIANCE = ("degrees", "symmetric", "antisymmetric")
+_PATTERNS = ("patterns of 1 edge", "patterns of 2 edges", "patterns of 3 edges")
+
 
 class Cells(NamedTuple):
     """(L_x, L_y) arrays of one pair of representations."""
@@ -61,9 +64,9 @@ def maximum(metric: str, cells: Cells, nulls: Nulls | None, pair: tuple[str, str
 
 def graphs(parts: Mapping[str, Array], n: int) -> layer_maximum.GraphCovariance:
     """The covariance of neighbour graphs from its parts."""
-    return layer_maximum.GraphCovariance(
-        n, float(parts["k"]), parts["degrees"], parts["symmetric"], parts["antisymmetric"]
-    )
+    patterns = [parts[key] for key in _PATTERNS if key in parts]
+    covariance = (parts[key] for key in _COVARIANCE)
+    return layer_maximum.GraphCovariance(n, float(parts["k"]), *covariance, patterns, bool(parts["whole"]))
 
 
 def graph_parts(lists: Sequence[Array], n: int) -> dict[str, Array]:
@@ -71,9 +74,9 @@ def graph_parts(lists: Sequence[Array], n: int) -> dict[str, Array]:
     made = layer_maximum.graph_covariance(lists, n)
     return {
         "k": np.array(made.k),
-        "degrees": made.degrees,
-        "symmetric": made.symmetric,
-        "antisymmetric": made.antisymmetric,
+        "whole": np.array(float(made.whole)),
+        **{key: getattr(made, key) for key in _COVARIANCE},
+        **dict(zip(_PATTERNS, made.patterns, strict=False)),  # none of fewer than 6 items
     }
 
 
