@@ -65,8 +65,9 @@ def maximum(metric: str, cells: Cells, nulls: Nulls | None, pair: tuple[str, str
 def graphs(parts: Mapping[str, Array], n: int) -> layer_maximum.GraphCovariance:
     """The covariance of neighbour graphs from its parts."""
     patterns = [parts[key] for key in _PATTERNS if key in parts]
-    covariance = (parts[key] for key in _COVARIANCE)
-    return layer_maximum.GraphCovariance(n, float(parts["k"]), *covariance, patterns, bool(parts["whole"]))
+    degrees, symmetric, antisymmetric = (parts[key] for key in _COVARIANCE)
+    k, whole = float(parts["k"]), bool(parts["whole"])
+    return layer_maximum.GraphCovariance(n, k, degrees, symmetric, antisymmetric, patterns, whole)
 
 
 def graph_parts(lists: Sequence[Array], n: int) -> dict[str, Array]:
