@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from kernalign.layer_scores import VARIANCE_SHARE
-from kernalign.representations import Representation
+from kernalign.layer_scores import VARIANCE_SHARE, Lists
+from kernalign.representations import Layer, Representation
 from kernalign.score import AlignmentWarning, UndefinedScoreWarning
 
 _VARIANCE_SHARE = 0.8
 _HIGH_CKA = 0.3
 _CHANCE_P = 0.01
+_TIED = 0.01
 
 
 class Caveats:
@@ -50,17 +51,26 @@ class Caveats:
     def undefined(self, metric: str, where: str, reason: str) -> None:
         self.reasons.append(f"{metric} of {where}: {reason}")
 
+    def check_ties(self, group: Lists, sides: Mapping[str, Mapping[str, Representation]]) -> None:
+        """Say of layers with many shared k-th places that the null of a search takes them by index."""
+        for one in (one for side in sides.values() for one in side.values()):
+            for layer in one.layers:
+                share = float(group.known(layer)[0].lists.tie_rows.mean())
+                if group.ties == "fractional" and share > _TIED:
+                    text = f"{share:.1%} of the rows tie at the k-th place; the null of the best layers has index order"
+                    self._note(text, _name(one, layer))
+
     def judge(
         self, sides: Mapping[str, Mapping[str, Representation]], tables: Mapping[str, Mapping[tuple[str, str], Any]]
     ) -> None:
         """Add what the finished scores and the layers themselves give reason to say."""
-        for one in {name: one for side in sides.values() for name, one in side.items()}.values():
+        for one in (one for side in sides.values() for one in side.values()):
             for layer in one.layers:
                 share = layer.memory.get(VARIANCE_SHARE, 0.0)
                 if share > _VARIANCE_SHARE:
                     percent = math.floor(1000 * share) / 10
                     text = f"one direction holds at least {percent} % of the variance: cka and hsic see little else"
-                    self._note(text, one.name if len(one.layers) == 1 else f"{one.name} layer {layer.label}")
+                    self._note(text, _name(one, layer))
         for pair, cka in tables.get("cka", {}).items():
             knn = tables.get("mutual_knn", {}).get(pair)
             if knn is None or not np.nanmax(np.append(cka.score, -1.0)) > _HIGH_CKA:
@@ -90,3 +100,7 @@ class Caveats:
         kind = re.sub(r"\d[\d.,]*", "#", text)
         first, count = self._notes.get(kind, (f"{where}: {text}", 0))
         self._notes[kind] = first, count + 1
+
+
+def _name(one: Representation, layer: Layer) -> str:
+    return one.name if len(one.layers) == 1 else f"{one.name} layer {layer.label}"
