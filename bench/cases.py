@@ -46,7 +46,9 @@ MAKERS: dict[str, Callable[[int, int, int], Matrix]] = {
     "clustered": clustered,
     "low-dimensional": low_dimensional,
 }
-Task: TypeAlias = Literal["cka", "cka-rbf", "knn", "mutual-knn", "procrustes", "svcca"]
+Task: TypeAlias = Literal[
+    "cka", "cka-rbf", "knn", "mutual-knn", "procrustes", "svcca", "layers-knn", "layers-cka", "models"
+]
 
 
 @dataclass(frozen=True)
@@ -64,15 +66,31 @@ class Case:
     clock: Literal["cpu", "wall"] = "cpu"
     goal: str = ""
     repeat: int = 1
+    layers: tuple[int, int] | None = None
 
     def make(self, path: str | None = None) -> tuple[Matrix, Matrix]:
-        """The two representations: y is a noisy linear map of x, so that scores are neither 0 nor 1."""
+        """The two representations: y is a noisy linear map of x, so that scores are neither 0 nor 1.
+
+        With layers they are (n, layers, d), all layers noisy linear maps of one cloud.
+        """
+        if self.layers is not None:
+            return self._stack(self.layers[0], 1), self._stack(self.layers[1], 1000)
         x = real(path, self.n) if path else MAKERS[self.data](self.n, self.d, 1)
         y = x[:, ::-1] + 0.5 * gaussian(*x.shape, 2)
         return x, np.ascontiguousarray(y, dtype=np.float32)
 
+    def _stack(self, layers: int, seed: int) -> Matrix:
+        common = gaussian(self.n, 64, 0)
+        stack = np.empty((self.n, layers, self.d), dtype=np.float32)
+        for layer in range(layers):
+            signal, noise = gaussian(64, self.d, seed + layer), gaussian(self.n, self.d, 500 + seed + layer)
+            stack[:, layer] = common @ signal + 8 * noise
+        return stack
+
     def sized(self, path: str | None) -> Case:
         """This case with the true size of the data."""
+        if self.layers is not None:
+            return self
         n, d = self.make(path)[0].shape
         return replace(self, n=n, d=d, data=Path(path).name if path else self.data)
 
@@ -83,6 +101,8 @@ CKA_PEERS = ("numpy-feature-unbiased", "numpy-feature-identity", "numpy-feature-
 
 PROCRUSTES_PEERS = ("scipy-procrustes", "scipy-procrustes-double")
 SVCCA_PEERS = ("scipy-svcca-svd", "scipy-svcca-eigh", "scipy-svcca-eigh-double")
+LAYERS_PEERS = ("platonic-layers", "platonic-layers-torch", "platonic-layers-cached", "numpy-layers")
+LAYERS_GOAL = ">= 100x platonic-layers-torch, >= 4x platonic-layers-cached"
 
 CASES = {
     case.name: case
@@ -101,6 +121,18 @@ CASES = {
         Case("svcca-10k", "svcca", 10_000, 1024, SVCCA_PEERS, "svcca", goal=">= 1x the best"),
         Case("small-cka", "cka", 64, 64, CKA_PEERS, "cka", goal="< 100 us a call", repeat=200),
         Case("small-mutual-knn", "mutual-knn", 64, 64, ("numpy-mutual",), "mutual-knn", repeat=200),
+        Case("layers-knn", "layers-knn", 1024, 1024, LAYERS_PEERS, "layers-knn", layers=(24, 32), goal=LAYERS_GOAL),
+        Case(
+            "layers-cka",
+            "layers-cka",
+            1024,
+            1024,
+            ("platonic-layers-cka",),
+            "layers-cka",
+            layers=(24, 32),
+            goal=">= 200x",
+        ),
+        Case("models-78", "models", 1000, 768, (), "models-2-threads", clock="wall", goal="< 60 s", layers=(78, 1)),
         Case("threads-cka", "cka", 20_000, 1024, ("cka",), "cka-2-threads", clock="wall", goal=">= 1.8x"),
         Case("threads-knn", "knn", 10_000, 768, ("knn",), "knn-2-threads", clock="wall", goal=">= 1.8x"),
         Case("threads-mutual-knn", "mutual-knn", 10_000, 768, ("mutual-knn",), "mutual-knn-2-threads", clock="wall"),

@@ -47,7 +47,25 @@ def _ours(threads: int) -> None:
     add("knn", lambda ka, x, y, k: ka.knn(x, k, threads=threads).indices)
     add("procrustes", lambda ka, x, y, k: float(ka.procrustes(x, y, threads=threads)))
     add("svcca", lambda ka, x, y, k: float(ka.svcca(x, y, threads=threads)))
+    add("layers-knn", lambda ka, x, y, k: _all_layers(ka, x, y, "mutual_knn", k, threads))
+    add("layers-cka", lambda ka, x, y, k: _all_layers(ka, x, y, "cka", k, threads))
+    add("models", lambda ka, x, y, k: _all_models(ka, x, k, threads))
     add("mutual-knn", lambda ka, x, y, k: float(ka.mutual_knn(x, y, k, threads=threads)))
+
+
+def _all_layers(ka: Any, x: Array, y: Array, metric: str, k: int, threads: int) -> Array:
+    """Scores of all pairs of layers, without p-values, which no peer has."""
+    found = ka.compare({"x": x}, {"y": y}, metrics=(metric,), k=k, p_values=False, threads=threads)
+    return np.asarray(found.scores[metric]["x", "y"])
+
+
+def _all_models(ka: Any, x: Array, k: int, threads: int) -> float:
+    """All pairs of the models under four metrics, with p-values; the mean of all scores."""
+    models = {f"model {at}": x[:, at] for at in range(x.shape[1])}
+    metrics = ("cka", "mutual_knn", "cknna", "lcs_knn")
+    found = ka.compare(models, metrics=metrics, k=k, threads=threads)
+    assert np.isfinite([p for metric in metrics[:2] for p in found.p_values[metric].values()]).all()
+    return float(np.mean([score for metric in metrics for score in found.scores[metric].values()]))
 
 
 _ours(1)
@@ -394,3 +412,71 @@ def platonic_mutual_torch() -> Contestant:
         return float(((masks[0] * masks[1]).sum(dim=1) / k).mean())
 
     return run
+
+
+# Layers ---------------------------------------------------------------------------------------------------------------
+
+PAIRS_TIMED = 4  # of layers, by peers that do everything again for each pair
+
+
+def _pair_loop(name: str, pair: Factory) -> None:
+    """A peer that computes every pair from the features: a few pairs are timed, and the time scaled up."""
+
+    def factory() -> Contestant:
+        score = pair()
+
+        def run(x: Array, y: Array, k: int) -> Array:
+            scores = np.full((x.shape[1], y.shape[1]), np.nan)
+            for at in range(PAIRS_TIMED):
+                i, j = at % x.shape[1], at % y.shape[1]
+                scores[i, j] = score(np.ascontiguousarray(x[:, i]), np.ascontiguousarray(y[:, j]), k)
+            return scores
+
+        return run
+
+    FACTORIES[name] = factory
+
+
+_pair_loop("platonic-layers", platonic_mutual)
+_pair_loop("platonic-layers-torch", platonic_mutual_torch)
+_pair_loop("platonic-layers-cka", platonic_cka)
+
+
+def _layers_with_lists_cached(keep_masks: bool) -> Contestant:
+    def mask(lists: Array) -> Array:
+        full = np.zeros((len(lists), len(lists)), dtype=np.float32)
+        full[np.arange(len(lists))[:, None], lists] = 1
+        return full
+
+    def lists(x: Array, k: int) -> Array:
+        gram = _unit(x)
+        gram = gram @ gram.T
+        np.fill_diagonal(gram, -1e8)
+        return np.asarray((-gram).argsort(axis=1)[:, :k])
+
+    def run(x: Array, y: Array, k: int) -> Array:
+        a, b = ([lists(side[:, layer], k) for layer in range(side.shape[1])] for side in (x, y))
+        if keep_masks:
+            a, b = ([mask(one) for one in side] for side in (a, b))
+            return np.array([[((one * other).sum(axis=1) / k).mean() for other in b] for one in a])
+        return np.array([[((mask(one) * mask(other)).sum(axis=1) / k).mean() for other in b] for one in a])
+
+    return run
+
+
+@contestant("platonic-layers-cached")
+def platonic_layers_cached() -> Contestant:
+    """platonic-rep's mutual_knn of all pairs of layers, the neighbours of every layer found once."""
+    return _layers_with_lists_cached(keep_masks=False)
+
+
+@contestant("numpy-layers")
+def numpy_layers() -> Contestant:
+    """The same with the n x n masks of all layers kept: 4 n^2 bytes for each."""
+    return _layers_with_lists_cached(keep_masks=True)
+
+
+def scale(name: str, x: Array, y: Array) -> float:
+    """By what the time of a contestant is multiplied: how much of the work it left out."""
+    left_out = name in ("platonic-layers", "platonic-layers-torch", "platonic-layers-cka")
+    return x.shape[1] * y.shape[1] / PAIRS_TIMED if left_out else 1.0

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from bench.cases import CASES, GROUPS, Case
 from bench.machine import cpu_name, describe_machine, versions, warn_about_environment
-from bench.peers import FACTORIES, Contestant, _unit
+from bench.peers import FACTORIES, PAIRS_TIMED, Contestant, _unit, scale
 
 CLOCKS = {"cpu": time.process_time, "wall": time.perf_counter}
 
@@ -66,12 +66,12 @@ def check_answers(case: Case, x: Any, y: Any, answers: dict[str, Any]) -> str:
             check_neighbours(name, x, np.asarray(indices), name.startswith("knn"))
         return "neighbours agree with float64 on sampled rows"
     ours = answers[case.ours]
-    tolerance = 1e-3 * max(1.0, abs(ours))
-    gaps = {name: abs(value - ours) for name, value in answers.items() if "-biased" not in name}
+    tolerance = 1e-3 * max(1.0, float(np.nanmax(np.abs(ours))))
+    gaps = {name: float(np.nanmax(abs(value - ours))) for name, value in answers.items() if "-biased" not in name}
     wrong = {name: answers[name] for name, gap in gaps.items() if not gap <= tolerance}
     if wrong:
         raise WrongAnswerError(f"{case.name}: {case.ours} gives {ours!r}, but {wrong}")
-    return f"score {ours:.6f}, largest difference {max(gaps.values()):.1e}"
+    return f"score {np.mean(ours):.6f}, largest difference {max(gaps.values()):.1e}"
 
 
 def measure(case: Case, rounds: int, path: str | None, without: set[str]) -> dict[str, Any]:
@@ -95,8 +95,11 @@ def measure(case: Case, rounds: int, path: str | None, without: set[str]) -> dic
                 for _ in range(case.repeat if turn else 1):
                     answers[name] = runners[name](x, y, case.k)
                 if turn:
-                    seconds[name].append((clock() - start) / case.repeat)
+                    seconds[name].append((clock() - start) / case.repeat * scale(name, x, y))
     agreement = check_answers(case, x, y, answers)
+    extrapolated = [name for name in runners if scale(name, x, y) > 1]
+    if extrapolated:
+        agreement += f"; extrapolated from {PAIRS_TIMED} pairs: {', '.join(extrapolated)}"
     sized = case.sized(path)
     facts = {"task": case.task, "n": sized.n, "d": sized.d, "k": case.k, "data": sized.data, "clock": case.clock}
     return {**facts, "ours": case.ours, "goal": case.goal, "agreement": agreement, "seconds": seconds}

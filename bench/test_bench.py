@@ -11,7 +11,7 @@ from bench.run import one_thread
 
 LARGEST = 2000
 PAIRS = [
-    pytest.param(replace(case, n=min(case.n, LARGEST)), name, id=f"{case.name}-{name}")
+    pytest.param(replace(case, n=min(case.n, LARGEST), layers=case.layers and (3, 2)), name, id=f"{case.name}-{name}")
     for case in CASES.values()
     for name in dict.fromkeys((case.ours, *case.peers))
 ]

@@ -156,7 +156,11 @@ def test_output_file(files: Path, suffix: str) -> None:
         (2, ["compare", "a.npy", "b.npz", "-k", "0"], "'-k': 0 is not in the range"),
         (2, ["compare", "a.npy", "b.npz", "-k", "1.5"], "'-k': '1.5' is not a valid integer"),
         (2, ["compare", "a.npy", "b.npz", "--metric", "magic"], "'magic' is not one of 'cka'"),
-        (2, ["compare", "a.npy", "b.npz", "--output", "out.txt"], "--output: must end in .json or .csv, got out.txt"),
+        (
+            2,
+            ["compare", "a.npy", "b.npz", "--output", "out.txt"],
+            "must end in .json, .csv or .png, got out.txt",
+        ),
         (2, ["--nope"], "No such option"),
         (2, ["nope"], "No such command 'nope'. (see kernalign --help)"),
     ],

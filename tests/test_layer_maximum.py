@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from kernalign import _core, arrays, inference, overlap_skew
 from kernalign import layer_maximum as lm
+from kernalign.kernels import Linear
+from kernalign.sides import make_side
 from reference import layer_maximum as ref
 from reference import neighbors as ref_neighbors
 from reference import null_moments
@@ -28,7 +30,7 @@ def dense(lists):
 
 
 def cubes(layer):
-    return _core.u_centred_cubes(arrays.rows(layer), 1)
+    return make_side([arrays.rows(layer)], Linear(), 1).cubes
 
 
 @pytest.mark.parametrize("n", [7, 8])

@@ -7,6 +7,8 @@ _blas.preload()
 from kernalign import _core  # noqa: E402
 from kernalign.alignment import cka, hsic, kernel_alignment  # noqa: E402
 from kernalign.calibration import calibrated_score  # noqa: E402
+from kernalign.compare import compare  # noqa: E402
+from kernalign.comparison import Comparison  # noqa: E402
 from kernalign.description import Description, describe  # noqa: E402
 from kernalign.distances import distance_alignment, distance_correlation  # noqa: E402
 from kernalign.independence import IndependenceTest, independence_test  # noqa: E402
@@ -34,6 +36,7 @@ from kernalign.neighbors import (  # noqa: E402
 from kernalign.paired import PairedDifference, compare_scores  # noqa: E402
 from kernalign.permutation import PermutationTest, permutation_test  # noqa: E402
 from kernalign.predictivity import linear_predictivity  # noqa: E402
+from kernalign.registry import METRICS, MetricInfo, measure  # noqa: E402
 from kernalign.ridge_cca import RidgePath, ridge_cca  # noqa: E402
 from kernalign.ridge_risk import kare, learning_curve  # noqa: E402
 from kernalign.rsa import rsa  # noqa: E402
@@ -48,8 +51,10 @@ from kernalign.task import cumulative_power, kernel_target_alignment, source_con
 __version__: str = _core.build_info()["version"]
 
 __all__ = [
+    "METRICS",
     "RBF",
     "AlignmentWarning",
+    "Comparison",
     "Cosine",
     "Description",
     "IndependenceTest",
@@ -57,6 +62,7 @@ __all__ = [
     "Linear",
     "MapCorrelation",
     "MetricAgreement",
+    "MetricInfo",
     "Moments",
     "Neighbors",
     "PairedDifference",
@@ -73,6 +79,7 @@ __all__ = [
     "cca",
     "cka",
     "cknna",
+    "compare",
     "compare_scores",
     "cumulative_power",
     "cycle_knn",
@@ -92,6 +99,7 @@ __all__ = [
     "learning_curve",
     "linear_predictivity",
     "mantel_test",
+    "measure",
     "metric_agreement",
     "mmd",
     "mutual_knn",

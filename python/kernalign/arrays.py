@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypedDict, Unpack
 
@@ -102,7 +102,7 @@ def as_matrix(x: Any, name: str) -> tuple[AnyArray, bool]:
         raise TypeError(f"{name} must not be a masked array (the mask would be ignored); fill it first")
     if hasattr(x, "tocsr"):
         raise TypeError(f"{name} must be dense, got {type(x).__name__}; use .toarray()")
-    array, bf16 = _to_numpy(x, name)
+    array, bf16 = to_numpy(x, name)
     if array.ndim != 2:
         raise ValueError(f"{name} must be 2-D (items, features), got shape {array.shape}")
     if 0 in array.shape:
@@ -181,7 +181,8 @@ def _check_device(device: str | None) -> None:
     check_choice(device, "device", (None, "cpu"))  # the only one of this build
 
 
-def _to_numpy(x: Any, name: str) -> tuple[AnyArray, bool]:
+def to_numpy(x: Any, name: str) -> tuple[AnyArray, bool]:
+    """A NumPy view of ``x`` of any shape (bfloat16 as its 16-bit patterns) and whether it is bfloat16."""
     if isinstance(x, np.ndarray):
         array = np.asarray(x)
         return (array.view(np.uint16), True) if array.dtype.name == "bfloat16" else (array, False)
@@ -202,21 +203,29 @@ def _to_numpy(x: Any, name: str) -> tuple[AnyArray, bool]:
 
 
 def _rows(
+    matrix: AnyArray, name: str, bf16: bool, *, normalize: Normalize, clip_quantile: float | None, **how: bool
+) -> _core.Rows:
+    clip = None if clip_quantile is None else clip_threshold([_core.Rows(matrix, name, bfloat16=bf16)], clip_quantile)
+    return prepared(matrix, name, bf16, normalize=normalize, clip=clip, **how)
+
+
+def prepared(
     matrix: AnyArray,
     name: str,
     bf16: bool,
     *,
     normalize: Normalize,
-    clip_quantile: float | None,
+    clip: float | None,
     divided: bool = False,
     zero_mean: bool = False,
 ) -> _core.Rows:
+    """Attach preprocessing whose clipping threshold is known to what `as_matrix` returned; see `pair`."""
     check_choice(normalize, "normalize", (None, "l2", "standardize"))
     options: dict[str, Any] = {"bfloat16": bf16, "unit_norm": divided or normalize == "l2", "zero_mean": zero_mean}
-    if clip_quantile is not None:
-        options["clip"] = _clip_threshold(_core.Rows(matrix, name, bfloat16=bf16), clip_quantile)
+    if clip is not None:
+        options["clip"] = clip
     if normalize == "standardize":
-        plain = _core.Rows(matrix, name, bfloat16=bf16, clip=options.get("clip"))
+        plain = _core.Rows(matrix, name, bfloat16=bf16, clip=clip)
         mean, scale = standard_scale(plain)
         options |= {"shift": list(mean), "scale": list(scale)}
     return _core.Rows(matrix, name, **options)
@@ -241,7 +250,7 @@ def samples(x: Any, y: Any, *, divided: bool = False, **options: Unpack[Options]
     sides = [_rows(matrix, name, bf16, **common) for matrix, name, bf16 in ((a, "x", a_bf16), (b, "y", b_bf16))]
     if normalize == "standardize":
         mean, scale = standard_scale(*sides)
-        clips = [None if quantile is None else _clip_threshold(side, quantile) for side in sides]
+        clips = [None if quantile is None else clip_threshold([side], quantile) for side in sides]
         sides = [
             _core.Rows(matrix, name, bfloat16=bf16, clip=clip, shift=list(mean), scale=list(scale), unit_norm=divided)
             for matrix, name, bf16, clip in ((a, "x", a_bf16, clips[0]), (b, "y", b_bf16, clips[1]))
@@ -279,20 +288,19 @@ def standard_scale(*sources: _core.Rows) -> tuple[NDArray[np.float64], NDArray[n
     return mean, scale
 
 
-def _clip_threshold(source: _core.Rows, quantile: float) -> float:
-    """The value of rank int(quantile * size), from 0, among all absolute values, found 16 bits at a time."""
+def clip_threshold(sources: Sequence[_core.Rows], quantile: float) -> float:
+    """The value of rank int(quantile * size), from 0, among the absolute values of all sources; 16 bits at a time."""
     if isinstance(quantile, bool) or not isinstance(quantile, (int, float, np.integer, np.floating)):
         raise TypeError(f"clip_quantile must be a number in (0, 1], got {quantile!r}")
     if not 0 < quantile <= 1:
         raise ValueError(f"clip_quantile must be in (0, 1], got {quantile!r}")
-    n, p = source.shape
     if quantile == 1:
         return float("inf")
-    rank = int(quantile * (n * p))
+    rank = int(quantile * sum(n * p for n, p in (source.shape for source in sources)))
     prefix = 0
     for shift in (48, 32, 16, 0):  # the bits of non-negative float64 order like the numbers
         counts = np.zeros(1 << 16, dtype=np.int64)
-        for block in blocks(source):
+        for block in blocks(*sources):
             bits = np.abs(block).ravel().view(np.uint64)
             if shift < 48:
                 bits = bits[(bits >> np.uint64(shift + 16)) == prefix]

@@ -15,7 +15,7 @@ from kernalign.sums import KernelSums, rounding_of
 def linear_sums(pair: arrays.Pair, *, centred: bool, report: Report = None) -> KernelSums:
     """In feature space where that is cheaper: n (p + q)^2 / 2 multiply-adds, against n^2 (p + q) / 2 for the Grams."""
     columns, threads = (pair.x.shape[1], pair.y.shape[1]), pair.threads
-    double = pair.x.double_precision or pair.y.double_precision or min(columns) < arrays.FEW_COLUMNS
+    double = linear_precision(pair)
     sides = (
         make_side([pair.x], Linear(), threads, double=double),
         make_side([pair.y], Linear(), threads, double=double),
@@ -27,6 +27,12 @@ def linear_sums(pair: arrays.Pair, *, centred: bool, report: Report = None) -> K
     moments.update(pair.x, pair.y, threads, report)
     engine = moments.drain(centred, threads)
     return moment_sums(engine, double, "feature", centred, settings=pair.settings, threads=threads, sides=sides)
+
+
+def linear_precision(pair: arrays.Pair) -> bool:
+    """Whether both sides are multiplied in float64 because one of them asks for it."""
+    narrow = min(pair.x.shape[1], pair.y.shape[1]) < arrays.FEW_COLUMNS
+    return pair.x.double_precision or pair.y.double_precision or narrow
 
 
 def moment_sums(engine: _core.MomentSums, double: bool, route: str, centred: bool, **more: Any) -> KernelSums:

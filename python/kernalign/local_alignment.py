@@ -43,25 +43,37 @@ def cknna(
     ValueError
         Fewer than 4 rows, k out of range, NaN or infinity, an unknown variant.
     """
-    arrays.check_choice(variant, "variant", ("ucentred", "paper", "platonic"))
     pair = arrays.pair(x, y, **options)
-    arrays.check_count(pair.n, 4, "cknna")
-    k = arrays.check_k(k, pair.n)
+    k = check(pair.n, k, variant)
+    with reporting(pair.progress, "nearest neighbours") as report:
+        a, b = (edges(rows, k, pair.threads, report) for rows in (pair.x, pair.y))
+    return finish_cknna(a, b, variant, pair.settings)
+
+
+def check(n: int, k: Any, variant: Any) -> int:
+    """k as an int; raises unless the variant is known and exists for k neighbours of n items."""
+    arrays.check_choice(variant, "variant", ("ucentred", "paper", "platonic"))
+    arrays.check_count(n, 4, "cknna")
+    k = arrays.check_k(k, n)
     if variant == "platonic" and k < 2:
         raise ValueError(f"k must be at least 2 for variant='platonic', got {k}")
-    with reporting(pair.progress, "nearest neighbours") as report:
-        a, b = (_edges(rows, k, pair.threads, report) for rows in (pair.x, pair.y))
-    settings = {**pair.settings, "k": k, "k_over_n": k / pair.n, "kernel": "linear", "accumulation": "float64"}
+    return int(k)
+
+
+def finish_cknna(a: Edges, b: Edges, variant: Variant, settings: dict[str, Any]) -> Score:
+    """CKNNA of two weighted neighbour graphs."""
+    n, k = a.index.shape
+    settings = {**settings, "k": k, "k_over_n": k / n, "kernel": "linear", "accumulation": "float64"}
     cross, own_x, own_y = _platonic(a, b) if variant == "platonic" else _masked(a, b, variant)
     keywords: dict[str, Any] = {"estimator": variant, "settings": settings}
     if not (own_x > 0 and own_y > 0):
         side = "x" if not own_x > 0 else "y"
-        return undefined("cknna", pair.n, f"the self-alignment of {side} is not positive", **keywords)
-    return Score(cross / math.sqrt(own_x * own_y), metric="cknna", n=pair.n, **keywords)
+        return undefined("cknna", n, f"the self-alignment of {side} is not positive", **keywords)
+    return Score(cross / math.sqrt(own_x * own_y), metric="cknna", n=n, **keywords)
 
 
 @dataclass(frozen=True)
-class _Edges:
+class Edges:
     """A neighbour graph with the kernel along its edges, centred (`value`), and what un-centres it."""
 
     index: NDArray[np.int32]
@@ -94,35 +106,35 @@ class _Edges:
         return np.asarray(self.value - own[:, None] - own[self.index] + total)
 
 
-def _edges(rows: _core.Rows, k: int, threads: int, report: Any) -> _Edges:
+def edges(rows: _core.Rows, k: int, threads: int, report: Any) -> Edges:
     index = _core.nearest_neighbors(rows, k, "dot", True, threads, report)[0]
-    return _Edges(index, *_core.edge_products(rows, index, threads, report))
+    return Edges(index, *_core.edge_products(rows, index, threads, report))
 
 
 def u_centred_graph(rows: _core.Rows, k: int, threads: int) -> Any:
     """Sparse matrix of the U-centred kernel along the k neighbours of every row, of Frobenius norm 1 (or nan)."""
-    edges = _edges(rows, k, threads, None)
-    values = edges.u_centred()
+    found = edges(rows, k, threads, None)
+    values = found.u_centred()
     norm = math.sqrt(float((values * values).sum())) or math.nan
     ends = np.arange(0, values.size + 1, k)
-    graph = sparse.csr_matrix(((values / norm).ravel(), edges.index.ravel(), ends), shape=(edges.n, edges.n))
+    graph = sparse.csr_matrix(((values / norm).ravel(), found.index.ravel(), ends), shape=(found.n, found.n))
     graph.sort_indices()
     return graph
 
 
-def _common(a: _Edges, b: _Edges) -> tuple[NDArray[np.int64], NDArray[np.intp], NDArray[np.intp]]:
+def _common(a: Edges, b: Edges) -> tuple[NDArray[np.int64], NDArray[np.intp], NDArray[np.intp]]:
     """The pairs i * n + j that are edges of both graphs, and where they are in each."""
     keys, at_a, at_b = np.intersect1d(a.keys(), b.keys(), assume_unique=True, return_indices=True)
     return keys, at_a, at_b
 
 
-def _masked(a: _Edges, b: _Edges, variant: Variant) -> tuple[float, float, float]:
+def _masked(a: Edges, b: Edges, variant: Variant) -> tuple[float, float, float]:
     k, m = (e.u_centred() if variant == "ucentred" else e.row_centred() for e in (a, b))
     _, at_a, at_b = _common(a, b)
     return float(k.ravel()[at_a] @ m.ravel()[at_b]), float((k * k).sum()), float((m * m).sum())
 
 
-def _platonic(a: _Edges, b: _Edges) -> tuple[float, float, float]:
+def _platonic(a: Edges, b: Edges) -> tuple[float, float, float]:
     keys, at_a, at_b = _common(a, b)
     k, m = a.raw().ravel(), b.raw().ravel()
     return (

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kernalign import _core, arrays
 from kernalign.faiss_backend import choose
-from kernalign.neighbor_lists import METRICS, Backend, Metric, Neighbors, find
+from kernalign.neighbor_lists import METRICS, Backend, Found, Metric, Neighbors, find
 from kernalign.progress import reporting
 from kernalign.score import AlignmentWarning, Null, Score, Spread
 
@@ -101,7 +101,7 @@ def _given(x: Any, y: Any, k: int, ties: Ties, options: Options) -> Search:
     settings = _settings(x, y)
     any_tied = bool(x.tie_rows.any() or y.tie_rows.any())
     settings["ties"] = "index" if any_tied or ties == "index" else ties
-    _warn_of_ties(settings)
+    warn_of_ties(settings)
     return Search(x, y, settings)
 
 
@@ -125,12 +125,21 @@ def _from_arrays(
     with reporting(pair.progress, "nearest neighbours") as report:
         a = find(pair.x, k, metric, backend, workers, report, sets=not ordered)
         b = find(pair.y, k, metric, backend, workers, report, sets=not ordered)
-    settings = {**pair.settings, **chosen, **_settings(a.lists, b.lists), "ties": ties}
+    found = join(pair, a, b, metric, ties, chosen)
+    warn_of_ties(found.settings)
+    return found
+
+
+def join(
+    pair: arrays.Pair, a: Found, b: Found, metric: Metric, ties: Ties, chosen: dict[str, Any] | None = None
+) -> Search:
+    """A search from the lists of both sides and the rows that they were found in."""
+    workers = pair.threads
+    settings = {**pair.settings, **(chosen or {}), **_settings(a.lists, b.lists), "ties": ties}
     tied = ties == "fractional" and settings["tie_rows_fraction"] > 0
     native = a.raw is not None and b.raw is not None
     if tied and not native:
         settings["ties"] = "index"
-    _warn_of_ties(settings)
 
     def finish_ties() -> tuple[NDArray[np.float64], _Sums, _Sums]:
         with reporting(pair.progress, "tied neighbours") as report:
@@ -155,7 +164,8 @@ def _settings(x: Neighbors, y: Neighbors) -> dict[str, Any]:
     }
 
 
-def _warn_of_ties(settings: dict[str, Any]) -> None:
+def warn_of_ties(settings: dict[str, Any]) -> None:
+    """Warn if index order broke many ties; the public metric calls search_both, which calls those."""
     share = settings["tie_rows_fraction"]
     if settings["ties"] == "index" and share > _TIE_WARNING:
         warnings.warn(

@@ -83,6 +83,14 @@ def mutual_knn(
     found = search_both(x, y, k, metric, ties, options, whole=uncertainty is not None)
     if found.x.rows is not None:
         return _sampled(found, per_item)
+    spread = None
+    if uncertainty is not None:
+        spread = _half_sampling(x, y, found, metric, options)
+    return finish_mutual_knn(found, per_item, spread)
+
+
+def finish_mutual_knn(found: Search, per_item: bool = False, spread: Spread | None = None) -> Score:
+    """mutual_knn of lists that were found."""
     overlaps, graph_x, graph_y = found.overlaps()
     items = overlaps / found.k
     if found.samples is not None:
@@ -92,9 +100,6 @@ def mutual_knn(
     value, sd = float(items.mean()), float(np.sqrt(variance)) if found.k < n - 1 else 0.0
     sd = sd if sd > 1e-12 * mean else 0.0  # rounding: one side is constant, or all others are neighbours
     null = Null(mean, sd, p_value=_normal_tail(value, mean, sd) if sd > 0 else None)
-    spread = None
-    if uncertainty is not None:
-        spread = _half_sampling(x, y, found, metric, options)
     return found.score("mutual_knn", value, null, items if per_item else None, spread)
 
 
@@ -112,7 +117,11 @@ def jaccard_knn(
 
     Arguments as for `mutual_knn`. The null mean is exact, but known only without ties or with ties="index".
     """
-    found = search_both(x, y, k, metric, ties, options)
+    return finish_jaccard_knn(search_both(x, y, k, metric, ties, options), per_item)
+
+
+def finish_jaccard_knn(found: Search, per_item: bool = False) -> Score:
+    """jaccard_knn of lists that were found."""
     shared = found.overlaps()[0]
     items = shared / (2 * found.k - shared)
     exact = found.settings["ties"] != "fractional" or found.settings["tie_rows_fraction"] == 0
@@ -128,7 +137,11 @@ def cycle_knn(
     Not symmetric, and far from 0 by chance (0.66 for n = 100, k = 10): read ``corrected``. Arguments as for
     `mutual_knn`; ties are broken by index. The null mean depends on the in-degrees of x's graph and is exact.
     """
-    found = search_both(x, y, k, metric, "index", options)
+    return finish_cycle_knn(search_both(x, y, k, metric, "index", options), per_item)
+
+
+def finish_cycle_knn(found: Search, per_item: bool = False) -> Score:
+    """cycle_knn of lists that were found."""
     items = _core.cycles(found.x.indices, found.y.indices).astype(np.float64)
     null = Null(list_nulls.cycle(found.n, found.k, _core.in_degrees(found.x.indices)))
     return found.score("cycle_knn", float(items.mean()), null, items if per_item else None)
@@ -141,7 +154,11 @@ def lcs_knn(
 
     Arguments as for `mutual_knn`; ties are broken by index. The null mean is exact.
     """
-    found = search_both(x, y, k, metric, "index", options, ordered=True)
+    return finish_lcs_knn(search_both(x, y, k, metric, "index", options, ordered=True), per_item)
+
+
+def finish_lcs_knn(found: Search, per_item: bool = False) -> Score:
+    """lcs_knn of lists that were found."""
     items = _core.common_subsequences(found.x.indices, found.y.indices) / found.k
     mean = list_nulls.common_subsequence(found.n, found.k)
     return found.score(
@@ -157,7 +174,11 @@ def edit_knn(
     Arguments as for `mutual_knn`; ties are broken by index. The null mean depends on n and k alone; lists with many
     common items, which are rare unless k is near n, are sampled for it: ``settings["chance_method"]`` says so.
     """
-    found = search_both(x, y, k, metric, "index", options, ordered=True)
+    return finish_edit_knn(search_both(x, y, k, metric, "index", options, ordered=True), per_item)
+
+
+def finish_edit_knn(found: Search, per_item: bool = False) -> Score:
+    """edit_knn of lists that were found."""
     items = 1 - _core.edit_distances(found.x.indices, found.y.indices) / found.k
     mean, method = list_nulls.edit(found.n, found.k)
     found.settings["chance_method"] = method

@@ -1,4 +1,4 @@
-"""``kernalign compare``: metrics on every pair of the given files."""
+"""``kernalign compare``: metrics on every pair of the given files, layer by layer where they have layers."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any
 
 import click
 
+from kernalign.cli import layers as layered
 from kernalign.cli.output import as_csv, as_json, show_rows, write_text
 from kernalign.cli.pairs import METRICS, Named, measure_pairs
-from kernalign.sources import Source, open_sources
+from kernalign.sources import Source, files_of, open_sources
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, metavar="A B [C ...]")
+@click.argument("files", nargs=-1, required=True, metavar="A B [C ...] | DIR")
 @click.option(
     "--metric",
     "metrics",
@@ -28,25 +29,25 @@ from kernalign.sources import Source, open_sources
 @click.option("-k", default=10, show_default=True, type=click.IntRange(min=1), help="Neighbours of each item.")
 @click.option("--normalize", type=click.Choice(["l2", "standardize"]), help="Scale rows to length 1, or columns.")
 @click.option(
-    "--estimator",
-    default="unbiased",
-    show_default=True,
-    type=click.Choice(["unbiased", "biased"]),
-    help="Of CKA, HSIC.",
+    "--estimator", type=click.Choice(["unbiased", "biased"]), help="Of CKA, HSIC and their like; they have defaults."
 )
 @click.option("--uncertainty", is_flag=True, help="Add 95 % intervals to CKA and HSIC (jackknife).")
+@click.option("--layers", type=click.Choice(["all", "best"]), help="Of 3-D arrays: every pair of layers, or the best.")
+@click.option("--concatenated", is_flag=True, help="Count all layers together as one more.")
 @click.option("--threads", type=click.IntRange(min=1), help="How many threads work; all cores if not given.")
 @click.option("--json", "form", flag_value="json", help="Print JSON.")
 @click.option("--csv", "form", flag_value="csv", help="Print CSV.")
-@click.option("--output", type=click.Path(path_type=Path), help="Write a .json or .csv file as well as the table.")
+@click.option("--output", type=click.Path(path_type=Path), help="Write a .json, .csv or .png file too.")
 @click.option("--force", is_flag=True, help="Overwrite the output file if it exists.")
 def compare(
     files: tuple[str, ...],
     metrics: tuple[str, ...],
     k: int,
     normalize: str | None,
-    estimator: str,
+    estimator: str | None,
     uncertainty: bool,
+    layers: str | None,
+    concatenated: bool,
     threads: int | None,
     form: str | None,
     output: Path | None,
@@ -54,19 +55,33 @@ def compare(
 ) -> None:
     """Compare representations of the same items, rows paired by position.
 
-    Files are .npy, .npz or .safetensors; FILE:KEY names one array of a file, and FILE alone all its 2-D arrays. Every
-    pair is measured. The chance level is what unrelated representations score; p is the probability of at least this
-    score if the items were paired at random.
+    Files are .npy, .npz or .safetensors; FILE:KEY names one array of a file, FILE alone all its 2-D and 3-D arrays, and
+    a directory all its files, in the order of their names. Every pair is measured. The chance level is what unrelated
+    representations score; p is the probability of at least this score if the items were paired at random.
+
+    A 3-D array (items, layers, features) is a representation with layers. If there is one, or with --layers or a .png
+    file, what depends on one layer is computed once. "best" (the default) shows the best pair of layers, with the
+    chance level and p of a best of so many. The .png is a heat map of each metric: representations, or with
+    --layers all the layers of the only two.
     """
     if output is not None:
         _check_output(output, force)
-    sources = [source for spec in files for source in open_sources(spec)]
+    paths = [path for spec in files for path in (files_of(spec) if Path(spec).is_dir() else [spec])]
+    sources = [source for path in paths for source in open_sources(path, dimensions=(2, 3))]
     if len(sources) < 2:
         raise click.UsageError(f"compare needs at least two representations, got {len(sources)}")
     options: dict[str, Any] = {"k": k, "estimator": estimator, "normalize": normalize, "threads": threads}
     options["uncertainty"] = "jackknife" if uncertainty else None
     metrics = tuple(dict.fromkeys(metrics))
-    rows = list(measure_pairs(_named(sources), metrics, **options))
+    named = _named(sources)
+    picture = output is not None and output.suffix.lower() == ".png"
+    if layers or concatenated or picture or any(one.array.ndim == 3 for one in named):
+        if options.pop("uncertainty"):
+            raise click.UsageError("--uncertainty is for 2-D arrays without --layers, --concatenated or a .png file")
+        options |= {"layers": layers or "best", "concatenated": concatenated}
+        layered.run(named, metrics, options, list(files), form, output, force)
+        return
+    rows = list(measure_pairs(named, metrics, **options))
 
     def document() -> str:
         return as_json([row.as_dict() for row in rows], files=list(files), metrics=list(metrics), **options)
@@ -84,8 +99,8 @@ def compare(
 
 def _check_output(output: Path, force: bool) -> None:
     """Refuse before the work what would fail after it."""
-    if output.suffix.lower() not in (".json", ".csv"):
-        raise click.BadParameter(f"must end in .json or .csv, got {output.name}", param_hint="--output")
+    if output.suffix.lower() not in (".json", ".csv", ".png"):
+        raise click.BadParameter(f"must end in .json, .csv or .png, got {output.name}", param_hint="--output")
     if output.exists() and not force:
         raise FileExistsError(f"{output} exists already; --force overwrites it")
     if not os.access(output.parent, os.W_OK):

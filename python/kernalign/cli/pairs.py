@@ -15,17 +15,13 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-import kernalign
+from kernalign import registry
 from kernalign.progress import ProgressArgument, Report, reporting
-from kernalign.score import AlignmentWarning, Score
+from kernalign.score import AlignmentWarning
 
-# metric -> the options that it takes beside the common ones
-METRICS: dict[str, tuple[str, ...]] = {
-    "cka": ("estimator", "uncertainty"),
-    "hsic": ("estimator", "uncertainty"),
-    "kernel_alignment": ("estimator", "uncertainty"),
-    "mutual_knn": ("k",),
-}
+# those that can be called with what the command line offers
+METRICS = tuple(name for name, info in registry.METRICS.items() if not info.needs)
+_SPECIAL = ("k", "estimator", "uncertainty")  # the options that not all metrics take
 
 
 @dataclass(frozen=True)
@@ -58,7 +54,7 @@ class Row:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON and CSV: numbers that do not exist are None."""
-        return {key: _plain(value) for key, value in asdict(self).items()}
+        return {key: plain(value) for key, value in asdict(self).items()}
 
 
 def measure_pairs(representations: Sequence[Named], metrics: Sequence[str], **options: Any) -> Iterator[Row]:
@@ -78,13 +74,14 @@ def measure_pairs(representations: Sequence[Named], metrics: Sequence[str], **op
 
 def measure(x: Named, y: Named, metric: str, **options: Any) -> Row:
     """One metric on one pair, with notes on standard error about what makes the number less than it seems."""
-    special = {name for names in METRICS.values() for name in names}
-    taken = {name: value for name, value in options.items() if name not in special or name in METRICS[metric]}
+    taken = {name: value for name, value in options.items() if name not in _SPECIAL or _takes(metric, name)}
+    if taken.get("estimator", "") is None:
+        del taken["estimator"]
     begin = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", AlignmentWarning)
         try:
-            score: Score = getattr(kernalign, metric)(x.array, y.array, **taken)
+            score = registry.measure(metric, x.array, y.array, **taken)
             p_value = score.p_value  # computed now, so that its time counts
         except (TypeError, ValueError) as error:
             raise ValueError(f"{metric} of x = {x.name} and y = {y.name}: {error}") from error
@@ -111,6 +108,11 @@ def measure(x: Named, y: Named, metric: str, **options: Any) -> Row:
     )
 
 
+def _takes(metric: str, option: str) -> bool:
+    """Whether the metric takes an option; the uncertainty meant here is the jackknife of Gram metrics."""
+    return registry.takes(metric, option) and (option != "uncertainty" or registry.takes(metric, "estimator"))
+
+
 def _share(report: Report, index: int, count: int) -> ProgressArgument:
     """Progress of one task as a part of ``count`` equal ones."""
     if report is None:
@@ -118,12 +120,12 @@ def _share(report: Report, index: int, count: int) -> ProgressArgument:
     return lambda done, total: report(index * total + done, count * total)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """The value in types that JSON knows; what is not finite becomes None."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if value is None or isinstance(value, (bool, str)):
         return value
     if isinstance(value, (np.bool_, np.integer)):

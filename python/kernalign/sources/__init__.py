@@ -80,8 +80,10 @@ def open_source(path: str | os.PathLike[str], *, key: str | None = None, max_byt
     return _open(path, members, [key], max_bytes)[0]
 
 
-def open_sources(spec: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> list[Source]:
-    """Open what ``"file"`` or ``"file:key"`` names: without a key, every 2-D array of the file.
+def open_sources(
+    spec: str | os.PathLike[str], *, dimensions: tuple[int, ...] = (2,), max_bytes: int = MAX_BYTES
+) -> list[Source]:
+    """Open what ``"file"`` or ``"file:key"`` names: without a key, every array of the file that has such dimensions.
 
     Raises
     ------
@@ -92,10 +94,25 @@ def open_sources(spec: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) ->
     if key is not None:
         return [open_source(path, key=key, max_bytes=max_bytes)]
     members = _members(path)
-    keys = [key for key, member in members.items() if key is None or len(member.shape) == 2]
+    keys = [key for key, member in members.items() if key is None or len(member.shape) in dimensions]
     if not keys:
-        raise ValueError(f"{path} holds no 2-D array (items, features); found: {_listing(members)}")
+        kinds = " or ".join(f"{count}-D" for count in dimensions)
+        raise ValueError(f"{path} holds no {kinds} array (items, features); found: {_listing(members)}")
     return _open(path, members, keys, max_bytes)
+
+
+def files_of(directory: str | os.PathLike[str]) -> list[Path]:
+    """The files of a directory that can be opened, by name; not those of its own directories.
+
+    Raises
+    ------
+    ValueError
+        There is none.
+    """
+    found = sorted(p for p in Path(directory).iterdir() if p.suffix.lower() in _FORMATS and p.is_file())
+    if not found:
+        raise ValueError(f"{directory} holds no file that ends in {', '.join(_FORMATS)}")
+    return found
 
 
 def split_spec(spec: str | os.PathLike[str]) -> tuple[Path, str | None]:

@@ -1,0 +1,147 @@
+"""Many representations, many layers, many metrics: what depends on one layer is computed once, pairings after."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+from kernalign import arrays, registry
+from kernalign.arrays import Normalize
+from kernalign.comparison import Comparison
+from kernalign.comparison_run import Run
+from kernalign.kernels import Kernel, Precomputed, check_kernel
+from kernalign.layer_scores import Shared, families
+from kernalign.progress import ProgressArgument, reporting
+from kernalign.representations import Representation, open_representations
+
+
+def compare(
+    xs: Mapping[str, Any],
+    ys: Mapping[str, Any] | None = None,
+    *,
+    metrics: Iterable[str] = ("cka", "mutual_knn"),
+    k: int = 10,
+    normalize: Normalize = None,
+    clip_quantile: float | None = None,
+    layers: Literal["all", "best"] = "all",
+    concatenated: bool = False,
+    estimator: str | None = None,
+    kernel: Kernel | None = None,
+    metric_options: Mapping[str, Mapping[str, Any]] | None = None,
+    p_values: bool = True,
+    threads: int | None = None,
+    device: str | None = None,
+    progress: ProgressArgument = False,
+) -> Comparison:
+    """Compare every representation of xs with every one of ys, layer by layer, under several metrics.
+
+    Parameters
+    ----------
+    xs, ys : dict of names and representations of the same n items: an (n, p) array, an (n, L, p) array, a list of L
+        arrays (n, p_l), or the path of a file that holds one of the first two (``"file.npz:key"`` chooses one of
+        several), memory-mapped where its format allows. ``ys=None``: all pairs of xs, each once where the metric is
+        symmetric (in the order of xs), in both orders where it is not; none with itself.
+    metrics : names of `kernalign.METRICS`
+    k, estimator, kernel : handed to the metrics that take them; None leaves their own defaults ("unbiased" and
+        ``Linear()`` for cka, hsic and kernel_alignment)
+    normalize : None, "l2" or "standardize", of every layer
+    clip_quantile : None or e.g. 0.95: values beyond this quantile of their absolute size are clipped, before
+        ``normalize``. One threshold for a whole (n, L, p) array, one for each array of a list (Huh et al. 2024).
+    layers : "all" keeps the scores of all pairs of layers, "best" those of the best pair (the smallest of equals)
+    concatenated : the concatenation of all layers of a representation is one more candidate, the last
+    metric_options : metric -> further keyword arguments of its function: ``{"mutual_knn": {"metric": "euclidean"}}``
+    p_values : find p-values and, for `Comparison.best`, what the covariance of layers is made of; without, the
+        skewness of CKA and the CKA of the layers of one representation among themselves are not computed
+    threads, device, progress : as everywhere; progress counts a thousand for each layer's part and each pair of layers
+
+    Returns
+    -------
+    Comparison
+        Every score equals that of its function called for the two layers.
+
+    Warns
+    -----
+    UndefinedScoreWarning, AlignmentWarning
+        Once each, with the first of `Comparison.reasons` and of `Comparison.notes`.
+
+    Notes
+    -----
+    Of every layer this holds, beside the input, O(n k) numbers for metrics of neighbour lists and O(1) for kernels, and
+    one table of scores; never an n x n array. The concatenation of a list of layers, and clipped copies for metrics
+    without a shared part, are held too. Shared parts exist for cka, hsic, kernel_alignment, the ``..._knn`` metrics and
+    cknna; other metrics, and those with other ``metric_options`` than the kind of neighbours, are called pair by pair.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Bad arguments, by name; representations of different n (both are named); a zero row under cosine or l2, NaN or
+        infinity, with the representation, layer and row.
+    """
+    arrays.check_choice(layers, "layers", ("all", "best"))
+    arrays.check_choice(device, "device", (None, "cpu"))
+    k = arrays.check_k(k, sys.maxsize)
+    names = _metric_names(metrics, metric_options or {})
+    if kernel is not None:
+        check_kernel(kernel)
+    if isinstance(kernel, Precomputed) and (normalize or clip_quantile is not None or concatenated):
+        raise ValueError(
+            "normalize, clip_quantile and concatenated apply to rows, but Precomputed() takes Gram matrices"
+        )
+    how: Any = {"normalize": normalize, "clip_quantile": clip_quantile, "concatenated": concatenated}
+    x = open_representations(xs, "xs", **how)
+    y = x if ys is None else open_representations(ys, "ys", **how)
+    n = _paired_items(x, y, ys is None)
+    shared = Shared(
+        n, k, estimator, kernel, normalize, clip_quantile, arrays.check_threads(threads), metric_options or {}
+    )
+    run = Run(x, y, ys is None, shared, layers, p_values)
+    with reporting(progress, "comparing") as report:
+        run.work(families(names, shared), report)
+    settings = {
+        "k": k,
+        "estimator": estimator,
+        "kernel": None if kernel is None else repr(kernel),
+        "normalize": normalize,
+        "clip_quantile": clip_quantile,
+        "concatenated": concatenated,
+        "p_values": p_values,
+        "metric_options": {name: {key: str(v) for key, v in given.items()} for name, given in shared.options.items()},
+    }
+    found = run.result(names, settings)
+    run.caveats.warn()
+    return found
+
+
+def _metric_names(metrics: Any, options: Any) -> list[str]:
+    if isinstance(metrics, str) or not isinstance(metrics, Iterable):
+        raise TypeError(f"metrics must be a sequence of names, got {metrics!r}")
+    names = list(dict.fromkeys(metrics))
+    if not names:
+        raise ValueError("metrics must hold at least one name")
+    for name in names:
+        registry.check_metric(name)
+    if not isinstance(options, Mapping) or not all(isinstance(given, Mapping) for given in options.values()):
+        raise TypeError(f"metric_options must be a dict of metric names and dicts, got {options!r}")
+    for name in options:
+        if name not in names:
+            raise ValueError(f"metric_options is for {name!r}, which is not among the metrics {', '.join(names)}")
+    for name in names:
+        missing = set(registry.METRICS[name].needs) - set(options.get(name, {}))
+        if missing:
+            raise TypeError(f"{name} needs metric_options={{{name!r}: {{{min(missing)!r}: ...}}}}")
+    return names
+
+
+def _paired_items(x: Sequence[Representation], y: Sequence[Representation], square: bool) -> int:
+    if square and len(x) < 2:
+        raise ValueError(f"xs must hold at least two representations unless ys is given, got {len(x)}")
+    first = x[0]
+    for side, others in (("xs", x), ("ys", y)):
+        for other in others:
+            if other.n != first.n:
+                raise ValueError(
+                    f"xs[{first.name!r}] and {side}[{other.name!r}] must have the same number of rows, "
+                    f"got {first.n} and {other.n}"
+                )
+    return first.n

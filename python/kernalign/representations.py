@@ -1,0 +1,152 @@
+"""Opens representations that may have layers: arrays of two or three dimensions, lists of arrays, or files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from kernalign import _core, arrays, sources
+from kernalign.arrays import AnyArray, Normalize
+
+CONCATENATED = "concatenated"
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One layer of a representation, ready for an engine.
+
+    ``memory`` holds what pairs of layers learn of this layer alone.
+    """
+
+    name: str
+    label: str
+    rows: _core.Rows
+    matrix: AnyArray
+    bfloat16: bool
+    clip: float | None
+    normalize: Normalize
+    memory: dict[Any, Any] = field(default_factory=dict)
+
+    def divided_rows(self) -> _core.Rows:
+        """The rows divided by their lengths."""
+        how: Any = {"normalize": self.normalize, "clip": self.clip}
+        return arrays.prepared(self.matrix, self.name, self.bfloat16, **how, divided=True)
+
+    def clipped(self) -> AnyArray:
+        """The layer as an array, clipped but not normalised: a view where nothing is clipped."""
+        if self.bfloat16:
+            matrix: AnyArray = (self.matrix.astype(np.uint32) << np.uint32(16)).view(np.float32)
+        else:
+            matrix = self.matrix
+        if self.clip is None or self.clip == np.inf:
+            return matrix
+        if matrix.dtype.kind != "f":
+            matrix = matrix.astype(np.float64)
+        return np.clip(matrix, -self.clip, self.clip)  # the threshold is one of the values: no rounding
+
+
+@dataclass(frozen=True, eq=False)
+class Representation:
+    """A named representation and its layers."""
+
+    name: str
+    layers: tuple[Layer, ...]
+
+    @property
+    def n(self) -> int:
+        return self.layers[0].rows.shape[0]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(layer.label for layer in self.layers)
+
+
+def open_representations(
+    given: Any, argument: str, *, normalize: Normalize, clip_quantile: float | None, concatenated: bool
+) -> list[Representation]:
+    """The representations of a dict of names, in its order.
+
+    A value is an (n, p) array, an (n, L, p) array, a list of L arrays (n, p_l), or the path of a file that holds one
+    such array (``"file.npz:key"`` chooses one of several), which is memory-mapped where its format allows.
+
+    ``clip_quantile`` makes one threshold for a whole array, all its layers together, but one for every array of a list
+    (Huh et al. 2024). The concatenation of all layers (of clipped ones; rows are normalised as a whole) comes last; it
+    is a view of an (n, L, p) array where the layout allows, and a copy otherwise.
+    """
+    if not isinstance(given, Mapping):
+        raise TypeError(f"{argument} must be a dict of names and representations, got {type(given).__name__}")
+    if not given:
+        raise ValueError(f"{argument} must hold at least one representation, got none")
+    for name in given:
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"{argument} must have names that are not empty strings, got {name!r}")
+    return [
+        _open(name, value, f"{argument}[{name!r}]", normalize, clip_quantile, concatenated)
+        for name, value in given.items()
+    ]
+
+
+def _open(
+    name: str, value: Any, what: str, normalize: Normalize, clip_quantile: float | None, concatenated: bool
+) -> Representation:
+    whole, parts = _split(value, what)
+    several = len(parts) > 1
+    names = [f"{what} layer {at}" if several else what for at in range(len(parts))]
+    plain = [arrays.as_matrix(part, label) for part, label in zip(parts, names, strict=True)]
+    clips: list[float | None] = [None] * len(plain)
+    if clip_quantile is not None:
+        sides = [_core.Rows(a, label, bfloat16=bf16) for (a, bf16), label in zip(plain, names, strict=True)]
+        if whole is not None:
+            clips = [arrays.clip_threshold(sides, clip_quantile)] * len(plain)
+        else:
+            clips = [arrays.clip_threshold([side], clip_quantile) for side in sides]
+    layers = [
+        _layer(label, str(at), *side, normalize, clip)
+        for at, (label, side, clip) in enumerate(zip(names, plain, clips, strict=True))
+    ]
+    counts = {layer.rows.shape[0]: layer.name for layer in layers}
+    if len(counts) > 1:
+        (n, first), (m, second) = list(counts.items())[:2]
+        raise ValueError(f"{first} and {second} must have the same number of rows, got {n} and {m}")
+    if concatenated and several:
+        layers.append(_concatenation(whole, layers, f"{what}, its layers concatenated,", normalize))
+    return Representation(name, tuple(layers))
+
+
+def _split(value: Any, what: str) -> tuple[Any, list[Any]]:
+    """The whole array (None for a list of layers) and its layers."""
+    if isinstance(value, (str, os.PathLike)):
+        path, key = sources.split_spec(value)
+        with sources.open_source(path, key=key) as array:
+            value = array
+    if isinstance(value, (list, tuple)) and value and all(np.ndim(part) == 2 for part in value):
+        return None, list(value)
+    if not hasattr(value, "ndim"):
+        value = arrays.to_numpy(value, what)[0]
+    if value.ndim == 3:
+        if value.shape[1] == 0:
+            raise ValueError(f"{what} must have at least one layer, got shape {tuple(value.shape)}")
+        return value, [value[:, layer] for layer in range(value.shape[1])]
+    if value.ndim != 2:
+        raise ValueError(
+            f"{what} must be (items, features), (items, layers, features) or a list of (items, features) arrays, "
+            f"got shape {tuple(value.shape)}"
+        )
+    return value, [value]
+
+
+def _layer(name: str, label: str, matrix: AnyArray, bf16: bool, normalize: Normalize, clip: float | None) -> Layer:
+    rows = arrays.prepared(matrix, name, bf16, normalize=normalize, clip=clip)
+    return Layer(name, label, rows, matrix, bf16, clip, normalize)
+
+
+def _concatenation(whole: Any, layers: list[Layer], name: str, normalize: Normalize) -> Layer:
+    if isinstance(whole, np.ndarray) and whole.flags.c_contiguous:
+        matrix, bf16 = arrays.as_matrix(whole.reshape(len(whole), -1), name)
+        return _layer(name, CONCATENATED, matrix, bf16, normalize, layers[0].clip)
+    matrix = np.concatenate([layer.clipped() for layer in layers], axis=1)
+    return _layer(name, CONCATENATED, matrix, False, normalize, None)

@@ -1,0 +1,147 @@
+"""kernalign compare with layers and directories: what the library finds, as tables, JSON, CSV and pictures."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from pathlib import Path
+
+import kernalign as ka
+import numpy as np
+import pytest
+from test_cli import failed, rows_of, run
+from test_compare import layered
+
+N = 40
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """models/ with b.npy (layers), a.npz (u with layers, v without) and a note; flat.npy."""
+    monkeypatch.chdir(tmp_path)
+    Path("models").mkdir()
+    np.save("models/b.npy", layered(3, 5, 1, n=N))
+    np.savez("models/a.npz", u=layered(2, 6, 2, n=N), v=layered(1, 4, 3, n=N)[:, 0], labels=np.arange(N))
+    Path("models/note.txt").write_text("not a representation")
+    np.save("flat.npy", np.ones((N, 2, 3)))
+    Path("empty").mkdir()
+    return tmp_path
+
+
+def expected(**keywords: object) -> ka.Comparison:
+    a = np.load("models/a.npz")
+    return ka.compare({"u": a["u"], "v": a["v"], "b": np.load("models/b.npy")}, **keywords)  # type: ignore[arg-type]
+
+
+def test_a_directory_is_all_its_files_in_the_order_of_their_names(files: Path) -> None:
+    result = run("compare", "models", "-k", "5", "--json")
+    rows = rows_of(result)
+    assert [(r["x"], r["y"], r["metric"]) for r in rows] == [
+        (x, y, metric) for metric in ("cka", "mutual_knn") for x, y in (("u", "v"), ("u", "b"), ("v", "b"))
+    ]
+    for row, wanted in zip(rows, expected(k=5, layers="best").rows(), strict=True):
+        assert row["value"] == wanted["score"]
+        assert (row["x_layer"], row["y_layer"]) == (wanted["x_layer"], wanted["y_layer"])
+        assert row["p_value"] == pytest.approx(wanted["p_value"])
+        assert row["chance"] == pytest.approx(wanted["chance"])
+    document = json.loads(result.stdout)
+    assert document["settings"]["layers"] == "best"
+    assert document["settings"]["notes"] == []
+
+
+def test_all_layers_and_their_concatenation(files: Path) -> None:
+    options = ["--layers", "all", "--concatenated", "--metric", "cycle_knn", "--normalize", "l2", "-k", "4"]
+    result = run("compare", "models", *options, "--csv")
+    assert result.exit_code == 0, result.output
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    wanted = list(expected(k=4, concatenated=True, metrics=("cycle_knn",), normalize="l2").rows())
+    assert len(rows) == len(wanted) == 2 * (3 * 1 + 3 * 4 + 1 * 4)
+    for row, one in zip(rows, wanted, strict=True):
+        assert float(row["value"]) == one["score"]
+        assert (row["x"], row["x_layer"], row["p_value"]) == (one["x"], one["x_layer"], "")
+    assert {row["x_layer"] for row in rows} == {"0", "1", "2", "concatenated"}
+
+
+def test_the_table_names_the_layers(files: Path) -> None:
+    result = run("compare", "models/b.npy", "models/a.npz:u", "--metric", "cka")
+    assert result.exit_code == 0, result.output
+    head, line = result.stdout.splitlines()
+    assert head.split() == ["x", "layer", "y", "layer", "metric", "value", "chance", "corrected", "z", "p", "n"]
+    assert line.split()[:5] == ["b", "0", "u", "0", "cka"]
+    assert result.stderr == ""
+
+
+def test_layers_of_plain_files(files: Path) -> None:
+    """--layers takes the shared computation, with the same numbers as without."""
+    for name in "xy":
+        np.save(f"{name}.npy", layered(1, 5, ord(name), n=N)[:, 0])
+    plain, shared = (rows_of(run("compare", "x.npy", "y.npy", *more, "--json")) for more in ([], ["--layers", "all"]))
+    for a, b in zip(plain, shared, strict=True):
+        for key in ("x", "y", "metric", "value", "chance", "corrected", "z", "p_value", "n"):
+            assert a[key] == b[key] or math.isclose(a[key], b[key], rel_tol=1e-12)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("metric", ["cka", "jaccard_knn", "cycle_knn", "lcs_knn", "edit_knn", "cknna"])
+def test_every_metric_of_the_registry_can_be_chosen(files: Path, metric: str) -> None:
+    [row] = rows_of(run("compare", "models/b.npy", "models/a.npz:v", "--metric", metric, "--json"))[:1]
+    a, b = np.load("models/b.npy"), np.load("models/a.npz")["v"]
+    best = max(float(ka.measure(metric, a[:, layer], b)) for layer in range(3))
+    assert row["value"] == pytest.approx(best, rel=1e-12)
+    np.save("x.npy", b)
+    np.save("y.npy", a[:, 0])
+    [row] = rows_of(run("compare", "x.npy", "y.npy", "--metric", metric, "--json"))
+    assert row["value"] == float(ka.measure(metric, b, a[:, 0]))
+
+
+def test_undefined_scores_and_notes_are_told(files: Path) -> None:
+    result = run("compare", "models/b.npy", "flat.npy", "--metric", "cka", "--layers", "all", "--json")
+    rows = rows_of(result)
+    assert {row["value"] for row in rows} == {None}
+    assert result.stderr.splitlines()[0] == "note: undefined: cka of b layer 0 × flat layer 0: y is constant"
+    assert len(result.stderr.splitlines()) == 6
+    assert "undefined" in run("compare", "models/b.npy", "flat.npy", "--metric", "cka").stdout
+
+
+@pytest.mark.parametrize("arguments", [["models"], ["models/b.npy", "models/a.npz:u", "--layers", "all"]])
+def test_a_picture_of_all_metrics(files: Path, arguments: list[str]) -> None:
+    pytest.importorskip("matplotlib")
+    result = run("compare", *arguments, "--output", "map.png")
+    assert result.exit_code == 0, result.output
+    content = Path("map.png").read_bytes()
+    assert content.startswith(b"\x89PNG")
+    assert len(content) > 5000
+    assert "exists already" in failed(run("compare", *arguments, "--output", "map.png"), 1)
+    assert run("compare", *arguments, "--output", "map.png", "--force").exit_code == 0
+
+
+@pytest.mark.parametrize("suffix", ["json", "csv"])
+def test_output_files(files: Path, suffix: str) -> None:
+    assert run("compare", "models", "--output", f"out.{suffix}").exit_code == 0
+    text = Path(f"out.{suffix}").read_text()
+    rows = json.loads(text)["rows"] if suffix == "json" else list(csv.DictReader(io.StringIO(text)))
+    wanted = list(expected(layers="best").rows())
+    assert [float(row["value"]) for row in rows] == [row["score"] for row in wanted]
+
+
+@pytest.mark.parametrize(
+    ("status", "arguments", "message"),
+    [
+        (1, ["empty"], "empty holds no file that ends in .npy, .npz, .safetensors"),
+        (1, ["models", "-k", "40"], "k must be between 1 and n - 1 = 39, got 40"),
+        (1, ["models", "nowhere"], "nowhere must end in .npy, .npz, .safetensors, got 'no suffix'"),
+        (2, ["models/b.npy"], "at least two representations, got 1"),
+        (2, ["models", "models"], "is given twice"),
+        (2, ["models", "--uncertainty"], "--uncertainty is for 2-D arrays"),
+        (2, ["models", "--layers", "some"], "'some' is not one of 'all', 'best'"),
+    ],
+)
+def test_errors_are_one_line(files: Path, status: int, arguments: list[str], message: str) -> None:
+    assert message in failed(run("compare", *arguments), status)
+
+
+def test_different_items_are_named(files: Path) -> None:
+    np.save("short.npy", layered(2, 3, 1, n=30))
+    message = failed(run("compare", "models/b.npy", "short.npy"), 1)
+    assert "xs['b'] and xs['short'] must have the same number of rows, got 40 and 30" in message

@@ -1,0 +1,135 @@
+"""compare: files, progress, interrupts, and bad input that is named."""
+
+from __future__ import annotations
+
+import warnings
+
+import kernalign as ka
+import numpy as np
+import pytest
+from test_compare import EVERY, N, layered, models
+
+# Files
+
+
+def test_paths_are_opened_and_mapped(tmp_path, monkeypatch):
+    xs = models()
+    np.save(tmp_path / "a.npy", xs["a"])
+    np.savez(tmp_path / "bc.npz", b=xs["b"][2], c=xs["c"])
+    monkeypatch.chdir(tmp_path)
+    given = {"a": tmp_path / "a.npy", "b": "bc.npz:b", "c": str(tmp_path / "bc.npz:c")}
+    expected = ka.compare({"a": xs["a"], "b": xs["b"][2], "c": xs["c"]}, k=5, concatenated=True, clip_quantile=0.9)
+    found = ka.compare(given, k=5, concatenated=True, clip_quantile=0.9)
+    for metric in found.metrics:
+        for pair in found.pairs(metric):
+            np.testing.assert_array_equal(found.scores[metric][pair], expected.scores[metric][pair])
+    with pytest.raises(ValueError, match=r"bc\.npz holds 2 arrays; choose one by its key"):
+        ka.compare({"a": "a.npy", "b": "bc.npz"})
+
+
+# Progress and Ctrl-C
+
+
+def test_progress_counts_up_to_one_total():
+    seen = []
+    ka.compare(models(), metrics=EVERY, k=5, progress=lambda done, total: seen.append((done, total)))
+    assert len({total for _, total in seen}) == 1
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert seen[-1][0] == seen[-1][1]
+
+
+def test_an_interrupt_comes_through_and_leaves_the_warnings_as_they_were():
+    before = warnings.filters[:]
+
+    def interrupt(done, total):
+        if done > total // 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ka.compare(models(), metrics=EVERY, k=5, progress=interrupt)
+    assert warnings.filters == before
+
+
+# Bad input
+
+
+X = layered(2, 5, 1)
+AB = {"a": X, "b": X}
+
+
+@pytest.mark.parametrize(
+    ("error", "match", "arguments"),
+    [
+        (TypeError, "xs must be a dict of names and representations, got ndarray", (X,)),
+        (ValueError, "xs must hold at least one representation", ({},)),
+        (ValueError, "ys must hold at least one representation", ({"a": X}, {})),
+        (ValueError, "at least two representations unless ys is given, got 1", ({"a": X},)),
+        (TypeError, "xs must have names that are not empty strings, got 3", ({3: X},)),
+        (ValueError, r"xs\['a'\] must be \(items, features\).*got shape \(60,\)", ({**AB, "a": X[:, 0, 0]},)),
+        (ValueError, r"ys\['b'\] must be .*got shape \(60, 2, 5, 1\)", ({"a": X}, {"b": X[..., None]})),
+        (ValueError, r"xs\['a'\] must be .*got shape \(0,\)", ({**AB, "a": []},)),
+        (TypeError, r"xs\['a'\] must convert", ({**AB, "a": [X[:, 0], X[:, 0, 0]]},)),
+        (ValueError, r"xs\['a'\] must have at least one layer", ({**AB, "a": X[:, :0]},)),
+        (TypeError, r"xs\['a'\] layer 0 must have a float or integer", ({**AB, "a": X.astype(str)},)),
+        (ValueError, r"\['a'\] layer 0 and .* layer 1 .* got 60 and 59", ({**AB, "a": [X[:, 0], X[1:, 1]]},)),
+        (ValueError, r"xs\['a'\] and xs\['b'\] must have .* rows, got 60 and 50", ({"a": X, "b": X[:50]},)),
+        (ValueError, r"xs\['a'\] and ys\['b'\] must have the same number of rows", ({"a": X}, {"b": X[:50]})),
+        (FileNotFoundError, "nowhere.npy", ({**AB, "a": "nowhere.npy"},)),
+    ],
+)
+def test_bad_representations_are_named(error, match, arguments):
+    with pytest.raises(error, match=match):
+        ka.compare(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("error", "match", "keywords"),
+    [
+        (TypeError, "metrics must be a sequence of names, got 'cka'", {"metrics": "cka"}),
+        (ValueError, "metrics must hold at least one name", {"metrics": ()}),
+        (ValueError, "no metric 'magic'; known are cka, hsic", {"metrics": ("magic",)}),
+        (TypeError, "a metric must be given by name", {"metrics": (3,)}),
+        (ValueError, "k must be between 1 and n - 1 = 59, got 60", {"k": 60}),
+        (TypeError, "k must be an integer, got 1.5", {"k": 1.5}),
+        (ValueError, "layers must be 'all' or 'best', got 'last'", {"layers": "last"}),
+        (ValueError, "normalize must be", {"normalize": "l1"}),
+        (ValueError, "clip_quantile must be in", {"clip_quantile": 0}),
+        (ValueError, "estimator must be", {"estimator": "best"}),
+        (TypeError, "kernel must be one of", {"kernel": "linear"}),
+        (TypeError, "threads must be", {"threads": 1.5}),
+        (TypeError, "progress must be", {"progress": 3}),
+        (ValueError, "device must be", {"device": "cuda"}),
+        (TypeError, "metric_options must be a dict", {"metric_options": {"cka": 3}}),
+        (ValueError, "'hsic', which is not among", {"metric_options": {"hsic": {}}}),
+        (ValueError, "metric must be", {"metric_options": {"mutual_knn": {"metric": "l1"}}}),
+        (
+            TypeError,
+            r"mutual_knn of x = xs\['a'\] layer 0 .* 'magic'",
+            {"metric_options": {"mutual_knn": {"magic": 1}}},
+        ),
+    ],
+)
+def test_bad_arguments_are_named(error, match, keywords):
+    with pytest.raises(error, match=match):
+        ka.compare(AB, **keywords)
+
+
+def test_unbiased_estimators_need_four_items():
+    with pytest.raises(ValueError, match="at least 4 rows, got 3"):
+        ka.compare({"a": X[:3], "b": X[:3]}, metrics=("cka",))
+
+
+@pytest.mark.parametrize("metric", ["cka", "mutual_knn", "cknna"])
+def test_bad_numbers_are_named_with_their_place(metric):
+    bad = X.copy()
+    bad[7, 1, 3] = np.nan
+    with pytest.raises(ValueError, match=r"xs\['b'\] layer 1 .*row 7"):
+        ka.compare({"a": X, "b": bad}, metrics=(metric,))
+
+
+def test_zero_rows_are_named_where_they_matter():
+    bad = X.copy()
+    bad[7, 1] = 0
+    with pytest.raises(ValueError, match=r"xs\['b'\] layer 1 must have no zero row.*row 7"):
+        ka.compare({"a": X, "b": bad}, metrics=("mutual_knn",))
+    assert ka.compare({"a": X, "b": bad}, metrics=("cka",)).n == N

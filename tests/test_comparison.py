@@ -1,0 +1,307 @@
+"""Comparison: rows, tables, plots and text of what compare found, and files that are whole or refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import struct
+
+import kernalign as ka
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_compare import layered, models
+
+METRICS = ("cka", "mutual_knn", "cycle_knn", "hsic")
+
+
+@pytest.fixture(scope="module")
+def every():
+    return ka.compare(models(), metrics=METRICS, k=5, concatenated=True)
+
+
+@pytest.fixture(scope="module")
+def best():
+    return ka.compare(models(), metrics=METRICS, k=5, layers="best")
+
+
+@pytest.fixture(scope="module")
+def two_sets():
+    return ka.compare({"a": layered(3, 7, 1)}, {"b": layered(2, 6, 2)}, k=5)
+
+
+# Rows and tables
+
+
+def test_rows_hold_every_score(every):
+    rows = list(every.rows())
+    assert len(rows) == sum(cells.size for metric in METRICS for cells in every.scores[metric].values())
+    row = next(
+        r for r in rows if (r["metric"], r["x"], r["x_layer"], r["y"], r["y_layer"]) == ("cka", "a", "1", "b", "2")
+    )
+    xs = models()
+    score = ka.cka(xs["a"][:, 1], xs["b"][2])
+    assert (row["chance"], row["n"]) == (score.chance, 60)
+    assert row["score"] == pytest.approx(score, rel=1e-12)
+    for key in ("z", "corrected", "p_value", "chance_sd"):
+        assert row[key] == pytest.approx(getattr(score, key), rel=1e-12)
+    hsic = next(r for r in rows if r["metric"] == "hsic")
+    assert math.isnan(hsic["corrected"])  # without a largest value
+
+
+def test_asymmetric_metrics_have_both_orders(every, best):
+    assert every.pairs("cka") == [("a", "b"), ("a", "c"), ("b", "c")]
+    assert len(every.pairs("cycle_knn")) == 6
+    assert every.scores["cycle_knn"]["b", "a"].shape == (4, 4)
+    scores = best.scores["cycle_knn"]
+    assert not np.array_equal(scores[np.triu_indices(3, 1)], scores.T[np.triu_indices(3, 1)])
+
+
+def test_rows_of_the_best_name_their_layers(best):
+    rows = [row for row in best.rows() if row["metric"] == "cka"]
+    assert [(row["x"], row["y"]) for row in rows] == best.pairs("cka")
+    for row in rows:
+        score, (i, j), p = best.best("cka")[row["x"], row["y"]]
+        assert (row["score"], row["x_layer"], row["y_layer"], row["p_value"]) == (score, str(i), str(j), p)
+
+
+def test_dataframe(every):
+    pandas = pytest.importorskip("pandas")
+    table = every.to_dataframe()
+    assert isinstance(table, pandas.DataFrame)
+    assert table["score"].tolist() == [row["score"] for row in every.rows()]
+    assert table.loc[table.metric == "mutual_knn", "p_value"].between(0, 1).all()
+
+
+def test_text_says_what_there_is(every, best, two_sets):
+    assert str(every).startswith("Comparison of 3 representations (9 layers) with each other, 60 items\n  cka: ")
+    assert "cka: the best of all layers, 0." in str(best)
+    assert "Comparison of 1 x 1 representations (3 x 2 layers), 60 items" in str(two_sets)
+    with pytest.warns(ka.UndefinedScoreWarning):
+        flat = ka.compare({"a": np.ones((30, 40, 2)), "b": layered(1, 4, 1, n=30)}, metrics=("cka",))
+    lines = str(flat).splitlines()
+    assert lines[1] == "  cka: all undefined"
+    assert lines[2] == "  undefined: cka of a layer 0 × b: x is constant"
+    assert lines[-1] == "  and 20 more"
+    assert "metrics=('cka'" in repr(every)
+
+
+def test_names_of_metrics_are_checked(every):
+    for call in (every.best, every.plot, every.distances):
+        with pytest.raises(ValueError, match="metric must be one of cka, mutual_knn, cycle_knn, hsic, got 'magic'"):
+            call("magic")
+
+
+# Distances
+
+
+def test_distances_are_minus_log_of_the_best(every, best):
+    k, n = 5, 60
+    for metric in ("cka", "mutual_knn"):
+        scores = best.scores[metric]
+        expected = -np.log(np.maximum(np.where(np.eye(3, dtype=bool), 1, scores), 1 / (2 * n * k)))
+        np.testing.assert_allclose(best.distances(metric), expected, rtol=1e-15)
+    raw = best.scores["cycle_knn"]
+    expected = -(np.log(raw[0, 1]) + np.log(raw[1, 0])) / 2
+    assert best.distances("cycle_knn")[0, 1] == pytest.approx(expected, rel=1e-14)
+    largest = every.distances("cka")
+    assert largest[0, 1] == pytest.approx(-np.log(every.scores["cka"]["a", "b"].max()), rel=1e-14)
+
+
+def test_scores_below_the_floor_are_far_but_finite():
+    rng = np.random.default_rng(1)
+    xs = {name: rng.normal(size=(40, 500)) for name in "abcd"}
+    found = ka.compare(xs, k=2)
+    assert min(cells.min() for cells in found.scores["cka"].values()) < 0
+    assert found.distances("cka").max() == pytest.approx(np.log(2 * 40 * 2))
+
+
+def test_distances_need_one_set_and_defined_scores(two_sets):
+    with pytest.raises(ValueError, match="of one set with itself"):
+        two_sets.distances("cka")
+    with pytest.warns(ka.UndefinedScoreWarning):
+        flat = ka.compare({"a": np.ones((30, 4)), "b": layered(1, 4, 1, n=30)}, metrics=("cka",))
+    with pytest.raises(ValueError, match="some are undefined"):
+        flat.distances("cka")
+
+
+# Plots
+
+
+def drawn(figure):
+    ax, *bars = figure.axes
+    return ax, bars
+
+
+def test_heat_map_marks_the_chance_level(best):
+    pytest.importorskip("matplotlib")
+    ax, [bar] = drawn(best.plot("mutual_knn"))
+    np.testing.assert_array_equal(ax.images[0].get_array().filled(np.nan), best.scores["mutual_knn"])
+    level = np.nanmean(best.chance["mutual_knn"])
+    [line] = [line for line in bar.lines if line.get_gid() == "chance"]
+    assert list(line.get_ydata()) == [pytest.approx(level)] * 2
+    low, high = bar.get_ylim()
+    assert low <= level < np.nanmax(best.scores["mutual_knn"]) <= high
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["a", "b", "c"]
+    assert f"chance {level:.3g}" in bar.get_xlabel()
+
+
+def test_heat_map_without_a_known_chance_level(best):
+    pytest.importorskip("matplotlib")
+    _, [bar] = drawn(best.plot("hsic"))
+    assert not [line for line in bar.lines if line.get_gid() == "chance"]
+
+
+def test_layers_of_one_pair(every, best, two_sets):
+    pytest.importorskip("matplotlib")
+    ax, _ = drawn(every.plot("cka", "layers", x="a", y="b"))
+    np.testing.assert_array_equal(np.asarray(ax.images[0].get_array()), every.scores["cka"]["a", "b"])
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["0", "1", "2", "concatenated"]
+    assert two_sets.plot("cka", "layers").axes[0].get_ylabel() == "a, layer"
+    with pytest.raises(ValueError, match="must choose one pair of names, got 'a' and None; compared were a × b"):
+        every.plot("cka", "layers", x="a")
+    with pytest.raises(ValueError, match="needs the scores of all layers"):
+        best.plot("cka", "layers", x="a", y="b")
+
+
+def test_map_places_representations(best, two_sets):
+    pytest.importorskip("matplotlib")
+    figure = best.plot("cka", "map")
+    points = figure.axes[0].collections[0].get_offsets()
+    between = np.linalg.norm(points[:, None] - points[None], axis=2)
+    distances = best.distances("cka")
+    if distances[0, 1] + distances[1, 2] >= distances[0, 2]:  # three points that are a triangle fit in the plane
+        np.testing.assert_allclose(between, distances, atol=1e-9)
+    assert [text.get_text() for text in figure.axes[0].texts] == ["a", "b", "c"]
+    with pytest.raises(ValueError, match="of one set with itself"):
+        two_sets.plot("cka", "map")
+
+
+def test_plots_are_drawn_into_given_axes_and_saved(best, tmp_path):
+    figure = pytest.importorskip("matplotlib.figure").Figure()
+    axes = figure.subplots(1, 2)
+    for metric, ax in zip(("cka", "mutual_knn"), axes, strict=True):
+        assert best.plot(metric, ax=ax) is figure
+    figure.savefig(tmp_path / "two.png")
+    assert (tmp_path / "two.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(ValueError, match="kind must be 'heatmap', 'layers' or 'map', got 'pie'"):
+        best.plot("cka", "pie")
+    with pytest.raises(ValueError, match="x and y choose a pair for kind='layers'"):
+        best.plot("cka", x="a")
+
+
+# Files
+
+
+def same(a, b):
+    for name in ("metrics", "n", "x_layers", "y_layers", "square", "mode", "reasons", "notes", "settings"):
+        assert getattr(a, name) == getattr(b, name), name
+    for metric in a.metrics:
+        for table in ("scores", "chance", "chance_sd", "p_values"):
+            x, y = getattr(a, table)[metric], getattr(b, table)[metric]
+            for pair in a.pairs(metric) if a.mode == "all" else [...]:
+                np.testing.assert_array_equal(x[pair], y[pair])
+        for field in ("score", "layers", "chance", "chance_sd", "p_value", "method"):
+            np.testing.assert_array_equal(getattr(a.best(metric), field), getattr(b.best(metric), field))
+    assert str(a) == str(b)
+
+
+@pytest.mark.parametrize("which", ["every", "best", "two_sets"])
+def test_a_file_holds_everything(which, tmp_path, request):
+    comparison = request.getfixturevalue(which)
+    path = tmp_path / "scores.ka"
+    comparison.save(path)
+    loaded = ka.Comparison.load(path)
+    same(comparison, loaded)
+    loaded.save(tmp_path / "again.ka")
+    assert (tmp_path / "again.ka").read_bytes() == path.read_bytes()
+    with pytest.raises(FileExistsError):
+        comparison.save(path)
+    comparison.save(path, overwrite=True)
+
+
+def test_names_and_reasons_of_any_script_survive(tmp_path):
+    with pytest.warns(ka.UndefinedScoreWarning):
+        found = ka.compare(
+            {"Bild/„ä“": np.ones((30, 2, 4)), "言葉\n": layered(1, 4, 1, n=30)},
+            metrics=("cka", "mutual_knn"),
+            metric_options={"mutual_knn": {"metric": "euclidean"}},
+        )
+    found.save(tmp_path / "x")
+    same(found, ka.Comparison.load(tmp_path / "x"))
+
+
+def sealed(header, numbers=b""):
+    """A file with this header (raw if bytes) and a right checksum."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    body = b"KERNALIGN COMPARISON" + struct.pack("<Q", len(text)) + text + numbers
+    return body + hashlib.blake2b(body, digest_size=32).digest()
+
+
+LAYERS = {"x_layers": {"a": ["0"]}, "y_layers": {"b": ["0"]}}
+EMPTY = {"reasons": [], "notes": [], "settings": {}, "nulls": {}}
+HEADER = {"version": 1, "metrics": ["cka"], "n": 9, "square": False, "mode": "all"} | LAYERS | EMPTY
+
+
+def test_the_smallest_file_is_read(tmp_path):
+    path = tmp_path / "x"
+    path.write_bytes(sealed(HEADER, struct.pack("<4d", 0.5, 0.25, 0.125, 1.0)))
+    found = ka.Comparison.load(path)
+    assert (found.scores["cka"]["a", "b"], found.p_values["cka"]["a", "b"]) == ([[0.5]], [[1.0]])
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (b"", "is not a Comparison file"),
+        (b"KERNALIGN MOMENTS" + bytes(100), "is not a Comparison file"),
+        (sealed(HEADER, bytes(32))[:-1], "is damaged"),
+        (sealed({**HEADER, "version": 2}), "format version 2, this release reads 1"),
+        (sealed(HEADER, bytes(24)), "it ends within p_values of cka"),
+        (sealed(HEADER, bytes(40)), "1 numbers too many"),
+        (sealed(HEADER, bytes(33)), "malformed"),
+        (sealed({**HEADER, "metrics": ["magic"]}), "no metric 'magic'"),
+        (sealed({**HEADER, "metrics": 3}), "malformed"),
+        (sealed({**HEADER, "mode": "some"}), "'all' or 'best'"),
+        (sealed({**HEADER, "n": "9"}), "n, square and mode"),
+        (sealed({**HEADER, "x_layers": ["a"]}), "malformed"),
+        (sealed({**HEADER, "nulls": {"cka": {"x": {"a": {"self": [2**40, 2**40]}}}}}), "moderate integers"),
+        (sealed({**HEADER, "nulls": {"cka": {"x": {"a": {"self": [-1]}}}}}), "moderate integers"),
+        (sealed({key: value for key, value in HEADER.items() if key != "notes"}, bytes(32)), "malformed"),
+        (sealed(b"{" * 100), "malformed"),
+        (sealed(b'{"a":' * 5000), "malformed"),
+        (sealed(b"\xff\xfe"), "malformed"),
+        (sealed(b"3"), "malformed"),
+    ],
+)
+def test_damaged_and_lying_files_are_one_clear_error(content, match, tmp_path):
+    path = tmp_path / "bad"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=match) as caught:
+        ka.Comparison.load(path)
+    assert str(path) in str(caught.value)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_no_change_of_a_file_goes_unseen(data, tmp_path, two_sets):
+    path = tmp_path / "x"
+    two_sets.save(path, overwrite=True)
+    content = bytearray(path.read_bytes())
+    at = data.draw(st.integers(0, len(content) - 1))
+    if data.draw(st.booleans()):
+        content[at] ^= data.draw(st.integers(1, 255))
+    else:
+        del content[at:]
+    path.write_bytes(bytes(content))
+    with pytest.raises(ValueError, match=r"x is (damaged|not a Comparison)"):
+        ka.Comparison.load(path)
+
+
+def test_what_is_no_file_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="must be a regular file"):
+        ka.Comparison.load(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        ka.Comparison.load(tmp_path / "nothing")
