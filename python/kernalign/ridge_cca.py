@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from typing import Any, Unpack
 
@@ -13,6 +14,7 @@ from kernalign.arrays import Options
 from kernalign.directions import Directions, Vector
 from kernalign.principal import Principal
 from kernalign.progress import reporting
+from kernalign.score import UndefinedScoreWarning
 from kernalign.subspace import paired, warn_saturated
 
 
@@ -52,28 +54,34 @@ def ridge_cca(x: Any, y: Any, ridges: Any, **options: Unpack[Options]) -> RidgeP
         scores = sum_ij w_i (U_x^T U_y)_ij^2 w'_j / (|w| |w'|). Ridge 0: |U_x^T U_y|^2 / sqrt(rank_x rank_y), which is
         ``cca(statistic="r2")`` for equal ranks; for large ridges: ``cka(estimator="biased")``. A small ridge counts all
         directions alike that are longer than it: how alike are the linear readouts of both (Harvey et al. 2024).
+        All nan, with an UndefinedScoreWarning, where a side is constant.
 
     Raises
     ------
     TypeError, ValueError
-        As for :func:`cca`; ridges are not finite numbers >= 0 (at least one), or a side is constant.
+        As for :func:`cca`; ridges are not finite numbers >= 0 (at least one).
 
     References
     ----------
     Vinod 1976; Boix-Adsera et al. 2022 (GULP), lemma 1.
     """
-    penalties = np.atleast_1d(np.asarray(ridges, dtype=np.float64))
+    try:
+        penalties = np.atleast_1d(np.asarray(ridges, dtype=np.float64))
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"ridges must be numbers, got {ridges!r}") from error
     if penalties.ndim != 1 or not len(penalties) or not (np.isfinite(penalties) & (penalties >= 0)).all():
         raise ValueError(f"ridges must be finite numbers >= 0, at least one, got {ridges!r}")
     pair = paired("ridge_cca", x, y, options)
     with reporting(pair.progress, "ridge_cca") as report:
         state = principal.of_pair(pair, report=report)
-    if state.reason is not None:
-        raise ValueError(f"ridge_cca needs sides that vary, but {state.reason}")
     return _finish(state, penalties)
 
 
 def _finish(state: Principal, penalties: Vector) -> RidgePath:
+    if state.reason is not None:
+        warnings.warn(f"ridge_cca is undefined: {state.reason}", UndefinedScoreWarning, stacklevel=3)
+        none = np.full(len(penalties), np.nan)
+        return RidgePath(penalties, none, none.copy(), none.copy(), state.n, state.describe())
     if not penalties.all():
         warn_saturated("ridge_cca", state)
     squares = state.overlap**2
