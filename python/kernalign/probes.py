@@ -42,8 +42,9 @@ class LinearProbe:
 
     Notes
     -----
-    One singular value decomposition of the training rows, O(n p min(n, p)), and, for classification, L-BFGS in its
-    basis, scaled so that few steps suffice. Holds the training rows in float64.
+    One singular value decomposition of the training rows, O(n p min(n, p)), and, for classification, tens to hundreds
+    of steps of L-BFGS in its basis, O(n m min(n, p)) each. Holds the training rows in float64. Products run on the
+    threads of NumPy's BLAS.
 
     Examples
     --------
