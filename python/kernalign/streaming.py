@@ -10,9 +10,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kernalign import _core, alignment, arrays
 from kernalign.files import atomic_write
@@ -20,6 +21,8 @@ from kernalign.kernels import Kernel, Linear, check_kernel
 from kernalign.linear import LinearSums
 from kernalign.progress import ProgressArgument, reporting
 from kernalign.score import Score
+
+Matrix: TypeAlias = NDArray[np.float64]
 
 _MAGIC = b"KERNALIGN MOMENTS"
 _VERSION = 1
@@ -137,6 +140,26 @@ class Moments:
     ) -> Score:
         """Uncentred kernel alignment; see :func:`kernalign.kernel_alignment`."""
         return alignment.finish_kernel_alignment(self._sums("kernel_alignment", estimator, kernel), estimator)
+
+    def centred_products(self) -> tuple[int, tuple[Matrix, Matrix], tuple[Matrix, Matrix, Matrix], bool]:
+        """n, the column means, the products x'x, x'y, y'y of centred rows, and whether they were float64 products."""
+        with self._turn():
+            if self._core is None:
+                raise ValueError("moments must hold at least one row, got none")
+            sums, packed, columns = self._core.finish(True, 0), self._core.pack(), self._core.cols
+            double, taken = self._core.double_precision, self._core.count
+        waiting, begin, means = int(packed[1]), 4, []
+        rows = packed[len(packed) - waiting * sum(columns) :]  # of x, then of y: csrc/cpu/moments_state.cpp
+        for p in columns:
+            exponent = packed[begin]
+            shift, total = packed[begin + 4 : begin + 4 + p], packed[begin + 4 + p : begin + 4 + 2 * p]
+            kept, rows = rows[: waiting * p].reshape(waiting, p), rows[waiting * p :]
+            means.append(shift + (np.ldexp(total, int(exponent)) + (kept - shift).sum(axis=0)) / taken)
+            begin += 4 + 4 * p
+        a, b = sums.exponents
+        unit = {(0, 0): 2 * a, (0, 1): a + b, (1, 1): 2 * b}
+        products = [np.ldexp(sums.product(*sides), exponent) for sides, exponent in unit.items()]
+        return taken, (means[0], means[1]), (products[0], products[1], products[2]), double
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the state to ``path``: whole or not at all, checksummed, without pickle.
