@@ -31,7 +31,7 @@ def reading(path: Path) -> Iterator[tuple[dict[str, Any], dict[str, NDArray[Any]
     if path.exists() and not path.is_file():
         raise ValueError(f"{path} must be a regular file")
     try:
-        with np.load(path, allow_pickle=False) as loaded:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as loaded:
             parts = {name: loaded[name] for name in loaded.files}
         facts = json.loads(parts.pop("facts").tobytes())
         if facts["format"] != _FORMAT or facts["version"] != _VERSION:

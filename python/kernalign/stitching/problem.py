@@ -92,7 +92,7 @@ class Problem:
         condition = scaled_condition(gram) if inverted else 1.0
         if condition * precision > _MOST_LOSS:
             warnings.warn(
-                f"x has a condition number of about {np.sqrt(condition):.1e}, and moments square it: coefficients may be "
+                f"x has condition number {np.sqrt(condition):.1e}, and moments square it: coefficients may be "
                 f"off by {min(1.0, condition * precision):.0e}; stream the rows through partial_fit instead",
                 AlignmentWarning,
                 stacklevel=4,
@@ -150,7 +150,7 @@ class Problem:
         """The S of least norm among the best, and the rank of x."""
         if self.gram is not None and self.full_rank:
             active = np.diagonal(self.gram) > 0
-            factor, failed = lapack.dpotrf(self.gram[np.ix_(active, active)])
+            factor, failed = lapack.dpotrf(self.gram[np.ix_(active, active)]) if active.any() else (None, True)
             if not failed:
                 assert self.cross is not None
                 coef = np.zeros_like(self.cross)
