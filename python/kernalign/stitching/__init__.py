@@ -13,6 +13,7 @@ from kernalign.stitching.relative import RelativeRepresentation
 from kernalign.stitching.ridge import RidgeStitcher
 from kernalign.stitching.ridge_path import RidgePath, ridge_path
 from kernalign.stitching.state import LeastSquaresState
+from kernalign.stitching.trials import Trial, run_trials
 
 __all__ = [
     "AffineStitcher",
@@ -26,8 +27,10 @@ __all__ = [
     "RelativeRepresentation",
     "RidgePath",
     "RidgeStitcher",
+    "Trial",
     "load_stitcher",
     "misalignment",
     "ridge_path",
+    "run_trials",
     "stitching_certificate",
 ]

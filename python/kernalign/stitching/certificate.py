@@ -13,7 +13,7 @@ import numpy as np
 from kernalign import _core, arrays
 from kernalign.score import Score
 from kernalign.stitching.heads import GivenHead, Head, LinearHead, as_head
-from kernalign.stitching.held_out import CV, check_cv, fit, predictions
+from kernalign.stitching.held_out import CV, check_cv, fit, items_of, predictions
 from kernalign.stitching.problem import Matrix, Problem
 
 _ROUNDING = 1e-10
@@ -162,7 +162,7 @@ def misalignment(f1: Any, f2: Any, *, cv: CV = None) -> Score:
     total = float(problem.power.sum()) / pair.n
     error = 0.0
     for items, predicted in predictions(pair.x, pair.y.dense, problem, cv):
-        error += float(((predicted - _rows(pair.y, items)) ** 2).sum())
+        error += float(((predicted - items_of(pair.y, items)) ** 2).sum())
     value = error / pair.n
     settings = {
         "relative": value / total if total > 0 else math.nan,
@@ -221,8 +221,8 @@ def _risks(data: _Data, problem: Problem, cv: CV) -> tuple[Matrix, float]:
     d2, linear, outputs = data.f2.shape[1], data.linear, data.outputs()
     sums, slope = np.zeros(3 if linear is None else 6), 0.0
     for items, predicted in predictions(data.f1, data.joint, problem, cv):
-        own, mapped = _rows(data.f2, items), predicted[:, :d2]
-        read, stitched, target = data.head(own), data.head(mapped), _rows(data.targets, items)
+        own, mapped = items_of(data.f2, items), predicted[:, :d2]
+        read, stitched, target = data.head(own), data.head(mapped), items_of(data.targets, items)
         if read.shape != target.shape:
             raise ValueError(f"head must return the {target.shape[1]} columns of targets, got {read.shape[1]}")
         distance = _length(mapped - own)
@@ -236,7 +236,7 @@ def _risks(data: _Data, problem: Problem, cv: CV) -> tuple[Matrix, float]:
         sums[: len(parts)] += [float((part**2).sum()) for part in parts]
     if linear is not None:
         for items, predicted in _own_fit(data, cv):
-            sums[5] += float(((predicted + linear.bias - _rows(data.targets, items)) ** 2).sum())
+            sums[5] += float(((predicted + linear.bias - items_of(data.targets, items)) ** 2).sum())
     return sums, slope
 
 
@@ -260,11 +260,6 @@ def _alignment_bound(problem: Problem, d2: int) -> float:
     cross, s = problem.products[1][:, :d2], problem.spectrum[0]
     power = float(problem.power[:d2].sum())
     return (power - (float((cross**2).sum()) / float(s[0]) ** 2 if len(s) else 0.0)) / problem.n
-
-
-def _rows(side: _core.Rows, items: Any) -> Matrix:
-    begin, end = int(items[0]), int(items[-1]) + 1
-    return np.asarray(side.dense(begin, end)[items - begin])
 
 
 def _length(rows: Matrix) -> Matrix:

@@ -31,8 +31,8 @@ def check_cv(cv: Any, n: int) -> CV:
     return int(cv)
 
 
-def fit(x: _core.Rows, y: Block, *, without: tuple[int, int] | None = None) -> Problem:
-    """Least squares through the origin; ``without`` (fold, folds) leaves out the items i with i mod folds = fold."""
+def fit(x: _core.Rows, y: Block, *, without: tuple[int, int] | None = None, intercept: bool = False) -> Problem:
+    """Least squares of y on x; ``without`` (fold, folds) leaves out the items i with i mod folds = fold."""
     state = LeastSquaresState()
     for begin, end in row_blocks(x):
         rows, targets = x.dense(begin, end), y(begin, end)
@@ -41,7 +41,7 @@ def fit(x: _core.Rows, y: Block, *, without: tuple[int, int] | None = None) -> P
             rows, targets = rows[kept], targets[kept]
         if len(rows):
             state.update(rows, targets)
-    return state.finish(intercept=False)
+    return state.finish(intercept=intercept)
 
 
 def predictions(x: _core.Rows, y: Block, problem: Problem, cv: CV) -> Iterator[Predicted]:
@@ -76,9 +76,21 @@ def predictions(x: _core.Rows, y: Block, problem: Problem, cv: CV) -> Iterator[P
 def _by_folds(x: _core.Rows, y: Block, folds: int) -> Iterator[Predicted]:
     for fold in range(folds):
         problem = fit(x, y, without=(fold, folds))
-        s, vectors, targets = problem.spectrum
-        coef = vectors @ (targets / s[:, None])
-        for begin, end in row_blocks(x):
-            inside = np.arange(begin, end) % folds == fold
-            if inside.any():
-                yield np.arange(begin, end)[inside], x.dense(begin, end)[inside] @ coef
+        coef = problem.least_norm
+        for items, rows in fold_rows(x, fold, folds):
+            yield items, rows @ coef
+
+
+def fold_rows(x: _core.Rows, fold: int, folds: int) -> Iterator[Predicted]:
+    """The items i with i mod folds = fold and their rows, block by block."""
+    for begin, end in row_blocks(x):
+        items = np.arange(begin, end)
+        inside = items % folds == fold
+        if inside.any():
+            yield items[inside], x.dense(begin, end)[inside]
+
+
+def items_of(side: _core.Rows, items: NDArray[np.intp]) -> Matrix:
+    """Rows of items that ascend."""
+    begin, end = int(items[0]), int(items[-1]) + 1
+    return np.asarray(side.dense(begin, end)[items - begin])

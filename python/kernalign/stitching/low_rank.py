@@ -28,10 +28,9 @@ class LowRankStitcher(LinearStitcher):
 
     def _solve(self, problem: Problem) -> Solution:
         rank = check_rank(self.rank)
-        s, vectors, targets = problem.spectrum
-        strength, directions = np.linalg.svd(targets, full_matrices=False)[1:]
+        strength, directions = problem.strongest
         kept = directions[:rank].T
-        full: Matrix = vectors @ (targets / s[:, None])
+        full = problem.least_norm
         beyond = np.concatenate([np.cumsum(strength[::-1] ** 2)[::-1], [0.0]])
         curve = (float(problem.residual(full).sum()) + beyond) / problem.n
         found = int((strength[:rank] > strength.max(initial=0) * len(strength) * np.finfo(float).eps).sum())

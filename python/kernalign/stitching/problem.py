@@ -134,6 +134,18 @@ class Problem:
         vectors[places] = right
         return s, vectors, (vectors.T @ self.cross) / s[:, None]
 
+    @cached_property
+    def least_norm(self) -> Matrix:
+        """The S of least norm among those of least |x S - y|."""
+        s, vectors, targets = self.spectrum
+        return np.asarray(vectors @ (targets / s[:, None]))
+
+    @cached_property
+    def strongest(self) -> tuple[Matrix, Matrix]:
+        """Singular values, descending, and right singular vectors (as rows) of the least-squares predictions of y."""
+        _, strength, directions = np.linalg.svd(self.spectrum[2], full_matrices=False)
+        return strength, directions
+
     @property
     def _tolerance(self) -> float:
         """Singular values at most this times the largest are rounding: the error of a QR does not grow with n."""
@@ -156,8 +168,7 @@ class Problem:
                 coef = np.zeros_like(self.cross)
                 coef[active] = lapack.dpotrs(factor, self.cross[active])[0]
                 return coef, int(active.sum())
-        s, vectors, targets = self.spectrum
-        return vectors @ (targets / s[:, None]), len(s)
+        return self.least_norm, len(self.spectrum[0])
 
     def ridge(self, alpha: float) -> Matrix:
         """The S that minimises |x S - y|^2 + alpha |S|^2, alpha > 0."""

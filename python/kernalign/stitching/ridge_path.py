@@ -43,7 +43,7 @@ class RidgePath:
         s, vectors, targets = problem.spectrum
         grid = _GRID * float(s[0] if len(s) else 1) ** 2 if alphas is None else check_alphas(alphas)
         shrunk = _shrinkage(s, grid)
-        off_range = problem.residual(vectors @ (targets / s[:, None]))
+        off_range = problem.residual(problem.least_norm)
         squares = (1 - shrunk) ** 2 @ targets**2 + off_range
         df = shrunk.sum(axis=1) + problem.intercept
         left = 1 - df / problem.n
