@@ -301,7 +301,11 @@ def test_conditions_are_named() -> None:
         ({"head": np.tanh, "lipschitz": "1"}, TypeError, "lipschitz must be a number, got '1'"),
         ({"head": np.tanh, "lipschitz": 1.0}, ValueError, "head must return the 3 columns of targets, got 4"),
         ({"head": lambda rows: rows[1:, :3], "lipschitz": 1.0}, ValueError, "one row per row, got 59 for 60"),
-        ({"head": np.ones((2, 4))}, ValueError, "head must map 4 columns of f2 to 3 targets"),
+        (
+            {"head": np.ones((2, 4))},
+            ValueError,
+            "head must map the representation's 4 columns to 3 targets, got a map of 4 to 2",
+        ),
         ({"head": "linear"}, TypeError, "weight must be a 2-D numeric array, got str"),
         ({"targets": np.ones((59, 3))}, ValueError, "targets must have the 60 rows of f1 and f2, got 59"),
         ({"targets": np.ones(60)}, ValueError, "targets must be 2-D"),

@@ -134,14 +134,9 @@ def stitching_certificate(
     Memory: O((d1 + d2 + d)^2) and blocks of rows.
     """
     first, third = arrays.pair(f1, f2), arrays.rows(targets, "targets")
-    data = _Data(first.x, first.y, third, as_head(head, lipschitz))
+    data = _Data(first.x, first.y, third, as_head(head, lipschitz, first.y.shape[1], third.shape[1]))
     if third.shape[0] != first.n:
         raise ValueError(f"targets must have the {first.n} rows of f1 and f2, got {third.shape[0]}")
-    weight = data.linear.weight if data.linear is not None else None
-    if weight is not None and weight.shape != (third.shape[1], first.y.shape[1]):
-        raise ValueError(
-            f"head must map {first.y.shape[1]} columns of f2 to {third.shape[1]} targets, got weight {weight.shape}"
-        )
     arrays.check_count(first.n, 2, "stitching_certificate")
     cv = check_cv(cv, first.n)
     problem = fit(data.f1, data.joint)

@@ -114,15 +114,22 @@ class GivenHead:
         return found.dense(0, found.shape[0])
 
 
-def as_head(head: Any, lipschitz: Any = None) -> Head:
-    """A head from a matrix (d, d2), a LinearHead, an MLPHead, or a callable with ``lipschitz``."""
+def as_head(head: Any, lipschitz: Any, columns: int, outputs: int) -> Head:
+    """A head from a matrix (d, d2), a LinearHead, an MLPHead, or a callable with ``lipschitz``; its sizes are checked."""
     known = isinstance(head, (LinearHead, MLPHead))
     if not known and not callable(head):
         head, known = LinearHead(head), True
     if known:
         if lipschitz is not None:
             raise ValueError("lipschitz must be None for a matrix, a LinearHead or an MLPHead: it is computed")
-        chosen: Head = head
+        chosen: LinearHead | MLPHead = head
+        layers = chosen.layers if isinstance(chosen, MLPHead) else [chosen]
+        sizes = layers[0].weight.shape[1], len(layers[-1].weight)
+        if sizes != (columns, outputs):
+            raise ValueError(
+                f"head must map the representation's {columns} columns to {outputs} targets, got a map of "
+                f"{sizes[0]} to {sizes[1]}"
+            )
         return chosen
     if lipschitz is None:
         raise ValueError("a callable head needs lipschitz=, a bound of |head(a) - head(b)| / |a - b|")

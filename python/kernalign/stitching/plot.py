@@ -27,7 +27,7 @@ def plot_trials(groups: Mapping[str, Sequence[Trial]]) -> Any:
     ImportError
         matplotlib is not installed.
     """
-    figure = load_matplotlib()(figsize=(5.5 * len(groups), 4.2), layout="constrained")
+    figure = load_matplotlib()(figsize=(2.5 + 4.5 * len(groups), 4.2), layout="constrained")
     axes = figure.subplots(1, len(groups), squeeze=False, sharey=True)[0]
     for axis, (title, trials) in zip(axes, groups.items(), strict=True):
         with_head = trials[0].risk is not None
@@ -47,7 +47,7 @@ def plot_trials(groups: Mapping[str, Sequence[Trial]]) -> Any:
             axis.set_yscale("log")
         axis.set_title(title)
     axes[0].set_ylabel("mean squared error" if with_head else "1 − R²")
-    axes[-1].legend(fontsize="small")
+    figure.legend(*axes[-1].get_legend_handles_labels(), loc="outside right upper", fontsize="small")
     return figure
 
 

@@ -67,8 +67,8 @@ def run_trials(
         raise TypeError(f"folds must be a number of folds, got {folds!r}")
     if (head is None) != (targets is None):
         raise ValueError("head and targets must be given together")
-    reader = None if head is None else as_head(head, lipschitz)
     goal = None if targets is None else arrays.rows(targets, "targets")
+    reader = None if goal is None else as_head(head, lipschitz, pair.y.shape[1], goal.shape[1])
     if goal is not None and goal.shape[0] != pair.n:
         raise ValueError(f"targets must have the {pair.n} rows of x and y, got {goal.shape[0]}")
     if pair.n - math.ceil(pair.n / folds) < 2:
@@ -117,5 +117,5 @@ def _trial(name: str, found: Solution, whole: Problem, sums: _Sums, index: int) 
         risk, stitched = sums.risk / n, float(sums.stitched[index]) / n
         bound = (math.sqrt(risk) + sums.head.lipschitz * math.sqrt(off)) ** 2
     r2, inside = (1 - value / total if total > 0 else math.nan for value in (off, found.residual))
-    rank = int(found.more.get("rank", min(len(whole.spectrum[0]), found.coef.shape[1])))
+    rank = min(int(found.more.get("rank", len(whole.spectrum[0]))), found.coef.shape[1])
     return Trial(name, rank, r2, inside, off, risk, stitched, bound, found.solver)
