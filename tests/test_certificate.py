@@ -304,7 +304,7 @@ def test_conditions_are_named() -> None:
         (
             {"head": np.ones((2, 4))},
             ValueError,
-            "head must map the representation's 4 columns to 3 targets, got a map of 4 to 2",
+            "4 columns to 3 targets, got a map of 4 to 2",
         ),
         ({"head": "linear"}, TypeError, "weight must be a 2-D numeric array, got str"),
         ({"targets": np.ones((59, 3))}, ValueError, "targets must have the 60 rows of f1 and f2, got 59"),

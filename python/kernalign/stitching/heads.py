@@ -115,7 +115,7 @@ class GivenHead:
 
 
 def as_head(head: Any, lipschitz: Any, columns: int, outputs: int) -> Head:
-    """A head from a matrix (d, d2), a LinearHead, an MLPHead, or a callable with ``lipschitz``; its sizes are checked."""
+    """A head, its sizes checked, from a matrix, a LinearHead, an MLPHead, or a callable with ``lipschitz``."""
     known = isinstance(head, (LinearHead, MLPHead))
     if not known and not callable(head):
         head, known = LinearHead(head), True

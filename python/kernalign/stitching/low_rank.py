@@ -1,4 +1,4 @@
-"""LowRankStitcher: reduced-rank regression."""
+"""LowRankStitcher: maps of a given rank, by reduced-rank regression."""
 
 from __future__ import annotations
 
