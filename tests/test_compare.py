@@ -236,6 +236,7 @@ def test_what_depends_on_one_layer_is_computed_once(monkeypatch):
     for name in counts:
         monkeypatch.setattr(_core, name, counting(name, getattr(_core, name)))
     ka.compare(models(), metrics=("cka", "hsic", "kernel_alignment", *LISTS, "cknna"), k=5)
+    ka.compare(models(), metrics=("distance_alignment",))
     layers = 7
     assert counts == {"nearest_neighbors": 2 * layers, "u_centred_cubes": layers, "edge_products": layers}
 
