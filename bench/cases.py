@@ -46,7 +46,9 @@ MAKERS: dict[str, Callable[[int, int, int], Matrix]] = {
     "clustered": clustered,
     "low-dimensional": low_dimensional,
 }
-Task: TypeAlias = Literal["cka", "cka-rbf", "knn", "mutual-knn", "layers-knn", "layers-cka", "models"]
+Task: TypeAlias = Literal[
+    "cka", "cka-rbf", "knn", "mutual-knn", "procrustes", "svcca", "layers-knn", "layers-cka", "models"
+]
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,8 @@ KNN_PEERS = ("faiss-flat", "torch-topk", "numpy-argpartition", "sklearn")
 MUTUAL_PEERS = ("faiss-flat-mutual", "torch-topk-mutual", "numpy-mutual", "platonic-mutual", "platonic-mutual-torch")
 CKA_PEERS = ("numpy-feature-unbiased", "numpy-feature-identity", "numpy-feature-biased")
 
+PROCRUSTES_PEERS = ("scipy-procrustes", "scipy-procrustes-double")
+SVCCA_PEERS = ("scipy-svcca-svd", "scipy-svcca-eigh", "scipy-svcca-eigh-double")
 LAYERS_PEERS = ("platonic-layers", "platonic-layers-torch", "platonic-layers-cached", "numpy-layers")
 LAYERS_GOAL = ">= 100x platonic-layers-torch, >= 4x platonic-layers-cached"
 
@@ -113,6 +117,8 @@ CASES = {
         Case("knn-low-dimensional-10k", "knn", 10_000, 768, KNN_PEERS, "knn", "low-dimensional"),
         Case("mutual-knn-1024", "mutual-knn", 1024, 768, MUTUAL_PEERS, "mutual-knn", goal=">= 1.3x the best", repeat=5),
         Case("mutual-knn-10k", "mutual-knn", 10_000, 768, MUTUAL_PEERS[:3], "mutual-knn"),
+        Case("procrustes-10k", "procrustes", 10_000, 1024, PROCRUSTES_PEERS, "procrustes", goal=">= 1x the best"),
+        Case("svcca-10k", "svcca", 10_000, 1024, SVCCA_PEERS, "svcca", goal=">= 1x the best"),
         Case("small-cka", "cka", 64, 64, CKA_PEERS, "cka", goal="< 100 us a call", repeat=200),
         Case("small-mutual-knn", "mutual-knn", 64, 64, ("numpy-mutual",), "mutual-knn", repeat=200),
         Case("layers-knn", "layers-knn", 1024, 1024, LAYERS_PEERS, "layers-knn", layers=(24, 32), goal=LAYERS_GOAL),

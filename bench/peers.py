@@ -1,7 +1,8 @@
 """Everybody who can do the work: kernalign, and other programs written or called the way their users do.
 
 A contestant is a function of (x, y, k). Its library is imported when it is asked for; ImportError means it is absent.
-All peers work in float32, as their users do; neighbour searches use cosine similarity and leave the row itself out.
+All peers work in float32, as their users do, unless their name says double; neighbour searches use cosine similarity
+and leave the row itself out.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ def _ours(threads: int) -> None:
     add("cka", lambda ka, x, y, k: float(ka.cka(x, y, threads=threads)))
     add("cka-rbf", lambda ka, x, y, k: float(ka.cka(x, y, kernel=ka.RBF(rbf_sigma(x)), threads=threads)))
     add("knn", lambda ka, x, y, k: ka.knn(x, k, threads=threads).indices)
+    add("procrustes", lambda ka, x, y, k: float(ka.procrustes(x, y, threads=threads)))
+    add("svcca", lambda ka, x, y, k: float(ka.svcca(x, y, threads=threads)))
     add("layers-knn", lambda ka, x, y, k: _all_layers(ka, x, y, "mutual_knn", k, threads))
     add("layers-cka", lambda ka, x, y, k: _all_layers(ka, x, y, "cka", k, threads))
     add("models", lambda ka, x, y, k: _all_models(ka, x, k, threads))
@@ -210,6 +213,71 @@ def platonic_rbf() -> Contestant:
         return float(_platonic_cka(*grams))
 
     return run
+
+
+# Shapes and subspaces -------------------------------------------------------------------------------------------------
+
+
+def _add_procrustes(name: str, dtype: type) -> None:
+    """The nuclear norm of the p x q product, from SciPy's singular values without vectors."""
+
+    def factory() -> Contestant:
+        from scipy import linalg
+
+        def run(x: Array, y: Array, k: int) -> float:
+            x, y = (np.asarray(a - a.mean(axis=0), dtype=dtype) for a in (x, y))
+            nuclear = linalg.svdvals(x.T @ y, check_finite=False).sum(dtype=np.float64)
+            norms = (np.einsum("ij,ij->", a, a, dtype=np.float64) for a in (x, y))
+            return float(np.sqrt(sum(norms) - 2 * nuclear))
+
+        return run
+
+    FACTORIES[name] = factory
+
+
+def _kept(s: Array) -> int:
+    """How many squared singular values hold 99 % of their sum."""
+    return int(np.searchsorted(np.cumsum(s, dtype=np.float64), 0.99 * s.sum(dtype=np.float64))) + 1
+
+
+@contestant("scipy-svcca-svd")
+def scipy_svcca_svd() -> Contestant:
+    """SVCCA the way it is defined: an SVD of each side."""
+    from scipy import linalg
+
+    def run(x: Array, y: Array, k: int) -> float:
+        bases = []
+        for a in (x, y):
+            u, s, _ = linalg.svd(a - a.mean(axis=0), full_matrices=False, check_finite=False)
+            bases.append(u[:, : _kept(s**2)])
+        return float(linalg.svdvals(bases[0].T @ bases[1], check_finite=False).mean())
+
+    return run
+
+
+def _add_svcca(name: str, dtype: type) -> None:
+    """SVCCA from eigenvectors of covariances, which squares the condition number: the fastest that SciPy can do."""
+
+    def factory() -> Contestant:
+        from scipy import linalg
+
+        def run(x: Array, y: Array, k: int) -> float:
+            x, y = (np.asarray(a - a.mean(axis=0), dtype=dtype) for a in (x, y))
+            bases = []
+            for a in (x, y):
+                values, vectors = linalg.eigh(a.T @ a, driver="evd", check_finite=False)
+                rank = _kept(values[::-1])
+                bases.append(vectors[:, ::-1][:, :rank] / np.sqrt(values[::-1][:rank]))
+            return float(linalg.svdvals(bases[0].T @ (x.T @ y) @ bases[1], check_finite=False).mean())
+
+        return run
+
+    FACTORIES[name] = factory
+
+
+for _suffix, _dtype in (("", np.float32), ("-double", np.float64)):
+    _add_procrustes(f"scipy-procrustes{_suffix}", _dtype)
+    _add_svcca(f"scipy-svcca-eigh{_suffix}", _dtype)
 
 
 # Neighbours -----------------------------------------------------------------------------------------------------------

@@ -65,8 +65,8 @@ def check_answers(case: Case, x: Any, y: Any, answers: dict[str, Any]) -> str:
         for name, indices in answers.items():
             check_neighbours(name, x, np.asarray(indices), name.startswith("knn"))
         return "neighbours agree with float64 on sampled rows"
-    tolerance = 1e-3
     ours = answers[case.ours]
+    tolerance = 1e-3 * max(1.0, float(np.nanmax(np.abs(ours))))
     gaps = {name: float(np.nanmax(abs(value - ours))) for name, value in answers.items() if "-biased" not in name}
     wrong = {name: answers[name] for name, gap in gaps.items() if not gap <= tolerance}
     if wrong:

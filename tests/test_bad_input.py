@@ -347,7 +347,7 @@ def test_unknown_zero_row_policies_are_refused(name, bad):
 
 
 @every_metric
-@pytest.mark.parametrize("bad", ["bootstrap", "half-sampling", True, 0.95])
+@pytest.mark.parametrize("bad", ["bayes", "half-sampling", True, 0.95])
 def test_unknown_uncertainties_are_refused(name, bad):
     with pytest.raises((TypeError, ValueError), match=r"uncertainty must be None or 'jackknife', got"):
         call(name, *related(10, 3, 2), uncertainty=bad)

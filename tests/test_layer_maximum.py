@@ -111,7 +111,8 @@ def test_skews_of_shared_ties_and_of_constant_overlaps():
 
 def test_skew_published_for_isotropic_clouds():  # science 3.2: .17 at n = 1024, k = 10, 16 dimensions
     clouds = [np.random.default_rng(seed).normal(size=(1024, 16)) for seed in (0, 1)]
-    sums = [overlap_skew.pattern_sums([lm._matrix(*lm._edges(lists_of(c, 10), 1024), 1024)]) for c in clouds]
+    graphs = [sparse.csr_matrix(dense(lists_of(c, 10))) for c in clouds]
+    sums = [overlap_skew.pattern_sums([graph]) for graph in graphs]
     assert overlap_skew.skews(1024, *sums)[0, 0] == pytest.approx(0.15, abs=0.03)
 
 
@@ -205,6 +206,12 @@ def test_first_of_equal_maxima_and_undefined_layers():
     np.testing.assert_array_equal(found.null, clean.null)
     with pytest.raises(ValueError, match="nan only"):
         lm.cka_maximum([[np.nan]], [[1.0]], [[1.0]], 40)
+
+
+def test_skews_of_layers_without_structure_are_nan():
+    found = lm.cka_skews(20, [(0.0, 0.0, 0.0), (2.0, 0.1, 0.2)], [(1.0, 0.1, 0.1)])
+    assert np.isnan(found[0, 0])
+    assert np.isfinite(found[1, 0])
 
 
 def test_far_maxima_are_bounded_by_the_sum_of_tails():

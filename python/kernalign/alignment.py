@@ -7,8 +7,6 @@ import warnings
 from dataclasses import replace
 from typing import Any, Literal, TypeAlias, Unpack
 
-import numpy as np
-
 from kernalign import _core, arrays, inference
 from kernalign.arrays import Options
 from kernalign.grams import kernel_sums
@@ -209,7 +207,7 @@ def _sums(
 ) -> tuple[KernelSums, Spread | None]:
     """Sums of one public call by the cheaper route, and its jackknife if asked for."""
     pair = kernel_pair(x, y, kernel, options)
-    arrays.check_choice(uncertainty, "uncertainty", (None, "jackknife"))
+    inference.check_uncertainty(uncertainty, (None, "jackknife"))
     check_estimator(estimator, pair.n, metric, jackknife=uncertainty is not None)
     with reporting(pair.progress, metric) as report:
         centred = metric != "kernel_alignment"
@@ -232,18 +230,8 @@ def kernel_pair(x: Any, y: Any, kernel: Kernel, options: Options) -> arrays.Pair
 
 def jackknife(sums: KernelSums, metric: str, estimator: str) -> Spread:
     """Exact delete-one standard error of a metric of sums that still have their engine's state."""
-    terms = inference.RowTerms(sums.row_terms(with_diagonal=metric != "kernel_alignment" and estimator == "biased"))
-    m = sums.n - 1
-    if metric == "kernel_alignment":
-        product = terms.off_diagonal
-    else:
-        product = terms.u_centred if estimator == "unbiased" else terms.centred
-    if metric == "hsic":
-        norm = m * (m - 3) if estimator == "unbiased" else m**2
-        return Spread(inference.jackknife_stderr(product("xy") * (sums.unit / norm)), "jackknife")
-    with np.errstate(invalid="ignore", divide="ignore"):
-        deleted = product("xy") / (np.sqrt(product("xx")) * np.sqrt(product("yy")))
-    return Spread(inference.jackknife_stderr(deleted), "jackknife", "atanh")
+    stderr = inference.jackknife_stderr(inference.deleted_scores(metric, estimator, sums))
+    return Spread(stderr, "jackknife", None if metric == "hsic" else "atanh")
 
 
 def _unbiased_null(sums: KernelSums, scale: float) -> Null | None:

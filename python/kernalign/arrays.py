@@ -150,6 +150,13 @@ def check_k(k: Any, n: int) -> int:
     return int(k)
 
 
+def check_flag(value: Any, name: str) -> bool:
+    """Return ``value`` as a bool; it must be True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
 def check_positive(value: Any, name: str) -> int:
     """Return ``value`` as an int; it must be an integer of at least 1."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
@@ -219,7 +226,7 @@ def prepared(
         options["clip"] = clip
     if normalize == "standardize":
         plain = _core.Rows(matrix, name, bfloat16=bf16, clip=clip)
-        mean, scale = _standard_scale([plain])
+        mean, scale = standard_scale(plain)
         options |= {"shift": list(mean), "scale": list(scale)}
     return _core.Rows(matrix, name, **options)
 
@@ -242,7 +249,7 @@ def samples(x: Any, y: Any, *, divided: bool = False, **options: Unpack[Options]
     common["divided"] = divided and normalize != "standardize"
     sides = [_rows(matrix, name, bf16, **common) for matrix, name, bf16 in ((a, "x", a_bf16), (b, "y", b_bf16))]
     if normalize == "standardize":
-        mean, scale = _standard_scale(sides)
+        mean, scale = standard_scale(*sides)
         clips = [None if quantile is None else clip_threshold([side], quantile) for side in sides]
         sides = [
             _core.Rows(matrix, name, bfloat16=bf16, clip=clip, shift=list(mean), scale=list(scale), unit_norm=divided)
@@ -266,7 +273,7 @@ def _zero_rows(matrix: AnyArray, name: str, bf16: bool) -> NDArray[np.bool_]:
     return np.concatenate([~block.any(axis=1) for block in blocks(source)])
 
 
-def _standard_scale(sources: list[_core.Rows]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def standard_scale(*sources: _core.Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Column means and reciprocal standard deviations (ddof=1); the scale of a constant column is 0."""
     n = sum(source.shape[0] for source in sources)
     if n < 2:

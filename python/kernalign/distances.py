@@ -103,7 +103,7 @@ def distance_correlation(
     ----------
     Szekely, Rizzo and Bakirov 2007; Szekely and Rizzo 2014.
     """
-    arrays.check_choice(uncertainty, "uncertainty", (None, "jackknife"))
+    inference.check_uncertainty(uncertainty, (None, "jackknife"))
     pair = arrays.pair(x, y, **options)
     check_estimator(estimator, pair.n, "distance_correlation", jackknife=uncertainty is not None)
     with reporting(pair.progress, "distance_correlation") as report:

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from kernalign import arrays
+from kernalign.spectrum import centre, dense, symmetric
 
 Array = NDArray[np.float64]
-
-_ASYMMETRY = 1e-9
 
 
 def classical_mds(distances: Any, dims: int = 2) -> Array:
@@ -166,8 +165,7 @@ def fit_similarity(x: Any, y: Any, *, reflection: bool = True, scaling: bool = T
         raise ValueError(f"x and y must have the same shape, got {a.shape} and {b.shape}")
     sides = []
     for points, name in ((a, "x"), (b, "y")):
-        mean = points[0] + (points - points[0]).mean(axis=0)
-        centred = points - mean
+        mean, centred = points[0] + (points - points[0]).mean(axis=0), centre(points)
         norm = float(linalg.norm(centred))
         if not norm > 0:
             raise ValueError(f"{name} must hold at least two different points, got only {points[0]}")
@@ -190,23 +188,16 @@ def fit_similarity(x: Any, y: Any, *, reflection: bool = True, scaling: bool = T
 
 
 def _points(points: Any, name: str) -> Array:
-    source = arrays.rows(points, name)
-    return source.dense(0, source.shape[0])
+    return dense(arrays.rows(points, name))
 
 
 def _distances(distances: Any) -> Array:
-    d = _points(distances, "distances")
-    if d.shape[0] != d.shape[1]:
-        raise ValueError(f"distances must be a square matrix, got shape {d.shape}")
+    d = symmetric(distances, "distances")
     np.fill_diagonal(d, 0.0)
     if (d < 0).any():
         i, j = np.argwhere(d < 0)[0]
         raise ValueError(f"distances must not be negative, got {d[i, j]} at row {i}, column {j}")
-    off = np.abs(d - d.T) > _ASYMMETRY * d.max()
-    if off.any():
-        i, j = np.argwhere(off)[0]
-        raise ValueError(f"distances must be symmetric, got {d[i, j]} at ({i}, {j}) and {d[j, i]} at ({j}, {i})")
-    return np.asarray((d + d.T) / 2)
+    return d
 
 
 def _check_dims(dims: Any, n: int) -> int:

@@ -20,11 +20,16 @@ def list_length(n: int, k: int) -> int:
 def spread(
     a: NDArray[np.int32], b: NDArray[np.int32], k: int, score: Callable[[NDArray[np.float64]], NDArray[np.float64]]
 ) -> Spread:
-    """Spread of the mean over items of ``score(number of common neighbours)``.
+    """Spread of the mean over items of ``score(number of common neighbours)``."""
+    return Spread(stderr(half_scores(a, b, k, score), len(a)), "half-sampling")
 
-    Half of the items are drawn without replacement, k stays, and the variance of the half's score, times m / (n - m)
-    for m of n items, estimates that of the whole: slightly too large rather than too small (a bootstrap would make
-    duplicates, which are each other's neighbours). a and b are lists of length `list_length`.
+
+def half_scores(
+    a: NDArray[np.int32], b: NDArray[np.int32], k: int, score: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """Mean over the items of random halves of ``score(number of common neighbours)``; the same halves for every n.
+
+    a and b are lists of length `list_length`.
     """
     n, half = len(a), len(a) // 2
     place = _places(a, b)
@@ -34,7 +39,18 @@ def spread(
         chosen = np.zeros(n, dtype=bool)
         chosen[rng.permutation(n)[:half]] = True
         values[at] = score(shared_in(a, b, place, chosen, k)).mean()
-    return Spread(float(values.std(ddof=1) * np.sqrt(half / (n - half))), "half-sampling")
+    return values
+
+
+def stderr(values: NDArray[np.float64], n: int) -> float:
+    """Standard error of the score of n items from those of halves.
+
+    Half of the items are drawn without replacement, k stays, and the variance of the half's score, times m / (n - m)
+    for m of n items, estimates that of the whole: slightly too large rather than too small (a bootstrap would make
+    duplicates, which are each other's neighbours).
+    """
+    half = n // 2
+    return float(values.std(ddof=1) * np.sqrt(half / (n - half)))
 
 
 def shared_in(

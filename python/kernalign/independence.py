@@ -10,8 +10,11 @@ from scipy import special
 
 from kernalign import alignment, arrays
 from kernalign.arrays import Options
-from kernalign.kernels import RBF, Kernel
+from kernalign.grams import gram_pair
+from kernalign.kernels import RBF, Kernel, Laplacian
+from kernalign.permutation import permutation_test
 from kernalign.score import Score
+from kernalign.sides import make_side
 
 Method: TypeAlias = Literal["moments", "gamma", "permutation"]
 
@@ -59,10 +62,7 @@ def independence_test(
     """
     arrays.check_choice(method, "method", ("moments", "gamma", "permutation"))
     if method == "permutation":
-        from kernalign.permutation import permutation_test
-
-        result = permutation_test("hsic", x, y, permutations=permutations, seed=seed, kernel=kernel, **options)
-        return IndependenceTest(result.score, result.p_value, f"{permutations} permutations")
+        return _by_permutation(x, y, kernel, permutations, seed, options)
     estimator: alignment.Estimator = "unbiased" if method == "moments" else "biased"
     statistic = alignment.hsic(x, y, estimator=estimator, kernel=kernel, **options)
     arrays.check_count(statistic.n, 6, "independence_test")
@@ -72,6 +72,29 @@ def independence_test(
     else:
         p_value, name = _gamma_tail(statistic), "gamma, exact mean and variance"
     return IndependenceTest(statistic, math.nan if p_value is None else p_value, name)
+
+
+def _by_permutation(x: Any, y: Any, kernel: Kernel, permutations: int, seed: int, options: Options) -> IndependenceTest:
+    given = alignment.hsic(x, y, kernel=kernel, **options)
+    arrays.check_count(given.n, 6, "independence_test")
+    if given.reason is not None:
+        return IndependenceTest(given, math.nan, "undefined")
+    kernels = [kernel, kernel]
+    if isinstance(kernel, (RBF, Laplacian)):  # the pairing does not change the bandwidths, so they are found once
+        widths = given.settings["bandwidth"]
+        kernels = [type(kernel)(w) for w in (widths if isinstance(widths, tuple) else (widths, widths))]
+    shared: Options = {**options, "progress": False}
+
+    def statistic(a: Any, b: Any) -> float:
+        pair = alignment.kernel_pair(a, b, kernel, shared)
+        sides = [make_side([rows], own, pair.threads) for rows, own in zip((pair.x, pair.y), kernels, strict=True)]
+        sums = gram_pair((sides[0], sides[1]), pair.settings, centred=True, threads=pair.threads)
+        return sums.u_centred(0, 1) * sums.unit
+
+    progress = options.get("progress", False)
+    test = permutation_test(statistic, x, y, permutations=permutations, seed=seed, progress=progress)
+    assert not isinstance(test, dict)
+    return IndependenceTest(given, test.p_value, f"{permutations} permutations")
 
 
 def _gamma_tail(statistic: Score) -> float:

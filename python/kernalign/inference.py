@@ -6,13 +6,13 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from kernalign import _core
+from kernalign import _core, arrays
 from kernalign.sides import EXACT_SKEW_ROWS, SAMPLED_ROWS
 
 if TYPE_CHECKING:
@@ -132,6 +132,33 @@ def pairing_moments(x: PairMatrix, y: PairMatrix) -> tuple[float, float]:
     terms = zip((2, 4, 1), falling, x.classes(), y.classes(), strict=True)
     variance = sum(w * a * b / f for w, f, a, b in terms if f > 0)
     return x.total * y.total / falling[0], max(0.0, variance)
+
+
+def check_uncertainty(uncertainty: Any, choices: tuple[str | None, ...]) -> None:
+    """Raise unless the method is one of the choices; the bootstrap is refused with its reason."""
+    if uncertainty == "bootstrap":
+        known = " or ".join(repr(choice) for choice in choices if choice is not None)
+        raise ValueError(
+            "uncertainty='bootstrap' is refused: items drawn twice are duplicates of each other, so that they become"
+            " neighbours and the off-diagonal products count them as similar, which biases the score upwards; use"
+            f" {known}, which draw no item twice"
+        )
+    arrays.check_choice(uncertainty, "uncertainty", choices)
+
+
+def deleted_scores(metric: str, estimator: str, sums: KernelSums) -> Vector:
+    """The n delete-one values of hsic, cka or kernel_alignment."""
+    with_diagonal = metric != "kernel_alignment" and estimator == "biased"
+    terms, m = RowTerms(sums.row_terms(with_diagonal=with_diagonal)), sums.n - 1
+    if metric == "kernel_alignment":
+        product = terms.off_diagonal
+    else:
+        product = terms.u_centred if estimator == "unbiased" else terms.centred
+    if metric == "hsic":
+        norm = m * (m - 3) if estimator == "unbiased" else m**2
+        return product("xy") * (sums.unit / norm)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(product("xy") / (np.sqrt(product("xx")) * np.sqrt(product("yy"))))
 
 
 def jackknife_stderr(deleted: Vector) -> float:

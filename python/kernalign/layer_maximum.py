@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse, special
+from scipy import special
 
 from kernalign.inference import pearson3_tail
-from kernalign.overlap_skew import pattern_sums, skews
+from kernalign.overlap_covariance import (
+    THIRD_MOMENT,
+    GraphCovariance,
+    check_items,
+    graph_covariance,
+    knn_covariance,
+    parts,
+)
+from kernalign.overlap_skew import skews
 
 Values = NDArray[np.float64]
+
+__all__ = [
+    "GraphCovariance",
+    "LayerMaximum",
+    "cka_maximum",
+    "cka_skews",
+    "graph_covariance",
+    "knn_covariance",
+    "knn_maximum",
+]
 
 DRAWS = 10_000
 _CHUNK = 1 << 20  # values drawn at a time
@@ -86,7 +104,7 @@ def cka_maximum(
 
     Holds O(draws + L_x^2 + L_y^2) numbers.
     """
-    _check_items(n)
+    check_items(n)
     scores, kept = _kept(scores)
     variance = 2 / (n * (n - 3))
     left, right = (
@@ -96,53 +114,6 @@ def cka_maximum(
     sd = np.full(tuple(len(k) for k in kept), math.sqrt(variance))
     law = _Law([(left, right, variance)], np.zeros_like(sd), sd, _sub(skew, kept))
     return _calibrate(scores, law, draws, seed)
-
-
-@dataclass(frozen=True)
-class GraphCovariance:
-    """Products of the neighbour graphs of one side's layers, split so that covariances are products of two sides.
-
-    A graph's n x n matrix of weights, with constant row sums k, is a constant part, one that its in-degrees determine,
-    and the symmetric and antisymmetric rest. Random relabelling leaves each part where it is, so different parts never
-    correlate, and inside a part the covariance of <A, P B P'> and <A', P B' P'> is <A, A'> <B, B'> / dimension.
-    """
-
-    n: int
-    k: float
-    degrees: Values
-    symmetric: Values
-    antisymmetric: Values
-    patterns: list[Values] = field(repr=False)
-    whole: bool  # all weights are 0 or 1, so that overlaps are whole numbers / (n k)
-
-
-def graph_covariance(graphs: Sequence[Any], n: int) -> GraphCovariance:
-    """Products of all pairs of layers of one side, in O(n k) each.
-
-    ``graphs``: of every layer the (n, k) neighbour indices, or an (n, n) sparse matrix of weights whose rows sum to k
-    (tied neighbours share their places).
-    """
-    _check_items(n)
-    edges = [_edges(graph, n) for graph in graphs]
-    k = float(edges[0][1].sum()) / n
-    degrees = np.empty((len(edges), n))
-    for layer, (keys, weights) in enumerate(edges):
-        sums = np.bincount(keys // n, weights, n)
-        if not np.allclose(sums, k, rtol=1e-9):
-            raise ValueError(f"every row of every graph must have the same sum of weights {k:g}, as of k neighbours")
-        degrees[layer] = np.bincount(keys % n, weights, n) - k
-    same, reverse = _edge_products(edges, n)
-    spread = degrees @ degrees.T
-    constant = n * k * k / (n - 1)
-    return GraphCovariance(
-        n,
-        k,
-        spread,
-        (same + reverse) / 2 - constant - spread / (2 * (n - 2)),
-        (same - reverse) / 2 - spread / (2 * n),
-        pattern_sums([_matrix(keys, weights, n) for keys, weights in edges]) if n >= _THIRD_MOMENT else [],
-        all(bool((weights == 1).all()) for _, weights in edges),
-    )
 
 
 def knn_maximum(
@@ -164,21 +135,16 @@ def knn_maximum(
     if x.n != y.n or not math.isclose(x.k, y.k, rel_tol=1e-9):
         raise ValueError(f"x and y must have the same n and k, got n = {x.n} and {y.n}, k = {x.k:g} and {y.k:g}")
     scores, kept = _kept(scores)
-    parts = [
+    factors = [
         (_factor(a[np.ix_(kept[0], kept[0])]), _factor(b[np.ix_(kept[1], kept[1])]), weight)
-        for a, b, weight in _parts(x, y)
+        for a, b, weight in parts(x, y)
     ]
-    variance = sum(weight * np.outer((f * f).sum(axis=1), (g * g).sum(axis=1)) for f, g, weight in parts)
+    variance = sum(weight * np.outer((f * f).sum(axis=1), (g * g).sum(axis=1)) for f, g, weight in factors)
     mean = np.full_like(variance, x.k / (x.n - 1))
     sd = np.where(variance > (_ROUNDING * mean) ** 2, np.sqrt(variance), 0.0)  # of a constant side it is rounding
-    skew = skews(x.n, x.patterns, y.patterns) if x.n >= _THIRD_MOMENT else None
+    skew = skews(x.n, x.patterns, y.patterns) if x.n >= THIRD_MOMENT else None
     step = 1 / (x.n * x.k) if x.whole and y.whole else 0.0
-    return _calibrate(scores, _Law(parts, mean, sd, _sub(skew, kept)), draws, seed, step)
-
-
-def knn_covariance(x: GraphCovariance, y: GraphCovariance) -> Values:
-    """(L_x, L_y, L_x, L_y): covariance of the overlaps of two pairs of layers under random pairing."""
-    return np.asarray(sum(weight * np.einsum("ac,bd->abcd", a, b) for a, b, weight in _parts(x, y)))
+    return _calibrate(scores, _Law(factors, mean, sd, _sub(skew, kept)), draws, seed, step)
 
 
 def cka_skews(n: int, cubes_x: Any, cubes_y: Any) -> Values:
@@ -191,7 +157,8 @@ def cka_skews(n: int, cubes_x: Any, cubes_y: Any) -> Values:
     sides = []
     for cubes in (cubes_x, cubes_y):
         square, cube, trace = np.asarray(cubes, dtype=np.float64).reshape(-1, 3).T
-        sides.append((cube / square**1.5, trace / square**1.5))
+        scale = np.where(square > 0, square, np.nan) ** 1.5
+        sides.append((cube / scale, trace / scale))
     (t, d), (s, e) = sides
     f = [1.0]
     for term in range(n, n - 6, -1):
@@ -282,16 +249,6 @@ def _sub(skew: Any, kept: tuple[Any, Any]) -> Values | None:
     return None if skew is None else np.asarray(skew, dtype=np.float64)[np.ix_(*kept)]
 
 
-def _parts(x: GraphCovariance, y: GraphCovariance) -> list[tuple[Values, Values, float]]:
-    """Products of both sides with the weights that make covariances of overlaps / k of them."""
-    n, unit = x.n, (x.n * x.k) ** -2.0
-    return [
-        (x.degrees, y.degrees, unit * (n - 1) / (n * (n - 2)) ** 2),
-        (x.symmetric, y.symmetric, unit * 2 / (n * (n - 3))),
-        (x.antisymmetric, y.antisymmetric, unit * 2 / ((n - 1) * (n - 2))),
-    ]
-
-
 def _factor(covariance: Values) -> Values:
     """F with F F' = covariance, which rounding may have made slightly indefinite."""
     values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
@@ -322,44 +279,3 @@ def _quantiles(skew: float) -> Values:
     upper = special.gammainccinv(shape, special.ndtr(-np.abs(z)))
     lower = special.gammaincinv(shape, special.ndtr(-np.abs(z)))
     return np.asarray(sign * (np.where(z > 0, upper, lower) - shape) / math.sqrt(shape))
-
-
-def _edges(graph: Any, n: int) -> tuple[NDArray[np.int64], Values]:
-    """Ordered pairs i * n + j of a graph, ascending, and their weights."""
-    if sparse.issparse(graph):
-        if graph.shape != (n, n):
-            raise ValueError(f"a graph of {n} items must be ({n}, {n}), got {graph.shape}")
-        coo = graph.tocoo()
-        keys, weights = coo.row.astype(np.int64) * n + coo.col, coo.data.astype(np.float64)
-    else:
-        lists = np.asarray(graph)
-        if lists.ndim != 2 or len(lists) != n or lists.dtype.kind not in "iu":
-            raise ValueError(f"neighbour lists of {n} items must be ({n}, k) integers, got {lists.shape} {lists.dtype}")
-        keys = (np.arange(n, dtype=np.int64)[:, None] * n + lists).ravel()
-        weights = np.ones(len(keys))
-    order = np.argsort(keys)
-    return keys[order], weights[order]
-
-
-def _matrix(keys: NDArray[np.int64], weights: Values, n: int) -> Any:
-    return sparse.csr_matrix((weights, (keys // n, keys % n)), shape=(n, n))
-
-
-def _edge_products(edges: list[tuple[NDArray[np.int64], Values]], n: int) -> tuple[Values, Values]:
-    """sum A_ij A'_ij and sum A_ij A'_ji of all pairs of graphs."""
-    keys = np.concatenate([k for k, _ in edges])
-    weights = np.concatenate([w for _, w in edges])
-    layer = np.repeat(np.arange(len(edges)), [len(k) for k, _ in edges])
-    known, place = np.unique(keys, return_inverse=True)
-    shape = (len(edges), len(known))
-    forward = sparse.csr_matrix((weights, (layer, place)), shape=shape)
-    turned = known % n * n + known // n
-    at = np.minimum(np.searchsorted(known, turned), len(known) - 1)
-    there = (known[at] == turned)[place]
-    backward = sparse.csr_matrix((weights[there], (layer[there], at[place][there])), shape=shape)
-    return (forward @ forward.T).toarray(), (forward @ backward.T).toarray()
-
-
-def _check_items(n: int) -> None:
-    if n < 4:
-        raise ValueError(f"the covariance of a layer search needs at least 4 items, got {n}")

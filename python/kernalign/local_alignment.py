@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from kernalign import _core, arrays
 from kernalign.arrays import Options
@@ -108,6 +109,17 @@ class Edges:
 def edges(rows: _core.Rows, k: int, threads: int, report: Any) -> Edges:
     index = _core.nearest_neighbors(rows, k, "dot", True, threads, report)[0]
     return Edges(index, *_core.edge_products(rows, index, threads, report))
+
+
+def u_centred_graph(rows: _core.Rows, k: int, threads: int) -> Any:
+    """Sparse matrix of the U-centred kernel along the k neighbours of every row, of Frobenius norm 1 (or nan)."""
+    found = edges(rows, k, threads, None)
+    values = found.u_centred()
+    norm = math.sqrt(float((values * values).sum())) or math.nan
+    ends = np.arange(0, values.size + 1, k)
+    graph = sparse.csr_matrix(((values / norm).ravel(), found.index.ravel(), ends), shape=(found.n, found.n))
+    graph.sort_indices()
+    return graph
 
 
 def _common(a: Edges, b: Edges) -> tuple[NDArray[np.int64], NDArray[np.intp], NDArray[np.intp]]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from kernalign import _core, arrays, exact_sample, group_overlap, half_sampling, list_nulls
+from kernalign import _core, arrays, exact_sample, group_overlap, half_sampling, inference, list_nulls
 from kernalign.neighbor_lists import METRICS, Metric, Neighbors, knn
 from kernalign.neighbor_search import Options, Search, Ties, search_both
 from kernalign.score import AlignmentWarning, Null, Score, Spread
@@ -77,6 +77,7 @@ def mutual_knn(
         intervals and, from exact search of 2000 rows, ``exact_estimate`` and ``exact_interval`` (95 %) of the score
         that exact lists would give.
     """
+    inference.check_uncertainty(uncertainty, (None, "half-sampling"))
     if groups is not None:
         return _grouped(x, y, k, metric, ties, groups, per_item, uncertainty, options)
     found = search_both(x, y, k, metric, ties, options, whole=uncertainty is not None)
@@ -84,7 +85,6 @@ def mutual_knn(
         return _sampled(found, per_item)
     spread = None
     if uncertainty is not None:
-        arrays.check_choice(uncertainty, "uncertainty", ("half-sampling",))
         spread = _half_sampling(x, y, found, metric, options)
     return finish_mutual_knn(found, per_item, spread)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from kernalign import _core, alignment, arrays
+from kernalign import _core, alignment, arrays, predictivity, principal, shape, subspace
 from kernalign.files import atomic_write
 from kernalign.kernels import Kernel, Linear, check_kernel
 from kernalign.linear import moment_sums
@@ -139,6 +139,36 @@ class Moments:
         """Uncentred kernel alignment; see :func:`kernalign.kernel_alignment`."""
         return alignment.finish_kernel_alignment(self._sums("kernel_alignment", estimator, kernel), estimator)
 
+    def procrustes(self) -> Score:
+        """Procrustes distance; see :func:`kernalign.procrustes`. Products do not resolve shapes that nearly agree."""
+        return shape.finish_procrustes(shape.of_stream(*self._products("procrustes"), "procrustes"))
+
+    def nbs(self) -> Score:
+        """Normalised Bures similarity; see :func:`kernalign.nbs`."""
+        return shape.finish_nbs(shape.of_stream(*self._products("nbs"), "nbs"))
+
+    def angular_distance(self) -> Score:
+        """Angle between shapes; see :func:`kernalign.angular_distance`. As for :meth:`procrustes`."""
+        return shape.finish_angular_distance(shape.of_stream(*self._products("angular_distance"), "angular_distance"))
+
+    def cca(self, *, statistic: subspace.Statistic = "rho", center: bool = True) -> Score:
+        """Mean canonical correlation; see :func:`kernalign.cca`. Warns where products do not determine it."""
+        subspace.check_statistic(statistic)
+        engine, double = self._products("cca", center=center)
+        return subspace.finish_cca(principal.of_stream(engine, double, "cca", center=center), statistic)
+
+    def linear_predictivity(self, *, cv: int | None = None) -> Score:
+        """Share of y that x explains; see :func:`kernalign.linear_predictivity`. Warns as :meth:`cca` does.
+
+        Raises
+        ------
+        ValueError
+            cv is not None: a stream does not keep the rows that folds are made of.
+        """
+        if cv is not None:
+            raise ValueError(f"cv must be None for a stream, which keeps no rows to leave out, got {cv!r}")
+        return predictivity.finish(predictivity.of_stream(*self._products("linear_predictivity")))
+
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the state to ``path``: whole or not at all, checksummed, without pickle.
 
@@ -209,6 +239,13 @@ class Moments:
                 yield
             finally:
                 self._busy = False
+
+    def _products(self, metric: str, *, center: bool = True) -> tuple[_core.MomentSums, bool]:
+        """The finished products, and whether they were float64."""
+        with self._turn():
+            arrays.check_count(self.n, 2, metric)
+            assert self._core is not None
+            return self._core.finish(center, 0), self._core.double_precision
 
     def _sums(self, metric: str, estimator: str, kernel: Kernel) -> KernelSums:
         if not isinstance(check_kernel(kernel), Linear):

@@ -1,0 +1,324 @@
+"""What about a representation makes scores mean less than they seem to: its shape, its spectrum, its odd rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+from scipy.sparse.linalg import eigsh
+
+from kernalign import _core, arrays
+from kernalign.neighbor_lists import find
+from kernalign.progress import ProgressArgument, reporting
+from kernalign.score import Score
+
+Values = NDArray[np.float64]
+
+_BLOCK = 1 << 20  # values read at a time
+_DENSE = 400  # order up to which all eigenvalues cost nothing
+_EXAMINED = 2000  # rows whose neighbours are searched
+_DOMINANT, _MEAN, _TIES, _OUTLIER = 0.9, 0.5, 0.01, 10.0
+_HIGH, _NEAR_CHANCE = 0.3, 0.05
+
+
+@dataclass(frozen=True)
+class Description:
+    """Diagnostics of one representation.
+
+    Attributes
+    ----------
+    n, p : items and features
+    non_finite, non_finite_rows : values that are nan or infinite, and rows that hold any; all else leaves them out
+    zero_rows : rows of zeros
+    duplicate_rows : rows that repeat an earlier row exactly
+    participation_ratio : (sum of variances)^2 / sum of squared variances over the principal directions: 1 if one
+        direction holds all, min(n - 1, p) at most; nan for a constant representation
+    top_share : share of the variance along the first principal direction
+    mean_share : |mean row|^2 / mean |row|^2
+    norm_min, norm_median, norm_max : Euclidean norms of the rows
+    norm_spread : standard deviation of the norms / their mean
+    k, tie_rate, tie_rows_examined : share of rows whose k-th and (k + 1)-th cosine neighbours are equally similar, and
+        of how many rows (zero rows are left out; a sample beyond 2000); None for fewer than 3 such rows
+    warnings : what follows, in sentences
+    """
+
+    n: int
+    p: int
+    non_finite: int
+    non_finite_rows: int
+    zero_rows: int
+    duplicate_rows: int
+    participation_ratio: float
+    top_share: float
+    mean_share: float
+    norm_min: float
+    norm_median: float
+    norm_max: float
+    norm_spread: float
+    k: int
+    tie_rate: float | None
+    tie_rows_examined: int
+
+    @property
+    def warnings(self) -> list[str]:
+        return list(_warnings(self))
+
+    def __str__(self) -> str:
+        ties = "not examined"
+        if self.tie_rate is not None:
+            sample = " (a sample)" if self.tie_rows_examined < self.n else ""
+            ties = f"{self.tie_rate:.2%} of {self.tie_rows_examined} rows{sample}, k = {self.k}"
+        lines = [
+            f"{self.n} items x {self.p} features",
+            f"participation ratio    {self.participation_ratio:.4g}",
+            f"first direction        {self.top_share:.1%} of the variance",
+            f"mean row               {self.mean_share:.1%} of the energy",
+            f"row norms              {self.norm_min:.4g} to {self.norm_max:.4g}, median {self.norm_median:.4g},"
+            f" spread {self.norm_spread:.2g}",
+            f"zero rows              {self.zero_rows}",
+            f"duplicate rows         {self.duplicate_rows}",
+            f"ties at the k-th place {ties}",
+            f"non-finite values      {self.non_finite}",
+        ]
+        return "\n".join([*lines, *(f"! {sentence}" for sentence in self.warnings)])
+
+
+def describe(x: Any, *, k: int = 10, threads: int | None = None, progress: ProgressArgument = False) -> Description:
+    """Look for what makes alignment scores of a representation misleading.
+
+    Parameters
+    ----------
+    x : (n, p) array; nan and infinity are counted, not refused
+    k : neighbourhood size of the tie rate (n - 1 if that is less)
+    threads, progress : as everywhere
+
+    Notes
+    -----
+    Reads x four times in blocks; holds min(n, p)^2 numbers. Beyond 2000 rows the tie rate is that of the rows that
+    ``knn(x, k, backend="sample")`` looks at: exact for them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Not a numeric 2-D array with a finite row, or k not a positive integer.
+    """
+    matrix, bf16 = arrays.as_matrix(x, "x")
+    n, p = matrix.shape
+    k, workers = min(arrays.check_k(k, np.iinfo(np.int64).max), max(1, n - 1)), arrays.check_threads(threads)
+    with reporting(progress, "describe") as report:
+        reader = _Reader(matrix, bf16)
+        finite, zero, largest, duplicates = _rows_at_a_time(reader)
+        if not finite.any():
+            raise ValueError("x must have a finite row, got none")
+        exponent = int(np.frexp(largest)[1]) if largest > 0 else 0
+        if report is not None:
+            report(1, 3)
+        norms, mean, spectrum = _spectrum(reader, finite, exponent)
+        if report is not None:
+            report(2, 3)
+        tie_rate, examined = _ties(matrix, bf16, finite & ~zero, k, workers)
+        if report is not None:
+            report(3, 3)
+    energy, mean_norm = float((norms**2).mean()), float(norms.mean())
+    unit = float(np.ldexp(1.0, exponent))
+    return Description(
+        n=n,
+        p=p,
+        non_finite=reader.non_finite,
+        non_finite_rows=int(n - finite.sum()),
+        zero_rows=int(zero.sum()),
+        duplicate_rows=duplicates,
+        participation_ratio=spectrum[0],
+        top_share=spectrum[1],
+        mean_share=float(mean @ mean) / energy if energy > 0 else math.nan,
+        norm_min=float(norms.min()) * unit,
+        norm_median=float(np.median(norms)) * unit,
+        norm_max=float(norms.max()) * unit,
+        norm_spread=float(norms.std()) / mean_norm if mean_norm > 0 else math.nan,
+        k=k,
+        tie_rate=tie_rate,
+        tie_rows_examined=examined,
+    )
+
+
+def notes(
+    x: Description | None = None,
+    y: Description | None = None,
+    scores: Mapping[str, Any] | None = None,
+    names: tuple[str, str] = ("x", "y"),
+) -> list[str]:
+    """Sentences that belong beside the scores of two representations: their warnings, and metrics that disagree.
+
+    ``scores``: name of a metric -> its `Score`; those of cka and mutual_knn are looked at.
+    """
+    said = []
+    for side, name in ((x, names[0]), (y, names[1])):
+        said += [] if side is None else [f"{name}: {sentence}" for sentence in side.warnings]
+    cka, knn = (scores or {}).get("cka"), (scores or {}).get("mutual_knn")
+    if isinstance(cka, Score) and cka.chance is not None and cka.chance > 0.5 * max(float(cka), _NEAR_CHANCE):
+        said.append(f"cka {float(cka):.3f} is mostly chance ({cka.chance:.3f}): the biased estimate grows with p / n")
+    if isinstance(cka, Score) and isinstance(knn, Score) and knn.chance is not None and knn.corrected is not None:
+        level = cka.corrected if cka.corrected is not None else float(cka)
+        if level >= _HIGH and knn.corrected < _NEAR_CHANCE:
+            said.append(
+                f"cka {float(cka):.3f} is high but mutual_knn {float(knn):.3f} is near its chance level"
+                f" {knn.chance:.3f}: a few coarse directions agree and neighbourhoods do not, as a confound or an"
+                " outlier would have it"
+            )
+    return said
+
+
+def _warnings(d: Description) -> Iterator[str]:
+    finite = d.n - d.non_finite_rows
+    if d.non_finite:
+        yield f"{d.non_finite} values in {d.non_finite_rows} rows are nan or infinite; the metrics refuse them"
+    if d.zero_rows:
+        yield f"{d.zero_rows} rows are zero; cosine and normalize='l2' refuse them unless zero_rows='drop_pair'"
+    if math.isnan(d.participation_ratio):
+        yield "all rows are equal: no centred metric is defined"
+        return
+    if d.duplicate_rows:
+        yield (
+            f"{d.duplicate_rows} rows repeat an earlier row: repeated items are each other's nearest neighbours, which"
+            " raises neighbour overlap where both sides repeat them; keep one of each, or pass groups to mutual_knn"
+        )
+    if d.top_share > _DOMINANT:
+        yield (
+            f"one direction holds {d.top_share:.1%} of the variance: linear CKA is blind to the rest; compare with"
+            " mutual_knn, and with normalize='standardize' or clip_quantile"
+        )
+    if d.mean_share > _MEAN:
+        yield (
+            f"the mean row holds {d.mean_share:.0%} of the energy: cosine similarities crowd near 1 and"
+            " kernel_alignment is high for any pair; centred metrics are not affected"
+        )
+    if d.norm_max > _OUTLIER * d.norm_median:
+        times = d.norm_max / d.norm_median if d.norm_median else math.inf
+        yield (
+            f"the longest row has {times:.3g} times the median norm:"
+            " a few items decide dot products, linear CKA and HSIC"
+        )
+    if d.p >= finite - 1:
+        yield (
+            f"{d.p} features for {finite} items: linear fits, CCA and predictivity are perfect whatever the data, and"
+            " biased CKA is far from 0 by chance"
+        )
+    elif d.p > finite / 2:
+        yield f"{d.p} features for {finite} items: linear fits and CCA are close to perfect whatever the data"
+    if d.tie_rate is not None and d.tie_rate > _TIES:
+        yield f"{d.tie_rate:.1%} of the rows examined tie at the {d.k}-th neighbour: use ties='fractional'"
+
+
+class _Reader:
+    """Blocks of a matrix as float64."""
+
+    def __init__(self, matrix: arrays.AnyArray, bf16: bool) -> None:
+        self.matrix, self._bf16 = matrix, bf16
+        self.n, self.p = matrix.shape
+        self.non_finite = 0
+
+    def block(self, part: arrays.AnyArray) -> Values:
+        if self._bf16:
+            part = (part.astype(np.uint32) << 16).view(np.float32)
+        return np.asarray(part, dtype=np.float64)
+
+    def rows(self) -> Iterator[tuple[slice, Values]]:
+        step = max(1, _BLOCK // self.p)
+        for begin in range(0, self.n, step):
+            yield slice(begin, begin + step), self.block(self.matrix[begin : begin + step])
+
+    def row(self, at: int) -> Values:
+        return np.asarray(self.block(self.matrix[at : at + 1])[0])
+
+
+def _rows_at_a_time(reader: _Reader) -> tuple[NDArray[np.bool_], NDArray[np.bool_], float, int]:
+    """Which rows are finite, which are zero, the largest absolute value, and how many finite rows repeat another."""
+    finite, zero = np.empty(reader.n, dtype=bool), np.empty(reader.n, dtype=bool)
+    hashes = np.empty(reader.n, dtype=np.uint64)
+    odd = np.asarray(np.random.default_rng(0).integers(0, 1 << 63, reader.p, dtype=np.uint64)) * np.uint64(2)
+    odd += np.uint64(1)
+    largest = 0.0
+    for part, block in reader.rows():
+        sound = np.isfinite(block)
+        reader.non_finite += int(sound.size - sound.sum())
+        finite[part] = sound.all(axis=1)
+        zero[part] = finite[part] & ~block.any(axis=1)
+        largest = max(largest, float(np.abs(block[finite[part]]).max(initial=0.0)))
+        bits: NDArray[np.uint64] = (block + 0.0).view(np.uint64)  # -0.0 is 0.0
+        bits ^= bits >> np.uint64(29)
+        bits *= odd
+        bits ^= bits >> np.uint64(32)
+        hashes[part] = (bits * odd[::-1]).sum(axis=1, dtype=np.uint64)
+    return finite, zero, largest, _duplicates(reader, np.flatnonzero(finite), hashes)
+
+
+def _duplicates(reader: _Reader, rows: NDArray[np.intp], hashes: NDArray[np.uint64]) -> int:
+    """Rows that equal the first row with their hash."""
+    order = rows[np.argsort(hashes[rows], kind="stable")]
+    starts = np.flatnonzero(np.append(True, hashes[order][1:] != hashes[order][:-1]))
+    count = 0
+    for begin, end in zip(starts, np.append(starts[1:], len(order)), strict=True):
+        if end - begin > 1:
+            first = reader.row(int(order[begin]))
+            count += sum(np.array_equal(reader.row(int(at)), first) for at in order[begin + 1 : end])
+    return count
+
+
+def _spectrum(reader: _Reader, finite: NDArray[np.bool_], exponent: int) -> tuple[Values, Values, tuple[float, float]]:
+    """Norms of the finite rows, their mean row, and the participation ratio and top share, of rows / 2^exponent."""
+    m = int(finite.sum())
+    first = np.ldexp(reader.row(int(np.flatnonzero(finite)[0])), -exponent)
+    norms, total = [], np.zeros(reader.p)
+    for part, block in reader.rows():
+        block = np.ldexp(block[finite[part]], -exponent)
+        norms.append(np.sqrt(np.einsum("ij,ij->i", block, block)))
+        total += (block - first).sum(axis=0)  # exactly 0 where all rows are equal
+    shift = total / m
+    mean = first + shift
+    if reader.p <= m:
+        product = np.zeros((reader.p, reader.p))
+        for part, block in reader.rows():
+            block = np.ldexp(block[finite[part]], -exponent) - first - shift
+            product += block.T @ block
+    else:
+        product = np.zeros((m, m))
+        step = max(1, _BLOCK // m)
+        for begin in range(0, reader.p, step):
+            columns = slice(begin, begin + step)
+            block = (
+                np.ldexp(reader.block(reader.matrix[:, columns])[finite], -exponent) - first[columns] - shift[columns]
+            )
+            product += block @ block.T
+    return np.concatenate(norms), mean, _shares(product)
+
+
+def _shares(product: Values) -> tuple[float, float]:
+    trace = float(np.trace(product))
+    if not trace > 0:
+        return math.nan, math.nan
+    product = product / trace
+    square = float(np.vdot(product, product))
+    order = len(product)
+    if order <= _DENSE:
+        top = float(linalg.eigvalsh(product, subset_by_index=(order - 1, order - 1))[0])
+    else:
+        start = product[int(np.argmax(np.diag(product)))]
+        top = float(eigsh(product, k=1, v0=start, tol=1e-9, return_eigenvectors=False)[0])
+    return 1 / square, min(1.0, top)
+
+
+def _ties(
+    matrix: arrays.AnyArray, bf16: bool, usable: NDArray[np.bool_], k: int, threads: int
+) -> tuple[float | None, int]:
+    count = int(usable.sum())
+    if count < 3 or k > count - 1:
+        return None, 0
+    rows = _core.Rows(matrix if usable.all() else matrix[usable], "x", bfloat16=bf16)
+    backend = "native" if count <= _EXAMINED else "sample"
+    found = find(rows, k, "cosine", backend, threads, None, sets=True).lists
+    return float(found.tie_rows.mean()), len(found.tie_rows)

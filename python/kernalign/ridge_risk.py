@@ -1,0 +1,200 @@
+"""Test risk of kernel ridge regression from one spectrum: the KARE path and the theory's learning curve."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize
+
+from kernalign.arrays import Options
+from kernalign.spectrum import Array
+from kernalign.targets import Problem, decomposed
+
+
+@dataclass(frozen=True)
+class KarePath:
+    """Estimated test risk of kernel ridge regression for each ridge.
+
+    Attributes
+    ----------
+    ridges : (m,) as given, in the units of the eigenvalues of x x' / n
+    risk : (m,) estimated mean squared error on new items, noise included, summed over target columns
+    best : the ridge of the least risk
+    n, settings : as of a `Score`
+    """
+
+    ridges: Array
+    risk: Array
+    best: float
+    n: int
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+def kare(
+    x: Any,
+    targets: Any,
+    ridges: Any,
+    *,
+    centred: bool | None = None,
+    classes: bool = False,
+    **options: Unpack[Options],
+) -> KarePath:
+    """Kernel alignment risk estimator along a path of ridges: y'(K/n + r)^-2 y / n over (tr (K/n + r)^-1 / n)^2.
+
+    Parameters
+    ----------
+    x : (n, p) array, or a `Spectrum`; K = x x'
+    targets : (n,) or (n, m) numbers; with classes=True class labels, taken as one-hot columns
+    ridges : numbers >= 0, added to K / n: the usual ridge of sum (f - y)^2 + ridge |f|^2, divided by n. Zero only where
+        K has full rank.
+    centred : centre x and the targets first, which is regression with an unpenalised intercept: the trace is then over
+        the n - 1 directions that are left. False by default, or as the `Spectrum` was made.
+    **options : normalize, clip_quantile (of x alone), device, progress, as everywhere (arrays only)
+
+    Returns
+    -------
+    KarePath
+        The same numbers as generalised cross-validation. One ridge more costs O(rank).
+
+    Raises
+    ------
+    ValueError, TypeError
+        A ridge is negative or not finite, or 0 where K is rank-deficient; bad input.
+
+    References
+    ----------
+    Jacot, Simsek, Spadaro, Hongler and Gabriel 2020; Golub, Heath and Wahba 1979 (GCV).
+    """
+    path = _ridges(ridges, "ridges")
+    problem = decomposed(x, targets, centred, classes, options)
+    n, values = problem.n, problem.spectrum.eigenvalues
+    null = n - int(problem.spectrum.centred) - len(values)  # directions in which K is 0
+    if null > 0 and (path == 0).any():
+        raise ValueError(f"ridges must be positive where K is rank-deficient (rank {len(values)} of {n}), got 0")
+    risk = np.array([_risk(problem, values, null, float(ridge)) for ridge in path]) * problem.unit**2
+    settings = {**problem.spectrum.settings, "centred": problem.spectrum.centred}
+    return KarePath(path, risk, float(path[risk.argmin()]), n, settings)
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """Expected error of kernel ridge regression against the number of training items, by theory.
+
+    Attributes
+    ----------
+    samples : (m,) numbers of training items
+    error : (m,) expected squared error on the noise-free targets, averaged over the items; infinite at gamma = 1
+    kappa : (m,) effective ridge: the unique root of kappa = ridge + kappa sum eta / (kappa + P eta)
+    gamma : (m,) P sum eta^2 / (kappa + P eta)^2, in [0, 1]
+    n, settings : as of a `Score`
+    """
+
+    samples: Array
+    error: Array
+    kappa: Array
+    gamma: Array
+    n: int
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+def learning_curve(
+    x: Any,
+    targets: Any,
+    samples: Any,
+    ridge: float = 0.0,
+    *,
+    noise: float = 0.0,
+    centred: bool | None = None,
+    classes: bool = False,
+    **options: Unpack[Options],
+) -> LearningCurve:
+    """Expected generalisation error when P of these items, drawn at random, train a kernel ridge regression.
+
+    Parameters
+    ----------
+    x : (n, p) array, or a `Spectrum`; its n items stand for the population
+    targets, centred, classes, **options : as for `kare`
+    samples : numbers of training items P, each >= 1
+    ridge : >= 0, of sum (f - y)^2 + ridge |f|^2 over the P items (P times the ridge of `kare`)
+    noise : >= 0, variance of noise added to each training target column
+
+    Returns
+    -------
+    LearningCurve
+        error = (sum a_l^2 (kappa / (kappa + P eta_l))^2 + power outside the kernel's range) / (1 - gamma) + noise m
+        gamma / (1 - gamma), with m target columns.
+
+    Raises
+    ------
+    ValueError, TypeError
+        samples, ridge or noise out of range; bad input.
+
+    References
+    ----------
+    Bordelon, Canatar and Pehlevan 2020; Canatar, Bordelon and Pehlevan 2021.
+    """
+    sizes = _ridges(samples, "samples")
+    if (sizes < 1).any():
+        raise ValueError(f"samples must be at least 1, got {sizes.min():g}")
+    ridge, noise = (float(_ridges(value, name)[0]) for value, name in ((ridge, "ridge"), (noise, "noise")))
+    problem = decomposed(x, targets, centred, classes, options)
+    values, powers = problem.spectrum.eigenvalues, problem.powers()
+    outside = problem.residual / problem.n
+    noise_power = noise * problem.targets.shape[1] / problem.unit**2
+    kappa, gamma, error = (np.empty(len(sizes)) for _ in range(3))
+    for i, size in enumerate(sizes):
+        kappa[i] = effective_ridge(values, size, ridge)
+        learnt = size * values / (kappa[i] + size * values)
+        gamma[i] = min(1.0, (learnt**2).sum() / size)
+        missed = float(powers @ (1 - learnt) ** 2) + outside + noise_power * gamma[i]
+        error[i] = missed / (1 - gamma[i]) if gamma[i] < 1 else (math.inf if missed > 0 else 0.0)
+    settings = {**problem.spectrum.settings, "centred": problem.spectrum.centred, "ridge": ridge, "noise": noise}
+    return LearningCurve(sizes, error * problem.unit**2, kappa, gamma, problem.n, settings)
+
+
+def effective_ridge(eigenvalues: NDArray[np.float64], samples: float, ridge: float) -> float:
+    """The unique kappa >= 0 with kappa = ridge + kappa sum eta / (kappa + P eta), to 1e-13 of its size.
+
+    Zero if ridge = 0 and P is at least the number of (positive) eigenvalues.
+    """
+    eta = np.asarray(eigenvalues, dtype=np.float64)
+    eta = eta[eta > 0]
+    if ridge == 0 and samples >= len(eta):
+        return 0.0
+    if len(eta) == 0:
+        return ridge
+
+    def excess(log_kappa: float) -> float:  # increasing, so that there is one root
+        kappa = math.exp(log_kappa)
+        return float(1 - ridge / kappa - (eta / (kappa + samples * eta)).sum())
+
+    high = math.log(ridge + eta.sum()) + 1e-9
+    low = math.log(ridge) - 1e-9 if ridge > 0 else high - 1
+    while excess(low) > 0:
+        low -= 2 * (high - low)
+    return math.exp(optimize.brentq(excess, low, high, xtol=1e-14, rtol=1e-14))
+
+
+def _risk(problem: Problem, values: Array, null: int, ridge: float) -> float:
+    """KARE of one ridge; the resolvent is divided by its largest entry, which cancels."""
+    n, least = problem.n, ridge if null > 0 else float(values[-1]) + ridge
+    weights = least / (values + ridge)
+    missed = float(weights**2 @ (problem.coefficients**2).sum(axis=1)) + problem.residual
+    return missed / n / ((float(weights.sum()) + null) / n) ** 2
+
+
+def _ridges(values: Any, name: str) -> Array:
+    """Finite numbers >= 0 as a 1-D array."""
+    array = np.atleast_1d(np.asarray(values))
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"{name} must be numbers, got {values!r}")
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(f"{name} must be a number or 1-D, got shape {array.shape}")
+    fine = np.isfinite(array) & (array >= 0)
+    if not fine.all():
+        raise ValueError(f"{name} must be finite and not negative, got {array[~fine][0]}")
+    return array.astype(np.float64)

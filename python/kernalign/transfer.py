@@ -1,0 +1,226 @@
+"""Whether a readout of one model works on another one's features, through a map fitted between them."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special, stats
+
+from kernalign import arrays
+from kernalign.probes import LinearProbe
+from kernalign.spectrum import Array, dense
+from kernalign.targets import class_numbers
+
+Hits = NDArray[np.bool_]
+
+
+class Map(Protocol):
+    """Anything that can be fitted to carry rows of x to rows of y."""
+
+    def fit(self, x: Any, y: Any) -> Any: ...
+    def transform(self, x: Any) -> Any: ...
+
+
+class Classifier(Protocol):
+    """Anything that can be fitted to class labels."""
+
+    def fit(self, x: Any, y: Any) -> Any: ...
+    def predict(self, x: Any) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """Accuracy on held-out items of a probe of A, given B's features through a map from B to A.
+
+    Attributes
+    ----------
+    accuracy : of the probe of A on mapped features of B
+    native_a, native_b : of the probe of A on A's features, and of a probe of B on B's
+    chance : accuracy on the same items of always naming the commonest class of the training items
+    ratio : (accuracy - chance) / (native_a - chance): 1 if nothing is lost; nan unless native_a is above chance
+    interval, interval_a, interval_b : 95 % Wilson intervals of the three accuracies
+    against_a, against_b : paired comparisons with the native probes, see `mcnemar`; "first" is the transferred one
+    correct : (n_test,) whether the transferred probe was right, for `mcnemar` between maps
+    n : number of test items
+    settings : number of training items, map, probe, number of classes; ``saturated``: whether b has so many features
+        that the default map fits the training items exactly, which seldom suits others (None: the map was given)
+    """
+
+    accuracy: float
+    native_a: float
+    native_b: float
+    chance: float
+    ratio: float
+    interval: tuple[float, float]
+    interval_a: tuple[float, float]
+    interval_b: tuple[float, float]
+    against_a: McNemar
+    against_b: McNemar
+    correct: Hits
+    n: int
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+def transfer_accuracy(
+    a: Any, b: Any, labels: Any, test: Any, *, stitcher: Map | None = None, probe: Classifier | None = None
+) -> Transfer:
+    """Train a probe on model A, and use it on model B's features through a map fitted from B to A.
+
+    Probes and map see the training items only. All fits are done on copies: the objects given stay as they are.
+
+    Parameters
+    ----------
+    a, b : (n, p) and (n, q) features of the same items
+    labels : n class labels (integers, booleans or strings)
+    test : n booleans, or the indices of the test items; the others train
+    stitcher : object with fit(b, a) and transform(b); by default least squares with an intercept, of least norm
+    probe : object with fit(x, labels) and predict(x); by default ``LinearProbe()``
+
+    Raises
+    ------
+    ValueError, TypeError
+        Bad input; no test or fewer than two training items; a map or a probe that gives the wrong shape.
+
+    Notes
+    -----
+    Holds both arrays in float64, and what map and probe need.
+    """
+    x, y = (dense(arrays.rows(side, name)) for side, name in ((a, "a"), (b, "b")))
+    numbers, classes = class_numbers(labels, "labels")
+    if not len(x) == len(y) == len(numbers):
+        raise ValueError(f"a, b and labels must have the same length, got {len(x)}, {len(y)} and {len(numbers)}")
+    held = _mask(test, len(x))
+    fitted = copy.deepcopy(stitcher) if stitcher is not None else _LeastSquares()
+    fitted.fit(y[~held], x[~held])
+    mapped = np.asarray(fitted.transform(y[held]))
+    wanted = (int(held.sum()), x.shape[1])
+    if mapped.shape != wanted:
+        raise ValueError(f"stitcher.transform must give the shape {wanted} of a's test rows, got {mapped.shape}")
+    names = classes[numbers]
+    probes = []
+    for side in (x, y):
+        probes.append(copy.deepcopy(probe) if probe is not None else LinearProbe())
+        probes[-1].fit(side[~held], names[~held])
+    inputs = ((probes[0], mapped), (probes[0], x[held]), (probes[1], y[held]))
+    correct, native_a, native_b = (_hits(fit, rows, names[held]) for fit, rows in inputs)
+    commonest = int(np.bincount(numbers[~held]).argmax())
+    chance = float((numbers[held] == commonest).mean())
+    above = float(native_a.mean()) - chance
+    n = len(correct)
+    return Transfer(
+        accuracy=float(correct.mean()),
+        native_a=float(native_a.mean()),
+        native_b=float(native_b.mean()),
+        chance=chance,
+        ratio=(float(correct.mean()) - chance) / above if above > 0 else math.nan,
+        interval=wilson_interval(int(correct.sum()), n),
+        interval_a=wilson_interval(int(native_a.sum()), n),
+        interval_b=wilson_interval(int(native_b.sum()), n),
+        against_a=mcnemar(correct, native_a),
+        against_b=mcnemar(correct, native_b),
+        correct=correct,
+        n=n,
+        settings={
+            "train": int((~held).sum()),
+            "stitcher": type(fitted).__name__.lstrip("_"),
+            "probe": type(probes[0]).__name__,
+            "classes": len(classes),
+            "saturated": None if stitcher is not None else bool(y.shape[1] >= (~held).sum() - 1),
+        },
+    )
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """Paired comparison of two classifiers on the same items.
+
+    Attributes
+    ----------
+    only_first, only_second : items that only the one got right
+    p_value : two-sided, exact: of the binomial law with probability 1/2; 1 if they never differ
+    """
+
+    only_first: int
+    only_second: int
+    p_value: float
+
+
+def mcnemar(first: Any, second: Any) -> McNemar:
+    """McNemar's exact test: is one of two classifiers right more often, given which items each got right?
+
+    Raises
+    ------
+    ValueError, TypeError
+        Not two 1-D boolean arrays of the same length.
+    """
+    hits = [np.asarray(side) for side in (first, second)]
+    for side, name in zip(hits, ("first", "second"), strict=True):
+        if side.dtype != np.bool_:
+            raise TypeError(f"{name} must be booleans (right or wrong), got dtype {side.dtype}")
+    if hits[0].ndim != 1 or hits[0].shape != hits[1].shape:
+        raise ValueError(f"first and second must be 1-D of one length, got {hits[0].shape} and {hits[1].shape}")
+    b, c = int((hits[0] & ~hits[1]).sum()), int((hits[1] & ~hits[0]).sum())
+    return McNemar(b, c, float(stats.binomtest(b, b + c).pvalue) if b + c else 1.0)
+
+
+def wilson_interval(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of a share (Wilson 1927), inside [0, 1].
+
+    Raises
+    ------
+    ValueError, TypeError
+        n < 1, successes not in 0..n, or level not in (0, 1).
+    """
+    n = arrays.check_positive(n, "n")
+    if not 0 <= successes <= n:
+        raise ValueError(f"successes must be between 0 and n = {n}, got {successes}")
+    if not 0 < level < 1:
+        raise ValueError(f"level must be in (0, 1), got {level!r}")
+    z2 = float(special.ndtri(0.5 + level / 2)) ** 2
+    share = successes / n
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = math.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n * n))) / (1 + z2 / n)
+    return min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half))
+
+
+class _LeastSquares:
+    """Affine least squares, of least norm where it is not unique."""
+
+    def fit(self, x: Array, y: Array) -> _LeastSquares:
+        self._from, self._to = x.mean(axis=0), y.mean(axis=0)
+        self._weights = np.linalg.lstsq(x - self._from, y - self._to, rcond=None)[0]
+        return self
+
+    def transform(self, x: Array) -> Array:
+        return np.asarray((x - self._from) @ self._weights + self._to)
+
+
+def _mask(test: Any, n: int) -> Hits:
+    """Booleans of the test items."""
+    given = np.asarray(test)
+    if given.ndim != 1 or given.dtype.kind not in "biu":
+        raise TypeError(f"test must be booleans or indices of items, got dtype {given.dtype} and shape {given.shape}")
+    if given.dtype.kind == "b":
+        if len(given) != n:
+            raise ValueError(f"test must have one boolean for each of {n} items, got {len(given)}")
+        held = given
+    else:
+        if len(given) and not (given.min() >= 0 and given.max() < n):
+            raise ValueError(f"test must hold indices between 0 and {n - 1}, got {given.min()} to {given.max()}")
+        held = np.zeros(n, dtype=bool)
+        held[given] = True
+    if not held.any() or n - held.sum() < 2:
+        raise ValueError(f"test must leave an item to test and two to train on, got {held.sum()} test items of {n}")
+    return held
+
+
+def _hits(fitted: Classifier, rows: Array, truth: NDArray[Any]) -> Hits:
+    predicted = np.asarray(fitted.predict(rows))
+    if predicted.shape != truth.shape:
+        raise ValueError(f"probe.predict must give one class for each of {len(truth)} rows, got {predicted.shape}")
+    return np.asarray(predicted == truth)
