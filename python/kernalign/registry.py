@@ -53,6 +53,20 @@ METRICS: Mapping[str, MetricInfo] = MappingProxyType(
             larger_is_closer=False,
         ),
         "rsa": MetricInfo("correlation of the dissimilarities of all pairs of items", _SIGNED),
+        "cca": MetricInfo("mean canonical correlation", _UNIT),
+        "svcca": MetricInfo("mean canonical correlation of the leading principal directions", _UNIT),
+        "pwcca": MetricInfo("canonical correlations weighted by what they carry of x", _UNIT, symmetric=False),
+        "subspace_overlap": MetricInfo("what the leading principal directions span in common", _UNIT, needs=("rank",)),
+        "linear_predictivity": MetricInfo(
+            "share of the variance of y that a linear function of x explains", (-math.inf, 1.0), symmetric=False
+        ),
+        "procrustes": MetricInfo("distance after the best rotation", (0.0, math.inf), larger_is_closer=False),
+        "nbs": MetricInfo("normalised Bures similarity: how well the best rotation fits", _UNIT),
+        "angular_distance": MetricInfo("arc cosine of nbs, in radians", (0.0, math.pi / 2), larger_is_closer=False),
+        "one_to_one": MetricInfo("mean correlation of the columns under their best matching", _SIGNED),
+        "soft_matching": MetricInfo(
+            "distance of the columns under their best transport", (0.0, math.inf), larger_is_closer=False
+        ),
         "mutual_knn": MetricInfo("share of the k nearest neighbours that both sides have in common", _UNIT),
         "jaccard_knn": MetricInfo("neighbours in common, as a share of those of either side", _UNIT),
         "cycle_knn": MetricInfo(
