@@ -328,6 +328,8 @@ def test_same_seed_same_null():
         ({"groups": range(12)}, ValueError, "a block of at least two items"),
         ({"y": np.ones((11, 2))}, ValueError, r"same number of rows in every layer, got \[11, 12\]"),
         ({"x": np.ones(12)}, ValueError, "x must be 2-D"),
+        ({"x": [np.ones((12, 2)), np.ones(12)]}, ValueError, r"x\[1\] must be 2-D"),
+        ({"x": []}, ValueError, "x must be 2-D"),
         ({"x": "text"}, TypeError, "x must be a 2-D numeric array, got str"),
         ({"estimator": "plain"}, ValueError, "estimator must be 'unbiased' or 'biased', got 'plain'"),
         ({"metric": "mutual_knn", "k": 12}, ValueError, "k must be between 1 and n - 1 = 11, got 12"),

@@ -40,7 +40,16 @@ void bind_moments(py::module_& module) {
         .def_property_readonly(
             "exponents", [](const MomentSums& s) { return py::make_tuple(s.side[0].exponent, s.side[1].exponent); })
         .def("pair", &MomentSums::pair, py::arg("a"), py::arg("b"))
-        .def("product", &product, py::arg("a"), py::arg("b"));
+        .def("product", &product, py::arg("a"), py::arg("b"))
+        .def(
+            "mean",
+            [](const MomentSums& s, int side) {
+                require(side == 0 || side == 1, "side must be 0 or 1");
+                std::vector<double> mean = s.mean(side);
+                const auto size = py::ssize_t(mean.size());
+                return to_numpy(std::move(mean), {size});
+            },
+            py::arg("side"));
 
     py::class_<Moments>(module, "Moments")
         .def(py::init([](std::int64_t p, std::int64_t q, bool double_precision) {

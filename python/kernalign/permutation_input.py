@@ -62,9 +62,12 @@ def _function(name: str) -> Callable[[Any, Any], Any] | None:
 def layers_of(x: Any, name: str) -> tuple[list[Any], bool]:
     if isinstance(x, Neighbors):
         return [x], False
-    if isinstance(x, (list, tuple)) and len(x) and all(isinstance(v, Neighbors) or np.ndim(v) == 2 for v in x):
+    if isinstance(x, (list, tuple)) and any(isinstance(v, Neighbors) or getattr(v, "ndim", 0) == 2 for v in x):
+        for at, layer in enumerate(x):
+            if not isinstance(layer, Neighbors):
+                arrays.as_matrix(layer, f"{name}[{at}]")
         return list(x), True
-    if np.ndim(x) == 3:
+    if getattr(x, "ndim", 0) == 3:
         return [x[:, layer] for layer in range(np.shape(x)[1])], True
     arrays.as_matrix(x, name)
     return [np.asarray(x) if isinstance(x, (list, tuple)) else x], False

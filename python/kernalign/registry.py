@@ -35,6 +35,8 @@ class MetricInfo:
 _UNIT = (0.0, 1.0)
 _SIGNED = (-1.0, 1.0)
 _ANY = (-math.inf, math.inf)
+_DISTANCE = (0.0, math.inf)
+_CLOSE_AT_0: dict[str, Any] = {"larger_is_closer": False}
 
 METRICS: Mapping[str, MetricInfo] = MappingProxyType(
     {
@@ -53,20 +55,6 @@ METRICS: Mapping[str, MetricInfo] = MappingProxyType(
             larger_is_closer=False,
         ),
         "rsa": MetricInfo("correlation of the dissimilarities of all pairs of items", _SIGNED),
-        "cca": MetricInfo("mean canonical correlation", _UNIT),
-        "svcca": MetricInfo("mean canonical correlation of the leading principal directions", _UNIT),
-        "pwcca": MetricInfo("canonical correlations weighted by what they carry of x", _UNIT, symmetric=False),
-        "subspace_overlap": MetricInfo("what the leading principal directions span in common", _UNIT, needs=("rank",)),
-        "linear_predictivity": MetricInfo(
-            "share of the variance of y that a linear function of x explains", (-math.inf, 1.0), symmetric=False
-        ),
-        "procrustes": MetricInfo("distance after the best rotation", (0.0, math.inf), larger_is_closer=False),
-        "nbs": MetricInfo("normalised Bures similarity: how well the best rotation fits", _UNIT),
-        "angular_distance": MetricInfo("arc cosine of nbs, in radians", (0.0, math.pi / 2), larger_is_closer=False),
-        "one_to_one": MetricInfo("mean correlation of the columns under their best matching", _SIGNED),
-        "soft_matching": MetricInfo(
-            "distance of the columns under their best transport", (0.0, math.inf), larger_is_closer=False
-        ),
         "mutual_knn": MetricInfo("share of the k nearest neighbours that both sides have in common", _UNIT),
         "jaccard_knn": MetricInfo("neighbours in common, as a share of those of either side", _UNIT),
         "cycle_knn": MetricInfo(
@@ -75,6 +63,18 @@ METRICS: Mapping[str, MetricInfo] = MappingProxyType(
         "lcs_knn": MetricInfo("longest common subsequence of the ordered neighbour lists, as a share of k", _UNIT),
         "edit_knn": MetricInfo("1 - edit distance of the ordered neighbour lists / k", _UNIT),
         "cknna": MetricInfo("centred kernel alignment over pairs that are neighbours on both sides", _SIGNED),
+        "cca": MetricInfo("mean canonical correlation: every direction counts alike", _UNIT),
+        "svcca": MetricInfo("mean canonical correlation of the leading singular directions", _UNIT),
+        "pwcca": MetricInfo("canonical correlations weighted by their part in x", _UNIT, symmetric=False),
+        "subspace_overlap": MetricInfo("overlap of the leading subspaces of items", _UNIT, needs=("rank",)),
+        "nbs": MetricInfo("normalised Bures similarity: cosine of shapes", _UNIT),
+        "angular_distance": MetricInfo("angle between shapes, in radians", (0.0, math.pi / 2), larger_is_closer=False),
+        "procrustes": MetricInfo("distance after the best rotation, in the data's units", _DISTANCE, **_CLOSE_AT_0),
+        "one_to_one": MetricInfo("mean correlation of columns, each matched with one of the other side", _SIGNED),
+        "soft_matching": MetricInfo("optimal transport between columns, in the data's units", _DISTANCE, **_CLOSE_AT_0),
+        "linear_predictivity": MetricInfo(
+            "share of y that a linear map of x explains", (-math.inf, 1.0), symmetric=False
+        ),
     }
 )
 

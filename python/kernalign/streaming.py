@@ -10,9 +10,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kernalign import _core, alignment, arrays, predictivity, principal, shape, subspace
 from kernalign.files import atomic_write
@@ -21,6 +22,8 @@ from kernalign.linear import moment_sums
 from kernalign.progress import ProgressArgument, reporting
 from kernalign.score import Score
 from kernalign.sums import KernelSums
+
+Matrix: TypeAlias = NDArray[np.float64]
 
 _MAGIC = b"KERNALIGN MOMENTS"
 _VERSION = 1
@@ -168,6 +171,14 @@ class Moments:
         if cv is not None:
             raise ValueError(f"cv must be None for a stream, which keeps no rows to leave out, got {cv!r}")
         return predictivity.finish(predictivity.of_stream(*self._products("linear_predictivity")))
+
+    def centred_products(self) -> tuple[int, tuple[Matrix, Matrix], tuple[Matrix, Matrix, Matrix], bool]:
+        """n, the column means, the products x'x, x'y, y'y of centred rows, and whether they were float64 products."""
+        engine, double = self._products("centred_products")
+        a, b = engine.exponents
+        units = {(0, 0): 2 * a, (0, 1): a + b, (1, 1): 2 * b}
+        xx, xy, yy = (np.ldexp(engine.product(*sides), exponent) for sides, exponent in units.items())
+        return engine.n, (engine.mean(0), engine.mean(1)), (xx, xy, yy), double
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the state to ``path``: whole or not at all, checksummed, without pickle.

@@ -1,4 +1,4 @@
-"""The command line: ``kernalign demo``, ``kernalign compare`` and ``kernalign info``."""
+"""The command line: ``kernalign demo``, ``compare``, ``stitch`` and ``info``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from kernalign.cli.compare import compare
 from kernalign.cli.demo import demo
 from kernalign.cli.info import info
 from kernalign.cli.outcome import Outcome
+from kernalign.cli.stitch import stitch
 
 
 @click.group(cls=Outcome, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -27,3 +28,4 @@ def main(ctx: click.Context, debug: bool) -> None:
 main.add_command(compare)
 main.add_command(demo)
 main.add_command(info)
+main.add_command(stitch)

@@ -115,6 +115,11 @@ def files_of(directory: str | os.PathLike[str]) -> list[Path]:
     return found
 
 
+def array_names(path: str | os.PathLike[str]) -> list[str]:
+    """Names of the arrays of a file, of any shape; none for a ``.npy`` file. Raises as ``open_source``."""
+    return [key for key in _members(Path(path)) if key is not None]
+
+
 def split_spec(spec: str | os.PathLike[str]) -> tuple[Path, str | None]:
     """Split ``"file.npz:key"`` into path and key; a path that exists as it stands has no key."""
     match = _SPEC.fullmatch(os.fspath(spec))

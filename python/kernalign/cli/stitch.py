@@ -1,0 +1,253 @@
+"""``kernalign stitch``: how well one representation maps onto another, and what a head loses by it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from numpy.typing import NDArray
+
+from kernalign import __version__
+from kernalign.cli.output import number, show_table, write_text
+from kernalign.sources import array_names, open_source, split_spec
+
+if TYPE_CHECKING:
+    from kernalign.stitching import Certificate, LinearHead, LinearStitcher, Trial
+
+_SOLVERS = ("affine", "ridge", "procrustes", "low-rank")
+_PLOTS = (".png", ".svg", ".pdf")
+_SAID = ("risk", "stitched_risk", "best_risk", "own_risk", "excess", "misalignment", "lipschitz", "bound", "holds")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A trial, its pair and the seconds of its direction, all solvers together."""
+
+    x: str
+    y: str
+    trial: Trial
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON and CSV: numbers that do not exist are None."""
+        values = {"x": self.x, "y": self.y} | asdict(self.trial) | {"seconds": self.seconds}
+        return {key: None if isinstance(v, float) and not math.isfinite(v) else v for key, v in values.items()}
+
+
+@click.command()
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B")
+@click.option(
+    "--solver",
+    "solvers",
+    multiple=True,
+    default=_SOLVERS,
+    show_default=True,
+    type=click.Choice(_SOLVERS),
+    help="Which maps to fit; may be given several times. Ridge chooses its penalty by GCV; low-rank tries many ranks.",
+)
+@click.option("--head", help="A linear head of B: a matrix (outputs, columns of B), or a file with weight and bias.")
+@click.option("--targets", help="What the head should say of each item: (items, outputs).")
+@click.option("--folds", default=5, show_default=True, type=click.IntRange(min=2), help="Of the cross-validation.")
+@click.option("--json", "form", flag_value="json", help="Print JSON.")
+@click.option("--csv", "form", flag_value="csv", help="Print CSV.")
+@click.option("--output", type=click.Path(path_type=Path), help="Write a .csv, .json, .png, .svg or .pdf file as well.")
+@click.option("--force", is_flag=True, help="Overwrite the output file if it exists.")
+def stitch(
+    a: str,
+    b: str,
+    solvers: tuple[str, ...],
+    head: str | None,
+    targets: str | None,
+    folds: int,
+    form: str | None,
+    output: Path | None,
+    force: bool,
+) -> None:
+    """Map A onto B and B onto A, item by item, and score the maps on items that they have not seen.
+
+    Files are .npy, .npz or .safetensors; FILE:KEY names one array of a file. R² is 1 - SSE/SST over all columns; the
+    low-rank rows are the curve of what is left over at each rank. With a head of B and its targets, only A is mapped
+    onto B, and each map's stitched risk (mean squared error of the head on mapped items) stands beside its bound.
+    """
+    if (head is None) != (targets is None):
+        raise click.UsageError("--head and --targets must be given together")
+    if output is not None:
+        _check_output(output, force)
+    names, x, y = _pair(a, b)
+    reader = None if head is None else _open_head(head)
+    goal = None if targets is None else _array(targets)
+    rows = _measure(names, x, y, solvers, folds, reader, goal)
+    certificate = None
+    if reader is not None:
+        from kernalign.stitching import stitching_certificate
+
+        certificate = stitching_certificate(x, y, reader, goal)
+    settings = {"files": [a, b], "solvers": list(solvers), "folds": folds, "head": head, "targets": targets}
+
+    if output is not None:
+        if output.suffix.lower() in _PLOTS:
+            _plot(rows, output, force)
+        else:
+            as_document = output.suffix.lower() == ".json"
+            write_text(output, _json(rows, certificate, settings) if as_document else _csv(rows), overwrite=force)
+    if form == "json":
+        click.echo(_json(rows, certificate, settings), nl=False)
+    elif form == "csv":
+        click.echo(_csv(rows), nl=False)
+    else:
+        _show(rows)
+        if certificate is not None:
+            _show_certificate(names, certificate)
+
+
+def _check_output(output: Path, force: bool) -> None:
+    """Refuse before the work what would fail after it."""
+    allowed = (".csv", ".json", *_PLOTS)
+    if output.suffix.lower() not in allowed:
+        raise click.BadParameter(f"must end in {', '.join(allowed)}, got {output.name}", param_hint="--output")
+    if output.suffix.lower() in _PLOTS:
+        from kernalign.stitching.plot import load_matplotlib
+
+        load_matplotlib()
+    if output.exists() and not force:
+        raise FileExistsError(f"{output} exists already; --force overwrites it")
+    if not os.access(output.parent, os.W_OK):
+        raise OSError(f"cannot write to the directory {output.parent}")
+
+
+def _array(spec: str) -> NDArray[Any]:
+    path, key = split_spec(spec)
+    with open_source(path, key=key) as array:
+        return array
+
+
+def _pair(a: str, b: str) -> tuple[tuple[str, str], NDArray[Any], NDArray[Any]]:
+    """Two representations and their names: short ones where they tell them apart."""
+    sources = [open_source(path, key=key) for path, key in map(split_spec, (a, b))]
+    x, y = (source.array for source in sources)
+    assert x is not None
+    assert y is not None
+    first, second = (source.name for source in sources)
+    names = (first, second) if first != second else (a, b)
+    if x.ndim == y.ndim == 2 and len(x) != len(y):
+        raise ValueError(f"{names[0]} and {names[1]} must have the same number of rows, got {len(x)} and {len(y)}")
+    return names, x, y
+
+
+def _open_head(spec: str) -> LinearHead:
+    """A weight matrix, or the arrays weight and, where there is one, bias of a file that holds several."""
+    from kernalign.stitching import LinearHead
+
+    path, key = split_spec(spec)
+    found = array_names(path)
+    if key is not None or "weight" not in found:
+        return LinearHead(_array(spec))
+    bias = open_source(path, key="bias").array if "bias" in found else None
+    return LinearHead(open_source(path, key="weight").array, bias)
+
+
+def _stitchers(solvers: tuple[str, ...], columns: int) -> dict[str, LinearStitcher]:
+    from kernalign.stitching import AffineStitcher, LowRankStitcher, ProcrustesStitcher, RidgeStitcher
+
+    made: dict[str, LinearStitcher] = {}
+    for name in dict.fromkeys(solvers):
+        if name == "low-rank":
+            ranks = [2**power for power in range(columns.bit_length()) if 2**power < columns]
+            made |= {f"low-rank {rank}": LowRankStitcher(rank) for rank in (*ranks, columns)}
+        else:
+            made[name] = {"affine": AffineStitcher, "ridge": RidgeStitcher, "procrustes": ProcrustesStitcher}[name]()
+    return made
+
+
+def _measure(
+    names: tuple[str, str],
+    x: NDArray[Any],
+    y: NDArray[Any],
+    solvers: tuple[str, ...],
+    folds: int,
+    head: LinearHead | None,
+    targets: NDArray[Any] | None,
+) -> list[Row]:
+    from kernalign.stitching import run_trials
+
+    rows = []
+    directions = [(*names, x, y)] if head is not None else [(*names, x, y), (*names[::-1], y, x)]
+    for first, second, one, other in directions:
+        begin = time.perf_counter()
+        columns = min(one.shape[-1], other.shape[-1])
+        keywords: dict[str, Any] = {"folds": folds, "head": head, "targets": targets, "progress": sys.stderr.isatty()}
+        trials = run_trials(one, other, _stitchers(solvers, columns), **keywords)
+        seconds = time.perf_counter() - begin
+        rows += [Row(first, second, trial, seconds) for trial in trials]
+        if math.isnan(trials[0].r2):
+            click.echo(f"note: {first} × {second}: R² is undefined: {second} is constant", err=True)
+    return rows
+
+
+def _show(rows: list[Row]) -> None:
+    columns: dict[str, list[str]] = {
+        "x": [row.x for row in rows],
+        "y": [row.y for row in rows],
+        "map": [row.trial.name for row in rows],
+        "rank": [str(row.trial.rank) for row in rows],
+        "R²": [number(row.trial.r2) for row in rows],
+        "R² in-sample": [number(row.trial.r2_in_sample) for row in rows],
+        "misalignment": [number(row.trial.misalignment) for row in rows],
+        "risk": [number(row.trial.risk) for row in rows],
+        "stitched risk": [number(row.trial.stitched_risk) for row in rows],
+        "bound": [number(row.trial.bound) for row in rows],
+        "solved by": [row.trial.solver for row in rows],
+        "seconds": [f"{row.seconds:.3f}" for row in rows],
+    }
+    if rows[0].trial.risk is None:
+        for name in ("risk", "stitched risk", "bound"):
+            del columns[name]
+    show_table(list(columns), list(zip(*columns.values(), strict=True)))
+
+
+def _show_certificate(names: tuple[str, str], certificate: Certificate) -> None:
+    click.echo(f"\nCertificate of {names[0]} under the head of {names[1]} (in-sample, maps through the origin):")
+    for name in _SAID:
+        value = getattr(certificate, name)
+        shown = ("yes" if value else "no") if isinstance(value, bool) else number(value)
+        click.echo(f"  {name.replace('_', ' '):14} {shown}")
+    for words in certificate.failed:
+        click.echo(f"  note: {words}")
+
+
+def _json(rows: list[Row], certificate: Certificate | None, settings: dict[str, Any]) -> str:
+    document: dict[str, Any] = {"kernalign": __version__, "settings": settings}
+    document["rows"] = [row.as_dict() for row in rows]
+    if certificate is not None:
+        document["certificate"] = asdict(certificate) | {"excess": certificate.excess, "forward": certificate.forward}
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _csv(rows: list[Row]) -> str:
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, list(rows[0].as_dict()), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(row.as_dict() for row in rows)
+    return stream.getvalue()
+
+
+def _plot(rows: list[Row], output: Path, force: bool) -> None:
+    from kernalign.files import atomic_write
+    from kernalign.stitching.plot import plot_trials
+
+    groups: dict[str, list[Trial]] = {}
+    for row in rows:
+        groups.setdefault(f"{row.x} → {row.y}", []).append(row.trial)
+    figure = plot_trials(groups)
+    with atomic_write(output, overwrite=force) as file:
+        figure.savefig(file, format=output.suffix.lower()[1:])

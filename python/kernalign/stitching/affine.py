@@ -1,0 +1,35 @@
+"""AffineStitcher: plain least squares with an intercept."""
+
+from __future__ import annotations
+
+from kernalign.stitching.linear_map import LinearStitcher, Solution
+from kernalign.stitching.problem import Problem
+
+
+class AffineStitcher(LinearStitcher):
+    """x -> x S + b with the least squared error; of several such maps, the one with the least |S|.
+
+    ``residual_`` is then the misalignment of the centred representations: tr Syy - tr(Syx Sxx^+ Sxy) (science 2.10).
+
+    Attributes
+    ----------
+    rank_ : rank of centred x; below p, the map is one of many.
+    Others: see :class:`~kernalign.stitching.linear_map.LinearStitcher`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.random.default_rng(0).standard_normal((100, 3))
+    >>> y = x @ [[1.0], [2.0], [3.0]] + 4
+    >>> stitcher = AffineStitcher().fit(x, y)
+    >>> stitcher.coef_.round(6).tolist(), stitcher.rank_
+    ([[1.0, 2.0, 3.0]], 3)
+    """
+
+    def _solve(self, problem: Problem) -> Solution:
+        coef, rank = problem.least_squares()
+        return Solution.of(problem, coef, rank=rank)
+
+    @property
+    def rank_(self) -> int:
+        return int(self._fitted().more["rank"])

@@ -1,0 +1,62 @@
+"""The estimator base: scikit-learn's where it is installed, else one with the same get_params and set_params."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, Self
+
+
+class Parameters:
+    """Parameters are the arguments of ``__init__``, stored under their own names, as in scikit-learn."""
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Name -> value of every argument of ``__init__``."""
+        names = [name for name in inspect.signature(type(self).__init__).parameters if name != "self"]
+        return {name: getattr(self, name) for name in names}
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name; returns self.
+
+        Raises
+        ------
+        ValueError
+            For a name that ``__init__`` does not take.
+        """
+        known = self.get_params()
+        for name, value in params.items():
+            if name not in known:
+                raise ValueError(f"{name!r} is not a parameter of {type(self).__name__}; known are {', '.join(known)}")
+            setattr(self, name, value)
+        return self
+
+    def fit_transform(self, x: Any, y: Any = None) -> Any:
+        """Fit, then map the same rows."""
+        return self.fit(x, y).transform(x)  # type: ignore[attr-defined]
+
+    def __repr__(self) -> str:
+        words = ", ".join(f"{name}={value!r}" for name, value in self.get_params().items())
+        return f"{type(self).__name__}({words})"
+
+
+class _NotFittedError(ValueError, AttributeError):
+    """A fitted attribute or method was used before ``fit``."""
+
+
+if TYPE_CHECKING:
+
+    class Estimator(Parameters):
+        """Either of the bases below."""
+
+        def __sklearn_tags__(self) -> Any: ...
+
+    NotFittedError = _NotFittedError
+else:
+    try:
+        from sklearn.base import BaseEstimator, TransformerMixin
+        from sklearn.exceptions import NotFittedError
+
+        class Estimator(TransformerMixin, BaseEstimator):
+            """scikit-learn's base, so that pipelines, ``clone`` and searches take our estimators."""
+
+    except ImportError:
+        Estimator, NotFittedError = Parameters, _NotFittedError

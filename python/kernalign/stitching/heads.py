@@ -1,0 +1,150 @@
+"""Heads: what reads a representation out, with the Lipschitz constant that a certificate needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from kernalign import arrays
+from kernalign.stitching.problem import Matrix
+
+
+def _relu(z: Matrix) -> Matrix:
+    return np.maximum(z, 0)
+
+
+def _tanh(z: Matrix) -> Matrix:
+    return np.tanh(z)
+
+
+_ACTIVATIONS: dict[str, Callable[[Matrix], Matrix]] = {"relu": _relu, "tanh": _tanh}  # 1-Lipschitz, all of them
+
+
+class Head(Protocol):
+    """Maps rows (m, d2) to outputs (m, d); ``lipschitz`` bounds |h(a) - h(b)| / |a - b|, as ``lipschitz_kind`` says."""
+
+    @property
+    def lipschitz(self) -> float: ...
+    @property
+    def lipschitz_kind(self) -> str: ...
+    def __call__(self, rows: Matrix) -> Matrix: ...
+
+
+class LinearHead:
+    """rows -> rows @ weight.T + bias; its Lipschitz constant, the spectral norm of weight, is exact.
+
+    Parameters
+    ----------
+    weight : (d, d2), one row per output, as in PyTorch and scikit-learn.
+    bias : (d,) or None.
+    """
+
+    lipschitz_kind = "exact"
+
+    def __init__(self, weight: Any, bias: Any = None) -> None:
+        rows = arrays.rows(weight, "weight")
+        self.weight = rows.dense(0, rows.shape[0])
+        self.bias = _bias(bias, rows.shape[0])
+
+    @property
+    def lipschitz(self) -> float:
+        return float(np.linalg.norm(self.weight, 2))
+
+    def __call__(self, rows: Matrix) -> Matrix:
+        return np.asarray(rows @ self.weight.T + self.bias)
+
+
+class MLPHead:
+    """A multilayer perceptron; the product of its layers' spectral norms is an upper bound of its Lipschitz constant.
+
+    Parameters
+    ----------
+    weights : one (outputs, inputs) matrix per layer, as in PyTorch. biases : one vector or None per layer, or None.
+    activation : "relu" or "tanh", after every layer but the last; both are 1-Lipschitz.
+    """
+
+    lipschitz_kind = "upper bound"
+
+    def __init__(
+        self,
+        weights: Sequence[Any],
+        biases: Sequence[Any] | None = None,
+        *,
+        activation: Literal["relu", "tanh"] = "relu",
+    ) -> None:
+        arrays.check_choice(activation, "activation", tuple(_ACTIVATIONS))
+        given = [None] * len(weights) if biases is None else biases
+        if not len(weights) or len(given) != len(weights):
+            raise ValueError(f"weights must hold a layer and biases as many, got {len(weights)} and {len(given)}")
+        self.layers = [LinearHead(weight, bias) for weight, bias in zip(weights, given, strict=True)]
+        for first, second in zip(self.layers, self.layers[1:], strict=False):
+            if second.weight.shape[1] != len(first.weight):
+                raise ValueError(
+                    f"every layer must take what the one before gives, got {len(first.weight)} outputs and "
+                    f"{second.weight.shape[1]} inputs"
+                )
+        self.activation = activation
+
+    @property
+    def lipschitz(self) -> float:
+        return float(np.prod([layer.lipschitz for layer in self.layers]))
+
+    def __call__(self, rows: Matrix) -> Matrix:
+        activate = _ACTIVATIONS[self.activation]
+        for layer in self.layers[:-1]:
+            rows = activate(layer(rows))
+        return self.layers[-1](rows)
+
+
+@dataclass(frozen=True)
+class GivenHead:
+    """Any function of rows, with the Lipschitz constant that the user vouches for."""
+
+    function: Callable[[Matrix], Any]
+    lipschitz: float
+    lipschitz_kind = "given"
+
+    def __call__(self, rows: Matrix) -> Matrix:
+        found = arrays.rows(self.function(rows), "head(f2)")
+        if found.shape[0] != len(rows):
+            raise ValueError(f"head must return one row per row, got {found.shape[0]} for {len(rows)}")
+        return found.dense(0, found.shape[0])
+
+
+def as_head(head: Any, lipschitz: Any, columns: int, outputs: int) -> Head:
+    """A head, its sizes checked, from a matrix, a LinearHead, an MLPHead, or a callable with ``lipschitz``."""
+    known = isinstance(head, (LinearHead, MLPHead))
+    if not known and not callable(head):
+        head, known = LinearHead(head), True
+    if known:
+        if lipschitz is not None:
+            raise ValueError("lipschitz must be None for a matrix, a LinearHead or an MLPHead: it is computed")
+        chosen: LinearHead | MLPHead = head
+        layers = chosen.layers if isinstance(chosen, MLPHead) else [chosen]
+        sizes = layers[0].weight.shape[1], len(layers[-1].weight)
+        if sizes != (columns, outputs):
+            raise ValueError(
+                f"head must map the representation's {columns} columns to {outputs} targets, got a map of "
+                f"{sizes[0]} to {sizes[1]}"
+            )
+        return chosen
+    if lipschitz is None:
+        raise ValueError("a callable head needs lipschitz=, a bound of |head(a) - head(b)| / |a - b|")
+    if isinstance(lipschitz, (bool, np.bool_)) or not isinstance(lipschitz, (int, float, np.integer, np.floating)):
+        raise TypeError(f"lipschitz must be a number, got {lipschitz!r}")
+    if not (np.isfinite(lipschitz) and lipschitz >= 0):
+        raise ValueError(f"lipschitz must be finite and at least 0, got {lipschitz!r}")
+    return GivenHead(head, float(lipschitz))
+
+
+def _bias(bias: Any, outputs: int) -> Matrix:
+    if bias is None:
+        return np.zeros(outputs)
+    vector = np.asarray(bias)
+    if vector.ndim != 1 or len(vector) != outputs:
+        raise ValueError(f"bias must have the {outputs} outputs of weight, got shape {vector.shape}")
+    rows = arrays.rows(vector[None, :], "bias")
+    return np.asarray(rows.dense(0, 1)[0])

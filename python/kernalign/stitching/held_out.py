@@ -1,0 +1,96 @@
+"""Predictions of y from x by least squares through the origin: in-sample, leave-one-out (PRESS) or by folds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernalign import _core
+from kernalign.stitching.blocks import row_blocks
+from kernalign.stitching.problem import Matrix, Problem
+from kernalign.stitching.state import LeastSquaresState
+
+CV: TypeAlias = int | Literal["press"] | None
+Block: TypeAlias = Callable[[int, int], Matrix]  # rows begin .. end of the targets
+Predicted: TypeAlias = tuple[NDArray[np.intp], Matrix]  # items, their predictions
+
+_SATURATED = 1e-10
+
+
+def check_cv(cv: Any, n: int) -> CV:
+    """Return ``cv``: None, "press", or a number of folds between 2 and n."""
+    if cv is None or (isinstance(cv, str) and cv == "press"):
+        return cv  # type: ignore[return-value]
+    if isinstance(cv, (bool, np.bool_)) or not isinstance(cv, (int, np.integer)):
+        raise TypeError(f"cv must be None, 'press' or a number of folds, got {cv!r}")
+    if not 2 <= cv <= n:
+        raise ValueError(f"cv must be between 2 and n = {n}, got {cv}")
+    return int(cv)
+
+
+def fit(x: _core.Rows, y: Block, *, without: tuple[int, int] | None = None, intercept: bool = False) -> Problem:
+    """Least squares of y on x; ``without`` (fold, folds) leaves out the items i with i mod folds = fold."""
+    state = LeastSquaresState()
+    for begin, end in row_blocks(x):
+        rows, targets = x.dense(begin, end), y(begin, end)
+        if without is not None:
+            kept = np.arange(begin, end) % without[1] != without[0]
+            rows, targets = rows[kept], targets[kept]
+        if len(rows):
+            state.update(rows, targets)
+    return state.finish(intercept=intercept)
+
+
+def predictions(x: _core.Rows, y: Block, problem: Problem, cv: CV) -> Iterator[Predicted]:
+    """Predictions of all items, block by block; ``problem`` is fit(x, y).
+
+    Raises
+    ------
+    ValueError
+        cv="press" where an item alone determines a direction of x: no fit without it predicts it.
+    """
+    if isinstance(cv, int):
+        yield from _by_folds(x, y, cv)
+        return
+    s, vectors, targets = problem.spectrum
+    whiten = vectors / s
+    for begin, end in row_blocks(x):
+        u = x.dense(begin, end) @ whiten
+        predicted, items = u @ targets, np.arange(begin, end)
+        if cv == "press":
+            left = 1 - (u**2).sum(axis=1)
+            if not (left > _SATURATED).all():
+                item = begin + int(np.argmin(left))
+                raise ValueError(
+                    f"cv='press' needs more items than independent columns of x, but item {item} alone determines a "
+                    f"direction of it (leverage 1)"
+                )
+            given = y(begin, end)
+            predicted = given - (given - predicted) / left[:, None]
+        yield items, predicted
+
+
+def _by_folds(x: _core.Rows, y: Block, folds: int) -> Iterator[Predicted]:
+    for fold in range(folds):
+        problem = fit(x, y, without=(fold, folds))
+        coef = problem.least_norm
+        for items, rows in fold_rows(x, fold, folds):
+            yield items, rows @ coef
+
+
+def fold_rows(x: _core.Rows, fold: int, folds: int) -> Iterator[Predicted]:
+    """The items i with i mod folds = fold and their rows, block by block."""
+    for begin, end in row_blocks(x):
+        items = np.arange(begin, end)
+        inside = items % folds == fold
+        if inside.any():
+            yield items[inside], x.dense(begin, end)[inside]
+
+
+def items_of(side: _core.Rows, items: NDArray[np.intp]) -> Matrix:
+    """Rows of items that ascend."""
+    begin, end = int(items[0]), int(items[-1]) + 1
+    return np.asarray(side.dense(begin, end)[items - begin])

@@ -1,0 +1,221 @@
+"""LinearStitcher: fits x -> x S + b from rows, batches or moments, and applies, scores, saves it."""
+
+from __future__ import annotations
+
+import math
+import os
+import warnings
+from abc import abstractmethod
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from kernalign import arrays
+from kernalign.score import UndefinedScoreWarning
+from kernalign.stitching import fitted_file
+from kernalign.stitching.blocks import row_blocks
+from kernalign.stitching.estimator import Estimator, NotFittedError
+from kernalign.stitching.problem import Matrix, Problem
+from kernalign.stitching.state import LeastSquaresState
+from kernalign.streaming import Moments
+
+_SOLVERS: dict[str, type[LinearStitcher]] = {}
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A fitted map: x @ coef + intercept, and what its solver has to say about it."""
+
+    coef: Matrix  # (p, q)
+    intercept: Matrix
+    n: int
+    residual: float
+    solver: str
+    more: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, problem: Problem, coef: Matrix, **more: Any) -> Solution:
+        """From the map and the problem that it solves."""
+        residual = float(problem.residual(coef).sum()) / problem.n
+        intercept = problem.mean_y - problem.mean_x @ coef
+        return cls(coef, intercept, problem.n, residual, problem.solver, more)
+
+
+class LinearStitcher(Estimator):
+    """A map x -> x @ coef_.T + intercept_ in the form of a scikit-learn estimator; see its subclasses.
+
+    Attributes
+    ----------
+    coef_ : (q, p) and intercept_ : (q,), the map.
+    residual_ : mean over the fitted items of |map(x) - y|^2.
+    solver_ : "normal equations" or "tsqr", chosen by the condition of the data (see :mod:`kernalign.stitching.state`).
+    n_features_in_, n_samples_seen_ : p, and how many items were fitted.
+    """
+
+    _products_only: ClassVar[bool] = False
+    _state: LeastSquaresState | None = None
+    _solution: Solution | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        _SOLVERS[cls.__name__] = cls
+
+    @abstractmethod
+    def _solve(self, problem: Problem) -> Solution:
+        """The map for a problem; checks the parameters first."""
+
+    def fit(self, x: Any, y: Any) -> Self:
+        """Fit to x (n, p) and y (n, q), paired by row; forgets earlier fits. Holds O((p + q)^2), whatever n is.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For input that is not numeric, finite, 2-D and paired, fewer than two rows, or a parameter out of range.
+        """
+        state = LeastSquaresState(products_only=self._products_only).update(x, y)
+        self._solution = self._solved(state)
+        self._state = state
+        return self
+
+    def partial_fit(self, x: Any, y: Any) -> Self:
+        """Add a batch of paired rows; the map is solved for when it is next used. Batching does not change one bit."""
+        if self._state is None:
+            self._state = LeastSquaresState(products_only=self._products_only)
+        self._state.update(x, y)
+        self._solution = None
+        return self
+
+    def merge(self, other: Self) -> Self:
+        """Add the rows that another stitcher has seen (another part of the stream, another machine); returns self."""
+        if not isinstance(other, LinearStitcher):
+            raise TypeError(f"other must be a stitcher, got {type(other).__name__}")
+        for stitcher in (self, other):
+            if stitcher._state is None and stitcher._solution is not None:
+                raise ValueError("stitchers fitted from moments or loaded from a file hold no rows to merge")
+        if self._state is None:
+            self._state = LeastSquaresState(products_only=self._products_only)
+        if other._state is not None:
+            self._state.merge(other._state)
+        self._solution = None
+        return self
+
+    def fit_moments(self, moments: Moments) -> Self:
+        """Fit from the second moments of x and y, by normal equations whatever the condition of the data is.
+
+        Warns (AlignmentWarning) where that costs the map its digits: then stream the rows through ``partial_fit``.
+        """
+        if not isinstance(moments, Moments):
+            raise TypeError(f"moments must be a kernalign.Moments, got {type(moments).__name__}")
+        arrays.check_count(moments.n, 2, type(self).__name__)
+        problem = Problem.of_moments(moments, inverted=not self._products_only)
+        self._solution, self._state = self._solve(problem), None
+        return self
+
+    def transform(self, x: Any) -> Matrix:
+        """Map rows (m, p) to (m, q), float64."""
+        solution = self._fitted()
+        rows = arrays.rows(x)
+        self._check_columns("x", rows.shape[1], solution.coef.shape[0])
+        out = np.empty((rows.shape[0], solution.coef.shape[1]))
+        for begin, end in row_blocks(rows):
+            np.matmul(rows.dense(begin, end), solution.coef, out=out[begin:end])
+        out += solution.intercept
+        return out
+
+    def score(self, x: Any, y: Any) -> float:
+        """R^2 = 1 - SSE / SST, both summed over outputs; nan (UndefinedScoreWarning) where y is constant."""
+        solution = self._fitted()
+        pair = arrays.pair(x, y)
+        for name, rows, known in zip("xy", (pair.x, pair.y), solution.coef.shape, strict=True):
+            self._check_columns(name, rows.shape[1], known)
+        first = pair.y.dense(0, 1)[0]
+        error, sums, squares = 0.0, np.zeros_like(first), np.zeros_like(first)
+        for begin, end in row_blocks(pair.x, pair.y):
+            target = pair.y.dense(begin, end)
+            mapped = pair.x.dense(begin, end) @ solution.coef + solution.intercept
+            error += float(((mapped - target) ** 2).sum())
+            target -= first
+            sums += target.sum(axis=0)
+            squares += (target**2).sum(axis=0)
+        total = float((squares - sums**2 / pair.n).clip(0).sum())
+        if not squares.any() or not total > 0:
+            warnings.warn("R^2 is undefined: y is constant", UndefinedScoreWarning, stacklevel=2)
+            return math.nan
+        return 1 - error / total
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the fitted map (not the rows' state) to an .npz file: whole or not at all, without pickle."""
+        solution = self._fitted()
+        parts = {"coef": solution.coef, "intercept": solution.intercept} | solution.more
+        facts = {"n": solution.n, "residual": solution.residual, "solver": solution.solver}
+        kind = {"stitcher": type(self).__name__, "parameters": self.get_params(deep=False)}
+        fitted_file.write(Path(path), kind | facts, parts, overwrite=overwrite)
+
+    @property
+    def coef_(self) -> Matrix:
+        return self._fitted().coef.T
+
+    @property
+    def intercept_(self) -> Matrix:
+        return self._fitted().intercept
+
+    @property
+    def residual_(self) -> float:
+        return self._fitted().residual
+
+    @property
+    def solver_(self) -> str:
+        return self._fitted().solver
+
+    @property
+    def n_features_in_(self) -> int:
+        return int(self._fitted().coef.shape[0])
+
+    @property
+    def n_samples_seen_(self) -> int:
+        return self._fitted().n
+
+    def _fitted(self) -> Solution:
+        if self._solution is None:
+            if self._state is None:
+                raise NotFittedError(f"this {type(self).__name__} is not fitted yet; call fit or partial_fit first")
+            self._solution = self._solved(self._state)
+        return self._solution
+
+    def _solved(self, state: LeastSquaresState) -> Solution:
+        arrays.check_count(state.n, 2, type(self).__name__)
+        return self._solve(state.finish())
+
+    def _check_columns(self, name: str, got: int, known: int) -> None:
+        if got != known:
+            raise ValueError(f"{name} must have the {known} columns of the fit, got {got}")
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return self._solution is not None or self._state is not None
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.target_tags.single_output = False
+        tags.target_tags.multi_output = True
+        return tags
+
+
+def load_stitcher(path: str | os.PathLike[str]) -> LinearStitcher:
+    """The stitcher that ``save`` wrote, ready to transform and score; it cannot take further rows.
+
+    Raises
+    ------
+    ValueError
+        The file is not a whole stitcher file of this version.
+    """
+    with fitted_file.reading(Path(path)) as (facts, parts):
+        stitcher = _SOLVERS[facts["stitcher"]](**facts["parameters"])
+        coef, intercept = parts.pop("coef"), parts.pop("intercept")
+        if coef.ndim != 2 or intercept.shape != coef.shape[1:]:
+            raise ValueError(f"coef {coef.shape} and intercept {intercept.shape} do not fit together")
+        more: dict[str, Any] = {name: value if value.ndim else value.item() for name, value in parts.items()}
+        stitcher._solution = Solution(coef, intercept, facts["n"], facts["residual"], facts["solver"], more)
+    return stitcher

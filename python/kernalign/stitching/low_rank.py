@@ -1,0 +1,54 @@
+"""LowRankStitcher: maps of a given rank, by reduced-rank regression."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kernalign.stitching.linear_map import LinearStitcher, Solution
+from kernalign.stitching.problem import Matrix, Problem
+
+
+class LowRankStitcher(LinearStitcher):
+    """x -> x S + b with the least squared error among maps S of at most ``rank`` (Izenman 1975).
+
+    S is the least-squares map, its predictions projected on their ``rank`` strongest directions.
+
+    Attributes
+    ----------
+    residual_curve_ : (r + 1,) mean squared residual of ranks 0, 1, ..., r = min(rank of x, q). The last is that of
+        AffineStitcher; rank k adds the squared singular values of the predictions beyond the k-th, over n.
+    rank_ : rank of S.
+    Others: see :class:`~kernalign.stitching.linear_map.LinearStitcher`.
+    """
+
+    def __init__(self, rank: int) -> None:
+        self.rank = rank
+
+    def _solve(self, problem: Problem) -> Solution:
+        rank = check_rank(self.rank)
+        strength, directions = problem.strongest
+        kept = directions[:rank].T
+        full = problem.least_norm
+        beyond = np.concatenate([np.cumsum(strength[::-1] ** 2)[::-1], [0.0]])
+        curve = (float(problem.residual(full).sum()) + beyond) / problem.n
+        found = int((strength[:rank] > strength.max(initial=0) * len(strength) * np.finfo(float).eps).sum())
+        return Solution.of(problem, full @ kept @ kept.T, rank=found, residual_curve=curve)
+
+    @property
+    def rank_(self) -> int:
+        return int(self._fitted().more["rank"])
+
+    @property
+    def residual_curve_(self) -> Matrix:
+        return np.asarray(self._fitted().more["residual_curve"])
+
+
+def check_rank(rank: Any) -> int:
+    """Return ``rank`` as an int; it must be an integer of at least 1."""
+    if isinstance(rank, (bool, np.bool_)) or not isinstance(rank, (int, np.integer)):
+        raise TypeError(f"rank must be an integer, got {rank!r}")
+    if rank < 1:
+        raise ValueError(f"rank must be at least 1, got {rank}")
+    return int(rank)

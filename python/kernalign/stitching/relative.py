@@ -1,0 +1,87 @@
+"""RelativeRepresentation: items described by their similarity to anchors, so that no map has to be fitted."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+
+from kernalign import arrays
+from kernalign.stitching.blocks import row_blocks
+from kernalign.stitching.estimator import Estimator, NotFittedError
+from kernalign.stitching.problem import Matrix
+
+
+class RelativeRepresentation(Estimator):
+    """x -> cosines of x with k anchors (Moschella et al. 2023).
+
+    Two models embed the same k items as anchors; a head trained on one model's relative representation then works on
+    the other's, with no map between them (zero-shot stitching). Unchanged by orthogonal maps and by scale; by
+    translation only with ``centre``. Leave the anchors' items out of every evaluation.
+
+    Parameters
+    ----------
+    anchors : (k, p) embeddings of the anchor items by the model whose rows will be transformed.
+    centre : measure angles around the mean of the anchors rather than around the origin.
+    """
+
+    _anchors: Matrix | None = None
+    _mean: Matrix | None = None
+
+    def __init__(self, anchors: Any, *, centre: bool = False) -> None:
+        self.anchors = anchors
+        self.centre = centre
+
+    def fit(self, x: Any = None, y: Any = None) -> Self:
+        """Check the anchors; ``x`` (its columns are checked if given) and ``y`` are not used.
+
+        Raises
+        ------
+        ValueError
+            An anchor is a zero vector (after centring): it has no direction.
+        """
+        rows = arrays.rows(self.anchors, "anchors")
+        if x is not None and arrays.rows(x).shape[1] != rows.shape[1]:
+            raise ValueError(f"x must have the {rows.shape[1]} columns of the anchors, got {arrays.rows(x).shape[1]}")
+        anchors = rows.dense(0, rows.shape[0])
+        self._mean = anchors[0] + (anchors - anchors[0]).mean(axis=0) if self.centre else np.zeros(rows.shape[1])
+        self._anchors = _unit(anchors - self._mean, "anchors", 0)
+        return self
+
+    def transform(self, x: Any) -> Matrix:
+        """Cosines (m, k), in [-1, 1], of rows x (m, p) with every anchor.
+
+        Raises
+        ------
+        ValueError
+            A row is zero (after centring).
+        """
+        if self._anchors is None or self._mean is None:
+            raise NotFittedError("this RelativeRepresentation is not fitted yet; call fit first")
+        rows = arrays.rows(x)
+        if rows.shape[1] != self._anchors.shape[1]:
+            raise ValueError(f"x must have the {self._anchors.shape[1]} columns of the anchors, got {rows.shape[1]}")
+        out = np.empty((rows.shape[0], len(self._anchors)))
+        for begin, end in row_blocks(rows):
+            unit = _unit(rows.dense(begin, end) - self._mean, "x", begin)
+            np.matmul(unit, self._anchors.T, out=out[begin:end])
+        return out.clip(-1, 1, out=out)
+
+    @property
+    def n_features_in_(self) -> int:
+        if self._anchors is None:
+            raise NotFittedError("this RelativeRepresentation is not fitted yet; call fit first")
+        return int(self._anchors.shape[1])
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return self._anchors is not None
+
+
+def _unit(rows: Matrix, name: str, begin: int) -> Matrix:
+    largest = np.abs(rows).max(axis=1, keepdims=True)
+    if not largest.all():
+        row = begin + int(np.argmin(largest))
+        raise ValueError(f"{name} must have no zero row (after centring, if asked for), got one at row {row}")
+    scaled = rows / largest  # squares of any scale stay in range
+    unit: Matrix = scaled / np.sqrt((scaled**2).sum(axis=1, keepdims=True))
+    return unit

@@ -1,0 +1,121 @@
+"""Trials: several stitchers on one pair, cross-validated from one state per fold, with the risk of a head on top."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kernalign import _core, arrays
+from kernalign.progress import ProgressArgument, reporting
+from kernalign.stitching.heads import Head, as_head
+from kernalign.stitching.held_out import check_cv, fit, fold_rows, items_of
+from kernalign.stitching.linear_map import LinearStitcher, Solution
+from kernalign.stitching.problem import Matrix, Problem
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One stitcher on one pair; what is not said to be in-sample is scored on items that the map has not seen.
+
+    Attributes
+    ----------
+    name : the stitcher's. rank : of its map. solver : "normal equations" or "tsqr".
+    r2, r2_in_sample : 1 - SSE / SST, summed over outputs; nan where y is constant.
+    misalignment : mean |map(x) - y|^2.
+    risk, stitched_risk, bound : mean squared errors of the head on y and on map(x), and (sqrt(risk) + lipschitz
+        sqrt(misalignment))^2, which holds for every map; None without a head.
+    """
+
+    name: str
+    rank: int
+    r2: float
+    r2_in_sample: float
+    misalignment: float
+    risk: float | None
+    stitched_risk: float | None
+    bound: float | None
+    solver: str
+
+
+def run_trials(
+    x: Any,
+    y: Any,
+    stitchers: Mapping[str, LinearStitcher],
+    *,
+    folds: int = 5,
+    head: Any = None,
+    targets: Any = None,
+    lipschitz: float | None = None,
+    progress: ProgressArgument = False,
+) -> list[Trial]:
+    """Fit every stitcher from x (n, p) to y (n, q) and score it on held-out items: item i is in fold i mod ``folds``.
+
+    The rows of a fold are gone through once for all stitchers. ``head`` (as in ``stitching_certificate``) reads y and
+    is scored against ``targets`` (n, d). Holds O((p + q)^2) and blocks of rows.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For bad arrays, a bad parameter of a stitcher, folds out of range, or a head without targets.
+    """
+    pair = arrays.pair(x, y)
+    if check_cv(folds, pair.n) != folds or isinstance(folds, str):
+        raise TypeError(f"folds must be a number of folds, got {folds!r}")
+    if (head is None) != (targets is None):
+        raise ValueError("head and targets must be given together")
+    goal = None if targets is None else arrays.rows(targets, "targets")
+    reader = None if goal is None else as_head(head, lipschitz, pair.y.shape[1], goal.shape[1])
+    if goal is not None and goal.shape[0] != pair.n:
+        raise ValueError(f"targets must have the {pair.n} rows of x and y, got {goal.shape[0]}")
+    if pair.n - math.ceil(pair.n / folds) < 2:
+        raise ValueError(f"every fold must leave at least 2 items to fit on, got {pair.n} items in {folds} folds")
+    sums = _Sums(len(stitchers), pair.y, reader, goal)
+    whole = fit(pair.x, pair.y.dense, intercept=True)
+    with reporting(progress, "stitching") as report:
+        for fold in range(folds):
+            problem = fit(pair.x, pair.y.dense, without=(fold, folds), intercept=True)
+            maps = [stitcher._solve(problem) for stitcher in stitchers.values()]
+            for items, rows in fold_rows(pair.x, fold, folds):
+                sums.add(items, [rows @ found.coef + found.intercept for found in maps])
+            if report is not None:
+                report(fold + 1, folds)
+    return [
+        _trial(name, stitcher._solve(whole), whole, sums, index)
+        for index, (name, stitcher) in enumerate(stitchers.items())
+    ]
+
+
+class _Sums:
+    """Squared errors of every stitcher over the items so far."""
+
+    def __init__(self, count: int, y: _core.Rows, head: Head | None, targets: _core.Rows | None) -> None:
+        self.error, self.stitched = np.zeros(count), np.zeros(count)
+        self.risk, self.y, self.head, self.targets = 0.0, y, head, targets
+
+    def add(self, items: Any, mapped: list[Matrix]) -> None:
+        """Score predictions of some items."""
+        own = items_of(self.y, items)
+        self.error += [float(((rows - own) ** 2).sum()) for rows in mapped]
+        if self.head is not None and self.targets is not None:
+            goal = items_of(self.targets, items)
+            read = self.head(own)
+            if read.shape != goal.shape:
+                raise ValueError(f"head must return the {goal.shape[1]} columns of targets, got {read.shape[1]}")
+            self.risk += float(((read - goal) ** 2).sum())
+            self.stitched += [float(((self.head(rows) - goal) ** 2).sum()) for rows in mapped]
+
+
+def _trial(name: str, found: Solution, whole: Problem, sums: _Sums, index: int) -> Trial:
+    n, total = whole.n, float(whole.power.sum()) / whole.n
+    off = float(sums.error[index]) / n
+    risk = stitched = bound = None
+    if sums.head is not None:
+        risk, stitched = sums.risk / n, float(sums.stitched[index]) / n
+        bound = (math.sqrt(risk) + sums.head.lipschitz * math.sqrt(off)) ** 2
+    r2, inside = (1 - value / total if total > 0 else math.nan for value in (off, found.residual))
+    rank = min(int(found.more.get("rank", len(whole.spectrum[0]))), found.coef.shape[1])
+    return Trial(name, rank, r2, inside, off, risk, stitched, bound, found.solver)

@@ -1,0 +1,127 @@
+"""Stitchers with and without scikit-learn: its own checks, clone, pipelines, and the base that stands in for it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+from kernalign.stitching import (
+    AffineStitcher,
+    LowRankStitcher,
+    ProcrustesStitcher,
+    RelativeRepresentation,
+    RidgeStitcher,
+)
+from kernalign.stitching.estimator import Parameters, _NotFittedError
+from samples import related
+
+EVERY = [AffineStitcher(), RidgeStitcher(1.0), RidgeStitcher(), ProcrustesStitcher(), LowRankStitcher(2)]
+WORDING = "we name the argument, the requirement and what was given, in words of our own"
+Y_COLUMNS = "y is always 2-D here, and always needed"
+# scikit-learn's checks that the house rules answer otherwise, and why
+OTHERWISE = {
+    "check_n_features_in_after_fitting": WORDING,
+    "check_complex_data": "complex input is a TypeError",
+    "check_dtype_object": "object input is a TypeError",
+    "check_estimators_empty_data_messages": WORDING,
+    "check_estimators_nan_inf": WORDING,
+    "check_estimator_sparse_tag": WORDING,
+    "check_estimator_sparse_array": WORDING,
+    "check_estimator_sparse_matrix": WORDING,
+    "check_fit2d_1sample": WORDING,
+    "check_fit2d_predict1d": WORDING,
+    "check_transformer_data_not_an_array": Y_COLUMNS,
+    "check_transformer_general": Y_COLUMNS,
+    "check_transformer_preserve_dtypes": Y_COLUMNS,
+    "check_requires_y_none": Y_COLUMNS,
+}
+
+
+@pytest.mark.parametrize("stitcher", EVERY, ids=repr)
+def test_scikit_learn_checks(stitcher) -> None:
+    checks = pytest.importorskip("sklearn.utils.estimator_checks", reason="needs scikit-learn")
+    sklearn = pytest.importorskip("sklearn")
+    if tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 6):
+        pytest.skip("check_estimator reports results from 1.6 on")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        results = checks.check_estimator(stitcher, on_fail=None)
+    broken = {r["check_name"]: r["exception"] for r in results if r["status"] == "failed"}
+    assert {name: error for name, error in broken.items() if name not in OTHERWISE} == {}
+    assert sum(r["status"] == "passed" for r in results) >= 30
+
+
+def test_clone_pipeline_and_search() -> None:
+    base = pytest.importorskip("sklearn.base")
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    x, y = related(60, 6, 3)
+    fitted = RidgeStitcher(2.0).fit(x, y)
+    twin = base.clone(fitted)
+    assert twin.get_params() == {"alpha": 2.0, "alphas": None}
+    with pytest.raises(ValueError, match="not fitted yet"):
+        twin.transform(x)
+    assert not hasattr(twin, "coef_")
+    mapped = make_pipeline(StandardScaler(), RidgeStitcher(2.0)).fit(x, y).transform(x)
+    assert mapped.shape == (60, 3)
+    search = GridSearchCV(LowRankStitcher(1), {"rank": [1, 2, 3]}, cv=3).fit(x, y)
+    assert search.best_params_["rank"] in (1, 2, 3)
+    relative = base.clone(RelativeRepresentation(x[:5])).fit(x)
+    np.testing.assert_array_equal(relative.transform(x), RelativeRepresentation(x[:5]).fit_transform(x))
+
+
+def test_ridge_is_scikit_learns() -> None:
+    linear = pytest.importorskip("sklearn.linear_model")
+    x, y = related(200, 12, 5)
+    ours, theirs = RidgeStitcher(3.0).fit(x + 2, y), linear.Ridge(3.0).fit(x + 2, y)
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=1e-12)
+    np.testing.assert_allclose(ours.intercept_, theirs.intercept_, atol=1e-12)
+
+
+def test_the_stand_in_base() -> None:
+    class Thing(Parameters):
+        def __init__(self, a: int = 1, *, b: str = "x") -> None:
+            self.a, self.b = a, b
+
+    thing = Thing(3)
+    assert thing.get_params() == {"a": 3, "b": "x"}
+    assert thing.set_params(b="y") is thing
+    assert repr(thing) == "Thing(a=3, b='y')"
+    with pytest.raises(ValueError, match="'c' is not a parameter of Thing; known are a, b"):
+        thing.set_params(c=1)
+    assert issubclass(_NotFittedError, ValueError)
+    assert issubclass(_NotFittedError, AttributeError)
+
+
+def test_everything_works_without_scikit_learn() -> None:
+    """In a process of its own, where importing sklearn fails."""
+    code = """
+import sys
+sys.modules["sklearn"] = sys.modules["sklearn.base"] = None
+import numpy as np
+from kernalign.stitching import AffineStitcher, RelativeRepresentation, RidgeStitcher
+x = np.random.default_rng(0).standard_normal((50, 4))
+stitcher = RidgeStitcher(1e-9)
+assert not hasattr(stitcher, "coef_")
+try:
+    stitcher.transform(x)
+except ValueError as error:
+    assert "not fitted yet" in str(error)
+else:
+    raise AssertionError
+assert np.allclose(stitcher.fit_transform(x, x @ np.ones((4, 2))), x @ np.ones((4, 2)))
+assert repr(stitcher) == "RidgeStitcher(alpha=1e-09, alphas=None)"
+assert AffineStitcher().fit(x, x).score(x, x) == 1.0
+assert RelativeRepresentation(x[:3]).fit_transform(x).shape == (50, 3)
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+def test_importing_the_package_does_not_import_scikit_learn() -> None:
+    code = "import sys, kernalign, kernalign.cli; assert 'sklearn' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
