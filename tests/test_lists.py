@@ -236,7 +236,7 @@ def test_p_value_and_settings():
     x, y = pair(200, noise=0.5)
     score = nb.mutual_knn(x, y)
     assert score.p_value < 1e-6
-    assert score.settings["p_method"] == "normal tail, exact moments"
+    assert score.settings["p_method"] == "Pearson III, exact third moment"
     assert score.settings["k"] == 10
     assert score.settings["k_over_n"] == 0.05
     assert score.settings["backend"] == "native"

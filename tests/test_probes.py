@@ -4,7 +4,7 @@ import kernalign as ka
 import numpy as np
 import pytest
 from kernalign import demo
-from kernalign.probes import LinearProbe, cross_entropy
+from kernalign.stitching.probes import LinearProbe, cross_entropy
 from reference import probes as oracle
 from samples import related
 from scipy import optimize
@@ -150,7 +150,7 @@ def test_a_real_probe_beats_the_commonest_class_on_new_items():
 
 
 def test_an_optimum_that_is_not_reached_is_said(monkeypatch):
-    monkeypatch.setattr("kernalign.probes._ITERATIONS", 1)
+    monkeypatch.setattr("kernalign.stitching.probes._ITERATIONS", 1)
     x, numbers = labelled(60, 6)
     with pytest.warns(ka.AlignmentWarning, match="did not reach its optimum in 1 steps"):
         LinearProbe(1e-3).fit(x, numbers)

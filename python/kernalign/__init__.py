@@ -37,7 +37,7 @@ from kernalign.paired import PairedDifference, compare_scores  # noqa: E402
 from kernalign.permutation import PermutationTest, permutation_test  # noqa: E402
 from kernalign.predictivity import linear_predictivity  # noqa: E402
 from kernalign.registry import METRICS, MetricInfo, measure  # noqa: E402
-from kernalign.ridge_cca import RidgePath, ridge_cca  # noqa: E402
+from kernalign.ridge_cca import CCAPath, ridge_cca  # noqa: E402
 from kernalign.ridge_risk import kare, learning_curve  # noqa: E402
 from kernalign.rsa import rsa  # noqa: E402
 from kernalign.score import AlignmentWarning, Score, UndefinedScoreWarning  # noqa: E402
@@ -54,6 +54,7 @@ __all__ = [
     "METRICS",
     "RBF",
     "AlignmentWarning",
+    "CCAPath",
     "Comparison",
     "Cosine",
     "Description",
@@ -69,7 +70,6 @@ __all__ = [
     "PermutationTest",
     "Polynomial",
     "Precomputed",
-    "RidgePath",
     "Score",
     "Spectrum",
     "UndefinedScoreWarning",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign import _core, arrays, exact_sample, faiss_backend
+from kernalign import _core, arrays, exact_sample, faiss_backend, overlap_skew
 from kernalign.arrays import Normalize
 from kernalign.progress import ProgressArgument, Report, reporting
 
@@ -70,6 +71,11 @@ class Neighbors:
     @property
     def k(self) -> int:
         return int(self.indices.shape[1])
+
+    @cached_property
+    def pattern_sums(self) -> list[NDArray[np.float64]]:
+        """What the skewness of overlaps needs of this graph; O(n k^2), once."""
+        return overlap_skew.list_pattern_sums(self.indices)
 
     def first(self, k: int) -> Neighbors:
         """The k nearest of each row; k must not exceed the length of the lists."""

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
-from kernalign import _core, arrays, exact_sample, group_overlap, half_sampling, inference, list_nulls
+from kernalign import _core, arrays, exact_sample, group_overlap, half_sampling, inference, list_nulls, overlap_skew
+from kernalign.inference import Lazy
 from kernalign.neighbor_lists import METRICS, Metric, Neighbors, knn
 from kernalign.neighbor_search import Options, Search, Ties, search_both
 from kernalign.score import AlignmentWarning, Null, Score, Spread
+
+_FEWEST = 6  # items for a third moment
+_SKEW_COST = 2e7  # n k^2 up to which it is computed
 
 __all__ = [
     "METRICS",
@@ -70,7 +73,8 @@ def mutual_knn(
     Returns
     -------
     Score
-        in [0, 1], with the exact null mean k / (n - 1) and variance under random pairing, z, and a normal p_value.
+        in [0, 1], with the exact null mean k / (n - 1), variance and skewness under random pairing, z, and the p_value
+        of a Pearson III law with these moments (a normal one where ties are shared, or n k^2 > 2e7).
         With backend="sample" the mean over 2000 rows: ``stderr`` and ``interval`` are about the mean over all n, and
         ``settings["exact_interval"]`` holds that with 95 % certainty (Hoeffding). Of the null the mean alone is known.
         With backend="faiss" the overlap of the lists found; ``settings`` hold the ``recall`` of both sides with their
@@ -99,7 +103,7 @@ def finish_mutual_knn(found: Search, per_item: bool = False, spread: Spread | No
     variance = _core.knn_overlap_variance(n, found.k, graph_x, found.k, graph_y) / (n * found.k) ** 2
     value, sd = float(items.mean()), float(np.sqrt(variance)) if found.k < n - 1 else 0.0
     sd = sd if sd > 1e-12 * mean else 0.0  # rounding: one side is constant, or all others are neighbours
-    null = Null(mean, sd, p_value=_normal_tail(value, mean, sd) if sd > 0 else None)
+    null = Null(mean, sd, *_upper_tail(found, value, mean, sd)) if sd > 0 else Null(mean, sd)
     return found.score("mutual_knn", value, null, items if per_item else None, spread)
 
 
@@ -302,5 +306,25 @@ def _grouped(
     return found.score("mutual_knn", float(items.mean()), null, items if per_item else None)
 
 
-def _normal_tail(value: float, mean: float, sd: float) -> Callable[[], tuple[float, str]]:
-    return lambda: (float(special.ndtr((mean - value) / sd)), "normal tail, exact moments")
+def _upper_tail(found: Search, value: float, mean: float, sd: float) -> tuple[Lazy | None, Lazy]:
+    """Skewness and tail of an overlap: Pearson III from three exact moments, whole counts being a lattice.
+
+    Without lists of whole weights (shared places), or where the third moment would take long, a normal tail.
+    """
+    n, k = found.n, found.k
+    if found.settings["ties"] == "fractional" and found.settings["tie_rows_fraction"] > 0:
+        return None, lambda: (inference.normal_tail((value - mean) / sd), "normal tail, exact moments")
+    if not n >= _FEWEST or n * k * k > _SKEW_COST:
+        return None, lambda: (inference.normal_tail((value - mean) / sd), "normal tail, exact moments")
+
+    @cache
+    def skew() -> tuple[float, str]:
+        found_skew = overlap_skew.skews(n, found.x.pattern_sums, found.y.pattern_sums)
+        return float(found_skew[0, 0]), "exact third moment"
+
+    def tail() -> tuple[float, str]:
+        half_step = 0.5 / (n * k)
+        p = inference.pearson3_tail((value - half_step - mean) / sd, skew()[0])
+        return p, "Pearson III, exact third moment"
+
+    return skew, tail

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 Values = NDArray[np.float64]
 _ROUNDING = 1e-13
@@ -20,6 +21,15 @@ Pattern: TypeAlias = tuple[int, ...]  # the vertex at each end of three edges: (
 def pattern_sums(graphs: Sequence[Any]) -> list[Values]:
     """What `skews` needs of the graphs (sparse, no diagonal): (L, patterns) sums of 1, 2 and 3 edges, in O(n k^2)."""
     return [np.array([_injective(graph, edges) for graph in graphs]) for edges in (1, 2, 3)]
+
+
+def list_pattern_sums(lists: NDArray[np.int32]) -> list[Values]:
+    """The same of one graph, given as (n, k) neighbour indices."""
+    n, k = lists.shape
+    ends = np.arange(0, lists.size + 1, k)
+    graph = sparse.csr_matrix((np.ones(lists.size), lists.ravel(), ends), shape=(n, n))
+    graph.sort_indices()
+    return pattern_sums([graph])
 
 
 def skews(n: int, x: list[Values], y: list[Values]) -> Values:

@@ -19,7 +19,7 @@ from kernalign.subspace import paired, warn_saturated
 
 
 @dataclass(frozen=True)
-class RidgePath:
+class CCAPath:
     """Similarity of two representations between CCA (ridge 0) and CKA (ridge to infinity).
 
     Attributes
@@ -39,7 +39,7 @@ class RidgePath:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
-def ridge_cca(x: Any, y: Any, ridges: Any, **options: Unpack[Options]) -> RidgePath:
+def ridge_cca(x: Any, y: Any, ridges: Any, **options: Unpack[Options]) -> CCAPath:
     """Ridge CCA for many ridges from one decomposition: the continuum from CCA to CKA.
 
     Parameters
@@ -49,7 +49,7 @@ def ridge_cca(x: Any, y: Any, ridges: Any, **options: Unpack[Options]) -> RidgeP
 
     Returns
     -------
-    RidgePath
+    CCAPath
         With w_i = s_i^2 / (s_i^2 + ridge * sum s^2) on the principal directions of each side,
         scores = sum_ij w_i (U_x^T U_y)_ij^2 w'_j / (|w| |w'|). Ridge 0: |U_x^T U_y|^2 / sqrt(rank_x rank_y), which is
         ``cca(statistic="r2")`` for equal ranks; for large ridges: ``cka(estimator="biased")``. A small ridge counts all
@@ -77,11 +77,11 @@ def ridge_cca(x: Any, y: Any, ridges: Any, **options: Unpack[Options]) -> RidgeP
     return _finish(state, penalties)
 
 
-def _finish(state: Principal, penalties: Vector) -> RidgePath:
+def _finish(state: Principal, penalties: Vector) -> CCAPath:
     if state.reason is not None:
         warnings.warn(f"ridge_cca is undefined: {state.reason}", UndefinedScoreWarning, stacklevel=3)
         none = np.full(len(penalties), np.nan)
-        return RidgePath(penalties, none, none.copy(), none.copy(), state.n, state.describe())
+        return CCAPath(penalties, none, none.copy(), none.copy(), state.n, state.describe())
     if not penalties.all():
         warn_saturated("ridge_cca", state)
     squares = state.overlap**2
@@ -92,7 +92,7 @@ def _finish(state: Principal, penalties: Vector) -> RidgePath:
         scores[i] = min(1.0, cross / np.sqrt(norms[0] * norms[1]))
         chance[i] = a.sum() * b.sum() / (state.free * np.sqrt(norms[0] * norms[1]))
         gulp[i] = np.sqrt(max(0.0, sum(norms) - 2 * cross))
-    return RidgePath(penalties, scores, chance, gulp, state.n, state.describe())
+    return CCAPath(penalties, scores, chance, gulp, state.n, state.describe())
 
 
 def _shrunk(side: Directions, ridge: float) -> Vector:

@@ -8,11 +8,13 @@ from kernalign.stitching.certificate import Certificate, misalignment, stitching
 from kernalign.stitching.heads import LinearHead, MLPHead
 from kernalign.stitching.linear_map import LinearStitcher, load_stitcher
 from kernalign.stitching.low_rank import LowRankStitcher
+from kernalign.stitching.probes import LinearProbe
 from kernalign.stitching.procrustes import ProcrustesStitcher
 from kernalign.stitching.relative import RelativeRepresentation
 from kernalign.stitching.ridge import RidgeStitcher
 from kernalign.stitching.ridge_path import RidgePath, ridge_path
 from kernalign.stitching.state import LeastSquaresState
+from kernalign.stitching.transfer import Transfer, mcnemar, transfer_accuracy, wilson_interval
 from kernalign.stitching.trials import Trial, run_trials
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "Certificate",
     "LeastSquaresState",
     "LinearHead",
+    "LinearProbe",
     "LinearStitcher",
     "LowRankStitcher",
     "MLPHead",
@@ -27,10 +30,14 @@ __all__ = [
     "RelativeRepresentation",
     "RidgePath",
     "RidgeStitcher",
+    "Transfer",
     "Trial",
     "load_stitcher",
+    "mcnemar",
     "misalignment",
     "ridge_path",
     "run_trials",
     "stitching_certificate",
+    "transfer_accuracy",
+    "wilson_interval",
 ]

@@ -49,7 +49,7 @@ class LinearProbe:
     Examples
     --------
     >>> import numpy as np
-    >>> from kernalign.probes import LinearProbe
+    >>> from kernalign.stitching.probes import LinearProbe
     >>> x = np.random.default_rng(0).standard_normal((200, 5))
     >>> LinearProbe(l2=0.01).fit(x[:100], x[:100, 0] > 0).score(x[100:], x[100:, 0] > 0) > 0.9
     True

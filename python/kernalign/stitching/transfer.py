@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy import special, stats
 
 from kernalign import arrays
-from kernalign.probes import LinearProbe
 from kernalign.spectrum import Array, dense
+from kernalign.stitching.probes import LinearProbe
 from kernalign.targets import class_numbers
 
 Hits = NDArray[np.bool_]
@@ -47,8 +47,7 @@ class Transfer:
     against_a, against_b : paired comparisons with the native probes, see `mcnemar`; "first" is the transferred one
     correct : (n_test,) whether the transferred probe was right, for `mcnemar` between maps
     n : number of test items
-    settings : number of training items, map, probe, number of classes; ``saturated``: whether b has so many features
-        that the default map fits the training items exactly, which seldom suits others (None: the map was given)
+    settings : number of training items, map, probe, number of classes
     """
 
     accuracy: float
@@ -78,7 +77,7 @@ def transfer_accuracy(
     a, b : (n, p) and (n, q) features of the same items
     labels : n class labels (integers, booleans or strings)
     test : n booleans, or the indices of the test items; the others train
-    stitcher : object with fit(b, a) and transform(b); by default least squares with an intercept, of least norm
+    stitcher : object with fit(b, a) and transform(b); by default ``RidgeStitcher("gcv")``
     probe : object with fit(x, labels) and predict(x); by default ``LinearProbe()``
 
     Raises
@@ -95,7 +94,7 @@ def transfer_accuracy(
     if not len(x) == len(y) == len(numbers):
         raise ValueError(f"a, b and labels must have the same length, got {len(x)}, {len(y)} and {len(numbers)}")
     held = _mask(test, len(x))
-    fitted = copy.deepcopy(stitcher) if stitcher is not None else _LeastSquares()
+    fitted: Map = RidgeStitcher() if stitcher is None else copy.deepcopy(stitcher)
     fitted.fit(y[~held], x[~held])
     mapped = np.asarray(fitted.transform(y[held]))
     wanted = (int(held.sum()), x.shape[1])
@@ -127,10 +126,9 @@ def transfer_accuracy(
         n=n,
         settings={
             "train": int((~held).sum()),
-            "stitcher": type(fitted).__name__.lstrip("_"),
+            "stitcher": type(fitted).__name__,
             "probe": type(probes[0]).__name__,
             "classes": len(classes),
-            "saturated": None if stitcher is not None else bool(y.shape[1] >= (~held).sum() - 1),
         },
     )
 
@@ -186,18 +184,6 @@ def wilson_interval(successes: int, n: int, level: float = 0.95) -> tuple[float,
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = math.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n * n))) / (1 + z2 / n)
     return min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half))
-
-
-class _LeastSquares:
-    """Affine least squares, of least norm where it is not unique."""
-
-    def fit(self, x: Array, y: Array) -> _LeastSquares:
-        self._from, self._to = x.mean(axis=0), y.mean(axis=0)
-        self._weights = np.linalg.lstsq(x - self._from, y - self._to, rcond=None)[0]
-        return self
-
-    def transform(self, x: Array) -> Array:
-        return np.asarray((x - self._from) @ self._weights + self._to)
 
 
 def _mask(test: Any, n: int) -> Hits:
