@@ -13,10 +13,9 @@ from kernalign import _core
 from reference import compare as naive
 
 N = 60
-# mmd wants equal widths; the others would warn of the layer that is wider than there are items.
-LEFT_OUT = ("mmd", "cca", "svcca", "pwcca", "linear_predictivity")
-EVERY = tuple(name for name in ka.METRICS if name not in LEFT_OUT and not ka.METRICS[name].needs)
 LISTS = ("mutual_knn", "jaccard_knn", "cycle_knn", "lcs_knn", "edit_knn")
+GRAMS = ("cka", "hsic", "kernel_alignment", "distance_alignment", "distance_correlation")
+EVERY = (*GRAMS, *LISTS, "cknna", "rsa")  # all with shared parts, and one that is called pair by pair
 
 
 def layered(layers, p, seed, n=N, dtype=np.float64):
@@ -70,6 +69,18 @@ def test_every_score_is_that_of_the_one_pair_call(normalize):
     xs = models()
     found = ka.compare(xs, metrics=EVERY, k=5, normalize=normalize)
     check(found, xs, xs, k=5, normalize=normalize)
+
+
+@pytest.mark.parametrize("metric", [name for name in ka.METRICS if name not in EVERY])
+def test_all_other_metrics_are_called_pair_by_pair(metric):
+    xs, ys = {"x": layered(2, 6, 1)}, {"y": layered(2, 6, 2)}
+    needed = {need: {"rank": 2}[need] for need in ka.METRICS[metric].needs}
+    found = ka.compare(xs, ys, metrics=(metric,), metric_options={metric: needed}, layers="best", normalize="l2")
+    values = np.empty((2, 2))
+    for i, j in np.ndindex(2, 2):
+        values[i, j] = ka.measure(metric, xs["x"][:, i], ys["y"][:, j], normalize="l2", **needed)
+    best = values.max() if ka.METRICS[metric].larger_is_closer else values.min()
+    assert found.best(metric)["x", "y"][0] == best
 
 
 def test_two_sets_are_paired_in_full():
@@ -238,6 +249,7 @@ def test_what_depends_on_one_layer_is_computed_once(monkeypatch):
     for name in counts:
         monkeypatch.setattr(_core, name, counting(name, getattr(_core, name)))
     ka.compare(models(), metrics=("cka", "hsic", "kernel_alignment", *LISTS, "cknna"), k=5)
+    ka.compare(models(), metrics=("distance_alignment",))
     layers = 7
     assert counts == {"nearest_neighbors": 2 * layers, "u_centred_cubes": layers, "edge_products": layers}
 

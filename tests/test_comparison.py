@@ -223,7 +223,7 @@ def test_a_file_holds_everything(which, tmp_path, request):
 
 
 def test_names_and_reasons_of_any_script_survive(tmp_path):
-    with pytest.warns(ka.UndefinedScoreWarning):
+    with pytest.warns(ka.AlignmentWarning):
         found = ka.compare(
             {"Bild/„ä“": np.ones((30, 2, 4)), "言葉\n": layered(1, 4, 1, n=30)},
             metrics=("cka", "mutual_knn"),

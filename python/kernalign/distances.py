@@ -14,6 +14,7 @@ from kernalign.grams import kernel_sums
 from kernalign.kernels import Distance
 from kernalign.progress import reporting
 from kernalign.score import Null, Score, undefined
+from kernalign.sums import KernelSums
 
 
 def distance_alignment(x: Any, y: Any, *, estimator: Estimator = "biased", **options: Unpack[Options]) -> Score:
@@ -47,7 +48,12 @@ def distance_alignment(x: Any, y: Any, *, estimator: Estimator = "biased", **opt
     arrays.check_count(pair.n, 2, f"distance_alignment ({estimator})")
     with reporting(pair.progress, "distance_alignment") as report:
         sums = kernel_sums(pair, Distance(squared=True), centred=False, report=report)
-    n, pairs = pair.n, sums.pairs
+    return finish_distance_alignment(sums, estimator)
+
+
+def finish_distance_alignment(sums: KernelSums, estimator: Estimator) -> Score:
+    """Distance alignment of the sums of squared distances that were not centred."""
+    n, pairs = sums.n, sums.pairs
     count = n * n if estimator == "biased" else n * (n - 1)
     settings = sums.describe(normalisation="n^2" if estimator == "biased" else "n(n-1)")
     own = [float(np.ldexp(pairs[s, s].full, 2 * sums.exponents[s])) for s in (0, 1)]

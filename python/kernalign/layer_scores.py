@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any, Protocol, TypeAlias
 
-from kernalign import _core, alignment, arrays, kernels, local_alignment, neighbors, registry
+from kernalign import _core, alignment, arrays, distances, kernels, local_alignment, neighbors, registry
 from kernalign.grams import GramSweep
 from kernalign.linear import linear_precision, linear_sums
 from kernalign.neighbor_lists import METRICS as SIMILARITIES
@@ -26,7 +26,11 @@ _GRAM_FINISHERS: dict[str, Callable[[KernelSums, Any], Score]] = {
     "cka": alignment.finish_cka,
     "hsic": alignment.finish_hsic,
     "kernel_alignment": alignment.finish_kernel_alignment,
+    "distance_alignment": distances.finish_distance_alignment,
+    "distance_correlation": partial(alignment.finish_cka, metric="distance_correlation"),
 }
+_DISTANCES = {"distance_alignment": kernels.Distance(squared=True), "distance_correlation": kernels.Distance()}
+_UNCENTRED = ("kernel_alignment", "distance_alignment")
 _LIST_FINISHERS: dict[str, Callable[[Search], Score]] = {
     "mutual_knn": neighbors.finish_mutual_knn,
     "jaccard_knn": neighbors.finish_jaccard_knn,
@@ -87,10 +91,14 @@ def families(metrics: Sequence[str], shared: Shared) -> list[Family]:
         own = set(given) - {"k", "estimator", "kernel"}
         key: tuple[Any, ...] = ("pair", name)
         if name in _GRAM_FINISHERS and not own:
-            kernel = kernels.check_kernel(given.get("kernel", kernels.Linear()))
-            estimator = given.get("estimator", "unbiased")
-            alignment.check_estimator(estimator, shared.n, name)
-            key = ("gram", name != "kernel_alignment", estimator, kernel)
+            kernel = _DISTANCES.get(name) or kernels.check_kernel(given.get("kernel", kernels.Linear()))
+            estimator = given.get("estimator", "biased" if name == "distance_alignment" else "unbiased")
+            if name == "distance_alignment":
+                arrays.check_choice(estimator, "estimator", ("unbiased", "biased"))
+                arrays.check_count(shared.n, 2, name)
+            else:
+                alignment.check_estimator(estimator, shared.n, name)
+            key = ("gram", name not in _UNCENTRED, estimator, kernel)
         elif name in _LIST_FINISHERS and own <= {"metric", "ties"}:
             similarity, ties = given.get("metric", "cosine"), given.get("ties", "fractional")
             arrays.check_choice(similarity, "metric", SIMILARITIES)
@@ -111,7 +119,7 @@ def families(metrics: Sequence[str], shared: Shared) -> list[Family]:
 
 @dataclass(frozen=True)
 class Grams:
-    """cka and hsic (centred), or kernel_alignment.
+    """cka and hsic (centred), or kernel_alignment; or one of those of distances.
 
     The route of a pair is that of the one-pair call, so that partners do not matter: features where the kernel is
     linear and n > p + q, otherwise one sweep over the tiles of all Gram matrices.
@@ -156,7 +164,7 @@ class Grams:
     def scores(self, pairs: Sequence[LayerPair]) -> Iterator[list[Score]]:
         for x, y in pairs:
             sums = self.sums(x, y)
-            if self.centred:
+            if self.centred and self._linear:
                 for at, layer in enumerate((x, y)):
                     if VARIANCE_SHARE not in layer.memory:
                         layer.memory[VARIANCE_SHARE] = _variance_share(sums, at)
