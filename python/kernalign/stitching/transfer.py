@@ -14,6 +14,7 @@ from scipy import special, stats
 from kernalign import arrays
 from kernalign.spectrum import Array, dense
 from kernalign.stitching.probes import LinearProbe
+from kernalign.stitching.ridge import RidgeStitcher
 from kernalign.targets import class_numbers
 
 Hits = NDArray[np.bool_]
