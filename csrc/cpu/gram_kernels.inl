@@ -61,33 +61,46 @@ void exponentiate(T* values, T factor, T pilot, int64_t n) {
 }
 
 template <class T>
-void apply_kernel(const GramFunction& f, T* values, double own, const T* others, int64_t n) {
-    const T pilot = T(f.pilot), offset = T(f.offset), factor = T(f.factor), square = T(own);
-    switch (f.form) {
-        case KernelForm::linear:
-        case KernelForm::precomputed:
-            if (f.pilot != 0)
-                for (int64_t j = 0; j < n; ++j) values[j] -= pilot;
-            return;
-        case KernelForm::polynomial:
-            for (int64_t j = 0; j < n; ++j) {
-                const T base = values[j] + offset;
-                T power = base;
-                for (int d = 1; d < f.degree; ++d) power *= base;
-                values[j] = power - pilot;
-            }
-            return;
-        default:
-            break;
-    }
+int64_t squared_distances(T* values, T own, const T* others, int64_t n) {
+    int64_t close = 0;
     for (int64_t j = 0; j < n; ++j) {
-        const T d = square + others[j] - (values[j] + values[j]);
+        const T norms = own + others[j];
+        const T d = norms - (values[j] + values[j]);
         values[j] = d > T(0) ? d : T(0);
+        close += d < T(kClose) * norms;
     }
+    return close;
+}
+
+// The loops over degrees are the outer ones, so that the inner ones are vectorised.
+template <class T>
+void polynomial(const GramFunction& f, T* values, int64_t n) {
+    const T offset = T(f.offset), factor = T(f.factor), base = T(f.base);
+    constexpr int64_t kBlock = 256;
+    T b[kBlock], sum[kBlock];
+    for (int64_t begin = 0; begin < n; begin += kBlock, values += kBlock) {
+        const int64_t count = n - begin < kBlock ? n - begin : kBlock;
+        for (int64_t j = 0; j < count; ++j) b[j] = values[j] * factor + offset;
+        for (int64_t j = 0; j < count; ++j) sum[j] = T(1);
+        T power = T(1), own = f.based ? base * factor + offset : T(0);
+        for (int d = 1; d < f.degree; ++d) {
+            power *= own;
+            for (int64_t j = 0; j < count; ++j) sum[j] = sum[j] * b[j] + power;
+        }
+        for (int64_t j = 0; j < count; ++j) values[j] = (f.based ? values[j] - base : b[j]) * sum[j];
+    }
+}
+
+template <class T>
+void apply_kernel(const GramFunction& f, T* values, int64_t n) {
+    if (f.form == KernelForm::polynomial) return polynomial(f, values, n);
+    const T pilot = T(f.pilot);
     if (f.form == KernelForm::laplacian || f.form == KernelForm::euclidean)
         for (int64_t j = 0; j < n; ++j) values[j] = T(__builtin_sqrt(double(values[j])));
-    if (f.form == KernelForm::rbf || f.form == KernelForm::laplacian) return exponentiate(values, factor, pilot, n);
-    for (int64_t j = 0; j < n; ++j) values[j] -= pilot;
+    if (f.form == KernelForm::rbf || f.form == KernelForm::laplacian)
+        return exponentiate(values, T(f.factor), pilot, n);
+    if (f.pilot != 0)
+        for (int64_t j = 0; j < n; ++j) values[j] -= pilot;
 }
 
 template <class T>
@@ -119,6 +132,13 @@ inline void u_centred_cubes(double* row, double own, const double* others, doubl
 }
 
 constexpr GramKernels gram_kernels = {
-    apply_kernel<float>, apply_kernel<double>, row_and_column_sums<float>, row_and_column_sums<double>, widen<float>,
-    widen<double>,       u_centred_cubes,
+    squared_distances<float>,
+    squared_distances<double>,
+    apply_kernel<float>,
+    apply_kernel<double>,
+    row_and_column_sums<float>,
+    row_and_column_sums<double>,
+    widen<float>,
+    widen<double>,
+    u_centred_cubes,
 };

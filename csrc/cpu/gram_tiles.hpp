@@ -20,6 +20,8 @@ constexpr std::int64_t kPanelElements = 1 << 22;   // tiles are made smaller whe
 constexpr std::int64_t kAllKeptBytes = 256 << 20;  // of converted rows of all sides
 constexpr double kNarrowest = 64;                  // squared norm over squared width that float32 can stand
 
+constexpr double kLargestMean = 0.5;  // share of squared lengths, of rows that cannot be centred
+
 using AnySide = std::variant<GramSide<float>, GramSide<double>>;
 
 // True if float32 products of these rows would not do for this kernel (grams.hpp, Precision).
@@ -27,10 +29,17 @@ inline bool needs_double(const GramSource& source, const GramSide<float>& side) 
     if (source.kernel.form == KernelForm::precomputed) return false;
     std::vector<double> squares = side.rows().squared_norms;
     if (has_outlier(squares)) return true;
-    if (source.kernel.form != KernelForm::rbf) return false;
+    const KernelForm form = source.kernel.form;
+    if (form != KernelForm::rbf && form != KernelForm::polynomial) return false;
     std::nth_element(squares.begin(), squares.begin() + std::ptrdiff_t(squares.size() / 2), squares.end());
+    const double median = squares[squares.size() / 2];
+    if (form == KernelForm::polynomial) {
+        double mean = 0;  // the squared length of the mean row
+        for (const double v : side.rows().total) mean += v * v / double(side.size()) / double(side.size());
+        return mean > kLargestMean * median;
+    }
     const double width = std::ldexp(source.kernel.width, -side.rows().exponent());
-    return squares[squares.size() / 2] > kNarrowest * width * width;
+    return median > kNarrowest * width * width;
 }
 
 struct Sides {
