@@ -1,20 +1,22 @@
 // The loops behind gram_kernels.hpp, included by simd_kernels.inl once per instruction set.
 
-// Vectors of T and what turns an exponent into a power of two.
+// Vectors of T, and what turns an exponent into a power of two.
 template <class T>
-struct Exponential;
+struct Numbers;
 
 template <>
-struct Exponential<float> {
+struct Numbers<float> {
     typedef Narrow Vector;
+    typedef std::int32_t Count;  // as wide as T, which is vectorised best
     typedef std::int32_t Bits __attribute__((vector_size(kLanes * sizeof(std::int32_t))));
     static constexpr float least = -87.0f, round = 0x1.8p23f, log2e = 0x1.715476p0f;
     static constexpr float ln2_high = 0x1.63p-1f, ln2_low = -0x1.bd0106p-13f;
     static constexpr int bias = 127, shift = 23, terms = 7;
 };
 template <>
-struct Exponential<double> {
+struct Numbers<double> {
     typedef Wide Vector;
+    typedef std::int64_t Count;
     typedef std::int64_t Bits __attribute__((vector_size(kLanes * sizeof(std::int64_t))));
     static constexpr double least = -708.0, round = 0x1.8p52, log2e = 0x1.71547652b82fep0;
     static constexpr double ln2_high = 0x1.62e42fee00000p-1, ln2_low = 0x1.a39ef35793c76p-33;
@@ -24,7 +26,7 @@ struct Exponential<double> {
 // exp(x) - c for x <= 0 as 2^k expm1(r) + (2^k - c), so that nothing cancels where exp(x) and c are both near 1.
 template <class T, class Vector>
 inline Vector exp_minus(Vector x, T c) {
-    typedef Exponential<T> E;
+    typedef Numbers<T> E;
     x = x < E::least ? Vector{} + E::least : x;
     const Vector rounded = x * E::log2e + E::round;  // its low bits hold k
     const Vector k = rounded - E::round;
@@ -43,7 +45,7 @@ inline Vector exp_minus(Vector x, T c) {
 
 template <class T>
 void exponentiate(T* values, T factor, T pilot, int64_t n) {
-    typedef typename Exponential<T>::Vector Vector;
+    typedef typename Numbers<T>::Vector Vector;
     for (int64_t j = 0; j < n; j += kLanes) {
         const int64_t count = n - j < kLanes ? n - j : kLanes;
         const unsigned long bytes = static_cast<unsigned long>(count) * sizeof(T);
@@ -62,7 +64,7 @@ void exponentiate(T* values, T factor, T pilot, int64_t n) {
 
 template <class T>
 int64_t squared_distances(T* values, T own, const T* others, int64_t n) {
-    int64_t close = 0;
+    typename Numbers<T>::Count close = 0;
     for (int64_t j = 0; j < n; ++j) {
         const T norms = own + others[j];
         const T d = norms - (values[j] + values[j]);

@@ -208,7 +208,8 @@ class PairDistances {
                       std::vector<T>& tile = tiles[worker];
                       tile.resize(std::max(tile.size(), std::size_t(task.m * task.k)));
                       side_.tile(task.i0, task.m, task.j0, task.k, panels[worker], tile.data());
-                      std::int64_t smaller = 0;
+                      using Narrow = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;  // vectorised best
+                      Narrow smaller = 0;
                       for (std::int64_t i = 0; i < task.m; ++i) {
                           T* row = tile.data() + i * task.k + (task.diagonal() ? i + 1 : 0);
                           const std::int64_t length = task.k - (task.diagonal() ? i + 1 : 0);

@@ -19,8 +19,8 @@ constexpr std::int64_t kGramGroups = 32;           // of tiles; each has partial
 constexpr std::int64_t kPanelElements = 1 << 22;   // tiles are made smaller where panels of rows would be larger
 constexpr std::int64_t kAllKeptBytes = 256 << 20;  // of converted rows of all sides
 constexpr double kNarrowest = 64;                  // squared norm over squared width that float32 can stand
-
-constexpr double kLargestMean = 0.5;  // share of squared lengths, of rows that cannot be centred
+constexpr double kWidest = 1e-30;                  // and the least that it can hold
+constexpr double kLargestMean = 0.5;               // share of squared lengths, of rows that cannot be centred
 
 using AnySide = std::variant<GramSide<float>, GramSide<double>>;
 
@@ -39,7 +39,7 @@ inline bool needs_double(const GramSource& source, const GramSide<float>& side) 
         return mean > kLargestMean * median;
     }
     const double width = std::ldexp(source.kernel.width, -side.rows().exponent());
-    return median > kNarrowest * width * width;
+    return median > kNarrowest * width * width || median < kWidest * width * width;
 }
 
 struct Sides {
