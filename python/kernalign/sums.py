@@ -76,8 +76,8 @@ class KernelSums:
                 return f"{name} spans more than float64 can hold"
             if not biased > self._noise(side, diagonal=True):
                 return f"{name} is constant"
-            if self.no_kernel is not None:
-                return self.no_kernel
+            if self.sides is not None and self.sides[side].reason is not None:
+                return self.sides[side].reason
             if estimator == "unbiased" and not self.u_centred(side, side) > self._noise(side, diagonal=False):
                 return f"{name} has no structure beyond its diagonal: its U-centred Gram matrix is zero"
         return None
