@@ -17,7 +17,7 @@
 //            So the sums do not depend on the threads, and on the other sources only in the last bits.
 // Cost       n^2 p multiply-adds / 2 per source, n^2 / 2 per pair.
 // Memory     256 n bytes per source with a kernel that is not linear, the converted rows if all sources' fit in 256 MB
-//            (32 MB each), else panels of 256 rows per thread; a tile of 256 x 256 per source and thread.
+//            (32 MB each), else panels of 512 rows per thread; a tile of at most 512 x 512 per source and thread.
 #pragma once
 
 #include <array>
@@ -69,7 +69,8 @@ CubeSums u_centred_cubes(const GramSource& source, int threads, Monitor* monitor
 
 // Exact median of the Euclidean distances between rows: of all n^2 (zeros of the diagonal included) or of those off
 // the diagonal, the mean of the two middle ones where their number is even. Distances are those of the tiles: relative
-// error 1e-7 in float32. One to three passes over the tiles; at most 64 MB beside them.
+// error 1e-7 in float32. One pass over the tiles, two in float64, more only if a sample misleads; at most 64 MB beside
+// them.
 double median_distance(const GramSource& source, bool off_diagonal, int threads, Monitor* monitor);
 
 // The strict upper triangle of K, row by row, scaled back: n (n - 1) / 2 numbers, in float64. If centred, of shifted

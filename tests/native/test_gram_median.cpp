@@ -17,20 +17,22 @@ using check::source;
 
 namespace {
 
-template <class T>
-double sorted_median(const check::Matrix<T>& x, bool off_diagonal) {
-    std::vector<double> d = check::gram(x, {KernelForm::euclidean, 1, 0, 1}, false), kept;
-    for (std::int64_t i = 0; i < x.rows; ++i)
-        for (std::int64_t j = 0; j < x.rows; ++j)
-            if (i != j || !off_diagonal) kept.push_back(d[std::size_t(i * x.rows + j)]);
-    std::sort(kept.begin(), kept.end());
-    return (kept[(kept.size() - 1) / 2] + kept[kept.size() / 2]) / 2;
+// The mean of the two middle entries, or the middle one twice.
+double median_of(std::vector<double> values) {
+    const auto upper = values.begin() + std::ptrdiff_t(values.size() / 2);
+    std::nth_element(values.begin(), upper, values.end());
+    return values.size() % 2 ? *upper : (*upper + *std::max_element(values.begin(), upper)) / 2;
 }
 
 template <class T>
 void agrees(const check::Matrix<T>& x, double tolerance, const char* what) {
+    const std::vector<double> all = check::gram(x, {KernelForm::euclidean, 1, 0, 1}, false);
+    std::vector<double> upper;
+    for (std::size_t i = 0; i < std::size_t(x.rows); ++i)
+        upper.insert(upper.end(), all.begin() + std::ptrdiff_t(i * std::size_t(x.rows) + i + 1),
+                     all.begin() + std::ptrdiff_t((i + 1) * std::size_t(x.rows)));
     for (const bool off_diagonal : {false, true}) {
-        const double expected = sorted_median(x, off_diagonal);
+        const double expected = median_of(off_diagonal ? upper : all);
         const double got = median_distance(source(x), off_diagonal, 1, nullptr);
         if (!(std::fabs(got - expected) <= tolerance * expected))
             check::fail(what, int(x.rows), std::to_string(got) + ", expected " + std::to_string(expected));
@@ -43,6 +45,7 @@ void agrees(const check::Matrix<T>& x, double tolerance, const char* what) {
 TEST(medians_are_those_of_sorting) {
     for (const std::int64_t n : {2, 3, 4, 5, 64, 300, 1025})
         for (const std::int64_t p : {1, 3, 40}) {
+            if (n > 1000 && p == 40) continue;
             agrees(check::gaussian<double>(n, p, 1, 5), 1e-12, "double");
             agrees(check::gaussian<float>(n, p, 1, 5), 3e-6, "float");
         }
@@ -94,7 +97,7 @@ TEST(medians_at_any_scale) {
 TEST(cubes_are_those_of_the_whole_matrix) {
     for (const std::int64_t n : {6, 7, 257, 1024, 1025})
         for (const Kernel& kernel : check::kernels()) {
-            if (n > 300 && kernel.form != KernelForm::rbf && kernel.form != KernelForm::linear) continue;
+            if (n > 300 && (kernel.form != KernelForm::rbf || kernel.width > 100)) continue;
             const auto x = check::gaussian<double>(n, 5, 1);
             std::vector<double> u = check::gram(x, kernel, true);
             const auto size = std::size_t(n);
