@@ -111,6 +111,7 @@ CASES = {
         Case("cka-unbiased-4k", "cka", 4096, 1024, ("platonic-cka", "numpy-gram", *CKA_PEERS), "cka"),
         Case("cka-unbiased-1k", "cka", 1024, 1024, ("platonic-cka", "numpy-gram", *CKA_PEERS), "cka", repeat=3),
         Case("cka-rbf-10k", "cka-rbf", 10_000, 768, ("numpy-rbf-blocked",), "cka-rbf", goal=">= 2.2x"),
+        Case("cka-rbf-median-10k", "cka-rbf", 10_000, 768, ("numpy-rbf-median",), "cka-rbf-median"),
         Case("cka-rbf-2k", "cka-rbf", 2000, 512, ("numpy-rbf-blocked", "platonic-rbf"), "cka-rbf"),
         Case("knn-gaussian-10k", "knn", 10_000, 768, KNN_PEERS, "knn", goal=">= 1.8x faiss-flat"),
         Case("knn-clustered-10k", "knn", 10_000, 768, KNN_PEERS, "knn", "clustered"),

@@ -44,6 +44,7 @@ def _ours(threads: int) -> None:
 
     add("cka", lambda ka, x, y, k: float(ka.cka(x, y, threads=threads)))
     add("cka-rbf", lambda ka, x, y, k: float(ka.cka(x, y, kernel=ka.RBF(rbf_sigma(x)), threads=threads)))
+    add("cka-rbf-median", lambda ka, x, y, k: float(ka.cka(x, y, kernel=ka.RBF(), threads=threads)))
     add("knn", lambda ka, x, y, k: ka.knn(x, k, threads=threads).indices)
     add("procrustes", lambda ka, x, y, k: float(ka.procrustes(x, y, threads=threads)))
     add("svcca", lambda ka, x, y, k: float(ka.svcca(x, y, threads=threads)))
@@ -151,33 +152,51 @@ def numpy_gram() -> Contestant:
 @contestant("numpy-rbf-blocked")
 def numpy_rbf_blocked() -> Contestant:
     """Unbiased CKA with Gaussian kernels, in blocks of rows, nothing of size n x n kept."""
+    return lambda x, y, k: _rbf_blocked(x, y, (rbf_sigma(x), rbf_sigma(x)))
 
-    def run(x: Array, y: Array, k: int) -> float:
-        n = len(x)
-        sides = [(a, np.einsum("ij,ij->i", a, a), 0.5 / rbf_sigma(x) ** 2) for a in (x, y)]
-        full = {(0, 1): 0.0, (0, 0): 0.0, (1, 1): 0.0}
-        sums = np.zeros((2, n))
-        for begin in range(0, n, 1024):
-            rows = slice(begin, min(n, begin + 1024))
-            tiles = []
-            for a, norms, gamma in sides:
-                tile = a[rows] @ a.T
-                tile *= 2
-                tile -= norms
-                tile -= norms[rows, None]
-                tile *= gamma
-                np.exp(tile, out=tile)
-                tile[np.arange(rows.stop - begin), np.arange(begin, rows.stop)] = 0
-                tiles.append(tile)
-            for (a, b), so_far in full.items():
-                full[a, b] = so_far + float(np.vdot(tiles[a], tiles[b]))
-            for side in (0, 1):
-                sums[side, rows] = tiles[side].sum(axis=1, dtype=np.float64)
-        zero = np.zeros(n)
-        xy, xx, yy = (_unbiased(value, zero, zero, sums[a], sums[b]) for (a, b), value in full.items())
-        return float(xy / np.sqrt(xx * yy))
 
-    return run
+@contestant("numpy-rbf-median")
+def numpy_rbf_median() -> Contestant:
+    """The same after exact medians of all distances, for which one matrix of them is held at a time."""
+
+    def median(x: Array) -> float:
+        norms = np.einsum("ij,ij->i", x, x)
+        squared = x @ x.T
+        squared *= -2
+        squared += norms
+        squared += norms[:, None]
+        np.fill_diagonal(squared, 0)
+        flat = squared.reshape(-1)
+        flat.partition((len(flat) - 1) // 2)
+        return float(np.sqrt(max(0.0, float(flat[(len(flat) - 1) // 2]))))
+
+    return lambda x, y, k: _rbf_blocked(x, y, (median(x), median(y)))
+
+
+def _rbf_blocked(x: Array, y: Array, sigmas: tuple[float, float]) -> float:
+    n = len(x)
+    sides = [(a, np.einsum("ij,ij->i", a, a), 0.5 / sigma**2) for a, sigma in zip((x, y), sigmas, strict=True)]
+    full = {(0, 1): 0.0, (0, 0): 0.0, (1, 1): 0.0}
+    sums = np.zeros((2, n))
+    for begin in range(0, n, 1024):
+        rows = slice(begin, min(n, begin + 1024))
+        tiles = []
+        for a, norms, gamma in sides:
+            tile = a[rows] @ a.T
+            tile *= 2
+            tile -= norms
+            tile -= norms[rows, None]
+            tile *= gamma
+            np.exp(tile, out=tile)
+            tile[np.arange(rows.stop - begin), np.arange(begin, rows.stop)] = 0
+            tiles.append(tile)
+        for (a, b), so_far in full.items():
+            full[a, b] = so_far + float(np.vdot(tiles[a], tiles[b]))
+        for side in (0, 1):
+            sums[side, rows] = tiles[side].sum(axis=1, dtype=np.float64)
+    zero = np.zeros(n)
+    xy, xx, yy = (_unbiased(value, zero, zero, sums[a], sums[b]) for (a, b), value in full.items())
+    return float(xy / np.sqrt(xx * yy))
 
 
 def _platonic_hsic(a: Array, b: Array) -> float:

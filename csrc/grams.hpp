@@ -7,16 +7,17 @@
 // Pilot      Of a centred source whose kernel is not linear, K - c is summed instead of K: c is about the mean of K
 //            off the diagonal, from 128 rows, and a float32 number; exp(-t) - c is formed without cancellation for
 //            K near 1. Centred and U-centred products do not depend on c. For the others c = 0.
+//            Polynomials: c is the value of a product that is about the mean, subtracted as a product of differences.
 // Precision  Inner products in float32 or float64 as the source says; float64 anyway where rows differ in length by
-//            10 times their median, where a square root is taken of differences, and where an RBF is so narrow that
-//            the rounding of squared norms (6e-8 of them) would be seen. All sums are float64, of the tile's own
-//            values: relative error about 1e-7 from float32 products, 1e-13 otherwise.
+//            10 times their median, where a square root is taken of differences, where an RBF is so narrow that the
+//            rounding of squared norms (6e-8 of them) would be seen, and where a mean dominates a polynomial. All sums
+//            are float64, of the tile's own values: relative error about 1e-7 from float32 products, 1e-13 otherwise.
+//            float64 squared distances below 1e-6 of the squared norms are taken from differences: 0 of equal rows.
 // Order      Tiles belong to 32 groups by n alone; a group adds its tiles in order and the groups are added in order.
-// So
-//            the sums do not depend on the threads, and on the other sources only in the last bits.
+//            So the sums do not depend on the threads, and on the other sources only in the last bits.
 // Cost       n^2 p multiply-adds / 2 per source, n^2 / 2 per pair.
 // Memory     256 n bytes per source with a kernel that is not linear, the converted rows if all sources' fit in 256 MB
-//            (32 MB each), else panels of 256 rows per thread; a tile of 256 x 256 per source and thread.
+//            (32 MB each), else panels of 512 rows per thread; a tile of at most 512 x 512 per source and thread.
 #pragma once
 
 #include <array>
@@ -34,6 +35,7 @@ struct GramSums {
     struct Side {
         int exponent = 0;              // kernel values were divided by 2^exponent
         double pilot = 0;              // then c was subtracted from all of them, the diagonal included
+        double plain = 0;              // K - c of two equal rows (RBF, Laplacian) or of rows of zeros (others)
         bool widened = false;          // multiplied in float64 although float32 was asked for
         std::vector<double> diagonal;  // K_ii
         std::vector<double> sums;      // (K 1)_i
@@ -67,7 +69,8 @@ CubeSums u_centred_cubes(const GramSource& source, int threads, Monitor* monitor
 
 // Exact median of the Euclidean distances between rows: of all n^2 (zeros of the diagonal included) or of those off
 // the diagonal, the mean of the two middle ones where their number is even. Distances are those of the tiles: relative
-// error 1e-7 in float32. One to three passes over the tiles; at most 64 MB beside them.
+// error 1e-7 in float32. One pass over the tiles, two in float64, more only if a sample misleads; at most 64 MB beside
+// them.
 double median_distance(const GramSource& source, bool off_diagonal, int threads, Monitor* monitor);
 
 // The strict upper triangle of K, row by row, scaled back: n (n - 1) / 2 numbers, in float64. If centred, of shifted

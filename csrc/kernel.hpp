@@ -38,6 +38,7 @@ struct GramSource {
         return kernel.form != KernelForm::linear && kernel.form != KernelForm::polynomial &&
                kernel.form != KernelForm::precomputed;
     }
+    bool exponential() const { return kernel.form == KernelForm::rbf || kernel.form == KernelForm::laplacian; }
     bool takes_root() const { return kernel.form == KernelForm::laplacian || kernel.form == KernelForm::euclidean; }
 };
 

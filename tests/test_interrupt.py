@@ -58,6 +58,10 @@ CALLS = {
     "jackknife": "lambda: ka.cka(windows(20_000_000, 64, 1), windows(20_000_000, 64, 2), uncertainty='jackknife')",
     "standardise": "lambda: ka.cka(windows(20_000_000, 256, 1), windows(20_000_000, 256, 2), normalize='standardize')",
     "clip": "lambda: ka.cka(windows(20_000_000, 256, 1), windows(20_000_000, 256, 2), clip_quantile=0.9)",
+    "rbf": "lambda: ka.cka(windows(100_000, 300, 1), windows(100_000, 300, 2), kernel=ka.RBF(9.0))",
+    "median": "lambda: ka.cka(windows(100_000, 300, 1), windows(100_000, 300, 2), kernel=ka.RBF())",
+    "laplacian": "lambda: ka.cka(windows(60_000, 300, 1), windows(60_000, 300, 2), kernel=ka.Laplacian(9.0))",
+    "third moment": "lambda: ka.cka(*(np.array(windows(4900, 64, s)) for s in (1, 2)), kernel=ka.RBF(9.0)).p_value",
     "moments": "lambda: ka.Moments().update(windows(20_000_000, 256, 1), windows(20_000_000, 200, 2))",
 }
 

@@ -97,6 +97,21 @@ def test_the_gram_route_never_holds_an_n_by_n_matrix(small_pair):
     assert peak - before < 64e6
 
 
+def test_kernels_never_hold_an_n_by_n_matrix(small_pair):
+    """n = 6000: one Gram matrix would be 144 MB in float32. The partial sums take 256 n bytes a side."""
+    for kernel in ("RBF()", "Laplacian(9.0)", "Polynomial(2)", "Cosine()"):
+        before, peak, score = measure(small_pair, f"ka.cka(x[:6000], y[:6000], kernel=ka.{kernel})")
+        assert np.isfinite(score)
+        assert peak - before < 110e6
+
+
+@pytest.mark.slow
+def test_rbf_cka_of_50_000_items_holds_under_500_megabytes(small_pair):
+    before, peak, score = measure(small_pair, "ka.cka(x[:50000, :64], y[:50000, :64], kernel=ka.RBF())")
+    assert np.isfinite(score)
+    assert peak - before < 500e6
+
+
 @pytest.mark.slow
 def test_two_million_rows_peak_under_600_megabytes(tmp_path):
     paths = write_pair(tmp_path, 2_000_000, 256)

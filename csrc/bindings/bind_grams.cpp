@@ -74,6 +74,8 @@ void bind_grams(py::module_& module) {
         .def(
             "pilot", [](const GramSums& s, int side) { return s.sides.at(std::size_t(side)).pilot; }, py::arg("side"))
         .def(
+            "plain", [](const GramSums& s, int side) { return s.sides.at(std::size_t(side)).plain; }, py::arg("side"))
+        .def(
             "row_sums",
             [](const GramSums& s, int side, bool hollow) {
                 const GramSums::Side& one = s.sides.at(std::size_t(side));

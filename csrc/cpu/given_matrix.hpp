@@ -14,6 +14,8 @@
 
 namespace kernalign {
 
+constexpr std::int64_t kScaleRows = 16;
+
 template <class T>
 class GivenMatrix {
   public:
@@ -27,6 +29,13 @@ class GivenMatrix {
             read(i, 1, i, 1, &value);
             diagonal.push_back(double(value));
             most = std::max(most, std::fabs(double(value)));
+        }
+        const std::int64_t count = std::min(n, kScaleRows);  // the diagonal may be zero
+        std::vector<T> row(static_cast<std::size_t>(n));
+        for (std::int64_t s = 0; s < count; ++s) {
+            const std::int64_t i = count > 1 ? s * (n - 1) / (count - 1) : 0;
+            read(i, 1, 0, n, row.data());
+            for (const T value : row) most = std::max(most, std::fabs(double(value)));
         }
         if (most > 0) exponent_ = std::clamp(std::ilogb(most), -1000, 1000);
         for (double& value : diagonal) value = std::ldexp(value, -exponent_);

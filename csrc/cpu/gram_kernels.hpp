@@ -7,25 +7,39 @@
 
 namespace kernalign {
 
-// A kernel as a function of inner products of scaled rows; `pilot` is subtracted from its values.
+// A kernel as a function of inner products or squared distances of scaled rows; `pilot` is subtracted from its values.
 struct GramFunction {
     KernelForm form = KernelForm::linear;
-    double factor = 0;  // of the squared distance (rbf) or the distance (laplacian) in the exponent
+    double factor =
+        0;  // of the squared distance (rbf) or the distance (laplacian) in the exponent, of v in a polynomial
     double offset = 0;
     double pilot = 0;
     int degree = 1;
+    // Polynomials: the pilot is the value at v = base, subtracted without cancellation, and the result is smaller by
+    // factor: (v - base) sum_k b^k b0^(degree - 1 - k) with b = factor v + offset and b0 that of base.
+    bool based = false;
+    double base = 0;
 };
 
+constexpr double kClose = 1e-6;
+
 struct GramKernels {
-    // values[j], the inner product of a row of squared norm `own` with one of others[j], becomes the kernel's value.
-    void (*apply_f32)(const GramFunction& f, float* values, double own, const float* others, std::int64_t n);
-    void (*apply_f64)(const GramFunction& f, double* values, double own, const double* others, std::int64_t n);
-    void apply(const GramFunction& f, float* v, double own, const float* o, std::int64_t n) const {
-        apply_f32(f, v, own, o, n);
+    // values[j], the inner product of a row of squared norm `own` with one of others[j], becomes the squared distance,
+    // not negative. Returns how many are below kClose of the two squared norms' sum, where cancellation shows.
+    std::int64_t (*distances_f32)(float* values, float own, const float* others, std::int64_t n);
+    std::int64_t (*distances_f64)(double* values, double own, const double* others, std::int64_t n);
+    std::int64_t distances(float* v, float own, const float* o, std::int64_t n) const {
+        return distances_f32(v, own, o, n);
     }
-    void apply(const GramFunction& f, double* v, double own, const double* o, std::int64_t n) const {
-        apply_f64(f, v, own, o, n);
+    std::int64_t distances(double* v, double own, const double* o, std::int64_t n) const {
+        return distances_f64(v, own, o, n);
     }
+
+    // values[j], an inner product or a squared distance, becomes the kernel's value.
+    void (*apply_f32)(const GramFunction& f, float* values, std::int64_t n);
+    void (*apply_f64)(const GramFunction& f, double* values, std::int64_t n);
+    void apply(const GramFunction& f, float* v, std::int64_t n) const { apply_f32(f, v, n); }
+    void apply(const GramFunction& f, double* v, std::int64_t n) const { apply_f64(f, v, n); }
 
     // columns[j] += row[j]; returns the sum of the row. In float64.
     double (*sums_f32)(const float* row, double* columns, std::int64_t n);

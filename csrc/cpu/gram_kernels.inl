@@ -1,20 +1,22 @@
 // The loops behind gram_kernels.hpp, included by simd_kernels.inl once per instruction set.
 
-// Vectors of T and what turns an exponent into a power of two.
+// Vectors of T, and what turns an exponent into a power of two.
 template <class T>
-struct Exponential;
+struct Numbers;
 
 template <>
-struct Exponential<float> {
+struct Numbers<float> {
     typedef Narrow Vector;
+    typedef std::int32_t Count;  // as wide as T, which is vectorised best
     typedef std::int32_t Bits __attribute__((vector_size(kLanes * sizeof(std::int32_t))));
     static constexpr float least = -87.0f, round = 0x1.8p23f, log2e = 0x1.715476p0f;
     static constexpr float ln2_high = 0x1.63p-1f, ln2_low = -0x1.bd0106p-13f;
     static constexpr int bias = 127, shift = 23, terms = 7;
 };
 template <>
-struct Exponential<double> {
+struct Numbers<double> {
     typedef Wide Vector;
+    typedef std::int64_t Count;
     typedef std::int64_t Bits __attribute__((vector_size(kLanes * sizeof(std::int64_t))));
     static constexpr double least = -708.0, round = 0x1.8p52, log2e = 0x1.71547652b82fep0;
     static constexpr double ln2_high = 0x1.62e42fee00000p-1, ln2_low = 0x1.a39ef35793c76p-33;
@@ -24,7 +26,7 @@ struct Exponential<double> {
 // exp(x) - c for x <= 0 as 2^k expm1(r) + (2^k - c), so that nothing cancels where exp(x) and c are both near 1.
 template <class T, class Vector>
 inline Vector exp_minus(Vector x, T c) {
-    typedef Exponential<T> E;
+    typedef Numbers<T> E;
     x = x < E::least ? Vector{} + E::least : x;
     const Vector rounded = x * E::log2e + E::round;  // its low bits hold k
     const Vector k = rounded - E::round;
@@ -43,7 +45,7 @@ inline Vector exp_minus(Vector x, T c) {
 
 template <class T>
 void exponentiate(T* values, T factor, T pilot, int64_t n) {
-    typedef typename Exponential<T>::Vector Vector;
+    typedef typename Numbers<T>::Vector Vector;
     for (int64_t j = 0; j < n; j += kLanes) {
         const int64_t count = n - j < kLanes ? n - j : kLanes;
         const unsigned long bytes = static_cast<unsigned long>(count) * sizeof(T);
@@ -61,33 +63,46 @@ void exponentiate(T* values, T factor, T pilot, int64_t n) {
 }
 
 template <class T>
-void apply_kernel(const GramFunction& f, T* values, double own, const T* others, int64_t n) {
-    const T pilot = T(f.pilot), offset = T(f.offset), factor = T(f.factor), square = T(own);
-    switch (f.form) {
-        case KernelForm::linear:
-        case KernelForm::precomputed:
-            if (f.pilot != 0)
-                for (int64_t j = 0; j < n; ++j) values[j] -= pilot;
-            return;
-        case KernelForm::polynomial:
-            for (int64_t j = 0; j < n; ++j) {
-                const T base = values[j] + offset;
-                T power = base;
-                for (int d = 1; d < f.degree; ++d) power *= base;
-                values[j] = power - pilot;
-            }
-            return;
-        default:
-            break;
-    }
+int64_t squared_distances(T* values, T own, const T* others, int64_t n) {
+    typename Numbers<T>::Count close = 0;
     for (int64_t j = 0; j < n; ++j) {
-        const T d = square + others[j] - (values[j] + values[j]);
+        const T norms = own + others[j];
+        const T d = norms - (values[j] + values[j]);
         values[j] = d > T(0) ? d : T(0);
+        close += d < T(kClose) * norms;
     }
+    return close;
+}
+
+// The loops over degrees are the outer ones, so that the inner ones are vectorised.
+template <class T>
+void polynomial(const GramFunction& f, T* values, int64_t n) {
+    const T offset = T(f.offset), factor = T(f.factor), base = T(f.base);
+    constexpr int64_t kBlock = 256;
+    T b[kBlock], sum[kBlock];
+    for (int64_t begin = 0; begin < n; begin += kBlock, values += kBlock) {
+        const int64_t count = n - begin < kBlock ? n - begin : kBlock;
+        for (int64_t j = 0; j < count; ++j) b[j] = values[j] * factor + offset;
+        for (int64_t j = 0; j < count; ++j) sum[j] = T(1);
+        T power = T(1), own = f.based ? base * factor + offset : T(0);
+        for (int d = 1; d < f.degree; ++d) {
+            power *= own;
+            for (int64_t j = 0; j < count; ++j) sum[j] = sum[j] * b[j] + power;
+        }
+        for (int64_t j = 0; j < count; ++j) values[j] = (f.based ? values[j] - base : b[j]) * sum[j];
+    }
+}
+
+template <class T>
+void apply_kernel(const GramFunction& f, T* values, int64_t n) {
+    if (f.form == KernelForm::polynomial) return polynomial(f, values, n);
+    const T pilot = T(f.pilot);
     if (f.form == KernelForm::laplacian || f.form == KernelForm::euclidean)
         for (int64_t j = 0; j < n; ++j) values[j] = T(__builtin_sqrt(double(values[j])));
-    if (f.form == KernelForm::rbf || f.form == KernelForm::laplacian) return exponentiate(values, factor, pilot, n);
-    for (int64_t j = 0; j < n; ++j) values[j] -= pilot;
+    if (f.form == KernelForm::rbf || f.form == KernelForm::laplacian)
+        return exponentiate(values, T(f.factor), pilot, n);
+    if (f.pilot != 0)
+        for (int64_t j = 0; j < n; ++j) values[j] -= pilot;
 }
 
 template <class T>
@@ -119,6 +134,13 @@ inline void u_centred_cubes(double* row, double own, const double* others, doubl
 }
 
 constexpr GramKernels gram_kernels = {
-    apply_kernel<float>, apply_kernel<double>, row_and_column_sums<float>, row_and_column_sums<double>, widen<float>,
-    widen<double>,       u_centred_cubes,
+    squared_distances<float>,
+    squared_distances<double>,
+    apply_kernel<float>,
+    apply_kernel<double>,
+    row_and_column_sums<float>,
+    row_and_column_sums<double>,
+    widen<float>,
+    widen<double>,
+    u_centred_cubes,
 };

@@ -1,7 +1,10 @@
-// Exact medians of all pairwise distances, found by bracketing on a sample and counting over tiles.
+// Exact medians of all pairwise distances: a sample brackets them, and counting over tiles finds them.
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
+#include <memory>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -11,10 +14,12 @@
 namespace kernalign {
 namespace {
 
-constexpr int kBinBits = 16;
-constexpr std::int64_t kCollected = 3 << 19;  // values held at once; five times that if the sample misleads
+constexpr int kBinBits = 22;  // 32 MB of counters: most brackets of float32 values have one bin per value
+constexpr std::int64_t kCollected = 1 << 19;  // values expected where they are kept instead; up to four times that
 constexpr std::int64_t kSampledRows = 1024;
-constexpr double kBracket = 0.1;  // in shares of all pairs, to either side
+constexpr double kDeviations = 6;        // of the sample's estimate, to either side
+constexpr double kNarrowBracket = 1e-3;  // share of all pairs to either side, at least
+constexpr double kDuplicates = 1e-2;     // squared medians below this share of the squared norms are found in float64
 
 // The bits of numbers that are not negative order like the numbers.
 using Key = std::uint64_t;
@@ -23,9 +28,16 @@ Key key_of(double value) {
     std::memcpy(&key, &value, sizeof key);
     return key;
 }
-double value_of(Key key) {
-    double value;
-    std::memcpy(&value, &key, sizeof value);
+Key key_of(float value) {
+    std::uint32_t key;
+    std::memcpy(&key, &value, sizeof key);
+    return key;
+}
+template <class T>
+T value_of(Key key) {
+    const std::conditional_t<sizeof(T) == 4, std::uint32_t, Key> bits(static_cast<decltype(bits)>(key));
+    T value;
+    std::memcpy(&value, &bits, sizeof value);
     return value;
 }
 
@@ -36,25 +48,23 @@ struct Bracket {
         while (bits < 64 && (high - low) >> bits) ++bits;
         return std::max(0, bits - kBinBits);
     }
+    std::size_t bins() const { return std::size_t(((high - low) >> shift()) + 1); }
 };
 
-// What one pass over all pairs says of a bracket.
+// What one pass over all pairs says of a bracket: how many are below, and those inside, counted by bins or sorted.
 struct Count {
-    std::int64_t below = 0;
-    std::vector<std::int64_t> bins;  // or:
-    std::vector<Key> values;
-    Key next = ~Key(0);  // the smallest above the bracket
+    std::int64_t below = 0, held = 0;
+    bool counted = false;
+    std::vector<std::int64_t> bins;
+    std::vector<Key> sorted;
 
-    void add(const Count& other) {
-        below += other.below;
-        next = std::min(next, other.next);
-        values.insert(values.end(), other.values.begin(), other.values.end());
-        for (std::size_t b = 0; b < other.bins.size(); ++b) bins[b] += other.bins[b];
-    }
-    std::int64_t held() const {
-        std::int64_t sum = std::int64_t(values.size());
-        for (const std::int64_t bin : bins) sum += bin;
-        return sum;
+    // The bin, or the key, that holds the one of this rank.
+    Key at(std::int64_t rank) const {
+        if (!counted) return sorted[std::size_t(rank - below)];
+        std::int64_t before = below;
+        Key bin = 0;
+        while (before + bins[std::size_t(bin)] <= rank) before += bins[std::size_t(bin++)];
+        return bin;
     }
 };
 
@@ -66,104 +76,157 @@ class PairDistances {
           tile_(tile),
           monitor_(monitor),
           progress_(monitor, 0),
-          side_(source, false, kKeptBytes, threads, progress_) {}
+          side_(source, false, kKeptBytes, threads, progress_) {
+        for (const double square : side_.rows().squared_norms) largest_ = std::max(largest_, key_of(T(4.01 * square)));
+    }
 
     const GramSide<T>& side() const { return side_; }
     std::int64_t pairs() const { return side_.size() * (side_.size() - 1) / 2; }
 
-    // The squared distances of rank k and k + 1 (from 0) among all pairs of different rows; of k alone if it is last.
+    // The squared distances of rank k and k + 1 (from 0) among all pairs of different rows; of k twice if it is last.
     std::pair<double, double> ranks(std::int64_t k) {
-        Bracket bracket = first_bracket(k);
-        auto inside = std::int64_t(2 * kBracket * double(pairs()));
-        while (true) {
-            const Count count = pass(bracket, inside <= kCollected && bracket.high > bracket.low);
-            const std::int64_t held = count.held();
-            if (k < count.below) {
-                inside = count.below;
-                bracket = {0, bracket.low - 1};
-            } else if (k >= count.below + held) {
-                inside = pairs() - count.below - held;
-                bracket = {count.next, largest_};
-            } else if (!count.values.empty()) {
-                return pick(count, k);
-            } else if (bracket.high == bracket.low) {
-                return {value_of(bracket.low), value_of(k + 1 < count.below + held ? bracket.low : count.next)};
-            } else {
-                std::int64_t before = count.below;
-                Key bin = 0;
-                while (before + count.bins[std::size_t(bin)] <= k) before += count.bins[std::size_t(bin++)];
-                inside = count.bins[std::size_t(bin)];
-                const int shift = bracket.shift();
-                const Key low = bracket.low + (bin << shift);
-                bracket = {low, std::min(bracket.high, low + ((Key(1) << shift) - 1))};
-            }
-        }
+        Bracket bracket = {0, largest_};
+        double share = 1;
+        if (side_.size() > kSampledRows) share = narrow(bracket, k);
+        return search(k, std::min(k + 1, pairs() - 1), bracket, std::int64_t(share * double(pairs())));
     }
 
   private:
-    static std::pair<double, double> pick(const Count& count, std::int64_t k) {
-        std::vector<Key> values = count.values;
-        const auto at = values.begin() + std::ptrdiff_t(k - count.below);
-        std::nth_element(values.begin(), at, values.end());
-        const Key second = at + 1 == values.end() ? count.next : *std::min_element(at + 1, values.end());
-        return {value_of(*at), value_of(second)};
-    }
-
-    // Where the rank probably is, from the distances between evenly spaced rows.
-    Bracket first_bracket(std::int64_t k) {
-        const std::int64_t n = side_.size(), count = std::min(n, kSampledRows), cols = side_.rows().cols();
-        std::vector<T> rows(static_cast<std::size_t>(count * cols)), products(static_cast<std::size_t>(count));
-        std::vector<double> sample;
-        const auto row = [&](std::int64_t i) { return count > 1 ? i * (n - 1) / (count - 1) : 0; };
-        for (std::int64_t i = 0; i < count; ++i) side_.rows().convert(row(i), row(i) + 1, rows.data() + i * cols);
-        for (std::int64_t i = 1; i < count; ++i) {
-            blas::gemm_nt(1, i, cols, rows.data() + i * cols, cols, rows.data(), cols, products.data(), i);
-            for (std::int64_t j = 0; j < i; ++j) {
-                side_.apply(row(i), row(j), 1, products.data() + j);
-                sample.push_back(double(products[std::size_t(j)]));
+    std::pair<double, double> search(std::int64_t k, std::int64_t next, Bracket bracket, std::int64_t expected) {
+        while (true) {
+            const Count count = pass(bracket, expected);
+            const std::int64_t end = count.below + count.held;
+            if (k < count.below) {
+                expected = count.below;
+                bracket = {0, bracket.low - 1};
+            } else if (k >= end) {
+                expected = pairs() - end;
+                bracket = {bracket.high + 1, largest_};
+            } else if (!count.counted || bracket.shift() == 0) {
+                const Key base = count.counted ? bracket.low : 0;
+                const double value = value_of<T>(base + count.at(k));
+                if (next < end) return {value, value_of<T>(base + count.at(next))};
+                return {value, search(next, next, {bracket.high + 1, largest_}, pairs() - end).first};
+            } else {
+                const int shift = bracket.shift();
+                const Key first = count.at(k), last = count.at(std::min(next, end - 1));
+                expected = 0;
+                for (Key bin = first; bin <= last; ++bin) expected += count.bins[std::size_t(bin)];
+                const Key high = bracket.low + (last << shift) + ((Key(1) << shift) - 1);
+                bracket = {bracket.low + (first << shift), std::min(bracket.high, high)};
             }
         }
-        double largest = 0;
-        for (const double square : side_.rows().squared_norms) largest = std::max(largest, 4.01 * square);
-        largest_ = key_of(largest);
-        if (count == n) return {0, largest_};
-        std::sort(sample.begin(), sample.end());
-        const double share = double(k) / double(pairs()), size = double(sample.size() - 1);
-        const auto at = [&](double q) { return key_of(sample[std::size_t(std::clamp(q, 0.0, 1.0) * size)]); };
-        return {at(share - kBracket), at(share + kBracket)};
     }
 
-    Count pass(const Bracket& bracket, bool collect) {
-        std::vector<Count> groups(static_cast<std::size_t>(kGramGroups));
+    // Where the rank probably is, from the distances between evenly spaced rows; returns the share of pairs inside.
+    double narrow(Bracket& bracket, std::int64_t k) {
+        const std::int64_t n = side_.size(), cols = side_.rows().cols();
+        const std::int64_t count = std::clamp<std::int64_t>(kPanelElements / cols, 64, kSampledRows);
+        const auto row = [&](std::int64_t i) { return i * (n - 1) / (count - 1); };
+        std::vector<T> rows(static_cast<std::size_t>(count * cols)), all(static_cast<std::size_t>(count * count));
+        for (std::int64_t i = 0; i < count; ++i) side_.rows().convert(row(i), row(i) + 1, rows.data() + i * cols);
+        blas::gemm_nt(count, count, cols, rows.data(), cols, rows.data(), cols, all.data(), count);
+        std::vector<T> sample;
+        for (std::int64_t i = 0; i < count; ++i)
+            for (std::int64_t j = 0; j < count; ++j) {
+                T* value = all.data() + i * count + j;
+                side_.distances(row(i), row(j), 1, value);
+                if (j < i) sample.push_back(*value);
+            }
+        const double share = double(k) / double(pairs());
+        const auto quantile = [&](double q) {
+            const auto at = std::ptrdiff_t(std::clamp(q, 0.0, 1.0) * double(sample.size() - 1));
+            std::nth_element(sample.begin(), sample.begin() + at, sample.end());
+            return sample[std::size_t(at)];
+        };
+        // The estimate's error is that of a mean over rows of each row's share below.
+        const T middle = quantile(share);
+        double sum = 0, squares = 0;
+        for (std::int64_t i = 0; i < count; ++i) {
+            const T* values = all.data() + i * count;
+            const auto below = std::count_if(values, values + count, [&](T value) { return value <= middle; });
+            sum += double(below) / double(count);
+            squares += double(below) * double(below) / double(count * count);
+        }
+        const double variance = std::max(0.0, squares / double(count) - sum / double(count) * sum / double(count));
+        const double margin = kNarrowBracket + kDeviations * 2 * std::sqrt(variance / double(count));
+        bracket = {key_of(quantile(share - margin)), key_of(quantile(share + margin))};
+        return std::min(1.0, 2 * margin);
+    }
+
+    Count pass(const Bracket& bracket, std::int64_t expected) {
+        const int shift = bracket.shift();
+        if (shift > 0 && expected <= kCollected) {
+            Count collected;
+            if (collect(bracket, collected)) return collected;
+        }
+        Count count;
+        count.counted = true;
+        const std::size_t size = bracket.bins();
+        const std::unique_ptr<std::atomic<std::int64_t>[]> bins(new std::atomic<std::int64_t>[size]());
+        count.below = walk(bracket, [&](const T* values, std::int64_t inside, std::size_t) {
+            for (std::int64_t j = 0; j < inside;) {
+                const Key bin = (key_of(values[j]) - bracket.low) >> shift;
+                std::int64_t run = 1;  // many equal distances would make threads wait for one another
+                while (j + run < inside && values[j + run] == values[j]) ++run;
+                bins[std::size_t(bin)].fetch_add(run, std::memory_order_relaxed);
+                j += run;
+            }
+        });
+        count.bins.resize(size);
+        for (std::size_t b = 0; b < size; ++b) count.held += count.bins[b] = bins[b].load();
+        return count;
+    }
+
+    // Keeps the values inside; false if there are many more than expected.
+    bool collect(const Bracket& bracket, Count& count) {
+        std::vector<std::vector<Key>> groups(static_cast<std::size_t>(kGramGroups));
+        std::atomic<std::int64_t> held{0};
+        count.below = walk(bracket, [&](const T* values, std::int64_t inside, std::size_t group) {
+            if (held.fetch_add(inside) + inside > 4 * kCollected) return;
+            for (std::int64_t j = 0; j < inside; ++j) groups[group].push_back(key_of(values[j]));
+        });
+        count.held = held.load();
+        if (count.held > 4 * kCollected) return false;
+        for (std::vector<Key>& group : groups) {
+            count.sorted.insert(count.sorted.end(), group.begin(), group.end());
+            std::vector<Key>().swap(group);
+        }
+        std::sort(count.sorted.begin(), count.sorted.end());
+        return true;
+    }
+
+    // take(values, how many, group) for the values inside, some at a time; returns how many are below.
+    template <class F>
+    std::int64_t walk(const Bracket& bracket, F&& take) {
+        const T low = value_of<T>(bracket.low), high = value_of<T>(bracket.high);
+        std::vector<std::int64_t> below(static_cast<std::size_t>(kGramGroups));
         std::vector<std::vector<T>> tiles(static_cast<std::size_t>(threads_));
         std::vector<typename GramSide<T>::Panels> panels(static_cast<std::size_t>(threads_));
-        const std::size_t bins = collect ? 0 : std::size_t(((bracket.high - bracket.low) >> bracket.shift()) + 1);
-        const int shift = bracket.shift();
         each_tile(side_.size(), tile_, threads_, monitor_,
-                  [&](const GramTask& task, std::size_t g, std::size_t worker) {
+                  [&](const GramTask& task, std::size_t group, std::size_t worker) {
                       std::vector<T>& tile = tiles[worker];
                       tile.resize(std::max(tile.size(), std::size_t(task.m * task.k)));
                       side_.tile(task.i0, task.m, task.j0, task.k, panels[worker], tile.data());
-                      Count& count = groups[g];
-                      count.bins.resize(bins);
-                      for (std::int64_t i = 0; i < task.m; ++i)
-                          for (std::int64_t j = task.diagonal() ? i + 1 : 0; j < task.k; ++j) {
-                              const Key key = key_of(double(tile[std::size_t(i * task.k + j)]));
-                              if (key < bracket.low) {
-                                  ++count.below;
-                              } else if (key > bracket.high) {
-                                  count.next = std::min(count.next, key);
-                              } else if (collect) {
-                                  count.values.push_back(key);
-                              } else {
-                                  ++count.bins[std::size_t((key - bracket.low) >> shift)];
-                              }
+                      using Narrow = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;  // vectorised best
+                      Narrow smaller = 0;
+                      for (std::int64_t i = 0; i < task.m; ++i) {
+                          T* row = tile.data() + i * task.k + (task.diagonal() ? i + 1 : 0);
+                          const std::int64_t length = task.k - (task.diagonal() ? i + 1 : 0);
+                          std::int64_t inside = 0;
+                          for (std::int64_t j = 0; j < length; ++j) smaller += row[j] < low;
+                          for (std::int64_t j = 0; j < length; ++j) {  // moves those inside to the front
+                              const T value = row[j];
+                              row[inside] = value;
+                              inside += (value >= low) & (value <= high);
                           }
+                          take(row, inside, group);
+                      }
+                      below[group] += smaller;
                   });
-        Count all;
-        all.bins.resize(bins);
-        for (const Count& group : groups) all.add(group);
-        return all;
+        std::int64_t sum = 0;
+        for (const std::int64_t part : below) sum += part;
+        return sum;
     }
 
     int threads_;
@@ -177,7 +240,7 @@ class PairDistances {
 template <class T>
 double median_of(PairDistances<T>& distances, bool off_diagonal) {
     const std::int64_t n = distances.side().size();
-    const auto root = [&](double square) { return std::sqrt(square * std::ldexp(1.0, distances.side().exponent())); };
+    const auto root = [&](double square) { return std::ldexp(std::sqrt(square), distances.side().exponent() / 2); };
     // In the sorted list of all n^2 entries the n zeros come first, then every pair twice.
     const std::int64_t entries = off_diagonal ? distances.pairs() : n * n;
     const std::int64_t upper = entries / 2, lower = (entries - 1) / 2;
@@ -193,16 +256,23 @@ double median_of(PairDistances<T>& distances, bool off_diagonal) {
 
 double median_distance(const GramSource& source, bool off_diagonal, int threads, Monitor* monitor) {
     threads = resolve_threads(threads);
-    GramSource squares = source;
-    squares.kernel = {};
-    squares.kernel.form = KernelForm::sqeuclidean;
+    GramSource distance = source;
+    distance.kernel = {};
+    distance.kernel.form = KernelForm::sqeuclidean;
     if (source.rows() < 2) return 0;
-    const std::int64_t tile = gram_tile_size({squares});
+    const std::int64_t tile = gram_tile_size({distance});
     if (source.precision == Precision::f32) {
-        PairDistances<float> distances(squares, tile, threads, monitor);
-        if (!has_outlier(distances.side().rows().squared_norms)) return median_of(distances, off_diagonal);
+        PairDistances<float> distances(distance, tile, threads, monitor);
+        std::vector<double> squares = distances.side().rows().squared_norms;
+        if (!has_outlier(squares)) {
+            const double median = median_of(distances, off_diagonal);
+            const auto middle = squares.begin() + std::ptrdiff_t(squares.size() / 2);
+            std::nth_element(squares.begin(), middle, squares.end());
+            const double scaled = std::ldexp(median, -distances.side().exponent() / 2);
+            if (scaled * scaled >= kDuplicates * *middle) return median;
+        }
     }
-    PairDistances<double> distances(squares, tile, threads, monitor);
+    PairDistances<double> distances(distance, tile, threads, monitor);
     return median_of(distances, off_diagonal);
 }
 

@@ -14,11 +14,13 @@
 
 namespace kernalign {
 
-constexpr std::int64_t kGramTile = 256;
+constexpr std::int64_t kGramTile = 512;
 constexpr std::int64_t kGramGroups = 32;           // of tiles; each has partial sums of its own
 constexpr std::int64_t kPanelElements = 1 << 22;   // tiles are made smaller where panels of rows would be larger
 constexpr std::int64_t kAllKeptBytes = 256 << 20;  // of converted rows of all sides
 constexpr double kNarrowest = 64;                  // squared norm over squared width that float32 can stand
+constexpr double kWidest = 1e-30;                  // and the least that it can hold
+constexpr double kLargestMean = 0.5;               // share of squared lengths, of rows that cannot be centred
 
 using AnySide = std::variant<GramSide<float>, GramSide<double>>;
 
@@ -27,10 +29,17 @@ inline bool needs_double(const GramSource& source, const GramSide<float>& side) 
     if (source.kernel.form == KernelForm::precomputed) return false;
     std::vector<double> squares = side.rows().squared_norms;
     if (has_outlier(squares)) return true;
-    if (source.kernel.form != KernelForm::rbf) return false;
+    const KernelForm form = source.kernel.form;
+    if (form != KernelForm::rbf && form != KernelForm::polynomial) return false;
     std::nth_element(squares.begin(), squares.begin() + std::ptrdiff_t(squares.size() / 2), squares.end());
+    const double median = squares[squares.size() / 2];
+    if (form == KernelForm::polynomial) {
+        double mean = 0;  // the squared length of the mean row
+        for (const double v : side.rows().total) mean += v * v / double(side.size()) / double(side.size());
+        return mean > kLargestMean * median;
+    }
     const double width = std::ldexp(source.kernel.width, -side.rows().exponent());
-    return squares[squares.size() / 2] > kNarrowest * width * width;
+    return median > kNarrowest * width * width || median < kWidest * width * width;
 }
 
 struct Sides {
@@ -85,7 +94,9 @@ inline std::int64_t gram_tile_size(const std::vector<GramSource>& sources) {
     std::int64_t widest = 1;
     for (const GramSource& source : sources)
         if (source.kernel.form != KernelForm::precomputed) widest = std::max(widest, source.cols());
-    const std::int64_t wanted = sources.front().rows() <= 512 ? kGramTile / 2 : kGramTile;
+    // The larger, the faster are products; but threads want some tiles each, and many sources have many tiles.
+    const std::int64_t n = sources.front().rows();
+    const std::int64_t wanted = n <= 512 ? 128 : n <= 2048 || sources.size() > 4 ? 256 : kGramTile;
     return std::clamp<std::int64_t>(kPanelElements / widest, 16, wanted);
 }
 

@@ -119,6 +119,7 @@ GramSums::Side finish_side(AnySide& any, bool widened, std::vector<double>&& off
         [&](auto& side) {
             out.exponent = side.exponent();
             out.pilot = side.pilot();
+            out.plain = side.plain;
             out.widened = widened;
             out.diagonal = std::move(side.diagonal);
             if (side.linear()) {

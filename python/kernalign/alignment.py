@@ -154,7 +154,9 @@ def finish_hsic(sums: KernelSums, estimator: Estimator, spread: Spread | None = 
         norms = (math.sqrt(max(0.0, sums.u_centred(side, side))) for side in (0, 1))
         null = _unbiased_null(sums, math.prod(norms) * factor)
     else:
-        value = max(0.0, sums.centred(0, 1)) * unit / n**2
+        value = sums.centred(0, 1) * unit / n**2
+        if all(side.definite for side in sums.sides or ()):
+            value = max(0.0, value)
         null = _biased_null(sums, unit / n**2)
     settings = sums.describe(normalisation="n(n-3)" if estimator == "unbiased" else "n^2")
     return Score(
@@ -179,7 +181,7 @@ def finish_kernel_alignment(sums: KernelSums, estimator: Estimator, spread: Spre
             return undefined(
                 "kernel_alignment", sums.n, reason, estimator=estimator, settings=sums.describe(), maximum=None
             )
-        shares.append(pair.total_x / (sums.n * pair.trace_x))
+        shares.append(pair.total_x / (sums.n * pair.trace_x) if pair.trace_x > 0 else 0.0)
     if max(shares) > _MEAN_SHARE:
         name = "x" if shares[0] >= shares[1] else "y"
         warnings.warn(

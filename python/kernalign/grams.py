@@ -35,6 +35,7 @@ class GramSweep:
             hollow,
             exponents=(engine.exponents[a], engine.exponents[b]),
             pilots=(engine.pilot(a), engine.pilot(b)),
+            plains=(engine.plain(a), engine.plain(b)),
             rounding=(rounding_of(x.double, engine.widened[a]), rounding_of(y.double, engine.widened[b])),
             route="gram",
             centred_rows=self.centred,

@@ -41,5 +41,15 @@ def moment_sums(engine: _core.MomentSums, double: bool, route: str, centred: boo
     x, y = engine.exponents
     rounding = rounding_of(double, engine.widened)
     return KernelSums(
-        engine.n, pairs, pairs, (2 * x, 2 * y), (0.0, 0.0), (rounding, rounding), route, centred, engine=engine, **more
+        engine.n,
+        pairs,
+        pairs,
+        exponents=(2 * x, 2 * y),
+        pilots=(0.0, 0.0),
+        plains=(0.0, 0.0),
+        rounding=(rounding, rounding),
+        route=route,
+        centred_rows=centred,
+        engine=engine,
+        **more,
     )

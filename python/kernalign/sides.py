@@ -36,6 +36,12 @@ class Side:
     def linear(self) -> bool:
         return bool(self.options["form"] == "linear")
 
+    @property
+    def definite(self) -> bool:
+        """True if the Gram matrix cannot have negative eigenvalues."""
+        form = self.options["form"]
+        return form in ("linear", "rbf", "laplacian") or (form == "polynomial" and self.options["offset"] >= 0)
+
     def describe(self) -> dict[str, Any]:
         """Settings of a score that say what the kernel was."""
         settings: dict[str, Any] = {"kernel": self.kernel}
@@ -58,9 +64,8 @@ class Side:
             squares, _, trace = self.cubes
             return float(trace / squares**1.5)
         index = np.linspace(0, n - 1, SAMPLED_ROWS).astype(int)
-        sample = np.concatenate([self._row(i) for i in index])
-        if self.options["form"] == "precomputed":
-            sample = sample[:, index]
+        columns = index if self.options["form"] == "precomputed" else slice(None)
+        sample = np.concatenate([self._row(i)[:, columns] for i in index])
         source = _core.GramSource([_core.Rows(sample, "sample")], **self.options)
         squares, _, trace = _core.u_centred_cubes(source, self.threads)
         return float(trace / squares**1.5)

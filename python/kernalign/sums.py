@@ -24,6 +24,7 @@ class KernelSums:
     hollow: dict[tuple[int, int], _core.PairSums]  # the same without diagonals, or what has the same U-centred form
     exponents: tuple[int, int]  # kernel values were divided by 2^exponent
     pilots: tuple[float, float]  # and these constants subtracted
+    plains: tuple[float, float]  # kernel values of equal rows (distances) or zero rows (others), less the constants
     rounding: tuple[float, float]  # relative, of the products
     route: str
     centred_rows: bool
@@ -75,21 +76,29 @@ class KernelSums:
                 return f"{name} spans more than float64 can hold"
             if not biased > self._noise(side, diagonal=True):
                 return f"{name} is constant"
-            if self.no_kernel is not None:
-                return self.no_kernel
+            if self.sides is not None and self.sides[side].reason is not None:
+                return self.sides[side].reason
             if estimator == "unbiased" and not self.u_centred(side, side) > self._noise(side, diagonal=False):
                 return f"{name} has no structure beyond its diagonal: its U-centred Gram matrix is zero"
         return None
 
     def _noise(self, side: int, *, diagonal: bool) -> float:
-        """A centred square this small is rounding: of products as long as the diagonal, or of a kernel's own values."""
+        """A centred square this small is rounding: of products as long as the diagonal, or of a kernel's own values.
+
+        Those are accurate relative to themselves and to their differences from the plain value, whichever are less.
+        """
         rounding = self.rounding[side]
         if self.sides is None or self.sides[side].linear:
             # Where an outlier makes the biased square large, the products that matter were float64.
             return 0.0 if diagonal else rounding * self.centred(side, side)
-        pilot, pairs = self.pilots[side], self.n * (self.n - 1)
-        off = self.hollow[side, side].full + 2 * pilot * self.hollow[side, side].total_x + pairs * pilot**2
-        return rounding**2 * max(0.0, off)
+        hollow, pairs = self.hollow[side, side], self.n * (self.n - 1)
+        squares = []
+        for constant in (-self.pilots[side], self.plains[side]):
+            mean = hollow.total_x / pairs
+            spread = max(0.0, hollow.full - hollow.total_x * mean)
+            gap = mean - constant
+            squares.append(spread + pairs * gap * gap)
+        return rounding**2 * min(squares)
 
     def describe(self, **more: Any) -> dict[str, Any]:
         """Settings of a score made from these sums."""

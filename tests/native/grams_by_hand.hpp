@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "data.hpp"
+#include "kernel.hpp"
 #include "statistics.hpp"
 
 namespace check {
@@ -22,6 +23,32 @@ std::vector<double> gram(const Matrix<T>& x, bool centred) {
             for (std::int64_t f = 0; f < x.cols; ++f)
                 sum += (double(x(i, f)) - mean[std::size_t(f)]) * (double(x(j, f)) - mean[std::size_t(f)]);
             k[std::size_t(i * x.rows + j)] = sum;
+        }
+    return k;
+}
+
+// Any kernel but precomputed, by differences of rows; `less_one` subtracts 1 from exponentials, without cancellation.
+template <class T>
+std::vector<double> gram(const Matrix<T>& x, const kernalign::Kernel& kernel, bool centred, bool less_one = false) {
+    using kernalign::KernelForm;
+    const KernelForm form = kernel.form;
+    std::vector<double> k = gram(x, centred && form == KernelForm::linear);
+    for (std::int64_t i = 0; i < x.rows; ++i)
+        for (std::int64_t j = 0; j < x.rows; ++j) {
+            double& value = k[std::size_t(i * x.rows + j)];
+            if (form == KernelForm::linear) continue;
+            if (form == KernelForm::polynomial) {
+                value = std::pow(value + kernel.offset, kernel.degree);
+                continue;
+            }
+            double d2 = 0;
+            for (std::int64_t f = 0; f < x.cols; ++f)
+                d2 += (double(x(i, f)) - double(x(j, f))) * (double(x(i, f)) - double(x(j, f)));
+            value = form == KernelForm::sqeuclidean ? d2 : std::sqrt(d2);
+            if (form == KernelForm::rbf) value = -d2 / (2 * kernel.width * kernel.width);
+            if (form == KernelForm::laplacian) value /= -kernel.width;
+            if (form == KernelForm::rbf || form == KernelForm::laplacian)
+                value = less_one ? std::expm1(value) : std::exp(value);
         }
     return k;
 }

@@ -39,6 +39,26 @@ def rbf(x, fraction=1.0, bandwidth=None):
     return np.exp(-d2 / (2 * sigma**2))
 
 
+def median_distance(x, diagonal=True):
+    """Median Euclidean distance over all n^2 entries, or over those off the diagonal."""
+    d = np.sqrt(squared_distances(x))
+    return float(np.median(d if diagonal else d[~np.eye(len(d), dtype=bool)]))
+
+
+def laplacian(x, fraction=1.0, bandwidth=None):
+    """exp(-d / sigma) of Euclidean distances; sigma as for ``rbf``."""
+    sigma = fraction * median_distance(x) if bandwidth is None else bandwidth
+    return np.exp(-np.sqrt(squared_distances(x)) / sigma)
+
+
+def polynomial(x, degree, offset=1.0):
+    return (linear(x) + offset) ** degree
+
+
+def cosine_similarity(x):
+    return linear(l2_rows(x))
+
+
 def off_diagonal(k):
     return k - np.diag(np.diag(k))
 
