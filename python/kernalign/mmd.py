@@ -76,7 +76,9 @@ def mmd(
         settings = {**pair.settings, **side.describe(), "sizes": (n, m), "accumulation": "float64", "backend": "cpu"}
         keywords: dict[str, Any] = {"estimator": estimator, "settings": settings, "maximum": None}
         if side.reason is not None:
-            return undefined("mmd", n + m, side.reason.replace("rows of x", "rows of both samples"), **keywords)
+            return undefined(
+                "mmd", n + m, side.reason.replace("rows of x", "rows of both samples"), level=3, **keywords
+            )
         if estimator in ("linear-time", "block"):
             length = 2 if estimator == "linear-time" else max(2, math.isqrt(min(n, m)))
             return _by_blocks(pair, side, length, keywords)

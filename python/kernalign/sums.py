@@ -73,15 +73,15 @@ class KernelSums:
             biased = self.centred(side, side)
             if not math.isfinite(biased):
                 return f"{name} spans more than float64 can hold"
-            if not biased > self._noise(side, diagonal=True):
+            if not biased > self.noise(side, diagonal=True):
                 return f"{name} is constant"
             if self.no_kernel is not None:
                 return self.no_kernel
-            if estimator == "unbiased" and not self.u_centred(side, side) > self._noise(side, diagonal=False):
+            if estimator == "unbiased" and not self.u_centred(side, side) > self.noise(side, diagonal=False):
                 return f"{name} has no structure beyond its diagonal: its U-centred Gram matrix is zero"
         return None
 
-    def _noise(self, side: int, *, diagonal: bool) -> float:
+    def noise(self, side: int, *, diagonal: bool) -> float:
         """A centred square this small is rounding: of products as long as the diagonal, or of a kernel's own values."""
         rounding = self.rounding[side]
         if self.sides is None or self.sides[side].linear:
