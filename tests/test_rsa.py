@@ -250,9 +250,9 @@ def test_rows_without_a_direction_are_errors():
     x, y = related(9, 4, 5)
     constant, zero = x.copy(), x.copy()
     constant[4], zero[5] = 2.0, 0.0
-    with pytest.raises(ValueError, match="x must have no constant row .* row 4 is constant"):
+    with pytest.raises(ValueError, match=r"x must have no constant row .* row 4 is constant"):
         ka.rsa(constant, y)
-    with pytest.raises(ValueError, match="y must have no zero row .* row 5 is zero"):
+    with pytest.raises(ValueError, match=r"y must have no zero row .* row 5 is zero"):
         ka.rsa(y, zero, distance="cosine")
     assert np.isfinite(ka.rsa(constant, y, distance="cosine"))
 

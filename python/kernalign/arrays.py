@@ -216,7 +216,8 @@ def samples(x: Any, y: Any, *, divided: bool = False, **options: Unpack[Options]
         options.get("normalize"),
         options.get("clip_quantile"),
     )
-    check_choice(options.get("zero_rows", "error"), "zero_rows", ("error",))
+    if options.get("zero_rows", "error") != "error":
+        raise ValueError(f"zero_rows must be 'error' where rows are not paired, got {options['zero_rows']!r}")
     check_choice(normalize, "normalize", (None, "l2", "standardize"))
     (a, a_bf16), (b, b_bf16) = as_matrix(x, "x"), as_matrix(y, "y")
     if a.shape[1] != b.shape[1]:

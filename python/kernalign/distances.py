@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any, Unpack
 
-import numpy as np
-
 from kernalign import arrays, inference
 from kernalign.alignment import Estimator, Uncertainty, check_estimator, finish_cka, jackknife
 from kernalign.arrays import Options
@@ -14,6 +12,7 @@ from kernalign.grams import kernel_sums
 from kernalign.kernels import Distance
 from kernalign.progress import reporting
 from kernalign.score import Null, Score, undefined
+from kernalign.sums import power_of_two
 
 
 def distance_alignment(x: Any, y: Any, *, estimator: Estimator = "biased", **options: Unpack[Options]) -> Score:
@@ -50,7 +49,7 @@ def distance_alignment(x: Any, y: Any, *, estimator: Estimator = "biased", **opt
     n, pairs = pair.n, sums.pairs
     count = n * n if estimator == "biased" else n * (n - 1)
     settings = sums.describe(normalisation="n^2" if estimator == "biased" else "n(n-1)")
-    own = [float(np.ldexp(pairs[s, s].full, 2 * sums.exponents[s])) for s in (0, 1)]
+    own = [pairs[s, s].full * power_of_two(2 * sums.exponents[s]) for s in (0, 1)]
     cross = 2 * sums.unit
     value = (own[0] + own[1] - cross * pairs[0, 1].full) / count
     if not math.isfinite(value):

@@ -36,7 +36,7 @@ class KernelSums:
     @property
     def unit(self) -> float:
         """What products of both Grams must be multiplied by to be in the data's own units."""
-        return float(np.ldexp(1.0, sum(self.exponents)))
+        return power_of_two(sum(self.exponents))
 
     def centred(self, a: int, b: int) -> float:
         """<HKH, HLH>, scaled."""
@@ -126,6 +126,12 @@ class KernelSums:
         """Without the engine's state, unless the lazy skew will need it."""
         exact = self.sides is not None and self.n <= EXACT_SKEW_ROWS
         return replace(self, engine=None) if exact or isinstance(self.engine, _core.GramSums) else self
+
+
+def power_of_two(exponent: int) -> float:
+    """Which may be 0 or infinite."""
+    with np.errstate(over="ignore", under="ignore"):
+        return float(np.ldexp(1.0, exponent))
 
 
 def rounding_of(double: bool, widened: bool) -> float:
