@@ -59,6 +59,12 @@ CALLS = {
     "standardise": "lambda: ka.cka(windows(20_000_000, 256, 1), windows(20_000_000, 256, 2), normalize='standardize')",
     "clip": "lambda: ka.cka(windows(20_000_000, 256, 1), windows(20_000_000, 256, 2), clip_quantile=0.9)",
     "moments": "lambda: ka.Moments().update(windows(20_000_000, 256, 1), windows(20_000_000, 200, 2))",
+    "mmd": "lambda: ka.mmd(windows(100_000, 256, 1), windows(90_000, 256, 2), kernel=ka.RBF(20.0))",
+    "mmd, median": "lambda: ka.mmd(windows(100_000, 256, 1), windows(90_000, 256, 2), estimator='linear-time')",
+    "mmd, blocks": "lambda: ka.mmd(windows(9_000_000, 256, 1), windows(9_000_000, 256, 2), estimator='linear-time',"
+    " kernel=ka.RBF(20.0))",
+    "rsa": "lambda: ka.rsa(windows(50_000, 256, 1), windows(50_000, 256, 2), comparison='pearson')",
+    "rsa, ranks": "lambda: ka.rsa(windows(6000, 60_000, 1), windows(6000, 60_000, 2))",
 }
 
 
