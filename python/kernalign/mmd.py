@@ -54,9 +54,9 @@ def mmd(
     Returns
     -------
     Score
-        MMD^2. ``n`` counts the rows used: n + m, or those in blocks; settings["sizes"] has both. Chance level, spread and p-value are those of the rows being
-        dealt to the two samples at random: exact mean and variance (Kazi-Aoual et al. 1995), for "unbiased" also the
-        exact third moment. The p-value of "biased" is that of "unbiased".
+        MMD^2. ``n`` counts the rows used: n + m, or those in blocks; settings["sizes"] has both. Chance level, spread
+        and p-value are those of the rows being dealt to the two samples at random: exact mean and variance (Kazi-Aoual
+        et al. 1995), for "unbiased" also the exact third moment. The p-value of "biased" is that of "unbiased".
 
     Notes
     -----
