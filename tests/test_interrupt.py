@@ -63,6 +63,12 @@ CALLS = {
     "laplacian": "lambda: ka.cka(windows(60_000, 300, 1), windows(60_000, 300, 2), kernel=ka.Laplacian(9.0))",
     "third moment": "lambda: ka.cka(*(np.array(windows(4900, 64, s)) for s in (1, 2)), kernel=ka.RBF(9.0)).p_value",
     "moments": "lambda: ka.Moments().update(windows(20_000_000, 256, 1), windows(20_000_000, 200, 2))",
+    "mmd": "lambda: ka.mmd(windows(100_000, 256, 1), windows(90_000, 256, 2), kernel=ka.RBF(20.0))",
+    "mmd, median": "lambda: ka.mmd(windows(100_000, 256, 1), windows(90_000, 256, 2), estimator='linear-time')",
+    "mmd, blocks": "lambda: ka.mmd(windows(9_000_000, 256, 1), windows(9_000_000, 256, 2), estimator='linear-time',"
+    " kernel=ka.RBF(20.0))",
+    "rsa": "lambda: ka.rsa(windows(50_000, 256, 1), windows(50_000, 256, 2), comparison='pearson')",
+    "rsa, ranks": "lambda: ka.rsa(windows(6000, 60_000, 1), windows(6000, 60_000, 2))",
 }
 
 

@@ -112,6 +112,42 @@ def test_rbf_cka_of_50_000_items_holds_under_500_megabytes(small_pair):
     assert peak - before < 500e6
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        "ka.rsa(x[:6000], y[:6000], comparison='pearson')",
+        "ka.rsa(x[:6000], y[:6000], comparison='cosine', distance='euclidean')",
+        "ka.distance_alignment(x[:6000], y[:6000])",
+        "ka.distance_correlation(x[:6000], y[:6000])",
+        "ka.mmd(x[:4000], y[:5000])",
+        "ka.mmd(x[:4000], y[:5000], estimator='biased', kernel=ka.Linear())",
+        "ka.mmd(x, y, estimator='linear-time', kernel=ka.RBF(30.0))",
+        "ka.mmd(x[:20_000], y, estimator='block', kernel=ka.RBF(30.0))",
+    ],
+)
+def test_distances_and_samples_are_reduced_from_tiles(call, small_pair):
+    """The upper triangle of a matrix would take 144 MB or more in float64; a median takes 64 MB beside the tiles."""
+    before, peak, score = measure(small_pair, call)
+    assert np.isfinite(score)
+    assert peak - before < (64e6 if "RBF" not in call and "mmd" in call else 0) + 80e6
+
+
+@pytest.mark.parametrize("comparison,most", [("spearman", 45), ("kendall", 70)])
+def test_ranks_hold_what_the_docstring_says(comparison, most, small_pair):
+    before, peak, _ = measure(small_pair, f"ka.rsa(x[:3000], y[:3000], comparison='{comparison}')")
+    assert peak - before < most * 3000 * 2999 / 2 + 30e6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "call", ["ka.rsa(x[:20_000], y[:20_000], comparison='pearson')", "ka.mmd(x[:30_000], y[:30_000])"]
+)
+def test_many_items_hold_no_matrix(call, small_pair):
+    """The dissimilarities of 20,000 items would be 1.6 GB, the pooled Gram matrix of 60,000 rows 14 GB in float32."""
+    before, peak, _ = measure(small_pair, call)
+    assert peak - before < 180e6
+
+
 @pytest.mark.slow
 def test_two_million_rows_peak_under_600_megabytes(tmp_path):
     paths = write_pair(tmp_path, 2_000_000, 256)

@@ -8,7 +8,9 @@ import mpmath
 import numpy as np
 import pytest
 from reference import alignment as oracle
-from reference import jackknife, null_moments
+from reference import distances, jackknife, null_moments, rsa, two_samples
+from scipy import stats
+from scipy.spatial.distance import pdist
 
 
 def random_kernels(n, seed, p=3, q=5):
@@ -170,3 +172,70 @@ def mp_u_centre(k):
             if i != j:
                 u[i, j] = k[i, j] - (rows[i] + rows[j]) / (n - 2) + total
     return u
+
+
+# Distances, two samples, rsa
+
+
+@pytest.mark.parametrize("distance", ["correlation", "cosine", "euclidean", "sqeuclidean"])
+def test_rsa_is_what_scipy_makes_of_its_distances(distance):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(20, 4)), rng.normal(size=(20, 6))
+    a, b = pdist(x, distance), pdist(y, distance)
+    np.testing.assert_allclose(rsa.dissimilarities(x, distance), a, rtol=1e-12)
+    for comparison, expected in (
+        ("pearson", stats.pearsonr),
+        ("spearman", stats.spearmanr),
+        ("kendall", stats.kendalltau),
+    ):
+        assert rsa.rsa(x, y, distance, comparison) == pytest.approx(expected(a, b)[0], rel=1e-10)
+
+
+def test_exact_ranks_are_mid_ranks_of_the_rounded_numbers():
+    z = np.random.default_rng(0).integers(0, 3, size=(12, 4))
+    z[:, :2] = [1, 5]
+    for exact, distance in (
+        (rsa.exact_squared_distances(z), "sqeuclidean"),
+        (rsa.exact_angles(z, False), "cosine"),
+        (rsa.exact_angles(z, True), "correlation"),
+    ):
+        np.testing.assert_array_equal(rsa.exact_ranks(exact), rsa.mid_ranks(rsa.dissimilarities(z, distance)))
+
+
+def test_tau_a_by_hand():
+    assert rsa.tau_a(np.array([1.0, 1.0, 2.0]), np.array([1.0, 2.0, 3.0])) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("kernel", list(two_samples.KERNELS))
+def test_mmd_is_the_mean_of_its_definition(kernel):
+    """The U-statistic as a mean over pairs, and the V-statistic with the weights of both mean embeddings."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(4, 3)), rng.normal(size=(5, 3)) + 1
+    kx, ky, kxy = two_samples.grams(x, y, kernel)
+    h = [
+        kx[i, j] + ky[a, b] - kxy[i, b] - kxy[j, a]
+        for i, j in permutations(range(4), 2)
+        for a, b in permutations(range(5), 2)
+    ]
+    assert two_samples.unbiased(kx, ky, kxy) == pytest.approx(np.mean(h), rel=1e-10)
+    weights = np.repeat([1 / 4, -1 / 5], [4, 5])
+    pooled = two_samples.grams(np.vstack([x, y]), x, kernel)[0]
+    assert two_samples.biased(kx, ky, kxy) == pytest.approx(weights @ pooled @ weights, rel=1e-10)
+    assert two_samples.all_splits(pooled, 4, two_samples.unbiased).mean() == pytest.approx(0, abs=1e-12)
+    assert two_samples.h_blocks(kx, ky, kxy, 2)[0] == pytest.approx(kx[0, 1] + ky[0, 1] - kxy[0, 1] - kxy[1, 0])
+
+
+def test_a11_mmd_of_joint_and_product_points_is_biased_hsic():
+    """Of any kernels: k times l on the n pairs and on the n^2 products."""
+    k, g = random_kernels(5, seed=0)
+    n = 5
+    joint, product = (k * g).sum() / n**2, k.sum() * g.sum() / n**4
+    cross = (k.sum(axis=1) @ g.sum(axis=1)) / n**3
+    assert joint + product - 2 * cross == pytest.approx(oracle.hsic_b(k, g), rel=1e-10)
+
+
+def test_a23_distance_covariance_is_four_times_hsic():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(9, 2)), rng.normal(size=(9, 3))
+    expected = 4 * oracle.hsic_b(distances.induced_kernel(x), distances.induced_kernel(y))
+    assert distances.dcov2_v(x, y) == pytest.approx(expected, rel=1e-12)

@@ -76,10 +76,11 @@ def pair(
     settings: dict[str, Any] = {"normalize": normalize, "clip_quantile": clip_quantile}
     check_choice(zero_rows, "zero_rows", ("error", "drop_pair"))
     if zero_rows == "drop_pair" and (unit_rows or divided or normalize == "l2"):
-        keep = ~(_zero_rows(a, "x", a_bf16) | _zero_rows(b, "y", b_bf16))
+        keep = ~(_zero_rows(a, "x", a_bf16, zero_mean) | _zero_rows(b, "y", b_bf16, zero_mean))
         settings["dropped"] = int(len(keep) - keep.sum())
         if settings["dropped"] == len(keep):
-            raise ValueError("zero_rows='drop_pair' must leave an item, but every item has a zero row on one side")
+            what = "constant" if zero_mean else "zero"
+            raise ValueError(f"zero_rows='drop_pair' must leave an item, but every item has a {what} row on one side")
         if settings["dropped"]:
             a, b = a[keep], b[keep]
     kwargs: dict[str, Any] = {"normalize": normalize, "clip_quantile": clip_quantile}
@@ -240,7 +241,8 @@ def samples(x: Any, y: Any, *, divided: bool = False, **options: Unpack[Options]
         options.get("normalize"),
         options.get("clip_quantile"),
     )
-    check_choice(options.get("zero_rows", "error"), "zero_rows", ("error",))
+    if options.get("zero_rows", "error") != "error":
+        raise ValueError(f"zero_rows must be 'error' where rows are not paired, got {options['zero_rows']!r}")
     check_choice(normalize, "normalize", (None, "l2", "standardize"))
     (a, a_bf16), (b, b_bf16) = as_matrix(x, "x"), as_matrix(y, "y")
     if a.shape[1] != b.shape[1]:
@@ -268,8 +270,9 @@ def blocks(*sources: _core.Rows) -> Iterator[NDArray[np.float64]]:
             yield source.dense(begin, min(n, begin + step))
 
 
-def _zero_rows(matrix: AnyArray, name: str, bf16: bool) -> NDArray[np.bool_]:
-    source = _core.Rows(matrix, name, bfloat16=bf16)
+def _zero_rows(matrix: AnyArray, name: str, bf16: bool, zero_mean: bool) -> NDArray[np.bool_]:
+    """Which rows are zero, or constant if their means will be subtracted."""
+    source = _core.Rows(matrix, name, bfloat16=bf16, zero_mean=zero_mean)
     return np.concatenate([~block.any(axis=1) for block in blocks(source)])
 
 

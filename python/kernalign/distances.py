@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any, Unpack
 
-import numpy as np
-
 from kernalign import arrays, inference
 from kernalign.alignment import Estimator, Uncertainty, check_estimator, finish_cka, jackknife
 from kernalign.arrays import Options
@@ -14,7 +12,7 @@ from kernalign.grams import kernel_sums
 from kernalign.kernels import Distance
 from kernalign.progress import reporting
 from kernalign.score import Null, Score, undefined
-from kernalign.sums import KernelSums
+from kernalign.sums import KernelSums, power_of_two
 
 
 def distance_alignment(x: Any, y: Any, *, estimator: Estimator = "biased", **options: Unpack[Options]) -> Score:
@@ -56,12 +54,12 @@ def finish_distance_alignment(sums: KernelSums, estimator: Estimator) -> Score:
     n, pairs = sums.n, sums.pairs
     count = n * n if estimator == "biased" else n * (n - 1)
     settings = sums.describe(normalisation="n^2" if estimator == "biased" else "n(n-1)")
-    own = [float(np.ldexp(pairs[s, s].full, 2 * sums.exponents[s])) for s in (0, 1)]
+    own = [pairs[s, s].full * power_of_two(2 * sums.exponents[s]) for s in (0, 1)]
     cross = 2 * sums.unit
     value = (own[0] + own[1] - cross * pairs[0, 1].full) / count
     if not math.isfinite(value):
         reason = "x and y span more than float64 can hold"
-        return undefined("distance_alignment", n, reason, estimator=estimator, settings=settings, maximum=None)
+        return undefined("distance_alignment", n, reason, estimator=estimator, settings=settings, maximum=None, level=3)
     mean, variance = inference.pairing_moments(*(inference.PairMatrix.of(n, pairs[s, s]) for s in (0, 1)))
     null = Null((own[0] + own[1] - cross * mean) / count, cross * math.sqrt(variance) / count)
     return Score(

@@ -58,7 +58,7 @@ def independence_test(
     Returns
     -------
     IndependenceTest
-        ``p_value`` is nan where the statistic does not exist.
+        ``p_value`` is nan where the statistic does not exist or no pairing changes it: a side is constant.
     """
     arrays.check_choice(method, "method", ("moments", "gamma", "permutation"))
     if method == "permutation":

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Vector = NDArray[np.float64]
 
+_EQUAL = 1e-13  # a variance this small, of the mean square, is rounding: of squares of float32 numbers, too
+
 
 def normal_tail(z: float) -> float:
     """P(Z >= z) of a standard normal."""
@@ -121,6 +123,8 @@ class PairMatrix:
     def classes(self) -> tuple[float, float, float]:
         """Of A less its mean, sums of A_ij A_kl over index pairs that are the same, share one index, or none."""
         square = self.square - self.total**2 / (self.n * (self.n - 1))
+        if not square > _EQUAL * self.square:
+            return 0.0, 0.0, 0.0
         one = self.row_square - self.total**2 / self.n - square
         return square, one, -4 * one - 2 * square
 

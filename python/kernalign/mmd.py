@@ -18,11 +18,13 @@ from kernalign.kernels import RBF, Cosine, Kernel, Linear, Precomputed, check_ke
 from kernalign.progress import Report, reporting
 from kernalign.score import Null, Score, Spread, undefined
 from kernalign.sides import EXACT_SKEW_ROWS, SAMPLED_ROWS, Side, make_side
+from kernalign.sums import power_of_two
 
 Estimator: TypeAlias = Literal["unbiased", "biased", "linear-time", "block"]
 Vector: TypeAlias = NDArray[np.float64]
 
 _CHUNK_ELEMENTS = 1 << 20
+_OVERFLOW = "the kernel of x and y spans more than float64 can hold"
 
 
 def mmd(
@@ -52,9 +54,9 @@ def mmd(
     Returns
     -------
     Score
-        MMD^2. ``n`` is n + m; settings["sizes"] has both. Chance level, spread and p-value are those of the rows being
-        dealt to the two samples at random: exact mean and variance (Kazi-Aoual et al. 1995), for "unbiased" also the
-        exact third moment. The p-value of "biased" is that of "unbiased".
+        MMD^2. ``n`` counts the rows used: n + m, or those in blocks; settings["sizes"] has both. Chance level, spread
+        and p-value are those of the rows being dealt to the two samples at random: exact mean and variance (Kazi-Aoual
+        et al. 1995), for "unbiased" also the exact third moment. The p-value of "biased" is that of "unbiased".
 
     Notes
     -----
@@ -76,7 +78,8 @@ def mmd(
         settings = {**pair.settings, **side.describe(), "sizes": (n, m), "accumulation": "float64", "backend": "cpu"}
         keywords: dict[str, Any] = {"estimator": estimator, "settings": settings, "maximum": None}
         if side.reason is not None:
-            return undefined("mmd", n + m, side.reason.replace("rows of x", "rows of both samples"), **keywords)
+            reason = side.reason.replace("rows of x", "rows of both samples")
+            return undefined("mmd", n + m, reason, level=3, **keywords)
         if estimator in ("linear-time", "block"):
             length = 2 if estimator == "linear-time" else max(2, math.isqrt(min(n, m)))
             return _by_blocks(pair, side, length, keywords)
@@ -96,16 +99,19 @@ def _whole(pair: arrays.Pair, side: Side, report: Report, keywords: dict[str, An
         [side, make_side([labels], Linear(), pair.threads)], centred=True, threads=pair.threads, report=report
     )
     sums = sweep.sums(0, 1)
-    kernel_unit, label_unit = (float(np.ldexp(1.0, e)) for e in sums.exponents)
+    kernel_unit, label_unit = (power_of_two(e) for e in sums.exponents)
     keywords["settings"] |= {"products": "float64" if sums.rounding[0] < 1e-7 else "float32"}
     u_norm = math.sqrt(max(0.0, sums.u_centred(0, 0))) * kernel_unit
-    tail = _Tail(side, n, m, u_norm)
+    varies = sums.u_centred(0, 0) > sums.noise(0, diagonal=False)
+    tail = _Tail(side, n, m, u_norm if varies else 0.0)
     # Sums of K over pairs of different rows, within x and across, from those over whole rows and the labelled one.
     rows = sweep.engine.row_sums(0, True)
     of_x, of_y = float(rows[:n].sum()), float(rows[n:].sum())
     across = (a * a * of_x + b * b * of_y - sums.hollow[0, 1].full * label_unit) / 4
     value = (of_x - across) / (n * (n - 1)) + (of_y - across) / (m * (m - 1)) - 2 * across / (n * m)
     value *= kernel_unit
+    if not math.isfinite(value):
+        return undefined("mmd", size, _OVERFLOW, **keywords)
     if keywords["estimator"] == "unbiased":
         null = (
             Null(0.0, tail.sd, tail.skew if size >= 6 else None, lambda: tail.p_value(value)) if tail.sd > 0 else None
@@ -155,7 +161,10 @@ def _by_blocks(pair: arrays.Pair, side: Side, length: int, keywords: dict[str, A
     """Mean of unbiased estimates over blocks of ``length`` rows of each sample."""
     blocks = np.concatenate(list(_block_estimates(pair, side, length)))
     value, count = float(blocks.mean()), len(blocks)
-    stderr = float(blocks.std(ddof=1)) / math.sqrt(count) if count > 1 else math.nan
+    if not math.isfinite(value):
+        return undefined("mmd", 2 * length * count, _OVERFLOW, **keywords)
+    unit = float(np.abs(blocks).max()) or 1.0  # squares of any scale stay in range
+    stderr = float((blocks / unit).std(ddof=1)) * unit / math.sqrt(count)
     keywords["settings"] |= {"block_rows": length, "blocks": count}
     if not stderr > 0:
         return Score(value, metric="mmd", n=2 * length * count, **keywords)
@@ -173,11 +182,13 @@ def _block_estimates(pair: arrays.Pair, side: Side, length: int) -> Iterator[Vec
         x, y = (
             rows.dense(begin * length, (begin + count) * length).reshape(count, length, p) for rows in (pair.x, pair.y)
         )
-        base = x.mean(axis=(0, 1)) if side.options["form"] in ("rbf", "laplacian") else 0.0
+        base = 0.0 if side.options["form"] == "polynomial" else x.mean(axis=(0, 1))  # h does not depend on it
         x, y = x - base, y - base
-        h = _kernel(side, x, x) + _kernel(side, y, y) - 2 * _kernel(side, x, y)
-        h[:, np.arange(length), np.arange(length)] = 0
-        yield h.sum(axis=(1, 2)) / (length * (length - 1))
+        with np.errstate(over="ignore", invalid="ignore"):
+            h = _kernel(side, x, x) + _kernel(side, y, y) - 2 * _kernel(side, x, y)
+            h[:, np.arange(length), np.arange(length)] = 0
+            estimates = h.sum(axis=(1, 2)) / (length * (length - 1))
+        yield estimates
 
 
 def _kernel(side: Side, x: Vector, y: Vector) -> Vector:

@@ -13,10 +13,11 @@ from kernalign import _core, arrays, inference
 from kernalign.arrays import Options
 from kernalign.grams import GramSweep
 from kernalign.inference import PairMatrix
-from kernalign.kernels import Distance, Linear
+from kernalign.kernels import Distance
 from kernalign.progress import reporting
+from kernalign.ranks import mid_ranks
 from kernalign.score import Null, Score, undefined
-from kernalign.sides import Side, make_side
+from kernalign.sides import make_side
 from kernalign.sums import KernelSums, bounded
 
 Dissimilarity: TypeAlias = Literal["correlation", "cosine", "euclidean", "sqeuclidean"]
@@ -49,13 +50,15 @@ def rsa(
 
     Notes
     -----
-    "pearson" and "cosine" are reduced from tiles: O(n) numbers are held. Ranks need the dissimilarities themselves:
-    "spearman" holds up to 50 bytes for each pair of items while it sorts ("kendall" 120), 2.5 GB for n = 10,000.
+    "pearson" and "cosine" are reduced from tiles: O(n) numbers are held. Ranks need the dissimilarities themselves, in
+    float64: "spearman" holds up to 45 bytes for each pair of items while it sorts ("kendall" 70), 2.2 GB for
+    n = 10,000. Dissimilarities that differ by less than 1e-13 of themselves or of their median count as tied.
 
     Raises
     ------
     ValueError
-        A row of zeros with "cosine", a constant row with "correlation", fewer than 3 rows.
+        A row of zeros with "cosine", a constant row with "correlation" (zero_rows="drop_pair" drops both sides of such
+        an item), fewer than 3 rows.
 
     References
     ----------
@@ -68,72 +71,51 @@ def rsa(
     pair = arrays.pair(x, y, divided=angular, zero_mean=distance == "correlation", **options)
     arrays.check_count(pair.n, 3, "rsa")
     settings = {**pair.settings, "distance": distance, "comparison": comparison, "backend": "cpu"}
-    kernel = Linear() if angular else Distance(squared=distance == "sqeuclidean")
+    ranked = comparison in ("spearman", "kendall")
+    # |u - v|^2 / 2 = 1 - u.v of rows of unit norm, without its cancellation; ranks do not see the root.
+    kernel = Distance(squared=ranked or distance != "euclidean")
     with reporting(pair.progress, "rsa") as report:
-        sides = [make_side([rows], kernel, pair.threads) for rows in (pair.x, pair.y)]
-        if comparison in ("pearson", "cosine"):
-            sweep = GramSweep(sides, centred=False, threads=pair.threads, report=report)
-            return _from_sums(sweep.sums(0, 1), comparison, angular, settings)
-        vectors = [_dissimilarities(side, angular, report) for side in sides]
-    if comparison == "spearman":
-        return _spearman(pair.n, vectors, settings)
-    return _kendall(pair.n, vectors, settings)
+        # Rows that have been divided would be rounded to float32 before their mean is taken off.
+        double = ranked or angular
+        sides = [make_side([rows], kernel, pair.threads, double=double) for rows in (pair.x, pair.y)]
+        if not ranked:
+            sweep = GramSweep(sides, centred=comparison == "pearson", threads=pair.threads, report=report)
+            return _from_sums(sweep.sums(0, 1), comparison, settings)
+        ranks = []
+        for side, name in zip(sides, "xy", strict=True):
+            squares = _core.condensed_gram(side.source, False, side.threads, report)
+            if not math.isfinite(squares.max()):
+                reason = f"{name} spans more than float64 can hold"
+                return undefined("rsa", pair.n, reason, settings=settings, level=3)
+            ranks.append(mid_ranks(squares))
+    return (_spearman if comparison == "spearman" else _kendall)(pair.n, ranks, settings)
 
 
-def _from_sums(sums: KernelSums, comparison: str, angular: bool, settings: dict[str, Any]) -> Score:
-    """Cosine or Pearson correlation; of 1 - similarity if angular."""
+def _from_sums(sums: KernelSums, comparison: str, settings: dict[str, Any]) -> Score:
+    """Cosine, or Pearson correlation: that of matrices less a constant, so that nothing cancels."""
     n = sums.n
-    count = n * (n - 1)
-    shift = [1.0, 1.0] if angular else [0.0, 0.0]
-    unit = [float(np.ldexp(1.0, e)) for e in sums.exponents] if angular else [1.0, 1.0]
     own = [sums.hollow[s, s] for s in (0, 1)]
-    cross = sums.hollow[0, 1].full * unit[0] * unit[1]
-    sides = [PairMatrix(n, o.total_x * u, o.full * u * u, o.rows * u * u) for o, u in zip(own, unit, strict=True)]
-    sides, cross = (
-        [_shifted(side, c) for side, c in zip(sides, shift, strict=True)],
-        _shifted_cross(sides, cross, shift),
-    )
+    sides = [PairMatrix.of(n, o) for o in own]
     mean, variance = inference.pairing_moments(*sides)
-    squares = [side.square - (side.total**2 / count if comparison == "pearson" else 0.0) for side in sides]
-    for side, square, name in zip(sides, squares, "xy", strict=True):
-        if not square > 1e-12 * side.square:
+    squares = [side.square - (side.total**2 / (n * (n - 1)) if comparison == "pearson" else 0.0) for side in sides]
+    for index, name in enumerate("xy"):
+        if not math.isfinite(squares[index]):
+            return undefined("rsa", n, f"{name} spans more than float64 can hold", settings=settings)
+        if not squares[index] > sums.noise(index, diagonal=False):
             reason = f"all dissimilarities of {name} are {'equal' if comparison == 'pearson' else 'zero'}"
             return undefined("rsa", n, reason, settings=settings)
     scale = 1 / (math.sqrt(squares[0]) * math.sqrt(squares[1]))
+    value = sums.hollow[0, 1].full
     if comparison == "pearson":
-        cross, mean = cross - mean, 0.0
+        value, mean = value - mean, 0.0
     settings |= {"accumulation": "float64", "products": sums.describe()["products"]}
-    return _score(cross * scale, n, mean * scale, math.sqrt(variance) * scale, settings)
-
-
-def _shifted(side: PairMatrix, shift: float) -> PairMatrix:
-    """Of shift - A, if there is a shift."""
-    if not shift:
-        return side
-    n, count = side.n, side.n * (side.n - 1)
-    square = count * shift**2 - 2 * shift * side.total + side.square
-    rows = n * ((n - 1) * shift) ** 2 - 2 * (n - 1) * shift * side.total + side.row_square
-    return PairMatrix(n, count * shift - side.total, square, rows)
-
-
-def _shifted_cross(sides: list[PairMatrix], cross: float, shift: list[float]) -> float:
-    x, y = sides
-    return x.n * (x.n - 1) * shift[0] * shift[1] - shift[0] * y.total - shift[1] * x.total + cross
-
-
-def _dissimilarities(side: Side, angular: bool, report: Any) -> Vector:
-    values = _core.condensed_gram(side.source, False, side.threads, report)
-    if angular:
-        np.subtract(1.0, values, out=values)
-    return values
+    return _score(value * scale, n, mean * scale, math.sqrt(variance) * scale, settings)
 
 
 def _spearman(n: int, vectors: list[Vector], settings: dict[str, Any]) -> Score:
-    middle = (len(vectors[0]) + 1) / 2
-    for i in (0, 1):
-        vectors[i] = stats.rankdata(vectors[i]) - middle
     sides = []
     for name, ranks in zip("xy", vectors, strict=True):
+        ranks -= (len(ranks) + 1) / 2
         side = PairMatrix(n, 0.0, 2 * float(ranks @ ranks), _row_square(n, ranks))
         if not side.square > 0:
             return undefined("rsa", n, f"all dissimilarities of {name} are equal", settings=settings)
@@ -161,7 +143,8 @@ def _kendall(n: int, vectors: list[Vector], settings: dict[str, Any]) -> Score:
     for name, pairs in zip("xy", untied, strict=True):
         if pairs == 0:
             return undefined("rsa", n, f"all dissimilarities of {name} are equal", settings=settings)
-    tau_b = float(stats.kendalltau(x, y, method="asymptotic").statistic)
+    with np.errstate(all="ignore"):  # of its p-value, where very many are tied
+        tau_b = float(stats.kendalltau(x, y, method="asymptotic").statistic)
     value = tau_b * math.sqrt(untied[0]) * math.sqrt(untied[1]) / count
     return _score(value, n, 0.0, None, settings)
 

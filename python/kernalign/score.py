@@ -204,7 +204,10 @@ def _restore(value: float, keywords: dict[str, Any]) -> Score:
     return Score(value, **keywords)
 
 
-def undefined(metric: str, n: int, reason: str, **keywords: Any) -> Score:
-    """A nan score with its reason; warns two calls up: a public function calls a finaliser, which calls this."""
-    warnings.warn(f"{metric} is undefined: {reason}", UndefinedScoreWarning, stacklevel=4)
+def undefined(metric: str, n: int, reason: str, *, level: int = 4, **keywords: Any) -> Score:
+    """A nan score with its reason; warns two calls up: a public function calls a finaliser, which calls this.
+
+    ``level`` is 3 where the public function calls it itself.
+    """
+    warnings.warn(f"{metric} is undefined: {reason}", UndefinedScoreWarning, stacklevel=level)
     return Score(math.nan, metric=metric, n=n, reason=reason, **keywords)

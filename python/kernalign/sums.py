@@ -37,7 +37,7 @@ class KernelSums:
     @property
     def unit(self) -> float:
         """What products of both Grams must be multiplied by to be in the data's own units."""
-        return float(np.ldexp(1.0, sum(self.exponents)))
+        return power_of_two(sum(self.exponents))
 
     def centred(self, a: int, b: int) -> float:
         """<HKH, HLH>, scaled."""
@@ -74,15 +74,15 @@ class KernelSums:
             biased = self.centred(side, side)
             if not math.isfinite(biased):
                 return f"{name} spans more than float64 can hold"
-            if not biased > self._noise(side, diagonal=True):
+            if not biased > self.noise(side, diagonal=True):
                 return f"{name} is constant"
             if self.sides is not None and self.sides[side].reason is not None:
                 return self.sides[side].reason
-            if estimator == "unbiased" and not self.u_centred(side, side) > self._noise(side, diagonal=False):
+            if estimator == "unbiased" and not self.u_centred(side, side) > self.noise(side, diagonal=False):
                 return f"{name} has no structure beyond its diagonal: its U-centred Gram matrix is zero"
         return None
 
-    def _noise(self, side: int, *, diagonal: bool) -> float:
+    def noise(self, side: int, *, diagonal: bool) -> float:
         """A centred square this small is rounding: of products as long as the diagonal, or of a kernel's own values.
 
         Those are accurate relative to themselves and to their differences from the plain value, whichever are less.
@@ -135,6 +135,12 @@ class KernelSums:
         """Without the engine's state, unless the lazy skew will need it."""
         exact = self.sides is not None and self.n <= EXACT_SKEW_ROWS
         return replace(self, engine=None) if exact or isinstance(self.engine, _core.GramSums) else self
+
+
+def power_of_two(exponent: int) -> float:
+    """Which may be 0 or infinite."""
+    with np.errstate(over="ignore", under="ignore"):
+        return float(np.ldexp(1.0, exponent))
 
 
 def rounding_of(double: bool, widened: bool) -> float:

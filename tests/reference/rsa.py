@@ -1,0 +1,99 @@
+"""Readable float64 definitions of representational similarity analysis; ties are exact, or within 1e-11."""
+
+from fractions import Fraction
+from itertools import combinations
+
+import numpy as np
+
+TIE = 1e-11  # relative to the larger of two dissimilarities and the median one
+
+
+def _unit(row, zero_mean):
+    row = row.astype(np.longdouble)
+    row = row - row.mean() if zero_mean else row
+    return row / np.sqrt((row**2).sum())
+
+
+def dissimilarities(x, distance):
+    """Of all pairs i < j, row by row; angles as half the squared distance of unit rows, so that nothing cancels."""
+    x = np.asarray(x).astype(np.float64)
+    if distance in ("correlation", "cosine"):
+        x = np.array([_unit(row, distance == "correlation") for row in x])
+    squares = np.concatenate([((x[i + 1 :] - row) ** 2).sum(axis=1) for i, row in enumerate(x)])
+    root = {"euclidean": np.sqrt, "sqeuclidean": np.asarray}.get(distance, lambda v: v / 2)
+    return root(squares).astype(np.float64)
+
+
+def order_signs(values):
+    """Matrix of -1, 0, 1: which of two is larger, 0 for a tie."""
+    values = np.asarray(values)
+    scale = np.maximum(np.maximum(values[:, None], values), np.median(values))
+    difference = values[:, None] - values
+    return np.where(np.abs(difference) <= TIE * scale, 0.0, np.sign(difference))
+
+
+def mid_ranks(values):
+    signs = order_signs(values)
+    return (signs > 0).sum(axis=1) + ((signs == 0).sum(axis=1) + 1) / 2
+
+
+def cosine(a, b):
+    return float(a @ b / np.sqrt((a @ a) * (b @ b)))
+
+
+def pearson(a, b):
+    return cosine(a - a.mean(), b - b.mean())
+
+
+def spearman(a, b):
+    return pearson(mid_ranks(a), mid_ranks(b))
+
+
+def tau_a(a, b):
+    """Concordant less discordant pairs, over all pairs."""
+    m = len(a)
+    return float((order_signs(a) * order_signs(b)).sum() / (m * (m - 1)))
+
+
+COMPARISONS = {"pearson": pearson, "spearman": spearman, "kendall": tau_a, "cosine": cosine}
+
+
+def rsa(x, y, distance="correlation", comparison="spearman"):
+    return COMPARISONS[comparison](dissimilarities(x, distance), dissimilarities(y, distance))
+
+
+def square(values, n):
+    """The symmetric matrix with zero diagonal of a condensed vector."""
+    out = np.zeros((n, n))
+    out[np.triu_indices(n, 1)] = values
+    return out + out.T
+
+
+def exact_squared_distances(x):
+    """Integers."""
+    return [sum((int(a) - int(b)) ** 2 for a, b in zip(x[i], x[j], strict=True)) for i, j in _pairs(x)]
+
+
+def exact_angles(x, zero_mean):
+    """Rational numbers that order like 1 - cosine of integer rows: -sign(c) c^2 of the cosine c."""
+    rows = [[Fraction(int(v)) for v in row] for row in x]
+    if zero_mean:
+        rows = [[v - sum(row) / len(row) for v in row] for row in rows]
+    products = [[sum(a * b for a, b in zip(r, s, strict=True)) for s in rows] for r in rows]
+    out = []
+    for i, j in _pairs(x):
+        c = products[i][j]
+        out.append(-(1 if c > 0 else -1) * c * c / (products[i][i] * products[j][j]))
+    return out
+
+
+def exact_ranks(values):
+    """Mid-ranks of numbers that compare exactly."""
+    order = {value: i for i, value in enumerate(sorted(set(values)))}
+    codes = np.array([order[value] for value in values])
+    counts = np.bincount(codes)
+    return (np.cumsum(counts) - (counts - 1) / 2)[codes]
+
+
+def _pairs(x):
+    return combinations(range(len(x)), 2)
