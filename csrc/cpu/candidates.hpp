@@ -49,8 +49,6 @@ class Candidates {
           cuts_(std::size_t(rows + 16), std::numeric_limits<float>::lowest()),
           below_(std::size_t(rows), 0) {}
 
-    std::int64_t keep() const { return keep_; }
-
     // A candidate below its row's cut cannot be among the best. Readable 16 beyond the last row.
     const float* cuts() const { return cuts_.data(); }
     float cut(std::int64_t row) const { return cuts_[std::size_t(row)]; }
@@ -87,12 +85,14 @@ class Candidates {
         return keys_.get() + row * capacity_;
     }
 
-    // The row's best, in order; at most keep().
-    const std::uint64_t* sorted(std::int64_t row, std::int64_t* size) {
-        std::uint64_t* first = keys_.get() + row * capacity_;
-        std::uint64_t* last = first + sizes_[std::size_t(row)];
-        if (last - first > keep_) std::nth_element(first, first + keep_ - 1, last, std::greater<>());
-        *size = std::min<std::int64_t>(last - first, keep_);
+    // The row's best, in order, at most keep(); *others as of all().
+    const std::uint64_t* sorted(std::int64_t row, std::int64_t* size, float* others) {
+        std::uint64_t* first = all(row, size, others);
+        if (*size > keep_) {
+            std::nth_element(first, first + keep_ - 1, first + *size, std::greater<>());
+            *size = keep_;
+            *others = Candidate(first[keep_ - 1]).bound();
+        }
         std::sort(first, first + *size, std::greater<>());
         return first;
     }
