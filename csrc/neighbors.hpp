@@ -44,6 +44,18 @@
 //            only when they are more than k). A sample of rows decides how many candidates are kept, and whether the
 //            narrow search is worth doing; if more than n / 16 rows are not proven by it, the float32 search is done
 //            after all.
+// Projected  Without such a unit, if a sample of rows says that it pays, products of r < d coordinates come first. With
+//            any d x r matrix Q, G = Q^T Q, delta >= |G - I|, P_i = fl(Q^T p_i), eta = gamma sqrt(r (1 + delta)),
+//            N_i >= |p_i| and e_i = p_i - Q P_i,
+//                |Q^T p_i - P_i| <= eta N_i,    |Q^T e_i| <= eta N_i + delta |P_i|,
+//                |e_i|^2 <= N_i^2 - (1 - delta) |P_i|^2 + 2 eta N_i |P_i| <= rho_i^2,
+//                p_i.p_j = P_i.P_j + P_i.(G - I) P_j + (Q^T e_i).P_j + P_i.(Q^T e_j) + e_i.e_j
+//                       <= P_i.P_j + rho_i rho_j + x N_i N_j,    x = (3 delta + 2 eta) (1 + delta + eta)^2.
+//            So (P_i, rho_i, g'_i) bounds as (p_i, g_i) does, with g'_i^2 >= g_i^2 + 2^-90 + (x + lost/20) N_i^2 / (1 -
+//            lost): for delta < 1e-3 and eta < 1e-2, |P_i|^2 + rho_i^2 <= 1.03 N_i^2, hence rounding takes at most
+//            lost (1.03 N_i N_j + g'_i g'_j) of its r + 2 <= d + 1 terms. A pair that reaches the cut of its row or its
+//            column gets its U_ij from p_i and p_j; where many do, the tile is multiplied whole. Queues and certificate
+//            are those of the float32 search; cuts are raised to what k bounds, less all they pay, reach.
 // Otherwise  the row is done again: tiles in float64 under the same bound (u = 2^-53), every j with U_ij >= L scored.
 //            Rows that are bit-for-bit equal are searched, and scored, once.
 // Memory     Inputs are not copied beyond 48 MB of panels, plus about 8 (3k + 32) bytes per row and 8 MB.

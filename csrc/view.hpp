@@ -37,6 +37,7 @@ struct Rows {
     const double* shift = nullptr;
     const double* scale = nullptr;
     bool unit_norm = false;
+    bool paired = false;  // zero_rows can drop rows together with their partners: error messages say so
 
     std::int64_t rows() const { return view.rows; }
     std::int64_t cols() const { return view.cols; }

@@ -54,13 +54,16 @@ def make(name: str, n: int, d: int) -> np.ndarray:
         x[::17] *= 1e6
     elif name == "constant":
         x = np.full((n, d), 0.3)
+    elif name == "low":
+        x = rng.standard_normal((n, 8)) @ rng.standard_normal((8, d)) + 0.05 * x
     elif name == "tiny":
         x = x * 1e-30
     return x
 
 
 DATA = (
-    "gaussian", "clustered", "tight", "duplicated", "integer", "offset", "outlier", "outlier_rows", "constant", "tiny",
+    "gaussian", "clustered", "tight", "duplicated", "integer", "offset", "outlier", "outlier_rows", "constant", "low",
+    "tiny",
 )  # fmt: skip
 
 
@@ -304,13 +307,53 @@ np.savez(sys.argv[2], **{f"{i}_{part}": getattr(f, part) for i, f in enumerate(f
 """
 
 
-def test_instruction_sets_do_not_change_a_bit(tmp_path: Path) -> None:
+# Large enough for a search through a projection, which only happens without a matrix unit.
+PROJECT_ALL = """
+import sys, numpy as np
+sys.path.insert(0, sys.argv[1])
+import test_neighbors as t
+for name in t.DATA:
+    x = t.make(name, 3100, 100).astype("float32")
+    for metric in t.METRICS:
+        k = 10 if metric == "cosine" else 3
+        t.assert_nearest(t.knn(x, k, metric=metric, threads=2), t.ref.similarities(x, metric), k)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("isa", ["avx512", "amx"])
+def test_the_search_finds_what_brute_force_finds_whatever_it_goes_through(isa):
+    command = [sys.executable, "-c", PROJECT_ALL, str(Path(__file__).parent)]
+    subprocess.run(command, env={**os.environ, "KERNALIGN_ISA": isa}, check=True, timeout=900)
+
+
+PROJECT_SOME = """
+import sys, numpy as np
+sys.path.insert(0, sys.argv[1])
+import test_neighbors as t
+found = [t.knn(t.make(name, 3100, 100).astype("float32"), 5, metric=metric, threads=2)
+         for name in ("clustered", "low", "outlier") for metric in ("cosine", "euclidean")]
+np.savez(sys.argv[2], *[part for f in found for part in (f.indices, f.similarities, f.tie_rows)])
+"""
+
+
+@pytest.mark.parametrize("script", [SEARCH_ALL, PROJECT_SOME], ids=["all", "projected"])
+def test_instruction_sets_do_not_change_a_bit(script: str, tmp_path: Path) -> None:
     results = []
     for isa in ("amx", "avx512", "baseline"):  # each means the best that the CPU has up to it
         path = tmp_path / f"{isa}.npz"
-        command = [sys.executable, "-c", SEARCH_ALL, str(Path(__file__).parent), str(path)]
+        command = [sys.executable, "-c", script, str(Path(__file__).parent), str(path)]
         subprocess.run(command, env={**os.environ, "KERNALIGN_ISA": isa}, check=True, timeout=300)
         results.append(np.load(path))
     for other in results[1:]:
         for name in results[0]:
             np.testing.assert_array_equal(results[0][name], other[name], err_msg=name)
+
+
+def test_only_pairs_are_told_that_their_zero_rows_can_be_dropped():
+    x = np.ones((6, 3))
+    x[4] = 0
+    with pytest.raises(ValueError, match=r"x must have no zero row where rows are normalised, row 4 is zero$"):
+        knn(x, 2)
+    with pytest.raises(ValueError, match=r"row 4 is zero \(zero_rows=\"drop_pair\" drops such items\)$"):
+        mutual_knn(x, np.ones((6, 2)), 2)

@@ -24,7 +24,7 @@ namespace kernalign::bindings {
 class PyRows {
   public:
     PyRows(py::array data, std::string name, bool bfloat16, std::optional<double> clip, std::vector<double> shift,
-           std::vector<double> scale, bool unit_norm);
+           std::vector<double> scale, bool unit_norm, bool paired);
     const Rows& rows() const { return rows_; }
     py::array_t<double> dense(std::int64_t begin, std::int64_t end) const;
 

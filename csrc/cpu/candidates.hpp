@@ -57,8 +57,8 @@ class Candidates {
         return sizes_[std::size_t(row)] == 0 && cut(row) == std::numeric_limits<float>::lowest();
     }
 
-    // Wants nothing below the cut from now on; for an untouched row.
-    void start(std::int64_t row, float cut) {
+    // Wants nothing below the cut, which k bounds of the row reach, from now on.
+    void raise(std::int64_t row, float cut) {
         cuts_[std::size_t(row)] = cut;
         below_[std::size_t(row)] = Candidate(cut, 0xffffffff).key - 1;
     }
@@ -74,6 +74,9 @@ class Candidates {
         below_[at] = cut - 1;
         cuts_[at] = Candidate(cut).bound();
     }
+
+    std::int64_t size(std::int64_t row) const { return sizes_[std::size_t(row)]; }
+    const std::uint64_t* keys(std::int64_t row) const { return keys_.get() + row * capacity_; }
 
     // All that the queue still has of a row, in no order; every other row's bound is at most *others (-infinity when
     // there are none, or all other rows are among them).

@@ -16,6 +16,7 @@ static_assert(NarrowPanels::kRows == kPanelRows);
 // size.
 struct Halves {
     using Element = std::uint16_t;
+    static constexpr bool kRough = false;
     static constexpr std::int64_t kTile = 512;
     const NarrowPanels& panels;
     std::int64_t k;

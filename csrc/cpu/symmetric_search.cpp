@@ -4,6 +4,8 @@
 #include <algorithm>
 
 #include "cpu/blas.hpp"
+#include "cpu/projection.hpp"
+#include "cpu/simd.hpp"
 #include "cpu/tile_search.hpp"
 
 namespace kernalign {
@@ -15,6 +17,7 @@ std::int64_t kept(std::int64_t n, std::int64_t k) { return std::min(n - 1, k + s
 // Float32 rows, each panel both factors of its products.
 struct Singles {
     using Element = float;
+    static constexpr bool kRough = false;
     static constexpr std::int64_t kTile = 1024;
     const BoundPanels<float>& panels;
     std::int64_t k;
@@ -50,15 +53,60 @@ struct Singles {
     }
 };
 
+// The same, followed by their projections, which are multiplied first.
+struct Projected : Singles {
+    static constexpr bool kRough = true;
+    static constexpr std::int64_t kTile = 512;  // the first tiles of a row are multiplied whole
+    static constexpr std::int64_t kShare = 12;  // a whole product costs as much as one pair in so many
+    const Projection& projection;
+
+    std::int64_t bytes() const { return (stride() + projection.stride()) * std::int64_t(sizeof(float)); }
+    std::int64_t elements(std::int64_t tile) const { return tile * (stride() + projection.stride()); }
+    void fill(std::int64_t row, std::int64_t at, std::int64_t count, std::int64_t tile, float* panel, float* offsets,
+              Payments& payments, double* scratch) const {
+        Singles::fill(row, at, count, tile, panel, offsets, payments, scratch);
+        projection.fill(panel + at * stride(), count, panel + tile * stride() + at * projection.stride());
+    }
+    void product(std::int64_t rows, std::int64_t cols, const float* left, const float* right, float* out,
+                 std::int64_t tile) const {
+        const std::int64_t wide = projection.stride();
+        blas::gemm_nt(rows, cols, projection.width(), left + tile * stride(), wide, right + tile * stride(), wide, out,
+                      tile);
+    }
+    void exact_product(std::int64_t rows, std::int64_t cols, const float* left, const float* right, float* out,
+                       std::int64_t tile) const {
+        Singles::product(rows, cols, left, right, out, tile);
+    }
+    void finish(const float* row, const float* panel, const std::int32_t* hits, std::int64_t count, float* out) const {
+        for (std::int64_t h = 0; h < count; h += 4) {
+            const float* columns[4];
+            double products[4];
+            for (std::int64_t c = 0; c < 4; ++c)
+                columns[c] = panel + (hits[std::min(h + c, count - 1)] >> 2) * stride();
+            simd().neighbors.four_dots(row, columns, products, stride());
+            for (std::int64_t c = 0; c < std::min<std::int64_t>(4, count - h); ++c)
+                out[hits[h + c] >> 2] = float(products[c]);
+        }
+    }
+};
+
+template <class Factors>
+std::unique_ptr<Candidates> search_with(const Factors& factors, std::int64_t rows, int threads, Monitor* monitor,
+                                        Slack* slack) {
+    TileSearch<Factors> search(factors, rows, threads, monitor);
+    auto candidates = search.run([&](auto&, const float*, std::int64_t) { return kept(rows, factors.k); });
+    *slack = {std::move(search.payments().product), std::move(search.payments().raised)};
+    return candidates;
+}
+
 }  // namespace
 
 std::unique_ptr<Candidates> symmetric_search(const BoundPanels<float>& panels, std::int64_t rows, std::int64_t k,
                                              int threads, Monitor* monitor, Slack* slack) {
     const Singles singles{panels, k};
-    TileSearch<Singles> search(singles, rows, threads, monitor);
-    auto candidates = search.run([&](auto&, const float*, std::int64_t) { return kept(rows, k); });
-    *slack = {std::move(search.payments().product), std::move(search.payments().raised)};
-    return candidates;
+    if (const auto projection = Projection::sampled(panels, rows, k))
+        return search_with(Projected{singles, *projection}, rows, threads, monitor, slack);
+    return search_with(singles, rows, threads, monitor, slack);
 }
 
 }  // namespace kernalign

@@ -30,6 +30,9 @@ struct Payments {
 //   fill(row, at, count, tile, panel, offsets, payments, scratch)   rows [row, row + count), count <= kPanelRows
 //   square(rows, panel, out, tile), product(rows, cols, left, right, out, tile)
 //   paid(payments, row)   {a, b}, c: a bound is at most a payments.product + b payments.raised + c too high
+// With kRough the products of two panels bound those that are meant, from above:
+//   finish(row, panel, columns, count, out)                          those of a row with some rows of a panel
+//   exact_product(rows, cols, left, right, out, tile)
 
 // Small inputs need small tiles, because half of each tile on the diagonal is wasted; large ones gain by large tiles,
 // whose products repack less (1024 against 512: 5 to 11 % of a search of 10,000 x 768 on AVX-512). Long rows need few
@@ -55,6 +58,7 @@ class TileSearch {
           offsets_(std::size_t(rows + 16), -std::numeric_limits<float>::infinity()),
           payments_{std::vector<float>(std::size_t(rows + 16)), std::vector<float>(std::size_t(rows + 16))},
           never_(std::size_t(tile_), std::numeric_limits<float>::infinity()),
+          sizes_(Factors::kRough ? std::size_t(rows) : 0),
           locks_(std::size_t(count_)),
           progress_(monitor, count_ * (count_ + 1) / 2),
           workers_(std::size_t(threads)) {}
@@ -95,6 +99,7 @@ class TileSearch {
     struct Worker {
         LargeVector<float> tile;
         std::vector<float> sums;
+        std::vector<std::uint64_t> keys;
         std::vector<double> row;
         std::vector<std::int32_t> hits;
         void resize(std::int64_t size, std::int64_t cols) {
@@ -117,6 +122,11 @@ class TileSearch {
                           out + r / tile_ * factors_.elements(tile_), offsets_.data(), payments_,
                           workers_[std::size_t(worker)].row.data());
         });
+        const auto largest = [&](const std::vector<float>& of, float so_far) {
+            return std::max(so_far, *std::max_element(of.begin() + start, of.begin() + start + rows));
+        };
+        largest_product_ = largest(payments_.product, largest_product_);
+        largest_raised_ = largest(payments_.raised, largest_raised_);
         progress_.poll();
     }
 
@@ -145,26 +155,42 @@ class TileSearch {
             factors_.square(rows, left, worker.tile.data(), tile_);
             const std::lock_guard<std::mutex> lock(locks_[std::size_t(i)]);
             feed_square(i, rows, worker);
+            if constexpr (Factors::kRough) tighten(i, worker);
         } else {
             factors_.product(rows, cols, left, right, worker.tile.data(), tile_);
             const std::scoped_lock lock(locks_[std::size_t(i)], locks_[std::size_t(j)]);
-            feed(i, j, rows, cols, worker);
+            const std::int64_t hits = feed(i, left, rows, j, right, cols, worker);
+            if (Factors::kRough && hits > rows * cols / 256) {
+                tighten(i, worker);
+                tighten(j, worker);
+            }
         }
     }
 
-    void feed(std::int64_t i, std::int64_t j, std::int64_t rows, std::int64_t cols, Worker& worker) {
+    std::int64_t feed(std::int64_t i, const Element* left, std::int64_t rows, std::int64_t j, const Element* right,
+                      std::int64_t cols, Worker& worker) {
+        const Element* rough = Factors::kRough ? right : nullptr;
+        std::int64_t hits = 0;
         for (std::int64_t r = 0; r < rows; ++r) {
-            const float* products = worker.tile.data() + r * tile_;
+            float* products = worker.tile.data() + r * tile_;
+            if constexpr (Factors::kRough) {
+                if (rough && r % 8 == 0 && hits > (r + 48) * cols / Factors::kShare) {  // cheaper all at once
+                    factors_.exact_product(rows - r, cols, left + r * factors_.stride(), right, products, tile_);
+                    rough = nullptr;
+                }
+            }
             const std::int64_t row = first(i) + r, end = (cols + 15) / 16 * 16;
-            for (std::int64_t begin = 0;
-                 begin < end;) {  // a queue that is not full yet has no cut: look again after a few
+            // A queue that is not full yet has no cut: look again after a few.
+            for (std::int64_t begin = 0; begin < end;) {
                 const bool full = candidates_->cut(row) > std::numeric_limits<float>::lowest();
                 const std::int64_t width = full ? end - begin : std::min<std::int64_t>(64, end - begin);
-                feed_row(row, first(j) + begin, products + begin, width, worker,
-                         candidates_->cuts() + first(j) + begin);
+                hits += feed_row(row, first(j) + begin, products + begin, width, worker,
+                                 candidates_->cuts() + first(j) + begin, left + r * factors_.stride(),
+                                 rough ? rough + begin * factors_.stride() : nullptr);
                 begin += width;
             }
         }
+        return hits;
     }
 
     // Every row starts with a cut from all of its columns, and no queue is flooded.
@@ -181,17 +207,48 @@ class TileSearch {
                                               payments_.product.data() + start, payments_.raised.data() + start,
                                               paid.data(), factors_.k, width) -
                     constant;
-                if (cut > std::numeric_limits<float>::lowest()) candidates_->start(start + r, cut);
+                if (cut > std::numeric_limits<float>::lowest()) candidates_->raise(start + r, cut);
             }
-            feed_row(start + r, start, products, width, worker, never_.data());
+            feed_row(start + r, start, products, width, worker, never_.data(), nullptr, nullptr);
         }
     }
 
-    void feed_row(std::int64_t row, std::int64_t first_column, const float* products, std::int64_t width,
-                  Worker& worker, const float* column_cuts) {
+    // Raises the cuts of a panel's rows as far as their queues allow: rough products are dear when they pass.
+    void tighten(std::int64_t panel, Worker& worker) {
+        for (std::int64_t row = first(panel); row < last(panel); ++row) {
+            const std::int64_t size = candidates_->size(row);
+            if (size < factors_.k || size == sizes_[std::size_t(row)]) continue;
+            const auto [paid, constant] = factors_.paid(payments_, std::size_t(row));
+            worker.keys.assign(candidates_->keys(row), candidates_->keys(row) + size);
+            std::uint64_t reached = 0;  // by k keys
+            simd().neighbors.shrink(worker.keys.data(), size, factors_.k, &reached);
+            const float most = paid[0] * largest_product_ + paid[1] * largest_raised_ + constant;
+            const float cut = Candidate(reached).bound() - 1.001F * most;
+            if (cut > candidates_->cut(row)) candidates_->raise(row, cut);
+            sizes_[std::size_t(row)] = std::int32_t(size);
+        }
+    }
+
+    // With rough products, left is the row itself and rough the panel from its first column on. Returns how many are
+    // of interest.
+    std::int64_t feed_row(std::int64_t row, std::int64_t first_column, const float* products, std::int64_t width,
+                          Worker& worker, const float* column_cuts, const Element* left, const Element* rough) {
+        const float offset = offsets_[std::size_t(row)];
         const std::int64_t found =
-            simd().neighbors.select(products, offsets_.data() + first_column, offsets_[std::size_t(row)],
-                                    candidates_->cut(row), column_cuts, worker.sums.data(), worker.hits.data(), width);
+            simd().neighbors.select(products, offsets_.data() + first_column, offset, candidates_->cut(row),
+                                    column_cuts, worker.sums.data(), worker.hits.data(), width);
+        if constexpr (Factors::kRough) {
+            if (rough) {
+                factors_.finish(left, rough, worker.hits.data(), found, worker.sums.data());
+                for (std::int64_t h = 0; h < found; ++h) {
+                    const std::int64_t at = worker.hits[std::size_t(h)] >> 2, column = first_column + at;
+                    const float bound = (worker.sums[std::size_t(at)] + offset) + offsets_[std::size_t(column)];
+                    if (bound >= candidates_->cut(row)) candidates_->offer(row, {bound, column});
+                    if (bound >= candidates_->cut(column)) candidates_->offer(column, {bound, row});
+                }
+                return found;
+            }
+        }
         for (std::int64_t h = 0; h < found; ++h) {
             const std::int32_t hit = worker.hits[std::size_t(h)];
             const float bound = worker.sums[std::size_t(hit >> 2)];
@@ -199,6 +256,7 @@ class TileSearch {
             if (hit & 1) candidates_->offer(row, {bound, column});
             if (hit & 2) candidates_->offer(column, {bound, row});
         }
+        return found;
     }
 
     const Factors& factors_;
@@ -207,7 +265,9 @@ class TileSearch {
     int threads_;
     std::vector<float> offsets_;  // h'; -infinity beyond the last row, which makes padding unfit
     Payments payments_;
-    std::vector<float> never_;  // cuts that nothing reaches
+    float largest_product_ = 0, largest_raised_ = 0;  // of the rows loaded so far
+    std::vector<float> never_;                        // cuts that nothing reaches
+    std::vector<std::int32_t> sizes_;                 // of the queues when their cuts were last raised
     std::vector<std::mutex> locks_;
     Progress progress_;
     std::vector<Worker> workers_;

@@ -19,6 +19,7 @@ class Rows:
         shift: list[float] = ...,
         scale: list[float] = ...,
         unit_norm: bool = False,
+        paired: bool = False,
     ) -> None: ...
     @property
     def shape(self) -> tuple[int, int]: ...

@@ -73,7 +73,7 @@ def pair(x: Any, y: Any, *, unit_rows: bool = False, **options: Unpack[Options])
             raise ValueError("zero_rows='drop_pair' must leave an item, but every item has a zero row on one side")
         if settings["dropped"]:
             a, b = a[keep], b[keep]
-    kwargs: dict[str, Any] = {"normalize": normalize, "clip_quantile": clip_quantile}
+    kwargs: dict[str, Any] = {"normalize": normalize, "clip_quantile": clip_quantile, "paired": True}
     sides = _rows(a, "x", a_bf16, **kwargs), _rows(b, "y", b_bf16, **kwargs)
     return Pair(*sides, settings, threads, options.get("progress", False))
 
@@ -175,15 +175,17 @@ def _to_numpy(x: Any, name: str) -> tuple[AnyArray, bool]:
     return (array.view(np.uint16), True) if array.dtype.name == "bfloat16" else (array, False)
 
 
-def _rows(matrix: AnyArray, name: str, bf16: bool, *, normalize: Normalize, clip_quantile: float | None) -> _core.Rows:
+def _rows(
+    matrix: AnyArray, name: str, bf16: bool, *, normalize: Normalize, clip_quantile: float | None, paired: bool = False
+) -> _core.Rows:
     check_choice(normalize, "normalize", (None, "l2", "standardize"))
     clip = None
     if clip_quantile is not None:
         clip = _clip_threshold(_core.Rows(matrix, name, bfloat16=bf16), clip_quantile)
     if normalize != "standardize":
-        return _core.Rows(matrix, name, bfloat16=bf16, clip=clip, unit_norm=normalize == "l2")
+        return _core.Rows(matrix, name, bfloat16=bf16, clip=clip, unit_norm=normalize == "l2", paired=paired)
     mean, scale = _standard_scale(_core.Rows(matrix, name, bfloat16=bf16, clip=clip))
-    return _core.Rows(matrix, name, bfloat16=bf16, clip=clip, shift=list(mean), scale=list(scale))
+    return _core.Rows(matrix, name, bfloat16=bf16, clip=clip, shift=list(mean), scale=list(scale), paired=paired)
 
 
 def _blocks(source: _core.Rows) -> Iterator[NDArray[np.float64]]:
