@@ -18,7 +18,7 @@
 namespace kernalign {
 
 constexpr std::int64_t kWholeBytes = 48 << 20;  // panels of all rows are kept when they fit in this
-constexpr std::int64_t kGroupBytes = 20 << 20;  // else two groups of panels of about this size
+constexpr std::int64_t kGroupBytes = 18 << 20;  // else two groups of panels of about this size
 constexpr std::int64_t kPanelRows = 32;         // rows that are filled together; tiles are whole multiples of them
 
 // Two numbers of each row that say how far its bounds can be above what they bound.
