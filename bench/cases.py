@@ -41,10 +41,25 @@ def real(path: str, n: int) -> Matrix:
     return np.ascontiguousarray(array[:n], dtype=np.float32)
 
 
+class MissingDataError(Exception):
+    """The file that a case reads has not been made on this machine."""
+
+
+GLOSSES = Path(__file__).parent / "results" / "glosses.npy"
+
+
+def glosses(n: int, d: int, seed: int) -> Matrix:
+    """Sentence embeddings of dictionary glosses, from the file that bench.make_gloss_data makes."""
+    if not GLOSSES.exists():
+        raise MissingDataError(f"needs {GLOSSES}: python -m bench.make_gloss_data says how")
+    return real(str(GLOSSES), n)
+
+
 MAKERS: dict[str, Callable[[int, int, int], Matrix]] = {
     "gaussian": gaussian,
     "clustered": clustered,
     "low-dimensional": low_dimensional,
+    "glosses": glosses,
 }
 Task: TypeAlias = Literal[
     "cka", "cka-rbf", "knn", "mutual-knn", "procrustes", "svcca", "layers-knn", "layers-cka", "models"
@@ -97,6 +112,7 @@ class Case:
 
 KNN_PEERS = ("faiss-flat", "torch-topk", "numpy-argpartition", "sklearn")
 MUTUAL_PEERS = ("faiss-flat-mutual", "torch-topk-mutual", "numpy-mutual", "platonic-mutual", "platonic-mutual-torch")
+UPSTREAM = ("platonic-mutual-torch", "torch-topk-mutual", "faiss-flat-mutual")
 CKA_PEERS = ("numpy-feature-unbiased", "numpy-feature-identity", "numpy-feature-biased")
 
 PROCRUSTES_PEERS = ("scipy-procrustes", "scipy-procrustes-double")
@@ -116,6 +132,17 @@ CASES = {
         Case("knn-gaussian-10k", "knn", 10_000, 768, KNN_PEERS, "knn", goal=">= 1.8x faiss-flat"),
         Case("knn-clustered-10k", "knn", 10_000, 768, KNN_PEERS, "knn", "clustered"),
         Case("knn-low-dimensional-10k", "knn", 10_000, 768, KNN_PEERS, "knn", "low-dimensional"),
+        Case("knn-glosses-12k", "knn", 12_000, 384, KNN_PEERS, "knn", "glosses", goal=">= 1.9x faiss-flat"),
+        Case(
+            "mutual-knn-upstream",
+            "mutual-knn",
+            1024,
+            1024,
+            UPSTREAM,
+            "mutual-knn",
+            goal=">= 4.5x platonic-mutual-torch",
+            repeat=5,
+        ),
         Case("mutual-knn-1024", "mutual-knn", 1024, 768, MUTUAL_PEERS, "mutual-knn", goal=">= 1.3x the best", repeat=5),
         Case("mutual-knn-10k", "mutual-knn", 10_000, 768, MUTUAL_PEERS[:3], "mutual-knn"),
         Case("procrustes-10k", "procrustes", 10_000, 1024, PROCRUSTES_PEERS, "procrustes", goal=">= 1x the best"),
@@ -142,5 +169,6 @@ CASES = {
 GROUPS = {
     "threads-two": ["threads-cka", "threads-knn", "threads-mutual-knn"],
     "foundation": ["cka-unbiased-10k", "knn-gaussian-10k", "mutual-knn-1024", "threads-cka", "threads-knn"],
+    "neighbours": ["knn-gaussian-10k", "knn-clustered-10k", "knn-low-dimensional-10k", "knn-glosses-12k"],
     "all": list(CASES),
 }

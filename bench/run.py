@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from bench.cases import CASES, GROUPS, Case
+from bench.cases import CASES, GROUPS, Case, MissingDataError
 from bench.machine import cpu_name, describe_machine, versions, warn_about_environment
 from bench.peers import FACTORIES, PAIRS_TIMED, Contestant, _unit, scale
 
@@ -146,7 +146,11 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"load average {os.getloadavg()[0]:.2f}, {options.rounds} interleaved rounds, one thread unless named")
     results = {}
     for name in names:
-        results[name] = measure(CASES[name], options.rounds, options.data, set(options.without.split(",")))
+        try:
+            results[name] = measure(CASES[name], options.rounds, options.data, set(options.without.split(",")))
+        except MissingDataError as missing:
+            print(f"\nSKIP {name}: {missing}")
+            continue
         report(name, results[name])
     if options.json:
         machine = {"cpu": cpu_name(), "versions": versions()}

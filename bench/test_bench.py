@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bench.cases import CASES
+from bench.cases import CASES, MissingDataError
 from bench.peers import FACTORIES
 from bench.run import one_thread
 
@@ -21,9 +21,9 @@ PAIRS = [
 def test_bench(benchmark: Any, case: Any, name: str) -> None:
     try:
         contestant = FACTORIES[name]()
-    except ImportError as error:
+        x, y = case.make()
+    except (ImportError, MissingDataError) as error:
         pytest.skip(str(error))
-    x, y = case.make()
     benchmark.group = f"{case.task} n={case.n} d={case.d} {case.data}"
     with one_thread():
         benchmark(contestant, x, y, case.k)

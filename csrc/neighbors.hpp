@@ -8,7 +8,8 @@
 // Result     For row i the k rows j != i that come first by (s_ij descending, j ascending), whatever the thread count,
 //            tile size or instruction set. A row has a boundary tie when its k-th and (k+1)-th values are equal.
 // Search     Upper-triangular tiles of a matrix product in float32; each tile feeds the queues of its rows and of its
-//            columns. A queue keeps the K' = k + margin best entries by (U_ij descending, j ascending).
+//            columns. A queue keeps the K' = k + margin best entries by (U_ij descending, j ascending). Its cut starts
+//            as a number that k bounds of the tile on the diagonal reach, so that it is not flooded.
 // Bound      With any fixed centre m, a power of two e, M = e m and C_i = e (X_i - m):
 //                cosine, dot:  e^2 s_ij - |M|^2 = C_i.C_j + M.C_i + M.C_j       (h_i = M.C_i)
 //                euclidean:    e^2 s_ij / 2     = C_i.C_j - |C_i|^2/2 - |C_j|^2/2   (h_i = -|C_i|^2/2)
@@ -26,9 +27,9 @@
 //                           2^-100 ] / (1 - gamma - 3u (1 + gamma)),
 //            since sqrt(a+b) sqrt(a'+b') >= sqrt(aa') + sqrt(bb'); the sums are paid by raising h_i to h'_i.
 // Certificate  The k best by U are scored in float64; L is the least of those scores, so the k-th true value is at
-// least
-//            L. Every kept entry with U >= L is scored too. Whatever was discarded has U, hence s, at most the smallest
-//            kept U: if that is below L, the set, its order and its boundary tie are proven. K' = n - 1 needs no proof.
+//            least L. Every kept entry with U >= L is scored too. Whatever was discarded has U, hence s, at most the
+//            smallest kept U, or below the first cut: if that is below L, the set, its order and its boundary tie are
+//            proven. A queue that discarded nothing needs no proof.
 // Narrow     Where the CPU multiplies bfloat16 many times faster (bfloat_product.hpp), the search is first done so. The
 //            rounding of the inputs is then so coarse that its worst case would bound nothing: it is measured. With
 //            p_i = bf(C_i), E_i >= |C_i - p_i| and N_i >= |C_i|, |p_i|,
@@ -38,12 +39,23 @@
 //            u = 2^-24 (sums are float32 as above). A third, g_i, pays the rest as above:
 //                g_i^2 >= [ lost N_i^2 + gamma64_d (|C_i| + |M|)^2 + 2^-100 ] / (1 - lost);
 //            all three are rounded up to bfloat16. h' is unchanged. The 2^-100 also covers inputs and sums below
-//            2^-126, which the unit may take for zero. A queue's cut may also start as any number that k bounds reach;
-//            whatever was discarded has U below the row's cut, which takes the place of the smallest kept U. Of the
-//            kept entries with U >= L rough scores, each within a proven error of s, say which few can be among the k
-//            best; those are scored exactly (with Detail::sets only when they are more than k). A sample of rows
-//            decides how many candidates are kept, and whether the narrow search is worth doing; if more than n / 16
-//            rows are not proven by it, the float32 search is done after all.
+//            2^-126, which the unit may take for zero. Of the kept entries with U >= L rough scores, each within a
+//            proven error of s, say which few can be among the k best; those are scored exactly (with Detail::sets
+//            only when they are more than k). A sample of rows decides how many candidates are kept, and whether the
+//            narrow search is worth doing; if more than n / 16 rows are not proven by it, the float32 search is done
+//            after all.
+// Projected  Without such a unit, if a sample of rows says that it pays, products of r < d coordinates come first. With
+//            any d x r matrix Q, G = Q^T Q, delta >= |G - I|, P_i = fl(Q^T p_i), eta = gamma sqrt(r (1 + delta)),
+//            N_i >= |p_i| and e_i = p_i - Q P_i,
+//                |Q^T p_i - P_i| <= eta N_i,    |Q^T e_i| <= eta N_i + delta |P_i|,
+//                |e_i|^2 <= N_i^2 - (1 - delta) |P_i|^2 + 2 eta N_i |P_i| <= rho_i^2,
+//                p_i.p_j = P_i.P_j + P_i.(G - I) P_j + (Q^T e_i).P_j + P_i.(Q^T e_j) + e_i.e_j
+//                       <= P_i.P_j + rho_i rho_j + x N_i N_j,    x = (3 delta + 2 eta) (1 + delta + eta)^2.
+//            So (P_i, rho_i, g'_i) bounds as (p_i, g_i) does, with g'_i^2 >= g_i^2 + 2^-90 + (x + lost/20) N_i^2 / (1 -
+//            lost): for delta < 1e-3 and eta < 1e-2, |P_i|^2 + rho_i^2 <= 1.03 N_i^2, hence rounding takes at most
+//            lost (1.03 N_i N_j + g'_i g'_j) of its r + 2 <= d + 1 terms. A pair that reaches the cut of its row or its
+//            column gets its U_ij from p_i and p_j; where many do, the tile is multiplied whole. Queues and certificate
+//            are those of the float32 search; cuts are raised to what k bounds, less all they pay, reach.
 // Otherwise  the row is done again: tiles in float64 under the same bound (u = 2^-53), every j with U_ij >= L scored.
 //            Rows that are bit-for-bit equal are searched, and scored, once.
 // Memory     Inputs are not copied beyond 48 MB of panels, plus about 8 (3k + 32) bytes per row and 8 MB.

@@ -39,10 +39,13 @@ struct Rows {
     const double* scale = nullptr;
     bool zero_mean = false;
     bool unit_norm = false;
+    bool paired = false;  // zero_rows can drop rows together with their partners: error messages say so
 
     std::int64_t rows() const { return view.rows; }
     std::int64_t cols() const { return view.cols; }
-    bool plain() const { return !(clip < std::numeric_limits<double>::infinity()) && !shift && !scale && !zero_mean && !unit_norm; }
+    bool plain() const {
+        return !(clip < std::numeric_limits<double>::infinity()) && !shift && !scale && !zero_mean && !unit_norm;
+    }
 };
 
 }  // namespace kernalign

@@ -7,9 +7,10 @@ import pickle
 
 import numpy as np
 import pytest
-from kernalign import _core, half_sampling, list_nulls
+from kernalign import _core, half_sampling, list_nulls, overlap_jackknife
 from kernalign import neighbors as nb
 from kernalign.score import AlignmentWarning
+from reference import jackknife
 from reference import neighbors as ref
 
 LIST_METRICS = {
@@ -326,9 +327,44 @@ def test_half_sampling_from_long_lists_is_a_search_of_the_half():  # A33
     a, b = nb.knn(x, length).indices, nb.knn(y, length).indices
     chosen = np.zeros(140, dtype=bool)
     chosen[np.random.default_rng(0).permutation(140)[:70]] = True
-    shared = half_sampling.shared_in(a, b, half_sampling._places(a, b), chosen, 5)
+    shared = half_sampling.shared_in(a, b, half_sampling.places(a, b), chosen, 5)
     expected = nb.mutual_knn(x[chosen], y[chosen], 5, per_item=True).per_item
     np.testing.assert_allclose(shared / 5, expected, rtol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:.*rows tie:kernalign.AlignmentWarning")
+@pytest.mark.parametrize("k", [1, 4, 10, 38])
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("tied", [False, True])
+def test_a33_jackknife_of_mutual_knn_equals_explicit_deletions(k, metric, tied):
+    x, y = pair(40)
+    if tied:
+        x, y = np.round(x) + 3, np.round(y) + 3
+    score = nb.mutual_knn(x, y, k, metric=metric, ties="index", uncertainty="jackknife")
+    values = jackknife.deleted_overlaps(x, y, k, metric)
+    assert score.stderr == pytest.approx(jackknife.stderr(values), rel=1e-12)
+    assert float(score) == float(nb.mutual_knn(x, y, k, metric=metric, ties="index"))
+    lists = nb.knn(x, k + 1, metric=metric), nb.knn(y, k + 1, metric=metric)
+    np.testing.assert_allclose(overlap_jackknife.deleted(lists[0].indices, lists[1].indices), values, rtol=1e-12)
+    assert nb.mutual_knn(*lists, k, ties="index", uncertainty="jackknife").stderr == score.stderr
+
+
+def test_jackknife_of_mutual_knn_errs_on_the_large_side():
+    rng = np.random.default_rng(8)
+    scores = [nb.mutual_knn(*pair(100, 3, 0.5, int(rng.integers(1 << 30))), 5) for _ in range(60)]
+    stderr = [nb.mutual_knn(*pair(100, 3, 0.5, seed), 5, uncertainty="jackknife").stderr for seed in range(8)]
+    assert 1 < np.mean(stderr) / np.std(scores) < 2.5
+
+
+def test_jackknife_of_mutual_knn_needs_longer_lists():
+    x, y = pair(40)
+    with pytest.raises(ValueError, match=r"uncertainty='jackknife' needs k <= n - 2 = 38, got 39"):
+        nb.mutual_knn(x, y, 39, uncertainty="jackknife")
+    with pytest.raises(ValueError, match="k must be at most 5"):
+        nb.mutual_knn(nb.knn(x, 5), nb.knn(y, 5), 5, uncertainty="jackknife")
+    with pytest.raises(ValueError, match=r"uncertainty must be None, 'half-sampling' or 'jackknife', got 'bayes'"):
+        nb.mutual_knn(x, y, 5, uncertainty="bayes")  # type: ignore[arg-type]
+    assert nb.mutual_knn(x, x, 5, uncertainty="jackknife").stderr == 0
 
 
 def test_half_sampling_has_the_size_of_the_sampling_error():

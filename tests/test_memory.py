@@ -1,5 +1,6 @@
 """Anonymous memory while big memory-mapped arrays are compared: the inputs are never copied whole."""
 
+import os
 import subprocess
 import sys
 
@@ -34,9 +35,11 @@ print(before, peak[0], float(score))
 """
 
 
-def measure(paths, call):
+def measure(paths, call, **environment):
     command = [sys.executable, "-c", MEASURE, *map(str, paths), f"lambda: {call}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=900)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, timeout=900, env=os.environ | environment
+    )
     before, peak, score = done.stdout.split()
     return int(before), int(peak), float(score)
 
@@ -159,3 +162,16 @@ def test_two_million_rows_peak_under_600_megabytes(tmp_path):
     finally:
         for path in paths:
             path.unlink()
+
+
+@pytest.mark.slow
+def test_neighbours_of_a_hundred_thousand_rows_take_a_few_numbers_per_row(tmp_path):
+    """At most 64 MB + 4 n (r + 1) + 40 n k bytes beyond inputs and outputs; these rows are not projected: r = 0."""
+    n, k = 100_000, 10
+    paths = write_pair(tmp_path, n, 128)
+    knn = f"ka.knn(x, {k}).similarities.sum()"
+    most = 64e6 + 4 * n + 40 * n * k
+    outputs = 12 * n * k + n
+    for isa in ("amx", "avx512"):  # with a matrix unit, if there is one, and without
+        before, peak, _ = measure(paths, knn, KERNALIGN_ISA=isa)
+        assert peak - before - outputs < most, isa

@@ -54,13 +54,16 @@ def make(name: str, n: int, d: int) -> np.ndarray:
         x[::17] *= 1e6
     elif name == "constant":
         x = np.full((n, d), 0.3)
+    elif name == "low":
+        x = rng.standard_normal((n, 8)) @ rng.standard_normal((8, d)) + 0.05 * x
     elif name == "tiny":
         x = x * 1e-30
     return x
 
 
 DATA = (
-    "gaussian", "clustered", "tight", "duplicated", "integer", "offset", "outlier", "outlier_rows", "constant", "tiny",
+    "gaussian", "clustered", "tight", "duplicated", "integer", "offset", "outlier", "outlier_rows", "constant", "low",
+    "tiny",
 )  # fmt: skip
 
 
@@ -274,13 +277,11 @@ def test_concurrent_calls_give_the_single_thread_answer():
         np.testing.assert_array_equal(found.similarities, expected.similarities)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("name", DATA)
-def test_large_inputs_find_what_brute_force_finds(name, metric):
-    x = make(name, 20_000, 48).astype(np.float32)
+def assert_large(name: str, n: int, d: int, metric: str) -> None:
+    """A hundred rows against brute force."""
+    x = make(name, n, d).astype(np.float32)
     found = knn(x, 10, metric=metric)
-    some = np.random.default_rng(0).choice(20_000, 100, replace=False)
+    some = np.random.default_rng(0).choice(n, 100, replace=False)
     wide = x.astype(np.float64)
     if metric == "cosine":
         wide /= np.linalg.norm(wide, axis=1)[:, None]
@@ -289,6 +290,13 @@ def test_large_inputs_find_what_brute_force_finds(name, metric):
         s[i] = -np.inf
         kth = np.sort(s)[-10]
         assert (s[found.indices[i]] >= kth - 1e-12 * np.abs(s[np.isfinite(s)]).max()).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("name", DATA)
+def test_large_inputs_find_what_brute_force_finds(name, metric):
+    assert_large(name, 20_000, 48, metric)
 
 
 SEARCH_ALL = """
@@ -304,13 +312,51 @@ np.savez(sys.argv[2], **{f"{i}_{part}": getattr(f, part) for i, f in enumerate(f
 """
 
 
-def test_instruction_sets_do_not_change_a_bit(tmp_path: Path) -> None:
+# Large enough for a search through a projection, which only happens without a matrix unit.
+PROJECT_ALL = """
+import sys, numpy as np
+sys.path.insert(0, sys.argv[1])
+import test_neighbors as t
+for name in t.DATA:
+    for metric in t.METRICS:
+        t.assert_large(name, 7000, 400, metric)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("isa", ["avx512", "amx"])
+def test_the_search_finds_what_brute_force_finds_whatever_it_goes_through(isa):
+    command = [sys.executable, "-c", PROJECT_ALL, str(Path(__file__).parent)]
+    subprocess.run(command, env={**os.environ, "KERNALIGN_ISA": isa}, check=True, timeout=900)
+
+
+PROJECT_SOME = """
+import sys, numpy as np
+sys.path.insert(0, sys.argv[1])
+import test_neighbors as t
+found = [t.knn(t.make(name, 7000, 400).astype("float32"), 5, metric=metric, threads=2)
+         for name in ("low",) for metric in ("cosine",)]
+np.savez(sys.argv[2], *[part for f in found for part in (f.indices, f.similarities, f.tie_rows)])
+"""
+
+
+@pytest.mark.parametrize("script", [SEARCH_ALL, PROJECT_SOME], ids=["all", "projected"])
+def test_instruction_sets_do_not_change_a_bit(script: str, tmp_path: Path) -> None:
     results = []
     for isa in ("amx", "avx512", "baseline"):  # each means the best that the CPU has up to it
         path = tmp_path / f"{isa}.npz"
-        command = [sys.executable, "-c", SEARCH_ALL, str(Path(__file__).parent), str(path)]
+        command = [sys.executable, "-c", script, str(Path(__file__).parent), str(path)]
         subprocess.run(command, env={**os.environ, "KERNALIGN_ISA": isa}, check=True, timeout=300)
         results.append(np.load(path))
     for other in results[1:]:
         for name in results[0]:
             np.testing.assert_array_equal(results[0][name], other[name], err_msg=name)
+
+
+def test_only_pairs_are_told_that_their_zero_rows_can_be_dropped():
+    x = np.ones((6, 3))
+    x[4] = 0
+    with pytest.raises(ValueError, match=r"x must have no zero row where rows are normalised, row 4 is zero$"):
+        knn(x, 2)
+    with pytest.raises(ValueError, match=r"row 4 is zero \(zero_rows=\"drop_pair\" drops such items\)$"):
+        mutual_knn(x, np.ones((6, 2)), 2)

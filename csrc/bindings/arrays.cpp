@@ -30,7 +30,7 @@ DType dtype_of(const py::array& array, const std::string& name, bool bfloat16) {
 }  // namespace
 
 PyRows::PyRows(py::array data, std::string name, bool bfloat16, std::optional<double> clip, std::vector<double> shift,
-               std::vector<double> scale, bool unit_norm, bool zero_mean)
+               std::vector<double> scale, bool unit_norm, bool zero_mean, bool paired)
     : data_(std::move(data)), shift_(std::move(shift)), scale_(std::move(scale)) {
     require(data_.ndim() == 2, name + " must be 2-D, got " + std::to_string(data_.ndim()) + "-D");
     require(data_.shape(1) < (std::int64_t(1) << 31), name + " must have fewer than 2^31 columns");
@@ -43,6 +43,7 @@ PyRows::PyRows(py::array data, std::string name, bool bfloat16, std::optional<do
     if (clip) rows_.clip = *clip;
     rows_.unit_norm = unit_norm;
     rows_.zero_mean = zero_mean;
+    rows_.paired = paired;
 }
 
 py::array_t<double> PyRows::dense(std::int64_t begin, std::int64_t end) const {
@@ -73,10 +74,10 @@ void PyMonitor::poll(std::int64_t done, std::int64_t total) {
 void bind_arrays(py::module_& module) {
     py::class_<PyRows>(module, "Rows")
         .def(py::init<py::array, std::string, bool, std::optional<double>, std::vector<double>, std::vector<double>,
-                      bool, bool>(),
+                      bool, bool, bool>(),
              py::arg("data"), py::arg("name"), py::kw_only(), py::arg("bfloat16") = false, py::arg("clip") = py::none(),
              py::arg("shift") = std::vector<double>{}, py::arg("scale") = std::vector<double>{},
-             py::arg("unit_norm") = false, py::arg("zero_mean") = false)
+             py::arg("unit_norm") = false, py::arg("zero_mean") = false, py::arg("paired") = false)
         .def_property_readonly("shape",
                                [](const PyRows& r) { return py::make_tuple(r.rows().rows(), r.rows().cols()); })
         .def_property_readonly("name", [](const PyRows& r) { return r.rows().name; })

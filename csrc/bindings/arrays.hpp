@@ -24,7 +24,7 @@ namespace kernalign::bindings {
 class PyRows {
   public:
     PyRows(py::array data, std::string name, bool bfloat16, std::optional<double> clip, std::vector<double> shift,
-           std::vector<double> scale, bool unit_norm, bool zero_mean);
+           std::vector<double> scale, bool unit_norm, bool zero_mean, bool paired);
     // By value, so that a copy of this object does not point into the original.
     Rows rows() const {
         Rows rows = rows_;

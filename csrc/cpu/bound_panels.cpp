@@ -3,33 +3,26 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <type_traits>
 
+#include "cpu/rounding.hpp"
 #include "cpu/simd.hpp"
 
 namespace kernalign {
 namespace {
 
 constexpr std::int64_t kSample = 256;  // rows that the centre is the mean of
-constexpr double kSafe = 1 + 0x1p-20;  // covers the float64 rounding of the bound's own arithmetic
 constexpr double kUnderflow = 0x1p-100;
 
-double gamma(double terms, double unit) { return terms * unit / (1 - terms * unit); }
-
-template <class T>
-T round_up(double value) {
-    if constexpr (std::is_same_v<T, double>) {
-        return value;
-    } else {
-        const T near = T(value);
-        return double(near) >= value ? near : std::nextafter(near, std::numeric_limits<T>::infinity());
-    }
-}
+using rounding::gamma;
+using rounding::kSafe;
 
 }  // namespace
 
-Frame::Frame(const ExactRows& rows, int threads, Monitor* monitor) : centre(std::size_t(rows.cols()), 0.0) {
+Frame::Frame(const ExactRows& rows, int threads, Monitor* monitor)
+    : centre(std::size_t(rows.cols()), 0.0),
+      gamma64(gamma(double(rows.cols()) + 8, 0x1p-53)),
+      similarity(rows.similarity()) {
     const std::int64_t n = rows.count(), d = rows.cols(), sampled = std::min(n, kSample);
     std::vector<double> values(static_cast<std::size_t>(d));
     for (std::int64_t s = 0; s < sampled; ++s) {
@@ -53,6 +46,16 @@ Frame::Frame(const ExactRows& rows, int threads, Monitor* monitor) : centre(std:
         if (square > 0) scale = std::scalbn(1.0, std::clamp(-std::ilogb(std::sqrt(square)), -450, 450));
     }
     if (rows.similarity() != Similarity::euclidean) base = simd().dot(centre.data(), centre.data(), d) * scale * scale;
+    centre_norm = std::sqrt(base) * kSafe;
+}
+
+Frame::Terms Frame::terms(const double* sums, double unit) const {
+    const double square = sums[0] * kSafe, norm = std::sqrt(square);
+    const bool distance = similarity == Similarity::euclidean;
+    const double h = distance ? -sums[0] / 2 : sums[1] * scale;
+    const double error = distance ? 4 * gamma64 * square : 2 * gamma64 * centre_norm * norm;
+    return {h, h + (4 * unit * std::fabs(h) + error + 0x1p-200) * kSafe,
+            distance ? 0.0 : gamma64 * (norm + centre_norm) * (norm + centre_norm)};
 }
 
 template <class T>
@@ -62,10 +65,8 @@ BoundPanels<T>::BoundPanels(const ExactRows& rows, const Frame& frame) : rows_(r
     const double d = double(rows.cols()), u = unit_, u1 = u + 2 * v;
     const double product = gamma(d + 1, u);
     const double lost = product + 3 * u * (1 + product);
-    gamma64_ = gamma(d + 8, v);
     by_norm_ = (2 * u1 + u1 * u1 + lost * (1 + u1) * (1 + u1)) / (1 - lost) * kSafe;
-    by_truth_ = gamma64_ / (1 - lost) * kSafe;
-    centre_norm_ = std::sqrt(frame.base) * kSafe;
+    by_truth_ = kSafe / (1 - lost);
 }
 
 template <class T>
@@ -77,27 +78,19 @@ void BoundPanels<T>::fill(std::int64_t row, T* out, T* offset, float* raised, do
         simd().neighbors.centre_row(raw.f32, frame_.centre.data(), rows_.factor(row), frame_.scale, out, sums, d);
     else
         simd().neighbors.centre_row(raw.f64, frame_.centre.data(), rows_.factor(row), frame_.scale, out, sums, d);
-    const double square = sums[0] * kSafe, norm = std::sqrt(square);
-    double h, error, g = by_norm_ * square + kUnderflow;
-    if (rows_.similarity() == Similarity::euclidean) {
-        h = -sums[0] / 2;
-        error = 4 * gamma64_ * square;
-    } else {
-        h = sums[1] * frame_.scale;
-        error = 2 * gamma64_ * centre_norm_ * norm;
-        g += by_truth_ * (norm + centre_norm_) * (norm + centre_norm_);
-    }
-    out[d] = round_up<T>(std::sqrt(g) * kSafe);
+    const Frame::Terms terms = frame_.terms(sums, unit_);
+    const double g = by_norm_ * sums[0] * kSafe + kUnderflow + by_truth_ * terms.truth;
+    out[d] = rounding::up<T>(std::sqrt(g) * kSafe);
     std::fill(out + d + 1, out + stride(), T(0));
-    *offset = round_up<T>(h + (4 * unit_ * std::fabs(h) + error + 0x1p-200) * kSafe);
-    *raised = round_up<float>((double(*offset) - h) * kSafe);
+    *offset = rounding::up<T>(terms.raised);
+    *raised = rounding::up<float>((double(*offset) - terms.h) * kSafe);
 }
 
 template <class T>
 double BoundPanels<T>::threshold(double s) const {
     const double square = frame_.scale * frame_.scale;
     if (rows_.similarity() == Similarity::euclidean) return square * s / 2;
-    return square * s - frame_.base - 4 * (gamma64_ * frame_.base + 0x1p-53 * std::fabs(square * s));
+    return square * s - frame_.base - 4 * (frame_.gamma64 * frame_.base + 0x1p-53 * std::fabs(square * s));
 }
 
 template class BoundPanels<float>;

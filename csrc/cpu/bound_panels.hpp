@@ -15,6 +15,18 @@ struct Frame {
     double base = 0;             // |M|^2, M = e m; 0 for euclidean
 
     Frame(const ExactRows& rows, int threads, Monitor* monitor);
+
+    // What a row's bound consists of and pays besides its products, from sums = {|C|^2, m.C}; unit is that of the sums
+    // with h'.
+    struct Terms {
+        double h, raised;  // h_i and h'_i
+        double truth;      // gamma64_d (|C_i| + |M|)^2; 0 for euclidean, whose h' pays it
+    };
+    Terms terms(const double* sums, double unit) const;
+
+    double gamma64;      // of sums of d terms, and a few more, in float64
+    double centre_norm;  // |M|, rounded up
+    Similarity similarity;
 };
 
 // T is float or double.
@@ -34,9 +46,7 @@ class BoundPanels {
   private:
     const ExactRows& rows_;
     const Frame& frame_;
-    double centre_norm_ = 0;            // |M|, rounded up
     double by_norm_, by_truth_, unit_;  // coefficients of g_i^2; the unit roundoff of T
-    double gamma64_;
 };
 
 extern template class BoundPanels<float>;

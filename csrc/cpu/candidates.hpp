@@ -49,8 +49,6 @@ class Candidates {
           cuts_(std::size_t(rows + 16), std::numeric_limits<float>::lowest()),
           below_(std::size_t(rows), 0) {}
 
-    std::int64_t keep() const { return keep_; }
-
     // A candidate below its row's cut cannot be among the best. Readable 16 beyond the last row.
     const float* cuts() const { return cuts_.data(); }
     float cut(std::int64_t row) const { return cuts_[std::size_t(row)]; }
@@ -59,8 +57,8 @@ class Candidates {
         return sizes_[std::size_t(row)] == 0 && cut(row) == std::numeric_limits<float>::lowest();
     }
 
-    // Wants nothing below the cut from now on; for an untouched row.
-    void start(std::int64_t row, float cut) {
+    // Wants nothing below the cut, which k bounds of the row reach, from now on.
+    void raise(std::int64_t row, float cut) {
         cuts_[std::size_t(row)] = cut;
         below_[std::size_t(row)] = Candidate(cut, 0xffffffff).key - 1;
     }
@@ -77,6 +75,9 @@ class Candidates {
         cuts_[at] = Candidate(cut).bound();
     }
 
+    std::int64_t size(std::int64_t row) const { return sizes_[std::size_t(row)]; }
+    const std::uint64_t* keys(std::int64_t row) const { return keys_.get() + row * capacity_; }
+
     // All that the queue still has of a row, in no order; every other row's bound is at most *others (-infinity when
     // there are none, or all other rows are among them).
     std::uint64_t* all(std::int64_t row, std::int64_t* size, float* others) {
@@ -87,12 +88,14 @@ class Candidates {
         return keys_.get() + row * capacity_;
     }
 
-    // The row's best, in order; at most keep().
-    const std::uint64_t* sorted(std::int64_t row, std::int64_t* size) {
-        std::uint64_t* first = keys_.get() + row * capacity_;
-        std::uint64_t* last = first + sizes_[std::size_t(row)];
-        if (last - first > keep_) std::nth_element(first, first + keep_ - 1, last, std::greater<>());
-        *size = std::min<std::int64_t>(last - first, keep_);
+    // The row's best, in order, at most keep(); *others as of all().
+    const std::uint64_t* sorted(std::int64_t row, std::int64_t* size, float* others) {
+        std::uint64_t* first = all(row, size, others);
+        if (*size > keep_) {
+            std::nth_element(first, first + keep_ - 1, first + *size, std::greater<>());
+            *size = keep_;
+            *others = Candidate(first[keep_ - 1]).bound();
+        }
         std::sort(first, first + *size, std::greater<>());
         return first;
     }

@@ -148,7 +148,8 @@ void preprocess(const Rows& rows, std::int64_t row, double* values) {
                                         std::to_string(row) + " is constant");
         if (norm == 0)
             throw std::invalid_argument(rows.name + " must have no zero row where rows are normalised, row " +
-                                        std::to_string(row) + " is zero (zero_rows=\"drop_pair\" drops such items)");
+                                        std::to_string(row) + " is zero" +
+                                        (rows.paired ? " (zero_rows=\"drop_pair\" drops such items)" : ""));
         for (std::int64_t j = 0; j < cols; ++j) values[j] /= norm;
     }
 }

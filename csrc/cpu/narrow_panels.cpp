@@ -4,18 +4,17 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <limits>
 #include <vector>
 
+#include "cpu/rounding.hpp"
 #include "cpu/simd.hpp"
 
 namespace kernalign {
 namespace {
 
-constexpr double kSafe = 1 + 0x1p-20;  // covers the float64 rounding of the bound's own arithmetic
-constexpr double kUnit = 0x1p-24;      // of the products' sums
+using rounding::kSafe;
 
-double gamma(double terms, double unit) { return terms * unit / (1 - terms * unit); }
+constexpr double kUnit = 0x1p-24;  // of the products' sums
 
 // The least bfloat16 that is not below a value in [0, 2^100); never one that counts as zero unless the value is zero.
 std::uint16_t round_up(double value) {
@@ -35,10 +34,8 @@ float widen(std::uint16_t half) {
 }  // namespace
 
 NarrowPanels::NarrowPanels(const ExactRows& rows, const Frame& frame) : rows_(rows), frame_(frame) {
-    const double product = gamma(double(depth()) + 4, kUnit);
+    const double product = rounding::gamma(double(depth()) + 4, kUnit);
     lost_ = product + 3 * kUnit * (1 + product);
-    gamma64_ = gamma(double(rows.cols()) + 8, 0x1p-53);
-    centre_norm_ = std::sqrt(frame.base) * kSafe;
 }
 
 void NarrowPanels::fill(std::int64_t row, std::int64_t count, std::uint16_t* left, std::uint16_t* right, float* offsets,
@@ -61,21 +58,11 @@ void NarrowPanels::fill(std::int64_t row, std::int64_t count, std::uint16_t* lef
         else
             simd().neighbors.narrow_row(raw.f64, frame_.centre.data(), rows_.factor(i), frame_.scale, flat.data(), sums,
                                         d);
-        const double square = sums[0] * kSafe, norm = std::sqrt(square);
         const double large = std::sqrt(std::max(sums[0], sums[3])) * kSafe;              // N
         const double wrong = (std::sqrt(sums[2]) + 0x1p-51 * large + 0x1p-110) * kSafe;  // E
-        double h, error, g = (lost_ * large * large + 0x1p-100) / (1 - lost_);
-        if (rows_.similarity() == Similarity::euclidean) {
-            h = -sums[0] / 2;
-            error = 4 * gamma64_ * square;
-        } else {
-            h = sums[1] * frame_.scale;
-            error = 2 * gamma64_ * centre_norm_ * norm;
-            g += gamma64_ / (1 - lost_) * (norm + centre_norm_) * (norm + centre_norm_);
-        }
-        const double raised = h + (4 * kUnit * std::fabs(h) + error + 0x1p-200) * kSafe;
-        const auto near = float(raised);
-        offsets[r] = double(near) >= raised ? near : std::nextafter(near, std::numeric_limits<float>::infinity());
+        const Frame::Terms terms = frame_.terms(sums, kUnit);
+        const double g = (lost_ * large * large + 0x1p-100 + terms.truth) / (1 - lost_);
+        offsets[r] = rounding::up<float>(terms.raised);
         std::fill(flat.begin() + d, flat.end(), std::uint16_t(0));
         flat[std::size_t(at)] = round_up(wrong / (1 - lost_) * kSafe);
         flat[std::size_t(at + 1)] = round_up(large);

@@ -28,7 +28,7 @@ class NarrowPanels {
 
     const ExactRows& rows_;
     const Frame& frame_;
-    double centre_norm_, gamma64_, lost_;
+    double lost_;
 };
 
 }  // namespace kernalign

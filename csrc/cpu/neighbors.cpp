@@ -5,15 +5,13 @@
 #include <limits>
 #include <string>
 
+#include "cpu/narrow_search.hpp"
 #include "cpu/symmetric_search.hpp"
 #include "cpu/threshold_search.hpp"
 #include "error.hpp"
 
 namespace kernalign {
 namespace {
-
-// More candidates cost time in every queue, fewer leave more rows to be searched again.
-std::int64_t kept(std::int64_t n, std::int64_t k) { return std::min(n - 1, k + std::max<std::int64_t>(6, k / 4)); }
 
 constexpr std::int64_t kNarrowRows = 256;  // below these, preparing bfloat16 panels costs more than it saves
 constexpr std::int64_t kNarrowColumns = 32;
@@ -46,21 +44,23 @@ void write_row(const std::vector<Scored>& scored, std::int64_t row, Neighbors& o
 // True when the bounds alone prove which k are nearest (in some order), without a tie at the k-th place.
 bool certify_set(const Slack& slack, Candidates& candidates, std::int64_t row, Neighbors& out) {
     std::int64_t size = 0;
-    const std::uint64_t* best = candidates.sorted(row, &size);
+    float others = 0;
+    const std::uint64_t* best = candidates.sorted(row, &size, &others);
     double least = std::numeric_limits<double>::infinity();
     for (std::int64_t t = 0; t < out.k; ++t) {
         const Candidate candidate(best[t]);
         least = std::min(least, double(candidate.bound()) - slack.at(row, candidate.index()));
         out.index[std::size_t(row * out.k + t)] = candidate.index();
     }
-    return size == out.k || double(Candidate(best[out.k]).bound()) < least;
+    return double(size > out.k ? Candidate(best[out.k]).bound() : others) < least;
 }
 
 // True when the row's candidates prove its neighbours; else *least is a lower bound of the k-th similarity.
 bool certify(const ExactRows& rows, const BoundPanels<float>& panels, Candidates& candidates, std::int64_t row,
              Neighbors& out, Scratch& s, double* least) {
     std::int64_t size = 0;
-    const std::uint64_t* best = candidates.sorted(row, &size);
+    float others = 0;
+    const std::uint64_t* best = candidates.sorted(row, &size, &others);
     s.others.resize(std::size_t(size));
     s.score.resize(std::size_t(size));
     for (std::int64_t c = 0; c < size; ++c) s.others[std::size_t(c)] = Candidate(best[c]).index();
@@ -77,7 +77,7 @@ bool certify(const ExactRows& rows, const BoundPanels<float>& panels, Candidates
     std::sort(s.scored.begin(), s.scored.end(), before);
     write_row(s.scored, row, out);
     *least = s.scored[std::size_t(out.k - 1)].similarity;
-    return size == out.n - 1 || double(Candidate(best[size - 1]).bound()) < panels.threshold(*least);
+    return double(others) < panels.threshold(*least);
 }
 
 // The same for candidates of the narrow bound, of which there are more than can be wanted: rough scores say which few
@@ -207,7 +207,7 @@ Neighbors nearest_neighbors(const Rows& x, std::int64_t k, Similarity similarity
     }
     if (!done) {
         Slack slack;
-        const auto candidates = symmetric_search(panels, n, kept(n, k), threads, monitor, &slack);
+        const auto candidates = symmetric_search(panels, n, k, threads, monitor, &slack);
         std::fill(out.similarity.begin(), out.similarity.end(), std::numeric_limits<double>::quiet_NaN());
         std::fill(out.tie.begin(), out.tie.end(), std::uint8_t(0));
         queries = every_row([&](std::int64_t i, Scratch& scratch, double* least) {

@@ -1,11 +1,10 @@
-// The first search of neighbors.hpp: upper-triangular float32 tiles that feed the queues of rows and columns.
+// The first search of neighbors.hpp in float32.
 #pragma once
 
 #include <memory>
 
 #include "cpu/bound_panels.hpp"
 #include "cpu/candidates.hpp"
-#include "cpu/narrow_panels.hpp"
 
 namespace kernalign {
 
@@ -19,12 +18,9 @@ struct Slack {
     }
 };
 
-// Offers every pair i != j to both rows' queues, which keep the `keep` best; *slack becomes that of all rows.
-std::unique_ptr<Candidates> symmetric_search(const BoundPanels<float>& panels, std::int64_t rows, std::int64_t keep,
+// Offers every pair i != j to both rows' queues, which keep the k + margin best that reach what k rows of the first
+// tile do; *slack becomes that of all rows.
+std::unique_ptr<Candidates> symmetric_search(const BoundPanels<float>& panels, std::int64_t rows, std::int64_t k,
                                              int threads, Monitor* monitor, Slack* slack);
-
-// The same under the narrow bound, where a sample says how many must be kept; null when they are too many.
-std::unique_ptr<Candidates> narrow_search(const NarrowPanels& panels, std::int64_t rows, std::int64_t k, int threads,
-                                          Monitor* monitor);
 
 }  // namespace kernalign

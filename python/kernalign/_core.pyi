@@ -20,6 +20,7 @@ class Rows:
         scale: list[float] = ...,
         unit_norm: bool = False,
         zero_mean: bool = False,
+        paired: bool = False,
     ) -> None: ...
     @property
     def shape(self) -> tuple[int, int]: ...

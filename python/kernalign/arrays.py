@@ -84,7 +84,7 @@ def pair(
         if settings["dropped"]:
             a, b = a[keep], b[keep]
     kwargs: dict[str, Any] = {"normalize": normalize, "clip_quantile": clip_quantile}
-    kwargs |= {"divided": divided, "zero_mean": zero_mean}
+    kwargs |= {"divided": divided, "zero_mean": zero_mean, "paired": True}
     sides = _rows(a, "x", a_bf16, **kwargs), _rows(b, "y", b_bf16, **kwargs)
     return Pair(*sides, settings, threads, options.get("progress", False))
 
@@ -219,10 +219,12 @@ def prepared(
     clip: float | None,
     divided: bool = False,
     zero_mean: bool = False,
+    paired: bool = False,
 ) -> _core.Rows:
     """Attach preprocessing whose clipping threshold is known to what `as_matrix` returned; see `pair`."""
     check_choice(normalize, "normalize", (None, "l2", "standardize"))
     options: dict[str, Any] = {"bfloat16": bf16, "unit_norm": divided or normalize == "l2", "zero_mean": zero_mean}
+    options["paired"] = paired
     if clip is not None:
         options["clip"] = clip
     if normalize == "standardize":

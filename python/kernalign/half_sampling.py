@@ -32,7 +32,7 @@ def half_scores(
     a and b are lists of length `list_length`.
     """
     n, half = len(a), len(a) // 2
-    place = _places(a, b)
+    place = places(a, b)
     rng = np.random.default_rng(0)
     values = np.empty(_HALVES)
     for at in range(_HALVES):
@@ -67,7 +67,7 @@ def shared_in(
     return counts
 
 
-def _places(a: NDArray[np.int32], b: NDArray[np.int32]) -> NDArray[np.intp]:
+def places(a: NDArray[np.int32], b: NDArray[np.int32]) -> NDArray[np.intp]:
     """Where in list i of b each index of list i of a is, or -1."""
     order = np.argsort(b, axis=1)
     rows = np.arange(len(a), dtype=np.int64)[:, None] * len(a)

@@ -42,5 +42,13 @@ std::vector<T> values(std::int64_t n, unsigned seed) {
     return out;
 }
 
-// Runs every loop of one table on the same n values and lines up all that it wrote.
+// Values between -0.5 and 0.5.
+template <class T>
+std::vector<T> uniform(std::int64_t n, unsigned seed) {
+    std::mt19937 generator(seed);
+    std::vector<T> out(static_cast<std::size_t>(n));
+    for (T& value : out) value = T(std::uniform_real_distribution<double>(-0.5, 0.5)(generator));
+    return out;
+}
+
 }  // namespace check

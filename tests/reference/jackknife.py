@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from reference import neighbors
 from reference.alignment import METRICS, centred_linear, linear, off_diagonal
 
 
@@ -44,3 +45,16 @@ def fast_deletions(name, x, y):
         return edges.sum() - 2 * edges
 
     return product(k, g) / np.sqrt(product(k, k) * product(g, g))
+
+
+def deleted_overlaps(x, y, k, metric):
+    """mutual_knn, ties by index, of the items without item i, for every i: n searches."""
+    n = len(x)
+    values = []
+    for i in range(n):
+        weights = [
+            neighbors.index_weights(neighbors.lists(neighbors.in_order(np.delete(side, i, axis=0), metric), k), n - 1)
+            for side in (x, y)
+        ]
+        values.append(neighbors.mutual(*weights, k))
+    return np.array(values)
