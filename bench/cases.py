@@ -46,7 +46,7 @@ MAKERS: dict[str, Callable[[int, int, int], Matrix]] = {
     "clustered": clustered,
     "low-dimensional": low_dimensional,
 }
-Task: TypeAlias = Literal["cka", "cka-rbf", "knn", "mutual-knn"]
+Task: TypeAlias = Literal["cka", "cka-rbf", "knn", "mutual-knn", "ridge", "ridge-path"]
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,9 @@ KNN_PEERS = ("faiss-flat", "torch-topk", "numpy-argpartition", "sklearn")
 MUTUAL_PEERS = ("faiss-flat-mutual", "torch-topk-mutual", "numpy-mutual", "platonic-mutual", "platonic-mutual-torch")
 CKA_PEERS = ("numpy-feature-unbiased", "numpy-feature-identity", "numpy-feature-biased")
 
+RIDGE_PEERS = ("sklearn-ridge-float64", "sklearn-ridge")
+PATH_PEERS = ("ridge-path-loo", "sklearn-ridge-cv")
+
 CASES = {
     case.name: case
     for case in (
@@ -96,6 +99,9 @@ CASES = {
         Case("mutual-knn-10k", "mutual-knn", 10_000, 768, MUTUAL_PEERS[:3], "mutual-knn"),
         Case("small-cka", "cka", 64, 64, CKA_PEERS, "cka", goal="< 100 us a call", repeat=200),
         Case("small-mutual-knn", "mutual-knn", 64, 64, ("numpy-mutual",), "mutual-knn", repeat=200),
+        Case("ridge-20k", "ridge", 20_000, 1024, RIDGE_PEERS, "ridge", goal=">= 1x sklearn-ridge-float64"),
+        Case("ridge-path-20k", "ridge-path", 20_000, 1024, PATH_PEERS, "ridge-path", goal=">= 10x"),
+        Case("ridge-path-4k", "ridge-path", 4000, 256, PATH_PEERS, "ridge-path", goal=">= 10x"),
         Case("threads-cka", "cka", 20_000, 1024, ("cka",), "cka-2-threads", clock="wall", goal=">= 1.8x"),
         Case("threads-knn", "knn", 10_000, 768, ("knn",), "knn-2-threads", clock="wall", goal=">= 1.8x"),
         Case("threads-mutual-knn", "mutual-knn", 10_000, 768, ("mutual-knn",), "mutual-knn-2-threads", clock="wall"),
