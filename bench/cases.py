@@ -62,7 +62,17 @@ MAKERS: dict[str, Callable[[int, int, int], Matrix]] = {
     "glosses": glosses,
 }
 Task: TypeAlias = Literal[
-    "cka", "cka-rbf", "knn", "mutual-knn", "procrustes", "svcca", "layers-knn", "layers-cka", "models"
+    "cka",
+    "cka-rbf",
+    "knn",
+    "mutual-knn",
+    "procrustes",
+    "svcca",
+    "layers-knn",
+    "layers-cka",
+    "models",
+    "ridge",
+    "ridge-path",
 ]
 
 
@@ -119,6 +129,8 @@ PROCRUSTES_PEERS = ("scipy-procrustes", "scipy-procrustes-double")
 SVCCA_PEERS = ("scipy-svcca-svd", "scipy-svcca-eigh", "scipy-svcca-eigh-double")
 LAYERS_PEERS = ("platonic-layers", "platonic-layers-torch", "platonic-layers-cached", "numpy-layers")
 LAYERS_GOAL = ">= 100x platonic-layers-torch, >= 4x platonic-layers-cached"
+RIDGE_PEERS = ("sklearn-ridge-float64", "sklearn-ridge")
+PATH_PEERS = ("ridge-path-loo", "sklearn-ridge-cv")
 
 CASES = {
     case.name: case
@@ -161,6 +173,9 @@ CASES = {
             goal=">= 200x",
         ),
         Case("models-78", "models", 1000, 768, (), "models-2-threads", clock="wall", goal="< 60 s", layers=(78, 1)),
+        Case("ridge-20k", "ridge", 20_000, 1024, RIDGE_PEERS, "ridge", goal=">= 1x sklearn-ridge-float64"),
+        Case("ridge-path-20k", "ridge-path", 20_000, 1024, PATH_PEERS, "ridge-path", goal=">= 10x"),
+        Case("ridge-path-4k", "ridge-path", 4000, 256, PATH_PEERS, "ridge-path", goal=">= 10x"),
         Case("threads-cka", "cka", 20_000, 1024, ("cka",), "cka-2-threads", clock="wall", goal=">= 1.8x"),
         Case("threads-knn", "knn", 10_000, 768, ("knn",), "knn-2-threads", clock="wall", goal=">= 1.8x"),
         Case("threads-mutual-knn", "mutual-knn", 10_000, 768, ("mutual-knn",), "mutual-knn-2-threads", clock="wall"),

@@ -299,6 +299,69 @@ for _suffix, _dtype in (("", np.float32), ("-double", np.float64)):
     _add_svcca(f"scipy-svcca-eigh{_suffix}", _dtype)
 
 
+# Ridge ----------------------------------------------------------------------------------------------------------------
+
+RIDGE_TARGETS = 20  # columns of y that are predicted
+RIDGE_ALPHAS = np.logspace(-2, 5, 50)  # penalties of a path; its answer is the error of each that it was chosen by
+
+
+@contestant("ridge")
+def ridge() -> Contestant:
+    """Our ridge for one penalty: float64 products, guarded by a certified condition number."""
+    from kernalign.stitching import RidgeStitcher
+
+    return lambda x, y, k: RidgeStitcher(10.0).fit(x, y[:, :RIDGE_TARGETS]).coef_
+
+
+@contestant("sklearn-ridge-float64")
+def sklearn_ridge_double() -> Contestant:
+    """The same precision; the conversion is on the clock for both."""
+    from sklearn.linear_model import Ridge
+
+    return lambda x, y, k: Ridge(10.0).fit(x.astype(np.float64), y[:, :RIDGE_TARGETS].astype(np.float64)).coef_
+
+
+@contestant("sklearn-ridge")
+def sklearn_ridge() -> Contestant:
+    """As users call it: float32 throughout."""
+    from sklearn.linear_model import Ridge
+
+    return lambda x, y, k: Ridge(10.0).fit(x, y[:, :RIDGE_TARGETS]).coef_
+
+
+@contestant("ridge-path")
+def ridge_path_gcv() -> Contestant:
+    """Our path: generalised cross-validation for every penalty and output."""
+    from kernalign.stitching import ridge_path
+
+    return lambda x, y, k: ridge_path(x, y[:, :RIDGE_TARGETS], RIDGE_ALPHAS).gcv.mean(axis=1)
+
+
+@contestant("ridge-path-loo")
+def ridge_path_loo() -> Contestant:
+    """Our path with exact leave-one-out errors, which is what scikit-learn's computes."""
+    from kernalign.stitching import ridge_path
+
+    def run(x: Array, y: Array, k: int) -> Array:
+        loo = ridge_path(x, y[:, :RIDGE_TARGETS], RIDGE_ALPHAS, leave_one_out=True).loo
+        assert loo is not None
+        return np.asarray(loo.mean(axis=1))
+
+    return run
+
+
+@contestant("sklearn-ridge-cv")
+def sklearn_ridge_cv() -> Contestant:
+    """RidgeCV with its efficient leave-one-out scheme."""
+    from sklearn.linear_model import RidgeCV
+
+    def run(x: Array, y: Array, k: int) -> Array:
+        fitted = RidgeCV(RIDGE_ALPHAS, store_cv_results=True).fit(x, y[:, :RIDGE_TARGETS])
+        return np.asarray(fitted.cv_results_.mean(axis=(0, 1)))
+
+    return run
+
+
 # Neighbours -----------------------------------------------------------------------------------------------------------
 
 

@@ -59,12 +59,23 @@ def check_neighbours(name: str, x: Any, indices: Any, exact: bool) -> None:
         raise WrongAnswerError(f"{name}: a neighbour is {worst:.2g} worse than the true k-th, distinct={distinct}")
 
 
+def check_vectors(case: Case, answers: dict[str, Any]) -> str:
+    """Assert that coefficients agree to 1e-3 (a peer works in float32), errors along a path to 1 % (GCV and LOO)."""
+    ours = np.asarray(answers[case.ours])
+    gaps = {name: float(np.abs(value - ours).max() / np.abs(ours).max()) for name, value in answers.items()}
+    if wrong := {name: gap for name, gap in gaps.items() if not gap <= (1e-3 if case.task == "ridge" else 1e-2)}:
+        raise WrongAnswerError(f"{case.name}: relative differences from {case.ours} of {wrong}")
+    return f"largest relative difference {max(gaps.values()):.1e}"
+
+
 def check_answers(case: Case, x: Any, y: Any, answers: dict[str, Any]) -> str:
     """Assert that all answers agree; return the sentence that says how well."""
     if case.task == "knn":
         for name, indices in answers.items():
             check_neighbours(name, x, np.asarray(indices), name.startswith("knn"))
         return "neighbours agree with float64 on sampled rows"
+    if case.task in ("ridge", "ridge-path"):
+        return check_vectors(case, answers)
     ours = answers[case.ours]
     tolerance = 1e-3 * max(1.0, float(np.nanmax(np.abs(ours))))
     gaps = {name: float(np.nanmax(abs(value - ours))) for name, value in answers.items() if "-biased" not in name}

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from kernalign.stitching import (
     AffineStitcher,
+    LeastSquaresState,
     LinearStitcher,
     LowRankStitcher,
     ProcrustesStitcher,
@@ -448,3 +449,32 @@ def test_a_million_rows_by_256() -> None:
     whole = AffineStitcher().fit(x, y)
     assert_same_map(stream, whole, rtol=1e-8)
     assert stream.solver_ == "normal equations"
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, ">f8", np.int16])
+def test_dtype_and_layout_do_not_matter(dtype) -> None:
+    x, y = shifted(300, 8, 3)
+    x = (10 * x).astype(dtype)
+    wide = np.repeat(x, 2, axis=1)[:, ::2]
+    wide.flags.writeable = False
+    plain = AffineStitcher().fit(x.astype(np.float64), y)
+    for given in (x, wide, np.asfortranarray(x), x[::-1][::-1]):
+        fitted = AffineStitcher().fit(given, y)
+        np.testing.assert_array_equal(fitted.coef_, plain.coef_)
+        np.testing.assert_array_equal(fitted.transform(given), plain.transform(x.astype(np.float64)))
+
+
+def test_states_refuse_what_they_cannot_merge() -> None:
+    x, y = shifted(50, 6, 3)
+    state = LeastSquaresState().update(x, y)
+    with pytest.raises(TypeError, match="other must be a LeastSquaresState, got ndarray"):
+        state.merge(x)
+    with pytest.raises(TypeError, match="other must be a stitcher, got int"):
+        AffineStitcher().merge(3)
+    with pytest.raises(ValueError, match="needs at least one row, got 0"):
+        LeastSquaresState().finish()
+    with pytest.raises(ValueError, match="AffineStitcher needs at least 2 rows, got 0"):
+        AffineStitcher().fit_moments(ka.Moments())
+    twin = state.copy().update(x, y)
+    assert (state.n, twin.n) == (50, 100)
+    np.testing.assert_allclose(twin.finish().least_squares()[0], state.finish().least_squares()[0], atol=1e-12)

@@ -183,7 +183,8 @@ class LeastSquaresState:
         active, power = diagonal[:k] > 0, diagonal[k:]
         guard, limit = self._guard, CONDITION_LIMIT**2
         if guard is not None and np.array_equal(active, guard.active):
-            scaled = np.abs(gram[:k, :k][np.ix_(active, active)]).dot(guard.scale) * guard.scale
+            head = gram[:k, :k] if active.all() else gram[:k, :k][np.ix_(active, active)]
+            scaled = np.abs(head).dot(guard.scale) * guard.scale
             if scaled.max() * guard.inverse_norm <= limit and (guard.residual >= _RESIDUAL_LIMIT * power).all():
                 return True
         self._guard = _check(gram, active)
