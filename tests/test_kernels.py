@@ -471,3 +471,13 @@ def test_what_is_no_kernel_or_no_gram_matrix(name):
     with pytest.raises(ValueError, match="zero row"):
         metric(x, y, kernel=ka.Cosine())
     assert metric(x, y, kernel=ka.Cosine(), zero_rows="drop_pair").n == 29
+
+
+@pytest.mark.parametrize("options", [{"normalize": "l2"}, {"normalize": "standardize"}, {"kernel": ka.Cosine()}])
+def test_preprocessed_float32_rows_are_centred_before_they_are_rounded(options):
+    """With an offset of 1000, rows of length 1 differ by 1e-3: rounded to float32 first they would lose half of that."""
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(100, 200)) + 1e3).astype(np.float32)
+    y = (x[:, :150] + rng.normal(size=(100, 150))).astype(np.float32)
+    wide = ka.cka(x.astype(np.float64), y.astype(np.float64), **options)
+    assert float(ka.cka(x, y, **options)) == pytest.approx(float(wide), abs=3e-8)

@@ -24,9 +24,16 @@ class ScaledRows {
     // Shifts by the mean if centred. All rows are kept converted if they take no more than kept_bytes.
     ScaledRows(const std::vector<Rows>& parts, bool centred, std::int64_t kept_bytes, int threads, Progress& progress)
         : parts_(parts), cols_(parts.front().cols()) {
-        for (const Rows& part : parts) n_ += part.rows();
+        for (const Rows& part : parts) {
+            n_ += part.rows();
+            exact_ = exact_ && (sizeof(T) == 8 || part.plain());
+        }
         band_ = std::clamp<std::int64_t>(kBandElements / cols_, 1, kMostBand);
-        find_shift_and_scale(centred, threads, progress);
+        if (exact_) {
+            find_shift_and_scale<T>(centred, threads, progress);
+        } else {
+            find_shift_and_scale<double>(centred, threads, progress);
+        }
         if (n_ * cols_ * std::int64_t(sizeof(T)) <= kept_bytes) {
             kept_.resize(std::size_t(n_ * cols_));
             each_band(threads, progress, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
@@ -60,8 +67,18 @@ class ScaledRows {
 
     void convert(std::int64_t begin, std::int64_t end, T* out) const {
         const double factor = std::ldexp(1.0, -exponent_);
-        load(begin, end, out);
-        for (std::int64_t i = begin; i < end; ++i, out += cols_) simd().centre_row(out, shift_.data(), factor, cols_);
+        if (exact_) {
+            load(begin, end, out);
+            for (std::int64_t i = begin; i < end; ++i, out += cols_)
+                simd().centre_row(out, shift_.data(), factor, cols_);
+            return;
+        }
+        std::vector<double> row(static_cast<std::size_t>(cols_));
+        for (std::int64_t i = begin; i < end; ++i, out += cols_) {
+            load(i, i + 1, row.data());
+            simd().centre_row(row.data(), shift_.data(), factor, cols_);
+            for (std::int64_t j = 0; j < cols_; ++j) out[j] = T(row[std::size_t(j)]);
+        }
     }
 
     // The product of every row with `total`.
@@ -116,14 +133,16 @@ class ScaledRows {
         }
     }
 
+    // S holds the rows as they are read, exactly.
+    template <class S>
     void find_shift_and_scale(bool centred, int threads, Progress& progress) {
         std::vector<double> first(std::size_t(cols_), 0.0);
-        if (centred) load(0, 1, first.data());                    // differences from it: exactly 0 in constant columns
-        const std::vector<T> narrow(first.begin(), first.end());  // T holds the input exactly
+        if (centred) load(0, 1, first.data());  // differences from it: exactly 0 in constant columns
+        const std::vector<S> narrow(first.begin(), first.end());
         std::vector<double> largest(std::size_t(n_), 0.0);
         const std::vector<double> sum =
             sum_bands(threads, progress, [&](std::int64_t begin, std::int64_t end, double* partial) {
-                std::vector<T> row(first.size());
+                std::vector<S> row(first.size());
                 for (std::int64_t i = begin; i < end; ++i) {
                     load(i, i + 1, row.data());
                     simd().add_difference(row.data(), narrow.data(), partial, cols_);
@@ -148,6 +167,7 @@ class ScaledRows {
     std::vector<Rows> parts_;
     std::int64_t n_ = 0, cols_, band_ = 1;
     int exponent_ = 0;
+    bool exact_ = true;  // T holds the rows as they are read; preprocessed ones are centred in float64 first
     std::vector<double> shift_;
     std::vector<T> kept_;
 };

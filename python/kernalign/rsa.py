@@ -75,9 +75,7 @@ def rsa(
     # |u - v|^2 / 2 = 1 - u.v of rows of unit norm, without its cancellation; ranks do not see the root.
     kernel = Distance(squared=ranked or distance != "euclidean")
     with reporting(pair.progress, "rsa") as report:
-        # Rows that have been divided would be rounded to float32 before their mean is taken off.
-        double = ranked or angular
-        sides = [make_side([rows], kernel, pair.threads, double=double) for rows in (pair.x, pair.y)]
+        sides = [make_side([rows], kernel, pair.threads, double=ranked) for rows in (pair.x, pair.y)]
         if not ranked:
             sweep = GramSweep(sides, centred=comparison == "pearson", threads=pair.threads, report=report)
             return _from_sums(sweep.sums(0, 1), comparison, settings)
