@@ -475,7 +475,7 @@ def test_what_is_no_kernel_or_no_gram_matrix(name):
 
 @pytest.mark.parametrize("options", [{"normalize": "l2"}, {"normalize": "standardize"}, {"kernel": ka.Cosine()}])
 def test_preprocessed_float32_rows_are_centred_before_they_are_rounded(options):
-    """With an offset of 1000, rows of length 1 differ by 1e-3: rounded to float32 first they would lose half of that."""
+    """With an offset of 1000, unit rows differ by 1e-3, which rounding to float32 would spoil."""
     rng = np.random.default_rng(0)
     x = (rng.normal(size=(100, 200)) + 1e3).astype(np.float32)
     y = (x[:, :150] + rng.normal(size=(100, 150))).astype(np.float32)

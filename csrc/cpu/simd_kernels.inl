@@ -149,8 +149,7 @@ const Simd KERNALIGN_SIMD_TABLE = {
     KERNALIGN_SIMD_NAME, all_finite<float>,    all_finite<double>,    add_difference<float>,  add_difference<double>,
     squared_norm<float>, squared_norm<double>, accumulate_row<float>, accumulate_row<double>, centre_row<float>,
     centre_row<double>,  add_rank_two<float>,  add_rank_two<double>,  pair_products<float>,   pair_products<double>,
-    dot<float>,          dot<double>,          neighbor_kernels,
-    gram_kernels,
+    dot<float>,          dot<double>,          neighbor_kernels,      gram_kernels,
 };
 
 }  // namespace kernalign
