@@ -97,7 +97,7 @@ def test_a_pair_of_high_cka_that_stitches_badly_is_found():
     assert np.isnan(back.kept)  # x's own probe is at chance: nothing to lose
     words = " ".join(cka_and_stitching.findings(pairs))
     assert "1 of 1 pairs whose target reads the task above chance" in words
-    assert "1 of them stitch badly" in words
+    assert "Of these, 1 stitch badly" in words
     assert "own probes do as well as the targets' in 0 of these 1" in words
     assert "x → y" in words
 
@@ -110,6 +110,8 @@ def test_words_follow_the_numbers():
     words = " ".join(cka_and_stitching.findings(unlike))
     assert "the question has no answer" in words
     assert "Of 2 pairs with a CKA below 0.2, 2 keep 80%" in words
+    many = [replace(pair, source_width=pair.n) for pair in well]
+    assert "2 of 2 pairs have as many features as items" in " ".join(cka_and_stitching.findings(many))
     nothing = [replace(pair, kept=float("nan")) for pair in well]
     assert "(2 pairs are left out)" in " ".join(cka_and_stitching.findings(nothing))
 
@@ -184,18 +186,8 @@ def test_cielab_of_known_colours():
 
 
 def test_colour_words_and_their_counts():
-    names = [
-        "green",
-        "blue",
-        "purple",
-        "red",
-        "bluish",
-        "dark",
-        "dark greenish blue",
-        "reddish purple",
-        "purpley bluey",
-    ]
-    assert colour.sentences(names)[6:] == [["green", "blue"], ["red", "purple"], ["purple", "blue"]]
+    names = ["green", "blue", "purple", "red", "bluish", "dark", "dark greenish blue", "reddish purple"]
+    assert colour.sentences([*names, "purpley bluey"])[6:] == [["green", "blue"], ["red", "purple"], ["purple", "blue"]]
     assert colour.sentences(names)[4] == ["blue"]
     often = [["a", "b"]] * 6 + [["c", "a"]] * 5 + [["c", "d"]]
     words, counts = colour.frequent(pmi.cooccurrences(often))

@@ -40,7 +40,7 @@ def findings(pairs: Sequence[Pair]) -> list[str]:
         f" ({len(pairs) - len(usable)} pairs are left out)."
     ]
     if bad:
-        said.append(f"{len(bad)} of them stitch badly (keep less than {BADLY:.0%}):")
+        said.append(f"Of these, {len(bad)} stitch badly (keep less than {BADLY:.0%}):")
         said[-1] += "".join(f"\n  * {_told(pair)}" for pair in bad[:6])
         said.append(_blame(bad))
     elif high:
@@ -114,9 +114,11 @@ def _optimism(pairs: Sequence[Pair]) -> str:
         np.median([getattr(pair, name) for pair in pairs])
         for name in ("misalignment", "misalignment_cv", "misalignment_cv_ridge")
     )
+    full = sum(pair.source_width >= pair.n - 1 for pair in pairs)
     return (
-        f"In-sample misalignment flatters: {inside:.2f} of the variance at the median, {affine:.2f} on items left out"
-        f" (above 1 is worse than the mean), {ridge:.2f} with a ridge."
+        f"{full} of {len(pairs)} pairs have as many features as items: their misalignment is 0 in-sample whatever they"
+        f" are. In-sample misalignment flatters: {inside:.2f} of the variance at the median, {affine:.2f} on items left"
+        f" out (above 1 is worse than the mean), {ridge:.2f} with a ridge."
     )
 
 

@@ -2,7 +2,7 @@
 
     python -m bench.studies.colour tests/data/xkcd_colors.csv
 
-After Huh et al. 2024, appendix D, who count in a large corpus. Here the only text is the 949 names of the file itself
+After Huh et al. 2024, section 4, who count in a large corpus. Here the only text is the 949 names of the file itself
 ("greenish blue", "lime green"): small, but real. The table is synthetic: pairs drawn by distance in CIELAB, to show how
 many pairs such a reconstruction takes.
 """
