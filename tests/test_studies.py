@@ -16,6 +16,7 @@ from kernalign import pmi  # noqa: E402
 
 from bench.studies import caveats, cka_and_stitching, colour, labelled, stitched_pairs  # noqa: E402
 
+MAPS = ("ridge", "affine", "procrustes", "low_rank")
 NAMES = ("dinov2s_block09_cls", "mpnet_l12", "glove50")
 
 
@@ -110,6 +111,10 @@ def test_words_follow_the_numbers():
     words = " ".join(cka_and_stitching.findings(unlike))
     assert "the question has no answer" in words
     assert "Of 2 pairs with a CKA below 0.2, 2 keep 80%" in words
+    able = [replace(pair, kept=0.1, native_source=1.0, **dict.fromkeys(MAPS, 0.4)) for pair in well]
+    words = " ".join(cka_and_stitching.findings(able))
+    assert "in 2 of these 2" in words
+    assert "2 still keep less than 50%. CKA had not promised much" in words
     many = [replace(pair, source_width=pair.n) for pair in well]
     assert "2 of 2 pairs have as many features as items" in " ".join(cka_and_stitching.findings(many))
     nothing = [replace(pair, kept=float("nan")) for pair in well]

@@ -71,11 +71,11 @@ def _blame(bad: Sequence[Pair]) -> str:
     fair = [
         pair for pair in bad if _best(pair) - pair.chance < BADLY * (min(pair.native, pair.native_source) - pair.chance)
     ]
+    lacking = " The others lack what the task asks for: CKA does not look at the task." if len(fair) < len(bad) else ""
     return (
         f"The sources' own probes do as well as the targets' in {len(able)} of these {len(bad)}; held against the"
-        f" worse of the two native probes, {len(fair)} still keep less than {BADLY:.0%}. The others lack what the"
-        " task asks for: CKA does not look at the task."
-        f" Nor had it promised much: R² of {min(pair.promised for pair in bad):.2f} to"
+        f" worse of the two native probes, {len(fair)} still keep less than {BADLY:.0%}.{lacking}"
+        f" CKA had not promised much: R² of {min(pair.promised for pair in bad):.2f} to"
         f" {max(pair.promised for pair in bad):.2f}, at a flatness of the sources of"
         f" {min(pair.source_flatness for pair in bad):.2f} to {max(pair.source_flatness for pair in bad):.2f}."
     )

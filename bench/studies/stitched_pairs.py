@@ -27,7 +27,7 @@ class Pair:
 
     Attributes
     ----------
-    cka, cka_p, mutual_knn, nbs : of the two, whichever comes first
+    cka, cka_p, mutual_knn, nbs : of the two, the same both ways
     misalignment, misalignment_cv : share of the target's variance that an affine map of the source misses, on the items
         it was fitted to, and on items left out (``FOLDS``); _ridge: by a ridge map on items left out
     promised : share of the target's variance that CKA guarantees an affine map to catch: (1 - alignment bound / trace)
