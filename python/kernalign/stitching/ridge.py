@@ -16,8 +16,8 @@ class RidgeStitcher(LinearStitcher):
     ----------
     alpha : a number >= 0 (0: least squares of least norm), or "gcv": of ``alphas``, the one with the least generalised
         cross-validation score, summed over outputs. All alphas and outputs cost one eigendecomposition; the score needs
-        no second pass, so streams can have it too. Where x has as many columns as items, one item that comes twice makes
-        the score 0 as alpha goes to 0; the leave-one-out path of :func:`ridge_path` does not have this fault.
+        no second pass, so streams can have it too. Where x has as many columns as items, one item that comes twice
+        makes the score 0 as alpha goes to 0; the leave-one-out path of :func:`ridge_path` does not have this fault.
     alphas : candidates for "gcv"; None: 49, log-spaced from 1e-10 to 100 times the largest eigenvalue of x'x.
 
     Attributes
