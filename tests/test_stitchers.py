@@ -372,7 +372,7 @@ def test_damaged_stitcher_files_are_one_error(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("stitcher", "error", "words"),
     [
-        (RidgeStitcher("loo"), ValueError, "alpha must be a number or 'gcv', got 'loo'"),
+        (RidgeStitcher("best"), ValueError, "alpha must be a number, 'gcv' or 'loo', got 'best'"),
         (RidgeStitcher(-1.0), ValueError, "alpha must be finite and at least 0, got -1.0"),
         (RidgeStitcher(np.nan), ValueError, "alpha must be finite"),
         (RidgeStitcher(None), TypeError, "alpha must be a number, got None"),
@@ -478,3 +478,23 @@ def test_states_refuse_what_they_cannot_merge() -> None:
     twin = state.copy().update(x, y)
     assert (state.n, twin.n) == (50, 100)
     np.testing.assert_allclose(twin.finish().least_squares()[0], state.finish().least_squares()[0], atol=1e-12)
+
+
+def test_leaving_one_out_is_not_fooled_by_an_item_that_comes_twice():
+    """With p >= n and a repeated item the GCV score goes to 0 with alpha; the leave-one-out error does not."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 80)), rng.normal(size=(60, 3))
+    x, y = np.vstack([x, x[:1]]), np.vstack([y, y[:1] + 1e-6])
+    fooled, chosen = RidgeStitcher("gcv").fit(x, y), RidgeStitcher("loo").fit(x, y)
+    fresh, target = rng.normal(size=(500, 80)), rng.normal(size=(500, 3))
+    assert chosen.alpha_ > 1e3 * fooled.alpha_
+    assert ((chosen.transform(fresh) - target) ** 2).mean() < ((fooled.transform(fresh) - target) ** 2).mean()
+    path = ridge_path(x, y, leave_one_out=True)
+    assert chosen.alpha_ == path.best
+    np.testing.assert_allclose(chosen.coef_, RidgeStitcher(chosen.alpha_).fit(x, y).coef_, rtol=1e-8, atol=1e-10)
+
+
+def test_leaving_one_out_needs_the_rows():
+    x, y = np.random.default_rng(0).normal(size=(2, 20, 3))
+    with pytest.raises(ValueError, match="alpha='loo' needs all rows at once: use fit"):
+        RidgeStitcher("loo").partial_fit(x, y).transform(x)

@@ -1,12 +1,14 @@
-"""RidgeStitcher: least squares with a penalty, chosen by generalised cross-validation if asked."""
+"""RidgeStitcher: least squares with a penalty, chosen by cross-validation if asked."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
+from kernalign import arrays
 from kernalign.stitching.linear_map import LinearStitcher, Solution
 from kernalign.stitching.problem import Matrix, Problem
 from kernalign.stitching.ridge_path import RidgePath, check_alpha
+from kernalign.stitching.state import LeastSquaresState
 
 
 class RidgeStitcher(LinearStitcher):
@@ -14,15 +16,17 @@ class RidgeStitcher(LinearStitcher):
 
     Parameters
     ----------
-    alpha : a number >= 0 (0: least squares of least norm), or "gcv": of ``alphas``, the one with the least generalised
-        cross-validation score, summed over outputs. All alphas and outputs cost one eigendecomposition; the score needs
-        no second pass, so streams can have it too.
-    alphas : candidates for "gcv"; None: 49, log-spaced from 1e-10 to 100 times the largest eigenvalue of x'x.
+    alpha : a number >= 0 (0: least squares of least norm), or a rule that chooses from ``alphas`` by the error summed
+        over outputs. All alphas and outputs cost one eigendecomposition. "gcv": generalised cross-validation, which
+        needs no second pass, so streams can have it too; but where x has as many columns as items, one item that comes
+        twice makes its score 0 as alpha goes to 0. "loo": the leave-one-out error, by a second pass over the rows of
+        ``fit``, which does not have this fault.
+    alphas : candidates for a rule; None: 49, log-spaced from 1e-10 to 100 times the largest eigenvalue of x'x.
 
     Attributes
     ----------
     alpha_ : the penalty used.
-    alphas_, gcv_ : after "gcv", the candidates (a,) and their scores (a, q), else None; see also :func:`ridge_path`.
+    alphas_, gcv_ : after a rule, the candidates (a,) and their GCV scores (a, q), else None; see :func:`ridge_path`.
     Others: see :class:`~kernalign.stitching.linear_map.LinearStitcher`.
     """
 
@@ -30,12 +34,23 @@ class RidgeStitcher(LinearStitcher):
         self.alpha = alpha
         self.alphas = alphas
 
+    def fit(self, x: Any, y: Any) -> Self:
+        """Fit to x (n, p) and y (n, q); see :meth:`LinearStitcher.fit`."""
+        if not (isinstance(self.alpha, str) and self.alpha == "loo"):
+            return super().fit(x, y)
+        pair, state = arrays.pair(x, y), LeastSquaresState().update(x, y)
+        problem = state.finish()
+        self._solution = _from_path(problem, RidgePath.of(problem, self.alphas).left_out(pair.x, pair.y, problem))
+        self._state = state
+        return self
+
     def _solve(self, problem: Problem) -> Solution:
         if isinstance(self.alpha, str):
+            if self.alpha == "loo":
+                raise ValueError("alpha='loo' needs all rows at once: use fit, or alpha='gcv' for streams and moments")
             if self.alpha != "gcv":
-                raise ValueError(f"alpha must be a number or 'gcv', got {self.alpha!r}")
-            path = RidgePath.of(problem, self.alphas)
-            return Solution.of(problem, path.coef(path.best), alpha=path.best, path_alphas=path.alphas, gcv=path.gcv)
+                raise ValueError(f"alpha must be a number, 'gcv' or 'loo', got {self.alpha!r}")
+            return _from_path(problem, RidgePath.of(problem, self.alphas))
         alpha = check_alpha(self.alpha, "alpha")
         coef = problem.ridge(alpha) if alpha > 0 else problem.least_squares()[0]
         return Solution.of(problem, coef, alpha=alpha)
@@ -51,3 +66,7 @@ class RidgeStitcher(LinearStitcher):
     @property
     def gcv_(self) -> Matrix | None:
         return self._fitted().more.get("gcv")
+
+
+def _from_path(problem: Problem, path: RidgePath) -> Solution:
+    return Solution.of(problem, path.coef(path.best), alpha=path.best, path_alphas=path.alphas, gcv=path.gcv)

@@ -78,7 +78,7 @@ def transfer_accuracy(
     a, b : (n, p) and (n, q) features of the same items
     labels : n class labels (integers, booleans or strings)
     test : n booleans, or the indices of the test items; the others train
-    stitcher : object with fit(b, a) and transform(b); by default ``RidgeStitcher("gcv")``
+    stitcher : object with fit(b, a) and transform(b); by default ``RidgeStitcher("loo")``
     probe : object with fit(x, labels) and predict(x); by default ``LinearProbe()``
 
     Raises
@@ -95,7 +95,7 @@ def transfer_accuracy(
     if not len(x) == len(y) == len(numbers):
         raise ValueError(f"a, b and labels must have the same length, got {len(x)}, {len(y)} and {len(numbers)}")
     held = _mask(test, len(x))
-    fitted: Map = RidgeStitcher() if stitcher is None else copy.deepcopy(stitcher)
+    fitted: Map = RidgeStitcher("loo") if stitcher is None else copy.deepcopy(stitcher)
     fitted.fit(y[~held], x[~held])
     mapped = np.asarray(fitted.transform(y[held]))
     wanted = (int(held.sum()), x.shape[1])
