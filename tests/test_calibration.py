@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from kernalign import _core, arrays, inference, permuted_scores
 from kernalign import layer_maximum as lm
+from kernalign.sides import make_side
 from scipy import stats
 
 CLIPART = Path(__file__).parent / "data" / "clipart_small.npz"
@@ -158,7 +159,7 @@ def test_best_cka_of_shuffled_real_layers():
     x, y = ([arrays.rows(v) for v in clipart(names, n)] for names in (VISION, TEXT))
     pairs = permuted_scores.PermutedGrams(["cka"], x, y, "unbiased")
     own = [permuted_scores.PermutedGrams(["cka"], s, s, "unbiased").scores(np.arange(n))["cka"] for s in (x, y)]
-    skew = lm.cka_skews(n, *([_core.u_centred_cubes(rows, 1) for rows in side] for side in (x, y)))
+    skew = lm.cka_skews(n, *([make_side([rows], ka.Linear(), 1).cubes for rows in side] for side in (x, y)))
     scores = [pairs.scores(order)["cka"] for order in shuffles(n)]
     _uniform(lm.cka_maximum(scores[0], *own, n, skew=skew, draws=20_000), scores, 0.0)
 

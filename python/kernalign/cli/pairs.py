@@ -15,7 +15,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign import registry
+from kernalign import arrays, caveats, registry
 from kernalign.progress import ProgressArgument, Report, reporting
 from kernalign.score import AlignmentWarning
 
@@ -66,10 +66,32 @@ def measure_pairs(representations: Sequence[Named], metrics: Sequence[str], **op
         n, m = x.array.shape[0], y.array.shape[0]
         if n != m:
             raise ValueError(f"{x.name} and {y.name} must have the same number of rows, got {n} and {m}")
-    tasks = [(x, y, metric) for x, y in itertools.combinations(representations, 2) for metric in metrics]
+    pairs = itertools.combinations(representations, 2)
+    tasks = [
+        (*pair, metric)
+        for x, y in pairs
+        for metric in metrics
+        for pair in ([(x, y)] if registry.METRICS[metric].symmetric else [(x, y), (y, x)])
+    ]
+    done: dict[tuple[str, str], dict[str, Row]] = {}
     with reporting(sys.stderr.isatty(), "comparing") as report:
-        for index, task in enumerate(tasks):
-            yield measure(*task, **options, progress=_share(report, index, len(tasks)))
+        for index, (x, y, metric) in enumerate(tasks):
+            row = measure(x, y, metric, **options, progress=_share(report, index, len(tasks)))
+            done.setdefault((x.name, y.name), {})[metric] = row
+            yield row
+    for one in representations:
+        _note(one.name, caveats.row_notes(arrays.as_matrix(one.array, one.name)[0], metrics))
+    biased = options.get("estimator") == "biased"
+    for (first, second), rows in done.items():
+        cka, knn = (
+            None if name not in rows else (rows[name].value, rows[name].chance) for name in ("cka", "mutual_knn")
+        )
+        _note(f"{first} × {second}", caveats.pair_notes(cka, knn, biased=biased))
+
+
+def _note(where: str, texts: Sequence[str]) -> None:
+    for text in texts:
+        click.echo(f"note: {where}: {text}", err=True)
 
 
 def measure(x: Named, y: Named, metric: str, **options: Any) -> Row:
@@ -86,8 +108,7 @@ def measure(x: Named, y: Named, metric: str, **options: Any) -> Row:
         except (TypeError, ValueError) as error:
             raise ValueError(f"{metric} of x = {x.name} and y = {y.name}: {error}") from error
     seconds = time.perf_counter() - begin
-    for warning in caught:
-        click.echo(f"note: {x.name} × {y.name}: {warning.message}", err=True)
+    _note(f"{x.name} × {y.name}", [str(warning.message) for warning in caught])
     low, high = (None, None) if score.stderr is None else score.interval()
     return Row(
         x.name,
