@@ -73,6 +73,24 @@ def test_precomputed_kernels_and_those_that_do_not_exist(estimator):
         ka.permutation_test("cka", x, y, kernel="rbf")
 
 
+@pytest.mark.parametrize("metric", [name for name, info in ka.METRICS.items() if name not in ("mmd", *LISTS)])
+def test_related_data_is_found_by_every_metric(metric):
+    x, y = related(24, 4, 5)
+    if ka.METRICS[metric].needs:
+        with pytest.raises(ValueError, match="takes x and y alone"):
+            ka.permutation_test(metric, x, y, permutations=1)
+        return
+    found = ka.permutation_test(metric, x, y, permutations=19)
+    assert found.p_value <= 0.15
+    assert (found.score < found.null.min()) == (not ka.METRICS[metric].larger_is_closer) or found.p_value > 0.05
+
+
+def test_mmd_is_refused():
+    x = related(20, 4, 4)[0]
+    with pytest.raises(ValueError, match="mmd does not pair rows"):
+        ka.permutation_test("mmd", x, x)
+
+
 def test_a_function_of_kernalign_takes_what_its_name_takes():
     x, y = scaled_pair(40, 5, 6)
     for name, how in (("cka", {"estimator": "biased"}), ("mutual_knn", {"similarity": "euclidean", "k": 3})):

@@ -27,12 +27,13 @@ from kernalign.permutation_input import (
 )
 from kernalign.permuted_scores import GRAM_METRICS, Permuted, PermutedCalls
 from kernalign.progress import reporting
+from kernalign.registry import METRICS
 from kernalign.score import UndefinedScoreWarning
 
 Values = NDArray[np.float64]
 AnyMetric: TypeAlias = str | Callable[[Any, Any], Any]
 
-_DISTANCES = ("procrustes", "angular_distance", "distance_alignment")  # smaller is closer, 0 is equal
+_DISTANCES = tuple(name for name, info in METRICS.items() if not info.larger_is_closer)  # 0 is equal
 _UNBOUNDED = ("hsic",)
 
 

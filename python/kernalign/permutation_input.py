@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign import arrays, group_overlap, local_alignment
+from kernalign import arrays, group_overlap, local_alignment, registry
 from kernalign.alignment import check_estimator
 from kernalign.kernels import Cosine, Linear, Precomputed, check_kernel
 from kernalign.neighbor_lists import Metric, Neighbors, find
@@ -25,6 +25,7 @@ from kernalign.permuted_scores import (
     PermutedLists,
     tie_weights,
 )
+from kernalign.registry import METRICS
 from kernalign.sides import make_side
 
 
@@ -44,8 +45,7 @@ def metric_names(metric: Any) -> dict[str, Callable[[Any, Any], Any] | None]:
             raise TypeError(f"metric must be a name, a function of (x, y) or a list of these, got {one!r}")
         if name in names:
             raise ValueError(f"metrics must have different names, got {name!r} twice")
-        own = not callable(one) or getattr(kernalign, name, None) is one
-        names[name] = _function(name) if own else one
+        names[name] = one if callable(one) and getattr(kernalign, name, None) is not one else _function(name)
     if not names:
         raise ValueError("metric must name at least one metric, got an empty list")
     return names
@@ -54,14 +54,10 @@ def metric_names(metric: Any) -> dict[str, Callable[[Any, Any], Any] | None]:
 def _function(name: str) -> Callable[[Any, Any], Any] | None:
     if name in GRAM_METRICS or name in LIST_METRICS or name == "cknna":
         return None
-    import kernalign
-
-    function = getattr(kernalign, name, None)
-    if inspect.isfunction(function):
-        first, *rest = inspect.signature(function).parameters.values()
-        required = [p.name for p in rest if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
-        if first.name == "x" and required == ["y"]:
-            return function
+    if name == "mmd":
+        raise ValueError("mmd does not pair rows, so no pairing of them changes it; its score has a null of its own")
+    if name in METRICS and not METRICS[name].needs:
+        return registry.function(name)
     raise ValueError(f"metric must be a function of kernalign that takes x and y alone, got {name!r}")
 
 

@@ -19,9 +19,9 @@ from kernalign import arrays, caveats, registry
 from kernalign.progress import ProgressArgument, Report, reporting
 from kernalign.score import AlignmentWarning
 
+_SPECIAL = ("k", "estimator", "uncertainty", "rank")  # the options that not all metrics take
 # those that can be called with what the command line offers
-METRICS = tuple(name for name, info in registry.METRICS.items() if not info.needs)
-_SPECIAL = ("k", "estimator", "uncertainty")  # the options that not all metrics take
+METRICS = tuple(name for name, info in registry.METRICS.items() if set(info.needs) <= set(_SPECIAL))
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,9 @@ def _note(where: str, texts: Sequence[str]) -> None:
 def measure(x: Named, y: Named, metric: str, **options: Any) -> Row:
     """One metric on one pair, with notes on standard error about what makes the number less than it seems."""
     taken = {name: value for name, value in options.items() if name not in _SPECIAL or _takes(metric, name)}
-    if taken.get("estimator", "") is None:
-        del taken["estimator"]
+    for name in ("estimator", "rank"):
+        if taken.get(name, "") is None:
+            del taken[name]
     begin = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", AlignmentWarning)
