@@ -124,6 +124,24 @@ def test_other_warnings_become_notes(files: Path) -> None:
     assert len(result.stderr.splitlines()) == 1
 
 
+def test_every_metric_of_the_registry_measures_files(files: Path) -> None:
+    a, u = np.load("a.npy"), np.load("b.npz")["u"]
+    command = ["compare", "a.npy", "b.npz:u", "--rank", "2", "--json"]
+    for more in ([], ["--layers", "best"]):
+        for metric, info in ka.METRICS.items():
+            if metric == "mmd":
+                assert "same number of columns" in run(*command[:3], "--metric", metric, *more).stderr
+                continue
+            plain = [part for part in command if part not in ("--rank", "2")]
+            ranked = metric in ("subspace_overlap", "svcca")
+            rows = rows_of(run(*(command if ranked else plain), "--metric", metric, *more))
+            expected = ka.measure(metric, a, u, **({"rank": 2} if ranked else {}))
+            assert rows[0]["value"] == pytest.approx(float(expected), rel=1e-9)
+            assert len(rows) == (1 if info.symmetric else 2)
+    assert "subspace_overlap needs --rank" in run("compare", "a.npy", "b.npz:u", "--metric", "subspace_overlap").stderr
+    assert "--rank is for" in run("compare", "a.npy", "b.npz:u", "--rank", "2").stderr
+
+
 @pytest.mark.parametrize("suffix", ["json", "csv"])
 def test_output_file(files: Path, suffix: str) -> None:
     output = f"out.{suffix}"

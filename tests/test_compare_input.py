@@ -7,6 +7,7 @@ import warnings
 import kernalign as ka
 import numpy as np
 import pytest
+from samples import related
 from test_compare import EVERY, N, layered, models
 
 # Files
@@ -130,6 +131,20 @@ def test_bad_numbers_are_named_with_their_place(metric):
 def test_zero_rows_are_named_where_they_matter():
     bad = X.copy()
     bad[7, 1] = 0
-    with pytest.raises(ValueError, match=r"xs\['b'\] layer 1 must have no zero row.*row 7"):
+    with pytest.raises(ValueError, match=r"xs\['b'\] layer 1 must have no zero row.*row 7 .*from every representation"):
         ka.compare({"a": X, "b": bad}, metrics=("mutual_knn",))
-    assert ka.compare({"a": X, "b": bad}, metrics=("cka",)).n == N
+    with pytest.warns(ka.AlignmentWarning, match="b layer 1: 1 rows are zero"):
+        assert ka.compare({"a": X, "b": bad}, metrics=("cka",)).n == N
+
+
+def test_gram_matrices_are_not_taken_for_rows():
+    gram = {name: x @ x.T for name, x in zip("ab", related(30, 5, 6), strict=True)}
+    with pytest.raises(ValueError, match="mutual_knn needs rows, but kernel=Precomputed"):
+        ka.compare(gram, kernel=ka.Precomputed())
+    found = ka.compare(gram, kernel=ka.Precomputed(), metrics=("cka", "hsic", "kernel_alignment"))
+    assert found.scores["cka"]["a", "b"][0, 0] == pytest.approx(float(ka.cka(*related(30, 5, 6))), rel=1e-10)
+
+
+def test_k_below_one():
+    with pytest.raises(ValueError, match="k must be at least 1, got 0"):
+        ka.compare({"a": X, "b": X}, k=0)

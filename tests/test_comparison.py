@@ -115,7 +115,8 @@ def test_scores_below_the_floor_are_far_but_finite():
     xs = {name: rng.normal(size=(40, 500)) for name in "abcd"}
     found = ka.compare(xs, k=2)
     assert min(cells.min() for cells in found.scores["cka"].values()) < 0
-    assert found.distances("cka").max() == pytest.approx(np.log(2 * 40 * 2))
+    with pytest.warns(ka.AlignmentWarning, match="which stands in for it"):
+        assert found.distances("cka").max() == pytest.approx(np.log(2 * 40 * 2))
 
 
 def test_distances_need_one_set_and_defined_scores(two_sets):
@@ -267,8 +268,11 @@ def test_the_smallest_file_is_read(tmp_path):
         (sealed({**HEADER, "mode": "some"}), "'all' or 'best'"),
         (sealed({**HEADER, "n": "9"}), "n, square and mode"),
         (sealed({**HEADER, "x_layers": ["a"]}), "malformed"),
-        (sealed({**HEADER, "nulls": {"cka": {"x": {"a": {"self": [2**40, 2**40]}}}}}), "moderate integers"),
-        (sealed({**HEADER, "nulls": {"cka": {"x": {"a": {"self": [-1]}}}}}), "moderate integers"),
+        (
+            sealed({**HEADER, "nulls": {"cka": {"x": {"a": {"self": [2**40, 2**40]}}}}}),
+            "more numbers than the 0",
+        ),
+        (sealed({**HEADER, "nulls": {"cka": {"x": {"a": {"self": [-1]}}}}}), "more numbers than the 0"),
         (sealed({key: value for key, value in HEADER.items() if key != "notes"}, bytes(32)), "malformed"),
         (sealed(b"{" * 100), "malformed"),
         (sealed(b'{"a":' * 5000), "malformed"),
@@ -305,3 +309,53 @@ def test_what_is_no_file_is_refused(tmp_path):
         ka.Comparison.load(tmp_path)
     with pytest.raises(FileNotFoundError):
         ka.Comparison.load(tmp_path / "nothing")
+
+
+def forged(path, **changes):
+    """A file whose checksum is right and whose header is not."""
+    data = path.read_bytes()
+    start = len(b"KERNALIGN COMPARISON") + 8
+    (length,) = struct.unpack_from("<Q", data, start - 8)
+    header = json.loads(data[start : start + length]) | changes
+    return sealed(header, data[start + length : -32])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"x_layers": {str(i): ["0"] for i in range(100_000)}},
+        {name: {"a": ["0"] * 1_000_000, "b": ["0"] * 1_000_000} for name in ("x_layers", "y_layers")},
+        {name: {str(i): ["0"] for i in range(100_000)} for name in ("x_layers", "y_layers")},
+        {"x_layers": {"a": [], "b": []}},
+        {"nulls": {"cka": {"x": {"a": {"self": [1 << 20, 1 << 20]}}, "y": {}}}},
+        {"nulls": {"cka": {"x": {"a": {"self": [-1, -1]}}, "y": {}}}},
+        {"n": 0},
+        {"settings": []},
+        {"reasons": "abc"},
+        {"metrics": "cka"},
+    ],
+)
+@pytest.mark.parametrize("mode", ["all", "best"])
+def test_a_header_cannot_ask_for_more_than_the_file_holds(tmp_path, mode, changes):
+    rng = np.random.default_rng(0)
+    path = tmp_path / "c"
+    ka.compare({name: rng.normal(size=(20, 2, 3)) for name in "ab"}, k=3, layers=mode).save(path)
+    assert ka.Comparison.load(path).n == 20
+    if mode == "best" and len(str(changes)) > 10_000_000:
+        return  # labels are no numbers, and were in the file
+    path.write_bytes(forged(path, **changes))
+    with pytest.raises(ValueError, match="malformed"):
+        ka.Comparison.load(path)
+
+
+def test_raised_scores_are_counted():
+    rng = np.random.default_rng(0)
+    xs = {name: rng.normal(size=(60, 5)) for name in "abc"}
+    found = ka.compare(xs, metrics=("cka",))
+    low = int((found.largest("cka")[np.triu_indices(3, 1)] < 1 / 1200).sum())
+    assert low > 0
+    with pytest.warns(ka.AlignmentWarning, match=rf"cka of {low} of 3 pairs is below 1 / \(2 n k\) = 0.000833"):
+        apart = found.distances("cka")
+    assert apart.max() == pytest.approx(np.log(1200))
+    with pytest.raises(KeyError, match="names must be one of each side, a, b, c and a, b, c"):
+        found.best("cka")["a", "d"]

@@ -8,7 +8,6 @@ import pytest
 from kernalign import description
 from reference import description as ref
 from reference import neighbors as ref_neighbors
-from samples import related
 
 CLIPART = Path(__file__).parent / "data" / "clipart_small.npz"
 
@@ -181,29 +180,6 @@ def test_an_ordinary_cloud_has_no_warnings():
     assert found.warnings == []
     assert "300 items x 20 features" in str(found)
     assert "!" not in str(found)
-
-
-def test_notes_of_metrics_that_disagree():
-    rng = np.random.default_rng(0)
-    common = 30 * rng.normal(size=(300, 1))
-    x, y = (np.hstack([common, rng.normal(size=(300, 12))]) for _ in "xy")
-    scores = {"cka": ka.cka(x, y), "mutual_knn": ka.mutual_knn(x[:, 1:], y[:, 1:])}
-    said = description.notes(ka.describe(x), ka.describe(y), scores, names=("speech", "text"))
-    assert said[0].startswith("speech: one direction holds")
-    assert said[1].startswith("text: one direction holds")
-    assert "is high but mutual_knn" in said[-1]
-    agreeing = {"cka": ka.cka(x, x), "mutual_knn": ka.mutual_knn(x, x)}
-    assert description.notes(scores=agreeing) == []
-    assert description.notes() == []
-    assert description.notes(scores={"cka": 0.9, "mutual_knn": 0.0}) == []  # without a chance level nothing is said
-
-
-def test_notes_of_biased_scores_that_are_chance():
-    rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(50, 100)), rng.normal(size=(50, 100))
-    assert "is mostly chance" in description.notes(scores={"cka": ka.cka(x, y, estimator="biased")})[0]
-    assert description.notes(scores={"cka": ka.cka(x, y)}) == []
-    assert description.notes(scores={"cka": ka.cka(*related(200, 5, 5), estimator="biased")}) == []
 
 
 def test_real_embeddings():

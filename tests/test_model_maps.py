@@ -63,6 +63,26 @@ def test_models_of_two_kinds(correlation):
         ka.mantel_test(a, b.T)
 
 
+def test_a_square_table_of_two_kinds_of_models():
+    a, b = rectangles(7, 7)
+    with pytest.raises(ValueError, match=r"a must be symmetric; .* say bipartite=True"):
+        ka.mantel_test(a, b)
+    found = ka.mantel_test(a, b, permutations=99, bipartite=True)
+    assert found.value == pytest.approx(stats.spearmanr(a.ravel(), b.ravel()).statistic, rel=1e-10)
+    assert found.stderr == pytest.approx(ref.rectangular_jackknife(a, b, "spearman"), rel=1e-9)
+    assert found.models == 14
+    symmetric = [m + m.T for m in (a, b)]  # of which the diagonal counts, if told so
+    told = ka.mantel_test(*symmetric, permutations=9, bipartite=True)
+    assert told.value == pytest.approx(stats.spearmanr(*(m.ravel() for m in symmetric)).statistic, rel=1e-10)
+    assert ka.metric_agreement({"a": a, "b": b}, permutations=9, bipartite=True).correlation[0, 1] == found.value
+    with pytest.raises(ValueError, match=r"a must be finite, got nan for models 2 and 2"):
+        ka.mantel_test(np.where(np.diag(np.arange(7) == 2), np.nan, a), b, bipartite=True)
+    with pytest.raises(ValueError, match=r"a must be square unless its models are of two kinds, got shape \(6, 9\)"):
+        ka.mantel_test(*rectangles(6, 9), bipartite=False)
+    with pytest.raises(TypeError, match="bipartite must be True or False"):
+        ka.mantel_test(a, b, bipartite="yes")
+
+
 def test_unrelated_models_of_two_kinds_have_uniform_p_values():
     p = [
         ka.mantel_test(*rectangles(8, 11, seed=s, noise=1), correlation="pearson", permutations=99, seed=s).p_value

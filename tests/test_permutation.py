@@ -5,7 +5,7 @@ import functools
 import kernalign as ka
 import numpy as np
 import pytest
-from kernalign import arrays, permutation_input, permuted_scores
+from kernalign import arrays, permutation_input, permuted_kernels, permuted_scores
 from reference import alignment as oracle
 from reference import layer_maximum as ref
 from reference import neighbors as ref_neighbors
@@ -32,6 +32,72 @@ def test_permuted_gram_metrics_are_the_metrics_of_permuted_rows(name, estimator,
         assert engine.scores(order)[name][0, 0] == pytest.approx(expected, rel=1e-9, abs=1e-13)
 
 
+KERNELS = [ka.RBF(), ka.RBF(2.0), ka.Laplacian(), ka.Cosine(), ka.Polynomial(2), ka.Polynomial(3, 0.5)]
+
+
+@pytest.mark.filterwarnings("ignore:.*the mean holds:kernalign.AlignmentWarning")
+@pytest.mark.parametrize("kernel", KERNELS, ids=repr)
+@pytest.mark.parametrize("estimator", ["unbiased", "biased"])
+@pytest.mark.parametrize("metric", permuted_scores.GRAM_METRICS)
+def test_kernels_are_permuted_as_rows_would_be(metric, estimator, kernel):
+    x, y = scaled_pair(24, 5, 6)
+    layers = [y, y[::-1] + x[:, :1]]
+    found = ka.permutation_test(metric, x, layers, permutations=5, kernel=kernel, estimator=estimator, seed=3)
+    call = functools.partial(getattr(ka, metric), kernel=kernel, estimator=estimator)
+    expected = [float(call(x, layer)) for layer in layers]
+    np.testing.assert_allclose(found.scores, [expected], rtol=1e-10, atol=1e-12)
+    again = ka.permutation_test(call, x, layers, permutations=5, seed=3)
+    np.testing.assert_allclose(found.null, again.null, rtol=1e-10, atol=1e-12)
+    assert (found.p_value, found.layers) == (again.p_value, again.layers)
+
+
+@pytest.mark.parametrize("estimator", ["unbiased", "biased"])
+def test_precomputed_kernels_and_those_that_do_not_exist(estimator):
+    x, y = scaled_pair(30, 5, 6)
+    names = ["cka", "hsic", "kernel_alignment"]
+    how = {"permutations": 9, "estimator": estimator}
+    given = ka.permutation_test(names, x @ x.T, y @ y.T, kernel=ka.Precomputed(), **how)
+    linear = ka.permutation_test(names, x, y, **how)
+    for name in names:
+        assert given[name].score == pytest.approx(linear[name].score, rel=1e-10)
+        np.testing.assert_allclose(given[name].null, linear[name].null, rtol=1e-9)
+    for flat in (np.ones((30, 2)), np.eye(2)[[0] * 25 + [1] * 5]):  # constant; over half of the distances are 0
+        if flat.std() == 0 or estimator == "biased":
+            with pytest.warns(ka.UndefinedScoreWarning):
+                assert np.isnan(ka.permutation_test("cka", x, flat, kernel=ka.RBF(), **how).score)
+    with pytest.raises(ValueError, match="mutual_knn needs rows, but kernel=Precomputed"):
+        ka.permutation_test(["cka", "mutual_knn"], x @ x.T, y @ y.T, kernel=ka.Precomputed())
+    with pytest.raises(ValueError, match="normalize and clip_quantile need rows"):
+        ka.permutation_test("cka", x @ x.T, y @ y.T, kernel=ka.Precomputed(), normalize="l2")
+    with pytest.raises(TypeError, match="kernel must be one of Linear"):
+        ka.permutation_test("cka", x, y, kernel="rbf")
+
+
+@pytest.mark.parametrize("metric", [name for name, info in ka.METRICS.items() if name not in ("mmd", *LISTS)])
+def test_related_data_is_found_by_every_metric(metric):
+    x, y = related(24, 4, 5)
+    if ka.METRICS[metric].needs:
+        with pytest.raises(ValueError, match="takes x and y alone"):
+            ka.permutation_test(metric, x, y, permutations=1)
+        return
+    found = ka.permutation_test(metric, x, y, permutations=19)
+    assert found.p_value <= 0.15
+    assert (found.score < found.null.min()) == (not ka.METRICS[metric].larger_is_closer) or found.p_value > 0.05
+
+
+def test_mmd_is_refused():
+    x = related(20, 4, 4)[0]
+    with pytest.raises(ValueError, match="mmd does not pair rows"):
+        ka.permutation_test("mmd", x, x)
+
+
+def test_a_function_of_kernalign_takes_what_its_name_takes():
+    x, y = scaled_pair(40, 5, 6)
+    for name, how in (("cka", {"estimator": "biased"}), ("mutual_knn", {"similarity": "euclidean", "k": 3})):
+        by_name, by_function = (ka.permutation_test(m, x, y, permutations=9, **how) for m in (name, getattr(ka, name)))
+        assert (by_function.score, *by_function.null) == (by_name.score, *by_name.null)
+
+
 def test_both_routes_of_gram_products_are_taken_and_agree(monkeypatch):
     sides = [[arrays.rows(v) for v in related(50, 40, 30)[i : i + 1]] for i in (0, 1)]
     by_gram, by_features = (
@@ -41,7 +107,7 @@ def test_both_routes_of_gram_products_are_taken_and_agree(monkeypatch):
     )
     assert by_gram._features is None
     assert by_features._features is not None
-    monkeypatch.setattr(permuted_scores, "_CHUNK", 100)
+    monkeypatch.setattr(permuted_kernels, "_CHUNK", 100)
     for order in orders(50):
         a, b = by_gram.scores(order), by_features.scores(order)
         assert a["cka"] == pytest.approx(b["cka"], rel=1e-10)

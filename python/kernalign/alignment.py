@@ -7,7 +7,7 @@ import warnings
 from dataclasses import replace
 from typing import Any, Literal, TypeAlias, Unpack
 
-from kernalign import _core, arrays, inference
+from kernalign import _core, arrays, hazards, inference
 from kernalign.arrays import Options
 from kernalign.grams import kernel_sums
 from kernalign.kernels import Cosine, Kernel, Linear, Precomputed, check_kernel
@@ -59,6 +59,11 @@ def cka(
     n > p + q, otherwise a few tiles, O(n) numbers and converted rows of at most 32 MB a side; never an n x n array.
     Skew and p-value are computed when first read, from x and y as they are then: do not overwrite the arrays before.
 
+    Warns
+    -----
+    AlignmentWarning
+        Linear kernel: one principal direction holds over 90 % of the variance of x or y, and CKA sees little else.
+
     Raises
     ------
     TypeError, ValueError
@@ -69,6 +74,7 @@ def cka(
     Kornblith et al. 2019, eq. 4; Song et al. 2012, eq. 5; Szekely and Rizzo 2014.
     """
     sums, spread = _sums("cka", x, y, estimator, kernel, uncertainty, options)
+    warn_of_dominance(sums, stacklevel=3)
     return finish_cka(sums, estimator, spread)
 
 
@@ -140,6 +146,14 @@ def finish_cka(sums: KernelSums, estimator: Estimator, spread: Spread | None = N
     return Score(
         value, metric=metric, n=sums.n, estimator=estimator, settings=sums.describe(), null=null, spread=spread
     )
+
+
+def warn_of_dominance(sums: KernelSums, stacklevel: int) -> None:
+    """Say that one direction holds nearly all of the variance of a side, of which linear CKA then sees nothing else."""
+    for side, name in enumerate("xy"):
+        sentence = hazards.dominant(sums.top_share_bound(side), f" of {name}", at_least=True)
+        if sentence:
+            warnings.warn(f"cka: {sentence}", AlignmentWarning, stacklevel=stacklevel)
 
 
 def finish_hsic(sums: KernelSums, estimator: Estimator, spread: Spread | None = None) -> Score:

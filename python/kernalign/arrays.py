@@ -89,10 +89,17 @@ def pair(
     return Pair(*sides, settings, threads, options.get("progress", False))
 
 
-def rows(x: Any, name: str = "x", *, normalize: Normalize = None, clip_quantile: float | None = None) -> _core.Rows:
-    """Validate one representation and attach its preprocessing."""
+def rows(
+    x: Any,
+    name: str = "x",
+    *,
+    normalize: Normalize = None,
+    clip_quantile: float | None = None,
+    divided: bool = False,
+) -> _core.Rows:
+    """Validate one representation and attach its preprocessing; ``divided`` as for `pair`."""
     matrix, bf16 = as_matrix(x, name)
-    return _rows(matrix, name, bf16, normalize=normalize, clip_quantile=clip_quantile)
+    return _rows(matrix, name, bf16, normalize=normalize, clip_quantile=clip_quantile, divided=divided)
 
 
 def as_matrix(x: Any, name: str) -> tuple[AnyArray, bool]:

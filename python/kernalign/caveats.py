@@ -5,19 +5,20 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from kernalign import hazards
+from kernalign.arrays import AnyArray
 from kernalign.layer_scores import VARIANCE_SHARE, Lists
 from kernalign.representations import Layer, Representation
 from kernalign.score import AlignmentWarning, UndefinedScoreWarning
 
-_VARIANCE_SHARE = 0.8
-_HIGH_CKA = 0.3
-_CHANCE_P = 0.01
-_TIED = 0.01
+_BLOCK = 1 << 20  # values looked at together
+
+Value: TypeAlias = tuple[float, float | None] | None
 
 
 class Caveats:
@@ -56,28 +57,31 @@ class Caveats:
         for one in (one for side in sides.values() for one in side.values()):
             for layer in one.layers:
                 share = float(group.known(layer)[0].lists.tie_rows.mean())
-                if group.ties == "fractional" and share > _TIED:
+                if group.ties == "fractional" and share > hazards.TIES:
                     text = f"{share:.1%} of the rows tie at the k-th place; the null of the best layers has index order"
                     self._note(text, _name(one, layer))
 
     def judge(
-        self, sides: Mapping[str, Mapping[str, Representation]], tables: Mapping[str, Mapping[tuple[str, str], Any]]
+        self,
+        sides: Mapping[str, Mapping[str, Representation]],
+        tables: Mapping[str, Mapping[tuple[str, str], Any]],
+        estimator: str | None,
     ) -> None:
         """Add what the finished scores and the layers themselves give reason to say."""
         for one in (one for side in sides.values() for one in side.values()):
             for layer in one.layers:
                 share = layer.memory.get(VARIANCE_SHARE, 0.0)
-                if share > _VARIANCE_SHARE:
-                    percent = math.floor(1000 * share) / 10
-                    text = f"one direction holds at least {percent} % of the variance: cka and hsic see little else"
-                    self._note(text, _name(one, layer))
-        for pair, cka in tables.get("cka", {}).items():
-            knn = tables.get("mutual_knn", {}).get(pair)
-            if knn is None or not np.nanmax(np.append(cka.score, -1.0)) > _HIGH_CKA:
-                continue
-            if np.nanmin(np.append(knn.p_value, 2.0)) > _CHANCE_P and not np.isnan(knn.p_value).all():
-                text = "cka is high, but mutual_knn is no better than chance: one common direction can do that"
-                self._note(text, " × ".join(pair))
+                for text in (hazards.dominant(share, at_least=True), *row_notes(layer.matrix, tables)):
+                    if text:
+                        self._note(text, _name(one, layer))
+        cells = {name: tables.get(name, {}) for name in ("cka", "mutual_knn")}
+        x, y = sides["x"], sides.get("y", sides["x"])
+        for pair, cka in cells["cka"].items():
+            knn = cells["mutual_knn"].get(pair)
+            for at in np.ndindex(np.shape(cka.score)):
+                for text in pair_notes(*(_at(part, at) for part in (cka, knn)), biased=estimator == "biased"):
+                    where = (_label(one, layer) for one, layer in zip((x[pair[0]], y[pair[1]]), at, strict=False))
+                    self._note(text, " × ".join(where if at else pair))
 
     def done(self) -> None:
         """Let the warnings that are not about scores through."""
@@ -102,5 +106,40 @@ class Caveats:
         self._notes[kind] = first, count + 1
 
 
+def row_notes(matrix: AnyArray, metrics: Iterable[str]) -> list[str]:
+    """Sentences about odd rows of one representation (bfloat16 as bit patterns) that matter to these metrics."""
+    hashes, zeros = [], 0
+    step = max(1, _BLOCK // matrix.shape[1])
+    for begin in range(0, len(matrix), step):
+        block = matrix[begin : begin + step]
+        block = np.ascontiguousarray(block + block.dtype.type(0) if block.dtype.kind == "f" else block)  # -0.0 is 0.0
+        zeros += int((~block.any(axis=1)).sum())
+        hashes.append(np.fromiter((hash(row.tobytes()) for row in block), dtype=np.int64, count=len(block)))
+    repeats = len(matrix) - len(np.unique(np.concatenate(hashes)))
+    said = [hazards.zero_rows(zeros)]
+    if repeats < len(matrix) - 1 and any(name.endswith("_knn") or name == "cknna" for name in metrics):
+        said.append(hazards.duplicate_rows(repeats))  # of a constant representation there is more to say
+    return [text for text in said if text]
+
+
+def pair_notes(cka: Value, knn: Value, *, biased: bool) -> list[str]:
+    """Sentences about cka and mutual_knn, (score, chance) or None, of the same two representations."""
+    if cka is None:
+        return []
+    said = [hazards.mostly_chance(*cka) if biased else None, hazards.disagreement(*cka, *knn) if knn else None]
+    return [text for text in said if text]
+
+
+def _at(part: Any, at: tuple[int, ...]) -> Value:
+    if part is None:
+        return None
+    score, chance = (float(values[at] if at else values) for values in (part.score, part.chance))
+    return score, (None if math.isnan(chance) else chance)
+
+
 def _name(one: Representation, layer: Layer) -> str:
     return one.name if len(one.layers) == 1 else f"{one.name} layer {layer.label}"
+
+
+def _label(one: Representation, at: int) -> str:
+    return _name(one, one.layers[at])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -14,6 +13,8 @@ from kernalign.kernels import Kernel, Precomputed, check_kernel
 from kernalign.layer_scores import Shared, families
 from kernalign.progress import ProgressArgument, reporting
 from kernalign.representations import Representation, open_representations
+
+_ONE_PAIR = '(zero_rows="drop_pair" drops such items)'  # what a metric of two representations advises
 
 
 def compare(
@@ -77,12 +78,13 @@ def compare(
     Raises
     ------
     TypeError, ValueError
-        Bad arguments, by name; representations of different n (both are named); a zero row under cosine or l2, NaN or
+        Bad arguments, by name; representations of different n (both are named); ``Precomputed()`` with metrics that
+        need rows; a zero row under cosine or l2, NaN or
         infinity, with the representation, layer and row.
     """
     arrays.check_choice(layers, "layers", ("all", "best"))
     arrays.check_choice(device, "device", (None, "cpu"))
-    k = arrays.check_k(k, sys.maxsize)
+    k = arrays.check_positive(k, "k")
     names = _metric_names(metrics, metric_options or {})
     if kernel is not None:
         check_kernel(kernel)
@@ -90,6 +92,10 @@ def compare(
         raise ValueError(
             "normalize, clip_quantile and concatenated apply to rows, but Precomputed() takes Gram matrices"
         )
+    for name in names:
+        given = (metric_options or {}).get(name, {}).get("kernel", kernel)
+        if isinstance(kernel, Precomputed) and not (registry.takes(name, "kernel") and isinstance(given, Precomputed)):
+            raise ValueError(f"{name} needs rows, but kernel=Precomputed() says that Gram matrices are given")
     how: Any = {"normalize": normalize, "clip_quantile": clip_quantile, "concatenated": concatenated}
     x = open_representations(xs, "xs", **how)
     y = x if ys is None else open_representations(ys, "ys", **how)
@@ -98,8 +104,14 @@ def compare(
         n, k, estimator, kernel, normalize, clip_quantile, arrays.check_threads(threads), metric_options or {}
     )
     run = Run(x, y, ys is None, shared, layers, p_values)
-    with reporting(progress, "comparing") as report:
-        run.work(families(names, shared), report)
+    try:
+        with reporting(progress, "comparing") as report:
+            run.work(families(names, shared), report)
+    except ValueError as error:
+        text = str(error)
+        if _ONE_PAIR not in text:
+            raise
+        raise ValueError(text.replace(_ONE_PAIR, "(drop the item from every representation)")) from error
     settings = {
         "k": k,
         "estimator": estimator,

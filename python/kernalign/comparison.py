@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign import layer_search, registry
+from kernalign.score import AlignmentWarning
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -55,6 +57,9 @@ class Best:
 
     def __getitem__(self, names: Names) -> tuple[float, tuple[int, int] | None, float]:
         """(score, (layer of x, layer of y), p_value) of one pair of names."""
+        if names[0] not in self.x_names or names[1] not in self.y_names:
+            known = f"{', '.join(self.x_names)} and {', '.join(self.y_names)}"
+            raise KeyError(f"names must be one of each side, {known}; got {names!r}")
         at = self.x_names.index(names[0]), self.y_names.index(names[1])
         i, j = (int(layer) for layer in self.layers[at])
         return float(self.score[at]), (None if i < 0 else (i, j)), float(self.p_value[at])
@@ -217,6 +222,11 @@ class Comparison:
 
         Scores below 1 / (2 n k) count as that much (Huh et al. 2024): -log of 0 is no distance.
 
+        Warns
+        -----
+        AlignmentWarning
+            Of how many pairs the score was raised so; unrelated representations are then all equally far apart.
+
         Raises
         ------
         ValueError
@@ -230,6 +240,11 @@ class Comparison:
         if np.isnan(score[off]).any():
             raise ValueError(f"distances need every score of {metric}, but some are undefined; see reasons")
         least = 1 / (2 * self.n * self.settings["k"])
+        raised = (int((score[off] < least).sum()) + 1) // 2
+        if raised:
+            count = len(score) * (len(score) - 1) // 2
+            text = f"{metric} of {raised} of {count} pairs is below 1 / (2 n k) = {least:.3g}, which stands in for it"
+            warnings.warn(f"{text}: -log of 0 is no distance", AlignmentWarning, stacklevel=2)
         apart = np.zeros_like(score)
         apart[off] = -np.log(np.clip(score[off], least, 1.0))
         return np.asarray((apart + apart.T) / 2)

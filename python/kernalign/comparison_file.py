@@ -60,14 +60,16 @@ def load(path: str | os.PathLike[str]) -> Comparison:
         header = json.loads(bytes(body[head : head + length]))
         if header["version"] != _VERSION:
             raise ValueError(f"it has format version {header['version']}, this release reads {_VERSION}")
-        comparison = _empty(header)
         numbers = np.frombuffer(body[head + length :], dtype="<f8").astype(np.float64)
+        comparison = _empty(header, len(numbers))
         at = 0
         for place, array in list(_arrays(comparison)):
             part = numbers[at : at + array.size]
             if len(part) < array.size:
                 raise ValueError(f"it ends within {place}")
-            array[...] = part.reshape(array.shape)  # of best_layers: whole numbers, kept exactly
+            if array.dtype.kind == "i" and not (np.abs(part) < 1 << 31).all():
+                raise ValueError(f"{place} must be whole numbers")
+            array[...] = part.reshape(array.shape)
             at += array.size
         if at != len(numbers):
             raise ValueError(f"it holds {len(numbers) - at} numbers too many")
@@ -99,30 +101,54 @@ def _shapes(parts: Any) -> dict[str, list[int]]:
     return {part: list(array.shape) for part, array in parts.items()}
 
 
-def _empty(header: dict[str, Any]) -> Comparison:
-    """The comparison that the header describes, its numbers still to come."""
+def _empty(header: dict[str, Any], size: int) -> Comparison:
+    """The comparison that the header describes, its ``size`` numbers still to come: no more memory is asked for."""
     metrics, n, mode, square = (header[name] for name in ("metrics", "n", "mode", "square"))
     if type(n) is not int or type(square) is not bool or mode not in ("all", "best"):
         raise ValueError("n, square and mode must be an integer, a boolean and 'all' or 'best'")
+    if n < 1 or not isinstance(header["settings"], dict):
+        raise ValueError("there must be an item, and settings")
+    if not all(isinstance(header[name], list) for name in ("metrics", "reasons", "notes")):
+        raise ValueError("metrics, reasons and notes must be lists")
     for metric in metrics:
         registry.check_metric(metric)
     x, y = (
         {str(name): tuple(map(str, labels)) for name, labels in header[key].items()} for key in ("x_layers", "y_layers")
     )
+    if not all(x.values()) or not all(y.values()):
+        raise ValueError("every representation must have a layer")
+    if square and x != y:
+        raise ValueError("of a set with itself both sides must be the same")
+    pairs = len(x) * (len(x) - 1) / 2 if square else len(x) * len(y)
+    _check_size(len(metrics) * pairs, size)
+    if mode == "all":
+        a, b = ([len(labels) for labels in side.values()] for side in (x, y))
+        own = sum(count**2 for count in a) if square else 0
+        _check_size(len(metrics) * (sum(a) * sum(b) - own) / (2 if square else 1), size)
     tables: dict[str, dict[str, Any]] = {table: {} for table in _TABLES}
     best_layers = {}
     for metric in metrics:
-        pairs = pairs_of(tuple(x), tuple(y), square, registry.METRICS[metric].symmetric)
+        names = pairs_of(tuple(x), tuple(y), square, registry.METRICS[metric].symmetric)
         for table in _TABLES:
             if mode == "best":
                 tables[table][metric] = np.empty((len(x), len(y)))
             else:
-                tables[table][metric] = {(a, b): np.empty((len(x[a]), len(y[b]))) for a, b in pairs}
+                tables[table][metric] = {(a, b): np.empty((len(x[a]), len(y[b]))) for a, b in names}
         if mode == "best":
             best_layers[metric] = np.empty((len(x), len(y), 2), dtype=np.intp)
+    shapes = [
+        shape
+        for sides in header["nulls"].values()
+        for members in sides.values()
+        for parts in members.values()
+        for shape in parts.values()
+    ]
+    if not all(type(extent) is int and extent >= 0 for shape in shapes for extent in shape):
+        raise ValueError("an array must have a shape of integers")
+    _check_size(sum(math.prod(shape) for shape in shapes), size)
     nulls = {
         metric: {
-            side: {name: {part: _allocate(shape) for part, shape in parts.items()} for name, parts in members.items()}
+            side: {name: {part: np.empty(shape) for part, shape in parts.items()} for name, parts in members.items()}
             for side, members in sides.items()
         }
         for metric, sides in header["nulls"].items()
@@ -143,7 +169,6 @@ def _empty(header: dict[str, Any]) -> Comparison:
     )
 
 
-def _allocate(shape: Any) -> NDArray[np.float64]:
-    if not all(type(extent) is int and 0 <= extent <= 1 << 20 for extent in shape) or math.prod(shape) > 1 << 40:
-        raise ValueError(f"an array must have a shape of moderate integers, got {shape}")
-    return np.empty(shape)
+def _check_size(wanted: float, size: int) -> None:
+    if wanted > size:
+        raise ValueError(f"it announces more numbers than the {size} that it holds")

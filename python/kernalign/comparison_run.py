@@ -68,7 +68,7 @@ class Run:
 
     def result(self, names: Sequence[str], settings: dict[str, Any]) -> Comparison:
         layers = {side: {name: one.labels for name, one in self._side(side).items()} for side in "xy"}
-        tables: dict[str, Any] = {"scores": {}, "chance": {}, "chance_sd": {}, "p_values": {}, "best_layers": {}}
+        kept: dict[str, Any] = {"scores": {}, "chance": {}, "chance_sd": {}, "p_values": {}, "best_layers": {}}
         for metric in names:
             if self.mode == "best":
                 mirrored = self.square and registry.METRICS[metric].symmetric
@@ -76,11 +76,12 @@ class Run:
                 for table, part in zip(
                     ("scores", "best_layers", "chance", "chance_sd", "p_values"), parts, strict=True
                 ):
-                    tables[table][metric] = part
+                    kept[table][metric] = part
             else:
                 for at, table in enumerate(("scores", "chance", "chance_sd", "p_values")):
-                    tables[table][metric] = {pair: cells[at] for pair, cells in self.cells[metric].items()}
-        self.caveats.judge(self._sides(), self.cells if self.mode == "all" else self.best)
+                    kept[table][metric] = {pair: cells[at] for pair, cells in self.cells[metric].items()}
+        tables: Any = self.cells if self.mode == "all" else self.best
+        self.caveats.judge(self._sides(), tables, self._estimator("cka"))
         return Comparison(
             metrics=tuple(names),
             n=self.shared.n,
@@ -92,8 +93,12 @@ class Run:
             notes=tuple(self.caveats.notes),
             settings=settings,
             nulls=self.nulls,
-            **tables,
+            **kept,
         )
+
+    def _estimator(self, metric: str) -> str | None:
+        own: str | None = self.shared.options.get(metric, {}).get("estimator", self.shared.estimator)
+        return own
 
     def _side(self, side: str) -> dict[str, Representation]:
         return self.x if side == "x" else self.y

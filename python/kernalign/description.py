@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,18 +12,15 @@ from numpy.typing import NDArray
 from scipy import linalg
 from scipy.sparse.linalg import eigsh
 
-from kernalign import _core, arrays
+from kernalign import _core, arrays, hazards
 from kernalign.neighbor_lists import find
 from kernalign.progress import ProgressArgument, reporting
-from kernalign.score import Score
 
 Values = NDArray[np.float64]
 
 _BLOCK = 1 << 20  # values read at a time
 _DENSE = 400  # order up to which all eigenvalues cost nothing
 _EXAMINED = 2000  # rows whose neighbours are searched
-_DOMINANT, _MEAN, _TIES, _OUTLIER = 0.9, 0.5, 0.01, 10.0
-_HIGH, _NEAR_CHANCE = 0.3, 0.05
 
 
 @dataclass(frozen=True)
@@ -146,72 +143,22 @@ def describe(x: Any, *, k: int = 10, threads: int | None = None, progress: Progr
     )
 
 
-def notes(
-    x: Description | None = None,
-    y: Description | None = None,
-    scores: Mapping[str, Any] | None = None,
-    names: tuple[str, str] = ("x", "y"),
-) -> list[str]:
-    """Sentences that belong beside the scores of two representations: their warnings, and metrics that disagree.
-
-    ``scores``: name of a metric -> its `Score`; those of cka and mutual_knn are looked at.
-    """
-    said = []
-    for side, name in ((x, names[0]), (y, names[1])):
-        said += [] if side is None else [f"{name}: {sentence}" for sentence in side.warnings]
-    cka, knn = (scores or {}).get("cka"), (scores or {}).get("mutual_knn")
-    if isinstance(cka, Score) and cka.chance is not None and cka.chance > 0.5 * max(float(cka), _NEAR_CHANCE):
-        said.append(f"cka {float(cka):.3f} is mostly chance ({cka.chance:.3f}): the biased estimate grows with p / n")
-    if isinstance(cka, Score) and isinstance(knn, Score) and knn.chance is not None and knn.corrected is not None:
-        level = cka.corrected if cka.corrected is not None else float(cka)
-        if level >= _HIGH and knn.corrected < _NEAR_CHANCE:
-            said.append(
-                f"cka {float(cka):.3f} is high but mutual_knn {float(knn):.3f} is near its chance level"
-                f" {knn.chance:.3f}: a few coarse directions agree and neighbourhoods do not, as a confound or an"
-                " outlier would have it"
-            )
-    return said
-
-
 def _warnings(d: Description) -> Iterator[str]:
     finite = d.n - d.non_finite_rows
     if d.non_finite:
         yield f"{d.non_finite} values in {d.non_finite_rows} rows are nan or infinite; the metrics refuse them"
-    if d.zero_rows:
-        yield f"{d.zero_rows} rows are zero; cosine and normalize='l2' refuse them unless zero_rows='drop_pair'"
-    if math.isnan(d.participation_ratio):
-        yield "all rows are equal: no centred metric is defined"
-        return
-    if d.duplicate_rows:
-        yield (
-            f"{d.duplicate_rows} rows repeat an earlier row: repeated items are each other's nearest neighbours, which"
-            " raises neighbour overlap where both sides repeat them; keep one of each, or pass groups to mutual_knn"
-        )
-    if d.top_share > _DOMINANT:
-        yield (
-            f"one direction holds {d.top_share:.1%} of the variance: linear CKA is blind to the rest; compare with"
-            " mutual_knn, and with normalize='standardize' or clip_quantile"
-        )
-    if d.mean_share > _MEAN:
-        yield (
-            f"the mean row holds {d.mean_share:.0%} of the energy: cosine similarities crowd near 1 and"
-            " kernel_alignment is high for any pair; centred metrics are not affected"
-        )
-    if d.norm_max > _OUTLIER * d.norm_median:
-        times = d.norm_max / d.norm_median if d.norm_median else math.inf
-        yield (
-            f"the longest row has {times:.3g} times the median norm:"
-            " a few items decide dot products, linear CKA and HSIC"
-        )
-    if d.p >= finite - 1:
-        yield (
-            f"{d.p} features for {finite} items: linear fits, CCA and predictivity are perfect whatever the data, and"
-            " biased CKA is far from 0 by chance"
-        )
-    elif d.p > finite / 2:
-        yield f"{d.p} features for {finite} items: linear fits and CCA are close to perfect whatever the data"
-    if d.tie_rate is not None and d.tie_rate > _TIES:
-        yield f"{d.tie_rate:.1%} of the rows examined tie at the {d.k}-th neighbour: use ties='fractional'"
+    constant = math.isnan(d.participation_ratio)
+    said = [hazards.zero_rows(d.zero_rows), "all rows are equal: no centred metric is defined" if constant else None]
+    if not constant:
+        said += [
+            hazards.duplicate_rows(d.duplicate_rows),
+            hazards.dominant(d.top_share) if min(finite - 1, d.p) > 1 else None,
+            hazards.large_mean(d.mean_share),
+            hazards.outlier(d.norm_max, d.norm_median),
+            hazards.saturation(finite, d.p),
+            hazards.ties(d.tie_rate, d.k),
+        ]
+    yield from (sentence for sentence in said if sentence)
 
 
 class _Reader:

@@ -10,11 +10,9 @@ from scipy import special
 
 from kernalign import alignment, arrays
 from kernalign.arrays import Options
-from kernalign.grams import gram_pair
-from kernalign.kernels import RBF, Kernel, Laplacian
+from kernalign.kernels import RBF, Kernel
 from kernalign.permutation import permutation_test
 from kernalign.score import Score
-from kernalign.sides import make_side
 
 Method: TypeAlias = Literal["moments", "gamma", "permutation"]
 
@@ -51,7 +49,7 @@ def independence_test(
         "gamma": biased HSIC and a gamma law with its exact permutation mean and variance (Kazi-Aoual et al. 1995). That
         of Gretton et al. 2008 estimates both moments, for kernels with k(a, a) = 1.
         "permutation": unbiased HSIC among that of ``permutations`` random pairings, p = (1 + #{>=}) / (B + 1);
-        O(B n^2 p).
+        holds both Gram matrices (see `permutation_test`).
     seed : of the random pairings.
     **options : as for :func:`kernalign.cka`.
 
@@ -79,20 +77,7 @@ def _by_permutation(x: Any, y: Any, kernel: Kernel, permutations: int, seed: int
     arrays.check_count(given.n, 6, "independence_test")
     if given.reason is not None:
         return IndependenceTest(given, math.nan, "undefined")
-    kernels = [kernel, kernel]
-    if isinstance(kernel, (RBF, Laplacian)):  # the pairing does not change the bandwidths, so they are found once
-        widths = given.settings["bandwidth"]
-        kernels = [type(kernel)(w) for w in (widths if isinstance(widths, tuple) else (widths, widths))]
-    shared: Options = {**options, "progress": False}
-
-    def statistic(a: Any, b: Any) -> float:
-        pair = alignment.kernel_pair(a, b, kernel, shared)
-        sides = [make_side([rows], own, pair.threads) for rows, own in zip((pair.x, pair.y), kernels, strict=True)]
-        sums = gram_pair((sides[0], sides[1]), pair.settings, centred=True, threads=pair.threads)
-        return sums.u_centred(0, 1) * sums.unit
-
-    progress = options.get("progress", False)
-    test = permutation_test(statistic, x, y, permutations=permutations, seed=seed, progress=progress)
+    test = permutation_test("hsic", x, y, kernel=kernel, permutations=permutations, seed=seed, **options)
     assert not isinstance(test, dict)
     return IndependenceTest(given, test.p_value, f"{permutations} permutations")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -38,7 +37,7 @@ _LIST_FINISHERS: dict[str, Callable[[Search], Score]] = {
     "lcs_knn": neighbors.finish_lcs_knn,
     "edit_knn": neighbors.finish_edit_knn,
 }
-VARIANCE_SHARE = "variance share"  # of a layer's memory
+VARIANCE_SHARE = "variance share"  # of a layer's memory, at least
 _ORDERED = ("lcs_knn", "edit_knn")
 _BY_INDEX = ("cycle_knn", "lcs_knn", "edit_knn")
 
@@ -167,7 +166,7 @@ class Grams:
             if self.centred and self._linear:
                 for at, layer in enumerate((x, y)):
                     if VARIANCE_SHARE not in layer.memory:
-                        layer.memory[VARIANCE_SHARE] = _variance_share(sums, at)
+                        layer.memory[VARIANCE_SHARE] = sums.top_share_bound(at)
             yield [_GRAM_FINISHERS[name](sums, self.estimator) for name in self.metrics]
 
     def sums(self, x: Layer, y: Layer) -> KernelSums:
@@ -182,12 +181,6 @@ class Grams:
             return found
         sides = self.side(x, double=double), self.side(y, double=double)
         return replace(linear_sums(pair, centred=self.centred), sides=sides)
-
-
-def _variance_share(sums: KernelSums, side: int) -> float:
-    """What share of the variance the largest direction has at least: sum of squares / (sum)^2 of the spectrum."""
-    trace = sums.centred_trace(side)
-    return sums.centred(side, side) / trace**2 if trace > 0 else math.nan
 
 
 @dataclass(frozen=True)

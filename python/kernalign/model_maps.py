@@ -60,6 +60,7 @@ def mantel_test(
     correlation: Correlation = "spearman",
     alternative: Alternative = "two-sided",
     families: Any = None,
+    bipartite: bool | None = None,
     permutations: int = 1000,
     seed: int = 0,
     progress: ProgressArgument = False,
@@ -72,18 +73,22 @@ def mantel_test(
     Parameters
     ----------
     a, b : symmetric (M, M) scores of all pairs of the same models, in the same order, whose diagonals are not used; or
-        (M, N) scores of M models with N others (vision x language, M != N), whose rows and columns are renamed, and
-        left out, each on their own. For a trend, b may hold any quantity of pairs, such as a difference of accuracies.
+        (M, N) scores of M models with N others (vision x language), whose rows and columns are renamed, and left out,
+        each on their own, and whose entries all count: see ``bipartite``. For a trend, b may hold any quantity of
+        pairs, such as a difference of accuracies.
     correlation : "spearman" (mid-ranks) or "pearson"
     alternative : "two-sided" compares absolute values
     families : M labels; models of a family (sizes or seeds of one architecture) are left out together by the jackknife.
         They are renamed one by one all the same. Of symmetric matrices only.
+    bipartite : whether rows and columns are different models. None: they are unless M = N, so that a square table of
+        two kinds of models needs True.
     permutations, seed, progress : as for `permutation_test`
 
     Raises
     ------
     ValueError
-        Not two matrices of the same shape, symmetric if square, without nan; fewer than 4 models or 3 families.
+        Not two matrices of the same shape, symmetric unless of two kinds of models, without nan; fewer than 4 models
+        or 3 families.
 
     References
     ----------
@@ -93,16 +98,18 @@ def mantel_test(
     arrays.check_choice(alternative, "alternative", ("two-sided", "greater", "less"))
     if isinstance(permutations, bool) or not isinstance(permutations, (int, np.integer)) or permutations < 1:
         raise ValueError(f"permutations must be an integer >= 1, got {permutations!r}")
-    left, right = _checked(a, "a"), _checked(b, "b")
+    if bipartite is not None:
+        bipartite = arrays.check_flag(bipartite, "bipartite")
+    left, right = _checked(a, "a", bipartite), _checked(b, "b", bipartite)
     if left.shape != right.shape:
         raise ValueError(f"a and b must be of the same models, got shapes {left.shape} and {right.shape}")
     m, others = left.shape
-    symmetric = m == others
+    symmetric = m == others and not bipartite
     if families is not None and not symmetric:
         raise ValueError("families are for symmetric matrices")
     labels = _families(families, m)
-    pairs = _pairs(m, others)
-    x, y = (_scored(v, pairs, correlation) for v in (left, right))
+    pairs = _pairs(m, others, symmetric)
+    x, y = (_scored(v, pairs, correlation, symmetric) for v in (left, right))
     value, null = _cosine(x[pairs], y[pairs]), np.empty(permutations)
     rng = np.random.default_rng(seed)
     with reporting(progress, "renamed models") as report:
@@ -113,9 +120,9 @@ def mantel_test(
             if report is not None:
                 report(done + 1, permutations)
     settings = {"correlation": correlation, "alternative": alternative, "permutations": permutations, "seed": seed}
-    stderr = _jackknife(left, right, labels, correlation, (0, 1) if symmetric else (0,))
+    stderr = _jackknife(left, right, labels, correlation, symmetric)
     if not symmetric:
-        stderr = math.hypot(stderr, _jackknife(left, right, np.arange(others), correlation, (1,)))
+        stderr = math.hypot(stderr, _jackknife(left.T, right.T, np.arange(others), correlation, symmetric))
     return MapCorrelation(
         value, m if symmetric else m + others, _p_value(value, null, alternative), stderr, null, settings
     )
@@ -145,6 +152,7 @@ def metric_agreement(
     *,
     correlation: Correlation = "spearman",
     families: Any = None,
+    bipartite: bool | None = None,
     permutations: int = 1000,
     seed: int = 0,
     progress: ProgressArgument = False,
@@ -168,6 +176,7 @@ def metric_agreement(
                 correlation=correlation,
                 alternative="greater",
                 families=families,
+                bipartite=bipartite,
                 permutations=permutations,
                 seed=seed,
             )
@@ -199,21 +208,23 @@ def _adjusted(p: Values, pairs: list[tuple[int, int]]) -> Values:
     return adjusted
 
 
-def _pairs(rows: int, columns: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _pairs(rows: int, columns: int, symmetric: bool) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Where the pairs are: above the diagonal of a symmetric matrix, everywhere in another."""
-    if rows == columns:
+    if symmetric:
         return np.triu_indices(rows, 1)
     at = np.indices((rows, columns)).reshape(2, -1)
     return at[0], at[1]
 
 
-def _checked(matrix: Any, name: str) -> Values:
+def _checked(matrix: Any, name: str, bipartite: bool | None) -> Values:
     given = np.asarray(matrix, dtype=np.float64)
     if given.ndim != 2:
         raise ValueError(f"{name} must be a matrix (models, models), got shape {given.shape}")
     if min(given.shape) < _LEAST_MODELS:
         raise ValueError(f"a correlation over models needs at least {_LEAST_MODELS} models, got {min(given.shape)}")
-    square = given.shape[0] == given.shape[1]
+    square = given.shape[0] == given.shape[1] and not bipartite
+    if bipartite is False and not square:
+        raise ValueError(f"{name} must be square unless its models are of two kinds, got shape {given.shape}")
     off = np.ones(given.shape, dtype=bool)
     if square:
         np.fill_diagonal(off, False)
@@ -222,7 +233,10 @@ def _checked(matrix: Any, name: str) -> Values:
         row, column = np.argwhere(~np.isfinite(given) & off)[0]
         raise ValueError(f"{name} must be finite{where}, got {given[row, column]} for models {row} and {column}")
     if square and not np.allclose(given[off], given.T[off], rtol=1e-6, atol=1e-9 * float(np.abs(given[off]).max())):
-        raise ValueError(f"{name} must be symmetric; of an asymmetric metric take the mean of both directions")
+        raise ValueError(
+            f"{name} must be symmetric; of an asymmetric metric take the mean of both directions, and"
+            " for rows and columns that are different models say bipartite=True"
+        )
     return given
 
 
@@ -238,11 +252,11 @@ def _families(families: Any, m: int) -> NDArray[np.intp]:
     return labels
 
 
-def _scored(matrix: Values, pairs: tuple[Any, Any], correlation: str) -> Values:
+def _scored(matrix: Values, pairs: tuple[Any, Any], correlation: str, symmetric: bool) -> Values:
     """Centred ranks or values of the pairs, in both triangles of a symmetric matrix."""
     scored = np.zeros_like(matrix)
     scored[pairs] = _centred(_scale(correlation)(matrix[pairs]))
-    return scored + scored.T if matrix.shape[0] == matrix.shape[1] else scored
+    return scored + scored.T if symmetric else scored
 
 
 def _centred(values: Values) -> Values:
@@ -262,15 +276,15 @@ def _cosine(x: Values, y: Values) -> float:
     return min(1.0, max(-1.0, float(x @ y) / norm)) if norm > 0 else math.nan
 
 
-def _jackknife(a: Values, b: Values, groups: NDArray[np.intp], correlation: str, axes: tuple[int, ...]) -> float:
-    """Leaves out whole groups of models along the axes; nan where a correlation without one does not exist."""
+def _jackknife(a: Values, b: Values, groups: NDArray[np.intp], correlation: str, symmetric: bool) -> float:
+    """Leaves out whole groups of models, of one kind the rows; nan where a correlation without one does not exist."""
     count, scale = int(groups.max()) + 1, _scale(correlation)
-    rows, columns = _pairs(*a.shape)
+    rows, columns = _pairs(a.shape[0], a.shape[1], symmetric)
     without = np.empty(count)
     for group in range(count):
-        kept = np.ones(len(rows), dtype=bool)
-        for axis in axes:
-            kept &= groups[(rows, columns)[axis]] != group
+        kept = groups[rows] != group
+        if symmetric:
+            kept &= groups[columns] != group
         without[group] = _cosine(*(_centred(scale(v[rows[kept], columns[kept]])) for v in (a, b)))
     return math.sqrt((count - 1) / count * float(((without - without.mean()) ** 2).sum()))
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from kernalign import arrays, calibration
 from kernalign.alignment import Estimator
+from kernalign.kernels import Kernel, Linear
 from kernalign.neighbor_lists import Metric
 from kernalign.neighbor_search import Ties
 from kernalign.permutation_input import (
@@ -26,12 +27,13 @@ from kernalign.permutation_input import (
 )
 from kernalign.permuted_scores import GRAM_METRICS, Permuted, PermutedCalls
 from kernalign.progress import reporting
+from kernalign.registry import METRICS
 from kernalign.score import UndefinedScoreWarning
 
 Values = NDArray[np.float64]
 AnyMetric: TypeAlias = str | Callable[[Any, Any], Any]
 
-_DISTANCES = ("procrustes", "angular_distance", "distance_alignment")  # smaller is closer, 0 is equal
+_DISTANCES = tuple(name for name, info in METRICS.items() if not info.larger_is_closer)  # 0 is equal
 _UNBOUNDED = ("hsic",)
 
 
@@ -111,6 +113,7 @@ def permutation_test(
     seed: int = 0,
     k: int = 10,
     estimator: Estimator = "unbiased",
+    kernel: Kernel = Linear(),  # noqa: B008 (frozen)
     similarity: Metric = "cosine",
     ties: Ties = "fractional",
     **options: Unpack[arrays.Options],
@@ -121,7 +124,7 @@ def permutation_test(
     ----------
     metric : a name ("cka", "mutual_knn", or another function of `kernalign` that takes x and y alone), a function of
         (x, y) that is larger for closer representations, or a list of these, which are tested on the same pairings.
-        ``functools.partial(ka.cka, kernel=...)`` is such a function.
+        ``functools.partial(ka.rsa, comparison="pearson")`` is such a function.
     x, y : (n, p) and (n, q) arrays paired by row, or layers of them: lists of 2-D arrays, or (n, L, p). All layers and
         metrics see the same pairings, and the score of layered input is the best over all pairs of layers: its p-value
         accounts for the search. `Neighbors`, or lists of them, for metrics of neighbour lists.
@@ -132,7 +135,8 @@ def permutation_test(
         `mutual_knn`, where rows of one group are the same thing and whole groups are exchanged.
     seed : of the pairings; the same seed gives the same pairings for every metric
     k, similarity, ties : for metrics of neighbour lists, as ``k``, ``metric`` and ``ties`` of `mutual_knn`
-    estimator : "unbiased" or "biased", for cka, hsic and kernel_alignment
+    estimator, kernel : for cka, hsic and kernel_alignment; bandwidths are found once, since no pairing changes them.
+        With ``Precomputed()`` x and y are Gram matrices.
     **options : normalize, clip_quantile, threads and progress, as everywhere
 
     Returns
@@ -142,9 +146,10 @@ def permutation_test(
     Notes
     -----
     Nothing that the pairing leaves alone is computed twice. Neighbour lists are found once and renamed, O(nk) a pairing
-    and pair of layers; of cka, hsic and kernel_alignment, in float64 with the linear kernel, only the product of both
-    Gram matrices is computed anew, from the features or, where that is faster, from Gram matrices of up to 256 MB (or
-    of the size of the features). Other metrics are called B times. Holds a centred float64 copy of x and y.
+    and pair of layers; of cka, hsic and kernel_alignment only the product of both Gram matrices is computed anew: in
+    float64 from the features or, where that is faster, from Gram matrices of up to 256 MB (or of the size of the
+    features), if the kernel is linear or cosine; otherwise from Gram matrices, 4 n^2 bytes for each layer. Other
+    metrics are called B times. Holds a centred float64 copy of x and y.
 
     Raises
     ------
@@ -164,7 +169,7 @@ def permutation_test(
     n = count_items(xs, ys)
     blocks = None if groups is None else blocks_of(groups, n)
     with reporting(options.pop("progress", False), "permutations") as report:
-        engines = engines_for(names, xs, ys, n, (k, estimator, similarity, ties), options)
+        engines = engines_for(names, xs, ys, n, (k, estimator, kernel, similarity, ties), options)
         rng = np.random.default_rng(seed)
         observed = _scores(engines, np.arange(n))
         _warn_of_undefined(observed)

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign import arrays, group_overlap, local_alignment
+from kernalign import arrays, group_overlap, local_alignment, registry
 from kernalign.alignment import check_estimator
+from kernalign.kernels import Cosine, Linear, Precomputed, check_kernel
 from kernalign.neighbor_lists import Metric, Neighbors, find
 from kernalign.neighbor_search import Ties
+from kernalign.permuted_kernels import PermutedKernels
 from kernalign.permuted_scores import (
     GRAM_METRICS,
     LIST_METRICS,
@@ -23,10 +25,14 @@ from kernalign.permuted_scores import (
     PermutedLists,
     tie_weights,
 )
+from kernalign.registry import METRICS
+from kernalign.sides import make_side
 
 
 def metric_names(metric: Any) -> dict[str, Callable[[Any, Any], Any] | None]:
-    """Every metric's name, and what to call if no faster way is known."""
+    """Every metric's name, and what to call if no faster way is known; a function of kernalign is as its name."""
+    import kernalign
+
     given = list(metric) if not isinstance(metric, str) and isinstance(metric, Sequence) else [metric]
     names: dict[str, Callable[[Any, Any], Any] | None] = {}
     for one in given:
@@ -39,7 +45,7 @@ def metric_names(metric: Any) -> dict[str, Callable[[Any, Any], Any] | None]:
             raise TypeError(f"metric must be a name, a function of (x, y) or a list of these, got {one!r}")
         if name in names:
             raise ValueError(f"metrics must have different names, got {name!r} twice")
-        names[name] = one if callable(one) else _function(one)
+        names[name] = one if callable(one) and getattr(kernalign, name, None) is not one else _function(name)
     if not names:
         raise ValueError("metric must name at least one metric, got an empty list")
     return names
@@ -48,14 +54,10 @@ def metric_names(metric: Any) -> dict[str, Callable[[Any, Any], Any] | None]:
 def _function(name: str) -> Callable[[Any, Any], Any] | None:
     if name in GRAM_METRICS or name in LIST_METRICS or name == "cknna":
         return None
-    import kernalign
-
-    function = getattr(kernalign, name, None)
-    if inspect.isfunction(function):
-        first, *rest = inspect.signature(function).parameters.values()
-        required = [p.name for p in rest if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
-        if first.name == "x" and required == ["y"]:
-            return function
+    if name == "mmd":
+        raise ValueError("mmd does not pair rows, so no pairing of them changes it; its score has a null of its own")
+    if name in METRICS and not METRICS[name].needs:
+        return registry.function(name)
     raise ValueError(f"metric must be a function of kernalign that takes x and y alone, got {name!r}")
 
 
@@ -107,7 +109,12 @@ def shuffled_within(blocks: NDArray[np.intp], rng: np.random.Generator) -> NDArr
 def engines_for(
     names: dict[str, Callable[[Any, Any], Any] | None], xs: list[Any], ys: list[Any], n: int, given: Any, options: Any
 ) -> list[Permuted]:
-    k, estimator, similarity, ties = given
+    k, estimator, kernel, similarity, ties = given
+    if isinstance(check_kernel(kernel), Precomputed):
+        other = [name for name in names if name not in GRAM_METRICS]
+        if other or any(options.get(name) is not None for name in ("normalize", "clip_quantile")):
+            what = f"{other[0]} needs" if other else "normalize and clip_quantile need"
+            raise ValueError(f"{what} rows, but kernel=Precomputed() takes Gram matrices")
     engines: list[Permuted] = []
     prepared = {name: options[name] for name in ("normalize", "clip_quantile") if name in options}
     lists = [name for name in names if name in LIST_METRICS and names[name] is None]
@@ -118,8 +125,16 @@ def engines_for(
         for name in wanted:
             check_estimator(estimator, n, name)
         if wanted:
-            x, y = ([arrays.rows(v, s, **prepared) for v in side] for side, s in ((xs, "x"), (ys, "y")))
-            engines.append(PermutedGrams(wanted, x, y, estimator))
+            divided = isinstance(kernel, Cosine)
+            x, y = (
+                [arrays.rows(v, s, divided=divided, **prepared) for v in side] for side, s in ((xs, "x"), (ys, "y"))
+            )
+            if isinstance(kernel, (Linear, Cosine)):
+                engines.append(PermutedGrams(wanted, x, y, estimator))
+            else:
+                threads = arrays.check_threads(options.get("threads"))
+                a, b = ([make_side([rows], kernel, threads) for rows in side] for side in (x, y))
+                engines.append(PermutedKernels(wanted, a, b, estimator))
     if lists:
         engines.append(_lists(lists, xs, ys, n, k, similarity, ties, prepared, options))
     if "cknna" in names and names["cknna"] is None:

@@ -12,6 +12,7 @@ from scipy import sparse
 
 from kernalign import _core
 from kernalign.neighbor_lists import Neighbors
+from kernalign.permuted_kernels import Condensed
 from kernalign.score import AlignmentWarning, Score
 
 Values = NDArray[np.float64]
@@ -21,7 +22,6 @@ GRAM_METRICS = ("cka", "hsic", "kernel_alignment")
 LIST_METRICS = ("mutual_knn", "jaccard_knn", "cycle_knn", "lcs_knn", "edit_knn")
 
 _GRAM_BYTES = 1 << 28
-_CHUNK = 1 << 14  # pairs of items gathered at a time: they stay in cache
 _GATHER = 60  # multiply-adds in the time of one gathered entry
 _TILE = 1 << 21
 _TIED_EDGES = 1 << 25
@@ -51,10 +51,7 @@ class PermutedGrams:
         self._diagonal_x, self._diagonal_y = (np.stack([(v * v).sum(axis=1) for v in side]) for side in (a, b))
         self._features = None if self._gram_pays(a, b) else (a, b)
         if self._features is None:
-            at = np.arange(self._n)
-            self._base = at * (2 * self._n - at - 1) // 2 - at - 1  # entry (i, j), i < j, is at base[i] + j
-            self._rows, self._columns = (index.astype(np.int32) for index in np.triu_indices(self._n, 1))
-            self._x, self._y = self._grams(a), np.ascontiguousarray(self._grams(b).T)  # rows are gathered whole
+            self._gathered = Condensed(self._n, self._grams(a), self._grams(b))
         self._norm_x, self._norm_y = (self._norms(*side) for side in ((a, self._diagonal_x), (b, self._diagonal_y)))
 
     def scores(self, order: Order) -> dict[str, Values]:
@@ -94,7 +91,8 @@ class PermutedGrams:
         """Strictly upper triangles, row by row."""
         n = self._n
         condensed = np.empty((len(side), n * (n - 1) // 2))
-        starts = self._base + np.arange(1, n + 1)
+        at = np.arange(n)
+        starts = at * (2 * n - at - 1) // 2
         step = max(1, _TILE // n)
         for layer, x in enumerate(side):
             for begin in range(0, n, step):
@@ -133,13 +131,7 @@ class PermutedGrams:
             a, b = self._features
             ys = [y[order] for y in b]
             return np.array([[float(((x.T @ y) ** 2).sum()) for y in ys] for x in a])
-        total = np.zeros((len(self._x), self._y.shape[1]))
-        for begin in range(0, len(self._rows), _CHUNK):
-            part = slice(begin, begin + _CHUNK)
-            i, j = order[self._rows[part]], order[self._columns[part]]
-            at = self._base[np.minimum(i, j)] + np.maximum(i, j)
-            total += self._x[:, part] @ self._y[at]
-        return 2 * total + diagonals
+        return 2 * self._gathered.products(order) + diagonals
 
 
 class PermutedLists:

@@ -127,7 +127,9 @@ class Moments:
 
     def cka(self, *, estimator: alignment.Estimator = "unbiased", kernel: Kernel = Linear()) -> Score:  # noqa: B008
         """Centred kernel alignment; see :func:`kernalign.cka`."""
-        return alignment.finish_cka(self._sums("cka", estimator, kernel), estimator)
+        sums = self._sums("cka", estimator, kernel)
+        alignment.warn_of_dominance(sums, stacklevel=3)
+        return alignment.finish_cka(sums, estimator)
 
     def hsic(self, *, estimator: alignment.Estimator = "unbiased", kernel: Kernel = Linear()) -> Score:  # noqa: B008
         """Hilbert-Schmidt independence criterion; see :func:`kernalign.hsic`."""

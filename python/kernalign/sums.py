@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign import _core
+from kernalign import _core, hazards
 from kernalign.sides import EXACT_SKEW_ROWS, Side
 
 Engine = _core.MomentSums | _core.GramSums
@@ -54,6 +54,12 @@ class KernelSums:
         total = own.total_x
         cross = 4 * own.rows / n**2 - 4 * own.rows_diagonal / n
         return own.diagonal + cross + 2 * total * own.trace_x / n**2 - 3 * total**2 / n**3
+
+    def top_share_bound(self, side: int) -> float:
+        """What share of the variance the first principal direction has at least; 0 where the kernel is not linear."""
+        if self.sides is not None and not self.sides[side].linear:
+            return 0.0
+        return hazards.top_share_bound(self.centred_trace(side), self.centred(side, side))
 
     def u_centred(self, a: int, b: int) -> float:
         """<K^U, L^U>, scaled."""

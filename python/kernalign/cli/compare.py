@@ -9,9 +9,11 @@ from typing import Any
 
 import click
 
+from kernalign import registry
 from kernalign.cli import layers as layered
 from kernalign.cli.output import as_csv, as_json, show_rows, write_text
 from kernalign.cli.pairs import METRICS, Named, measure_pairs
+from kernalign.registry import takes
 from kernalign.sources import Source, files_of, open_sources
 
 
@@ -31,6 +33,7 @@ from kernalign.sources import Source, files_of, open_sources
 @click.option(
     "--estimator", type=click.Choice(["unbiased", "biased"]), help="Of CKA, HSIC and their like; they have defaults."
 )
+@click.option("--rank", type=click.IntRange(min=1), help="Directions of subspace_overlap (needed) and svcca.")
 @click.option("--uncertainty", is_flag=True, help="Add 95 % intervals to CKA and HSIC (jackknife).")
 @click.option("--layers", type=click.Choice(["all", "best"]), help="Of 3-D arrays: every pair of layers, or the best.")
 @click.option("--concatenated", is_flag=True, help="Count all layers together as one more.")
@@ -45,6 +48,7 @@ def compare(
     k: int,
     normalize: str | None,
     estimator: str | None,
+    rank: int | None,
     uncertainty: bool,
     layers: str | None,
     concatenated: bool,
@@ -66,21 +70,30 @@ def compare(
     """
     if output is not None:
         _check_output(output, force)
+    metrics = tuple(dict.fromkeys(metrics))
+    ranked = [metric for metric in metrics if takes(metric, "rank")]
+    if rank is None and any("rank" in registry.METRICS[metric].needs for metric in metrics):
+        raise click.UsageError("subspace_overlap needs --rank")
+    if rank is not None and not ranked:
+        raise click.UsageError("--rank is for subspace_overlap and svcca")
     paths = [path for spec in files for path in (files_of(spec) if Path(spec).is_dir() else [spec])]
     sources = [source for path in paths for source in open_sources(path, dimensions=(2, 3))]
     if len(sources) < 2:
         raise click.UsageError(f"compare needs at least two representations, got {len(sources)}")
     options: dict[str, Any] = {"k": k, "estimator": estimator, "normalize": normalize, "threads": threads}
     options["uncertainty"] = "jackknife" if uncertainty else None
-    metrics = tuple(dict.fromkeys(metrics))
     named = _named(sources)
     picture = output is not None and output.suffix.lower() == ".png"
     if layers or concatenated or picture or any(one.array.ndim == 3 for one in named):
         if options.pop("uncertainty"):
             raise click.UsageError("--uncertainty is for 2-D arrays without --layers, --concatenated or a .png file")
         options |= {"layers": layers or "best", "concatenated": concatenated}
+        if rank is not None:
+            options["metric_options"] = {metric: {"rank": rank} for metric in ranked}
         layered.run(named, metrics, options, list(files), form, output, force)
         return
+    if rank is not None:
+        options["rank"] = rank
     rows = list(measure_pairs(named, metrics, **options))
 
     def document() -> str:

@@ -15,13 +15,13 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign import registry
+from kernalign import arrays, caveats, registry
 from kernalign.progress import ProgressArgument, Report, reporting
 from kernalign.score import AlignmentWarning
 
+_SPECIAL = ("k", "estimator", "uncertainty", "rank")  # the options that not all metrics take
 # those that can be called with what the command line offers
-METRICS = tuple(name for name, info in registry.METRICS.items() if not info.needs)
-_SPECIAL = ("k", "estimator", "uncertainty")  # the options that not all metrics take
+METRICS = tuple(name for name, info in registry.METRICS.items() if set(info.needs) <= set(_SPECIAL))
 
 
 @dataclass(frozen=True)
@@ -66,17 +66,40 @@ def measure_pairs(representations: Sequence[Named], metrics: Sequence[str], **op
         n, m = x.array.shape[0], y.array.shape[0]
         if n != m:
             raise ValueError(f"{x.name} and {y.name} must have the same number of rows, got {n} and {m}")
-    tasks = [(x, y, metric) for x, y in itertools.combinations(representations, 2) for metric in metrics]
+    pairs = itertools.combinations(representations, 2)
+    tasks = [
+        (*pair, metric)
+        for x, y in pairs
+        for metric in metrics
+        for pair in ([(x, y)] if registry.METRICS[metric].symmetric else [(x, y), (y, x)])
+    ]
+    done: dict[tuple[str, str], dict[str, Row]] = {}
     with reporting(sys.stderr.isatty(), "comparing") as report:
-        for index, task in enumerate(tasks):
-            yield measure(*task, **options, progress=_share(report, index, len(tasks)))
+        for index, (x, y, metric) in enumerate(tasks):
+            row = measure(x, y, metric, **options, progress=_share(report, index, len(tasks)))
+            done.setdefault((x.name, y.name), {})[metric] = row
+            yield row
+    for one in representations:
+        _note(one.name, caveats.row_notes(arrays.as_matrix(one.array, one.name)[0], metrics))
+    biased = options.get("estimator") == "biased"
+    for (first, second), rows in done.items():
+        cka, knn = (
+            None if name not in rows else (rows[name].value, rows[name].chance) for name in ("cka", "mutual_knn")
+        )
+        _note(f"{first} × {second}", caveats.pair_notes(cka, knn, biased=biased))
+
+
+def _note(where: str, texts: Sequence[str]) -> None:
+    for text in texts:
+        click.echo(f"note: {where}: {text}", err=True)
 
 
 def measure(x: Named, y: Named, metric: str, **options: Any) -> Row:
     """One metric on one pair, with notes on standard error about what makes the number less than it seems."""
     taken = {name: value for name, value in options.items() if name not in _SPECIAL or _takes(metric, name)}
-    if taken.get("estimator", "") is None:
-        del taken["estimator"]
+    for name in ("estimator", "rank"):
+        if taken.get(name, "") is None:
+            del taken[name]
     begin = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", AlignmentWarning)
@@ -86,8 +109,7 @@ def measure(x: Named, y: Named, metric: str, **options: Any) -> Row:
         except (TypeError, ValueError) as error:
             raise ValueError(f"{metric} of x = {x.name} and y = {y.name}: {error}") from error
     seconds = time.perf_counter() - begin
-    for warning in caught:
-        click.echo(f"note: {x.name} × {y.name}: {warning.message}", err=True)
+    _note(f"{x.name} × {y.name}", [str(warning.message) for warning in caught])
     low, high = (None, None) if score.stderr is None else score.interval()
     return Row(
         x.name,

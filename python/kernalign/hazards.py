@@ -1,0 +1,113 @@
+"""What makes scores mean less than they seem to: the one place for the thresholds and the sentences."""
+
+from __future__ import annotations
+
+import math
+
+DOMINANT, MEAN, TIES, OUTLIER = 0.9, 0.5, 0.01, 10.0
+HIGH, NEAR_CHANCE = 0.3, 0.05
+_RANK_1 = 1e-12
+
+
+def top_share_bound(trace: float, squares: float) -> float:
+    """Least share of the sum that the largest of non-negative numbers can have, from their sum and sum of squares.
+
+    Tight where one number holds nearly all; 0 where all are 0, and where exactly one is not: then there is no rest that
+    a score could miss.
+    """
+    ratio = squares / trace**2 if trace > 0 else 0.0
+    if not ratio < 1 - _RANK_1:
+        return 0.0
+    return (1 + math.sqrt(2 * ratio - 1)) / 2 if ratio > 0.5 else ratio
+
+
+def dominant(share: float, of: str = "", *, at_least: bool = False) -> str | None:
+    """One principal direction holds nearly all of the variance."""
+    if not share > DOMINANT:
+        return None
+    shown = f"at least {math.floor(1000 * share) / 10:.1f} %" if at_least else f"{share:.1%}"
+    return (
+        f"one direction holds {shown} of the variance{of}: linear CKA is blind to the rest; compare with"
+        " mutual_knn, and with normalize='standardize' or clip_quantile"
+    )
+
+
+def zero_rows(count: int) -> str | None:
+    """Rows of zeros have no direction."""
+    if not count:
+        return None
+    return f"{count} rows are zero; cosine and normalize='l2' refuse them unless zero_rows='drop_pair'"
+
+
+def duplicate_rows(count: int) -> str | None:
+    """Repeated items find each other."""
+    if not count:
+        return None
+    return (
+        f"{count} rows repeat an earlier row: repeated items are each other's nearest neighbours, which"
+        " raises neighbour overlap where both sides repeat them; keep one of each, or pass groups to mutual_knn"
+    )
+
+
+def large_mean(share: float) -> str | None:
+    """A common mean row is most of what uncentred products see."""
+    if not share > MEAN:
+        return None
+    return (
+        f"the mean row holds {share:.0%} of the energy: cosine similarities crowd near 1 and"
+        " kernel_alignment is high for any pair; centred metrics are not affected"
+    )
+
+
+def outlier(longest: float, median: float) -> str | None:
+    """A few rows are far longer than the others."""
+    if not longest > OUTLIER * median:
+        return None
+    times = longest / median if median else math.inf
+    return (
+        f"the longest row has {times:.3g} times the median norm: a few items decide dot products, linear CKA and HSIC"
+    )
+
+
+def saturation(n: int, p: int) -> str | None:
+    """Features are so many that a linear fit of n items is perfect, or close to it."""
+    if p >= n - 1:
+        return (
+            f"{p} features for {n} items: linear fits, CCA and predictivity are perfect whatever the data, and"
+            " biased CKA is far from 0 by chance"
+        )
+    if p > n / 2:
+        return f"{p} features for {n} items: linear fits and CCA are close to perfect whatever the data"
+    return None
+
+
+def ties(rate: float | None, k: int) -> str | None:
+    """The k-th neighbour of many rows is one of several."""
+    if rate is None or not rate > TIES:
+        return None
+    return f"{rate:.1%} of the rows examined tie at the {k}-th neighbour: use ties='fractional'"
+
+
+def mostly_chance(score: float, chance: float | None) -> str | None:
+    """A CKA, the biased one, that unrelated data would nearly have."""
+    if chance is None or not chance > 0.5 * max(score, NEAR_CHANCE):
+        return None
+    return f"cka {score:.3f} is mostly chance ({chance:.3f}): the biased estimate grows with p / n"
+
+
+def disagreement(cka: float, cka_chance: float | None, knn: float, knn_chance: float | None) -> str | None:
+    """CKA is high, but neighbourhoods have nothing in common; silent where a chance level is not known, or is 1."""
+    if knn_chance is None or not knn_chance < 1 or math.isnan(cka):
+        return None
+    base = 0.0 if cka_chance is None or math.isnan(cka_chance) else cka_chance
+    if not (_above(cka, base) >= HIGH and _above(knn, knn_chance) < NEAR_CHANCE):
+        return None
+    return (
+        f"cka {cka:.3f} is high but mutual_knn {knn:.3f} is near its chance level {knn_chance:.3f}: a few coarse"
+        " directions agree and neighbourhoods do not, as a confound or an outlier would have it"
+    )
+
+
+def _above(score: float, chance: float) -> float:
+    """The score above chance, as a share of the most that it could be."""
+    return (score - chance) / (1 - chance) if chance < 1 else 0.0
