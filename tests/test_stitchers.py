@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from kernalign.stitching import (
     AffineStitcher,
+    LeastSquaresState,
     LinearStitcher,
     LowRankStitcher,
     ProcrustesStitcher,
@@ -61,6 +62,18 @@ def test_ridge_solves_its_normal_equations(n: int, p: int, q: int, alpha: float)
     np.testing.assert_allclose(fitted.coef_, coef.T, atol=1e-6 * np.abs(coef).max())
     np.testing.assert_allclose(fitted.intercept_, intercept, atol=1e-5)
     np.testing.assert_allclose(ridge_path(x, y, [alpha]).coef(alpha), fitted.coef_.T, atol=1e-7 * np.abs(coef).max())
+
+
+@pytest.mark.parametrize("n", [60, 3000])
+@pytest.mark.parametrize("alpha", [1e-30, 1e-20, 1e-12])
+def test_a_tiny_penalty_does_not_blow_up_what_is_rounding(n: int, alpha: float) -> None:
+    x, y = shifted(n, 5, 2)
+    x = np.hstack([x, x[:, :1] + x[:, 1:2], np.full((n, 1), 7.0)])
+    least = AffineStitcher().fit(x, y)
+    assert least.rank_ == 5
+    assert_same_map(RidgeStitcher(alpha).fit(x, y), least, 1e-8)
+    with pytest.warns(ka.AlignmentWarning, match="moments square it"):
+        assert_same_map(RidgeStitcher(alpha).fit_moments(ka.Moments().update(x, y)), least, 1e-8)
 
 
 def test_ridge_without_penalty_is_least_squares() -> None:
@@ -260,6 +273,35 @@ def test_stream_is_as_good_as_its_condition_allows(kind: str, noise: float, expo
     if kind == "rotated" and exponent != 4:  # there it is a close thing
         assert stream.solver_ == ("normal equations" if noise and exponent < 4 else "tsqr")
     assert_same_map(AffineStitcher().fit(x, y), stream, rtol=0)
+
+
+def test_products_that_lost_digits_are_not_merged_into_a_map_that_needs_them() -> None:
+    x, y = shifted(3000, 4, 2)
+    x = np.hstack([x, x[:, :1] + 1e-7 * np.random.default_rng(0).standard_normal((3000, 1))])
+    turned = ProcrustesStitcher().fit(x, y)
+    for stitcher in (AffineStitcher(), AffineStitcher().partial_fit(x, y)):
+        with pytest.raises(ValueError, match="AffineStitcher must not be merged with a ProcrustesStitcher"):
+            stitcher.merge(turned)
+    with pytest.raises(ValueError, match="products_only"):
+        LeastSquaresState().merge(LeastSquaresState(products_only=True).update(x, y))
+    affine = AffineStitcher().fit(x, y)
+    assert_same_map(ProcrustesStitcher().merge(affine), turned)
+
+
+def test_unfitted_stitchers_merge_and_stay_unfitted() -> None:
+    merged = AffineStitcher().merge(AffineStitcher())
+    assert not merged.__sklearn_is_fitted__()
+    assert not hasattr(merged, "coef_")
+
+
+def test_a_map_without_rows_takes_no_further_ones(tmp_path) -> None:
+    x, y = shifted(50, 3, 2)
+    AffineStitcher().fit(x, y).save(tmp_path / "map.npz")
+    for stitcher in (load_stitcher(tmp_path / "map.npz"), AffineStitcher().fit_moments(ka.Moments().update(x, y))):
+        before = stitcher.coef_
+        with pytest.raises(ValueError, match="holds no rows to add to"):
+            stitcher.partial_fit(x, y)
+        np.testing.assert_array_equal(stitcher.coef_, before)
 
 
 def test_dead_columns_and_rank_deficiency() -> None:

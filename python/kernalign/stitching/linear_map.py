@@ -81,24 +81,33 @@ class LinearStitcher(Estimator):
 
     def partial_fit(self, x: Any, y: Any) -> Self:
         """Add a batch of paired rows; the map is solved for when it is next used. Batching does not change one bit."""
-        if self._state is None:
-            self._state = LeastSquaresState(products_only=self._products_only)
-        self._state.update(x, y)
-        self._solution = None
+        if self._state is None and self._solution is not None:
+            raise ValueError(
+                "a stitcher fitted from moments or loaded from a file holds no rows to add to; fit a new one"
+            )
+        state = self._state or LeastSquaresState(products_only=self._products_only)
+        self._state, self._solution = state.update(x, y), None
         return self
 
     def merge(self, other: Self) -> Self:
-        """Add the rows that another stitcher has seen (another part of the stream, another machine); returns self."""
+        """Add the rows that another stitcher has seen (another part of the stream, another machine); returns self.
+
+        Raises
+        ------
+        TypeError, ValueError
+            The other is no stitcher, differs in columns, holds no rows (from moments or a file), or is a
+            ProcrustesStitcher and this one is not: its products may have lost what other maps need.
+        """
         if not isinstance(other, LinearStitcher):
             raise TypeError(f"other must be a stitcher, got {type(other).__name__}")
         for stitcher in (self, other):
             if stitcher._state is None and stitcher._solution is not None:
                 raise ValueError("stitchers fitted from moments or loaded from a file hold no rows to merge")
-        if self._state is None:
-            self._state = LeastSquaresState(products_only=self._products_only)
         if other._state is not None:
-            self._state.merge(other._state)
-        self._solution = None
+            if other._products_only and not self._products_only:
+                raise ValueError(f"a {type(self).__name__} must not be merged with a {type(other).__name__}")
+            state = self._state or LeastSquaresState(products_only=self._products_only)
+            self._state, self._solution = state.merge(other._state), None
         return self
 
     def fit_moments(self, moments: Moments) -> Self:

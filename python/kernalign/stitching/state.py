@@ -97,6 +97,8 @@ class LeastSquaresState:
         """Add another stream's rows, re-based to this one's shift; in place, returns self. Empty states merge."""
         if not isinstance(other, LeastSquaresState):
             raise TypeError(f"other must be a LeastSquaresState, got {type(other).__name__}")
+        if other._products_only and not self._products_only:
+            raise ValueError("other must not have been made with products_only: it has lost digits that this one keeps")
         if other.n == 0:
             return self
         if self.n and self.columns != other.columns:
