@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import pickle
 import tracemalloc
 import warnings
@@ -403,11 +405,51 @@ def test_damaged_stitcher_files_are_one_error(tmp_path) -> None:
         path.write_bytes(content)
         with pytest.raises(ValueError, match="is not a whole stitcher file"):
             load_stitcher(path)
+    for seed in range(300):
+        rng, content = np.random.default_rng(seed), bytearray(whole)
+        for _ in range(4):
+            content[rng.integers(len(content))] = rng.integers(256)
+        (tmp_path / "hit.npz").write_bytes(content)
+        with contextlib.suppress(ValueError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the zip module's, about names that occur twice
+            load_stitcher(tmp_path / "hit.npz").transform(x)
     np.savez(tmp_path / "other.npz", coef=x)
     with pytest.raises(ValueError, match="is not a whole stitcher file"):
         load_stitcher(tmp_path / "other.npz")
     with pytest.raises(FileNotFoundError):
         load_stitcher(tmp_path / "none.npz")
+
+
+@pytest.mark.parametrize(
+    ("parts", "facts"),
+    [
+        ({"coef": np.full((6, 3), np.nan)}, {}),
+        ({"coef": np.full((6, 3), "a")}, {}),
+        ({"coef": np.ones((6, 3), complex)}, {}),
+        ({"coef": np.ones((6, 4))}, {}),
+        ({}, {"n": "many"}),
+        ({}, {"residual": None}),
+        ({}, {"stitcher": "LowRankStitcher", "parameters": {"rank": 2}}),
+        ({}, {"stitcher": "LinearStitcher"}),
+        ({}, {"parameters": {"rank": 2}}),
+        ({"facts": np.frombuffer(b"[" * 100_000, np.uint8)}, {}),
+    ],
+)
+def test_files_with_a_wrong_content_are_one_error(parts, facts, tmp_path) -> None:
+    known = {"format": "kernalign stitcher", "version": 1, "stitcher": "AffineStitcher", "parameters": {}}
+    known |= {"n": 50, "residual": 0.5, "solver": "tsqr"}
+    whole = {
+        "facts": np.frombuffer(json.dumps(known).encode(), np.uint8),
+        "coef": np.ones((6, 3)),
+        "intercept": np.zeros(3),
+        "rank": 6,
+    }
+    np.savez(tmp_path / "right.npz", **whole)
+    assert load_stitcher(tmp_path / "right.npz").transform(np.ones((1, 6))).tolist() == [[6.0] * 3]
+    text = np.frombuffer(json.dumps(known | facts).encode(), np.uint8)
+    np.savez(tmp_path / "wrong.npz", **(whole | {"facts": text} | parts))
+    with pytest.raises(ValueError, match=r"wrong\.npz is not a whole stitcher file"):
+        load_stitcher(tmp_path / "wrong.npz")
 
 
 @pytest.mark.parametrize(

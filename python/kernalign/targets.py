@@ -95,11 +95,3 @@ def class_numbers(labels: Any, name: str = "targets") -> tuple[NDArray[np.int64]
         raise TypeError(f"{name} must be class labels (integers, booleans or strings), got dtype {array.dtype}")
     names, inverse = np.unique(array, return_inverse=True)
     return inverse.astype(np.int64), names
-
-
-def folds(n: int, cv: Any) -> list[NDArray[np.int64]]:
-    """The items of each of ``cv`` folds, in an order shuffled with seed 0."""
-    count = arrays.check_positive(cv, "cv")
-    if not 2 <= count <= n:
-        raise ValueError(f"cv must be between 2 and n = {n}, got {count}")
-    return [np.sort(part) for part in np.array_split(np.random.default_rng(0).permutation(n), count)]

@@ -11,12 +11,13 @@ import numpy as np
 
 from kernalign import _core, alignment, arrays
 from kernalign.arrays import Options
+from kernalign.folds import check_folds
 from kernalign.linear import linear_sums
 from kernalign.progress import Report, reporting
 from kernalign.score import AlignmentWarning, Score, UndefinedScoreWarning, undefined
 from kernalign.spectrum import Array, Spectrum, centre, dense, one_side, thin_svd
 from kernalign.sums import bounded
-from kernalign.targets import Problem, as_targets, decomposed, folds
+from kernalign.targets import Problem, as_targets, decomposed
 
 _MEAN_SHARE = 0.5
 
@@ -123,8 +124,8 @@ def cumulative_power(
     targets, classes : as for `kernel_target_alignment`
     centred : centre x and the targets first; False by default, or as the `Spectrum` was made
     in_range : divide by the power inside the range of the kernel instead of all of it, so that the curve ends at 1
-    cv : number of folds for ``held_out`` (arrays only). In-sample powers are optimistic: the eigenfunctions were fitted
-        to the same items, and C(n) is 1 for any targets if x has full rank.
+    cv : number of folds for ``held_out`` (arrays only); item i is in fold i mod cv. In-sample powers are optimistic:
+        the eigenfunctions were fitted to the same items, and C(n) is 1 for any targets if x has full rank.
     **options : normalize, clip_quantile (of x alone), device, progress, as everywhere (arrays only)
 
     Returns
@@ -154,6 +155,7 @@ def cumulative_power(
     if cv is not None:
         if isinstance(x, Spectrum):
             raise TypeError("cv needs the array x, got a Spectrum")
+        cv = check_folds(cv, problem.n, "cv", "an integer or None")
         with reporting(options.get("progress", False), "cumulative_power") as report:
             held_out = _held_out(one_side(x, "x", options)[0], problem, cv, report)
     settings = {**problem.spectrum.settings, "centred": problem.spectrum.centred, "in_range": in_range, "cv": cv}
@@ -234,14 +236,15 @@ def source_condition(
     return SourceCondition(a, b, source, (low, high), problem.n, settings)
 
 
-def _held_out(rows: _core.Rows, problem: Problem, cv: int, report: Report) -> Array:
+def _held_out(rows: _core.Rows, problem: Problem, folds: int, report: Report) -> Array:
     """Share of held-out power predicted from the first eigenfunctions of the other folds."""
     x, y = dense(rows), problem.targets
-    errors, total, parts = [], 0.0, folds(problem.n, cv)
-    for done, test in enumerate(parts):
+    errors, total, items = [], 0.0, np.arange(problem.n)
+    for fold in range(folds):
         if report:
-            report(done, len(parts))
-        train = np.setdiff1d(np.arange(problem.n), test)
+            report(fold, folds)
+        test = items % folds == fold
+        train = ~test
         fitted, held, known, wanted = x[train], x[test], y[train], y[test]
         if problem.spectrum.centred:
             held, wanted = centre(held, fitted), centre(wanted, known)
@@ -255,7 +258,7 @@ def _held_out(rows: _core.Rows, problem: Problem, cv: int, report: Report) -> Ar
             error.append(float((wanted**2).sum()))
         errors.append(error)
     if report:
-        report(len(parts), len(parts))
+        report(folds, folds)
     shortest = min(map(len, errors))
     sums = np.sum([error[:shortest] for error in errors], axis=0)
     return np.asarray(1 - sums / total) if total > 0 else np.full(shortest, np.nan)

@@ -55,6 +55,7 @@ class LinearStitcher(Estimator):
     """
 
     _products_only: ClassVar[bool] = False
+    _parts: ClassVar[tuple[str, ...]] = ()  # what a solution holds besides the map
     _state: LeastSquaresState | None = None
     _solution: Solution | None = None
 
@@ -222,9 +223,17 @@ def load_stitcher(path: str | os.PathLike[str]) -> LinearStitcher:
     """
     with fitted_file.reading(Path(path)) as (facts, parts):
         stitcher = _SOLVERS[facts["stitcher"]](**facts["parameters"])
+        for name, values in parts.items():
+            if values.dtype.kind not in "fiu" or not (np.isfinite(values) | (name == "gcv")).all():
+                raise ValueError(f"{name} must hold finite numbers")
         coef, intercept = parts.pop("coef"), parts.pop("intercept")
         if coef.ndim != 2 or intercept.shape != coef.shape[1:]:
             raise ValueError(f"coef {coef.shape} and intercept {intercept.shape} do not fit together")
+        n, residual, solver = facts["n"], facts["residual"], facts["solver"]
+        if type(n) is not int or type(residual) is not float or not isinstance(solver, str):
+            raise TypeError("n, residual and solver must be an integer, a float and a string")
         more: dict[str, Any] = {name: value if value.ndim else value.item() for name, value in parts.items()}
-        stitcher._solution = Solution(coef, intercept, facts["n"], facts["residual"], facts["solver"], more)
+        if missing := [name for name in stitcher._parts if name not in more]:
+            raise KeyError(*missing)
+        stitcher._solution = Solution(coef.astype(np.float64), intercept.astype(np.float64), n, residual, solver, more)
     return stitcher

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from kernalign.stitching.linear_map import LinearStitcher, Solution
 from kernalign.stitching.problem import Matrix, Problem
@@ -25,6 +25,8 @@ class RidgeStitcher(LinearStitcher):
     alphas_, gcv_ : after "gcv", the candidates (a,) and their scores (a, q), else None; see also :func:`ridge_path`.
     Others: see :class:`~kernalign.stitching.linear_map.LinearStitcher`.
     """
+
+    _parts: ClassVar[tuple[str, ...]] = ("alpha",)
 
     def __init__(self, alpha: Any = "gcv", *, alphas: Any = None) -> None:
         self.alpha = alpha
