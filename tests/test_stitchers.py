@@ -189,13 +189,13 @@ def test_low_rank_curve(n: int, p: int, q: int) -> None:
 def test_relative_representation_is_the_cosines_with_anchors(centre: bool) -> None:
     """A32: invariant to orthogonal maps and scale, and to translation if and only if it is centred."""
     x = shifted(30, 6, 2)[0]
-    got = RelativeRepresentation(x[:8], centre=centre).fit().transform(x)
+    got = RelativeRepresentation(x[:8], centred=centre).fit().transform(x)
     np.testing.assert_allclose(got, oracle.relative(x, x[:8], centre), atol=1e-12)
     turned = 7.0 * x @ orthogonal(6)
-    other = RelativeRepresentation(turned[:8], centre=centre).fit(turned).transform(turned)
+    other = RelativeRepresentation(turned[:8], centred=centre).fit(turned).transform(turned)
     np.testing.assert_allclose(other, got, atol=1e-12)
     moved = x + 2.0
-    other = RelativeRepresentation(moved[:8], centre=centre).fit().transform(moved)
+    other = RelativeRepresentation(moved[:8], centred=centre).fit().transform(moved)
     assert np.allclose(other, got, atol=1e-10) is centre
 
 

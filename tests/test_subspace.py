@@ -99,11 +99,14 @@ def test_ridge_cca_ends_in_cca_and_in_cka():
 
 def test_golden_value_without_centring():
     x, y = kernels.golden()
-    score = ka.cca(x, y, statistic="r2", center=False)
+    score = ka.cca(x, y, statistic="r2", centred=False)
+    for finish in (ka.cca, ka.Moments().update(x, y).cca):
+        with pytest.raises(TypeError, match="centred must be True or False, got 'no'"):
+            finish(*((x, y) if finish is ka.cca else ()), centred="no")
     assert round(float(score), 5) == 0.54312
     assert score.chance is None
     assert float(score) == pytest.approx(kernels.r2_cca(x, y), rel=1e-12)
-    assert float(ka.Moments().update(x, y).cca(statistic="r2", center=False)) == pytest.approx(float(score), rel=1e-10)
+    assert float(ka.Moments().update(x, y).cca(statistic="r2", centred=False)) == pytest.approx(float(score), rel=1e-10)
 
 
 def test_pwcca_says_where_its_variables_are_not_determined():

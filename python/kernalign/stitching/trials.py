@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from kernalign import _core, arrays
+from kernalign.folds import check_folds
 from kernalign.progress import ProgressArgument, reporting
 from kernalign.stitching.heads import Head, as_head
-from kernalign.stitching.held_out import check_folds, fit, fold_rows, items_of
+from kernalign.stitching.held_out import fit, fold_rows, items_of
 from kernalign.stitching.linear_map import LinearStitcher, Solution
 from kernalign.stitching.problem import Matrix, Problem
 
