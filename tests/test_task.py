@@ -416,3 +416,12 @@ def test_bad_numbers_are_named():
     for cv in (1, 11):
         with pytest.raises(ValueError, match="cv must be between 2 and n = 10"):
             ka.cumulative_power(x, y, cv=cv)
+
+
+def test_targets_may_be_columns_of_pandas():
+    pandas = pytest.importorskip("pandas", reason="needs pandas")
+    x, y = related(40, 5, 2)
+    table = pandas.DataFrame(y)
+    assert ka.kernel_target_alignment(x, table[0]) == ka.kernel_target_alignment(x, y[:, 0])
+    assert ka.kernel_target_alignment(x, table) == ka.kernel_target_alignment(x, y)
+    assert ka.kare(x, table[1], 0.1).risk == ka.kare(x, y[:, 1], 0.1).risk
