@@ -323,7 +323,7 @@ def test_conditions_are_named() -> None:
     [
         ({"lipschitz": 1.0}, ValueError, "lipschitz must be None for a matrix"),
         ({"head": np.tanh}, ValueError, "a callable head needs lipschitz="),
-        ({"head": np.tanh, "lipschitz": -1.0}, ValueError, "lipschitz must be finite and at least 0, got -1.0"),
+        ({"head": np.tanh, "lipschitz": -1.0}, ValueError, "lipschitz must be finite and not negative, got -1.0"),
         ({"head": np.tanh, "lipschitz": "1"}, TypeError, "lipschitz must be a number, got '1'"),
         ({"head": np.tanh, "lipschitz": 1.0}, ValueError, "head must return the 3 columns of targets, got 4"),
         ({"head": lambda rows: rows[1:, :3], "lipschitz": 1.0}, ValueError, "one row per row, got 59 for 60"),

@@ -290,6 +290,18 @@ def test_products_that_lost_digits_are_not_merged_into_a_map_that_needs_them() -
     assert_same_map(ProcrustesStitcher().merge(affine), turned)
 
 
+def test_overflow_is_an_error_not_a_map_of_zeros() -> None:
+    x, y = shifted(50, 3, 2)
+    for stitcher, scale in ((ProcrustesStitcher(), 1e160), (AffineStitcher(), 5e307), (RidgeStitcher(), 5e307)):
+        with pytest.raises(ValueError, match="whose squares float64 can hold"):
+            stitcher.fit(np.sign(x - 3) * 3 * scale, y)
+
+
+def test_a_path_has_no_map_for_a_negative_penalty() -> None:
+    with pytest.raises(ValueError, match="alpha must be finite and not negative, got -5"):
+        ridge_path(*shifted(20, 3, 2)).coef(-5.0)
+
+
 def test_unfitted_stitchers_merge_and_stay_unfitted() -> None:
     merged = AffineStitcher().merge(AffineStitcher())
     assert not merged.__sklearn_is_fitted__()
@@ -456,12 +468,12 @@ def test_files_with_a_wrong_content_are_one_error(parts, facts, tmp_path) -> Non
     ("stitcher", "error", "words"),
     [
         (RidgeStitcher("loo"), ValueError, "alpha must be a number or 'gcv', got 'loo'"),
-        (RidgeStitcher(-1.0), ValueError, "alpha must be finite and at least 0, got -1.0"),
+        (RidgeStitcher(-1.0), ValueError, "alpha must be finite and not negative, got -1.0"),
         (RidgeStitcher(np.nan), ValueError, "alpha must be finite"),
         (RidgeStitcher(None), TypeError, "alpha must be a number, got None"),
         (RidgeStitcher(True), TypeError, "alpha must be a number, got True"),
         (RidgeStitcher("gcv", alphas=[]), ValueError, "alphas must hold at least one number"),
-        (RidgeStitcher("gcv", alphas=[1.0, -1.0]), ValueError, "every alpha must be finite and at least 0"),
+        (RidgeStitcher("gcv", alphas=[1.0, -1.0]), ValueError, "every alpha must be finite and not negative"),
         (RidgeStitcher("gcv", alphas="many"), TypeError, "alphas must be a sequence"),
         (LowRankStitcher(0), ValueError, "rank must be at least 1, got 0"),
         (LowRankStitcher(1.5), TypeError, "rank must be an integer, got 1.5"),

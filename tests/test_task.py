@@ -425,3 +425,27 @@ def test_targets_may_be_columns_of_pandas():
     assert ka.kernel_target_alignment(x, table[0]) == ka.kernel_target_alignment(x, y[:, 0])
     assert ka.kernel_target_alignment(x, table) == ka.kernel_target_alignment(x, y)
     assert ka.kare(x, table[1], 0.1).risk == ka.kare(x, y[:, 1], 0.1).risk
+
+
+def test_what_was_given_is_not_ignored():
+    x, y = related(40, 5, 2)
+    for name in ("ridge", "noise"):
+        with pytest.raises(TypeError, match=f"{name} must be a number, got"):
+            ka.learning_curve(x, y, 5, **{name: [1.0, 2.0]})
+    with pytest.raises(TypeError, match="in_range must be True or False, got 'yes'"):
+        ka.cumulative_power(x, y, in_range="yes")
+
+
+def test_one_column_has_no_slope():
+    x, y = related(40, 1, 2)
+    with pytest.warns(ka.UndefinedScoreWarning, match="x has rank 1, and a slope needs two ranks"):
+        found = ka.source_condition(x, y)
+    assert np.isnan([found.eigenvalue_exponent, found.power_exponent, found.source]).all()
+    with pytest.warns(ka.UndefinedScoreWarning):
+        assert np.isnan(ka.cumulative_power(x * 0, y * 0).auc)
+
+
+def test_centring_what_float64_cannot_hold_is_named():
+    x = np.where(np.random.default_rng(0).standard_normal((9, 3)) > 0, 1.7e308, -1.7e308)
+    with pytest.raises(ValueError, match="columns must span no more than float64 can hold"):
+        ka.spectrum(x, centred=True)

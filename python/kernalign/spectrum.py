@@ -137,7 +137,11 @@ def symmetric(table: Any, name: str) -> Array:
 def centre(x: Array, by: Array | None = None) -> Array:
     """x minus the column means of ``by`` (of x itself): through the first row, so that a large offset costs nothing."""
     by = x if by is None else by
-    return np.asarray((x - by[0]) - (by - by[0]).mean(axis=0))
+    with np.errstate(over="ignore", invalid="ignore"):
+        centred = np.asarray((x - by[0]) - (by - by[0]).mean(axis=0))
+    if not np.isfinite(centred).all():
+        raise ValueError("columns must span no more than float64 can hold, to be centred")
+    return centred
 
 
 def decompose(source: _core.Rows, centred: bool, settings: dict[str, Any]) -> Spectrum:

@@ -132,7 +132,7 @@ def principal_angles(x: Any, y: Any, rank: int, **options: Unpack[Options]) -> N
     -------
     array of shape (rank,)
         Radians in [0, pi/2], ascending; nan, with an UndefinedScoreWarning, where a side is constant. Small angles come
-        from their sines and are good to 1e-15, however small (Bjorck and Golub 1973; Knyazev and Argentati 2002).
+        from their sines and are good to some 1e-14, however small (Bjorck and Golub 1973; Knyazev and Argentati 2002).
         Their cosines are the correlations that ``svcca(x, y, rank=rank)`` averages. An AlignmentWarning says where the
         next direction is as long as the last, so that the span is not determined.
 

@@ -142,6 +142,7 @@ def cumulative_power(
     -----
     Costs and memory of one `spectrum`, and one more per fold. Canatar, Bordelon and Pehlevan 2021.
     """
+    in_range = arrays.check_flag(in_range, "in_range")
     problem = decomposed(x, targets, centred, classes, options)
     arrays.check_count(problem.n, 2, "cumulative_power")
     powers = problem.powers()
@@ -163,7 +164,7 @@ def cumulative_power(
         power=curve,
         eigenvalues=problem.spectrum.eigenvalues,
         powers=powers * problem.unit**2,
-        auc=_log_area(curve, problem.n) if len(curve) else 0.0,
+        auc=_log_area(curve, problem.n) if len(curve) else (0.0 if total > 0 else math.nan),
         held_out=held_out,
         n=problem.n,
         settings=settings,
@@ -211,7 +212,7 @@ def source_condition(
     Returns
     -------
     SourceCondition
-        nan, with an UndefinedScoreWarning, where fewer than two ranks have power.
+        nan, with an UndefinedScoreWarning, where x has one rank only, or fewer than two ranks have power.
 
     References
     ----------
@@ -220,6 +221,10 @@ def source_condition(
     problem = decomposed(x, targets, centred, classes, options)
     rank = problem.spectrum.rank
     low, high = arrays.check_positive(first, "first"), rank if last is None else arrays.check_positive(last, "last")
+    settings = {**problem.spectrum.settings, "centred": problem.spectrum.centred}
+    if rank < 2 and last is None and low == 1:
+        _warn_undefined("source_condition", f"x has rank {rank}, and a slope needs two ranks")
+        return SourceCondition(math.nan, math.nan, math.nan, (1, rank), problem.n, settings)
     if not low < high <= rank:
         raise ValueError(f"first and last must be 1 <= first < last <= rank = {rank}, got {low} and {high}")
     ranks = np.arange(low, high + 1)
@@ -231,7 +236,6 @@ def source_condition(
         b = -_slope(np.log(ranks[some]), np.log(powers[some]))
     else:
         _warn_undefined("source_condition", "fewer than two eigenfunctions carry power of the targets")
-    settings = {**problem.spectrum.settings, "centred": problem.spectrum.centred}
     source = (b - 1) / (2 * a) if a != 0 else math.nan
     return SourceCondition(a, b, source, (low, high), problem.n, settings)
 

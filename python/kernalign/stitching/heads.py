@@ -133,11 +133,7 @@ def as_head(head: Any, lipschitz: Any, columns: int, outputs: int) -> Head:
         return chosen
     if lipschitz is None:
         raise ValueError("a callable head needs lipschitz=, a bound of |head(a) - head(b)| / |a - b|")
-    if isinstance(lipschitz, (bool, np.bool_)) or not isinstance(lipschitz, (int, float, np.integer, np.floating)):
-        raise TypeError(f"lipschitz must be a number, got {lipschitz!r}")
-    if not (np.isfinite(lipschitz) and lipschitz >= 0):
-        raise ValueError(f"lipschitz must be finite and at least 0, got {lipschitz!r}")
-    return GivenHead(head, float(lipschitz))
+    return GivenHead(head, arrays.check_nonnegative(lipschitz, "lipschitz"))
 
 
 def _bias(bias: Any, outputs: int) -> Matrix:

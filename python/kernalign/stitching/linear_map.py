@@ -196,7 +196,11 @@ class LinearStitcher(Estimator):
 
     def _solved(self, state: LeastSquaresState) -> Solution:
         arrays.check_count(state.n, 2, type(self).__name__)
-        return self._solve(state.finish())
+        with np.errstate(over="ignore", invalid="ignore"):
+            problem = state.finish()
+        if not problem.finite:
+            raise ValueError("x and y must have deviations from their means whose squares float64 can hold")
+        return self._solve(problem)
 
     def _check_columns(self, name: str, got: int, known: int) -> None:
         if got != known:

@@ -15,7 +15,6 @@ from kernalign import arrays
 from kernalign.score import AlignmentWarning, UndefinedScoreWarning
 from kernalign.spectrum import Array, centre, dense, thin_svd
 from kernalign.stitching.estimator import NotFittedError, Predictor
-from kernalign.stitching.ridge_path import check_alpha
 from kernalign.targets import class_numbers, numbers_of, one_hot
 
 Task: TypeAlias = Literal["classification", "regression"]
@@ -75,7 +74,7 @@ class LinearProbe(Predictor):
             A parameter out of range, bad input, another number of rows, fewer than two rows or classes.
         """
         arrays.check_choice(self.task, "task", ("classification", "regression"))
-        l2 = check_alpha(self.l2, "l2")
+        l2 = arrays.check_nonnegative(self.l2, "l2")
         if not l2 > 0:
             raise ValueError(f"l2 must be positive, got {self.l2!r}")
         rows = arrays.rows(x, "x")

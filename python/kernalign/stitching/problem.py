@@ -102,6 +102,12 @@ class Problem:
         more: dict[str, Any] = {"gram": gram, "cross": cross, "full_rank": certain, "precision": precision}
         return cls(n, *means, power, "normal equations", **more)
 
+    @property
+    def finite(self) -> bool:
+        """Whether nothing in it has overflowed."""
+        held = (self.power, self.gram, self.cross, self.rows_x, self.rows_y)
+        return all(np.isfinite(part).all() for part in held if part is not None)
+
     @cached_property
     def products(self) -> tuple[Matrix, Matrix]:
         """x'x and x'y."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from kernalign import arrays
 from kernalign.stitching.linear_map import LinearStitcher, Solution
 from kernalign.stitching.problem import Matrix, Problem
-from kernalign.stitching.ridge_path import RidgePath, check_alpha
+from kernalign.stitching.ridge_path import RidgePath
 
 
 class RidgeStitcher(LinearStitcher):
@@ -38,7 +39,7 @@ class RidgeStitcher(LinearStitcher):
                 raise ValueError(f"alpha must be a number or 'gcv', got {self.alpha!r}")
             path = RidgePath.of(problem, self.alphas)
             return Solution.of(problem, path.coef(path.best), alpha=path.best, path_alphas=path.alphas, gcv=path.gcv)
-        alpha = check_alpha(self.alpha, "alpha")
+        alpha = arrays.check_nonnegative(self.alpha, "alpha")
         coef = problem.ridge(alpha) if alpha > 0 else problem.least_squares()[0]
         return Solution.of(problem, coef, alpha=alpha)
 
