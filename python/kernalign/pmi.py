@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from kernalign import arrays
+from kernalign.readable import Readable
 from kernalign.spectrum import Array, square, symmetric
 
 ZeroCells: TypeAlias = Literal["error", "floor", "ppmi"]
 
 
-@dataclass(frozen=True)
-class Cooccurrences:
+@dataclass(frozen=True, repr=False)
+class Cooccurrences(Readable):
     """How often symbols occur together.
 
     Attributes
@@ -75,8 +76,8 @@ def cooccurrences(sequences: Iterable[Sequence[Hashable]], radius: int | None = 
     return Cooccurrences(tuple(numbers), counts)
 
 
-@dataclass(frozen=True)
-class PmiKernel:
+@dataclass(frozen=True, repr=False)
+class PmiKernel(Readable):
     """Pointwise mutual information log P(a, b) - log P(a) - log P(b), in nats.
 
     Attributes

@@ -14,12 +14,13 @@ from kernalign.arrays import Options
 from kernalign.directions import Directions, Vector
 from kernalign.principal import Principal
 from kernalign.progress import reporting
+from kernalign.readable import Readable
 from kernalign.score import UndefinedScoreWarning
 from kernalign.subspace import paired, warn_saturated
 
 
-@dataclass(frozen=True)
-class CCAPath:
+@dataclass(frozen=True, repr=False)
+class CCAPath(Readable):
     """Similarity of two representations between CCA (ridge 0) and CKA (ridge to infinity).
 
     Attributes

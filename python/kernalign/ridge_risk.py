@@ -12,12 +12,13 @@ from scipy import optimize
 
 from kernalign import arrays
 from kernalign.arrays import Options
+from kernalign.readable import Readable
 from kernalign.spectrum import Array
 from kernalign.targets import Problem, decomposed
 
 
-@dataclass(frozen=True)
-class KarePath:
+@dataclass(frozen=True, repr=False)
+class KarePath(Readable):
     """Estimated test risk of kernel ridge regression for each ridge.
 
     Attributes
@@ -81,8 +82,8 @@ def kare(
     return KarePath(path, risk, float(path[risk.argmin()]), n, settings)
 
 
-@dataclass(frozen=True)
-class LearningCurve:
+@dataclass(frozen=True, repr=False)
+class LearningCurve(Readable):
     """Expected error of kernel ridge regression against the number of training items, by theory.
 
     Attributes

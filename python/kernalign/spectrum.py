@@ -12,6 +12,7 @@ from scipy import linalg
 from kernalign import _core, arrays
 from kernalign.arrays import Options
 from kernalign.progress import reporting
+from kernalign.readable import Readable
 
 Array = NDArray[np.float64]
 
@@ -20,8 +21,8 @@ _BLOCK_ELEMENTS = 1 << 20
 _ASYMMETRY = 1e-9
 
 
-@dataclass(frozen=True)
-class Spectrum:
+@dataclass(frozen=True, repr=False)
+class Spectrum(Readable):
     """Thin singular value decomposition of one representation, from which every spectral quantity is finished.
 
     The kernel x x' / n has the eigenvalues s^2 / n; its eigenfunctions, with mean square 1 over the items, are

@@ -14,6 +14,7 @@ from kernalign.arrays import Options
 from kernalign.folds import check_folds
 from kernalign.linear import linear_sums
 from kernalign.progress import Report, reporting
+from kernalign.readable import Readable
 from kernalign.score import AlignmentWarning, Score, UndefinedScoreWarning, undefined
 from kernalign.spectrum import Array, Spectrum, centre, dense, one_side, thin_svd
 from kernalign.sums import bounded
@@ -81,8 +82,8 @@ def kernel_target_alignment(
     return Score(value, metric="kernel_target_alignment", **keywords)
 
 
-@dataclass(frozen=True)
-class CumulativePower:
+@dataclass(frozen=True, repr=False)
+class CumulativePower(Readable):
     """Share of the targets' power in the leading eigenfunctions of a kernel.
 
     Attributes
@@ -171,8 +172,8 @@ def cumulative_power(
     )
 
 
-@dataclass(frozen=True)
-class SourceCondition:
+@dataclass(frozen=True, repr=False)
+class SourceCondition(Readable):
     """Power laws of a spectrum and of a task's powers in it, by least squares on logarithms.
 
     Attributes

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kernalign import _core, arrays
+from kernalign.readable import Readable
 from kernalign.score import Score
 from kernalign.stitching.heads import GivenHead, Head, LinearHead, as_head
 from kernalign.stitching.held_out import CV, check_cv, fit, items_of, predictions
@@ -19,8 +20,8 @@ from kernalign.stitching.problem import Matrix, Problem
 _ROUNDING = 1e-10
 
 
-@dataclass(frozen=True)
-class Certificate:
+@dataclass(frozen=True, repr=False)
+class Certificate(Readable):
     """Risks (mean squared errors over items, summed over outputs) of stitching f1 under a head of f2.
 
     Attributes

@@ -49,6 +49,10 @@ class LinearHead:
         self.weight = rows.dense(0, rows.shape[0])
         self.bias = _bias(bias, rows.shape[0])
 
+    def __repr__(self) -> str:
+        outputs, inputs = self.weight.shape
+        return f"LinearHead({inputs} -> {outputs})"
+
     @property
     def lipschitz(self) -> float:
         return float(np.linalg.norm(self.weight, 2))
@@ -87,6 +91,10 @@ class MLPHead:
                     f"{second.weight.shape[1]} inputs"
                 )
         self.activation = activation
+
+    def __repr__(self) -> str:
+        sizes = [self.layers[0].weight.shape[1], *(len(layer.weight) for layer in self.layers)]
+        return f"MLPHead({' -> '.join(map(str, sizes))}, {self.activation})"
 
     @property
     def lipschitz(self) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 
 from kernalign import _core, arrays
 from kernalign.progress import ProgressArgument, reporting
+from kernalign.readable import Readable
 from kernalign.stitching.problem import Matrix, Problem
 from kernalign.stitching.state import LeastSquaresState
 
@@ -17,8 +18,8 @@ _BLOCK_ELEMENTS = 1 << 21
 _SATURATED = 1e-10  # share of degrees of freedom below which what is left of a residual is rounding
 
 
-@dataclass(frozen=True)
-class RidgePath:
+@dataclass(frozen=True, repr=False)
+class RidgePath(Readable):
     """Errors of ridge regression for every penalty.
 
     Attributes

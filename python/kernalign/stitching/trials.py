@@ -12,14 +12,15 @@ import numpy as np
 from kernalign import _core, arrays
 from kernalign.folds import check_folds
 from kernalign.progress import ProgressArgument, reporting
+from kernalign.readable import Readable
 from kernalign.stitching.heads import Head, as_head
 from kernalign.stitching.held_out import fit, fold_rows, items_of
 from kernalign.stitching.linear_map import LinearStitcher, Solution
 from kernalign.stitching.problem import Matrix, Problem
 
 
-@dataclass(frozen=True)
-class Trial:
+@dataclass(frozen=True, repr=False)
+class Trial(Readable):
     """One stitcher on one pair; what is not said to be in-sample is scored on items that the map has not seen.
 
     Attributes
