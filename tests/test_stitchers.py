@@ -302,6 +302,29 @@ def test_a_path_has_no_map_for_a_negative_penalty() -> None:
         ridge_path(*shifted(20, 3, 2)).coef(-5.0)
 
 
+@pytest.mark.parametrize("method", ["_flush", "_accepts", "_append"])
+def test_an_interrupt_leaves_the_state_as_it_was(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = shifted(5000, 4, 2)
+    x[3000:, 3] = x[3000:, 0] + 1e-7 * x[3000:, 3]  # so that triangles are needed
+    state = LeastSquaresState().update(x[:700], y[:700])
+    other = LeastSquaresState().update(x[3000:], y[3000:])
+    real = getattr(LeastSquaresState, method)
+
+    def interrupted(self, *given):
+        real(self, *given)
+        raise KeyboardInterrupt
+
+    for act in (lambda: state.update(x[700:], y[700:]), lambda: state.merge(other)):
+        with monkeypatch.context() as patched:
+            patched.setattr(LeastSquaresState, method, interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                act()
+        assert state.n == 700
+        np.testing.assert_array_equal(
+            state.finish().least_norm, LeastSquaresState().update(x[:700], y[:700]).finish().least_norm
+        )
+
+
 def test_unfitted_stitchers_merge_and_stay_unfitted() -> None:
     merged = AffineStitcher().merge(AffineStitcher())
     assert not merged.__sklearn_is_fitted__()
