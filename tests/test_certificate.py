@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
 from dataclasses import replace
 
 import kernalign as ka
@@ -14,6 +15,7 @@ from kernalign.stitching import (
     LinearHead,
     MLPHead,
     misalignment,
+    run_trials,
     stitching_certificate,
 )
 from reference import alignment as kernels
@@ -49,6 +51,30 @@ def test_certificate_is_its_definitions() -> None:
     assert got.excess == got.best_risk - got.risk
     assert got.forward == (got.own_risk - got.risk, got.best_risk - got.risk, got.bound - got.risk)
     assert got.holds
+
+
+@pytest.mark.parametrize("scale", [1e100, 1e-100])
+def test_scale_does_not_matter(scale: float) -> None:
+    f1, f2, targets, weight = sample(1)
+    plain, scaled = (stitching_certificate(f1 * s, f2 * s, weight, targets * s) for s in (1.0, scale))
+    assert scaled.holds
+    for name in ("risk", "bound", "misalignment", "alignment_bound", "own_risk"):
+        assert getattr(scaled, name) / scale**2 == pytest.approx(getattr(plain, name), rel=1e-9)
+
+
+def test_blocks_are_small_also_beside_a_wide_representation() -> None:
+    f1 = np.random.default_rng(0).standard_normal((100_000, 1)).astype(np.float32)
+    f2 = np.broadcast_to(f1, (100_000, 200))
+    tracemalloc.start()
+    try:
+        for cv in (None, 2):
+            misalignment(f1, f2, cv=cv)
+        assert tracemalloc.get_traced_memory()[1] < 110e6 < 8 * f2.size
+        tracemalloc.reset_peak()
+        run_trials(f1, f2, {"affine": AffineStitcher()}, folds=2)
+        assert tracemalloc.get_traced_memory()[1] < 110e6
+    finally:
+        tracemalloc.stop()
 
 
 def configuration(seed):
@@ -297,7 +323,7 @@ def test_conditions_are_named() -> None:
     [
         ({"lipschitz": 1.0}, ValueError, "lipschitz must be None for a matrix"),
         ({"head": np.tanh}, ValueError, "a callable head needs lipschitz="),
-        ({"head": np.tanh, "lipschitz": -1.0}, ValueError, "lipschitz must be finite and at least 0, got -1.0"),
+        ({"head": np.tanh, "lipschitz": -1.0}, ValueError, "lipschitz must be finite and not negative, got -1.0"),
         ({"head": np.tanh, "lipschitz": "1"}, TypeError, "lipschitz must be a number, got '1'"),
         ({"head": np.tanh, "lipschitz": 1.0}, ValueError, "head must return the 3 columns of targets, got 4"),
         ({"head": lambda rows: rows[1:, :3], "lipschitz": 1.0}, ValueError, "one row per row, got 59 for 60"),

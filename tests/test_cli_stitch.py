@@ -81,8 +81,12 @@ def test_trials_check_their_arguments() -> None:
     stitchers = {"affine": AffineStitcher()}
     with pytest.raises(ValueError, match="head and targets must be given together"):
         run_trials(x, y, stitchers, head=np.ones((1, 4)))
-    with pytest.raises(ValueError, match="cv must be between 2 and n = 20, got 21"):
+    with pytest.raises(ValueError, match="folds must be between 2 and n = 20, got 21"):
         run_trials(x, y, stitchers, folds=21)
+    with pytest.raises(TypeError, match="folds must be an integer, got None"):
+        run_trials(x, y, stitchers, folds=None)
+    with pytest.raises(TypeError, match="stitchers must be a dict of names and stitchers, got 3"):
+        run_trials(x, y, 3)
     with pytest.raises(ValueError, match="every fold must leave at least 2 items"):
         run_trials(x[:3], y[:3], stitchers, folds=2)
     with pytest.raises(ValueError, match="targets must have the 20 rows of x and y, got 19"):
@@ -175,6 +179,16 @@ def test_constant_targets_are_a_note(files: Path) -> None:
     rows = json.loads(result.stdout)["rows"]
     assert [row["r2"] for row in rows] == [None, pytest.approx(0, abs=0.2)]
     assert result.stderr == "note: a × flat: R² is undefined: flat is constant\n"
+
+
+def test_a_certificate_of_a_zero_representation_is_valid_json(files: Path) -> None:
+    np.save("zero.npy", np.zeros((61, 3)))
+    np.save("weight.npy", np.ones((2, 3)))
+    np.save("goal.npy", np.load("a.npy")[:, :2])
+    result = run("stitch", "a.npy", "zero.npy", "--head", "weight.npy", "--targets", "goal.npy", "--json")
+    certificate = json.loads(result.stdout)["certificate"]
+    assert certificate["relative_misalignment"] is None
+    assert certificate["misalignment"] == 0
 
 
 @pytest.mark.parametrize(

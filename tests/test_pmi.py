@@ -242,3 +242,9 @@ def test_colours_are_found_again_from_what_they_occur_next_to():
     assert fit.r2 > 0.9
     shuffled = rng.permutation(len(truth))
     assert fit_similarity(points, truth[shuffled]).r2 < 0.4
+
+
+@pytest.mark.parametrize("scale", [1e200, 1e-200])
+def test_the_shift_scales_with_the_kernel(scale):
+    kernel = np.array([[1, -0.5, 0], [-0.5, 2, 0.1], [0, 0.1, 1]])
+    assert pmi.psd_shift(kernel * scale).constant == pytest.approx(pmi.psd_shift(kernel).constant * scale, rel=1e-12)

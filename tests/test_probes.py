@@ -159,19 +159,30 @@ def test_an_optimum_that_is_not_reached_is_said(monkeypatch):
 @pytest.mark.parametrize(
     "call,error,words",
     [
-        (lambda x, y: LinearProbe(0), ValueError, "l2 must be positive and finite, got 0"),
-        (lambda x, y: LinearProbe("1"), TypeError, "l2 must be a number"),
-        (lambda x, y: LinearProbe(task="both"), ValueError, "task must be 'classification' or 'regression'"),
+        (lambda x, y: LinearProbe(0).fit(x, y), ValueError, "l2 must be positive, got 0"),
+        (lambda x, y: LinearProbe("1").fit(x, y), TypeError, "l2 must be a number"),
+        (lambda x, y: LinearProbe(task="both").fit(x, y), ValueError, "task must be 'classification' or 'regression'"),
         (lambda x, y: LinearProbe().fit(x, y[1:]), ValueError, "same number of rows, got 20 and 19"),
         (lambda x, y: LinearProbe().fit(x, x), ValueError, "y must be 1-D class labels"),
         (lambda x, y: LinearProbe().fit(x, y * 0.5), TypeError, "y must be class labels"),
-        (lambda x, y: LinearProbe().fit(x, y * 0), ValueError, "at least two classes, got only"),
+        (lambda x, y: LinearProbe().fit(x, y * 0), ValueError, "at least two classes, got only 0"),
         (lambda x, y: LinearProbe().fit(x[:1], y[:1]), ValueError, "needs at least 2 rows"),
-        (lambda x, y: LinearProbe().predict(x), ValueError, "must be fitted first"),
+        (lambda x, y: LinearProbe().predict(x), ValueError, "this LinearProbe is not fitted yet"),
         (lambda x, y: LinearProbe().fit(x, y).predict(x[:, 1:]), ValueError, "the 3 columns that were fitted, got 2"),
         (lambda x, y: LinearProbe().fit(x, y).score(x, y[1:]), ValueError, "one class label for each of 20 rows"),
-        (lambda x, y: LinearProbe(task="regression").fit(x, y).predict_proba(x), ValueError, "needs task="),
-        (lambda x, y: LinearProbe(task="regression").fit(x, y.astype(str)), TypeError, "targets must be numbers"),
+        (lambda x, y: LinearProbe(np.inf).fit(x, y), ValueError, "l2 must be finite"),
+        (lambda x, y: LinearProbe().fit(x, y).score(x, y.astype(str)), TypeError, "labels like the fitted int64"),
+        (
+            lambda x, y: LinearProbe(task="regression").fit(x, x).score(x, y),
+            ValueError,
+            "the 3 columns that were fitted",
+        ),
+        (lambda x, y: LinearProbe(task="regression").fit(x, y).predict_proba(x), AttributeError, "needs task="),
+        (
+            lambda x, y: LinearProbe(task="regression").fit(x, y.astype(str)),
+            TypeError,
+            "y must be numbers, got dtype",
+        ),
     ],
 )
 def test_bad_use_is_named(call, error, words):
@@ -183,4 +194,14 @@ def test_a_constant_target_has_no_r2():
     x, _ = labelled(20, 3)
     probe = LinearProbe(task="regression").fit(x, np.full(20, 0.1))
     np.testing.assert_allclose(probe.predict(x), 0.1, rtol=1e-12)
-    assert np.isnan(probe.score(x, np.full(20, 0.1)))
+    with pytest.warns(ka.UndefinedScoreWarning, match="y is constant"):
+        assert np.isnan(probe.score(x, np.full(20, 0.1)))
+
+
+def test_the_penalty_of_two_classes_in_scikit_learns_terms():
+    linear_model = pytest.importorskip("sklearn.linear_model", reason="needs scikit-learn")
+    x, numbers = labelled(80, 4)
+    two = numbers > 0
+    z = oracle.standardised(x, x)
+    theirs = linear_model.LogisticRegression(C=2 / (80 * 0.3), tol=1e-10, max_iter=10_000).fit(z, two)
+    np.testing.assert_allclose(LinearProbe(0.3).fit(x, two).predict_proba(x), theirs.predict_proba(z), atol=1e-6)

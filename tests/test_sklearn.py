@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from kernalign.stitching import (
     AffineStitcher,
+    LinearProbe,
     LowRankStitcher,
     ProcrustesStitcher,
     RelativeRepresentation,
     RidgeStitcher,
 )
-from kernalign.stitching.estimator import Parameters, _NotFittedError
+from kernalign.stitching.estimator import NotFittedError, Parameters, _NotFittedError
 from samples import related
 
 EVERY = [AffineStitcher(), RidgeStitcher(1.0), RidgeStitcher(), ProcrustesStitcher(), LowRankStitcher(2)]
@@ -37,6 +38,13 @@ OTHERWISE = {
     "check_transformer_general": Y_COLUMNS,
     "check_transformer_preserve_dtypes": Y_COLUMNS,
     "check_requires_y_none": Y_COLUMNS,
+}
+
+PROBE_OTHERWISE = {
+    "check_classifiers_one_label": WORDING,
+    "check_classifiers_regression_target": WORDING,
+    "check_supervised_y_2d": "a column of class labels is a ValueError; a column of numbers gives a column",
+    "check_supervised_y_no_nan": WORDING,
 }
 
 
@@ -125,3 +133,36 @@ assert RelativeRepresentation(x[:3]).fit_transform(x).shape == (50, 3)
 def test_importing_the_package_does_not_import_scikit_learn() -> None:
     code = "import sys, kernalign, kernalign.cli; assert 'sklearn' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_probe_is_searched_cloned_and_put_into_pipelines() -> None:
+    base = pytest.importorskip("sklearn.base")
+    from sklearn.model_selection import GridSearchCV, cross_val_score
+    from sklearn.pipeline import make_pipeline
+
+    x, y = related(60, 5, 3)
+    labels = np.where(y[:, 0] > 0, "up", "down")
+    probe = LinearProbe(1, task="classification")
+    assert repr(base.clone(probe)) == repr(probe) == "LinearProbe(l2=1)"
+    assert base.is_classifier(probe)
+    assert base.is_regressor(LinearProbe(task="regression"))
+    search = GridSearchCV(probe, {"l2": [1e-2, 1e6]}).fit(x, labels)
+    assert search.best_params_ == {"l2": 1e-2}
+    assert cross_val_score(LinearProbe(1e-2), x, labels).mean() > 0.6
+    chain = make_pipeline(RelativeRepresentation(x[:8]), LinearProbe(1e-2)).fit(x, labels)
+    assert chain.predict(x).shape == (60,)
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        base.clone(probe).predict(x)
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_scikit_learn_checks_of_a_probe(task: str) -> None:
+    checks = pytest.importorskip("sklearn.utils.estimator_checks", reason="needs scikit-learn")
+    if not hasattr(LinearProbe().__sklearn_tags__(), "classifier_tags"):
+        pytest.skip("check_estimator reports results from 1.6 on")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        results = checks.check_estimator(LinearProbe(0.1, task=task), on_fail=None)
+    broken = {r["check_name"]: r["exception"] for r in results if r["status"] == "failed"}
+    assert {name: error for name, error in broken.items() if name not in OTHERWISE | PROBE_OTHERWISE} == {}
+    assert sum(r["status"] == "passed" for r in results) >= 30

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import pickle
 import tracemalloc
 import warnings
@@ -62,6 +64,18 @@ def test_ridge_solves_its_normal_equations(n: int, p: int, q: int, alpha: float)
     np.testing.assert_allclose(fitted.coef_, coef.T, atol=1e-6 * np.abs(coef).max())
     np.testing.assert_allclose(fitted.intercept_, intercept, atol=1e-5)
     np.testing.assert_allclose(ridge_path(x, y, [alpha]).coef(alpha), fitted.coef_.T, atol=1e-7 * np.abs(coef).max())
+
+
+@pytest.mark.parametrize("n", [60, 3000])
+@pytest.mark.parametrize("alpha", [1e-30, 1e-20, 1e-12])
+def test_a_tiny_penalty_does_not_blow_up_what_is_rounding(n: int, alpha: float) -> None:
+    x, y = shifted(n, 5, 2)
+    x = np.hstack([x, x[:, :1] + x[:, 1:2], np.full((n, 1), 7.0)])
+    least = AffineStitcher().fit(x, y)
+    assert least.rank_ == 5
+    assert_same_map(RidgeStitcher(alpha).fit(x, y), least, 1e-8)
+    with pytest.warns(ka.AlignmentWarning, match="moments square it"):
+        assert_same_map(RidgeStitcher(alpha).fit_moments(ka.Moments().update(x, y)), least, 1e-8)
 
 
 def test_ridge_without_penalty_is_least_squares() -> None:
@@ -175,13 +189,13 @@ def test_low_rank_curve(n: int, p: int, q: int) -> None:
 def test_relative_representation_is_the_cosines_with_anchors(centre: bool) -> None:
     """A32: invariant to orthogonal maps and scale, and to translation if and only if it is centred."""
     x = shifted(30, 6, 2)[0]
-    got = RelativeRepresentation(x[:8], centre=centre).fit().transform(x)
+    got = RelativeRepresentation(x[:8], centred=centre).fit().transform(x)
     np.testing.assert_allclose(got, oracle.relative(x, x[:8], centre), atol=1e-12)
     turned = 7.0 * x @ orthogonal(6)
-    other = RelativeRepresentation(turned[:8], centre=centre).fit(turned).transform(turned)
+    other = RelativeRepresentation(turned[:8], centred=centre).fit(turned).transform(turned)
     np.testing.assert_allclose(other, got, atol=1e-12)
     moved = x + 2.0
-    other = RelativeRepresentation(moved[:8], centre=centre).fit().transform(moved)
+    other = RelativeRepresentation(moved[:8], centred=centre).fit().transform(moved)
     assert np.allclose(other, got, atol=1e-10) is centre
 
 
@@ -261,6 +275,70 @@ def test_stream_is_as_good_as_its_condition_allows(kind: str, noise: float, expo
     if kind == "rotated" and exponent != 4:  # there it is a close thing
         assert stream.solver_ == ("normal equations" if noise and exponent < 4 else "tsqr")
     assert_same_map(AffineStitcher().fit(x, y), stream, rtol=0)
+
+
+def test_products_that_lost_digits_are_not_merged_into_a_map_that_needs_them() -> None:
+    x, y = shifted(3000, 4, 2)
+    x = np.hstack([x, x[:, :1] + 1e-7 * np.random.default_rng(0).standard_normal((3000, 1))])
+    turned = ProcrustesStitcher().fit(x, y)
+    for stitcher in (AffineStitcher(), AffineStitcher().partial_fit(x, y)):
+        with pytest.raises(ValueError, match="AffineStitcher must not be merged with a ProcrustesStitcher"):
+            stitcher.merge(turned)
+    with pytest.raises(ValueError, match="products_only"):
+        LeastSquaresState().merge(LeastSquaresState(products_only=True).update(x, y))
+    affine = AffineStitcher().fit(x, y)
+    assert_same_map(ProcrustesStitcher().merge(affine), turned)
+
+
+def test_overflow_is_an_error_not_a_map_of_zeros() -> None:
+    x, y = shifted(50, 3, 2)
+    for stitcher, scale in ((ProcrustesStitcher(), 1e160), (AffineStitcher(), 5e307), (RidgeStitcher(), 5e307)):
+        with pytest.raises(ValueError, match="whose squares float64 can hold"):
+            stitcher.fit(np.sign(x - 3) * 3 * scale, y)
+
+
+def test_a_path_has_no_map_for_a_negative_penalty() -> None:
+    with pytest.raises(ValueError, match="alpha must be finite and not negative, got -5"):
+        ridge_path(*shifted(20, 3, 2)).coef(-5.0)
+
+
+@pytest.mark.parametrize("method", ["_flush", "_accepts", "_append"])
+def test_an_interrupt_leaves_the_state_as_it_was(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = shifted(5000, 4, 2)
+    x[:, 3] = x[:, 0] + 1e-7 * x[:, 3]  # so that triangles are needed
+    state = LeastSquaresState().update(x[:700], y[:700])
+    other = LeastSquaresState().update(x[3000:], y[3000:])
+    real = getattr(LeastSquaresState, method)
+
+    def interrupted(self, *given):
+        real(self, *given)
+        raise KeyboardInterrupt
+
+    for act in (lambda: state.update(x[700:], y[700:]), lambda: state.merge(other)):
+        with monkeypatch.context() as patched:
+            patched.setattr(LeastSquaresState, method, interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                act()
+        assert state.n == 700
+        np.testing.assert_array_equal(
+            state.finish().least_norm, LeastSquaresState().update(x[:700], y[:700]).finish().least_norm
+        )
+
+
+def test_unfitted_stitchers_merge_and_stay_unfitted() -> None:
+    merged = AffineStitcher().merge(AffineStitcher())
+    assert not merged.__sklearn_is_fitted__()
+    assert not hasattr(merged, "coef_")
+
+
+def test_a_map_without_rows_takes_no_further_ones(tmp_path) -> None:
+    x, y = shifted(50, 3, 2)
+    AffineStitcher().fit(x, y).save(tmp_path / "map.npz")
+    for stitcher in (load_stitcher(tmp_path / "map.npz"), AffineStitcher().fit_moments(ka.Moments().update(x, y))):
+        before = stitcher.coef_
+        with pytest.raises(ValueError, match="holds no rows to add to"):
+            stitcher.partial_fit(x, y)
+        np.testing.assert_array_equal(stitcher.coef_, before)
 
 
 def test_dead_columns_and_rank_deficiency() -> None:
@@ -362,6 +440,14 @@ def test_damaged_stitcher_files_are_one_error(tmp_path) -> None:
         path.write_bytes(content)
         with pytest.raises(ValueError, match="is not a whole stitcher file"):
             load_stitcher(path)
+    for seed in range(300):
+        rng, content = np.random.default_rng(seed), bytearray(whole)
+        for _ in range(4):
+            content[rng.integers(len(content))] = rng.integers(256)
+        (tmp_path / "hit.npz").write_bytes(content)
+        with contextlib.suppress(ValueError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the zip module's, about names that occur twice
+            load_stitcher(tmp_path / "hit.npz").transform(x)
     np.savez(tmp_path / "other.npz", coef=x)
     with pytest.raises(ValueError, match="is not a whole stitcher file"):
         load_stitcher(tmp_path / "other.npz")
@@ -370,15 +456,47 @@ def test_damaged_stitcher_files_are_one_error(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("parts", "facts"),
+    [
+        ({"coef": np.full((6, 3), np.nan)}, {}),
+        ({"coef": np.full((6, 3), "a")}, {}),
+        ({"coef": np.ones((6, 3), complex)}, {}),
+        ({"coef": np.ones((6, 4))}, {}),
+        ({}, {"n": "many"}),
+        ({}, {"residual": None}),
+        ({}, {"stitcher": "LowRankStitcher", "parameters": {"rank": 2}}),
+        ({}, {"stitcher": "LinearStitcher"}),
+        ({}, {"parameters": {"rank": 2}}),
+        ({"facts": np.frombuffer(b"[" * 100_000, np.uint8)}, {}),
+    ],
+)
+def test_files_with_a_wrong_content_are_one_error(parts, facts, tmp_path) -> None:
+    known = {"format": "kernalign stitcher", "version": 1, "stitcher": "AffineStitcher", "parameters": {}}
+    known |= {"n": 50, "residual": 0.5, "solver": "tsqr"}
+    whole = {
+        "facts": np.frombuffer(json.dumps(known).encode(), np.uint8),
+        "coef": np.ones((6, 3)),
+        "intercept": np.zeros(3),
+        "rank": 6,
+    }
+    np.savez(tmp_path / "right.npz", **whole)
+    assert load_stitcher(tmp_path / "right.npz").transform(np.ones((1, 6))).tolist() == [[6.0] * 3]
+    text = np.frombuffer(json.dumps(known | facts).encode(), np.uint8)
+    np.savez(tmp_path / "wrong.npz", **(whole | {"facts": text} | parts))
+    with pytest.raises(ValueError, match=r"wrong\.npz is not a whole stitcher file"):
+        load_stitcher(tmp_path / "wrong.npz")
+
+
+@pytest.mark.parametrize(
     ("stitcher", "error", "words"),
     [
         (RidgeStitcher("best"), ValueError, "alpha must be a number, 'gcv' or 'loo', got 'best'"),
-        (RidgeStitcher(-1.0), ValueError, "alpha must be finite and at least 0, got -1.0"),
+        (RidgeStitcher(-1.0), ValueError, "alpha must be finite and not negative, got -1.0"),
         (RidgeStitcher(np.nan), ValueError, "alpha must be finite"),
         (RidgeStitcher(None), TypeError, "alpha must be a number, got None"),
         (RidgeStitcher(True), TypeError, "alpha must be a number, got True"),
         (RidgeStitcher("gcv", alphas=[]), ValueError, "alphas must hold at least one number"),
-        (RidgeStitcher("gcv", alphas=[1.0, -1.0]), ValueError, "every alpha must be finite and at least 0"),
+        (RidgeStitcher("gcv", alphas=[1.0, -1.0]), ValueError, "every alpha must be finite and not negative"),
         (RidgeStitcher("gcv", alphas="many"), TypeError, "alphas must be a sequence"),
         (LowRankStitcher(0), ValueError, "rank must be at least 1, got 0"),
         (LowRankStitcher(1.5), TypeError, "rank must be an integer, got 1.5"),

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from kernalign import demo
 from kernalign.ridge_risk import effective_ridge
-from kernalign.targets import folds
 from reference import task as oracle
 from samples import orthogonal, related
 
@@ -129,7 +128,9 @@ def test_held_out_power_agrees_with_the_oracle(shape, centred):
     x, y = problem(*shape)
     x, y = x + 0.5, y + 1
     found = ka.cumulative_power(x, y, cv=4, centred=centred).held_out
-    expected = oracle.held_out_power(x, y, folds(len(x), 4), len(found), centred)
+    expected = oracle.held_out_power(
+        x, y, [np.flatnonzero(np.arange(len(x)) % 4 == fold) for fold in range(4)], len(found), centred
+    )
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
     assert len(found) == min(len(x) - len(x) // 4 - centred, x.shape[1])
 
@@ -415,3 +416,36 @@ def test_bad_numbers_are_named():
     for cv in (1, 11):
         with pytest.raises(ValueError, match="cv must be between 2 and n = 10"):
             ka.cumulative_power(x, y, cv=cv)
+
+
+def test_targets_may_be_columns_of_pandas():
+    pandas = pytest.importorskip("pandas", reason="needs pandas")
+    x, y = related(40, 5, 2)
+    table = pandas.DataFrame(y)
+    assert ka.kernel_target_alignment(x, table[0]) == ka.kernel_target_alignment(x, y[:, 0])
+    assert ka.kernel_target_alignment(x, table) == ka.kernel_target_alignment(x, y)
+    assert ka.kare(x, table[1], 0.1).risk == ka.kare(x, y[:, 1], 0.1).risk
+
+
+def test_what_was_given_is_not_ignored():
+    x, y = related(40, 5, 2)
+    for name in ("ridge", "noise"):
+        with pytest.raises(TypeError, match=f"{name} must be a number, got"):
+            ka.learning_curve(x, y, 5, **{name: [1.0, 2.0]})
+    with pytest.raises(TypeError, match="in_range must be True or False, got 'yes'"):
+        ka.cumulative_power(x, y, in_range="yes")
+
+
+def test_one_column_has_no_slope():
+    x, y = related(40, 1, 2)
+    with pytest.warns(ka.UndefinedScoreWarning, match="x has rank 1, and a slope needs two ranks"):
+        found = ka.source_condition(x, y)
+    assert np.isnan([found.eigenvalue_exponent, found.power_exponent, found.source]).all()
+    with pytest.warns(ka.UndefinedScoreWarning):
+        assert np.isnan(ka.cumulative_power(x * 0, y * 0).auc)
+
+
+def test_centring_what_float64_cannot_hold_is_named():
+    x = np.where(np.random.default_rng(0).standard_normal((9, 3)) > 0, 1.7e308, -1.7e308)
+    with pytest.raises(ValueError, match="columns must span no more than float64 can hold"):
+        ka.spectrum(x, centred=True)

@@ -174,6 +174,28 @@ def check_positive(value: Any, name: str) -> int:
     return int(value)
 
 
+def check_nonnegative(value: Any, name: str) -> float:
+    """Return ``value`` as a float; it must be a finite number >= 0."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    if not (np.isfinite(value) and value >= 0):
+        raise ValueError(f"{name} must be finite and not negative, got {value!r}")
+    return float(value)
+
+
+def nonnegative(values: Any, name: str) -> NDArray[np.float64]:
+    """One or more finite numbers >= 0 as a 1-D array."""
+    array = np.atleast_1d(np.asarray(values))
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"{name} must be numbers, got {values!r}")
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(f"{name} must be a number or a sequence of at least one, got shape {array.shape}")
+    fine = np.isfinite(array) & (array >= 0)
+    if not fine.all():
+        raise ValueError(f"{name} must be finite and not negative, got {array[~fine][0]}")
+    return array.astype(np.float64)
+
+
 def check_threads(threads: Any) -> int:
     """Return the thread count for an engine; None means all cores this process may use (0)."""
     if threads is None:

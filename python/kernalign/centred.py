@@ -74,12 +74,12 @@ class Centred:
     fold: Fold | None = None
 
     @classmethod
-    def of(cls, pair: arrays.Pair, *, center: bool = True, fold: Fold | None = None) -> Centred:
+    def of(cls, pair: arrays.Pair, *, centred: bool = True, fold: Fold | None = None) -> Centred:
         """Find the means and the scales: one pass over the rows."""
         steps = _steps(pair.n, pair.x.shape[1] + pair.y.shape[1])
         n = pair.n if fold is None else fold.count(pair.n)
-        x, y = (_side(rows, n, steps, center, fold) for rows in (pair.x, pair.y))
-        return cls(n, n - center, x, y, fold)
+        x, y = (_side(rows, n, steps, centred, fold) for rows in (pair.x, pair.y))
+        return cls(n, n - centred, x, y, fold)
 
     def held_out(self) -> Centred:
         """The rows that this fold leaves out, about the means of those that it has."""
@@ -149,11 +149,11 @@ def _steps(n: int, columns: int, least: int = _FEWEST_ROWS) -> list[tuple[int, i
     return [(begin, min(n, begin + step)) for begin in range(0, n, step)]
 
 
-def _side(rows: _core.Rows, n: int, steps: list[tuple[int, int]], center: bool, fold: Fold | None) -> Side:
+def _side(rows: _core.Rows, n: int, steps: list[tuple[int, int]], centred: bool, fold: Fold | None) -> Side:
     """Differences from one row are exactly 0 in a constant column, and so is what is left of it."""
     first = np.zeros(rows.shape[1])
     start = 0 if fold is None or fold.mask(0, 1)[0] else 1
-    if center:
+    if centred:
         first = rows.dense(start, start + 1)[0]
     total, largest = np.zeros(rows.shape[1]), 0.0
     with np.errstate(over="ignore", invalid="ignore"):
@@ -164,7 +164,7 @@ def _side(rows: _core.Rows, n: int, steps: list[tuple[int, int]], center: bool, 
             block -= first
             if len(block):
                 largest = max(largest, float(block.max()), -float(block.min()))
-            if center:
+            if centred:
                 total += np.full(len(block), 1 / n) @ block
     exponent = math.frexp(largest)[1] if 0 < largest < math.inf else 0
     exponent = 0 if abs(exponent) <= _ORDINARY_EXPONENT else min(max(exponent, -_LARGEST_EXPONENT), _LARGEST_EXPONENT)

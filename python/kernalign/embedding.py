@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from kernalign import arrays
+from kernalign.readable import Readable
 from kernalign.spectrum import centre, dense, symmetric
 
 Array = NDArray[np.float64]
@@ -113,8 +114,8 @@ def raw_stress(points: Any, distances: Any) -> float:
     return float(sum((row**2).sum() for row in rows))
 
 
-@dataclass(frozen=True)
-class Similarity:
+@dataclass(frozen=True, repr=False)
+class Similarity(Readable):
     """The map z -> scale * z @ rotation + translation, and how well it laid x on y.
 
     Attributes

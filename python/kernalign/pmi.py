@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from kernalign import arrays
+from kernalign.readable import Readable
 from kernalign.spectrum import Array, square, symmetric
 
 ZeroCells: TypeAlias = Literal["error", "floor", "ppmi"]
 
 
-@dataclass(frozen=True)
-class Cooccurrences:
+@dataclass(frozen=True, repr=False)
+class Cooccurrences(Readable):
     """How often symbols occur together.
 
     Attributes
@@ -75,8 +76,8 @@ def cooccurrences(sequences: Iterable[Sequence[Hashable]], radius: int | None = 
     return Cooccurrences(tuple(numbers), counts)
 
 
-@dataclass(frozen=True)
-class PmiKernel:
+@dataclass(frozen=True, repr=False)
+class PmiKernel(Readable):
     """Pointwise mutual information log P(a, b) - log P(a) - log P(b), in nats.
 
     Attributes
@@ -109,10 +110,7 @@ def pmi_kernel(counts: Any, *, smoothing: float = 0.0, zero_cells: ZeroCells = "
     Church and Hanks 1990; Levy and Goldberg 2014; Huh et al. 2024, section 4.
     """
     arrays.check_choice(zero_cells, "zero_cells", ("error", "floor", "ppmi"))
-    if isinstance(smoothing, bool) or not isinstance(smoothing, (int, float, np.integer, np.floating)):
-        raise TypeError(f"smoothing must be a number, got {smoothing!r}")
-    if not (smoothing >= 0 and math.isfinite(smoothing)):
-        raise ValueError(f"smoothing must be finite and not negative, got {smoothing!r}")
+    smoothing = arrays.check_nonnegative(smoothing, "smoothing")
     table = square(counts.counts if isinstance(counts, Cooccurrences) else counts, "counts")
     if (table < 0).any():
         i, j = np.argwhere(table < 0)[0]
@@ -182,7 +180,8 @@ def psd_shift(kernel: Any) -> PsdShift:
     (`meets_prop_f1`) is sufficient, not necessary.
     """
     k = symmetric(kernel, "kernel")
-    n = len(k)
+    n, unit = len(k), int(np.frexp(np.abs(k).max())[1])
+    k = np.ldexp(k, -unit)  # squares of any scale stay in range
     v = np.full(n, 1 / math.sqrt(n))  # the Householder reflection along v turns the first axis into e
     v[0] -= 1.0
     length = linalg.norm(v)
@@ -194,14 +193,16 @@ def psd_shift(kernel: Any) -> PsdShift:
     across, b = float(rotated[0, 0]), rotated[1:, 0]
     tolerance = 10 * n * np.finfo(float).eps * linalg.norm(k)
     if n == 1:
-        return PsdShift(-across)
+        return PsdShift(math.ldexp(-across, unit))
     values, vectors = linalg.eigh(rotated[1:, 1:])
     if values[0] < -tolerance:
-        return PsdShift(math.nan, f"a direction that sums to zero has the negative eigenvalue {values[0]:.6g}")
+        return PsdShift(
+            math.nan, f"a direction that sums to zero has the negative eigenvalue {math.ldexp(values[0], unit):.6g}"
+        )
     parts, null = vectors.T @ b, values <= tolerance
     if (np.abs(parts[null]) > tolerance).any():
         return PsdShift(math.nan, "K 1 has a part in the null space of K on the vectors that sum to zero")
-    return PsdShift((float((parts[~null] ** 2 / values[~null]).sum()) - across) / n)
+    return PsdShift(math.ldexp((float((parts[~null] ** 2 / values[~null]).sum()) - across) / n, unit))
 
 
 def kernel_features(kernel: Any, constant: float = 0.0) -> Array:

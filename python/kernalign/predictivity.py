@@ -12,6 +12,7 @@ from kernalign import _core, arrays, directions, principal
 from kernalign.arrays import Options
 from kernalign.centred import Centred, Fold
 from kernalign.directions import Directions, Matrix
+from kernalign.folds import check_folds
 from kernalign.progress import Report, reporting
 from kernalign.score import AlignmentWarning, Null, Score, undefined
 
@@ -175,12 +176,9 @@ def _coefficients(found: Directions, against: Matrix) -> Matrix:
 
 
 def _check_folds(cv: Any, n: int) -> int:
-    if isinstance(cv, (bool, np.bool_)) or not isinstance(cv, (int, np.integer)):
-        raise TypeError(f"cv must be an integer or None, got {cv!r}")
-    if not 2 <= cv <= n:
-        raise ValueError(f"cv must be between 2 and n = {n}, got {cv}")
-    arrays.check_count(n - -(-n // int(cv)), 2, "linear_predictivity (every fit of it)")
-    return int(cv)
+    folds = check_folds(cv, n, "cv", "an integer or None")
+    arrays.check_count(n - -(-n // folds), 2, "linear_predictivity (every fit of it)")
+    return folds
 
 
 def _settings(given: dict[str, Any], route: str, double: bool = True) -> dict[str, Any]:

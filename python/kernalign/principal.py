@@ -76,13 +76,13 @@ def every(values: Vector) -> int:
 
 
 def of_pair(
-    pair: arrays.Pair, *, keep: Keep = every, center: bool = True, rows: bool = False, report: Report = None
+    pair: arrays.Pair, *, keep: Keep = every, centred: bool = True, rows: bool = False, report: Report = None
 ) -> Principal:
     """From the rows: by p x p products when n > p + q and they are well conditioned, else from the rows or their QR.
 
     ``rows`` asks for the latter, and so for left directions.
     """
-    data = Centred.of(pair, center=center)
+    data = Centred.of(pair, centred=centred)
     p, q = data.columns
     reason = data.why_undefined()
     if reason is not None:
@@ -102,14 +102,14 @@ def of_pair(
     return Principal(data.n, data.free, x, y, overlap, "qr" if data.n > p + q else "rows", pair.settings)
 
 
-def of_stream(engine: _core.MomentSums, double: bool, metric: str, *, center: bool = True) -> Principal:
+def of_stream(engine: _core.MomentSums, double: bool, metric: str, *, centred: bool = True) -> Principal:
     """From the products of a stream; warns where squaring the condition number has cost too much."""
-    n, free = engine.n, engine.n - center
+    n, free = engine.n, engine.n - centred
     settings: dict[str, Any] = {"normalize": None, "clip_quantile": None}
     sides = []
     for side, name in enumerate("xy"):
         gram = engine.product(side, side)
-        reason = why_undefined(float(gram.trace()), name, center)
+        reason = why_undefined(float(gram.trace()), name, centred)
         if reason is not None:
             return _nothing(n, free, "stream", reason, settings, double)
         found = stream_directions(gram, free, double, metric, name)
@@ -119,11 +119,11 @@ def of_stream(engine: _core.MomentSums, double: bool, metric: str, *, center: bo
     return Principal(n, free, x, y, overlap, "stream", settings, double=double)
 
 
-def why_undefined(square: float, name: str, center: bool = True) -> str | None:
+def why_undefined(square: float, name: str, centred: bool = True) -> str | None:
     """The reason why a side with this sum of squares has no directions, or None."""
     if not np.isfinite(square):
         return f"{name} spans more than float64 can hold"
-    return None if square > 0 else f"{name} is {'constant' if center else 'zero'}"
+    return None if square > 0 else f"{name} is {'constant' if centred else 'zero'}"
 
 
 def stream_directions(gram: Matrix, free: int, double: bool, metric: str, name: str) -> Directions:

@@ -9,17 +9,18 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign import principal
+from kernalign import arrays, principal
 from kernalign.arrays import Options
 from kernalign.directions import Directions, Vector
 from kernalign.principal import Principal
 from kernalign.progress import reporting
+from kernalign.readable import Readable
 from kernalign.score import UndefinedScoreWarning
 from kernalign.subspace import paired, warn_saturated
 
 
-@dataclass(frozen=True)
-class CCAPath:
+@dataclass(frozen=True, repr=False)
+class CCAPath(Readable):
     """Similarity of two representations between CCA (ridge 0) and CKA (ridge to infinity).
 
     Attributes
@@ -65,12 +66,7 @@ def ridge_cca(x: Any, y: Any, ridges: Any, **options: Unpack[Options]) -> CCAPat
     ----------
     Vinod 1976; Boix-Adsera et al. 2022 (GULP), lemma 1.
     """
-    try:
-        penalties = np.atleast_1d(np.asarray(ridges, dtype=np.float64))
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"ridges must be numbers, got {ridges!r}") from error
-    if penalties.ndim != 1 or not len(penalties) or not (np.isfinite(penalties) & (penalties >= 0)).all():
-        raise ValueError(f"ridges must be finite numbers >= 0, at least one, got {ridges!r}")
+    penalties = arrays.nonnegative(ridges, "ridges")
     pair = paired("ridge_cca", x, y, options)
     with reporting(pair.progress, "ridge_cca") as report:
         state = principal.of_pair(pair, report=report)

@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
+from kernalign import arrays
 from kernalign.arrays import Options
+from kernalign.readable import Readable
 from kernalign.spectrum import Array
 from kernalign.targets import Problem, decomposed
 
 
-@dataclass(frozen=True)
-class KarePath:
+@dataclass(frozen=True, repr=False)
+class KarePath(Readable):
     """Estimated test risk of kernel ridge regression for each ridge.
 
     Attributes
@@ -69,7 +71,7 @@ def kare(
     ----------
     Jacot, Simsek, Spadaro, Hongler and Gabriel 2020; Golub, Heath and Wahba 1979 (GCV).
     """
-    path = _ridges(ridges, "ridges")
+    path = arrays.nonnegative(ridges, "ridges")
     problem = decomposed(x, targets, centred, classes, options)
     n, values = problem.n, problem.spectrum.eigenvalues
     null = n - int(problem.spectrum.centred) - len(values)  # directions in which K is 0
@@ -80,8 +82,8 @@ def kare(
     return KarePath(path, risk, float(path[risk.argmin()]), n, settings)
 
 
-@dataclass(frozen=True)
-class LearningCurve:
+@dataclass(frozen=True, repr=False)
+class LearningCurve(Readable):
     """Expected error of kernel ridge regression against the number of training items, by theory.
 
     Attributes
@@ -137,10 +139,10 @@ def learning_curve(
     ----------
     Bordelon, Canatar and Pehlevan 2020; Canatar, Bordelon and Pehlevan 2021.
     """
-    sizes = _ridges(samples, "samples")
+    sizes = arrays.nonnegative(samples, "samples")
     if (sizes < 1).any():
         raise ValueError(f"samples must be at least 1, got {sizes.min():g}")
-    ridge, noise = (float(_ridges(value, name)[0]) for value, name in ((ridge, "ridge"), (noise, "noise")))
+    ridge, noise = (arrays.check_nonnegative(value, name) for value, name in ((ridge, "ridge"), (noise, "noise")))
     problem = decomposed(x, targets, centred, classes, options)
     values, powers = problem.spectrum.eigenvalues, problem.powers()
     outside = problem.residual / problem.n
@@ -185,16 +187,3 @@ def _risk(problem: Problem, values: Array, null: int, ridge: float) -> float:
     weights = least / (values + ridge)
     missed = float(weights**2 @ (problem.coefficients**2).sum(axis=1)) + problem.residual
     return missed / n / ((float(weights.sum()) + null) / n) ** 2
-
-
-def _ridges(values: Any, name: str) -> Array:
-    """Finite numbers >= 0 as a 1-D array."""
-    array = np.atleast_1d(np.asarray(values))
-    if array.dtype.kind not in "fiu":
-        raise TypeError(f"{name} must be numbers, got {values!r}")
-    if array.ndim != 1 or array.size == 0:
-        raise ValueError(f"{name} must be a number or 1-D, got shape {array.shape}")
-    fine = np.isfinite(array) & (array >= 0)
-    if not fine.all():
-        raise ValueError(f"{name} must be finite and not negative, got {array[~fine][0]}")
-    return array.astype(np.float64)

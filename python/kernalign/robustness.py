@@ -14,6 +14,7 @@ from kernalign import arrays
 from kernalign.alignment import cka
 from kernalign.inference import jackknife_stderr
 from kernalign.progress import ProgressArgument, reporting
+from kernalign.readable import Readable
 from kernalign.spectrum import Array, symmetric
 from kernalign.targets import class_numbers
 
@@ -22,8 +23,8 @@ Metric: TypeAlias = Callable[[Any, Any], float]
 _NOISE_STREAM = 1
 
 
-@dataclass(frozen=True)
-class NoiseCurve:
+@dataclass(frozen=True, repr=False)
+class NoiseCurve(Readable):
     """A score between clean and noisy representations against the strength of the noise.
 
     Attributes
@@ -98,8 +99,8 @@ def noise_resilience(
     return NoiseCurve(grid, scores, sd, auc, _half_life(grid, scores, clean), clean)
 
 
-@dataclass(frozen=True)
-class SeedSensitivity:
+@dataclass(frozen=True, repr=False)
+class SeedSensitivity(Readable):
     """Agreement of models that differ in their seed only, and how much more it is than between architectures.
 
     Attributes

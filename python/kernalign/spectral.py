@@ -14,14 +14,15 @@ from scipy import linalg
 from kernalign import arrays
 from kernalign.arrays import Options
 from kernalign.progress import reporting
+from kernalign.readable import Readable
 from kernalign.score import AlignmentWarning, UndefinedScoreWarning
 from kernalign.spectrum import TOLERANCE, Array, Spectrum, averaged, check_made, decompose, eigenspaces
 
 _MEAN_SHARE = 0.5
 
 
-@dataclass(frozen=True)
-class SpectralOverlap:
+@dataclass(frozen=True, repr=False)
+class SpectralOverlap(Readable):
     """Leading eigenvalues of two representations and how much their eigenfunctions have in common.
 
     Inside an eigenspace (singular values closer than ``tol`` times the largest) eigenfunctions are not unique and
@@ -105,8 +106,8 @@ def spectral_overlap(
     )
 
 
-@dataclass(frozen=True)
-class BandAlignment:
+@dataclass(frozen=True, repr=False)
+class BandAlignment(Readable):
     """How well two representations agree within bands of their spectra.
 
     Attributes

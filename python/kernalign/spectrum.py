@@ -12,6 +12,7 @@ from scipy import linalg
 from kernalign import _core, arrays
 from kernalign.arrays import Options
 from kernalign.progress import reporting
+from kernalign.readable import Readable
 
 Array = NDArray[np.float64]
 
@@ -20,8 +21,8 @@ _BLOCK_ELEMENTS = 1 << 20
 _ASYMMETRY = 1e-9
 
 
-@dataclass(frozen=True)
-class Spectrum:
+@dataclass(frozen=True, repr=False)
+class Spectrum(Readable):
     """Thin singular value decomposition of one representation, from which every spectral quantity is finished.
 
     The kernel x x' / n has the eigenvalues s^2 / n; its eigenfunctions, with mean square 1 over the items, are
@@ -137,7 +138,11 @@ def symmetric(table: Any, name: str) -> Array:
 def centre(x: Array, by: Array | None = None) -> Array:
     """x minus the column means of ``by`` (of x itself): through the first row, so that a large offset costs nothing."""
     by = x if by is None else by
-    return np.asarray((x - by[0]) - (by - by[0]).mean(axis=0))
+    with np.errstate(over="ignore", invalid="ignore"):
+        centred = np.asarray((x - by[0]) - (by - by[0]).mean(axis=0))
+    if not np.isfinite(centred).all():
+        raise ValueError("columns must span no more than float64 can hold, to be centred")
+    return centred
 
 
 def decompose(source: _core.Rows, centred: bool, settings: dict[str, Any]) -> Spectrum:

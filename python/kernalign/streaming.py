@@ -156,11 +156,12 @@ class Moments:
         """Angle between shapes; see :func:`kernalign.angular_distance`. As for :meth:`procrustes`."""
         return shape.finish_angular_distance(shape.of_stream(*self._products("angular_distance"), "angular_distance"))
 
-    def cca(self, *, statistic: subspace.Statistic = "rho", center: bool = True) -> Score:
+    def cca(self, *, statistic: subspace.Statistic = "rho", centred: bool = True) -> Score:
         """Mean canonical correlation; see :func:`kernalign.cca`. Warns where products do not determine it."""
         subspace.check_statistic(statistic)
-        engine, double = self._products("cca", center=center)
-        return subspace.finish_cca(principal.of_stream(engine, double, "cca", center=center), statistic)
+        centred = arrays.check_flag(centred, "centred")
+        engine, double = self._products("cca", centred=centred)
+        return subspace.finish_cca(principal.of_stream(engine, double, "cca", centred=centred), statistic)
 
     def linear_predictivity(self, *, cv: int | None = None) -> Score:
         """Share of y that x explains; see :func:`kernalign.linear_predictivity`. Warns as :meth:`cca` does.
@@ -253,12 +254,12 @@ class Moments:
             finally:
                 self._busy = False
 
-    def _products(self, metric: str, *, center: bool = True) -> tuple[_core.MomentSums, bool]:
+    def _products(self, metric: str, *, centred: bool = True) -> tuple[_core.MomentSums, bool]:
         """The finished products, and whether they were float64."""
         with self._turn():
             arrays.check_count(self.n, 2, metric)
             assert self._core is not None
-            return self._core.finish(center, 0), self._core.double_precision
+            return self._core.finish(centred, 0), self._core.double_precision
 
     def _sums(self, metric: str, estimator: str, kernel: Kernel) -> KernelSums:
         if not isinstance(check_kernel(kernel), Linear):

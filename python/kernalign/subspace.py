@@ -22,14 +22,14 @@ _SAME = 1e-10  # relative gap of singular values below which the directions at a
 _SMALL_ANGLE = 0.99  # a cosine from which angles are better found from sines
 
 
-def cca(x: Any, y: Any, *, statistic: Statistic = "rho", center: bool = True, **options: Unpack[Options]) -> Score:
+def cca(x: Any, y: Any, *, statistic: Statistic = "rho", centred: bool = True, **options: Unpack[Options]) -> Score:
     """Mean canonical correlation of two representations of the same items.
 
     Parameters
     ----------
     x, y : (n, p) and (n, q) arrays, paired by row; n >= 2.
     statistic : "rho": mean of the canonical correlations; "r2": mean of their squares.
-    center : False leaves the column means in, as a widely used notebook does (Kornblith et al. 2019); no null then.
+    centred : False leaves the column means in, as a widely used notebook does (Kornblith et al. 2019); no null then.
     **options : as for :func:`kernalign.cka`. ``threads`` does not hold NumPy's BLAS, which has its own setting.
 
     Returns
@@ -58,9 +58,10 @@ def cca(x: Any, y: Any, *, statistic: Statistic = "rho", center: bool = True, **
     Hotelling 1936; Kornblith et al. 2019, section 3; Raghu et al. 2017.
     """
     check_statistic(statistic)
+    centred = arrays.check_flag(centred, "centred")
     pair = paired("cca", x, y, options)
     with reporting(pair.progress, "cca") as report:
-        state = principal.of_pair(pair, center=bool(center), report=report)
+        state = principal.of_pair(pair, centred=centred, report=report)
     return finish_cca(state, statistic)
 
 
@@ -131,7 +132,7 @@ def principal_angles(x: Any, y: Any, rank: int, **options: Unpack[Options]) -> N
     -------
     array of shape (rank,)
         Radians in [0, pi/2], ascending; nan, with an UndefinedScoreWarning, where a side is constant. Small angles come
-        from their sines and are good to 1e-15, however small (Bjorck and Golub 1973; Knyazev and Argentati 2002).
+        from their sines and are good to some 1e-14, however small (Bjorck and Golub 1973; Knyazev and Argentati 2002).
         Their cosines are the correlations that ``svcca(x, y, rank=rank)`` averages. An AlignmentWarning says where the
         next direction is as long as the last, so that the span is not determined.
 
@@ -178,13 +179,13 @@ def finish_cca(state: Principal, statistic: Statistic) -> Score:
         return undefined("cca", state.n, state.reason, estimator=statistic, settings=state.describe())
     warn_saturated("cca", state)
     least, most = sorted(state.ranks)
-    settings = state.describe(center=state.free < state.n)
+    settings = state.describe(centred=state.free < state.n)
     null = None
     if statistic == "rho":
         value = nuclear_norm(state.overlap) / least
     else:
         value = float((state.overlap**2).sum()) / least
-        null = Null(most / state.free) if settings["center"] else None
+        null = Null(most / state.free) if settings["centred"] else None
     return Score(min(1.0, value), metric="cca", n=state.n, estimator=statistic, settings=settings, null=null)
 
 

@@ -70,17 +70,29 @@ def decomposed(x: Any, targets: Any, centred: bool | None, classes: bool, option
 
 def as_targets(targets: Any, n: int, classes: bool) -> Array:
     """Targets as an (n, m) float64 array: columns of numbers, or one-hot columns of class labels."""
-    if arrays.check_flag(classes, "classes"):
-        inverse, names = class_numbers(targets)
-        y = np.zeros((len(inverse), len(names)))
-        y[np.arange(len(inverse)), inverse] = 1.0
-    else:
-        array = targets if hasattr(targets, "ndim") else np.asarray(targets)
-        if getattr(getattr(array, "dtype", None), "kind", "f") in "USO":
-            raise TypeError(f"targets must be numbers, got dtype {array.dtype}; classes=True takes class labels")
-        y = dense(arrays.rows(array.reshape(-1, 1) if array.ndim == 1 else array, "targets"))
+    if not arrays.check_flag(classes, "classes"):
+        return numbers_of(targets, n, "targets", "; classes=True takes class labels")
+    inverse, names = class_numbers(targets)
+    if len(inverse) != n:
+        raise ValueError(f"targets must have one row for each of the {n} rows of x, got {len(inverse)}")
+    return one_hot(inverse, len(names))
+
+
+def one_hot(numbers: NDArray[np.int64], classes: int) -> Array:
+    """Numbers of classes as columns of 0 and 1."""
+    y = np.zeros((len(numbers), classes))
+    y[np.arange(len(numbers)), numbers] = 1.0
+    return y
+
+
+def numbers_of(targets: Any, n: int, name: str, otherwise: str = "") -> Array:
+    """Numbers, (n,) or (n, m), as an (n, m) float64 array."""
+    array = targets if hasattr(targets, "reshape") else np.asarray(targets)  # a pandas Series has ndim alone
+    if getattr(getattr(array, "dtype", None), "kind", "f") in "USO":
+        raise TypeError(f"{name} must be numbers, got dtype {array.dtype}{otherwise}")
+    y = dense(arrays.rows(array.reshape(-1, 1) if array.ndim == 1 else array, name))
     if len(y) != n:
-        raise ValueError(f"targets must have one row for each of the {n} rows of x, got {len(y)}")
+        raise ValueError(f"{name} must have one row for each of the {n} rows of x, got {len(y)}")
     return y
 
 
@@ -95,11 +107,3 @@ def class_numbers(labels: Any, name: str = "targets") -> tuple[NDArray[np.int64]
         raise TypeError(f"{name} must be class labels (integers, booleans or strings), got dtype {array.dtype}")
     names, inverse = np.unique(array, return_inverse=True)
     return inverse.astype(np.int64), names
-
-
-def folds(n: int, cv: Any) -> list[NDArray[np.int64]]:
-    """The items of each of ``cv`` folds, in an order shuffled with seed 0."""
-    count = arrays.check_positive(cv, "cv")
-    if not 2 <= count <= n:
-        raise ValueError(f"cv must be between 2 and n = {n}, got {count}")
-    return [np.sort(part) for part in np.array_split(np.random.default_rng(0).permutation(n), count)]

@@ -11,12 +11,14 @@ import numpy as np
 
 from kernalign import _core, alignment, arrays
 from kernalign.arrays import Options
+from kernalign.folds import check_folds
 from kernalign.linear import linear_sums
 from kernalign.progress import Report, reporting
+from kernalign.readable import Readable
 from kernalign.score import AlignmentWarning, Score, UndefinedScoreWarning, undefined
 from kernalign.spectrum import Array, Spectrum, centre, dense, one_side, thin_svd
 from kernalign.sums import bounded
-from kernalign.targets import Problem, as_targets, decomposed, folds
+from kernalign.targets import Problem, as_targets, decomposed
 
 _MEAN_SHARE = 0.5
 
@@ -80,8 +82,8 @@ def kernel_target_alignment(
     return Score(value, metric="kernel_target_alignment", **keywords)
 
 
-@dataclass(frozen=True)
-class CumulativePower:
+@dataclass(frozen=True, repr=False)
+class CumulativePower(Readable):
     """Share of the targets' power in the leading eigenfunctions of a kernel.
 
     Attributes
@@ -123,8 +125,8 @@ def cumulative_power(
     targets, classes : as for `kernel_target_alignment`
     centred : centre x and the targets first; False by default, or as the `Spectrum` was made
     in_range : divide by the power inside the range of the kernel instead of all of it, so that the curve ends at 1
-    cv : number of folds for ``held_out`` (arrays only). In-sample powers are optimistic: the eigenfunctions were fitted
-        to the same items, and C(n) is 1 for any targets if x has full rank.
+    cv : number of folds for ``held_out`` (arrays only); item i is in fold i mod cv. In-sample powers are optimistic:
+        the eigenfunctions were fitted to the same items, and C(n) is 1 for any targets if x has full rank.
     **options : normalize, clip_quantile (of x alone), device, progress, as everywhere (arrays only)
 
     Returns
@@ -141,6 +143,7 @@ def cumulative_power(
     -----
     Costs and memory of one `spectrum`, and one more per fold. Canatar, Bordelon and Pehlevan 2021.
     """
+    in_range = arrays.check_flag(in_range, "in_range")
     problem = decomposed(x, targets, centred, classes, options)
     arrays.check_count(problem.n, 2, "cumulative_power")
     powers = problem.powers()
@@ -154,6 +157,7 @@ def cumulative_power(
     if cv is not None:
         if isinstance(x, Spectrum):
             raise TypeError("cv needs the array x, got a Spectrum")
+        cv = check_folds(cv, problem.n, "cv", "an integer or None")
         with reporting(options.get("progress", False), "cumulative_power") as report:
             held_out = _held_out(one_side(x, "x", options)[0], problem, cv, report)
     settings = {**problem.spectrum.settings, "centred": problem.spectrum.centred, "in_range": in_range, "cv": cv}
@@ -161,15 +165,15 @@ def cumulative_power(
         power=curve,
         eigenvalues=problem.spectrum.eigenvalues,
         powers=powers * problem.unit**2,
-        auc=_log_area(curve, problem.n) if len(curve) else 0.0,
+        auc=_log_area(curve, problem.n) if len(curve) else (0.0 if total > 0 else math.nan),
         held_out=held_out,
         n=problem.n,
         settings=settings,
     )
 
 
-@dataclass(frozen=True)
-class SourceCondition:
+@dataclass(frozen=True, repr=False)
+class SourceCondition(Readable):
     """Power laws of a spectrum and of a task's powers in it, by least squares on logarithms.
 
     Attributes
@@ -209,7 +213,7 @@ def source_condition(
     Returns
     -------
     SourceCondition
-        nan, with an UndefinedScoreWarning, where fewer than two ranks have power.
+        nan, with an UndefinedScoreWarning, where x has one rank only, or fewer than two ranks have power.
 
     References
     ----------
@@ -218,6 +222,10 @@ def source_condition(
     problem = decomposed(x, targets, centred, classes, options)
     rank = problem.spectrum.rank
     low, high = arrays.check_positive(first, "first"), rank if last is None else arrays.check_positive(last, "last")
+    settings = {**problem.spectrum.settings, "centred": problem.spectrum.centred}
+    if rank < 2 and last is None and low == 1:
+        _warn_undefined("source_condition", f"x has rank {rank}, and a slope needs two ranks")
+        return SourceCondition(math.nan, math.nan, math.nan, (1, rank), problem.n, settings)
     if not low < high <= rank:
         raise ValueError(f"first and last must be 1 <= first < last <= rank = {rank}, got {low} and {high}")
     ranks = np.arange(low, high + 1)
@@ -229,19 +237,19 @@ def source_condition(
         b = -_slope(np.log(ranks[some]), np.log(powers[some]))
     else:
         _warn_undefined("source_condition", "fewer than two eigenfunctions carry power of the targets")
-    settings = {**problem.spectrum.settings, "centred": problem.spectrum.centred}
     source = (b - 1) / (2 * a) if a != 0 else math.nan
     return SourceCondition(a, b, source, (low, high), problem.n, settings)
 
 
-def _held_out(rows: _core.Rows, problem: Problem, cv: int, report: Report) -> Array:
+def _held_out(rows: _core.Rows, problem: Problem, folds: int, report: Report) -> Array:
     """Share of held-out power predicted from the first eigenfunctions of the other folds."""
     x, y = dense(rows), problem.targets
-    errors, total, parts = [], 0.0, folds(problem.n, cv)
-    for done, test in enumerate(parts):
+    errors, total, items = [], 0.0, np.arange(problem.n)
+    for fold in range(folds):
         if report:
-            report(done, len(parts))
-        train = np.setdiff1d(np.arange(problem.n), test)
+            report(fold, folds)
+        test = items % folds == fold
+        train = ~test
         fitted, held, known, wanted = x[train], x[test], y[train], y[test]
         if problem.spectrum.centred:
             held, wanted = centre(held, fitted), centre(wanted, known)
@@ -255,7 +263,7 @@ def _held_out(rows: _core.Rows, problem: Problem, cv: int, report: Report) -> Ar
             error.append(float((wanted**2).sum()))
         errors.append(error)
     if report:
-        report(len(parts), len(parts))
+        report(folds, folds)
     shortest = min(map(len, errors))
     sums = np.sum([error[:shortest] for error in errors], axis=0)
     return np.asarray(1 - sums / total) if total > 0 else np.full(shortest, np.nan)

@@ -39,8 +39,11 @@ class Row:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON and CSV: numbers that do not exist are None."""
-        values = {"x": self.x, "y": self.y} | asdict(self.trial) | {"seconds": self.seconds}
-        return {key: None if isinstance(v, float) and not math.isfinite(v) else v for key, v in values.items()}
+        return _finite({"x": self.x, "y": self.y} | asdict(self.trial) | {"seconds": self.seconds})
+
+
+def _finite(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: None if isinstance(v, float) and not math.isfinite(v) else v for key, v in values.items()}
 
 
 @click.command()
@@ -229,7 +232,8 @@ def _json(rows: list[Row], certificate: Certificate | None, settings: dict[str, 
     document: dict[str, Any] = {"kernalign": __version__, "settings": settings}
     document["rows"] = [row.as_dict() for row in rows]
     if certificate is not None:
-        document["certificate"] = asdict(certificate) | {"excess": certificate.excess, "forward": certificate.forward}
+        document["certificate"] = _finite(asdict(certificate) | {"excess": certificate.excess})
+        document["certificate"]["forward"] = certificate.forward
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from kernalign.stitching.linear_map import LinearStitcher, Solution
 from kernalign.stitching.problem import Problem
 
@@ -25,6 +27,8 @@ class AffineStitcher(LinearStitcher):
     >>> stitcher.coef_.round(6).tolist(), stitcher.rank_
     ([[1.0, 2.0, 3.0]], 3)
     """
+
+    _parts: ClassVar[tuple[str, ...]] = ("rank",)
 
     def _solve(self, problem: Problem) -> Solution:
         coef, rank = problem.least_squares()

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kernalign import _core, arrays
+from kernalign.readable import Readable
 from kernalign.score import Score
 from kernalign.stitching.heads import GivenHead, Head, LinearHead, as_head
 from kernalign.stitching.held_out import CV, check_cv, fit, items_of, predictions
@@ -19,8 +20,8 @@ from kernalign.stitching.problem import Matrix, Problem
 _ROUNDING = 1e-10
 
 
-@dataclass(frozen=True)
-class Certificate:
+@dataclass(frozen=True, repr=False)
+class Certificate(Readable):
     """Risks (mean squared errors over items, summed over outputs) of stitching f1 under a head of f2.
 
     Attributes
@@ -89,6 +90,11 @@ class _Data:
     def linear(self) -> LinearHead | None:
         return self.head if isinstance(self.head, LinearHead) else None
 
+    @property
+    def columns(self) -> int:
+        """Of ``joint``."""
+        return self.f2.shape[1] + (0 if self.linear is None else self.targets.shape[1])
+
     def joint(self, begin: int, end: int) -> Matrix:
         """[f2 | targets without the head's bias]: both are predicted from f1 by one fit."""
         if self.linear is None:
@@ -139,7 +145,7 @@ def stitching_certificate(
         raise ValueError(f"targets must have the {first.n} rows of f1 and f2, got {third.shape[0]}")
     arrays.check_count(first.n, 2, "stitching_certificate")
     cv = check_cv(cv, first.n)
-    problem = fit(data.f1, data.joint)
+    problem = fit(data.f1, data.joint, data.columns)
     return _certify(data, problem, cv)
 
 
@@ -153,7 +159,7 @@ def misalignment(f1: Any, f2: Any, *, cv: CV = None) -> Score:
     pair = arrays.pair(f1, f2)
     arrays.check_count(pair.n, 2, "misalignment")
     cv = check_cv(cv, pair.n)
-    problem = fit(pair.x, pair.y.dense)
+    problem = fit(pair.x, pair.y.dense, pair.y.shape[1])
     total = float(problem.power.sum()) / pair.n
     error = 0.0
     for items, predicted in predictions(pair.x, pair.y.dense, problem, cv):
@@ -236,7 +242,7 @@ def _risks(data: _Data, problem: Problem, cv: CV) -> tuple[Matrix, float]:
 
 
 def _own_fit(data: _Data, cv: CV) -> Iterator[Any]:
-    return predictions(data.f2, data.unbiased, fit(data.f2, data.unbiased), cv)
+    return predictions(data.f2, data.unbiased, fit(data.f2, data.unbiased, data.targets.shape[1]), cv)
 
 
 def _failures(data: _Data, problem: Problem, rank: int | None, gap: float | None) -> Iterator[str]:
@@ -254,7 +260,7 @@ def _failures(data: _Data, problem: Problem, rank: int | None, gap: float | None
 def _alignment_bound(problem: Problem, d2: int) -> float:
     cross, s = problem.products[1][:, :d2], problem.spectrum[0]
     power = float(problem.power[:d2].sum())
-    return (power - (float((cross**2).sum()) / float(s[0]) ** 2 if len(s) else 0.0)) / problem.n
+    return (power - (float(((cross / s[0]) ** 2).sum()) if len(s) else 0.0)) / problem.n
 
 
 def _length(rows: Matrix) -> Matrix:

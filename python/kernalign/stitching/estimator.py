@@ -29,10 +29,6 @@ class Parameters:
             setattr(self, name, value)
         return self
 
-    def fit_transform(self, x: Any, y: Any = None) -> Any:
-        """Fit, then map the same rows."""
-        return self.fit(x, y).transform(x)  # type: ignore[attr-defined]
-
     def __repr__(self) -> str:
         words = ", ".join(f"{name}={value!r}" for name, value in self.get_params().items())
         return f"{type(self).__name__}({words})"
@@ -44,10 +40,13 @@ class _NotFittedError(ValueError, AttributeError):
 
 if TYPE_CHECKING:
 
-    class Estimator(Parameters):
+    class Predictor(Parameters):
         """Either of the bases below."""
 
         def __sklearn_tags__(self) -> Any: ...
+
+    class Estimator(Predictor):
+        """Either of the bases below, with ``fit_transform``."""
 
     NotFittedError = _NotFittedError
 else:
@@ -55,8 +54,17 @@ else:
         from sklearn.base import BaseEstimator, TransformerMixin
         from sklearn.exceptions import NotFittedError
 
+        Predictor = BaseEstimator  # so that pipelines, ``clone`` and searches take our estimators
+
         class Estimator(TransformerMixin, BaseEstimator):
-            """scikit-learn's base, so that pipelines, ``clone`` and searches take our estimators."""
+            """scikit-learn's base of what has ``transform``."""
 
     except ImportError:
-        Estimator, NotFittedError = Parameters, _NotFittedError
+        Predictor, NotFittedError = Parameters, _NotFittedError
+
+        class Estimator(Parameters):
+            """What has ``transform``."""
+
+            def fit_transform(self, x: Any, y: Any = None) -> Any:
+                """Fit, then map the same rows."""
+                return self.fit(x, y).transform(x)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,10 @@ from numpy.typing import NDArray
 
 from kernalign.files import atomic_write
 
+_BROKEN = (
+    *(KeyError, TypeError, ValueError, AttributeError, EOFError, OSError, OverflowError, MemoryError),
+    *(RuntimeError, zipfile.BadZipFile, zlib.error),  # RuntimeError: encrypted, unknown methods, nested too deep
+)
 _FORMAT = "kernalign stitcher"
 _VERSION = 1
 
@@ -37,7 +42,9 @@ def reading(path: Path) -> Iterator[tuple[dict[str, Any], dict[str, NDArray[Any]
         if facts["format"] != _FORMAT or facts["version"] != _VERSION:
             raise ValueError(f"it has version {facts['version']}, this release reads {_VERSION}")
         yield facts, parts
-    except (KeyError, TypeError, ValueError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+    except FileNotFoundError:
+        raise
+    except _BROKEN as error:
         raise ValueError(f"{path} is not a whole stitcher file: {error}") from error
 
 

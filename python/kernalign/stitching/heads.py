@@ -49,6 +49,10 @@ class LinearHead:
         self.weight = rows.dense(0, rows.shape[0])
         self.bias = _bias(bias, rows.shape[0])
 
+    def __repr__(self) -> str:
+        outputs, inputs = self.weight.shape
+        return f"LinearHead({inputs} -> {outputs})"
+
     @property
     def lipschitz(self) -> float:
         return float(np.linalg.norm(self.weight, 2))
@@ -87,6 +91,10 @@ class MLPHead:
                     f"{second.weight.shape[1]} inputs"
                 )
         self.activation = activation
+
+    def __repr__(self) -> str:
+        sizes = [self.layers[0].weight.shape[1], *(len(layer.weight) for layer in self.layers)]
+        return f"MLPHead({' -> '.join(map(str, sizes))}, {self.activation})"
 
     @property
     def lipschitz(self) -> float:
@@ -133,11 +141,7 @@ def as_head(head: Any, lipschitz: Any, columns: int, outputs: int) -> Head:
         return chosen
     if lipschitz is None:
         raise ValueError("a callable head needs lipschitz=, a bound of |head(a) - head(b)| / |a - b|")
-    if isinstance(lipschitz, (bool, np.bool_)) or not isinstance(lipschitz, (int, float, np.integer, np.floating)):
-        raise TypeError(f"lipschitz must be a number, got {lipschitz!r}")
-    if not (np.isfinite(lipschitz) and lipschitz >= 0):
-        raise ValueError(f"lipschitz must be finite and at least 0, got {lipschitz!r}")
-    return GivenHead(head, float(lipschitz))
+    return GivenHead(head, arrays.check_nonnegative(lipschitz, "lipschitz"))
 
 
 def _bias(bias: Any, outputs: int) -> Matrix:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign import _core
+from kernalign.folds import check_folds
 from kernalign.stitching.blocks import row_blocks
 from kernalign.stitching.problem import Matrix, Problem
 from kernalign.stitching.state import LeastSquaresState
@@ -24,17 +25,18 @@ def check_cv(cv: Any, n: int) -> CV:
     """Return ``cv``: None, "press", or a number of folds between 2 and n."""
     if cv is None or (isinstance(cv, str) and cv == "press"):
         return cv  # type: ignore[return-value]
-    if isinstance(cv, (bool, np.bool_)) or not isinstance(cv, (int, np.integer)):
-        raise TypeError(f"cv must be None, 'press' or a number of folds, got {cv!r}")
-    if not 2 <= cv <= n:
-        raise ValueError(f"cv must be between 2 and n = {n}, got {cv}")
-    return int(cv)
+    return check_folds(cv, n, "cv", "None, 'press' or a number of folds")
 
 
-def fit(x: _core.Rows, y: Block, *, without: tuple[int, int] | None = None, intercept: bool = False) -> Problem:
-    """Least squares of y on x; ``without`` (fold, folds) leaves out the items i with i mod folds = fold."""
+def fit(
+    x: _core.Rows, y: Block, columns: int, *, without: tuple[int, int] | None = None, intercept: bool = False
+) -> Problem:
+    """Least squares of the ``columns`` of y on x; ``without`` (fold, folds) leaves out items i with i mod folds = fold.
+
+    The rows are read in blocks that are small for both sides.
+    """
     state = LeastSquaresState()
-    for begin, end in row_blocks(x):
+    for begin, end in row_blocks(x, columns=columns):
         rows, targets = x.dense(begin, end), y(begin, end)
         if without is not None:
             kept = np.arange(begin, end) % without[1] != without[0]
@@ -53,11 +55,11 @@ def predictions(x: _core.Rows, y: Block, problem: Problem, cv: CV) -> Iterator[P
         cv="press" where an item alone determines a direction of x: no fit without it predicts it.
     """
     if isinstance(cv, int):
-        yield from _by_folds(x, y, cv)
+        yield from _by_folds(x, y, len(problem.mean_y), cv)
         return
     s, vectors, targets = problem.spectrum
     whiten = vectors / s
-    for begin, end in row_blocks(x):
+    for begin, end in row_blocks(x, columns=len(problem.mean_y)):
         u = x.dense(begin, end) @ whiten
         predicted, items = u @ targets, np.arange(begin, end)
         if cv == "press":
@@ -65,25 +67,25 @@ def predictions(x: _core.Rows, y: Block, problem: Problem, cv: CV) -> Iterator[P
             if not (left > _SATURATED).all():
                 item = begin + int(np.argmin(left))
                 raise ValueError(
-                    f"cv='press' needs more items than independent columns of x, but item {item} alone determines a "
-                    f"direction of it (leverage 1)"
+                    f"cv='press' needs more items than independent columns to predict from, but item {item} alone "
+                    f"determines a direction of them (leverage 1)"
                 )
             given = y(begin, end)
             predicted = given - (given - predicted) / left[:, None]
         yield items, predicted
 
 
-def _by_folds(x: _core.Rows, y: Block, folds: int) -> Iterator[Predicted]:
+def _by_folds(x: _core.Rows, y: Block, columns: int, folds: int) -> Iterator[Predicted]:
     for fold in range(folds):
-        problem = fit(x, y, without=(fold, folds))
+        problem = fit(x, y, columns, without=(fold, folds))
         coef = problem.least_norm
-        for items, rows in fold_rows(x, fold, folds):
+        for items, rows in fold_rows(x, columns, fold, folds):
             yield items, rows @ coef
 
 
-def fold_rows(x: _core.Rows, fold: int, folds: int) -> Iterator[Predicted]:
-    """The items i with i mod folds = fold and their rows, block by block."""
-    for begin, end in row_blocks(x):
+def fold_rows(x: _core.Rows, columns: int, fold: int, folds: int) -> Iterator[Predicted]:
+    """The items i with i mod folds = fold and their rows, in blocks small enough for ``columns`` as well."""
+    for begin, end in row_blocks(x, columns=columns):
         items = np.arange(begin, end)
         inside = items % folds == fold
         if inside.any():

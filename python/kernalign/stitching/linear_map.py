@@ -55,6 +55,7 @@ class LinearStitcher(Estimator):
     """
 
     _products_only: ClassVar[bool] = False
+    _parts: ClassVar[tuple[str, ...]] = ()  # what a solution holds besides the map
     _state: LeastSquaresState | None = None
     _solution: Solution | None = None
 
@@ -81,24 +82,33 @@ class LinearStitcher(Estimator):
 
     def partial_fit(self, x: Any, y: Any) -> Self:
         """Add a batch of paired rows; the map is solved for when it is next used. Batching does not change one bit."""
-        if self._state is None:
-            self._state = LeastSquaresState(products_only=self._products_only)
-        self._state.update(x, y)
-        self._solution = None
+        if self._state is None and self._solution is not None:
+            raise ValueError(
+                "a stitcher fitted from moments or loaded from a file holds no rows to add to; fit a new one"
+            )
+        state = self._state or LeastSquaresState(products_only=self._products_only)
+        self._state, self._solution = state.update(x, y), None
         return self
 
     def merge(self, other: Self) -> Self:
-        """Add the rows that another stitcher has seen (another part of the stream, another machine); returns self."""
+        """Add the rows that another stitcher has seen (another part of the stream, another machine); returns self.
+
+        Raises
+        ------
+        TypeError, ValueError
+            The other is no stitcher, differs in columns, holds no rows (from moments or a file), or is a
+            ProcrustesStitcher and this one is not: its products may have lost what other maps need.
+        """
         if not isinstance(other, LinearStitcher):
             raise TypeError(f"other must be a stitcher, got {type(other).__name__}")
         for stitcher in (self, other):
             if stitcher._state is None and stitcher._solution is not None:
                 raise ValueError("stitchers fitted from moments or loaded from a file hold no rows to merge")
-        if self._state is None:
-            self._state = LeastSquaresState(products_only=self._products_only)
         if other._state is not None:
-            self._state.merge(other._state)
-        self._solution = None
+            if other._products_only and not self._products_only:
+                raise ValueError(f"a {type(self).__name__} must not be merged with a {type(other).__name__}")
+            state = self._state or LeastSquaresState(products_only=self._products_only)
+            self._state, self._solution = state.merge(other._state), None
         return self
 
     def fit_moments(self, moments: Moments) -> Self:
@@ -186,7 +196,11 @@ class LinearStitcher(Estimator):
 
     def _solved(self, state: LeastSquaresState) -> Solution:
         arrays.check_count(state.n, 2, type(self).__name__)
-        return self._solve(state.finish())
+        with np.errstate(over="ignore", invalid="ignore"):
+            problem = state.finish()
+        if not problem.finite:
+            raise ValueError("x and y must have deviations from their means whose squares float64 can hold")
+        return self._solve(problem)
 
     def _check_columns(self, name: str, got: int, known: int) -> None:
         if got != known:
@@ -213,9 +227,17 @@ def load_stitcher(path: str | os.PathLike[str]) -> LinearStitcher:
     """
     with fitted_file.reading(Path(path)) as (facts, parts):
         stitcher = _SOLVERS[facts["stitcher"]](**facts["parameters"])
+        for name, values in parts.items():
+            if values.dtype.kind not in "fiu" or not (np.isfinite(values) | (name == "gcv")).all():
+                raise ValueError(f"{name} must hold finite numbers")
         coef, intercept = parts.pop("coef"), parts.pop("intercept")
         if coef.ndim != 2 or intercept.shape != coef.shape[1:]:
             raise ValueError(f"coef {coef.shape} and intercept {intercept.shape} do not fit together")
+        n, residual, solver = facts["n"], facts["residual"], facts["solver"]
+        if type(n) is not int or type(residual) is not float or not isinstance(solver, str):
+            raise TypeError("n, residual and solver must be an integer, a float and a string")
         more: dict[str, Any] = {name: value if value.ndim else value.item() for name, value in parts.items()}
-        stitcher._solution = Solution(coef, intercept, facts["n"], facts["residual"], facts["solver"], more)
+        if missing := [name for name in stitcher._parts if name not in more]:
+            raise KeyError(*missing)
+        stitcher._solution = Solution(coef.astype(np.float64), intercept.astype(np.float64), n, residual, solver, more)
     return stitcher

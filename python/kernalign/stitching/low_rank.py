@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 
+from kernalign import arrays
 from kernalign.stitching.linear_map import LinearStitcher, Solution
 from kernalign.stitching.problem import Matrix, Problem
 
@@ -23,11 +24,13 @@ class LowRankStitcher(LinearStitcher):
     Others: see :class:`~kernalign.stitching.linear_map.LinearStitcher`.
     """
 
+    _parts: ClassVar[tuple[str, ...]] = ("rank", "residual_curve")
+
     def __init__(self, rank: int) -> None:
         self.rank = rank
 
     def _solve(self, problem: Problem) -> Solution:
-        rank = check_rank(self.rank)
+        rank = arrays.check_positive(self.rank, "rank")
         strength, directions = problem.strongest
         kept = directions[:rank].T
         full = problem.least_norm
@@ -43,12 +46,3 @@ class LowRankStitcher(LinearStitcher):
     @property
     def residual_curve_(self) -> Matrix:
         return np.asarray(self._fitted().more["residual_curve"])
-
-
-def check_rank(rank: Any) -> int:
-    """Return ``rank`` as an int; it must be an integer of at least 1."""
-    if isinstance(rank, (bool, np.bool_)) or not isinstance(rank, (int, np.integer)):
-        raise TypeError(f"rank must be an integer, got {rank!r}")
-    if rank < 1:
-        raise ValueError(f"rank must be at least 1, got {rank}")
-    return int(rank)

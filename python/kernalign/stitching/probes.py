@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -11,9 +12,10 @@ from numpy.typing import NDArray
 from scipy import linalg, optimize, special
 
 from kernalign import arrays
-from kernalign.score import AlignmentWarning
+from kernalign.score import AlignmentWarning, UndefinedScoreWarning
 from kernalign.spectrum import Array, centre, dense, thin_svd
-from kernalign.targets import as_targets, class_numbers
+from kernalign.stitching.estimator import NotFittedError, Predictor
+from kernalign.targets import class_numbers, numbers_of, one_hot
 
 Task: TypeAlias = Literal["classification", "regression"]
 
@@ -21,12 +23,13 @@ _ITERATIONS = 2000
 _GRADIENT = 1e-6  # beyond this the optimum was not reached
 
 
-class LinearProbe:
+class LinearProbe(Predictor):
     """A linear readout with an L2 penalty, on columns standardised by the mean and sd (ddof=1) of the training rows.
 
     With standardised rows z, weights W and an unpenalised intercept c it minimises, uniquely,
 
-    * "classification": mean cross-entropy of softmax(z W + c) + l2 |W|^2 / 2 (scikit-learn's C is 1 / (n l2)),
+    * "classification": mean cross-entropy of softmax(z W + c) + l2 |W|^2 / 2 (scikit-learn's C is 1 / (n l2), but
+      2 / (n l2) for two classes, for which it fits one column),
     * "regression": mean |y - z W - c|^2 / 2 + l2 |W|^2 / 2 (the usual ridge is n l2).
 
     Parameters
@@ -60,12 +63,7 @@ class LinearProbe:
     classes_: NDArray[Any] | None
 
     def __init__(self, l2: float = 1e-3, *, task: Task = "classification") -> None:
-        if isinstance(l2, (bool, np.bool_)) or not isinstance(l2, (int, float, np.integer, np.floating)):
-            raise TypeError(f"l2 must be a number, got {l2!r}")
-        if not (l2 > 0 and math.isfinite(l2)):
-            raise ValueError(f"l2 must be positive and finite, got {l2!r}")
-        arrays.check_choice(task, "task", ("classification", "regression"))
-        self.l2, self.task = float(l2), task
+        self.l2, self.task = l2, task
 
     def fit(self, x: Any, y: Any) -> LinearProbe:
         """Fit to x (n, p) and y: n class labels (integers, booleans, strings), or (n,) or (n, m) numbers.
@@ -73,8 +71,12 @@ class LinearProbe:
         Raises
         ------
         ValueError, TypeError
-            Bad input, another number of rows, fewer than two rows or classes.
+            A parameter out of range, bad input, another number of rows, fewer than two rows or classes.
         """
+        arrays.check_choice(self.task, "task", ("classification", "regression"))
+        l2 = arrays.check_nonnegative(self.l2, "l2")
+        if not l2 > 0:
+            raise ValueError(f"l2 must be positive, got {self.l2!r}")
         rows = arrays.rows(x, "x")
         n = rows.shape[0]
         arrays.check_count(n, 2, "a probe")
@@ -83,19 +85,18 @@ class LinearProbe:
             if len(numbers) != n:
                 raise ValueError(f"x and y must have the same number of rows, got {n} and {len(numbers)}")
             if len(classes) < 2:
-                raise ValueError(f"y must hold at least two classes, got only {classes[0]!r}")
-            goal = np.zeros((n, len(classes)))
-            goal[np.arange(n), numbers] = 1.0
+                raise ValueError(f"y must hold at least two classes, got only {classes[0].item()!r}")
+            goal = one_hot(numbers, len(classes))
         else:
-            classes, goal = None, as_targets(y, n, False)
-        self._one_column = self.task == "regression" and np.ndim(y) == 1
+            classes, goal = None, numbers_of(y, n, "y")
+        self._one_column = self.task == "regression" and (y if hasattr(y, "reshape") else np.asarray(y)).ndim == 1
         shift, scale = arrays.standard_scale(rows)
         u, s, vt = thin_svd((dense(rows) - shift) * scale)
         if classes is None:
             mean = goal[0] + (goal - goal[0]).mean(axis=0)
-            weights, intercept = s[:, None] * (u.T @ centre(goal)) / (s**2 + n * self.l2)[:, None], mean
+            weights, intercept = s[:, None] * (u.T @ centre(goal)) / (s**2 + n * l2)[:, None], mean
         else:
-            weights, intercept = _logistic(u, s, goal, self.l2)
+            weights, intercept = _logistic(u, s, goal, l2)
         self.classes_ = classes
         self.coef_ = scale[:, None] * (vt.T @ weights)
         self._shift, self._centre = shift, intercept  # for predictions: means may be large against the spread
@@ -117,29 +118,61 @@ class LinearProbe:
             return np.asarray(self.classes_[values.argmax(axis=1)])
         return values[:, 0] if self._one_column else values
 
-    def predict_proba(self, x: Any) -> Array:
-        """(m, classes) probabilities of a classifier."""
-        values = self.decision(x)
-        if self.classes_ is None:
-            raise ValueError("predict_proba needs task='classification', got 'regression'")
-        return np.asarray(special.softmax(values, axis=1))
+    @property
+    def predict_proba(self) -> Callable[[Any], Array]:
+        """Function of rows x (m, p): (m, classes) probabilities. Only a classifier has it, as scikit-learn expects."""
+        if self.task != "classification":
+            raise AttributeError(f"predict_proba needs task='classification', got {self.task!r}")
+        return self._probabilities
+
+    def _probabilities(self, x: Any) -> Array:
+        return np.asarray(special.softmax(self.decision(x), axis=1))
 
     def score(self, x: Any, y: Any) -> float:
-        """Share of right classes; of a regression 1 - SSE / SST, summed over columns (nan if y is constant)."""
+        """Share of right classes; of a regression 1 - SSE / SST, summed over columns.
+
+        nan, with an UndefinedScoreWarning, where y is constant.
+        """
         predicted = self.predict(x)
         if self.classes_ is not None:
             truth = np.asarray(y)
             if truth.shape != predicted.shape:
                 raise ValueError(f"y must be one class label for each of {len(predicted)} rows, got {truth.shape}")
+            if (truth.dtype.kind in "iub") != (predicted.dtype.kind in "iub"):
+                raise TypeError(f"y must hold labels like the fitted {predicted.dtype}, got dtype {truth.dtype}")
             return float((truth == predicted).mean())
-        truth = as_targets(y, len(predicted), False)
+        truth = numbers_of(y, len(predicted), "y")
+        if truth.size != predicted.size:
+            raise ValueError(f"y must have the {self.coef_.shape[1]} columns that were fitted, got {truth.shape[1]}")
         total = (centre(truth) ** 2).sum()
         missed = ((truth - predicted.reshape(truth.shape)) ** 2).sum()
-        return float(1 - missed / total) if total > 0 else math.nan
+        if not total > 0:
+            warnings.warn("R^2 is undefined: y is constant", UndefinedScoreWarning, stacklevel=2)
+            return math.nan
+        return float(1 - missed / total)
+
+    @property
+    def n_features_in_(self) -> int:
+        self._check_fitted()
+        return len(self.coef_)
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "coef_"):
-            raise ValueError("LinearProbe must be fitted first: call fit(x, y)")
+            raise NotFittedError("this LinearProbe is not fitted yet; call fit first")
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "coef_")
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import ClassifierTags, RegressorTags
+
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        if self.task == "classification":
+            tags.estimator_type, tags.classifier_tags = "classifier", ClassifierTags()
+        else:
+            tags.estimator_type, tags.regressor_tags, tags.target_tags.multi_output = "regressor", RegressorTags(), True
+        return tags
 
 
 def cross_entropy(parameters: Array, z: Array, goal: Array, penalty: Array) -> tuple[float, Array]:

@@ -102,6 +102,12 @@ class Problem:
         more: dict[str, Any] = {"gram": gram, "cross": cross, "full_rank": certain, "precision": precision}
         return cls(n, *means, power, "normal equations", **more)
 
+    @property
+    def finite(self) -> bool:
+        """Whether nothing in it has overflowed."""
+        held = (self.power, self.gram, self.cross, self.rows_x, self.rows_y)
+        return all(np.isfinite(part).all() for part in held if part is not None)
+
     @cached_property
     def products(self) -> tuple[Matrix, Matrix]:
         """x'x and x'y."""
@@ -174,13 +180,17 @@ class Problem:
         """The S that minimises |x S - y|^2 + alpha |S|^2, alpha > 0."""
         p = len(self.mean_x)
         if self.gram is not None and self.cross is not None:
-            factor, failed = lapack.dpotrf(self.gram + alpha * np.eye(p))
+            # In directions that are rounding, a penalty below it would divide noise by next to nothing.
+            noise = 8 * p * self.precision * float(np.trace(self.gram))
+            factor, failed = (
+                lapack.dpotrf(self.gram + alpha * np.eye(p)) if self.full_rank or alpha > noise else (None, True)
+            )
             if not failed:
                 solution: Matrix = lapack.dpotrs(factor, self.cross)[0]
                 return solution
-        if self.rows_x is None or len(self.rows_x) < p:
+        if self.rows_x is None or len(self.spectrum[0]) < self.rows_x.any(axis=0).sum():
             s, vectors, targets = self.spectrum
-            return vectors @ (targets * (s / (s**2 + alpha))[:, None])
+            return np.asarray(vectors @ (targets / (s * (1 + (np.sqrt(alpha) / s) ** 2))[:, None]))
         assert self.rows_y is not None
         q, r = np.linalg.qr(np.vstack([self.rows_x, np.sqrt(alpha) * np.eye(p)]))
         solved: Matrix = linalg.solve_triangular(r, q[: len(self.rows_x)].T @ self.rows_y)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
+from kernalign import arrays
 from kernalign.stitching.linear_map import LinearStitcher, Solution
 from kernalign.stitching.problem import Problem
 
@@ -30,6 +31,7 @@ class ProcrustesStitcher(LinearStitcher):
     """
 
     _products_only: ClassVar[bool] = True
+    _parts: ClassVar[tuple[str, ...]] = ("scale",)
 
     def __init__(self, scale: bool = True, *, reflection: bool = True) -> None:
         self.scale = scale
@@ -37,7 +39,7 @@ class ProcrustesStitcher(LinearStitcher):
 
     def _solve(self, problem: Problem) -> Solution:
         for name in ("scale", "reflection"):
-            _check_flag(getattr(self, name), name)
+            arrays.check_flag(getattr(self, name), name)
         gram, cross = problem.products
         left, strength, right = np.linalg.svd(cross, full_matrices=False)
         if not self.reflection and cross.shape[0] == cross.shape[1] and np.linalg.det(left @ right) < 0:
@@ -50,8 +52,3 @@ class ProcrustesStitcher(LinearStitcher):
     @property
     def scale_(self) -> float:
         return float(self._fitted().more["scale"])
-
-
-def _check_flag(value: Any, name: str) -> None:
-    if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be True or False, got {value!r}")

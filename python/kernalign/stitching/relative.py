@@ -17,20 +17,20 @@ class RelativeRepresentation(Estimator):
 
     Two models embed the same k items as anchors; a head trained on one model's relative representation then works on
     the other's, with no map between them (zero-shot stitching). Unchanged by orthogonal maps and by scale; by
-    translation only with ``centre``. Leave the anchors' items out of every evaluation.
+    translation only with ``centred``. Leave the anchors' items out of every evaluation.
 
     Parameters
     ----------
     anchors : (k, p) embeddings of the anchor items by the model whose rows will be transformed.
-    centre : measure angles around the mean of the anchors rather than around the origin.
+    centred : measure angles around the mean of the anchors rather than around the origin.
     """
 
     _anchors: Matrix | None = None
     _mean: Matrix | None = None
 
-    def __init__(self, anchors: Any, *, centre: bool = False) -> None:
+    def __init__(self, anchors: Any, *, centred: bool = False) -> None:
         self.anchors = anchors
-        self.centre = centre
+        self.centred = centred
 
     def fit(self, x: Any = None, y: Any = None) -> Self:
         """Check the anchors; ``x`` (its columns are checked if given) and ``y`` are not used.
@@ -40,11 +40,12 @@ class RelativeRepresentation(Estimator):
         ValueError
             An anchor is a zero vector (after centring): it has no direction.
         """
+        arrays.check_flag(self.centred, "centred")
         rows = arrays.rows(self.anchors, "anchors")
-        if x is not None and arrays.rows(x).shape[1] != rows.shape[1]:
-            raise ValueError(f"x must have the {rows.shape[1]} columns of the anchors, got {arrays.rows(x).shape[1]}")
+        if x is not None and (columns := arrays.rows(x).shape[1]) != rows.shape[1]:
+            raise ValueError(f"x must have the {rows.shape[1]} columns of the anchors, got {columns}")
         anchors = rows.dense(0, rows.shape[0])
-        self._mean = anchors[0] + (anchors - anchors[0]).mean(axis=0) if self.centre else np.zeros(rows.shape[1])
+        self._mean = anchors[0] + (anchors - anchors[0]).mean(axis=0) if self.centred else np.zeros(rows.shape[1])
         self._anchors = _unit(anchors - self._mean, "anchors", 0)
         return self
 

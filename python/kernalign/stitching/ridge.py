@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from kernalign import arrays
 from kernalign.stitching.linear_map import LinearStitcher, Solution
 from kernalign.stitching.problem import Matrix, Problem
-from kernalign.stitching.ridge_path import RidgePath, check_alpha
+from kernalign.stitching.ridge_path import RidgePath
 from kernalign.stitching.state import LeastSquaresState
 
 
@@ -30,6 +30,8 @@ class RidgeStitcher(LinearStitcher):
     Others: see :class:`~kernalign.stitching.linear_map.LinearStitcher`.
     """
 
+    _parts: ClassVar[tuple[str, ...]] = ("alpha",)
+
     def __init__(self, alpha: Any = "gcv", *, alphas: Any = None) -> None:
         self.alpha = alpha
         self.alphas = alphas
@@ -51,7 +53,7 @@ class RidgeStitcher(LinearStitcher):
             if self.alpha != "gcv":
                 raise ValueError(f"alpha must be a number, 'gcv' or 'loo', got {self.alpha!r}")
             return _from_path(problem, RidgePath.of(problem, self.alphas))
-        alpha = check_alpha(self.alpha, "alpha")
+        alpha = arrays.check_nonnegative(self.alpha, "alpha")
         coef = problem.ridge(alpha) if alpha > 0 else problem.least_squares()[0]
         return Solution.of(problem, coef, alpha=alpha)
 

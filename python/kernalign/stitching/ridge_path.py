@@ -9,6 +9,7 @@ import numpy as np
 
 from kernalign import _core, arrays
 from kernalign.progress import ProgressArgument, reporting
+from kernalign.readable import Readable
 from kernalign.stitching.problem import Matrix, Problem
 from kernalign.stitching.state import LeastSquaresState
 
@@ -17,8 +18,8 @@ _BLOCK_ELEMENTS = 1 << 21
 _SATURATED = 1e-10  # share of degrees of freedom below which what is left of a residual is rounding
 
 
-@dataclass(frozen=True)
-class RidgePath:
+@dataclass(frozen=True, repr=False)
+class RidgePath(Readable):
     """Errors of ridge regression for every penalty.
 
     Attributes
@@ -60,7 +61,8 @@ class RidgePath:
     def coef(self, alpha: float) -> Matrix:
         """The p x q map for a penalty (any, not only those of the path)."""
         s, vectors, targets = self._spectrum
-        return np.asarray(vectors @ (targets * (_shrinkage(s, np.array([alpha]))[0] / s)[:, None]))
+        shrunk = _shrinkage(s, np.array([arrays.check_nonnegative(alpha, "alpha")]))[0]
+        return np.asarray(vectors @ (targets * (shrunk / s)[:, None]))
 
     def left_out(self, x: _core.Rows, y: _core.Rows, problem: Problem, progress: ProgressArgument = False) -> RidgePath:
         """The same with leave-one-out errors, by one pass over the rows that the problem was made from.
@@ -111,20 +113,11 @@ def ridge_path(
     return path.left_out(pair.x, pair.y, problem, progress) if leave_one_out else path
 
 
-def check_alpha(alpha: Any, name: str) -> float:
-    """Return ``alpha`` as a float; it must be a finite number >= 0."""
-    if isinstance(alpha, (bool, np.bool_)) or not isinstance(alpha, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{name} must be a number, got {alpha!r}")
-    if not (np.isfinite(alpha) and alpha >= 0):
-        raise ValueError(f"{name} must be finite and at least 0, got {alpha!r}")
-    return float(alpha)
-
-
 def check_alphas(alphas: Any) -> Matrix:
     """Return ``alphas`` as a vector; it must hold at least one finite number >= 0 and nothing else."""
     if isinstance(alphas, str) or not np.iterable(alphas):
         raise TypeError(f"alphas must be a sequence of numbers, got {alphas!r}")
-    checked = np.array([check_alpha(alpha, "every alpha") for alpha in alphas])
+    checked = np.array([arrays.check_nonnegative(alpha, "every alpha") for alpha in alphas])
     if not len(checked):
         raise ValueError("alphas must hold at least one number, got none")
     return checked

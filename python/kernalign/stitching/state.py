@@ -67,7 +67,7 @@ class LeastSquaresState:
         return "normal equations" if self._triangle is None else "tsqr"
 
     def update(self, x: Any, y: Any) -> LeastSquaresState:
-        """Add paired rows: x (m, p), y (m, q). Bad input raises and leaves the state as it was."""
+        """Add paired rows: x (m, p), y (m, q). Bad input and Ctrl-C leave the state as it was, without these rows."""
         pair = arrays.pair(x, y)
         columns = pair.x.shape[1], pair.y.shape[1]
         for name, got, known in zip("xy", columns, self.columns or columns, strict=True):
@@ -75,6 +75,17 @@ class LeastSquaresState:
                 raise ValueError(f"{name} must have the {known} columns of the rows before, got {got}")
         for rows in (pair.x, pair.y):
             _core.check_rows(rows, pair.threads)
+        before = dict(self.__dict__)
+        if self._waiting is not None and self._filled + pair.n >= len(self._waiting):
+            before["_waiting"] = self._waiting.copy()  # flushing overwrites it
+        try:
+            self._take(pair, columns)
+        except BaseException:
+            self.__dict__.update(before)
+            raise
+        return self
+
+    def _take(self, pair: arrays.Pair, columns: tuple[int, int]) -> None:
         self.columns = columns
         width = 1 + sum(columns)
         if self._waiting is None:
@@ -91,12 +102,16 @@ class LeastSquaresState:
             begin = end
             if self._filled == len(self._waiting):
                 self._flush()
-        return self
 
     def merge(self, other: LeastSquaresState) -> LeastSquaresState:
-        """Add another stream's rows, re-based to this one's shift; in place, returns self. Empty states merge."""
+        """Add another stream's rows, re-based to this one's shift; in place, returns self. Empty states merge.
+
+        Bad input and Ctrl-C leave the state as it was.
+        """
         if not isinstance(other, LeastSquaresState):
             raise TypeError(f"other must be a LeastSquaresState, got {type(other).__name__}")
+        if other._products_only and not self._products_only:
+            raise ValueError("other must not have been made with products_only: it has lost digits that this one keeps")
         if other.n == 0:
             return self
         if self.n and self.columns != other.columns:
@@ -106,6 +121,13 @@ class LeastSquaresState:
         if self.n == 0:
             self.__dict__.update(right.__dict__ | {"_products_only": self._products_only})
             return self
+        left = self.copy()
+        left._join(right)
+        self.__dict__.update(left.__dict__)
+        return self
+
+    def _join(self, right: LeastSquaresState) -> None:
+        """Add what another state holds, both flushed."""
         self._flush()
         assert self._shift is not None
         assert right._shift is not None
@@ -116,12 +138,11 @@ class LeastSquaresState:
             gram = self._gram + move.T @ right._gram @ move
             if self._products_only or self._accepts(gram, None):
                 self._gram = gram
-                return self
+                return
         self._become_triangle()
         right._become_triangle()
         assert right._triangle is not None
         self._append(right._triangle @ move)
-        return self
 
     def copy(self) -> LeastSquaresState:
         """An independent state with the same rows."""

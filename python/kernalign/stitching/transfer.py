@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import special, stats
 
 from kernalign import arrays
+from kernalign.readable import Readable
 from kernalign.spectrum import Array, dense
 from kernalign.stitching.probes import LinearProbe
 from kernalign.stitching.ridge import RidgeStitcher
@@ -34,8 +35,8 @@ class Classifier(Protocol):
     def predict(self, x: Any) -> Any: ...
 
 
-@dataclass(frozen=True)
-class Transfer:
+@dataclass(frozen=True, repr=False)
+class Transfer(Readable):
     """Accuracy on held-out items of a probe of A, given B's features through a map from B to A.
 
     Attributes

@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 
 from kernalign import _core, arrays
+from kernalign.folds import check_folds
 from kernalign.progress import ProgressArgument, reporting
+from kernalign.readable import Readable
 from kernalign.stitching.heads import Head, as_head
-from kernalign.stitching.held_out import check_cv, fit, fold_rows, items_of
+from kernalign.stitching.held_out import fit, fold_rows, items_of
 from kernalign.stitching.linear_map import LinearStitcher, Solution
 from kernalign.stitching.problem import Matrix, Problem
 
 
-@dataclass(frozen=True)
-class Trial:
+@dataclass(frozen=True, repr=False)
+class Trial(Readable):
     """One stitcher on one pair; what is not said to be in-sample is scored on items that the map has not seen.
 
     Attributes
@@ -63,8 +65,9 @@ def run_trials(
         For bad arrays, a bad parameter of a stitcher, folds out of range, or a head without targets.
     """
     pair = arrays.pair(x, y)
-    if check_cv(folds, pair.n) != folds or isinstance(folds, str):
-        raise TypeError(f"folds must be a number of folds, got {folds!r}")
+    folds = check_folds(folds, pair.n, "folds")
+    if not isinstance(stitchers, Mapping) or not all(isinstance(one, LinearStitcher) for one in stitchers.values()):
+        raise TypeError(f"stitchers must be a dict of names and stitchers, got {stitchers!r}")
     if (head is None) != (targets is None):
         raise ValueError("head and targets must be given together")
     goal = None if targets is None else arrays.rows(targets, "targets")
@@ -74,12 +77,12 @@ def run_trials(
     if pair.n - math.ceil(pair.n / folds) < 2:
         raise ValueError(f"every fold must leave at least 2 items to fit on, got {pair.n} items in {folds} folds")
     sums = _Sums(len(stitchers), pair.y, reader, goal)
-    whole = fit(pair.x, pair.y.dense, intercept=True)
+    whole = fit(pair.x, pair.y.dense, pair.y.shape[1], intercept=True)
     with reporting(progress, "stitching") as report:
         for fold in range(folds):
-            problem = fit(pair.x, pair.y.dense, without=(fold, folds), intercept=True)
+            problem = fit(pair.x, pair.y.dense, pair.y.shape[1], without=(fold, folds), intercept=True)
             maps = [stitcher._solve(problem) for stitcher in stitchers.values()]
-            for items, rows in fold_rows(pair.x, fold, folds):
+            for items, rows in fold_rows(pair.x, pair.y.shape[1], fold, folds):
                 sums.add(items, [rows @ found.coef + found.intercept for found in maps])
             if report is not None:
                 report(fold + 1, folds)
