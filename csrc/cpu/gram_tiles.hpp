@@ -16,7 +16,7 @@ namespace kernalign {
 
 constexpr std::int64_t kGramTile = 512;
 constexpr std::int64_t kGramGroups = 32;           // of tiles; each has partial sums of its own
-constexpr std::int64_t kPanelElements = 1 << 22;   // tiles are made smaller where panels of rows would be larger
+constexpr std::int64_t kPanelElements = 1 << 20;   // tiles are made smaller where panels of rows would be larger
 constexpr std::int64_t kAllKeptBytes = 256 << 20;  // of converted rows of all sides
 constexpr double kNarrowest = 64;                  // squared norm over squared width that float32 can stand
 constexpr double kWidest = 1e-30;                  // and the least that it can hold

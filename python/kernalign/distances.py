@@ -59,7 +59,7 @@ def finish_distance_alignment(sums: KernelSums, estimator: Estimator) -> Score:
     value = (own[0] + own[1] - cross * pairs[0, 1].full) / count
     if not math.isfinite(value):
         reason = "x and y span more than float64 can hold"
-        return undefined("distance_alignment", n, reason, estimator=estimator, settings=settings, maximum=None, level=3)
+        return undefined("distance_alignment", n, reason, estimator=estimator, settings=settings, maximum=None)
     mean, variance = inference.pairing_moments(*(inference.PairMatrix.of(n, pairs[s, s]) for s in (0, 1)))
     null = Null((own[0] + own[1] - cross * mean) / count, cross * math.sqrt(variance) / count)
     return Score(

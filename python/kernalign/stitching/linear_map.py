@@ -195,12 +195,15 @@ class LinearStitcher(Estimator):
         return self._solution
 
     def _solved(self, state: LeastSquaresState) -> Solution:
+        return self._solve(self._problem(state))
+
+    def _problem(self, state: LeastSquaresState) -> Problem:
         arrays.check_count(state.n, 2, type(self).__name__)
         with np.errstate(over="ignore", invalid="ignore"):
             problem = state.finish()
         if not problem.finite:
             raise ValueError("x and y must have deviations from their means whose squares float64 can hold")
-        return self._solve(problem)
+        return problem
 
     def _check_columns(self, name: str, got: int, known: int) -> None:
         if got != known:

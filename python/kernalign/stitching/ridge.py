@@ -41,7 +41,7 @@ class RidgeStitcher(LinearStitcher):
         if not (isinstance(self.alpha, str) and self.alpha == "loo"):
             return super().fit(x, y)
         pair, state = arrays.pair(x, y), LeastSquaresState().update(x, y)
-        problem = state.finish()
+        problem = self._problem(state)
         self._solution = _from_path(problem, RidgePath.of(problem, self.alphas).left_out(pair.x, pair.y, problem))
         self._state = state
         return self
