@@ -16,7 +16,7 @@ namespace kernalign {
 
 constexpr std::int64_t kGramTile = 512;
 constexpr std::int64_t kGramGroups = 32;           // of tiles; each has partial sums of its own
-constexpr std::int64_t kPanelElements = 1 << 20;   // tiles are made smaller where panels of rows would be larger
+constexpr std::int64_t kPanelElements = 1 << 22;   // tiles are made smaller where panels of rows would be larger
 constexpr std::int64_t kAllKeptBytes = 256 << 20;  // of converted rows of all sides
 constexpr double kNarrowest = 64;                  // squared norm over squared width that float32 can stand
 constexpr double kWidest = 1e-30;                  // and the least that it can hold
@@ -94,9 +94,10 @@ inline std::int64_t gram_tile_size(const std::vector<GramSource>& sources) {
     std::int64_t widest = 1;
     for (const GramSource& source : sources)
         if (source.kernel.form != KernelForm::precomputed) widest = std::max(widest, source.cols());
-    // The larger, the faster are products; but threads want some tiles each, and many sources have many tiles.
+    // The larger, the faster are products; but threads want some tiles each, many sources have many tiles, and wide
+    // rows large panels. Much smaller ones would change float32 products in their last bits.
     const std::int64_t n = sources.front().rows();
-    const std::int64_t wanted = n <= 512 ? 128 : n <= 2048 || sources.size() > 4 ? 256 : kGramTile;
+    const std::int64_t wanted = n <= 512 ? 128 : n <= 2048 || sources.size() > 4 || widest > 2048 ? 256 : kGramTile;
     return std::clamp<std::int64_t>(kPanelElements / widest, 16, wanted);
 }
 
