@@ -19,8 +19,6 @@ from kernalign.sums import KernelSums, bounded
 Estimator: TypeAlias = Literal["unbiased", "biased"]
 Uncertainty: TypeAlias = Literal["jackknife"] | None
 
-_MEAN_SHARE = 0.5
-
 
 def cka(
     x: Any,
@@ -196,14 +194,10 @@ def finish_kernel_alignment(sums: KernelSums, estimator: Estimator, spread: Spre
                 "kernel_alignment", sums.n, reason, estimator=estimator, settings=sums.describe(), maximum=None
             )
         shares.append(pair.total_x / (sums.n * pair.trace_x) if pair.trace_x > 0 else 0.0)
-    if max(shares) > _MEAN_SHARE:
-        name = "x" if shares[0] >= shares[1] else "y"
-        warnings.warn(
-            f"kernel_alignment: the mean holds {max(shares):.0%} of the energy of {name}, which alone brings the score"
-            " near 1; cka removes it",
-            AlignmentWarning,
-            stacklevel=3,
-        )
+    consequence = ", which alone brings the score near 1; cka removes it"
+    sentence = hazards.common_mean("kernel_alignment", dict(zip("xy", shares, strict=True)), consequence)
+    if sentence:
+        warnings.warn(sentence, AlignmentWarning, stacklevel=3)
     value = bounded(product / (math.sqrt(square_x) * math.sqrt(square_y)))
     settings = sums.describe(mean_share=tuple(shares))
     return Score(value, metric="kernel_alignment", n=sums.n, estimator=estimator, settings=settings, spread=spread)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 DOMINANT, MEAN, TIES, OUTLIER = 0.9, 0.5, 0.01, 10.0
 HIGH, NEAR_CHANCE = 0.3, 0.05
@@ -57,6 +58,14 @@ def large_mean(share: float) -> str | None:
         f"the mean row holds {share:.0%} of the energy: cosine similarities crowd near 1 and"
         " kernel_alignment is high for any pair; centred metrics are not affected"
     )
+
+
+def common_mean(metric: str, shares: Mapping[str, float], consequence: str) -> str | None:
+    """The same of one score, for the side (the first of equals) whose mean holds most."""
+    name = max(shares, key=lambda side: shares[side])
+    if not shares[name] > MEAN:
+        return None
+    return f"{metric}: the mean holds {shares[name]:.0%} of the energy of {name}{consequence}"
 
 
 def outlier(longest: float, median: float) -> str | None:

@@ -10,15 +10,13 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign import _core, arrays
+from kernalign import _core, arrays, hazards
 from kernalign.faiss_backend import choose
 from kernalign.neighbor_lists import METRICS, Backend, Found, Metric, Neighbors, find
 from kernalign.progress import reporting
 from kernalign.score import AlignmentWarning, Null, Score, Spread
 
 Ties: TypeAlias = Literal["fractional", "index"]
-
-_TIE_WARNING = 0.01  # share of rows whose k-th place is shared
 
 
 class Options(arrays.Options, total=False):
@@ -167,7 +165,7 @@ def _settings(x: Neighbors, y: Neighbors) -> dict[str, Any]:
 def warn_of_ties(settings: dict[str, Any]) -> None:
     """Warn if index order broke many ties; the public metric calls search_both, which calls those."""
     share = settings["tie_rows_fraction"]
-    if settings["ties"] == "index" and share > _TIE_WARNING:
+    if settings["ties"] == "index" and share > hazards.TIES:
         warnings.warn(
             f"{share:.1%} of the rows tie at the k-th place, and index order breaks ties alike on both sides: "
             "unrelated representations seem to agree",

@@ -11,14 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from kernalign import arrays
+from kernalign import arrays, hazards
 from kernalign.arrays import Options
 from kernalign.progress import reporting
 from kernalign.readable import Readable
 from kernalign.score import AlignmentWarning, UndefinedScoreWarning
 from kernalign.spectrum import TOLERANCE, Array, Spectrum, averaged, check_made, decompose, eigenspaces
-
-_MEAN_SHARE = 0.5
 
 
 @dataclass(frozen=True, repr=False)
@@ -225,14 +223,10 @@ def _band(a: Spectrum, b: Spectrum, squares: Array, start: int, stop: int) -> fl
 
 def _warn_of_means(what: str, a: Spectrum, b: Spectrum) -> None:
     shares = [float(side.relative @ side.mean_shares / (side.relative.sum() or 1.0)) for side in (a, b)]
-    if max(shares) > _MEAN_SHARE:
-        name = "x" if shares[0] >= shares[1] else "y"
-        warnings.warn(
-            f"{what}: the mean holds {max(shares):.0%} of the energy of {name} and is its first eigenfunction;"
-            " centred=True removes it",
-            AlignmentWarning,
-            stacklevel=3,
-        )
+    consequence = " and is its first eigenfunction; centred=True removes it"
+    sentence = hazards.common_mean(what, dict(zip("xy", shares, strict=True)), consequence)
+    if sentence:
+        warnings.warn(sentence, AlignmentWarning, stacklevel=3)
 
 
 def _check_rank(rank: Any, a: Spectrum, b: Spectrum) -> int:

@@ -9,7 +9,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from kernalign import _core, alignment, arrays
+from kernalign import _core, alignment, arrays, hazards
 from kernalign.arrays import Options
 from kernalign.folds import check_folds
 from kernalign.linear import linear_sums
@@ -19,8 +19,6 @@ from kernalign.score import AlignmentWarning, Score, UndefinedScoreWarning, unde
 from kernalign.spectrum import Array, Spectrum, centre, dense, one_side, thin_svd
 from kernalign.sums import bounded
 from kernalign.targets import Problem, as_targets, decomposed
-
-_MEAN_SHARE = 0.5
 
 
 def kernel_target_alignment(
@@ -65,19 +63,14 @@ def kernel_target_alignment(
         reason = sums.why_undefined("biased")
         if reason is not None:
             return _undefined(reason.replace("y is", "targets are", 1), keywords)
-        score = alignment.finish_cka(sums, "biased")
-        score.metric = "kernel_target_alignment"
-        return score
+        return alignment.finish_cka(sums, "biased", metric="kernel_target_alignment")
     product, square_x, square_y = (sums.pairs[side].full for side in ((0, 1), (0, 0), (1, 1)))
     if not (square_x > 0 and square_y > 0):
         return _undefined("x is zero" if not square_x > 0 else "targets are zero", keywords)
     share = sums.pairs[0, 0].total_x / (sums.n * sums.pairs[0, 0].trace_x)
-    if share > _MEAN_SHARE:
-        warnings.warn(
-            f"kernel_target_alignment: the mean holds {share:.0%} of the energy of x; centred=True removes it",
-            AlignmentWarning,
-            stacklevel=2,
-        )
+    sentence = hazards.common_mean("kernel_target_alignment", {"x": share}, "; centred=True removes it")
+    if sentence:
+        warnings.warn(sentence, AlignmentWarning, stacklevel=2)
     value = bounded(product / (math.sqrt(square_x) * math.sqrt(square_y)))
     return Score(value, metric="kernel_target_alignment", **keywords)
 

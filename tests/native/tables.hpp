@@ -4,9 +4,12 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 #include <random>
+#include <string>
 #include <vector>
 
+#include "check.hpp"
 #include "cpu/simd.hpp"
 
 namespace check {
@@ -49,6 +52,21 @@ std::vector<T> uniform(std::int64_t n, unsigned seed) {
     std::vector<T> out(static_cast<std::size_t>(n));
     for (T& value : out) value = T(std::uniform_real_distribution<double>(-0.5, 0.5)(generator));
     return out;
+}
+
+constexpr std::int64_t kLongest = 70;  // of the arrays that loops are run on
+
+// run(table, n) gives the same bits for every instruction set.
+inline void all_tables_agree(std::vector<double> (*run)(const Simd& table, std::int64_t n)) {
+    for (std::int64_t n = 0; n <= kLongest; ++n) {
+        const std::vector<double> expected = run(kernalign::simd_baseline, n);
+        for (const Simd* table : tables()) {
+            const std::vector<double> got = run(*table, n);
+            if (got.size() != expected.size() ||
+                std::memcmp(got.data(), expected.data(), expected.size() * sizeof(double)) != 0)
+                fail(table->name, 0, "other bits than baseline at n = " + std::to_string(n));
+        }
+    }
 }
 
 }  // namespace check

@@ -14,8 +14,6 @@ using check::values;
 
 namespace {
 
-constexpr std::int64_t kLongest = 70;
-
 std::vector<GramFunction> functions() {
     GramFunction rbf, laplacian, polynomial, based, euclidean, distance;
     rbf.form = KernelForm::rbf;
@@ -64,18 +62,6 @@ std::vector<double> run(const Simd& table, std::int64_t n) {
     return out;
 }
 
-template <class T>
-void all_tables_agree() {
-    for (std::int64_t n = 0; n <= kLongest; ++n) {
-        const std::vector<double> expected = run<T>(simd_baseline, n);
-        for (const Simd* table : tables()) {
-            const std::vector<double> got = run<T>(*table, n);
-            if (std::memcmp(got.data(), expected.data(), expected.size() * sizeof(double)) != 0)
-                check::fail(table->name, 0, "other bits than baseline at n = " + std::to_string(n));
-        }
-    }
-}
-
 // exp(-d) of squared distances d, against long double: the largest relative error.
 template <class T>
 double worst_exponential(double largest) {
@@ -114,8 +100,8 @@ double worst_near_one() {
 
 }  // namespace
 
-TEST(all_tables_agree_on_float) { all_tables_agree<float>(); }
-TEST(all_tables_agree_on_double) { all_tables_agree<double>(); }
+TEST(all_tables_agree_on_float) { check::all_tables_agree(run<float>); }
+TEST(all_tables_agree_on_double) { check::all_tables_agree(run<double>); }
 
 TEST(exponentials_are_accurate_over_the_whole_range) {
     CHECK(worst_exponential<float>(86.9) < 3e-7);
