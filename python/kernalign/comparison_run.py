@@ -12,7 +12,8 @@ import numpy as np
 
 from kernalign import layer_search, registry
 from kernalign.caveats import Caveats
-from kernalign.comparison import Comparison, Names, gathered, pairs_of
+from kernalign.comparison import Comparison
+from kernalign.comparison_tables import Names, gathered, pairs_of
 from kernalign.layer_scores import Family, Grams, Lists, Shared
 from kernalign.layer_search import Cells, Maximum
 from kernalign.progress import Report
