@@ -32,6 +32,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     np.savez("b.npz", u=y, v=y[:, :2], labels=np.arange(N))
     np.save("short.npy", x[:30])
     np.save("flat.npy", np.ones((N, 3)))
+    Path("note.txt").write_text("not a representation")
     return tmp_path
 
 
@@ -151,24 +152,25 @@ def test_output_file(files: Path, suffix: str) -> None:
     assert [row["metric"] for row in rows] == ["cka", "mutual_knn"]
     assert float(rows[0]["value"]) == float(ka.cka(np.load("a.npy"), np.load("b.npz")["u"]))
 
-    message = failed(run("compare", "a.npy", "b.npz:v", "--output", output), 1)
+    message = failed(run("compare", "a.npy", "b.npz:v", "--output", output), 2)
     assert "exists already; --force overwrites it" in message
     assert Path(output).read_text() == text
     assert run("compare", "a.npy", "b.npz:v", "--output", output, "--force").exit_code == 0
     assert Path(output).read_text() != text
-    assert sorted(os.listdir(files)) == sorted(["a.npy", "b.npz", "flat.npy", output, "short.npy"])
+    assert sorted(os.listdir(files)) == sorted(["a.npy", "b.npz", "flat.npy", "note.txt", output, "short.npy"])
 
 
 @pytest.mark.parametrize(
     ("status", "args", "message"),
     [
-        (1, ["compare", "a.npy", "short.npy"], "a and short must have the same number of rows, got 40 and 30"),
-        (1, ["compare", "a.npy", "nope.npy"], "nope.npy: No such file or directory"),
-        (1, ["compare", "a.npy", "b.npz:w"], "b.npz has no array 'w'; it holds: u (40, 4), v (40, 2), labels (40,)"),
-        (1, ["compare", "a.npy", "b.npz:labels"], "must be 2-D (items, features), got shape (40,)"),
-        (1, ["compare", "a.npy", "x.pkl"], "x.pkl must end in .npy, .npz, .safetensors, got '.pkl'"),
-        (1, ["compare", "a.npy", "b.npz", "-k", "40"], "mutual_knn of x = a and y = u: k must be between 1 and n - 1"),
-        (1, ["compare", "a.npy", "b.npz", "--output", "no/where.csv"], "cannot write to the directory no"),
+        (2, ["compare", "a.npy", "short.npy"], "a and short must have the same number of rows, got 40 and 30"),
+        (2, ["compare", "a.npy", "nope.npy"], "nope.npy: No such file or directory"),
+        (2, ["compare", "a.npy", "b.npz:w"], "b.npz has no array 'w'; it holds: u (40, 4), v (40, 2), labels (40,)"),
+        (2, ["compare", "a.npy", "b.npz:labels"], "b.npz:labels must be 2-D (items, features) or 3-D"),
+        (2, ["compare", "a.npy", "note.txt"], "note.txt must end in .npy, .npz, .safetensors, got '.txt'"),
+        (2, ["compare", "a.npy", "note"], "kernalign: note: No such file or directory"),
+        (2, ["compare", "a.npy", "b.npz", "-k", "40"], "mutual_knn of x = a and y = u: k must be between 1 and n - 1"),
+        (2, ["compare", "a.npy", "b.npz", "--output", "no/where.csv"], "there is no directory no"),
         (2, ["compare"], "Missing argument"),
         (2, ["compare", "a.npy"], "at least two representations, got 1 (see kernalign compare --help)"),
         (2, ["compare", "a.npy", "b.npz", "-k", "0"], "'-k': 0 is not in the range"),
@@ -190,7 +192,7 @@ def test_errors_are_one_line(files: Path, status: int, args: list[str], message:
 def test_damaged_files_are_one_line(files: Path) -> None:
     content = Path("a.npy").read_bytes()
     Path("a.npy").write_bytes(content[:-8])
-    assert "a.npy: its header (shape (40, 5), float64) requires" in failed(run("compare", "a.npy", "b.npz"), 1)
+    assert "a.npy: its header (shape (40, 5), float64) requires" in failed(run("compare", "a.npy", "b.npz"), 2)
 
 
 def test_debug_shows_the_traceback(files: Path) -> None:
@@ -240,7 +242,7 @@ def test_the_installed_command(files: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 3
     done = subprocess.run([*command, "short.npy"], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "kernalign: a and short must have the same number of rows, got 40 and 30\n"
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from kernalign import layer_search, registry
-from kernalign.comparison_tables import Array, Best, Names, gathered, pairs_of
+from kernalign.comparison_tables import Array, Best, Names, gathered, layer_name, pairs_of, reasons_by_place
 from kernalign.score import AlignmentWarning
 
 if TYPE_CHECKING:
@@ -101,7 +101,11 @@ class Comparison:
         )
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """One dict for every score: x, y, their layers, metric, score, chance, chance_sd, z, corrected, p_value, n."""
+        """One dict for every score: x, y, their layers, metric, score, chance, chance_sd, z, corrected, p_value, n.
+
+        And ``reason``, which says why a score is undefined (a best one: why those of its layers are), else None.
+        """
+        reasons = reasons_by_place(self.reasons)
         for metric in self.metrics:
             for x, y, i, j, score, chance, sd, p in self._flat(metric):
                 yield {
@@ -117,7 +121,14 @@ class Comparison:
                     "corrected": _corrected(metric, score, chance),
                     "p_value": p,
                     "n": self.n,
+                    "reason": self._reason(reasons, metric, x, y, (i, j)) if math.isnan(score) else None,
                 }
+
+    def _reason(self, reasons: Mapping[str, str], metric: str, x: str, y: str, at: tuple[int, int]) -> str | None:
+        a, b = self.x_layers[x], self.y_layers[y]
+        cells = [at] if self.mode == "all" else list(np.ndindex(len(a), len(b)))
+        places = (f"{metric} of {layer_name(x, a, i)} × {layer_name(y, b, j)}" for i, j in cells)
+        return "; ".join(dict.fromkeys(reasons[place] for place in places if place in reasons)) or None
 
     def _flat(self, metric: str) -> Iterator[tuple[str, str, int, int, float, float, float, float]]:
         """Names, layers, score, chance, chance_sd and p_value of every score."""
@@ -162,6 +173,7 @@ class Comparison:
         ``"heatmap"``: best scores, representation by representation, the chance level marked on the colour bar.
         ``"layers"``: scores of all layers of ``x`` and ``y`` (mode "all"; both may be left out if there is one pair).
         ``"map"``: representations of one set as points whose distances are near -log score (classical scaling).
+        Undefined scores are hatched cells in the heat maps; a map needs every score.
 
         Raises
         ------

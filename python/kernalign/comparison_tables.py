@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -78,3 +78,19 @@ def gathered(
         if mirrored:
             tables[:, j, i], layers[j, i] = tables[:, i, j], found.layers[::-1]
     return tables[0], layers, *tables[1:]
+
+
+def layer_name(name: str, labels: Sequence[str], at: int) -> str:
+    """What notes and reasons call one layer."""
+    return name if len(labels) == 1 else f"{name} layer {labels[at]}"
+
+
+def reasons_by_place(lines: Iterable[str]) -> dict[str, str]:
+    """Reasons by what is before them in a line, "metric of layer × layer"; names may hold colons, too."""
+    found: dict[str, str] = {}
+    for line in lines:
+        place, *rest = line.split(": ")
+        for at, part in enumerate(rest):
+            found.setdefault(place, ": ".join(rest[at:]))
+            place += f": {part}"
+    return found
