@@ -11,6 +11,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import kernalign as ka
 import numpy as np
@@ -208,6 +209,79 @@ def test_ctrl_c_ends_with_one_line(files: Path, monkeypatch: pytest.MonkeyPatch)
     result = run("compare", "a.npy", "b.npz", "--output", "out.csv")
     assert failed(result, 130) == "kernalign: interrupted"
     assert not Path("out.csv").exists()
+
+
+def process(script: str, **pipes: Any) -> subprocess.Popen[str]:
+    """The command line in a process of its own."""
+    command = [sys.executable, "-c", f"from kernalign.cli import main\n{script}"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **pipes)
+
+
+def test_ctrl_c_in_the_middle_leaves_nothing_behind(files: Path) -> None:
+    for name, x in zip("xy", related(9000, 20, 20), strict=True):
+        np.save(f"{name}.npy", x)
+    before = sorted(os.listdir(files))
+    command = ["compare", "x.npy", "y.npy", "--metric", "rsa", "--output", "out.json"]
+    timer = "import os, signal, threading\nthreading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()"
+    with process(f"{timer}\nmain({command})") as running:
+        out, err = running.communicate(timeout=60)
+    assert (running.returncode, out, err) == (130, "", "kernalign: interrupted\n")
+    assert sorted(os.listdir(files)) == before
+
+
+@pytest.mark.parametrize("form", [[], ["--csv"], ["--json"]])
+def test_a_reader_that_goes_away_is_no_error(files: Path, form: list[str]) -> None:
+    with process(f"main({['compare', 'a.npy', 'b.npz:u', *form]})") as running:
+        assert running.stdout is not None
+        running.stdout.close()
+        assert running.stderr is not None
+        assert running.stderr.read() == ""
+    assert running.returncode == 1
+
+
+@pytest.mark.parametrize("more", [[], ["--layers", "best"], ["--metric", "rsa", "--layers", "best"]])
+def test_zero_rows_are_named_without_advice_that_does_not_fit(files: Path, more: list[str]) -> None:
+    x = np.load("a.npy")
+    x[7] = 0
+    np.save("zero.npy", x)
+    message = failed(run("compare", "zero.npy", "b.npz:u", "--normalize", "l2", *more), 2)
+    assert "zero" in message
+    assert message.endswith("row 7 is zero" if "rsa" not in more else "row 7 is constant")
+
+
+@pytest.mark.parametrize("more", [[], ["--layers", "best"]])
+def test_names_that_are_not_utf_8_are_escaped(files: Path, more: list[str]) -> None:
+    odd = os.fsdecode(b"odd\xff.npy")
+    try:
+        os.replace("a.npy", odd)
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    for output in ("out.json", "out.csv"):
+        result = run("compare", odd, "b.npz:u", "--metric", "cka", *more, "--output", output)
+        assert result.exit_code == 0, result.output
+        assert result.stdout.splitlines()[1].startswith(r"odd\xff ")
+        text = Path(output).read_text(encoding="utf-8")
+    assert next(csv.DictReader(io.StringIO(text)))["x"] == r"odd\xff"
+    document = json.loads(Path("out.json").read_text(encoding="utf-8"))
+    assert document["settings"]["files"] == [r"odd\xff.npy", "b.npz:u"]
+
+
+def test_shapes_that_are_no_representation_name_the_file(files: Path) -> None:
+    np.save("number.npy", np.array(3.0))
+    np.save("four.npy", np.ones((N, 2, 2, 2)))
+    for name, found in (("number.npy", "a single number"), ("four.npy", "got shape (40, 2, 2, 2)")):
+        for command in ("compare", "stitch"):
+            message = failed(run(command, "a.npy", name), 2)
+            assert message.startswith(f"kernalign: {name} must be")
+            assert found in message
+
+
+def test_the_output_is_refused_before_the_work(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ka, "cka", None)  # would fail
+    Path("dir.csv").mkdir()
+    for command in (["compare", "a.npy", "b.npz:u"], ["stitch", "a.npy", "b.npz:u"]):
+        assert "dir.csv is a directory" in failed(run(*command, "--output", "dir.csv", "--force"), 2)
+        assert "there is no directory no" in failed(run(*command, "--output", "no/out.csv"), 2)
 
 
 def test_lack_of_memory_is_one_line(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
