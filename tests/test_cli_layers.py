@@ -122,7 +122,6 @@ def test_reasons_are_a_column(files: Path) -> None:
 
 
 def test_a_picture_of_undefined_scores(files: Path) -> None:
-    pytest.importorskip("matplotlib")
     command = ["compare", "models/b.npy", "flat.npy", "--metric", "cka", "--layers", "all", "--output", "map.png"]
     assert run(*command).exit_code == 0
     assert Path("map.png").read_bytes().startswith(b"\x89PNG")

@@ -7,6 +7,7 @@ import warnings
 import kernalign as ka
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from samples import related
 from test_compare import EVERY, N, layered, models
 
@@ -26,17 +27,13 @@ def test_paths_are_opened_and_mapped(tmp_path, monkeypatch):
             np.testing.assert_array_equal(found.scores[metric][pair], expected.scores[metric][pair])
 
 
-def safetensors(path, arrays):
-    pytest.importorskip("safetensors.numpy").save_file(arrays, path)
-
-
 @pytest.mark.parametrize("suffix", ["npz", "safetensors"])
 def test_the_arrays_of_a_file_are_the_layers_of_one_model(tmp_path, suffix):
     a = layered(3, 5, 1)
     wide = np.ascontiguousarray(layered(1, 9, 2)[:, 0])
     arrays = {"block10": wide, "block2": a[:, 0].copy(), "block01": a[:, 1].copy(), "ids": np.arange(N)}
     path = tmp_path / f"m.{suffix}"
-    np.savez(path, **arrays, words=np.array(["a"] * N)) if suffix == "npz" else safetensors(path, arrays)
+    np.savez(path, **arrays, words=np.array(["a"] * N)) if suffix == "npz" else save_file(arrays, path)
     given = {"m": path, "x": a, "one": f"{path}:block10"}
     keywords = {"k": 5, "clip_quantile": 0.9, "concatenated": True}
     found = ka.compare(given, **keywords)

@@ -187,7 +187,6 @@ def hatched(figure):
 
 @pytest.mark.parametrize("mode", ["all", "best"])
 def test_undefined_scores_are_hatched(mode, best, tmp_path):
-    pytest.importorskip("matplotlib")
     xs = {"a": np.ones((30, 4)), "b": layered(2, 4, 1, n=30), "c": np.ones((30, 3))}
     with pytest.warns(ka.AlignmentWarning):
         found = ka.compare(xs, metrics=("cka", "mutual_knn"), layers=mode, normalize="l2")
@@ -207,7 +206,6 @@ def test_undefined_scores_are_hatched(mode, best, tmp_path):
 
 
 def test_undefined_layers_are_hatched():
-    pytest.importorskip("matplotlib")
     x = layered(3, 4, 1, n=30)
     x[:, 1] = 1.0
     with pytest.warns(ka.AlignmentWarning):
