@@ -172,6 +172,7 @@ def test_output_file(files: Path, suffix: str) -> None:
         (2, ["compare", "a.npy", "note"], "kernalign: note: No such file or directory"),
         (2, ["compare", "a.npy", "b.npz", "-k", "40"], "mutual_knn of x = a and y = u: k must be between 1 and n - 1"),
         (2, ["compare", "a.npy", "b.npz", "--output", "no/where.csv"], "there is no directory no"),
+        (2, ["compare", "a.npy", ""], "a file or directory must have a name, got an empty one"),
         (2, ["compare"], "Missing argument"),
         (2, ["compare", "a.npy"], "at least two representations, got 1 (see kernalign compare --help)"),
         (2, ["compare", "a.npy", "b.npz", "-k", "0"], "'-k': 0 is not in the range"),
@@ -290,6 +291,12 @@ def test_lack_of_memory_is_one_line(files: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(ka, "cka", hungry)
     assert "not enough memory: Unable to allocate 9 PiB" in failed(run("compare", "a.npy", "b.npz"), 1)
+
+
+def test_an_error_that_nobody_foresaw_has_its_kind(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ka, "cka", lambda *args, **keywords: {}["k"])
+    message = failed(run("compare", "a.npy", "b.npz"), 1)
+    assert message == "kernalign: KeyError: 'k' (--debug shows where)"
 
 
 def test_info() -> None:

@@ -77,6 +77,8 @@ def compare(
         raise click.UsageError("subspace_overlap needs --rank")
     if rank is not None and not ranked:
         raise click.UsageError("--rank is for subspace_overlap and svcca")
+    if not all(files):
+        raise click.UsageError("a file or directory must have a name, got an empty one")
     paths = [path for spec in files for path in (files_of(spec) if Path(spec).is_dir() else [spec])]
     wanted = bool(layers or concatenated)
     models = [model for path in paths for model in _models(path, wanted)]
