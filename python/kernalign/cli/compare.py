@@ -77,15 +77,8 @@ def compare(
         raise click.UsageError("subspace_overlap needs --rank")
     if rank is not None and not ranked:
         raise click.UsageError("--rank is for subspace_overlap and svcca")
-    if not all(files):
-        raise click.UsageError("a file or directory must have a name, got an empty one")
-    paths = [path for spec in files for path in (files_of(spec) if Path(spec).is_dir() else [spec])]
     wanted = bool(layers or concatenated)
-    models = [model for path in paths for model in _models(path, wanted)]
-    if len(models) < 2:
-        merged = any(len(model) > 1 for model in models)
-        hint = "; with --layers or --concatenated all arrays of a file are one" if merged else ""
-        raise click.UsageError(f"compare needs at least two representations, got {len(models)}{hint}")
+    models = _open(files, wanted)
     options: dict[str, Any] = {"k": k, "estimator": estimator, "normalize": normalize, "threads": threads}
     options["uncertainty"] = "jackknife" if uncertainty else None
     names, given = _names(models), [shown(file) for file in files]
@@ -118,6 +111,18 @@ def compare(
         click.echo(as_csv(rows), nl=False)
     else:
         show_rows(rows)
+
+
+def _open(files: tuple[str, ...], layered: bool) -> list[list[Source]]:
+    if not all(files):
+        raise click.UsageError("a file or directory must have a name, got an empty one")
+    paths = [path for spec in files for path in (files_of(spec) if Path(spec).is_dir() else [spec])]
+    models = [model for path in paths for model in _models(path, layered)]
+    if len(models) < 2:
+        merged = any(len(model) > 1 for model in models)
+        hint = "; with --layers or --concatenated all arrays of a file are one" if merged else ""
+        raise click.UsageError(f"compare needs at least two representations, got {len(models)}{hint}")
+    return models
 
 
 def _models(path: str | Path, layered: bool) -> list[list[Source]]:

@@ -10,7 +10,6 @@ import click
 
 INTERRUPTED = 130
 
-
 # what the arguments or the files that they name cause; the rest is a failure of something else
 _BAD_INPUT = (ValueError, TypeError, FileNotFoundError, FileExistsError, IsADirectoryError, PermissionError)
 

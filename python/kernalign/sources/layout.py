@@ -28,7 +28,7 @@ class NoNumbersError(ValueError):
 
 @dataclass(frozen=True)
 class Member:
-    """One array of a file: what it is, and how to get it; ``refusal`` says why it can not be got."""
+    """One array of a file: what it is, and how to get it; ``refusal`` says why it cannot be."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
