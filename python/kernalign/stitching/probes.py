@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from scipy import linalg, optimize, special
 
 from kernalign import arrays
-from kernalign.preprocessing import standard_scale
 from kernalign.score import AlignmentWarning, UndefinedScoreWarning
 from kernalign.spectrum import Array, centre, dense, thin_svd
 from kernalign.stitching.estimator import NotFittedError, Predictor
@@ -91,7 +90,7 @@ class LinearProbe(Predictor):
         else:
             classes, goal = None, numbers_of(y, n, "y")
         self._one_column = self.task == "regression" and (y if hasattr(y, "reshape") else np.asarray(y)).ndim == 1
-        shift, scale = standard_scale(rows)
+        shift, scale = arrays.standard_scale(rows)
         u, s, vt = thin_svd((dense(rows) - shift) * scale)
         if classes is None:
             mean = goal[0] + (goal - goal[0]).mean(axis=0)
