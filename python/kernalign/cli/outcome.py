@@ -10,9 +10,18 @@ import click
 
 INTERRUPTED = 130
 
+# what the arguments or the files that they name cause; the rest is a failure of something else
+_BAD_INPUT = (ValueError, TypeError, FileNotFoundError, FileExistsError, IsADirectoryError, PermissionError)
+
 
 class Failure(click.ClickException):
     """An error that the user sees as one line; the exit status is 1."""
+
+
+class BadInput(Failure):
+    """The same, and the input is to blame."""
+
+    exit_code = 2
 
 
 class Outcome(click.Group):
@@ -54,12 +63,16 @@ class Outcome(click.Group):
             raise self._failure(ctx, message, error) from error
         except MemoryError as error:
             raise self._failure(ctx, f"not enough memory: {error}", error) from error
-        except Exception as error:
+        except (ValueError, TypeError, ImportError) as error:
             raise self._failure(ctx, str(error) or type(error).__name__, error) from error
+        except Exception as error:
+            raise self._failure(ctx, f"{type(error).__name__}: {error} (--debug shows where)", error) from error
 
     @staticmethod
     def _failure(ctx: click.Context, message: str, error: Exception) -> Exception:
-        return error if ctx.params.get("debug") else Failure(message)
+        if ctx.params.get("debug"):
+            return error
+        return (BadInput if isinstance(error, _BAD_INPUT) else Failure)(message)
 
 
 def _say(message: str) -> None:
