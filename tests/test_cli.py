@@ -164,13 +164,13 @@ def test_output_file(files: Path, suffix: str) -> None:
 @pytest.mark.parametrize(
     ("status", "args", "message"),
     [
-        (2, ["compare", "a.npy", "short.npy"], "a and short must have the same number of rows, got 40 and 30"),
-        (2, ["compare", "a.npy", "nope.npy"], "nope.npy: No such file or directory"),
-        (2, ["compare", "a.npy", "b.npz:w"], "b.npz has no array 'w'; it holds: u (40, 4), v (40, 2), labels (40,)"),
-        (2, ["compare", "a.npy", "b.npz:labels"], "b.npz:labels must be 2-D (items, features) or 3-D"),
-        (2, ["compare", "a.npy", "note.txt"], "note.txt must end in .npy, .npz, .safetensors, got '.txt'"),
-        (2, ["compare", "a.npy", "note"], "kernalign: note: No such file or directory"),
-        (2, ["compare", "a.npy", "b.npz", "-k", "40"], "mutual_knn of x = a and y = u: k must be between 1 and n - 1"),
+        (1, ["compare", "a.npy", "short.npy"], "a and short must have the same number of rows, got 40 and 30"),
+        (1, ["compare", "a.npy", "nope.npy"], "nope.npy: No such file or directory"),
+        (1, ["compare", "a.npy", "b.npz:w"], "b.npz has no array 'w'; it holds: u (40, 4), v (40, 2), labels (40,)"),
+        (1, ["compare", "a.npy", "b.npz:labels"], "b.npz:labels must be 2-D (items, features) or 3-D"),
+        (1, ["compare", "a.npy", "note.txt"], "note.txt must end in .npy, .npz, .safetensors, got '.txt'"),
+        (1, ["compare", "a.npy", "note"], "kernalign: note: No such file or directory"),
+        (1, ["compare", "a.npy", "b.npz", "-k", "40"], "mutual_knn of x = a and y = u: k must be between 1 and n - 1"),
         (2, ["compare", "a.npy", "b.npz", "--output", "no/where.csv"], "there is no directory no"),
         (2, ["compare", "a.npy", ""], "a file or directory must have a name, got an empty one"),
         (2, ["compare"], "Missing argument"),
@@ -194,7 +194,7 @@ def test_errors_are_one_line(files: Path, status: int, args: list[str], message:
 def test_damaged_files_are_one_line(files: Path) -> None:
     content = Path("a.npy").read_bytes()
     Path("a.npy").write_bytes(content[:-8])
-    assert "a.npy: its header (shape (40, 5), float64) requires" in failed(run("compare", "a.npy", "b.npz"), 2)
+    assert "a.npy: its header (shape (40, 5), float64) requires" in failed(run("compare", "a.npy", "b.npz"), 1)
 
 
 def test_debug_shows_the_traceback(files: Path) -> None:
@@ -245,7 +245,7 @@ def test_zero_rows_are_named_without_advice_that_does_not_fit(files: Path, more:
     x = np.load("a.npy")
     x[7] = 0
     np.save("zero.npy", x)
-    message = failed(run("compare", "zero.npy", "b.npz:u", "--normalize", "l2", *more), 2)
+    message = failed(run("compare", "zero.npy", "b.npz:u", "--normalize", "l2", *more), 1)
     assert "zero" in message
     assert message.endswith("row 7 is zero" if "rsa" not in more else "row 7 is constant")
 
@@ -272,7 +272,7 @@ def test_shapes_that_are_no_representation_name_the_file(files: Path) -> None:
     np.save("four.npy", np.ones((N, 2, 2, 2)))
     for name, found in (("number.npy", "a single number"), ("four.npy", "got shape (40, 2, 2, 2)")):
         for command in ("compare", "stitch"):
-            message = failed(run(command, "a.npy", name), 2)
+            message = failed(run(command, "a.npy", name), 1)
             assert message.startswith(f"kernalign: {name} must be")
             assert found in message
 
@@ -323,7 +323,7 @@ def test_the_installed_command(files: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 3
     done = subprocess.run([*command, "short.npy"], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "kernalign: a and short must have the same number of rows, got 40 and 30\n"
 
 

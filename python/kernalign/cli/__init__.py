@@ -19,7 +19,7 @@ from kernalign.cli.stitch import stitch
 def main(ctx: click.Context, debug: bool) -> None:
     """How alike are two representations of the same items?
 
-    Exit status: 0 done, 1 failed, 2 wrong usage or bad input, 130 interrupted.
+    Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

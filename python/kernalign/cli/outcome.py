@@ -10,18 +10,9 @@ import click
 
 INTERRUPTED = 130
 
-# what the arguments or the files that they name cause; the rest is a failure of something else
-_BAD_INPUT = (ValueError, TypeError, FileNotFoundError, FileExistsError, IsADirectoryError, PermissionError)
-
 
 class Failure(click.ClickException):
     """An error that the user sees as one line; the exit status is 1."""
-
-
-class BadInput(Failure):
-    """The same, and the input is to blame."""
-
-    exit_code = 2
 
 
 class Outcome(click.Group):
@@ -72,7 +63,7 @@ class Outcome(click.Group):
     def _failure(ctx: click.Context, message: str, error: Exception) -> Exception:
         if ctx.params.get("debug"):
             return error
-        return (BadInput if isinstance(error, _BAD_INPUT) else Failure)(message)
+        return Failure(message)
 
 
 def _say(message: str) -> None:
