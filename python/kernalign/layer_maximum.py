@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign.calibration import RandomPairings
+from kernalign.calibration import RandomPairings, pearson3_quantile
 from kernalign.inference import pearson3_tail
 from kernalign.layer_copula import Chaos, Law, factor
 from kernalign.overlap_covariance import (
@@ -48,7 +48,7 @@ class LayerMaximum(RandomPairings):
     layers : where it is (the first such pair)
     p_value : chance that the largest score of unrelated items is as large: (1 + #{draws >= value}) / (draws + 1); where
         no draw is, the sum of the upper tails of all pairs of layers if that is smaller
-    null : the largest score of every draw, ascending
+    null : the largest score of every draw, ascending; of a single pair of layers, quantiles of its score
     method : how ``p_value`` was found
     """
 
@@ -88,7 +88,7 @@ def cka_maximum(
         quadratic forms that they are (`layer_copula`). None: as normal variables, whose right tail is too light
     draws, seed : size and seed of the simulation; the same seed gives the same null, whatever the number of threads
 
-    Holds O(draws + L_x^2 + L_y^2) numbers.
+    Holds O(draws + L_x^2 + L_y^2 + 1000 L_x L_y) numbers.
     """
     check_items(n)
     scores, kept = _kept(scores)
@@ -131,7 +131,11 @@ def knn_maximum(
     mean = np.full_like(variance, x.k / (x.n - 1))
     sd = np.where(variance > (_ROUNDING * mean) ** 2, np.sqrt(variance), 0.0)  # of a constant side it is rounding
     skew = _sub(skews(x.n, x.patterns, y.patterns), kept) if x.n >= THIRD_MOMENT else None
-    chaos = None if skew is None else Chaos.of(_correlation(symmetric[0]), _correlation(symmetric[1]), skew)
+    quadratic = symmetric[2] * np.outer(np.diag(symmetric[0]), np.diag(symmetric[1]))
+    most = np.sqrt(np.maximum(quadratic, 0.0)) / np.where(sd > 0, sd, np.inf)
+    chaos = None
+    if skew is not None:
+        chaos = Chaos.of(_correlation(symmetric[0]), _correlation(symmetric[1]), np.where(sd > 0, skew, 0.0), most)
     step = 1 / (x.n * x.k) if x.whole and y.whole else 0.0
     return _calibrate(scores, Law(fields, mean, sd, skew, chaos), draws, seed, step)
 
@@ -162,6 +166,13 @@ def cka_skews(n: int, cubes_x: Any, cubes_y: Any) -> Values:
     return np.asarray(third * (n * (n - 3) / 2) ** 1.5)
 
 
+def _only_pair(law: Law, draws: int) -> Values:
+    """Evenly spaced quantiles of its score."""
+    skew = 0.0 if law.skew is None else float(law.skew[0, 0])
+    upper = (np.arange(draws, 0, -1) - 0.5) / draws
+    return np.asarray(law.mean[0] + law.sd[0] * [pearson3_quantile(alpha, skew) for alpha in upper])
+
+
 def _tails(law: Law, value: float) -> float:
     """Sum over the pairs of layers of P(score >= value), which bounds that of the largest."""
     total = 0.0
@@ -180,7 +191,7 @@ def _calibrate(scores: Values, law: Law, draws: int, seed: int, step: float = 0.
         raise ValueError(f"draws must be an integer >= 1, got {draws!r}")
     best = tuple(int(i) for i in np.unravel_index(int(np.nanargmax(scores)), scores.shape))
     value = float(scores[best])
-    null = law.maxima(int(draws), seed)
+    null = law.maxima(int(draws), seed) if law.sd.size > 1 else _only_pair(law, int(draws))
     least = value - max(step / 2, 1e-12 * max(abs(value), float(law.sd.max())))
     reached = len(null) - int(np.searchsorted(null, least))
     p, margins = (1 + reached) / (draws + 1), "normal" if law.skew is None else "Pearson III"
