@@ -13,6 +13,22 @@ from kernalign.score import Score
 _NORMAL_SKEW = 1e-3
 
 
+class RandomPairings:
+    """What has the scores of random pairings."""
+
+    null: NDArray[np.float64]
+
+    @property
+    def mean(self) -> float:
+        """Mean score of random pairings; of a search over layers, of the best pair of layers."""
+        return float(self.null.mean())
+
+    @property
+    def sd(self) -> float:
+        """Standard deviation of the same."""
+        return float(self.null.std())
+
+
 def calibrated_score(score: Score, alpha: float = 0.05) -> float:
     """Rescale a score by its chance level, without permutations.
 

@@ -77,7 +77,7 @@ class Comparison:
         """The best pair of layers for every pair of representations, and its chance level.
 
         In mode "all" the null of the best score is simulated here (`layer_search.maximum`), which takes about
-        draws * L_x * L_y * 30 ns for each pair of representations.
+        draws * L_x * L_y * 20 ns for each pair of representations.
         """
         self._check(metric)
         tables: Any

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
+from kernalign.calibration import RandomPairings, pearson3_quantile
 from kernalign.inference import pearson3_tail
+from kernalign.layer_copula import Chaos, Law, factor
 from kernalign.overlap_covariance import (
     THIRD_MOMENT,
     GraphCovariance,
@@ -35,15 +35,11 @@ __all__ = [
 ]
 
 DRAWS = 10_000
-_CHUNK = 1 << 20  # values drawn at a time
-_NORMAL_SKEW = 1e-3
 _ROUNDING = 1e-7
-_THIRD_MOMENT = 6  # items that it needs
-_GRID = np.linspace(-9.0, 9.0, 721)
 
 
 @dataclass(frozen=True)
-class LayerMaximum:
+class LayerMaximum(RandomPairings):
     """The best score of a search over pairs of layers, and what the best would be by chance.
 
     Attributes
@@ -52,7 +48,7 @@ class LayerMaximum:
     layers : where it is (the first such pair)
     p_value : chance that the largest score of unrelated items is as large: (1 + #{draws >= value}) / (draws + 1); where
         no draw is, the sum of the upper tails of all pairs of layers if that is smaller
-    null : the largest score of every draw, ascending
+    null : the largest score of every draw, ascending; of a single pair of layers, quantiles of its score
     method : how ``p_value`` was found
     """
 
@@ -61,16 +57,6 @@ class LayerMaximum:
     p_value: float
     null: Values = field(repr=False)
     method: str
-
-    @property
-    def mean(self) -> float:
-        """Mean of the largest score under random pairing."""
-        return float(self.null.mean())
-
-    @property
-    def sd(self) -> float:
-        """Standard deviation of the largest score under random pairing."""
-        return float(self.null.std())
 
     def threshold(self, alpha: float = 0.05) -> float:
         """The score that the largest exceeds with probability alpha under random pairing."""
@@ -98,21 +84,22 @@ def cka_maximum(
     scores : (L_x, L_y) unbiased CKA of every pair of layers; nan where undefined
     self_x, self_y : (L_x, L_x) and (L_y, L_y) unbiased CKA of the layers of one side among themselves: R_x and R_y
     n : number of items, at least 4
-    skew : (L_x, L_y) skewness of every score under random pairing (`cka_skews`): each margin of the normal law is then
-        bent into the Pearson III law of that skewness. None: normal margins, whose right tail is too light
-    draws, seed : size and seed of the simulation
+    skew : (L_x, L_y) skewness of every score under random pairing (`cka_skews`), which then are simulated as the
+        quadratic forms that they are (`layer_copula`). None: as normal variables, whose right tail is too light
+    draws, seed : size and seed of the simulation; the same seed gives the same null, whatever the number of threads
 
-    Holds O(draws + L_x^2 + L_y^2) numbers.
+    Holds O(draws + L_x^2 + L_y^2 + 1000 L_x L_y) numbers.
     """
     check_items(n)
     scores, kept = _kept(scores)
     variance = 2 / (n * (n - 3))
-    left, right = (
-        _factor(np.asarray(side, dtype=np.float64)[np.ix_(k, k)])
-        for side, k in zip((self_x, self_y), kept, strict=True)
+    own_x, own_y = (
+        np.asarray(side, dtype=np.float64)[np.ix_(k, k)] for side, k in zip((self_x, self_y), kept, strict=True)
     )
     sd = np.full(tuple(len(k) for k in kept), math.sqrt(variance))
-    law = _Law([(left, right, variance)], np.zeros_like(sd), sd, _sub(skew, kept))
+    skew = _sub(skew, kept)
+    chaos = None if skew is None else Chaos.of(own_x, own_y, skew)
+    law = Law([(factor(own_x), factor(own_y), variance)], np.zeros_like(sd), sd, skew, chaos)
     return _calibrate(scores, law, draws, seed)
 
 
@@ -135,16 +122,22 @@ def knn_maximum(
     if x.n != y.n or not math.isclose(x.k, y.k, rel_tol=1e-9):
         raise ValueError(f"x and y must have the same n and k, got n = {x.n} and {y.n}, k = {x.k:g} and {y.k:g}")
     scores, kept = _kept(scores)
-    factors = [
-        (_factor(a[np.ix_(kept[0], kept[0])]), _factor(b[np.ix_(kept[1], kept[1])]), weight)
-        for a, b, weight in parts(x, y)
+    degrees, symmetric, antisymmetric = [
+        (a[np.ix_(kept[0], kept[0])], b[np.ix_(kept[1], kept[1])], weight) for a, b, weight in parts(x, y)
     ]
-    variance = sum(weight * np.outer((f * f).sum(axis=1), (g * g).sum(axis=1)) for f, g, weight in factors)
+    # the symmetric part, which is a quadratic form as CKA is, first
+    fields = [(factor(a), factor(b), weight) for a, b, weight in (symmetric, degrees, antisymmetric)]
+    variance = sum(weight * np.outer((f * f).sum(axis=1), (g * g).sum(axis=1)) for f, g, weight in fields)
     mean = np.full_like(variance, x.k / (x.n - 1))
     sd = np.where(variance > (_ROUNDING * mean) ** 2, np.sqrt(variance), 0.0)  # of a constant side it is rounding
-    skew = skews(x.n, x.patterns, y.patterns) if x.n >= THIRD_MOMENT else None
+    skew = _sub(skews(x.n, x.patterns, y.patterns), kept) if x.n >= THIRD_MOMENT else None
+    quadratic = symmetric[2] * np.outer(np.diag(symmetric[0]), np.diag(symmetric[1]))
+    most = np.sqrt(np.maximum(quadratic, 0.0)) / np.where(sd > 0, sd, np.inf)
+    chaos = None
+    if skew is not None:
+        chaos = Chaos.of(_correlation(symmetric[0]), _correlation(symmetric[1]), np.where(sd > 0, skew, 0.0), most)
     step = 1 / (x.n * x.k) if x.whole and y.whole else 0.0
-    return _calibrate(scores, _Law(factors, mean, sd, _sub(skew, kept)), draws, seed, step)
+    return _calibrate(scores, Law(fields, mean, sd, skew, chaos), draws, seed, step)
 
 
 def cka_skews(n: int, cubes_x: Any, cubes_y: Any) -> Values:
@@ -173,59 +166,38 @@ def cka_skews(n: int, cubes_x: Any, cubes_y: Any) -> Values:
     return np.asarray(third * (n * (n - 3) / 2) ** 1.5)
 
 
-@dataclass(frozen=True)
-class _Law:
-    """Sum of matrix-normal parts F G H' sqrt(weight), each margin bent to its skewness."""
-
-    parts: list[tuple[Values, Values, float]]
-    mean: Values
-    sd: Values
-    skew: Values | None
-
-    def maxima(self, draws: int, seed: int) -> Values:
-        rng = np.random.default_rng(seed)
-        bend = None if self.skew is None else _bend(self.skew)
-        step = max(1, _CHUNK // self.sd.size)
-        varying = self.sd > 0
-        unit = np.where(varying, self.sd, 1.0)
-        found = np.empty(draws)
-        for begin in range(0, draws, step):
-            count = min(step, draws - begin)
-            total = np.zeros((count, *self.sd.shape))
-            for left, right, weight in self.parts:
-                normal = rng.standard_normal((count, left.shape[1], right.shape[1]))
-                total += math.sqrt(weight) * (left @ normal @ right.T)
-            z = np.where(varying, total / unit, 0.0)
-            if bend is not None:
-                z = bend(z)
-            found[begin : begin + count] = (self.mean + self.sd * z).max(axis=(1, 2))
-        return np.sort(found)
-
-    def tails(self, value: float) -> float:
-        """Sum over the pairs of layers of P(score >= value), which bounds that of the largest."""
-        total = 0.0
-        for at in np.ndindex(self.sd.shape):
-            sd = float(self.sd[at])
-            if sd > 0:
-                z = (value - float(self.mean[at])) / sd
-                total += pearson3_tail(z, 0.0 if self.skew is None else float(self.skew[at]))
-            else:
-                total += float(value <= self.mean[at])
-        return total
+def _only_pair(law: Law, draws: int) -> Values:
+    """Evenly spaced quantiles of its score."""
+    skew = 0.0 if law.skew is None else float(law.skew[0, 0])
+    upper = (np.arange(draws, 0, -1) - 0.5) / draws
+    return np.asarray(law.mean[0] + law.sd[0] * [pearson3_quantile(alpha, skew) for alpha in upper])
 
 
-def _calibrate(scores: Values, law: _Law, draws: int, seed: int, step: float = 0.0) -> LayerMaximum:
+def _tails(law: Law, value: float) -> float:
+    """Sum over the pairs of layers of P(score >= value), which bounds that of the largest."""
+    total = 0.0
+    for at in np.ndindex(law.sd.shape):
+        sd = float(law.sd[at])
+        if sd > 0:
+            z = (value - float(law.mean[at])) / sd
+            total += pearson3_tail(z, 0.0 if law.skew is None else float(law.skew[at]))
+        else:
+            total += float(value <= law.mean[at])
+    return total
+
+
+def _calibrate(scores: Values, law: Law, draws: int, seed: int, step: float = 0.0) -> LayerMaximum:
     if isinstance(draws, bool) or not isinstance(draws, (int, np.integer)) or draws < 1:
         raise ValueError(f"draws must be an integer >= 1, got {draws!r}")
     best = tuple(int(i) for i in np.unravel_index(int(np.nanargmax(scores)), scores.shape))
     value = float(scores[best])
-    null = law.maxima(int(draws), seed)
+    null = law.maxima(int(draws), seed) if law.sd.size > 1 else _only_pair(law, int(draws))
     least = value - max(step / 2, 1e-12 * max(abs(value), float(law.sd.max())))
     reached = len(null) - int(np.searchsorted(null, least))
     p, margins = (1 + reached) / (draws + 1), "normal" if law.skew is None else "Pearson III"
-    method = f"{draws} draws from the exact covariance, {margins} margins"
+    method = f"{draws} draws from the exact covariance" + ("" if law.skew is None else " and skewness")
     if law.sd.size == 1 or not reached:
-        bound = min(1.0, law.tails(least if step else value))
+        bound = min(1.0, _tails(law, least if step else value))
         if law.sd.size == 1:
             p, method = bound, f"{margins} tail of the only pair of layers"
         elif bound < p:
@@ -249,33 +221,7 @@ def _sub(skew: Any, kept: tuple[Any, Any]) -> Values | None:
     return None if skew is None else np.asarray(skew, dtype=np.float64)[np.ix_(*kept)]
 
 
-def _factor(covariance: Values) -> Values:
-    """F with F F' = covariance, which rounding may have made slightly indefinite."""
-    values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
-    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
-
-
-def _bend(skew: Values) -> Callable[[Values], Values]:
-    """The map that turns standard normal margins into Pearson III ones, by interpolation in a table for each pair."""
-    tables = np.stack([_quantiles(float(s)) for s in skew.ravel()])
-    step = _GRID[1] - _GRID[0]
-    flat, pair = tables.ravel(), np.arange(skew.size).reshape(skew.shape) * len(_GRID)
-
-    def bend(z: Values) -> Values:
-        place = np.clip((z - _GRID[0]) / step, 0, len(_GRID) - 1 - 1e-9)
-        whole = place.astype(np.intp)
-        low, share = whole + pair, place - whole
-        return np.asarray(flat[low] * (1 - share) + flat[low + 1] * share)
-
-    return bend
-
-
-def _quantiles(skew: float) -> Values:
-    """Pearson III quantiles at the normal probabilities of the grid."""
-    if abs(skew) < _NORMAL_SKEW:
-        return _GRID
-    shape, sign = 4 / skew**2, math.copysign(1.0, skew)
-    z = sign * _GRID
-    upper = special.gammainccinv(shape, special.ndtr(-np.abs(z)))
-    lower = special.gammaincinv(shape, special.ndtr(-np.abs(z)))
-    return np.asarray(sign * (np.where(z > 0, upper, lower) - shape) / math.sqrt(shape))
+def _correlation(covariance: Values) -> Values:
+    sd = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    sd = np.where(sd > 0, sd, np.inf)
+    return np.asarray(covariance / np.outer(sd, sd))

@@ -38,7 +38,7 @@ _UNBOUNDED = ("hsic",)
 
 
 @dataclass(frozen=True)
-class PermutationTest:
+class PermutationTest(calibration.RandomPairings):
     """A score, and the same score of random pairings.
 
     Attributes
@@ -63,16 +63,6 @@ class PermutationTest:
     null: Values = field(repr=False)
     settings: dict[str, Any] = field(repr=False)
     best: float | None = field(default=1.0, repr=False)
-
-    @property
-    def mean(self) -> float:
-        """Mean score of random pairings."""
-        return float(self.null.mean())
-
-    @property
-    def sd(self) -> float:
-        """Standard deviation of the score of random pairings."""
-        return float(self.null.std())
 
     @property
     def z(self) -> float | None:
