@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from typing import Any, Protocol, TypeAlias
 
 from kernalign import _core, alignment, arrays, distances, kernels, local_alignment, neighbors, registry
@@ -229,16 +229,9 @@ class Lists:
 
     def _search(self, x: Layer, y: Layer) -> Search:
         (a, graph_x), (b, graph_y) = self.known(x), self.known(y)
-        found = join(self.shared.pair(x, y), a, b, self.similarity, self.ties)
+        found = join(self.shared.pair(x, y), a, b, self.similarity, self.ties, graphs=(graph_x, graph_y))
         warn_of_ties(found.settings)
-
-        @cache
-        def overlaps() -> Any:
-            if found.finish_ties is not None:
-                return found.finish_ties()
-            return _core.shared_counts(a.lists.indices, b.lists.indices).astype(float), graph_x, graph_y
-
-        return replace(found, finish_ties=overlaps)
+        return found
 
 
 @dataclass(frozen=True)

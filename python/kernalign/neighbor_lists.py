@@ -73,6 +73,11 @@ class Neighbors:
         return int(self.indices.shape[1])
 
     @cached_property
+    def tie_share(self) -> float:
+        """Share of the rows that tie at the k-th place."""
+        return float(self.tie_rows.mean())
+
+    @cached_property
     def pattern_sums(self) -> list[NDArray[np.float64]]:
         """What the skewness of overlaps needs of this graph; O(n k^2), once."""
         return overlap_skew.list_pattern_sums(self.indices)
