@@ -7,8 +7,19 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol, TypeAlias
 
-from kernalign import _core, alignment, arrays, distances, kernels, local_alignment, neighbors, registry
+from kernalign import (
+    _core,
+    alignment,
+    arrays,
+    distances,
+    kernels,
+    layer_dissimilarities,
+    local_alignment,
+    neighbors,
+    registry,
+)
 from kernalign.grams import GramSweep
+from kernalign.layer_dissimilarities import Dissimilarities
 from kernalign.linear import linear_precision, linear_sums
 from kernalign.neighbor_lists import METRICS as SIMILARITIES
 from kernalign.neighbor_lists import find
@@ -108,10 +119,12 @@ def families(metrics: Sequence[str], shared: Shared) -> list[Family]:
         elif name == "cknna" and own <= {"variant"}:
             variant = given.get("variant", "ucentred")
             key = ("edges", local_alignment.check(shared.n, given["k"], variant), variant)
+        elif name == "rsa" and set(shared.options.get(name, {})) <= layer_dissimilarities.OPTIONS:
+            key = ("distances", *Dissimilarities.check(shared.n, **shared.options.get(name, {})))
         groups.setdefault(key, []).append(name)
     made: list[Family] = []  # ordered lists first: they serve where order does not matter
     for (kind, *spec), names in sorted(groups.items(), key=lambda group: not set(group[1]) & set(_ORDERED)):
-        maker: Any = {"gram": Grams, "lists": Lists, "edges": Edges, "pair": Pairwise}[kind]
+        maker: Any = _MAKERS[kind]
         made.append(maker(tuple(names), shared, *(spec if kind != "pair" else ())))
     return made
 
@@ -144,7 +157,7 @@ class Grams:
         """A layer with its kernel, made once; multiplied in float64 if asked to be."""
         made = layer.memory.get(("side", self.kernel))
         if made is None:
-            rows = layer.divided_rows() if isinstance(self.kernel, kernels.Cosine) else layer.rows
+            rows = layer.rows_as(divided=True) if isinstance(self.kernel, kernels.Cosine) else layer.rows
             made = layer.memory["side", self.kernel] = make_side([rows], self.kernel, self.shared.threads)
         if double and not made.double:
             key = ("side, float64", self.kernel)
@@ -248,7 +261,8 @@ class Edges:
             yield lambda report, layer=layer: self._find(layer, report)  # type: ignore[misc]
 
     def _find(self, layer: Layer, report: Report) -> None:
-        layer.memory["edges", self.k] = local_alignment.edges(layer.rows, self.k, self.shared.threads, report)
+        if ("edges", self.k) not in layer.memory:
+            layer.memory["edges", self.k] = local_alignment.edges(layer.rows, self.k, self.shared.threads, report)
 
     def scores(self, pairs: Sequence[LayerPair]) -> Iterator[list[Score]]:
         for x, y in pairs:
@@ -277,3 +291,6 @@ class Pairwise:
                 yield [registry.measure(name, x.clipped(), y.clipped(), **keywords)]
             except (TypeError, ValueError) as error:
                 raise type(error)(f"{name} of x = {x.name} and y = {y.name}: {error}") from error
+
+
+_MAKERS = {"gram": Grams, "lists": Lists, "edges": Edges, "distances": Dissimilarities, "pair": Pairwise}

@@ -28,7 +28,7 @@ class Options(arrays.Options, total=False):
 
 @dataclass(frozen=True)
 class Search:
-    """The neighbours of both sides, the rows themselves if they came from arrays, and ``graphs``: sums of both graphs."""
+    """The neighbours of both sides, the rows if they came from arrays, and, if known, the sums of both graphs."""
 
     x: Neighbors
     y: Neighbors
