@@ -7,7 +7,7 @@ from collections import Counter
 import kernalign as ka
 import numpy as np
 import pytest
-from kernalign import _core, arrays, layer_dissimilarities, local_alignment
+from kernalign import _core, arrays, layer_dissimilarities, local_alignment, overlap_skew
 
 N = 40
 TABLES = ("scores", "chance", "chance_sd", "p_values")
@@ -176,3 +176,23 @@ def test_shares_of_ties_are_those_of_the_lists():
     found = ka.knn(x, 5)
     assert found.tie_share == found.tie_rows.mean() > 0
     assert found.first(2).tie_share == found.first(2).tie_rows.mean()
+
+
+def test_patterns_of_a_graph_are_counted_once_for_its_scores_and_for_the_search(monkeypatch):
+    calls = counted(monkeypatch, overlap_skew, "list_pattern_sums")
+    found = ka.compare({"x": X}, {"y": Y}, metrics=("mutual_knn",), k=5)
+    assert calls["list_pattern_sums"] == 0  # those of the search serve
+    check(found, "mutual_knn", 0, k=5)
+    calls.clear()
+    single = ka.compare({"x": X[:, 0], "y": Y[:, 0], "z": Y[:, 1]}, metrics=("mutual_knn",), k=5)
+    assert calls["list_pattern_sums"] == 3  # no search, and three pairs of three graphs
+    assert single.p_values["mutual_knn"]["x", "z"][0, 0] == found.p_values["mutual_knn"]["x", "y"][0, 1]
+
+
+@pytest.mark.filterwarnings("ignore:.*is high but mutual_knn:kernalign.AlignmentWarning")
+@pytest.mark.parametrize("n", [4, 5, 6, 7])
+def test_few_items(n):
+    x, y = X[:n], Y[:n]
+    found = ka.compare({"x": x}, {"y": y}, metrics=("mutual_knn", "cka", "rsa", "cknna"), k=2)
+    for metric, options in (("mutual_knn", {"k": 2}), ("cka", {}), ("rsa", {}), ("cknna", {"k": 2})):
+        check(found, metric, 1e-12, x, y, **options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Protocol, TypeAlias
 
 from kernalign import (
@@ -14,6 +14,7 @@ from kernalign import (
     distances,
     kernels,
     layer_dissimilarities,
+    layer_search,
     local_alignment,
     neighbors,
     registry,
@@ -207,7 +208,7 @@ class Lists:
     ties: Any
     symmetric: bool
 
-    @property
+    @cached_property
     def ordered(self) -> bool:
         return any(name in _ORDERED for name in self.metrics)
 
@@ -225,9 +226,14 @@ class Lists:
             return layer.memory[self._key(True)]
         return None if self.ordered else layer.memory.get(self._key(False))
 
-    def lists(self, layers: Sequence[Layer]) -> list[Any]:
-        """The neighbour indices of layers."""
-        return [self.known(layer)[0].lists.indices for layer in layers]
+    def covariance_parts(self, layers: Sequence[Layer]) -> dict[str, Any]:
+        """What the covariance of overlaps is made of; the layers keep what their own scores need of it."""
+        graphs = [self.known(layer)[0].lists for layer in layers]
+        parts = layer_search.graph_parts([graph.indices for graph in graphs], self.shared.n)
+        for at, graph in enumerate(graphs):
+            if sums := layer_search.pattern_sums(parts, at):
+                graph.keep_pattern_sums(sums)
+        return parts
 
     def _find(self, layer: Layer, report: Report) -> None:
         if not self.known(layer):

@@ -82,6 +82,10 @@ class Neighbors:
         """What the skewness of overlaps needs of this graph; O(n k^2), once."""
         return overlap_skew.list_pattern_sums(self.indices)
 
+    def keep_pattern_sums(self, sums: list[NDArray[np.float64]]) -> None:
+        """Spare this graph their computation, which has been done elsewhere."""
+        self.__dict__["pattern_sums"] = sums
+
     def first(self, k: int) -> Neighbors:
         """The k nearest of each row; k must not exceed the length of the lists."""
         if k == self.k:
