@@ -196,3 +196,26 @@ def test_few_items(n):
     found = ka.compare({"x": x}, {"y": y}, metrics=("mutual_knn", "cka", "rsa", "cknna"), k=2)
     for metric, options in (("mutual_knn", {"k": 2}), ("cka", {}), ("rsa", {}), ("cknna", {"k": 2})):
         check(found, metric, 1e-12, x, y, **options)
+
+
+def test_a_p_value_leaves_the_order_of_neighbours_alone():
+    a, b = (ka.knn(side[:, 0], 5) for side in (X, Y))
+    kept, ordered = a.indices.copy(), ka.lcs_knn(a, b, 5)
+    assert (np.diff(kept, axis=1) < 0).any()
+    assert 0 < ka.mutual_knn(a, b, 5).p_value < 1
+    np.testing.assert_array_equal(a.indices, kept)
+    assert ka.lcs_knn(a, b, 5) == ordered
+
+
+@pytest.mark.parametrize("others", [(), ("lcs_knn", "jaccard_knn")])
+def test_p_values_of_other_pairs_do_not_spoil_those_with_ties(others):
+    """The fractional overlap of tied lists needs both as they were found."""
+    xs = {"a": X[:, 0], "b": X[:, 1], "tied": Y[:, 1].copy()}
+    xs["tied"][7:9], xs["tied"][20:25] = xs["tied"][6], xs["tied"][19]
+    with pytest.warns(ka.AlignmentWarning, match="rows (repeat|tie)|of the rows tie"):
+        found = ka.compare(xs, metrics=("mutual_knn", *others), k=4)
+    one = ka.mutual_knn(xs["a"], xs["tied"], 4)
+    assert one.settings["ties"] == "fractional"
+    assert one.settings["tie_rows_fraction"] > 0
+    for table, value in zip(TABLES, (one, one.chance, one.chance_sd, one.p_value), strict=True):
+        assert getattr(found, table)["mutual_knn"]["a", "tied"][0, 0] == value

@@ -80,7 +80,7 @@ class Neighbors:
     @cached_property
     def pattern_sums(self) -> list[NDArray[np.float64]]:
         """What the skewness of overlaps needs of this graph; O(n k^2), once."""
-        return overlap_skew.list_pattern_sums(self.indices)
+        return overlap_skew.list_pattern_sums(self.indices.copy())  # which it sorts in place: order is for others
 
     def keep_pattern_sums(self, sums: list[NDArray[np.float64]]) -> None:
         """Spare this graph their computation, which has been done elsewhere."""
