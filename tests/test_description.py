@@ -66,7 +66,7 @@ def test_many_duplicates_and_hashes_that_collide(monkeypatch):
     assert ka.describe(x).duplicate_rows == 200 - len(np.unique(x, axis=0))
     # Were every row of one hash, only those that equal the first would count: never too many.
     rows = description._Reader(x, False)
-    same = description._duplicates(rows, np.arange(200), np.zeros(200, dtype=np.uint64))
+    same = description._duplicates(rows, np.arange(200), np.zeros(200, dtype=np.int64))
     assert same == (x == x[0]).all(axis=1).sum() - 1
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from kernalign import hazards
+from kernalign import hazards, repeated_rows
 from kernalign.arrays import AnyArray
 from kernalign.layer_scores import VARIANCE_SHARE, Lists
 from kernalign.representations import Layer, Representation
@@ -108,18 +108,36 @@ class Caveats:
 
 def row_notes(matrix: AnyArray, metrics: Iterable[str]) -> list[str]:
     """Sentences about odd rows of one representation (bfloat16 as bit patterns) that matter to these metrics."""
-    hashes, zeros = [], 0
-    step = max(1, _BLOCK // matrix.shape[1])
-    for begin in range(0, len(matrix), step):
-        block = matrix[begin : begin + step]
-        block = np.ascontiguousarray(block + block.dtype.type(0) if block.dtype.kind == "f" else block)  # -0.0 is 0.0
-        zeros += int((~block.any(axis=1)).sum())
-        hashes.append(np.fromiter((hash(row.tobytes()) for row in block), dtype=np.int64, count=len(block)))
-    repeats = len(matrix) - len(np.unique(np.concatenate(hashes)))
-    said = [hazards.zero_rows(zeros)]
-    if repeats < len(matrix) - 1 and any(name.endswith("_knn") or name == "cknna" for name in metrics):
-        said.append(hazards.duplicate_rows(repeats))  # of a constant representation there is more to say
+    said = [hazards.zero_rows(_zeros(matrix))]
+    if any(name.endswith("_knn") or name == "cknna" for name in metrics):
+        repeats = _repeats(matrix)
+        if repeats < len(matrix) - 1:
+            said.append(hazards.duplicate_rows(repeats))  # of a constant representation there is more to say
     return [text for text in said if text]
+
+
+def _zeros(matrix: AnyArray) -> int:
+    """How many rows are zero."""
+    left = np.arange(len(matrix))
+    for column in repeated_rows.probed_columns(matrix.shape[1]):
+        left = left[matrix[left, column] == 0]
+        if not len(left):
+            return 0
+    step = max(1, _BLOCK // matrix.shape[1])
+    blocks = (matrix[left[begin : begin + step]] for begin in range(0, len(left), step))
+    return sum(int((~block.any(axis=1)).sum()) for block in blocks)
+
+
+def _repeats(matrix: AnyArray) -> int:
+    """How many rows repeat an earlier one, bit by bit but for the sign of zeros."""
+
+    def read(rows: repeated_rows.Places, columns: Any) -> AnyArray:
+        cells: AnyArray = matrix[rows, columns]
+        return cells + cells.dtype.type(0) if cells.dtype.kind == "f" else cells  # -0.0 is 0.0
+
+    p = matrix.shape[1]
+    rows = repeated_rows.suspects(np.arange(len(matrix)), p, read)
+    return len(rows) - len(np.unique(repeated_rows.hashes(rows, p, read)))
 
 
 def pair_notes(cka: Value, knn: Value, *, biased: bool) -> list[str]:

@@ -67,12 +67,14 @@ def compare(
 
     Notes
     -----
-    Of every layer this holds, beside the input, O(n k) numbers for metrics of neighbour lists, O(n) and converted rows
-    of at most 32 MB for kernels, and one table of scores; never an n x n array. The concatenation of a list of layers,
-    and clipped copies for metrics without a shared part, are held too. Shared parts exist for cka, hsic,
-    kernel_alignment, the ``distance_...`` and ``..._knn`` metrics and cknna; other metrics, and those with further
-    ``metric_options`` than the kind of neighbours, are called pair by pair. CKA and its like take for each pair the
-    route of the one-pair call, so that partners do not matter: where n > p + q and the kernel is linear, pair by pair.
+    Of every layer this holds, beside the input, O(n k) numbers for metrics of neighbour lists, O(n) and converted
+    rows of at most 32 MB for kernels, and one table of scores; never an n x n array, but for rsa the ranks of as
+    many layers as 1 GB holds, at 4 n^2 bytes each (others are ranked again for their pairs). The concatenation of a
+    list of layers, and clipped copies for metrics without a shared part, are held too. Shared parts exist for cka,
+    hsic, kernel_alignment, the ``distance_...`` and ``..._knn`` metrics, cknna and rsa; other metrics, and those
+    with further ``metric_options`` than the kind of neighbours or of dissimilarities, are called pair by pair. CKA
+    and its like take for each pair the route of the one-pair call, so that partners do not matter: where n > p + q
+    and the kernel is linear, pair by pair.
 
     Raises
     ------

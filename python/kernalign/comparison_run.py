@@ -166,7 +166,7 @@ class Run:
             self._keep_nulls("cka", lambda one: {"self": _own_cka(one, scores), **_skew_parts(group, one)})
         if isinstance(group, Lists) and "mutual_knn" in group.metrics:
             self.caveats.check_ties(group, self._sides())
-            self._keep_nulls("mutual_knn", lambda one: layer_search.graph_parts(group.lists(one.layers), self.shared.n))
+            self._keep_nulls("mutual_knn", lambda one: group.covariance_parts(one.layers))
 
     def _keep_nulls(self, metric: str, make: Callable[[Representation], dict[str, Any]]) -> None:
         made = {side: {one.name: make(one) for one in members.values()} for side, members in self._sides().items()}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 from scipy.sparse.linalg import eigsh
 
-from kernalign import _core, arrays, hazards
+from kernalign import _core, arrays, hazards, repeated_rows
 from kernalign.neighbor_lists import find
 from kernalign.progress import ProgressArgument, reporting
 
@@ -182,13 +182,13 @@ class _Reader:
     def row(self, at: int) -> Values:
         return np.asarray(self.block(self.matrix[at : at + 1])[0])
 
+    def cells(self, rows: NDArray[np.intp], columns: Any) -> Values:
+        return self.block(self.matrix[rows, columns]) + 0.0  # -0.0 is 0.0
+
 
 def _rows_at_a_time(reader: _Reader) -> tuple[NDArray[np.bool_], NDArray[np.bool_], float, int]:
     """Which rows are finite, which are zero, the largest absolute value, and how many finite rows repeat another."""
     finite, zero = np.empty(reader.n, dtype=bool), np.empty(reader.n, dtype=bool)
-    hashes = np.empty(reader.n, dtype=np.uint64)
-    odd = np.asarray(np.random.default_rng(0).integers(0, 1 << 63, reader.p, dtype=np.uint64)) * np.uint64(2)
-    odd += np.uint64(1)
     largest = 0.0
     for part, block in reader.rows():
         sound = np.isfinite(block)
@@ -196,15 +196,13 @@ def _rows_at_a_time(reader: _Reader) -> tuple[NDArray[np.bool_], NDArray[np.bool
         finite[part] = sound.all(axis=1)
         zero[part] = finite[part] & ~block.any(axis=1)
         largest = max(largest, float(np.abs(block[finite[part]]).max(initial=0.0)))
-        bits: NDArray[np.uint64] = (block + 0.0).view(np.uint64)  # -0.0 is 0.0
-        bits ^= bits >> np.uint64(29)
-        bits *= odd
-        bits ^= bits >> np.uint64(32)
-        hashes[part] = (bits * odd[::-1]).sum(axis=1, dtype=np.uint64)
-    return finite, zero, largest, _duplicates(reader, np.flatnonzero(finite), hashes)
+    rows = repeated_rows.suspects(np.flatnonzero(finite), reader.p, reader.cells)
+    hashes = np.zeros(reader.n, dtype=np.int64)
+    hashes[rows] = repeated_rows.hashes(rows, reader.p, reader.cells)
+    return finite, zero, largest, _duplicates(reader, rows, hashes)
 
 
-def _duplicates(reader: _Reader, rows: NDArray[np.intp], hashes: NDArray[np.uint64]) -> int:
+def _duplicates(reader: _Reader, rows: NDArray[np.intp], hashes: NDArray[np.int64]) -> int:
     """Rows that equal the first row with their hash."""
     order = rows[np.argsort(hashes[rows], kind="stable")]
     starts = np.flatnonzero(np.append(True, hashes[order][1:] != hashes[order][:-1]))

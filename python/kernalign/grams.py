@@ -22,26 +22,32 @@ class GramSweep:
     def __init__(self, sides: Sequence[Side], *, centred: bool, threads: int = 0, report: Report = None) -> None:
         self.sides, self.centred, self.threads = tuple(sides), centred, threads
         self.engine = _core.gram_sums([side.source for side in sides], centred, threads, report)
-        self._own = [[self.engine.pair(a, a, hollow) for a in range(len(sides))] for hollow in (False, True)]
+        places, engine = range(len(sides)), self.engine
+        self.n = engine.n
+        self._own = [[engine.pair(a, a, hollow) for a in places] for hollow in (False, True)]
+        self._exponents, self._pilots = engine.exponents, [engine.pilot(a) for a in places]
+        self._plains = [engine.plain(a) for a in places]
+        self._rounding = [rounding_of(*both) for both in zip((s.double for s in sides), engine.widened, strict=True)]
+        self._known: list[dict[str, Any]] = [{} for _ in places]
 
     def sums(self, a: int, b: int, settings: dict[str, Any] | None = None) -> KernelSums:
-        engine, (x, y) = self.engine, (self.sides[a], self.sides[b])
         whole, hollow = (
-            {(0, 0): own[a], (0, 1): engine.pair(a, b, bool(h)), (1, 1): own[b]} for h, own in enumerate(self._own)
+            {(0, 0): own[a], (0, 1): self.engine.pair(a, b, bool(h)), (1, 1): own[b]} for h, own in enumerate(self._own)
         )
         return KernelSums(
-            engine.n,
+            self.n,
             whole,
             hollow,
-            exponents=(engine.exponents[a], engine.exponents[b]),
-            pilots=(engine.pilot(a), engine.pilot(b)),
-            plains=(engine.plain(a), engine.plain(b)),
-            rounding=(rounding_of(x.double, engine.widened[a]), rounding_of(y.double, engine.widened[b])),
+            exponents=(self._exponents[a], self._exponents[b]),
+            pilots=(self._pilots[a], self._pilots[b]),
+            plains=(self._plains[a], self._plains[b]),
+            rounding=(self._rounding[a], self._rounding[b]),
             route="gram",
             centred_rows=self.centred,
             settings=settings or {},
-            sides=(x, y),
+            sides=(self.sides[a], self.sides[b]),
             threads=self.threads,
+            known=(self._known[a], self._known[b]),
         )
 
 

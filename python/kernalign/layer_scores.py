@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cached_property, partial
 from typing import Any, Protocol, TypeAlias
 
-from kernalign import _core, alignment, arrays, distances, kernels, local_alignment, neighbors, registry
+from kernalign import (
+    _core,
+    alignment,
+    arrays,
+    distances,
+    kernels,
+    layer_dissimilarities,
+    layer_search,
+    local_alignment,
+    neighbors,
+    registry,
+)
 from kernalign.grams import GramSweep
+from kernalign.layer_dissimilarities import Dissimilarities
 from kernalign.linear import linear_precision, linear_sums
 from kernalign.neighbor_lists import METRICS as SIMILARITIES
 from kernalign.neighbor_lists import find
@@ -108,10 +120,12 @@ def families(metrics: Sequence[str], shared: Shared) -> list[Family]:
         elif name == "cknna" and own <= {"variant"}:
             variant = given.get("variant", "ucentred")
             key = ("edges", local_alignment.check(shared.n, given["k"], variant), variant)
+        elif name == "rsa" and set(shared.options.get(name, {})) <= layer_dissimilarities.OPTIONS:
+            key = ("distances", *Dissimilarities.check(shared.n, **shared.options.get(name, {})))
         groups.setdefault(key, []).append(name)
     made: list[Family] = []  # ordered lists first: they serve where order does not matter
     for (kind, *spec), names in sorted(groups.items(), key=lambda group: not set(group[1]) & set(_ORDERED)):
-        maker: Any = {"gram": Grams, "lists": Lists, "edges": Edges, "pair": Pairwise}[kind]
+        maker: Any = _MAKERS[kind]
         made.append(maker(tuple(names), shared, *(spec if kind != "pair" else ())))
     return made
 
@@ -144,7 +158,7 @@ class Grams:
         """A layer with its kernel, made once; multiplied in float64 if asked to be."""
         made = layer.memory.get(("side", self.kernel))
         if made is None:
-            rows = layer.divided_rows() if isinstance(self.kernel, kernels.Cosine) else layer.rows
+            rows = layer.rows_as(divided=True) if isinstance(self.kernel, kernels.Cosine) else layer.rows
             made = layer.memory["side", self.kernel] = make_side([rows], self.kernel, self.shared.threads)
         if double and not made.double:
             key = ("side, float64", self.kernel)
@@ -194,7 +208,7 @@ class Lists:
     ties: Any
     symmetric: bool
 
-    @property
+    @cached_property
     def ordered(self) -> bool:
         return any(name in _ORDERED for name in self.metrics)
 
@@ -212,9 +226,14 @@ class Lists:
             return layer.memory[self._key(True)]
         return None if self.ordered else layer.memory.get(self._key(False))
 
-    def lists(self, layers: Sequence[Layer]) -> list[Any]:
-        """The neighbour indices of layers."""
-        return [self.known(layer)[0].lists.indices for layer in layers]
+    def covariance_parts(self, layers: Sequence[Layer]) -> dict[str, Any]:
+        """What the covariance of overlaps is made of; the layers keep what their own scores need of it."""
+        graphs = [self.known(layer)[0].lists for layer in layers]
+        parts = layer_search.graph_parts([graph.indices for graph in graphs], self.shared.n)
+        for at, graph in enumerate(graphs):
+            if sums := layer_search.pattern_sums(parts, at):
+                graph.keep_pattern_sums(sums)
+        return parts
 
     def _find(self, layer: Layer, report: Report) -> None:
         if not self.known(layer):
@@ -229,16 +248,9 @@ class Lists:
 
     def _search(self, x: Layer, y: Layer) -> Search:
         (a, graph_x), (b, graph_y) = self.known(x), self.known(y)
-        found = join(self.shared.pair(x, y), a, b, self.similarity, self.ties)
+        found = join(self.shared.pair(x, y), a, b, self.similarity, self.ties, graphs=(graph_x, graph_y))
         warn_of_ties(found.settings)
-
-        @cache
-        def overlaps() -> Any:
-            if found.finish_ties is not None:
-                return found.finish_ties()
-            return _core.shared_counts(a.lists.indices, b.lists.indices).astype(float), graph_x, graph_y
-
-        return replace(found, finish_ties=overlaps)
+        return found
 
 
 @dataclass(frozen=True)
@@ -255,7 +267,8 @@ class Edges:
             yield lambda report, layer=layer: self._find(layer, report)  # type: ignore[misc]
 
     def _find(self, layer: Layer, report: Report) -> None:
-        layer.memory["edges", self.k] = local_alignment.edges(layer.rows, self.k, self.shared.threads, report)
+        if ("edges", self.k) not in layer.memory:
+            layer.memory["edges", self.k] = local_alignment.edges(layer.rows, self.k, self.shared.threads, report)
 
     def scores(self, pairs: Sequence[LayerPair]) -> Iterator[list[Score]]:
         for x, y in pairs:
@@ -284,3 +297,6 @@ class Pairwise:
                 yield [registry.measure(name, x.clipped(), y.clipped(), **keywords)]
             except (TypeError, ValueError) as error:
                 raise type(error)(f"{name} of x = {x.name} and y = {y.name}: {error}") from error
+
+
+_MAKERS = {"gram": Grams, "lists": Lists, "edges": Edges, "distances": Dissimilarities, "pair": Pairwise}

@@ -81,6 +81,11 @@ def graph_parts(lists: Sequence[Array], n: int) -> dict[str, Array]:
     }
 
 
+def pattern_sums(parts: Mapping[str, Array], layer: int) -> list[Array]:
+    """Of the parts of several layers, what the skewness of scores needs of one; nothing of fewer than 6 items."""
+    return [parts[key][layer : layer + 1] for key in _PATTERNS if key in parts]
+
+
 def method(nulls: Mapping[str, Nulls], metric: str) -> str:
     """How the chance level of the best score was found."""
     if metric in nulls:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, TypeAlias, Unpack
 
 import numpy as np
@@ -64,7 +65,10 @@ def finish_cknna(a: Edges, b: Edges, variant: Variant, settings: dict[str, Any])
     """CKNNA of two weighted neighbour graphs."""
     n, k = a.index.shape
     settings = {**settings, "k": k, "k_over_n": k / n, "kernel": "linear", "accumulation": "float64"}
-    cross, own_x, own_y = _platonic(a, b) if variant == "platonic" else _masked(a, b, variant)
+    (values_x, own_x), (values_y, own_y) = a.alone(variant), b.alone(variant)
+    keys, at_a, at_b = np.intersect1d(a.keys, b.keys, assume_unique=True, return_indices=True)
+    k_common, m_common = values_x[at_a], values_y[at_b]
+    cross = sparse_hsic(n, keys, k_common, m_common) if variant == "platonic" else float(k_common @ m_common)
     keywords: dict[str, Any] = {"estimator": variant, "settings": settings}
     if not (own_x > 0 and own_y > 0):
         side = "x" if not own_x > 0 else "y"
@@ -74,20 +78,42 @@ def finish_cknna(a: Edges, b: Edges, variant: Variant, settings: dict[str, Any])
 
 @dataclass(frozen=True)
 class Edges:
-    """A neighbour graph with the kernel along its edges, centred (`value`), and what un-centres it."""
+    """A neighbour graph with the kernel along its edges, centred (`value`), and what un-centres it.
+
+    What all pairs need that it is in is found once: sorted edges, and for each variant their values and `alone`.
+    """
 
     index: NDArray[np.int32]
     value: Values
     square: Values
     projection: Values
     mean_square: float
+    _alone: dict[Variant, tuple[Values, float]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def n(self) -> int:
         return len(self.index)
 
+    @cached_property
+    def order(self) -> NDArray[np.intp]:
+        """Places of the edges (i, j) in the order of i, then j."""
+        n, k = self.index.shape
+        return np.asarray((np.argsort(self.index, axis=1) + np.arange(n)[:, None] * k).ravel())
+
+    @cached_property
     def keys(self) -> NDArray[np.int64]:
-        return (np.arange(self.n, dtype=np.int64)[:, None] * self.n + self.index).ravel()
+        """i * n + j of every edge, ascending."""
+        edges = np.arange(self.n, dtype=np.int64)[:, None] * self.n + self.index
+        return np.asarray(edges.ravel()[self.order])
+
+    def alone(self, variant: Variant) -> tuple[Values, float]:
+        """Values of the kernel along the sorted edges, and its alignment with itself."""
+        if variant not in self._alone:
+            kernel = {"ucentred": self.u_centred, "paper": self.row_centred, "platonic": self.raw}[variant]()
+            values = kernel.ravel()[self.order]
+            own = sparse_hsic(self.n, self.keys, values, values) if variant == "platonic" else (kernel * kernel).sum()
+            self._alone[variant] = values, float(own)
+        return self._alone[variant]
 
     def raw(self) -> Values:
         """x_i . x_j"""
@@ -120,33 +146,6 @@ def u_centred_graph(rows: _core.Rows, k: int, threads: int) -> Any:
     graph = sparse.csr_matrix(((values / norm).ravel(), found.index.ravel(), ends), shape=(found.n, found.n))
     graph.sort_indices()
     return graph
-
-
-def _common(a: Edges, b: Edges) -> tuple[NDArray[np.int64], NDArray[np.intp], NDArray[np.intp]]:
-    """The pairs i * n + j that are edges of both graphs, and where they are in each."""
-    keys, at_a, at_b = np.intersect1d(a.keys(), b.keys(), assume_unique=True, return_indices=True)
-    return keys, at_a, at_b
-
-
-def _masked(a: Edges, b: Edges, variant: Variant) -> tuple[float, float, float]:
-    k, m = (e.u_centred() if variant == "ucentred" else e.row_centred() for e in (a, b))
-    _, at_a, at_b = _common(a, b)
-    return float(k.ravel()[at_a] @ m.ravel()[at_b]), float((k * k).sum()), float((m * m).sum())
-
-
-def _platonic(a: Edges, b: Edges) -> tuple[float, float, float]:
-    keys, at_a, at_b = _common(a, b)
-    k, m = a.raw().ravel(), b.raw().ravel()
-    return (
-        sparse_hsic(a.n, keys, k[at_a], m[at_b]),
-        sparse_hsic(a.n, *_sorted(a.keys(), k)),
-        sparse_hsic(b.n, *_sorted(b.keys(), m)),
-    )
-
-
-def _sorted(keys: NDArray[np.int64], values: Values) -> tuple[NDArray[np.int64], Values, Values]:
-    order = np.argsort(keys)
-    return keys[order], values[order], values[order]
 
 
 def sparse_hsic(n: int, keys: NDArray[np.int64], k: Values, m: Values) -> float:

@@ -73,9 +73,18 @@ class Neighbors:
         return int(self.indices.shape[1])
 
     @cached_property
+    def tie_share(self) -> float:
+        """Share of the rows that tie at the k-th place."""
+        return float(self.tie_rows.mean())
+
+    @cached_property
     def pattern_sums(self) -> list[NDArray[np.float64]]:
         """What the skewness of overlaps needs of this graph; O(n k^2), once."""
-        return overlap_skew.list_pattern_sums(self.indices)
+        return overlap_skew.list_pattern_sums(self.indices.copy())  # which it sorts in place: order is for others
+
+    def keep_pattern_sums(self, sums: list[NDArray[np.float64]]) -> None:
+        """Spare this graph their computation, which has been done elsewhere."""
+        self.__dict__["pattern_sums"] = sums
 
     def first(self, k: int) -> Neighbors:
         """The k nearest of each row; k must not exceed the length of the lists."""

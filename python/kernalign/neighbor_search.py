@@ -5,12 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign import _core, arrays, hazards
+from kernalign import _core, arrays, hazards, overlap_skew
 from kernalign.faiss_backend import choose
 from kernalign.neighbor_lists import METRICS, Backend, Found, Metric, Neighbors, find
 from kernalign.progress import reporting
@@ -27,13 +28,14 @@ class Options(arrays.Options, total=False):
 
 @dataclass(frozen=True)
 class Search:
-    """The neighbours of both sides and, if they came from arrays, the rows themselves."""
+    """The neighbours of both sides, the rows if they came from arrays, and, if known, the sums of both graphs."""
 
     x: Neighbors
     y: Neighbors
     settings: dict[str, Any]
     finish_ties: Callable[[], tuple[NDArray[np.float64], _Sums, _Sums]] | None = None
     samples: tuple[Neighbors, Neighbors] | None = None
+    graphs: tuple[_Sums, _Sums] | None = None
 
     @property
     def n(self) -> int:
@@ -43,12 +45,18 @@ class Search:
     def k(self) -> int:
         return self.x.k
 
+    @cached_property
     def overlaps(self) -> tuple[NDArray[np.float64], _Sums, _Sums]:
         """Shared weight of every item, and both graphs' sums for the null variance."""
         if self.finish_ties is not None:
             return self.finish_ties()
         shared = _core.shared_counts(self.x.indices, self.y.indices).astype(np.float64)
-        return shared, _core.graph_sums(self.x.indices), _core.graph_sums(self.y.indices)
+        return shared, *(self.graphs or (_core.graph_sums(self.x.indices), _core.graph_sums(self.y.indices)))
+
+    @cached_property
+    def skew(self) -> float:
+        """Skewness of the number of shared neighbours under random pairing, of lists without shared places."""
+        return float(overlap_skew.skews(self.n, self.x.pattern_sums, self.y.pattern_sums)[0, 0])
 
     def score(
         self,
@@ -129,7 +137,13 @@ def _from_arrays(
 
 
 def join(
-    pair: arrays.Pair, a: Found, b: Found, metric: Metric, ties: Ties, chosen: dict[str, Any] | None = None
+    pair: arrays.Pair,
+    a: Found,
+    b: Found,
+    metric: Metric,
+    ties: Ties,
+    chosen: dict[str, Any] | None = None,
+    graphs: tuple[_Sums, _Sums] | None = None,
 ) -> Search:
     """A search from the lists of both sides and the rows that they were found in."""
     workers = pair.threads
@@ -144,7 +158,7 @@ def join(
             return _core.fractional_overlap(pair.x, a.raw, pair.y, b.raw, metric, workers, report)
 
     samples = (a.sample, b.sample) if a.sample is not None and b.sample is not None else None
-    return Search(a.lists, b.lists, settings, finish_ties if tied and native else None, samples)
+    return Search(a.lists, b.lists, settings, finish_ties if tied and native else None, samples, graphs)
 
 
 def _settings(x: Neighbors, y: Neighbors) -> dict[str, Any]:
@@ -158,7 +172,7 @@ def _settings(x: Neighbors, y: Neighbors) -> dict[str, Any]:
         "backend": x.backend if x.backend == y.backend else (x.backend, y.backend),
         "exact": x.exact and y.exact,
         "accumulation": "float64",
-        "tie_rows_fraction": max(float(x.tie_rows.mean()), float(y.tie_rows.mean())),
+        "tie_rows_fraction": max(x.tie_share, y.tie_share),
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from functools import cache
 from typing import Any, Literal, Unpack
 
 import numpy as np
@@ -18,7 +17,6 @@ from kernalign import (
     inference,
     list_nulls,
     overlap_jackknife,
-    overlap_skew,
 )
 from kernalign.inference import Lazy
 from kernalign.neighbor_lists import METRICS, Metric, Neighbors, knn
@@ -104,13 +102,14 @@ def mutual_knn(
 
 def finish_mutual_knn(found: Search, per_item: bool = False, spread: Spread | None = None) -> Score:
     """mutual_knn of lists that were found."""
-    overlaps, graph_x, graph_y = found.overlaps()
-    items = overlaps / found.k
+    n, k = found.n, found.k
+    overlaps, graph_x, graph_y = found.overlaps
+    items = overlaps / k
     if found.samples is not None:
         _judge(found, items)
-    n, mean = found.n, found.k / (found.n - 1)
-    variance = _core.knn_overlap_variance(n, found.k, graph_x, found.k, graph_y) / (n * found.k) ** 2
-    value, sd = float(items.mean()), float(np.sqrt(variance)) if found.k < n - 1 else 0.0
+    mean = k / (n - 1)
+    variance = _core.knn_overlap_variance(n, k, graph_x, k, graph_y) / (n * k) ** 2
+    value, sd = float(items.mean()), float(np.sqrt(variance)) if k < n - 1 else 0.0
     sd = sd if sd > 1e-12 * mean else 0.0  # rounding: one side is constant, or all others are neighbours
     null = Null(mean, sd, *_upper_tail(found, value, mean, sd)) if sd > 0 else Null(mean, sd)
     return found.score("mutual_knn", value, null, items if per_item else None, spread)
@@ -135,7 +134,7 @@ def jaccard_knn(
 
 def finish_jaccard_knn(found: Search, per_item: bool = False) -> Score:
     """jaccard_knn of lists that were found."""
-    shared = found.overlaps()[0]
+    shared = found.overlaps[0]
     items = shared / (2 * found.k - shared)
     exact = found.settings["ties"] != "fractional" or found.settings["tie_rows_fraction"] == 0
     null = Null(list_nulls.jaccard(found.n, found.k)) if exact else None
@@ -285,14 +284,9 @@ def _upper_tail(found: Search, value: float, mean: float, sd: float) -> tuple[La
     if not n >= _FEWEST or n * k * k > _SKEW_COST:
         return None, lambda: (inference.normal_tail((value - mean) / sd), "normal tail, exact moments")
 
-    @cache
-    def skew() -> tuple[float, str]:
-        found_skew = overlap_skew.skews(n, found.x.pattern_sums, found.y.pattern_sums)
-        return float(found_skew[0, 0]), "exact third moment"
-
     def tail() -> tuple[float, str]:
         half_step = 0.5 / (n * k)
-        p = inference.pearson3_tail((value - half_step - mean) / sd, skew()[0])
+        p = inference.pearson3_tail((value - half_step - mean) / sd, found.skew)
         return p, "Pearson III, exact third moment"
 
-    return skew, tail
+    return lambda: (found.skew, "exact third moment"), tail

@@ -31,10 +31,10 @@ class Layer:
     normalize: Normalize
     memory: dict[Any, Any] = field(default_factory=dict)
 
-    def divided_rows(self) -> _core.Rows:
-        """The rows divided by their lengths."""
-        how: Any = {"normalize": self.normalize, "clip": self.clip}
-        return arrays.prepared(self.matrix, self.name, self.bfloat16, **how, divided=True)
+    def rows_as(self, *, divided: bool, zero_mean: bool = False) -> _core.Rows:
+        """The rows, less their means and divided by their lengths if asked for (`arrays.pair`)."""
+        how: Any = {"normalize": self.normalize, "clip": self.clip, "divided": divided, "zero_mean": zero_mean}
+        return arrays.prepared(self.matrix, self.name, self.bfloat16, **how, paired=zero_mean or divided)
 
     def clipped(self) -> AnyArray:
         """The layer as an array, clipped but not normalised: a view where nothing is clipped."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, Unpack
 
 import numpy as np
@@ -14,15 +15,17 @@ from kernalign.arrays import Options
 from kernalign.grams import GramSweep
 from kernalign.inference import PairMatrix
 from kernalign.kernels import Distance
-from kernalign.progress import reporting
+from kernalign.progress import Report, reporting
 from kernalign.ranks import mid_ranks
 from kernalign.score import Null, Score, undefined
-from kernalign.sides import make_side
+from kernalign.sides import Side, make_side
 from kernalign.sums import KernelSums, bounded
 
 Dissimilarity: TypeAlias = Literal["correlation", "cosine", "euclidean", "sqeuclidean"]
 Comparison: TypeAlias = Literal["spearman", "pearson", "kendall", "cosine"]
 Vector: TypeAlias = NDArray[np.float64]
+
+RANKED = ("spearman", "kendall")
 
 
 def rsa(
@@ -65,33 +68,94 @@ def rsa(
     Kriegeskorte, Mur and Bandettini 2008; Mantel 1967. The whitened cosine of squared Euclidean dissimilarities is
     biased linear CKA (Diedrichsen et al. 2021): use :func:`kernalign.cka`.
     """
+    check(distance, comparison)
+    pair = arrays.pair(x, y, **read_as(distance), **options)
+    arrays.check_count(pair.n, 3, "rsa")
+    sides = [distance_side(rows, distance, comparison, pair.threads) for rows in (pair.x, pair.y)]
+    with reporting(pair.progress, "rsa") as report:
+        if comparison in RANKED:
+            a, b = (ranked(side, comparison, report) for side in sides)
+            return finish_ranked(a, b, distance, comparison, pair.settings)
+        sweep = GramSweep(sides, centred=comparison == "pearson", threads=pair.threads, report=report)
+    return finish_reduced(sweep.sums(0, 1, pair.settings), distance, comparison)
+
+
+def check(distance: Any, comparison: Any) -> None:
+    """Raise unless both are known."""
     arrays.check_choice(distance, "distance", ("correlation", "cosine", "euclidean", "sqeuclidean"))
     arrays.check_choice(comparison, "comparison", ("spearman", "pearson", "kendall", "cosine"))
-    angular = distance in ("correlation", "cosine")
-    pair = arrays.pair(x, y, divided=angular, zero_mean=distance == "correlation", **options)
-    arrays.check_count(pair.n, 3, "rsa")
-    settings = {**pair.settings, "distance": distance, "comparison": comparison, "backend": "cpu"}
-    ranked = comparison in ("spearman", "kendall")
-    # |u - v|^2 / 2 = 1 - u.v of rows of unit norm, without its cancellation; ranks do not see the root.
-    kernel = Distance(squared=ranked or distance != "euclidean")
-    with reporting(pair.progress, "rsa") as report:
-        sides = [make_side([rows], kernel, pair.threads, double=ranked) for rows in (pair.x, pair.y)]
-        if not ranked:
-            sweep = GramSweep(sides, centred=comparison == "pearson", threads=pair.threads, report=report)
-            return _from_sums(sweep.sums(0, 1), comparison, settings)
-        ranks = []
-        for side, name in zip(sides, "xy", strict=True):
-            squares = _core.condensed_gram(side.source, False, side.threads, report)
-            if not math.isfinite(squares.max()):
-                reason = f"{name} spans more than float64 can hold"
-                return undefined("rsa", pair.n, reason, settings=settings, level=3)
-            ranks.append(mid_ranks(squares))
-    return (_spearman if comparison == "spearman" else _kendall)(pair.n, ranks, settings)
 
 
-def _from_sums(sums: KernelSums, comparison: str, settings: dict[str, Any]) -> Score:
-    """Cosine, or Pearson correlation: that of matrices less a constant, so that nothing cancels."""
-    n = sums.n
+def read_as(distance: Dissimilarity) -> dict[str, bool]:
+    """How rows are prepared: of rows of unit norm |u - v|^2 / 2 = 1 - u.v, without its cancellation."""
+    return {"divided": distance in ("correlation", "cosine"), "zero_mean": distance == "correlation"}
+
+
+def distance_side(rows: _core.Rows, distance: Dissimilarity, comparison: Comparison, threads: int) -> Side:
+    """One representation with its dissimilarities; ranks do not see the root of a distance."""
+    squared = comparison in RANKED or distance != "euclidean"
+    return make_side([rows], Distance(squared=squared), threads, double=comparison in RANKED)
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Mid-ranks of the dissimilarities of one representation, and what every score needs of them.
+
+    Attributes
+    ----------
+    values : of the n (n - 1) / 2 pairs of items, less their mean for "spearman"
+    moments : of the symmetric matrix of ``values`` ("spearman")
+    untied : pairs of dissimilarities that are not tied ("kendall")
+    reason : why there is no score, with {} for the name of the side
+    """
+
+    n: int
+    values: Vector
+    moments: PairMatrix | None = None
+    untied: int = 0
+    reason: str | None = None
+
+
+def ranked(side: Side, comparison: Comparison, report: Report) -> Ranks:
+    """The ranks of one representation; up to 37 bytes for each pair of items meanwhile, 8 for the result."""
+    n = side.source.n
+    squares = _core.condensed_gram(side.source, False, side.threads, report)
+    if not math.isfinite(squares.max()):
+        return Ranks(n, squares[:0], reason="{} spans more than float64 can hold")
+    ranks = mid_ranks(squares)
+    equal = "all dissimilarities of {} are equal"
+    if comparison == "kendall":
+        untied = len(ranks) * (len(ranks) - 1) // 2 - _tied_pairs(ranks)
+        return Ranks(n, ranks, untied=untied, reason=None if untied else equal)
+    ranks -= (len(ranks) + 1) / 2
+    moments = PairMatrix(n, 0.0, 2 * float(ranks @ ranks), _row_square(n, ranks))
+    return Ranks(n, ranks, moments, reason=None if moments.square > 0 else equal)
+
+
+def finish_ranked(
+    x: Ranks, y: Ranks, distance: Dissimilarity, comparison: Comparison, settings: dict[str, Any]
+) -> Score:
+    """rsa of two sides that were ranked."""
+    settings = _settings(settings, distance, comparison)
+    for name, side in (("x", x), ("y", y)):
+        if side.reason is not None:
+            return undefined("rsa", x.n, side.reason.format(name), settings=settings)
+    if comparison == "kendall":
+        return _kendall(x, y, settings)
+    assert x.moments is not None
+    assert y.moments is not None
+    scale = 1 / (math.sqrt(x.moments.square) * math.sqrt(y.moments.square))
+    _, variance = inference.pairing_moments(x.moments, y.moments)
+    return _score(2 * float(x.values @ y.values) * scale, x.n, 0.0, math.sqrt(variance) * scale, settings)
+
+
+def _settings(settings: dict[str, Any], distance: str, comparison: str) -> dict[str, Any]:
+    return {**settings, "distance": distance, "comparison": comparison, "backend": "cpu"}
+
+
+def finish_reduced(sums: KernelSums, distance: Dissimilarity, comparison: Comparison) -> Score:
+    """rsa without ranks, of sums over tiles: a cosine of matrices, less a constant first so that nothing cancels."""
+    n, settings = sums.n, _settings(sums.settings, distance, comparison)
     own = [sums.hollow[s, s] for s in (0, 1)]
     sides = [PairMatrix.of(n, o) for o in own]
     mean, variance = inference.pairing_moments(*sides)
@@ -110,19 +174,6 @@ def _from_sums(sums: KernelSums, comparison: str, settings: dict[str, Any]) -> S
     return _score(value * scale, n, mean * scale, math.sqrt(variance) * scale, settings)
 
 
-def _spearman(n: int, vectors: list[Vector], settings: dict[str, Any]) -> Score:
-    sides = []
-    for name, ranks in zip("xy", vectors, strict=True):
-        ranks -= (len(ranks) + 1) / 2
-        side = PairMatrix(n, 0.0, 2 * float(ranks @ ranks), _row_square(n, ranks))
-        if not side.square > 0:
-            return undefined("rsa", n, f"all dissimilarities of {name} are equal", settings=settings)
-        sides.append(side)
-    scale = 1 / (math.sqrt(sides[0].square) * math.sqrt(sides[1].square))
-    _, variance = inference.pairing_moments(*sides)
-    return _score(2 * float(vectors[0] @ vectors[1]) * scale, n, 0.0, math.sqrt(variance) * scale, settings)
-
-
 def _row_square(n: int, condensed: Vector) -> float:
     """Sum of the squared row sums of a symmetric matrix from its upper triangle."""
     sums, begin = np.zeros(n), 0
@@ -134,17 +185,12 @@ def _row_square(n: int, condensed: Vector) -> float:
     return float(sums @ sums)
 
 
-def _kendall(n: int, vectors: list[Vector], settings: dict[str, Any]) -> Score:
-    x, y = vectors
-    count = len(x) * (len(x) - 1) // 2
-    untied = [count - _tied_pairs(v) for v in (x, y)]
-    for name, pairs in zip("xy", untied, strict=True):
-        if pairs == 0:
-            return undefined("rsa", n, f"all dissimilarities of {name} are equal", settings=settings)
+def _kendall(x: Ranks, y: Ranks, settings: dict[str, Any]) -> Score:
+    count = len(x.values) * (len(x.values) - 1) // 2
     with np.errstate(all="ignore"):  # of its p-value, where very many are tied
-        tau_b = float(stats.kendalltau(x, y, method="asymptotic").statistic)
-    value = tau_b * math.sqrt(untied[0]) * math.sqrt(untied[1]) / count
-    return _score(value, n, 0.0, None, settings)
+        tau_b = float(stats.kendalltau(x.values, y.values, method="asymptotic").statistic)
+    value = tau_b * math.sqrt(x.untied) * math.sqrt(y.untied) / count
+    return _score(value, x.n, 0.0, None, settings)
 
 
 def _tied_pairs(values: Vector) -> int:

@@ -33,6 +33,8 @@ class KernelSums:
     engine: Engine | None = None  # None once nothing needs it
     indices: tuple[int, int] = (0, 1)  # of the sides in the engine
     threads: int = 0
+    # What follows from one side alone; the pairs of a sweep share it.
+    known: tuple[dict[str, Any], dict[str, Any]] = field(default_factory=lambda: ({}, {}))
 
     @property
     def unit(self) -> float:
@@ -67,7 +69,10 @@ class KernelSums:
 
     def unbiased_cka(self) -> float:
         """<K^U, L^U> / (|K^U| |L^U|) in [-1, 1]; see why_undefined."""
-        return bounded(self.u_centred(0, 1) / (math.sqrt(self.u_centred(0, 0)) * math.sqrt(self.u_centred(1, 1))))
+        for side in (0, 1):
+            if "norm" not in self.known[side]:
+                self.known[side]["norm"] = math.sqrt(self.u_centred(side, side))
+        return bounded(self.u_centred(0, 1) / (self.known[0]["norm"] * self.known[1]["norm"]))
 
     @property
     def no_kernel(self) -> str | None:
@@ -77,16 +82,28 @@ class KernelSums:
     def why_undefined(self, estimator: str) -> str | None:
         """The reason why CKA does not exist, or None."""
         for side, name in enumerate("xy"):
-            biased = self.centred(side, side)
-            if not math.isfinite(biased):
-                return f"{name} spans more than float64 can hold"
-            if not biased > self.noise(side, diagonal=True):
-                return f"{name} is constant"
-            if self.sides is not None and self.sides[side].reason is not None:
-                return self.sides[side].reason
-            if estimator == "unbiased" and not self.u_centred(side, side) > self.noise(side, diagonal=False):
-                return f"{name} has no structure beyond its diagonal: its U-centred Gram matrix is zero"
+            if estimator not in self.known[side]:
+                self.known[side][estimator] = self._flaw(side, estimator)
+            flaw = self.known[side][estimator]
+            if flaw is not None:
+                return f"{name} {flaw}" if flaw != self._no_kernel(side) else str(flaw)
         return None
+
+    def _flaw(self, side: int, estimator: str) -> str | None:
+        """Why one side has no CKA with anything: what it is or does, or the whole sentence where it has no kernel."""
+        biased = self.centred(side, side)
+        if not math.isfinite(biased):
+            return "spans more than float64 can hold"
+        if not biased > self.noise(side, diagonal=True):
+            return "is constant"
+        if self._no_kernel(side) is not None:
+            return self._no_kernel(side)
+        if estimator == "unbiased" and not self.u_centred(side, side) > self.noise(side, diagonal=False):
+            return "has no structure beyond its diagonal: its U-centred Gram matrix is zero"
+        return None
+
+    def _no_kernel(self, side: int) -> str | None:
+        return None if self.sides is None else self.sides[side].reason
 
     def noise(self, side: int, *, diagonal: bool) -> float:
         """A centred square this small is rounding: of products as long as the diagonal, or of a kernel's own values.
