@@ -171,6 +171,10 @@ def finish_hsic(sums: KernelSums, estimator: Estimator, spread: Spread | None = 
             value = max(0.0, value)
         null = _biased_null(sums, unit / n**2)
     settings = sums.describe(normalisation="n(n-3)" if estimator == "unbiased" else "n^2")
+    lost = value == 0 and sums.unit == 0
+    if lost or not math.isfinite(value):
+        reason = f"it is {'smaller' if lost else 'larger'} than float64 can hold"
+        return undefined("hsic", n, reason, estimator=estimator, settings=settings, maximum=None)
     return Score(
         value, metric="hsic", n=n, estimator=estimator, settings=settings, null=null, maximum=None, spread=spread
     )

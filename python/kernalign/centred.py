@@ -17,6 +17,7 @@ _BLOCK_ELEMENTS = 1 << 22  # 32 MB of both sides
 _FEWEST_ROWS = 256
 _QR_COLUMNS = 64  # as fast as 32 and 128
 _LARGEST_EXPONENT = 1000
+_LARGEST = 2.0**1021  # beyond, differences from other means than the first row may overflow
 _ORDINARY_EXPONENT = 40  # products of such numbers are far from the limits of float32
 
 
@@ -166,6 +167,8 @@ def _side(rows: _core.Rows, n: int, steps: list[tuple[int, int]], centred: bool,
                 largest = max(largest, float(block.max()), -float(block.min()))
             if centred:
                 total += np.full(len(block), 1 / n) @ block
+    if largest > _LARGEST:
+        largest = math.inf
     exponent = math.frexp(largest)[1] if 0 < largest < math.inf else 0
     exponent = 0 if abs(exponent) <= _ORDINARY_EXPONENT else min(max(exponent, -_LARGEST_EXPONENT), _LARGEST_EXPONENT)
     return Side(rows, first + total, exponent, largest)

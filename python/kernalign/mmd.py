@@ -25,6 +25,7 @@ Vector: TypeAlias = NDArray[np.float64]
 
 _CHUNK_ELEMENTS = 1 << 20
 _OVERFLOW = "the kernel of x and y spans more than float64 can hold"
+_UNDERFLOW = "the kernel of x and y spans less than float64 can hold"
 
 
 def mmd(
@@ -110,8 +111,8 @@ def _whole(pair: arrays.Pair, side: Side, report: Report, keywords: dict[str, An
     across = (a * a * of_x + b * b * of_y - sums.hollow[0, 1].full * label_unit) / 4
     value = (of_x - across) / (n * (n - 1)) + (of_y - across) / (m * (m - 1)) - 2 * across / (n * m)
     value *= kernel_unit
-    if not math.isfinite(value):
-        return undefined("mmd", size, _OVERFLOW, **keywords)
+    if kernel_unit == 0 or not math.isfinite(value):
+        return undefined("mmd", size, _UNDERFLOW if kernel_unit == 0 else _OVERFLOW, **keywords)
     if keywords["estimator"] == "unbiased":
         null = (
             Null(0.0, tail.sd, tail.skew if size >= 6 else None, lambda: tail.p_value(value)) if tail.sd > 0 else None
