@@ -18,7 +18,7 @@ from kernalign.spectrum import centre, dense, symmetric
 Array = NDArray[np.float64]
 
 _MOST_EXPONENT = 960  # of points: their differences stay in the range of float64
-_MOST_RATIO = 400  # of the exponents of two clouds: so do ratios and their squares
+_MOST_SCALE, _MOST_RATIO = 900, 400  # differences of the exponents of two clouds: so do a scale, and squares of ratios
 
 
 def classical_mds(distances: Any, dims: int = 2) -> Array:
@@ -166,15 +166,16 @@ def fit_similarity(x: Any, y: Any, *, reflection: bool = True, scaling: bool = T
     Raises
     ------
     ValueError, TypeError
-        Shapes differ, a value is not finite, one side is constant, or, without scaling, one is over 1e120 times the
-        other.
+        Shapes differ, a value is not finite, one side is constant, or one is over 1e270 times the other (without
+        scaling, 1e120).
     """
     a, b = _points(x, "x"), _points(y, "y")
     if a.shape != b.shape:
         raise ValueError(f"x and y must have the same shape, got {a.shape} and {b.shape}")
     e, f = exponent_of(a), exponent_of(b)
-    if not arrays.check_flag(scaling, "scaling") and abs(e - f) > _MOST_RATIO:
-        raise ValueError(f"x and y must be within a factor of {2.0**_MOST_RATIO:.0e} of each other; scale either")
+    most = _MOST_SCALE if arrays.check_flag(scaling, "scaling") else _MOST_RATIO
+    if abs(e - f) > most:
+        raise ValueError(f"x and y must be within a factor of {2.0**most:.0e} of each other; scale either")
     a, b = divided(a, e), divided(b, f)  # squares of any scale stay in range
     sides = []
     for points, name in ((a, "x"), (b, "y")):
