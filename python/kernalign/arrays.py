@@ -281,7 +281,7 @@ def samples(x: Any, y: Any, *, divided: bool = False, **options: Unpack[Options]
     common["divided"] = divided and normalize != "standardize"
     sides = [_rows(matrix, name, bf16, **common) for matrix, name, bf16 in ((a, "x", a_bf16), (b, "y", b_bf16))]
     if normalize == "standardize":
-        mean, scale = standard_scale(*sides, rounding=max(rounding_of(a, a_bf16), rounding_of(b, b_bf16)), level=4)
+        mean, scale = standard_scale(*sides, rounding=max(rounding_of(a, a_bf16), rounding_of(b, b_bf16)))
         clips = [None if quantile is None else clip_threshold([side], quantile) for side in sides]
         sides = [
             _core.Rows(matrix, name, bfloat16=bf16, clip=clip, shift=list(mean), scale=list(scale), unit_norm=divided)

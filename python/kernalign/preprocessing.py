@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -13,6 +15,7 @@ from kernalign import _core, hazards
 from kernalign.score import AlignmentWarning
 
 _BLOCK_ELEMENTS = 1 << 20
+_PACKAGE = os.path.dirname(__file__) + os.sep
 
 
 def blocks(*sources: _core.Rows) -> Iterator[NDArray[np.float64]]:
@@ -37,14 +40,11 @@ def within_rounding(low: NDArray[np.float64], high: NDArray[np.float64], roundin
     return np.asarray(high / 2 - low / 2 <= rounding * magnitude)  # halves cannot overflow
 
 
-def standard_scale(
-    *sources: _core.Rows, rounding: float = 0.0, level: int = 6
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def standard_scale(*sources: _core.Rows, rounding: float = 0.0) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Column means and reciprocal standard deviations (ddof=1); the scale of a constant column is 0.
 
     A column is constant if its values are, up to ``rounding``, relative: what is left of it would be blown up to the
-    size of the others. Warns of such columns, and of others that hardly vary, ``level`` calls up (6: the caller of a
-    metric that calls `arrays.pair`).
+    size of the others. Warns of such columns, and of others that hardly vary.
     """
     n, name = sum(source.shape[0] for source in sources), sources[0].name
     if n < 2:
@@ -70,8 +70,16 @@ def standard_scale(
     rounded, faint = int((~varies & (spread > 0)).sum()), hazards.faint(deviation[varies])
     for sentence in (hazards.rounded_columns(rounded), hazards.faint_columns(faint)):
         if sentence:
-            warnings.warn(f"{name}: {sentence}", AlignmentWarning, stacklevel=level)
+            warnings.warn(f"{name}: {sentence}", AlignmentWarning, stacklevel=_levels_up())
     return mean, scale
+
+
+def _levels_up() -> int:
+    """How many calls up the package was entered: metrics come here by ways of different lengths."""
+    frame, count = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame, count = frame.f_back, count + 1
+    return count
 
 
 def clip_threshold(sources: Sequence[_core.Rows], quantile: float) -> float:

@@ -164,7 +164,11 @@ def learning_curve(
         noisy[i] = _grown(noise_power * gamma[i], gamma[i])
     settings = {**problem.spectrum.settings, "centred": problem.spectrum.centred, "ridge": ridge, "noise": noise}
     error = restored(error, 2 * problem.exponent, "errors") + noisy
-    return LearningCurve(sizes, error, restored(kappa, exponent, "effective ridges"), gamma, problem.n, settings)
+    if scaled_ridge < _LARGE:
+        kappa = restored(kappa, exponent, "effective ridges")
+    else:
+        kappa[:] = ridge
+    return LearningCurve(sizes, error, kappa, gamma, problem.n, settings)
 
 
 def effective_ridge(eigenvalues: NDArray[np.float64], samples: float, ridge: float) -> float:
@@ -180,8 +184,10 @@ def effective_ridge(eigenvalues: NDArray[np.float64], samples: float, ridge: flo
         return ridge
     exponent = exponent_of(eta)
     if exponent:
-        scaled = effective_ridge(np.ldexp(eta, -exponent), samples, float(_scaled(np.array([ridge]), exponent)[0]))
-        return math.ldexp(scaled, exponent)
+        scaled = float(_scaled(np.array([ridge]), exponent)[0])
+        if scaled == _LARGE:
+            return ridge
+        return math.ldexp(effective_ridge(np.ldexp(eta, -exponent), samples, scaled), exponent)
 
     def excess(log_kappa: float) -> float:  # increasing, so that there is one root
         kappa = math.exp(log_kappa)

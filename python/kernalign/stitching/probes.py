@@ -96,7 +96,7 @@ class LinearProbe(Predictor):
             classes, goal = None, numbers_of(y, n, "y")
             check_magnitude(float(np.abs(goal).max()), "y", _MOST_EXPONENT)
         self._one_column = self.task == "regression" and (y if hasattr(y, "reshape") else np.asarray(y)).ndim == 1
-        shift, scale = standard_scale(rows, rounding=rounding_of(matrix, bf16), level=3)
+        shift, scale = standard_scale(rows, rounding=rounding_of(matrix, bf16))
         u, s, vt = thin_svd((dense(rows) - shift) * scale)
         if classes is None:
             mean = goal[0] + (goal - goal[0]).mean(axis=0)
