@@ -15,7 +15,7 @@ Numbers = dict[str, Any]
 class Call:
     """``powers``: what a number is multiplied by when x is multiplied by a and y by b, as exponents of a and b.
 
-    ``scales`` says which sides may be scaled: "both" at once only, or "each".
+    ``scales`` says which sides may be scaled: "both" at once only, "each" or "neither".
     """
 
     run: Callable[[Any, Any], Numbers]
@@ -50,6 +50,15 @@ def _calls() -> dict[str, Call]:
     metric("cka", estimator="biased")
     for kernel in (ka.RBF(), ka.Laplacian(), ka.Cosine()):
         metric("cka", kernel=kernel)
+    for normalize in ("l2", "standardize"):
+        metric("cka", normalize=normalize)
+        metric("angular_distance", normalize=normalize)
+    metric("cka", clip_quantile=0.9)
+    metric("cka", kernel=ka.Polynomial(2), scales="neither")
+    for name in ("cka", "kernel_alignment"):
+        calls[f"{name} jackknife"] = Call(
+            lambda x, y, name=name: _fields(getattr(ka, name)(x, y, uncertainty="jackknife"), "stderr"), {}
+        )
     metric("hsic", powers=(2, 2))
     metric("distance_alignment", powers=(2, 2), scales="both")
     metric("cca", statistic="r2", centred=False)
@@ -62,6 +71,8 @@ def _calls() -> dict[str, Call]:
     for similarity in ("euclidean", "dot"):
         metric(f"mutual_knn {similarity}", lambda x, y, s=similarity: ka.mutual_knn(x, y, _k(x), metric=s))
     metric("subspace_overlap", lambda x, y: ka.subspace_overlap(x, y, 1))
+    for estimator in ("linear-time", "block"):
+        metric(f"mmd {estimator}", lambda x, y, e=estimator: ka.mmd(*_same_columns(x, y), estimator=e), scales="both")
     for kernel, power in ((ka.RBF(), 0), (ka.Linear(), 2)):
         metric(f"mmd {kernel}", lambda x, y, k=kernel: ka.mmd(*_same_columns(x, y), kernel=k), (power, 0), "both")
     for name in ("cka", "hsic", "cca", "procrustes", "nbs", "linear_predictivity"):

@@ -1,11 +1,10 @@
 """Rows that are normalised as they are read lose no digits to a mean that is large against their differences."""
 
+import kernalign as ka
 import numpy as np
 import pytest
 from reference import alignment as ref
 from samples import related
-
-import kernalign as ka
 
 
 def offset_pair(n, offset, p=24):

@@ -13,7 +13,7 @@ from kernalign.grams import kernel_sums
 from kernalign.kernels import Cosine, Kernel, Linear, Precomputed, check_kernel
 from kernalign.linear import linear_sums
 from kernalign.progress import reporting
-from kernalign.score import AlignmentWarning, Null, Score, Spread, undefined
+from kernalign.score import AlignmentWarning, Null, Score, Spread, UndefinedScoreWarning, undefined
 from kernalign.sums import KernelSums, bounded
 
 Estimator: TypeAlias = Literal["unbiased", "biased"]
@@ -245,6 +245,9 @@ def kernel_pair(x: Any, y: Any, kernel: Kernel, options: Options) -> arrays.Pair
 def jackknife(sums: KernelSums, metric: str, estimator: str) -> Spread:
     """Exact delete-one standard error of a metric of sums that still have their engine's state."""
     stderr = inference.jackknife_stderr(inference.deleted_scores(metric, estimator, sums))
+    if math.isnan(stderr):
+        reason = "without one of the items the score does not exist"
+        warnings.warn(f"the jackknife of {metric} is undefined: {reason}", UndefinedScoreWarning, stacklevel=4)
     return Spread(stderr, "jackknife", None if metric == "hsic" else "atanh")
 
 

@@ -11,8 +11,9 @@ from kernalign.arrays import Options
 from kernalign.grams import kernel_sums
 from kernalign.kernels import Distance
 from kernalign.progress import reporting
+from kernalign.scaling import power_of_two
 from kernalign.score import Null, Score, undefined
-from kernalign.sums import KernelSums, power_of_two
+from kernalign.sums import KernelSums
 
 
 def distance_alignment(x: Any, y: Any, *, estimator: Estimator = "biased", **options: Unpack[Options]) -> Score:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from kernalign import _core, arrays
+from kernalign.scaling import divided, exponent_of, power_of_two
 from kernalign.sides import EXACT_SKEW_ROWS, SAMPLED_ROWS
 
 if TYPE_CHECKING:
@@ -168,9 +169,13 @@ def deleted_scores(metric: str, estimator: str, sums: KernelSums) -> Vector:
 
 
 def jackknife_stderr(deleted: Vector) -> float:
-    """Standard error from the n delete-one values."""
-    n = len(deleted)
-    return math.sqrt((n - 1) / n * float(((deleted - deleted.mean()) ** 2).sum()))
+    """Standard error from the n delete-one values; nan where one of them does not exist."""
+    n, exponent = len(deleted), exponent_of(deleted)
+    if not np.isfinite(deleted).all():
+        return math.nan
+    scaled = divided(deleted, exponent)  # squares of any scale stay in range
+    stderr = math.sqrt((n - 1) / n * float(((scaled - scaled.mean()) ** 2).sum())) * power_of_two(exponent)
+    return stderr if math.isfinite(stderr) else math.nan
 
 
 class RowTerms:

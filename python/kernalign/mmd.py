@@ -16,9 +16,9 @@ from kernalign.arrays import Options
 from kernalign.grams import GramSweep
 from kernalign.kernels import RBF, Cosine, Kernel, Linear, Precomputed, check_kernel
 from kernalign.progress import Report, reporting
+from kernalign.scaling import power_of_two
 from kernalign.score import Null, Score, Spread, undefined
 from kernalign.sides import EXACT_SKEW_ROWS, SAMPLED_ROWS, Side, make_side
-from kernalign.sums import power_of_two
 
 Estimator: TypeAlias = Literal["unbiased", "biased", "linear-time", "block"]
 Vector: TypeAlias = NDArray[np.float64]
@@ -194,8 +194,10 @@ def _block_estimates(pair: arrays.Pair, side: Side, length: int) -> Iterator[Vec
 
 def _kernel(side: Side, x: Vector, y: Vector) -> Vector:
     """Kernel matrices of stacked blocks of rows."""
-    products: Vector = x @ y.transpose(0, 2, 1)
     form, options = side.options["form"], side.options
+    if form in ("rbf", "laplacian"):
+        x, y = x / options["width"], y / options["width"]  # squares of any scale stay in range
+    products: Vector = x @ y.transpose(0, 2, 1)
     if form == "linear":
         return products
     if form == "polynomial":
@@ -203,5 +205,5 @@ def _kernel(side: Side, x: Vector, y: Vector) -> Vector:
     squares = ((x**2).sum(axis=2)[:, :, None] + (y**2).sum(axis=2)[:, None, :]) - 2 * products
     np.maximum(squares, 0, out=squares)
     if form == "rbf":
-        return np.asarray(np.exp(squares / (-2 * options["width"] ** 2)))
-    return np.asarray(np.exp(np.sqrt(squares) / -options["width"]))
+        return np.asarray(np.exp(squares / -2))
+    return np.asarray(np.exp(-np.sqrt(squares)))

@@ -13,9 +13,8 @@ from scipy import sparse
 from kernalign import _core
 from kernalign.neighbor_lists import Neighbors
 from kernalign.permuted_kernels import Condensed
-from kernalign.scaling import divided, exponent_of
+from kernalign.scaling import divided, exponent_of, power_of_two
 from kernalign.score import AlignmentWarning, Score
-from kernalign.sums import power_of_two
 
 Values = NDArray[np.float64]
 Order = NDArray[np.intp]

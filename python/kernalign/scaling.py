@@ -28,6 +28,12 @@ def divided(values: Array, exponent: int) -> Array:
     return np.asarray(np.ldexp(values, -exponent))
 
 
+def power_of_two(exponent: int) -> float:
+    """Which may be 0 or infinite."""
+    with np.errstate(over="ignore", under="ignore"):
+        return float(np.ldexp(1.0, exponent))
+
+
 def restored(values: Any, exponent: int, what: str) -> Array:
     """values * 2^exponent; all nan, with an UndefinedScoreWarning, where float64 cannot hold the largest."""
     given = np.asarray(values, dtype=np.float64)

@@ -84,6 +84,8 @@ class Side:
             gram[np.triu_indices(n, 1)] = _core.condensed_gram(self.source, True, self.threads, None)
             gram += gram.T
         np.fill_diagonal(gram, 0.0)
+        if not np.isfinite(gram).all():
+            return np.full_like(gram, math.nan)
         gram /= np.abs(gram).max() or 1.0
         a = gram.sum(axis=1) / (n - 2)
         gram -= a[:, None] + a - a.sum() / (n - 1)
