@@ -82,6 +82,8 @@ def unbiased_skew(sums: KernelSums) -> tuple[float, str]:
     if sums.sides is not None and n <= EXACT_SKEW_ROWS:
         (square_x, *x), (square_y, *y) = (side.cubes for side in sums.sides)
         scale = math.sqrt(2 / (n * (n - 3)) * square_x * square_y)
+        if not scale**3 > 0:
+            return math.nan, "exact third moment"  # of a side of which rounding alone is left
         return float(_core.u_centred_third_moment(n, *x, *y) / scale**3), "exact third moment"
     if isinstance(sums.engine, _core.MomentSums):
         ratios, where = [_covariance_ratio(sums.engine, side) for side in (0, 1)], "leading term"
