@@ -64,7 +64,7 @@ class LeastSquaresState:
         self._guard: _Guard | None = None
         self._waiting: Matrix | None = None  # raw rows [1 | x | y]
         self._filled = 0
-        self._largest = [0.0, 0.0]  # magnitudes in x and in y
+        self._largest = [0.0, 0.0]  # magnitudes in x and in y, where they may be out of range
 
     @property
     def solver(self) -> Solver:
@@ -99,13 +99,14 @@ class LeastSquaresState:
             end = min(pair.n, begin + len(self._waiting) - self._filled)
             target = self._waiting[self._filled : self._filled + end - begin]
             target[:, 0] = 1.0
-            target[:, 1 : 1 + columns[0]] = pair.x.dense(begin, end)
-            target[:, 1 + columns[0] :] = pair.y.dense(begin, end)
-            sides = target[:, 1 : 1 + columns[0]], target[:, 1 + columns[0] :]
-            self._largest = [
-                max(known, float(side.max()), -float(side.min()))
-                for known, side in zip(self._largest, sides, strict=True)
-            ]
+            largest = list(self._largest)
+            places = slice(1, 1 + columns[0]), slice(1 + columns[0], width)
+            for side, (rows, place) in enumerate(zip((pair.x, pair.y), places, strict=True)):
+                block = rows.dense(begin, end)
+                target[:, place] = block
+                if rows.double_precision:  # 16- and 32-bit floats are never out of range
+                    largest[side] = max(largest[side], float(block.max()), -float(block.min()))
+            self._largest = largest
             self._filled += end - begin
             self.n += end - begin
             begin = end
