@@ -11,6 +11,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import kernalign as ka
 import numpy as np
@@ -32,6 +33,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     np.savez("b.npz", u=y, v=y[:, :2], labels=np.arange(N))
     np.save("short.npy", x[:30])
     np.save("flat.npy", np.ones((N, 3)))
+    Path("note.txt").write_text("not a representation")
     return tmp_path
 
 
@@ -151,12 +153,12 @@ def test_output_file(files: Path, suffix: str) -> None:
     assert [row["metric"] for row in rows] == ["cka", "mutual_knn"]
     assert float(rows[0]["value"]) == float(ka.cka(np.load("a.npy"), np.load("b.npz")["u"]))
 
-    message = failed(run("compare", "a.npy", "b.npz:v", "--output", output), 1)
+    message = failed(run("compare", "a.npy", "b.npz:v", "--output", output), 2)
     assert "exists already; --force overwrites it" in message
     assert Path(output).read_text() == text
     assert run("compare", "a.npy", "b.npz:v", "--output", output, "--force").exit_code == 0
     assert Path(output).read_text() != text
-    assert sorted(os.listdir(files)) == sorted(["a.npy", "b.npz", "flat.npy", output, "short.npy"])
+    assert sorted(os.listdir(files)) == sorted(["a.npy", "b.npz", "flat.npy", "note.txt", output, "short.npy"])
 
 
 @pytest.mark.parametrize(
@@ -165,10 +167,12 @@ def test_output_file(files: Path, suffix: str) -> None:
         (1, ["compare", "a.npy", "short.npy"], "a and short must have the same number of rows, got 40 and 30"),
         (1, ["compare", "a.npy", "nope.npy"], "nope.npy: No such file or directory"),
         (1, ["compare", "a.npy", "b.npz:w"], "b.npz has no array 'w'; it holds: u (40, 4), v (40, 2), labels (40,)"),
-        (1, ["compare", "a.npy", "b.npz:labels"], "must be 2-D (items, features), got shape (40,)"),
-        (1, ["compare", "a.npy", "x.pkl"], "x.pkl must end in .npy, .npz, .safetensors, got '.pkl'"),
+        (1, ["compare", "a.npy", "b.npz:labels"], "b.npz:labels must be 2-D (items, features) or 3-D"),
+        (1, ["compare", "a.npy", "note.txt"], "note.txt must end in .npy, .npz, .safetensors, got '.txt'"),
+        (1, ["compare", "a.npy", "note"], "kernalign: note: No such file or directory"),
         (1, ["compare", "a.npy", "b.npz", "-k", "40"], "mutual_knn of x = a and y = u: k must be between 1 and n - 1"),
-        (1, ["compare", "a.npy", "b.npz", "--output", "no/where.csv"], "cannot write to the directory no"),
+        (2, ["compare", "a.npy", "b.npz", "--output", "no/where.csv"], "there is no directory no"),
+        (2, ["compare", "a.npy", ""], "a file or directory must have a name, got an empty one"),
         (2, ["compare"], "Missing argument"),
         (2, ["compare", "a.npy"], "at least two representations, got 1 (see kernalign compare --help)"),
         (2, ["compare", "a.npy", "b.npz", "-k", "0"], "'-k': 0 is not in the range"),
@@ -208,12 +212,91 @@ def test_ctrl_c_ends_with_one_line(files: Path, monkeypatch: pytest.MonkeyPatch)
     assert not Path("out.csv").exists()
 
 
+def process(script: str, **pipes: Any) -> subprocess.Popen[str]:
+    """The command line in a process of its own."""
+    command = [sys.executable, "-c", f"from kernalign.cli import main\n{script}"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **pipes)
+
+
+def test_ctrl_c_in_the_middle_leaves_nothing_behind(files: Path) -> None:
+    for name, x in zip("xy", related(9000, 20, 20), strict=True):
+        np.save(f"{name}.npy", x)
+    before = sorted(os.listdir(files))
+    command = ["compare", "x.npy", "y.npy", "--metric", "rsa", "--output", "out.json"]
+    timer = "import os, signal, threading\nthreading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()"
+    with process(f"{timer}\nmain({command})") as running:
+        out, err = running.communicate(timeout=60)
+    assert (running.returncode, out, err) == (130, "", "kernalign: interrupted\n")
+    assert sorted(os.listdir(files)) == before
+
+
+@pytest.mark.parametrize("form", [[], ["--csv"], ["--json"]])
+def test_a_reader_that_goes_away_is_no_error(files: Path, form: list[str]) -> None:
+    with process(f"main({['compare', 'a.npy', 'b.npz:u', *form]})") as running:
+        assert running.stdout is not None
+        running.stdout.close()
+        assert running.stderr is not None
+        assert running.stderr.read() == ""
+    assert running.returncode == 1
+
+
+@pytest.mark.parametrize("more", [[], ["--layers", "best"], ["--metric", "rsa", "--layers", "best"]])
+def test_zero_rows_are_named_without_advice_that_does_not_fit(files: Path, more: list[str]) -> None:
+    x = np.load("a.npy")
+    x[7] = 0
+    np.save("zero.npy", x)
+    message = failed(run("compare", "zero.npy", "b.npz:u", "--normalize", "l2", *more), 1)
+    assert "zero" in message
+    assert message.endswith("row 7 is zero" if "rsa" not in more else "row 7 is constant")
+
+
+@pytest.mark.parametrize("more", [[], ["--layers", "best"]])
+def test_names_that_are_not_utf_8_are_escaped(files: Path, more: list[str]) -> None:
+    odd = os.fsdecode(b"odd\xff.npy")
+    try:
+        os.replace("a.npy", odd)
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    for output in ("out.json", "out.csv"):
+        result = run("compare", odd, "b.npz:u", "--metric", "cka", *more, "--output", output)
+        assert result.exit_code == 0, result.output
+        assert result.stdout.splitlines()[1].startswith(r"odd\xff ")
+        text = Path(output).read_text(encoding="utf-8")
+    assert next(csv.DictReader(io.StringIO(text)))["x"] == r"odd\xff"
+    document = json.loads(Path("out.json").read_text(encoding="utf-8"))
+    assert document["settings"]["files"] == [r"odd\xff.npy", "b.npz:u"]
+
+
+def test_shapes_that_are_no_representation_name_the_file(files: Path) -> None:
+    np.save("number.npy", np.array(3.0))
+    np.save("four.npy", np.ones((N, 2, 2, 2)))
+    for name, found in (("number.npy", "a single number"), ("four.npy", "got shape (40, 2, 2, 2)")):
+        for command in ("compare", "stitch"):
+            message = failed(run(command, "a.npy", name), 1)
+            assert message.startswith(f"kernalign: {name} must be")
+            assert found in message
+
+
+def test_the_output_is_refused_before_the_work(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ka, "cka", None)  # would fail
+    Path("dir.csv").mkdir()
+    for command in (["compare", "a.npy", "b.npz:u"], ["stitch", "a.npy", "b.npz:u"]):
+        assert "dir.csv is a directory" in failed(run(*command, "--output", "dir.csv", "--force"), 2)
+        assert "there is no directory no" in failed(run(*command, "--output", "no/out.csv"), 2)
+
+
 def test_lack_of_memory_is_one_line(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def hungry(*args: object, **keywords: object) -> None:
         raise MemoryError("Unable to allocate 9 PiB")
 
     monkeypatch.setattr(ka, "cka", hungry)
     assert "not enough memory: Unable to allocate 9 PiB" in failed(run("compare", "a.npy", "b.npz"), 1)
+
+
+def test_an_error_that_nobody_foresaw_has_its_kind(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ka, "cka", lambda *args, **keywords: {}["k"])
+    message = failed(run("compare", "a.npy", "b.npz"), 1)
+    assert message == "kernalign: KeyError: 'k' (--debug shows where)"
 
 
 def test_info() -> None:

@@ -108,6 +108,47 @@ def test_undefined_scores_and_notes_are_told(files: Path) -> None:
     assert "undefined" in run("compare", "models/b.npy", "flat.npy", "--metric", "cka").stdout
 
 
+def test_reasons_are_a_column(files: Path) -> None:
+    command = ["compare", "models/b.npy", "flat.npy", "--metric", "cka"]
+    for more in ([], ["--layers", "all"]):
+        rows = list(csv.DictReader(io.StringIO(run(*command, *more, "--csv").stdout)))
+        assert {(row["value"], row["reason"]) for row in rows} == {("", "y is constant")}
+        assert {row["reason"] for row in rows_of(run(*command, *more, "--json"))} == {"y is constant"}
+        head, *body = run(*command, *more).stdout.splitlines()
+        assert head.split()[-1] == "reason"
+        assert all(line.rstrip().endswith("y is constant") for line in body)
+    assert "reason" not in run("compare", "models/b.npy", "models/a.npz:u").stdout
+    assert {row["reason"] for row in rows_of(run("compare", "models", "--json"))} == {None}
+
+
+def test_a_picture_of_undefined_scores(files: Path) -> None:
+    command = ["compare", "models/b.npy", "flat.npy", "--metric", "cka", "--layers", "all", "--output", "map.png"]
+    assert run(*command).exit_code == 0
+    assert Path("map.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("mode", ["all", "best"])
+def test_a_file_of_several_arrays_is_a_model_where_layers_are_asked_for(files: Path, mode: str) -> None:
+    a, b = layered(2, 5, 1, n=N), layered(3, 4, 2, n=N)
+    np.savez("a.npz", layer10=a[:, 1], layer9=a[:, 0], ids=np.arange(N))
+    np.savez("b.npz", **{f"h.{at}": b[:, at] for at in (2, 0, 1)})  # type: ignore[arg-type]
+    command = ["compare", "a.npz", "b.npz", "--metric", "cka", "--json"]
+    rows = rows_of(run(*command, "--layers", mode))
+    wanted = list(ka.compare({"a": a, "b": b}, metrics=("cka",), layers=mode).rows())  # type: ignore[arg-type]
+    assert [row["value"] for row in rows] == [row["score"] for row in wanted]
+    labels = {"x_layer": ["layer9", "layer10"], "y_layer": ["h.0", "h.1", "h.2"]}
+    for key, names in labels.items():
+        assert [row[key] for row in rows] == [names[int(row[key])] for row in wanted]
+    assert len(rows_of(run(*command))) == 10  # every array on its own
+    single = rows_of(run("compare", "a.npz:layer9", "b.npz:h.1", "--metric", "cka", "--layers", mode, "--json"))
+    assert [(row["x"], row["y"], row["value"]) for row in single] == [("layer9", "h.1", ka.cka(a[:, 0], b[:, 1]))]
+    message = failed(run("compare", "a.npz", "--layers", mode), 2)
+    assert "got 1; with --layers or --concatenated all arrays of a file are one" in message
+    np.savez("c.npz", first=a[:, 0], second=a[:30, 1])
+    message = failed(run("compare", "b.npz", "c.npz", "--layers", mode), 1)
+    assert message == "kernalign: c.npz:first and c.npz:second must have the same number of rows, got 40 and 30"
+
+
 @pytest.mark.parametrize("arguments", [["models"], ["models/b.npy", "models/a.npz:u", "--layers", "all"]])
 def test_a_picture_of_all_metrics(files: Path, arguments: list[str]) -> None:
     pytest.importorskip("matplotlib")
@@ -116,7 +157,7 @@ def test_a_picture_of_all_metrics(files: Path, arguments: list[str]) -> None:
     content = Path("map.png").read_bytes()
     assert content.startswith(b"\x89PNG")
     assert len(content) > 5000
-    assert "exists already" in failed(run("compare", *arguments, "--output", "map.png"), 1)
+    assert "exists already" in failed(run("compare", *arguments, "--output", "map.png"), 2)
     assert run("compare", *arguments, "--output", "map.png", "--force").exit_code == 0
 
 
@@ -134,7 +175,7 @@ def test_output_files(files: Path, suffix: str) -> None:
     [
         (1, ["empty"], "empty holds no file that ends in .npy, .npz, .safetensors"),
         (1, ["models", "-k", "40"], "k must be between 1 and n - 1 = 39, got 40"),
-        (1, ["models", "nowhere"], "nowhere must end in .npy, .npz, .safetensors, got 'no suffix'"),
+        (1, ["models", "nowhere"], "kernalign: nowhere: No such file or directory"),
         (2, ["models/b.npy"], "at least two representations, got 1"),
         (2, ["models", "models"], "is given twice"),
         (2, ["models", "--uncertainty"], "--uncertainty is for 2-D arrays"),
@@ -148,4 +189,4 @@ def test_errors_are_one_line(files: Path, status: int, arguments: list[str], mes
 def test_different_items_are_named(files: Path) -> None:
     np.save("short.npy", layered(2, 3, 1, n=30))
     message = failed(run("compare", "models/b.npy", "short.npy"), 1)
-    assert "xs['b'] and xs['short'] must have the same number of rows, got 40 and 30" in message
+    assert "models/b.npy and short.npy must have the same number of rows, got 40 and 30" in message

@@ -147,7 +147,7 @@ def test_output_file(files: Path, suffix: str, head: tuple[str, ...]) -> None:
     else:
         magic = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}[suffix]
         assert content.startswith(magic)
-    assert "exists already; --force overwrites it" in failed(run(*command), 1)
+    assert "exists already; --force overwrites it" in failed(run(*command), 2)
     assert output.read_bytes() == content
     assert run(*command, "--force").exit_code == 0
 
@@ -200,7 +200,7 @@ def test_a_certificate_of_a_zero_representation_is_valid_json(files: Path) -> No
         (1, ["a.npy", "b.npz:u", "--folds", "99"], "between 2 and n = 61, got 99"),
         (1, ["a.npy", "b.npz:v", "--head", "head.npz", "--targets", "targets.npy"], "head must map"),
         (2, ["a.npy", "b.npz:u", "--head", "head.npz"], "--head and --targets must be given together"),
-        (2, ["a.npy", "b.npz:u", "--output", "out.txt"], "--output: must end in .csv, .json, .png, .svg, .pdf"),
+        (2, ["a.npy", "b.npz:u", "--output", "out.txt"], "--output: must end in .csv, .json, .png, .svg or .pdf"),
         (2, ["a.npy", "b.npz:u", "--solver", "magic"], "'magic' is not one of 'affine'"),
         (2, ["a.npy"], "Missing argument 'B'"),
     ],

@@ -7,6 +7,7 @@ import warnings
 import kernalign as ka
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from samples import related
 from test_compare import EVERY, N, layered, models
 
@@ -24,8 +25,55 @@ def test_paths_are_opened_and_mapped(tmp_path, monkeypatch):
     for metric in found.metrics:
         for pair in found.pairs(metric):
             np.testing.assert_array_equal(found.scores[metric][pair], expected.scores[metric][pair])
-    with pytest.raises(ValueError, match=r"bc\.npz holds 2 arrays; choose one by its key"):
-        ka.compare({"a": "a.npy", "b": "bc.npz"})
+
+
+@pytest.mark.parametrize("suffix", ["npz", "safetensors"])
+def test_the_arrays_of_a_file_are_the_layers_of_one_model(tmp_path, suffix):
+    a = layered(3, 5, 1)
+    wide = np.ascontiguousarray(layered(1, 9, 2)[:, 0])
+    arrays = {"block10": wide, "block2": a[:, 0].copy(), "block01": a[:, 1].copy(), "ids": np.arange(N)}
+    path = tmp_path / f"m.{suffix}"
+    np.savez(path, **arrays, words=np.array(["a"] * N)) if suffix == "npz" else save_file(arrays, path)
+    given = {"m": path, "x": a, "one": f"{path}:block10"}
+    keywords = {"k": 5, "clip_quantile": 0.9, "concatenated": True}
+    found = ka.compare(given, **keywords)
+    expected = ka.compare({"m": [a[:, 1], a[:, 0], wide], "x": a, "one": wide}, **keywords)
+    assert found.x_layers["m"] == ("block01", "block2", "block10", "concatenated")
+    assert found.x_layers["one"] == ("0",)
+    for metric in found.metrics:
+        for pair in found.pairs(metric):
+            np.testing.assert_array_equal(found.scores[metric][pair], expected.scores[metric][pair])
+    assert next(found.rows())["x_layer"] == "block01"
+
+
+def test_one_array_beside_what_is_no_representation(tmp_path):
+    x = layered(2, 5, 1)
+    np.savez(tmp_path / "m.npz", x=x, ids=np.arange(N), words=np.array(["a"] * N), epoch=3, none=np.empty((0, 3)))
+    found = ka.compare({"m": tmp_path / "m.npz", "y": layered(1, 4, 2)}, k=5)
+    np.testing.assert_array_equal(
+        found.scores["cka"]["m", "y"], ka.compare({"m": x, "y": layered(1, 4, 2)}, k=5).scores["cka"]["m", "y"]
+    )
+
+
+def test_files_are_named_in_errors(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    x, bad = layered(2, 5, 1), layered(2, 5, 1)
+    bad[7, 1, 3] = np.nan
+    np.save("bad.npy", bad)
+    np.save("flat.npy", x[:, 0, 0])
+    np.save("number.npy", np.array(3.0))
+    np.savez("uneven.npz", a=x[:, 0], b=x[:50, 1])
+    np.savez("mixed.npz", a=x[:, 0], b=x)
+    for path, match in (
+        ("bad.npy", r"^bad\.npy layer 1 must be finite, got nan at row 7, column 3$"),
+        ("flat.npy", r"^flat\.npy must be 2-D \(items, features\) or 3-D .*, got shape \(60,\)$"),
+        ("number.npy", r"^number\.npy must be an array with rows, got a single number \(shape \(\)\)$"),
+        ("uneven.npz", r"^uneven\.npz:a and uneven\.npz:b must have the same number of rows, got 60 and 50$"),
+        ("mixed.npz", r"^mixed\.npz must hold one array or 2-D layers.*: a \(60, 5\), b \(60, 2, 5\)$"),
+        ("uneven.npz:b", r"^xs\['x'\] and uneven\.npz:b must have the same number of rows, got 60 and 50$"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            ka.compare({"x": x, "y": path})
 
 
 # Progress and Ctrl-C
@@ -133,7 +181,7 @@ def test_zero_rows_are_named_where_they_matter():
     bad[7, 1] = 0
     with pytest.raises(ValueError, match=r"xs\['b'\] layer 1 must have no zero row.*row 7 is zero$"):
         ka.compare({"a": X, "b": bad}, metrics=("mutual_knn",))
-    with pytest.raises(ValueError, match=r"row 7 .*from every representation"):
+    with pytest.raises(ValueError, match=r"rsa of x = xs\['a'\] layer 0 and y = .* row 7 is zero$"):
         ka.compare({"a": X, "b": bad}, metrics=("rsa",), metric_options={"rsa": {"distance": "cosine"}})
     with pytest.warns(ka.AlignmentWarning, match="b layer 1: 1 rows are zero"):
         assert ka.compare({"a": X, "b": bad}, metrics=("cka",)).n == N

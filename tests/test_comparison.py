@@ -51,6 +51,28 @@ def test_rows_hold_every_score(every):
     assert math.isnan(hsic["corrected"])  # without a largest value
 
 
+def test_rows_of_undefined_scores_say_why(tmp_path):
+    xs = {"c": layered(2, 4, 1, n=30), "a: b": np.ones((30, 2, 4)), "d: e": layered(1, 5, 2, n=30)}
+    xs["c"][:, 1] = 3.0
+    for mode, count in (("all", 7), ("best", 2)):
+        with pytest.warns(ka.AlignmentWarning):
+            found = ka.compare(xs, metrics=("hsic", "cka"), layers=mode)
+        found.save(tmp_path / mode)
+        for one in (found, ka.Comparison.load(tmp_path / mode)):
+            rows = [row for row in one.rows() if row["metric"] == "cka"]
+            undefined = [row for row in rows if row["reason"] is not None]
+            assert [math.isnan(row["score"]) for row in rows] == [row["reason"] is not None for row in rows]
+            assert len(undefined) == count
+            reasons = {(row["x"], row["y"], row["x_layer"]): row["reason"] for row in undefined}
+            if mode == "all":
+                assert reasons["c", "a: b", "0"] == "y is constant"
+                assert reasons["c", "a: b", "1"] == reasons["c", "d: e", "1"] == "x is constant"
+                assert reasons["a: b", "d: e", "0"] == "x is constant"
+            else:
+                assert reasons["c", "a: b", None] == "y is constant; x is constant"
+                assert reasons["a: b", "d: e", None] == "x is constant"
+
+
 def test_asymmetric_metrics_have_both_orders(every, best):
     assert every.pairs("cka") == [("a", "b"), ("a", "c"), ("b", "c")]
     assert len(every.pairs("cycle_knn")) == 6
@@ -153,6 +175,42 @@ def test_heat_map_without_a_known_chance_level(best):
     pytest.importorskip("matplotlib")
     _, [bar] = drawn(best.plot("hsic"))
     assert not [line for line in bar.lines if line.get_gid() == "chance"]
+
+
+def hatched(figure):
+    """The cells (row, column) that are marked as undefined."""
+    ax = figure.axes[0]
+    assert ax.get_title().endswith(", hatched: undefined") == bool(ax.collections)
+    corners = [path.get_extents().min for marks in ax.collections for path in marks.get_paths()]
+    return sorted((round(up + 0.5), round(across + 0.5)) for across, up in corners)
+
+
+@pytest.mark.parametrize("mode", ["all", "best"])
+def test_undefined_scores_are_hatched(mode, best, tmp_path):
+    xs = {"a": np.ones((30, 4)), "b": layered(2, 4, 1, n=30), "c": np.ones((30, 3))}
+    with pytest.warns(ka.AlignmentWarning):
+        found = ka.compare(xs, metrics=("cka", "mutual_knn"), layers=mode, normalize="l2")
+    figure = found.plot("cka")  # no score at all: no colours, so no colour bar
+    assert len(figure.axes) == 1
+    assert hatched(figure) == [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)]
+    figure.savefig(tmp_path / "x.png")
+    figure = found.plot("mutual_knn")
+    assert len(figure.axes) == 2
+    assert hatched(figure) == []
+    xs["d"] = layered(1, 5, 3, n=30)
+    with pytest.warns(ka.AlignmentWarning):
+        figure = ka.compare(xs, metrics=("cka",), layers=mode).plot("cka")
+    assert len(figure.axes) == 2
+    assert set(hatched(figure)) == {(i, j) for i in range(4) for j in range(4) if i != j} - {(1, 3), (3, 1)}
+    assert hatched(best.plot("cka")) == []
+
+
+def test_undefined_layers_are_hatched():
+    x = layered(3, 4, 1, n=30)
+    x[:, 1] = 1.0
+    with pytest.warns(ka.AlignmentWarning):
+        found = ka.compare({"a": x}, {"b": layered(2, 4, 2, n=30)}, metrics=("cka",))
+    assert hatched(found.plot("cka", "layers")) == [(1, 0), (1, 1)]
 
 
 def test_layers_of_one_pair(every, best, two_sets):

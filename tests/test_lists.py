@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import pickle
 
+import kernalign as ka
 import numpy as np
 import pytest
 from kernalign import _core, half_sampling, list_nulls, overlap_jackknife
@@ -305,20 +306,20 @@ def test_bad_arguments():
 
 def test_rnx_curve_is_chance_corrected_mutual_knn():
     x, y = pair(60)
-    curve = nb.rnx_curve(x, y, [1, 59, 5, 10, 20, 10])
+    curve = ka.rnx_curve(x, y, [1, 59, 5, 10, 20, 10])
     np.testing.assert_array_equal(curve.ks, [1, 5, 10, 20, 59])
     for k, q, r in zip(curve.ks, curve.q_nx, curve.r_nx, strict=True):
         score = nb.mutual_knn(x, y, int(k))
         assert q == pytest.approx(score, rel=1e-12)
         assert np.isnan(r) if k == 59 else r == pytest.approx(score.corrected, rel=1e-10)
-    same = nb.rnx_curve(x, x, range(1, 30))
+    same = ka.rnx_curve(x, x, range(1, 30))
     assert same.auc == pytest.approx(1)
     assert curve.r_nx[:4].min() < curve.auc < curve.r_nx[:4].max()
-    assert nb.rnx_curve(x, y, [7]).auc == pytest.approx(nb.mutual_knn(x, y, 7).corrected)
+    assert ka.rnx_curve(x, y, [7]).auc == pytest.approx(nb.mutual_knn(x, y, 7).corrected)
     with pytest.raises(ValueError, match="k must be between"):
-        nb.rnx_curve(x, y, [3, 60])
+        ka.rnx_curve(x, y, [3, 60])
     with pytest.raises(ValueError, match="at least one"):
-        nb.rnx_curve(x, y, [])
+        ka.rnx_curve(x, y, [])
 
 
 def test_half_sampling_from_long_lists_is_a_search_of_the_half():  # A33

@@ -7,6 +7,7 @@ import sys
 import warnings
 
 import numpy as np
+import pandas
 import pytest
 from kernalign.stitching import (
     AffineStitcher,
@@ -18,6 +19,9 @@ from kernalign.stitching import (
 )
 from kernalign.stitching.estimator import NotFittedError, Parameters, _NotFittedError
 from samples import related
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 EVERY = [AffineStitcher(), RidgeStitcher(1.0), RidgeStitcher(), ProcrustesStitcher(), LowRankStitcher(2)]
 WORDING = "we name the argument, the requirement and what was given, in words of our own"
@@ -81,6 +85,31 @@ def test_clone_pipeline_and_search() -> None:
     assert search.best_params_["rank"] in (1, 2, 3)
     relative = base.clone(RelativeRepresentation(x[:5])).fit(x)
     np.testing.assert_array_equal(relative.transform(x), RelativeRepresentation(x[:5]).fit_transform(x))
+
+
+@pytest.mark.parametrize("stitcher", [*EVERY, RelativeRepresentation(related(60, 6, 3)[0][:4])], ids=repr)
+def test_columns_have_names(stitcher) -> None:
+    x, y = related(60, 6, 3)
+    stitcher = clone(stitcher)
+    with pytest.raises(NotFittedError):
+        stitcher.get_feature_names_out()
+    plain = stitcher.fit(x, y).transform(x)
+    assert isinstance(plain, np.ndarray)
+    names = [f"{type(stitcher).__name__.lower()}{at}" for at in range(plain.shape[1])]
+    assert list(stitcher.get_feature_names_out()) == names
+    table = pandas.DataFrame(x, index=[f"item {at}" for at in range(60)], columns=[*"abcdef"])
+    found = stitcher.set_output(transform="pandas").transform(table)
+    assert isinstance(found, pandas.DataFrame)
+    assert (list(found.columns), list(found.index)) == (names, list(table.index))
+    np.testing.assert_array_equal(found.to_numpy(), plain)
+    np.testing.assert_array_equal(clone(stitcher).set_output(transform="pandas").fit_transform(x, y).columns, names)
+
+
+def test_names_go_through_a_pipeline() -> None:
+    x, y = related(60, 6, 3)
+    chain = make_pipeline(StandardScaler(), RidgeStitcher(2.0)).set_output(transform="pandas")
+    found = chain.fit(x, y).transform(x)
+    assert list(found.columns) == list(chain.get_feature_names_out()) == [f"ridgestitcher{at}" for at in range(3)]
 
 
 def test_ridge_is_scikit_learns() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from kernalign.sources import open_source, open_sources, split_spec
+from kernalign.sources import array_names, open_layers, open_source, open_sources, split_spec
 from samples import safetensors_bytes, write
 
 RNG = np.random.default_rng(0)
@@ -89,6 +89,27 @@ def test_a_closed_source_says_so(tmp_path: Path) -> None:
         pass
 
 
+def test_names_are_sorted_by_the_numbers_in_them(tmp_path: Path) -> None:
+    names = ["a", "a1", "a01b", "a2", "a2.1", "a2.10", "a10", "b", "a" + "9" * 5000]
+    np.savez(tmp_path / "m.npz", **dict.fromkeys(names, X))  # type: ignore[arg-type]
+    expected = ["a", "a1", "a01b", "a2", "a2.1", "a2.10", "a10", "a" + "9" * 5000, "b"]
+    assert [one.name for one in open_layers(tmp_path / "m.npz")] == expected
+
+
+def test_arrays_without_numbers_are_in_nobodys_way(tmp_path: Path) -> None:
+    path = tmp_path / "m.npz"
+    np.savez(path, words=np.array(["a"]), x=X, epoch=3, objects=np.array([None]), none=np.empty((0, 3)))
+    for found in (open_source(path), open_source(path, key="x"), *open_sources(path)):
+        np.testing.assert_array_equal(found.array, X)
+    assert array_names(path) == ["x"]
+    with pytest.raises(ValueError, match=r"words\.npy must hold real numbers, got dtype <U1"):
+        open_source(path, key="words")
+    with pytest.raises(ValueError, match="pickle, which is never loaded"):
+        open_source(path, key="objects")
+    with pytest.raises(ValueError, match=r"it holds: words \(no numbers\), x \(7, 3\), epoch \(no numbers\)"):
+        open_source(path, key="z")
+
+
 def test_split_spec(tmp_path: Path) -> None:
     assert split_spec("a/b.npz:layer.3:mean") == (Path("a/b.npz"), "layer.3:mean")
     assert split_spec("a:b/c.npy") == (Path("a:b/c.npy"), None)
@@ -110,11 +131,14 @@ def test_wrong_keys(tmp_path: Path) -> None:
         open_source(tmp_path / "xy.npz", key="z")
     with pytest.raises(ValueError, match="2 arrays; choose one"):
         open_source(tmp_path / "xy.npz")
+    with pytest.raises(ValueError, match=r"^\S*flat\.npz:labels must be 2-D \(items, features\), got shape \(7,\)"):
+        open_sources(f"{tmp_path / 'flat.npz'}:labels")
     with pytest.raises(ValueError, match=r"no 2-D array .*labels \(7,\)"):
         open_sources(tmp_path / "flat.npz")
 
 
 def test_unknown_suffix_lists_the_known_ones(tmp_path: Path) -> None:
+    (tmp_path / "x.pt").write_bytes(b"")
     with pytest.raises(ValueError, match=r"must end in \.npy, \.npz, \.safetensors, got '\.pt'"):
         open_source(tmp_path / "x.pt")
 

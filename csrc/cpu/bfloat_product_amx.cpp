@@ -1,26 +1,14 @@
 // Products of bfloat16 panels by AMX tiles; compiled for CPUs that have them and called on no other.
 #ifdef KERNALIGN_AMX
-#include <immintrin.h>
-
+#include "cpu/amx_tiles.hpp"
 #include "cpu/bfloat_product.hpp"
 
 namespace kernalign::bfloat {
-namespace {
-
-struct alignas(64) TileConfig {
-    std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
-    std::uint16_t bytes[16] = {};
-    std::uint8_t rows[16] = {};
-};
-
-}  // namespace
 
 // Four accumulators: two blocks of rows times two blocks of columns, so that each block loaded is used twice.
 void product_amx(std::int64_t rows, std::int64_t cols, std::int64_t depth, const std::uint16_t* left,
                  const std::uint16_t* right, float* out, std::int64_t ld) {
-    TileConfig config;
-    for (int tile = 0; tile < 8; ++tile) config.bytes[tile] = 64, config.rows[tile] = 16;
-    _tile_loadconfig(&config);
+    const TileScope tiles;
     const std::int64_t step = kBlock * kDepth, strip = kBlock * depth, bytes = ld * std::int64_t(sizeof(float));
     for (std::int64_t c = 0; c < cols; c += 2 * kBlock) {
         const std::uint16_t* b0 = right + c / kBlock * strip;
@@ -49,7 +37,6 @@ void product_amx(std::int64_t rows, std::int64_t cols, std::int64_t depth, const
             _tile_stored(3, target + kBlock * ld + kBlock, bytes);
         }
     }
-    _tile_release();
 }
 
 }  // namespace kernalign::bfloat

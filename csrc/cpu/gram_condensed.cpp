@@ -20,11 +20,11 @@ std::vector<double> condensed_gram(const GramSource& source, bool centred, int t
             using Side = std::decay_t<decltype(side)>;
             using T = std::conditional_t<std::is_same_v<Side, GramSide<float>>, float, double>;
             const double unit = std::ldexp(1.0, side.exponent());
-            std::vector<std::vector<T>> tiles(static_cast<std::size_t>(threads));
+            std::vector<LargeVector<T>> tiles(static_cast<std::size_t>(threads));
             std::vector<typename Side::Panels> panels(static_cast<std::size_t>(threads));
             each_tile(n, gram_tile_size({source}), threads, monitor,
                       [&](const GramTask& task, std::size_t, std::size_t worker) {
-                          std::vector<T>& tile = tiles[worker];
+                          LargeVector<T>& tile = tiles[worker];
                           tile.resize(std::max(tile.size(), std::size_t(task.m * task.k)));
                           side.tile(task.i0, task.m, task.j0, task.k, panels[worker], tile.data());
                           for (std::int64_t i = 0; i < task.m; ++i) {

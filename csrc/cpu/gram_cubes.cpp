@@ -48,7 +48,7 @@ CubeSums sum_tiles(const ScaledRows<double>& side, const Centring& centring, std
     parallel_for(std::int64_t(tasks.size()), threads, progress, [&](std::int64_t task, int) {
         const auto [i0, j0] = tasks[std::size_t(task)];
         const std::int64_t m = std::min(kCubeTile, n - i0), k = std::min(kCubeTile, n - j0);
-        std::vector<double> left, right, tile(std::size_t(m * k));
+        LargeVector<double> left, right, tile(std::size_t(m * k));
         const double* rows = side.get(i0, i0 + m, left);
         blas::gemm_nt(m, k, cols, rows, cols, i0 == j0 ? rows : side.get(j0, j0 + k, right), cols, tile.data(), k);
         double squares = 0, cubes = 0;
@@ -108,7 +108,7 @@ double trace_of_cube(const ScaledRows<double>& side, const Centring& centring, i
     const std::int64_t n = side.size(), p = side.cols(), m = p + 2;
     std::vector<double> z(std::size_t(n * m)), gram(std::size_t(m * m)), h(gram.size());
     sum_bands(n, threads, progress, [&](std::int64_t begin, std::int64_t rows) {
-        std::vector<double> scratch;
+        LargeVector<double> scratch;
         const double* x = side.get(begin, begin + rows, scratch);
         for (std::int64_t i = begin; i < begin + rows; ++i, x += p) {
             double* row = z.data() + i * m;

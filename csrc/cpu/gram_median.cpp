@@ -201,11 +201,11 @@ class PairDistances {
     std::int64_t walk(const Bracket& bracket, F&& take) {
         const T low = value_of<T>(bracket.low), high = value_of<T>(bracket.high);
         std::vector<std::int64_t> below(static_cast<std::size_t>(kGramGroups));
-        std::vector<std::vector<T>> tiles(static_cast<std::size_t>(threads_));
+        std::vector<LargeVector<T>> tiles(static_cast<std::size_t>(threads_));
         std::vector<typename GramSide<T>::Panels> panels(static_cast<std::size_t>(threads_));
         each_tile(side_.size(), tile_, threads_, monitor_,
                   [&](const GramTask& task, std::size_t group, std::size_t worker) {
-                      std::vector<T>& tile = tiles[worker];
+                      LargeVector<T>& tile = tiles[worker];
                       tile.resize(std::max(tile.size(), std::size_t(task.m * task.k)));
                       side_.tile(task.i0, task.m, task.j0, task.k, panels[worker], tile.data());
                       using Narrow = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;  // vectorised best

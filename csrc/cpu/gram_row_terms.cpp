@@ -15,8 +15,8 @@ namespace {
 struct Reader {
     GramSide<float>::Panels narrow_panels;
     GramSide<double>::Panels wide_panels;
-    std::vector<float> narrow;
-    std::vector<double> wide;
+    LargeVector<float> narrow;
+    LargeVector<double> wide;
 
     void read(const AnySide& any, const std::vector<double>& diagonal, const GramTask& task) {
         const auto size = std::size_t(task.m * task.k);

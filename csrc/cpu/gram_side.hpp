@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cpu/blas.hpp"
+#include "cpu/float_product.hpp"
 #include "cpu/given_matrix.hpp"
 #include "cpu/parallel.hpp"
 #include "cpu/scaled_rows.hpp"
@@ -24,7 +25,8 @@ class GramSide {
   public:
     // One thread's converted rows.
     struct Panels {
-        std::vector<T> left, right;
+        LargeVector<T> left, right;
+        ProductScratch scratch;
     };
 
     GramSide(const GramSource& source, bool centred, std::int64_t kept_bytes, int threads, Progress& progress)
@@ -66,10 +68,10 @@ class GramSide {
             const std::int64_t cols = rows_->cols();
             left = right = rows_->get(i0, i0 + m, panels.left);
             if (i0 == j0 && m == k) {
-                blas::syrk_nt(m, cols, left, cols, out, k);
+                square(Factor<T>{left, cols, m}, cols, out, k, panels.scratch);
             } else {
                 right = rows_->get(j0, j0 + k, panels.right);
-                blas::gemm_nt(m, k, cols, left, cols, right, cols, out, k);
+                multiply(Factor<T>{left, cols, m}, Factor<T>{right, cols, k}, cols, out, k, panels.scratch);
             }
         }
         if (linear()) return;

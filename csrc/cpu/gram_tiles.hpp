@@ -95,7 +95,7 @@ inline std::int64_t gram_tile_size(const std::vector<GramSource>& sources) {
     for (const GramSource& source : sources)
         if (source.kernel.form != KernelForm::precomputed) widest = std::max(widest, source.cols());
     // The larger, the faster are products; but threads want some tiles each, many sources have many tiles, and wide
-    // rows large panels. Much smaller ones would change float32 products in their last bits.
+    // rows large panels. Much smaller ones would change the BLAS's float32 products in their last bits.
     const std::int64_t n = sources.front().rows();
     const std::int64_t wanted = n <= 512 ? 128 : n <= 2048 || sources.size() > 4 || widest > 2048 ? 256 : kGramTile;
     return std::clamp<std::int64_t>(kPanelElements / widest, 16, wanted);

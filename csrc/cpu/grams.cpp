@@ -19,8 +19,8 @@ constexpr std::int64_t kChunk = 4096;  // entries of a tile that are widened and
 struct SideTile {
     GramSide<float>::Panels narrow_panels;
     GramSide<double>::Panels wide_panels;
-    std::vector<float> narrow;
-    std::vector<double> wide;
+    LargeVector<float> narrow;
+    LargeVector<double> wide;
 
     // Calls f(side, tile) with the side's own type.
     template <class F>
@@ -31,7 +31,7 @@ struct SideTile {
     void compute(const AnySide& any, const GramTask& task) {
         with(any, [&](const auto& side, auto& tile) {
             tile.resize(std::max(tile.size(), std::size_t(task.m * task.k)));
-            if constexpr (std::is_same_v<decltype(tile), std::vector<float>&>) {
+            if constexpr (std::is_same_v<decltype(tile), LargeVector<float>&>) {
                 side.tile(task.i0, task.m, task.j0, task.k, narrow_panels, tile.data());
             } else {
                 side.tile(task.i0, task.m, task.j0, task.k, wide_panels, tile.data());
@@ -69,7 +69,7 @@ bool add_directly(const std::vector<AnySide>& sides, Worker& worker, const GramT
     if (count > 2 || sides[0].index() != sides[last].index()) return false;
     worker.tiles[0].with(sides[0], [&](const auto&, const auto& first) {
         const auto* second = first.data();
-        if constexpr (std::is_same_v<decltype(first), const std::vector<float>&>) {
+        if constexpr (std::is_same_v<decltype(first), const LargeVector<float>&>) {
             second = worker.tiles[last].narrow.data();
         } else {
             second = worker.tiles[last].wide.data();

@@ -1,4 +1,5 @@
-// Memory for large arrays: on huge pages where the system has them, and not cleared before it is written.
+// Memory for large arrays: in whole cache lines, on huge pages where the system has them, not cleared before it is
+// written.
 #pragma once
 
 #include <sys/mman.h>
@@ -14,6 +15,7 @@ namespace kernalign {
 template <class T>
 struct LargeAllocator {
     using value_type = T;
+    static constexpr std::align_val_t kLine{64};  // of the caches: a vector or tile row that straddles two costs double
     LargeAllocator() = default;
     template <class U>
     LargeAllocator(const LargeAllocator<U>&) {}
@@ -21,7 +23,7 @@ struct LargeAllocator {
     T* allocate(std::size_t n) {
         constexpr std::size_t kHuge = std::size_t(1) << 21;
         const std::size_t bytes = n * sizeof(T);
-        if (bytes < 2 * kHuge) return static_cast<T*>(::operator new(bytes));
+        if (bytes < 2 * kHuge) return static_cast<T*>(::operator new(bytes, kLine));
         if (n > std::size_t(-1) / 2 / sizeof(T)) throw std::bad_alloc();
         void* memory = std::aligned_alloc(kHuge, (bytes + kHuge - 1) / kHuge * kHuge);
         if (!memory) throw std::bad_alloc();
@@ -32,7 +34,7 @@ struct LargeAllocator {
     }
     void deallocate(T* memory, std::size_t n) {
         if (n * sizeof(T) < (std::size_t(1) << 22))
-            ::operator delete(memory);
+            ::operator delete(memory, kLine);
         else
             std::free(memory);
     }

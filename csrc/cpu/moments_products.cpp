@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "cpu/blas.hpp"
+#include "cpu/float_product.hpp"
 #include "cpu/simd.hpp"
 #include "moments.hpp"
 
@@ -35,12 +35,13 @@ std::vector<ProductTile> product_tiles(std::int64_t p, std::int64_t q) {
 
 // A tile of a block's products.
 template <class T>
-void multiply(const ProductTile& tile, std::int64_t rows, const T* left, std::int64_t p, const T* right, std::int64_t q,
-              T* product) {
+void multiply_tile(const ProductTile& tile, std::int64_t rows, const T* left, std::int64_t p, const T* right,
+                   std::int64_t q, T* product, ProductScratch& scratch) {
+    const Factor<T> a{left + tile.i, p, tile.rows, true};
     if (tile.diagonal)
-        blas::syrk_tn(tile.rows, rows, left + tile.i, p, product, tile.cols);
+        square(a, rows, product, tile.cols, scratch);
     else
-        blas::gemm_tn(tile.rows, tile.cols, rows, left + tile.i, p, right + tile.j, q, product, tile.cols);
+        multiply(a, Factor<T>{right + tile.j, q, tile.cols, true}, rows, product, tile.cols, scratch);
 }
 
 }  // namespace
@@ -64,6 +65,7 @@ void Moments::commit(int threads, Progress& progress) {
     if (chunk_.done.empty()) chunk_.done.assign(tiles.size(), 0);
     std::vector<LargeVector<T>> scratch(static_cast<std::size_t>(threads));
     std::vector<LargeVector<double>> wide_scratch(static_cast<std::size_t>(threads));
+    std::vector<ProductScratch> panels(static_cast<std::size_t>(threads));
     parallel_for(std::int64_t(tiles.size()), threads, progress, [&](std::int64_t task, int worker) {
         if (chunk_.done[std::size_t(task)]) return;
         const ProductTile& tile = tiles[std::size_t(task)];
@@ -80,7 +82,7 @@ void Moments::commit(int threads, Progress& progress) {
         }
         for (const Block& block : chunk_.blocks) {
             const auto add = [&](const auto* left, const auto* right, auto& product) {
-                multiply(tile, block.rows, left, p, right, q, product.data());
+                multiply_tile(tile, block.rows, left, p, right, q, product.data(), panels[std::size_t(worker)]);
                 for (std::int64_t i = 0; i < m; ++i) {
                     const std::int64_t from = tile.diagonal ? i : 0;
                     const std::size_t gi = std::size_t(tile.i + i), gj = std::size_t(tile.j + from);

@@ -54,7 +54,7 @@ std::int64_t sampled_keep(TileSearch<Halves>& search, const Halves& halves, cons
     const std::int64_t deep = halves.stride(), tile = search.tile(), strip = kBlock * deep;
     const std::int64_t blocks = loaded / kBlock, sampled = std::min<std::int64_t>(blocks, n < 4096 ? 2 : 4) / 2 * 2;
     if (sampled == 0) return 0;
-    std::vector<std::uint16_t> left(std::size_t(sampled * strip));
+    LargeVector<std::uint16_t> left(std::size_t(sampled * strip));
     std::vector<std::int64_t> rows;
     for (std::int64_t s = 0; s < sampled; ++s) {
         const std::int64_t first = (2 * s + 1) * blocks / (2 * sampled) * kBlock;
@@ -63,7 +63,8 @@ std::int64_t sampled_keep(TileSearch<Halves>& search, const Halves& halves, cons
         for (std::int64_t r = 0; r < kBlock; ++r) rows.push_back(first + r);
     }
     const std::int64_t wide = (loaded + tile - 1) / tile * tile;
-    std::vector<float> products(std::size_t(sampled * kBlock * wide)), sure(static_cast<std::size_t>(loaded));
+    LargeVector<float> products(std::size_t(sampled * kBlock * wide));
+    std::vector<float> sure(static_cast<std::size_t>(loaded));
     for (std::int64_t c = 0; c < loaded; c += tile)
         bfloat::product(sampled * kBlock, Halves::whole(std::min(tile, loaded - c)), deep, left.data(),
                         panels + c / tile * halves.elements(tile) + tile * deep, products.data() + c, wide);

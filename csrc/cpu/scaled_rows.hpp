@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "cpu/large.hpp"
 #include "cpu/load.hpp"
 #include "cpu/parallel.hpp"
 #include "cpu/simd.hpp"
@@ -44,7 +45,7 @@ class ScaledRows {
         const std::vector<double> no_shift(std::size_t(cols_), 0.0);
         squared_norms.resize(std::size_t(n_));
         total = sum_bands(threads, progress, [&](std::int64_t begin, std::int64_t end, double* sum) {
-            std::vector<T> scratch;
+            LargeVector<T> scratch;
             const T* panel = get(begin, end, scratch);
             for (std::int64_t i = begin; i < end; ++i, panel += cols_) {
                 simd().add_difference(panel, zero.data(), sum, cols_);
@@ -58,7 +59,7 @@ class ScaledRows {
     int exponent() const { return exponent_; }  // rows were divided by 2^exponent
 
     // Rows [begin, end) as a dense panel: kept ones, or converted into scratch.
-    const T* get(std::int64_t begin, std::int64_t end, std::vector<T>& scratch) const {
+    const T* get(std::int64_t begin, std::int64_t end, LargeVector<T>& scratch) const {
         if (!kept_.empty()) return kept_.data() + begin * cols_;
         scratch.resize(std::max(scratch.size(), std::size_t((end - begin) * cols_)));
         convert(begin, end, scratch.data());
@@ -85,7 +86,7 @@ class ScaledRows {
     std::vector<double> row_sums(int threads, Progress& progress) const {
         std::vector<double> sums(static_cast<std::size_t>(n_));
         each_band(threads, progress, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
-            std::vector<T> scratch;
+            LargeVector<T> scratch;
             const T* panel = get(begin, end, scratch);
             for (std::int64_t i = begin; i < end; ++i, panel += cols_)
                 sums[std::size_t(i)] = simd().dot(panel, total.data(), cols_);
@@ -169,7 +170,7 @@ class ScaledRows {
     int exponent_ = 0;
     bool exact_ = true;  // T holds the rows as they are read; preprocessed ones are centred in float64 first
     std::vector<double> shift_;
-    std::vector<T> kept_;
+    LargeVector<T> kept_;
 };
 
 }  // namespace kernalign

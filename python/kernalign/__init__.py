@@ -31,7 +31,6 @@ from kernalign.neighbors import (  # noqa: E402
     knn,
     lcs_knn,
     mutual_knn,
-    rnx_curve,
 )
 from kernalign.paired import PairedDifference, compare_scores  # noqa: E402
 from kernalign.permutation import PermutationTest, permutation_test  # noqa: E402
@@ -39,6 +38,7 @@ from kernalign.predictivity import linear_predictivity  # noqa: E402
 from kernalign.registry import METRICS, MetricInfo, measure  # noqa: E402
 from kernalign.ridge_cca import CCAPath, ridge_cca  # noqa: E402
 from kernalign.ridge_risk import kare, learning_curve  # noqa: E402
+from kernalign.rnx import rnx_curve  # noqa: E402
 from kernalign.rsa import rsa  # noqa: E402
 from kernalign.score import AlignmentWarning, Score, UndefinedScoreWarning  # noqa: E402
 from kernalign.shape import angular_distance, nbs, procrustes  # noqa: E402

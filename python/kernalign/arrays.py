@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypedDict, Unpack
 
@@ -83,9 +86,22 @@ def pair(
         if settings["dropped"]:
             a, b = a[keep], b[keep]
     kwargs: dict[str, Any] = {"normalize": normalize, "clip_quantile": clip_quantile}
-    kwargs |= {"divided": divided, "zero_mean": zero_mean, "paired": True}
+    kwargs |= {"divided": divided, "zero_mean": zero_mean, "paired": _MAY_DROP.get()}
     sides = _rows(a, "x", a_bf16, **kwargs), _rows(b, "y", b_bf16, **kwargs)
     return Pair(*sides, settings, threads, options.get("progress", False))
+
+
+_MAY_DROP = ContextVar("may_drop", default=True)  # whether zero_rows is the caller's to choose
+
+
+@contextmanager
+def dropping_refused() -> Iterator[None]:
+    """Within, no error advises ``zero_rows="drop_pair"``: the caller of many metrics has no such choice to offer."""
+    token = _MAY_DROP.set(False)
+    try:
+        yield
+    finally:
+        _MAY_DROP.reset(token)
 
 
 def rows(

@@ -14,8 +14,6 @@ from kernalign.layer_scores import Shared, families
 from kernalign.progress import ProgressArgument, reporting
 from kernalign.representations import Representation, open_representations
 
-_ONE_PAIR = '(zero_rows="drop_pair" drops such items)'  # what a metric of two representations advises
-
 
 def compare(
     xs: Mapping[str, Any],
@@ -40,9 +38,10 @@ def compare(
     Parameters
     ----------
     xs, ys : dict of names and representations of the same n items: an (n, p) array, an (n, L, p) array, a list of L
-        arrays (n, p_l), or the path of a file that holds one of the first two (``"file.npz:key"`` chooses one of
-        several), memory-mapped where its format allows. ``ys=None``: all pairs of xs, each once where the metric is
-        symmetric (in the order of xs), in both orders where it is not; none with itself.
+        arrays (n, p_l), or the path of a file that holds one of the first two or several (n, p_l) arrays: layers that
+        are called like these and are in the order of their names, layer2 before layer10 (``"file.npz:key"`` chooses
+        one). Files are memory-mapped where their format allows. ``ys=None``: all pairs of xs, each once where the
+        metric is symmetric (in the order of xs), in both orders where it is not; none with itself.
     metrics : names of `kernalign.METRICS`
     k, estimator, kernel : handed to the metrics that take them; None leaves their own defaults ("unbiased" and
         ``Linear()`` for cka, hsic and kernel_alignment)
@@ -104,14 +103,8 @@ def compare(
         n, k, estimator, kernel, normalize, clip_quantile, arrays.check_threads(threads), metric_options or {}
     )
     run = Run(x, y, ys is None, shared, layers, p_values)
-    try:
-        with reporting(progress, "comparing") as report:
-            run.work(families(names, shared), report)
-    except ValueError as error:
-        text = str(error)
-        if _ONE_PAIR not in text:
-            raise
-        raise ValueError(text.replace(_ONE_PAIR, "(drop the item from every representation)")) from error
+    with reporting(progress, "comparing") as report, arrays.dropping_refused():
+        run.work(families(names, shared), report)
     settings = {
         "k": k,
         "estimator": estimator,
@@ -151,11 +144,9 @@ def _paired_items(x: Sequence[Representation], y: Sequence[Representation], squa
     if square and len(x) < 2:
         raise ValueError(f"xs must hold at least two representations unless ys is given, got {len(x)}")
     first = x[0]
-    for side, others in (("xs", x), ("ys", y)):
-        for other in others:
-            if other.n != first.n:
-                raise ValueError(
-                    f"xs[{first.name!r}] and {side}[{other.name!r}] must have the same number of rows, "
-                    f"got {first.n} and {other.n}"
-                )
+    for other in (*x, *y):
+        if other.n != first.n:
+            raise ValueError(
+                f"{first.origin} and {other.origin} must have the same number of rows, got {first.n} and {other.n}"
+            )
     return first.n

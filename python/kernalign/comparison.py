@@ -10,59 +10,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kernalign import layer_search, registry
+from kernalign.comparison_tables import Array, Best, Names, gathered, layer_name, pairs_of, reasons_by_place
 from kernalign.score import AlignmentWarning
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-Array: TypeAlias = NDArray[Any]
-Names: TypeAlias = tuple[str, str]
 Table: TypeAlias = dict[Names, Array] | Array
 
 _SHOWN = 20
-
-
-@dataclass(frozen=True, eq=False)
-class Best:
-    """The best pair of layers of every pair of representations, under one metric.
-
-    Attributes
-    ----------
-    metric : its name
-    x_names, y_names : the representations along the axes
-    score : (X, Y) the best scores; nan where there is none, and on the diagonal when one set is compared with itself
-    layers : (X, Y, 2) places of the layer of x and of the layer of y, the smallest of equals; -1 where there is none
-    chance, chance_sd : (X, Y) mean and standard deviation of the best score under random pairing of the items
-    p_value : (X, Y) probability of a best score at least as good under random pairing: the search over layers is
-        accounted for. nan where no covariance of layers is known (`method` says)
-    method : how the chance level was found
-    """
-
-    metric: str
-    x_names: tuple[str, ...]
-    y_names: tuple[str, ...]
-    score: Array
-    layers: Array
-    chance: Array
-    chance_sd: Array
-    p_value: Array
-    method: str
-
-    @property
-    def numbers(self) -> tuple[Array, Array, Array, Array]:
-        return self.score, self.chance, self.chance_sd, self.p_value
-
-    def __getitem__(self, names: Names) -> tuple[float, tuple[int, int] | None, float]:
-        """(score, (layer of x, layer of y), p_value) of one pair of names."""
-        if names[0] not in self.x_names or names[1] not in self.y_names:
-            known = f"{', '.join(self.x_names)} and {', '.join(self.y_names)}"
-            raise KeyError(f"names must be one of each side, {known}; got {names!r}")
-        at = self.x_names.index(names[0]), self.y_names.index(names[1])
-        i, j = (int(layer) for layer in self.layers[at])
-        return float(self.score[at]), (None if i < 0 else (i, j)), float(self.p_value[at])
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +101,11 @@ class Comparison:
         )
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """One dict for every score: x, y, their layers, metric, score, chance, chance_sd, z, corrected, p_value, n."""
+        """One dict for every score: x, y, their layers, metric, score, chance, chance_sd, z, corrected, p_value, n.
+
+        And ``reason``, which says why a score is undefined (a best one: why those of its layers are), else None.
+        """
+        reasons = reasons_by_place(self.reasons)
         for metric in self.metrics:
             for x, y, i, j, score, chance, sd, p in self._flat(metric):
                 yield {
@@ -159,7 +121,14 @@ class Comparison:
                     "corrected": _corrected(metric, score, chance),
                     "p_value": p,
                     "n": self.n,
+                    "reason": self._reason(reasons, metric, x, y, (i, j)) if math.isnan(score) else None,
                 }
+
+    def _reason(self, reasons: Mapping[str, str], metric: str, x: str, y: str, at: tuple[int, int]) -> str | None:
+        a, b = self.x_layers[x], self.y_layers[y]
+        cells = [at] if self.mode == "all" else list(np.ndindex(len(a), len(b)))
+        places = (f"{metric} of {layer_name(x, a, i)} × {layer_name(y, b, j)}" for i, j in cells)
+        return "; ".join(dict.fromkeys(reasons[place] for place in places if place in reasons)) or None
 
     def _flat(self, metric: str) -> Iterator[tuple[str, str, int, int, float, float, float, float]]:
         """Names, layers, score, chance, chance_sd and p_value of every score."""
@@ -204,6 +173,7 @@ class Comparison:
         ``"heatmap"``: best scores, representation by representation, the chance level marked on the colour bar.
         ``"layers"``: scores of all layers of ``x`` and ``y`` (mode "all"; both may be left out if there is one pair).
         ``"map"``: representations of one set as points whose distances are near -log score (classical scaling).
+        Undefined scores are hatched cells in the heat maps; a map needs every score.
 
         Raises
         ------
@@ -309,31 +279,6 @@ class Comparison:
     def _check(self, metric: str) -> None:
         if metric not in self.metrics:
             raise ValueError(f"metric must be one of {', '.join(self.metrics)}, got {metric!r}")
-
-
-def pairs_of(x_names: tuple[str, ...], y_names: tuple[str, ...], square: bool, symmetric: bool) -> list[Names]:
-    """The pairs to compare: of a set with itself every pair once, or in both orders if they differ."""
-    if not square:
-        return [(x, y) for x in x_names for y in y_names]
-    places = range(len(x_names))
-    return [(x_names[i], x_names[j]) for i in places for j in places if i < j or (i > j and not symmetric)]
-
-
-def gathered(
-    best: Mapping[Names, layer_search.Maximum], x_names: tuple[str, ...], y_names: tuple[str, ...], mirrored: bool
-) -> tuple[Array, ...]:
-    """Score, layers, chance, chance_sd and p_value of pairs of names as arrays (X, Y)."""
-    shape = len(x_names), len(y_names)
-    layers = np.full((*shape, 2), -1)
-    tables = np.full((4, *shape), np.nan)
-    rows, columns = ({name: at for at, name in enumerate(names)} for names in (x_names, y_names))
-    for (x, y), found in best.items():
-        i, j = rows[x], columns[y]
-        tables[:, i, j] = found.score, found.chance, found.chance_sd, found.p_value
-        layers[i, j] = found.layers
-        if mirrored:
-            tables[:, j, i], layers[j, i] = tables[:, i, j], found.layers[::-1]
-    return tables[0], layers, *tables[1:]
 
 
 def _corrected(metric: str, score: float, chance: float) -> float:

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign import registry
-from kernalign.comparison import Comparison, pairs_of
+from kernalign.comparison import Comparison
+from kernalign.comparison_tables import pairs_of
 from kernalign.files import atomic_write
 
 _MAGIC = b"KERNALIGN COMPARISON"

@@ -45,9 +45,10 @@ def _size(comparison: Comparison, kind: str) -> tuple[float, float]:
 def _models(comparison: Comparison, metric: str, ax: Any) -> None:
     best = comparison.best(metric)
     several = any(len(labels) > 1 for side in (comparison.x_layers, comparison.y_layers) for labels in side.values())
-    _heat(ax, best.score, best.chance, metric)
+    compared = ~np.eye(len(best.score), dtype=bool) if comparison.square else np.ones(best.score.shape, dtype=bool)
+    hatched = _heat(ax, best.score, best.chance, metric, compared)
     _ticks(ax, best.x_names, best.y_names)
-    ax.set_title(f"{metric}, {'best layers, ' if several else ''}{comparison.n} items")
+    ax.set_title(f"{metric}, {'best layers, ' if several else ''}{comparison.n} items{hatched}")
 
 
 def _layers(comparison: Comparison, metric: str, x: str | None, y: str | None, ax: Any) -> None:
@@ -59,20 +60,22 @@ def _layers(comparison: Comparison, metric: str, x: str | None, y: str | None, a
         raise ValueError(f"x and y must choose one pair of names, got {x!r} and {y!r}; compared were {known}")
     [pair] = pairs
     cells = comparison.cells(metric, pair)
-    _heat(ax, cells.score, cells.chance, metric)
+    hatched = _heat(ax, cells.score, cells.chance, metric, np.ones(cells.score.shape, dtype=bool))
     _ticks(ax, comparison.x_layers[pair[0]], comparison.y_layers[pair[1]])
     ax.set_ylabel(f"{pair[0]}, layer")
     ax.set_xlabel(f"{pair[1]}, layer")
-    ax.set_title(f"{metric}, {comparison.n} items")
+    ax.set_title(f"{metric}, {comparison.n} items{hatched}")
 
 
-def _heat(ax: Any, score: Any, chance: Any, metric: str) -> None:
-    """The table as colours, its mean chance level as a line across the colour bar."""
+def _heat(ax: Any, score: Any, chance: Any, metric: str, compared: Any) -> str:
+    """The table as colours, its mean chance level as a line across the colour bar; what to say of undefined scores."""
     from matplotlib.colors import Normalize
 
     known = np.isfinite(score)
+    said = _hatch(ax, compared & ~known)
     if not known.any():
-        raise ValueError(f"every score of {metric} is undefined; see reasons")
+        ax.imshow(score, norm=Normalize(0, 1), aspect="auto")  # for the axes: no score has a colour
+        return said
     level = float(np.nanmean(chance[known])) if np.isfinite(chance[known]).any() else None
     ends = [*score[known], *([] if level is None else [level])]
     low, high = min(ends), max(ends)
@@ -86,6 +89,21 @@ def _heat(ax: Any, score: Any, chance: Any, metric: str) -> None:
             if np.isfinite(value):
                 dark = value < (low + high) / 2
                 ax.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=8, color="white" if dark else "black")
+    return said
+
+
+def _hatch(ax: Any, undefined: Any) -> str:
+    """Mark the cells of undefined scores; words for the title if there are any."""
+    if not undefined.any():
+        return ""
+    from matplotlib.collections import PatchCollection
+    from matplotlib.patches import Rectangle
+
+    cells = [Rectangle((j - 0.5, i - 0.5), 1, 1) for i, j in np.argwhere(undefined)]
+    ax.add_collection(
+        PatchCollection(cells, facecolor="0.92", edgecolor="0.6", hatch="///", linewidth=0, gid="undefined")
+    )
+    return ", hatched: undefined"
 
 
 def _ticks(ax: Any, rows: tuple[str, ...], columns: tuple[str, ...]) -> None:

@@ -12,7 +12,8 @@ import numpy as np
 
 from kernalign import layer_search, registry
 from kernalign.caveats import Caveats
-from kernalign.comparison import Comparison, Names, gathered, pairs_of
+from kernalign.comparison import Comparison
+from kernalign.comparison_tables import Names, gathered, layer_name, pairs_of
 from kernalign.layer_scores import Family, Grams, Lists, Shared
 from kernalign.layer_search import Cells, Maximum
 from kernalign.progress import Report
@@ -226,7 +227,4 @@ def _skew_ratio(side: Side) -> float:
 
 
 def _where(x: Representation, y: Representation, at: tuple[int, ...]) -> str:
-    parts = []
-    for one, layer in zip((x, y), at, strict=True):
-        parts.append(one.name if len(one.layers) == 1 else f"{one.name} layer {one.labels[layer]}")
-    return " × ".join(parts)
+    return " × ".join(layer_name(one.name, one.labels, layer) for one, layer in zip((x, y), at, strict=True))

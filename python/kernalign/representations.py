@@ -52,9 +52,10 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class Representation:
-    """A named representation and its layers."""
+    """A named representation and its layers; ``origin`` is what errors call it: the argument or the file."""
 
     name: str
+    origin: str
     layers: tuple[Layer, ...]
 
     @property
@@ -72,7 +73,8 @@ def open_representations(
     """The representations of a dict of names, in its order.
 
     A value is an (n, p) array, an (n, L, p) array, a list of L arrays (n, p_l), or the path of a file that holds one
-    such array (``"file.npz:key"`` chooses one of several), which is memory-mapped where its format allows.
+    such array or several layers (``"file.npz:key"`` chooses one of several), which is memory-mapped where its format
+    allows; a list of `sources.Source` is such a file that was opened already.
 
     ``clip_quantile`` makes one threshold for a whole array, all its layers together, but one for every array of a list
     (Huh et al. 2024). The concatenation of all layers (of clipped ones; rows are normalised as a whole) comes last; it
@@ -91,53 +93,73 @@ def open_representations(
     ]
 
 
+@dataclass(frozen=True)
+class _Given:
+    """What a user gave: the whole array (None: layers that came apart), its layers, and what to call them."""
+
+    origin: str
+    whole: Any
+    parts: list[Any]
+    names: list[str]
+    labels: list[str]
+
+
 def _open(
     name: str, value: Any, what: str, normalize: Normalize, clip_quantile: float | None, concatenated: bool
 ) -> Representation:
-    whole, parts = _split(value, what)
-    several = len(parts) > 1
-    names = [f"{what} layer {at}" if several else what for at in range(len(parts))]
-    plain = [arrays.as_matrix(part, label) for part, label in zip(parts, names, strict=True)]
+    given = _split(value, what)
+    names = given.names
+    plain = [arrays.as_matrix(part, label) for part, label in zip(given.parts, names, strict=True)]
     clips: list[float | None] = [None] * len(plain)
     if clip_quantile is not None:
         sides = [_core.Rows(a, label, bfloat16=bf16) for (a, bf16), label in zip(plain, names, strict=True)]
-        if whole is not None:
+        if given.whole is not None:
             clips = [clip_threshold(sides, clip_quantile)] * len(plain)
         else:
             clips = [clip_threshold([side], clip_quantile) for side in sides]
     layers = [
-        _layer(label, str(at), *side, normalize, clip)
-        for at, (label, side, clip) in enumerate(zip(names, plain, clips, strict=True))
+        _layer(own, label, *side, normalize, clip)
+        for own, label, side, clip in zip(names, given.labels, plain, clips, strict=True)
     ]
-    counts = {layer.rows.shape[0]: layer.name for layer in layers}
-    if len(counts) > 1:
-        (n, first), (m, second) = list(counts.items())[:2]
-        raise ValueError(f"{first} and {second} must have the same number of rows, got {n} and {m}")
-    if concatenated and several:
-        layers.append(_concatenation(whole, layers, f"{what}, its layers concatenated,", normalize))
-    return Representation(name, tuple(layers))
+    first = layers[0]
+    for layer in layers[1:]:
+        if layer.rows.shape[0] != first.rows.shape[0]:
+            counts = f"{first.rows.shape[0]} and {layer.rows.shape[0]}"
+            raise ValueError(f"{first.name} and {layer.name} must have the same number of rows, got {counts}")
+    if concatenated and len(layers) > 1:
+        layers.append(_concatenation(given.whole, layers, f"{given.origin}, its layers concatenated,", normalize))
+    return Representation(name, given.origin, tuple(layers))
 
 
-def _split(value: Any, what: str) -> tuple[Any, list[Any]]:
-    """The whole array (None for a list of layers) and its layers."""
+def _split(value: Any, what: str) -> _Given:
     if isinstance(value, (str, os.PathLike)):
-        path, key = sources.split_spec(value)
-        with sources.open_source(path, key=key) as array:
-            value = array
+        value = sources.open_layers(value)
+    if isinstance(value, list) and value and all(isinstance(one, sources.Source) for one in value):
+        if len(value) > 1:
+            parts, names, labels = zip(*((one.array, one.spec, one.name) for one in value), strict=True)
+            return _Given(sources.shown(value[0].path), None, list(parts), list(names), list(labels))
+        [source] = value
+        what, value = source.spec, source.array
     if isinstance(value, (list, tuple)) and value and all(np.ndim(part) == 2 for part in value):
-        return None, list(value)
+        return _numbered(what, None, list(value))
     if not hasattr(value, "ndim"):
         value = arrays.to_numpy(value, what)[0]
     if value.ndim == 3:
         if value.shape[1] == 0:
             raise ValueError(f"{what} must have at least one layer, got shape {tuple(value.shape)}")
-        return value, [value[:, layer] for layer in range(value.shape[1])]
+        return _numbered(what, value, [value[:, layer] for layer in range(value.shape[1])])
     if value.ndim != 2:
         raise ValueError(
             f"{what} must be (items, features), (items, layers, features) or a list of (items, features) arrays, "
             f"got shape {tuple(value.shape)}"
         )
-    return value, [value]
+    return _numbered(what, value, [value])
+
+
+def _numbered(origin: str, whole: Any, parts: list[Any]) -> _Given:
+    labels = [str(at) for at in range(len(parts))]
+    names = [f"{origin} layer {label}" for label in labels] if len(parts) > 1 else [origin]
+    return _Given(origin, whole, parts, names, labels)
 
 
 def _layer(name: str, label: str, matrix: AnyArray, bf16: bool, normalize: Normalize, clip: float | None) -> Layer:

@@ -6,24 +6,25 @@ import csv
 import io
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from kernalign.cli.output import as_json, number, probability, show_table, write_text
-from kernalign.cli.pairs import Named, plain
+from kernalign.cli.pairs import plain
 from kernalign.compare import compare
 from kernalign.comparison import Comparison
 from kernalign.files import atomic_write
 from kernalign.score import AlignmentWarning
+from kernalign.sources import Source
 
 _MOST_NOTES = 20
 
 
 def run(
-    named: Sequence[Named],
+    models: Mapping[str, list[Source]],
     metrics: tuple[str, ...],
     options: dict[str, Any],
     files: list[str],
@@ -32,16 +33,12 @@ def run(
     force: bool,
 ) -> None:
     """Compare, then write and show."""
-    representations = {one.name: one.array for one in named}
-    if len(representations) < len(named):
-        twice = next(one.name for at, one in enumerate(named) if one.name in {other.name for other in named[:at]})
-        raise click.UsageError(f"{twice} is given twice")
     suffix = "" if output is None else output.suffix.lower()
     if suffix == ".png":
         _check_picture()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AlignmentWarning)  # all are told below
-        found = compare(representations, metrics=metrics, **options, progress=sys.stderr.isatty())
+        found = compare(models, metrics=metrics, **options, progress=sys.stderr.isatty())
     told = [*(f"undefined: {text}" for text in found.reasons), *found.notes]
     for text in told[:_MOST_NOTES]:
         click.echo(f"note: {text}", err=True)
@@ -78,7 +75,7 @@ def _as_csv(rows: list[dict[str, Any]]) -> str:
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
-    columns = ["x", "layer", "y", "layer", "metric", "value", "chance", "corrected", "z", "p", "n"]
+    columns = ["x", "layer", "y", "layer", "metric", "value", "chance", "corrected", "z", "p", "n", "reason"]
     body = [
         [
             row["x"],
@@ -92,9 +89,12 @@ def _show(rows: list[dict[str, Any]]) -> None:
             number(row["z"], ".1f"),
             probability(row["p_value"]),
             str(row["n"]),
+            row["reason"] or "",
         ]
         for row in rows
     ]
+    if not any(row["reason"] for row in rows):
+        columns, body = columns[:-1], [cells[:-1] for cells in body]
     show_table(columns, body)
 
 

@@ -54,12 +54,16 @@ class Outcome(click.Group):
             raise self._failure(ctx, message, error) from error
         except MemoryError as error:
             raise self._failure(ctx, f"not enough memory: {error}", error) from error
-        except Exception as error:
+        except (ValueError, TypeError, ImportError) as error:
             raise self._failure(ctx, str(error) or type(error).__name__, error) from error
+        except Exception as error:
+            raise self._failure(ctx, f"{type(error).__name__}: {error} (--debug shows where)", error) from error
 
     @staticmethod
     def _failure(ctx: click.Context, message: str, error: Exception) -> Exception:
-        return error if ctx.params.get("debug") else Failure(message)
+        if ctx.params.get("debug"):
+            return error
+        return Failure(message)
 
 
 def _say(message: str) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -80,6 +82,24 @@ def write_text(path: Path, text: str, *, overwrite: bool) -> None:
     """Write a whole file or none."""
     with atomic_write(path, overwrite=overwrite) as file:
         file.write(text.encode())
+
+
+def check_output(path: Path, suffixes: Sequence[str], *, overwrite: bool) -> None:
+    """Refuse before the work what would fail after it."""
+    if path.suffix.lower() not in suffixes:
+        *most, last = suffixes
+        what = f"must end in {', '.join(most)} or {last}, got {path.name}"
+    elif path.is_dir():
+        what = f"must be a file, but {path} is a directory"
+    elif os.path.lexists(path) and not overwrite:
+        what = f"{path} exists already; --force overwrites it"
+    elif not path.parent.is_dir():
+        what = f"there is no directory {path.parent}"
+    elif not os.access(path.parent, os.W_OK):
+        what = f"cannot write to the directory {path.parent}"
+    else:
+        return
+    raise click.BadParameter(what, param_hint="--output")
 
 
 def number(value: float | None, form: str = ".4f") -> str:

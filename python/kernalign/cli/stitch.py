@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import math
-import os
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -17,8 +16,8 @@ import click
 from numpy.typing import NDArray
 
 from kernalign import __version__
-from kernalign.cli.output import number, show_table, write_text
-from kernalign.sources import array_names, open_source, split_spec
+from kernalign.cli.output import check_output, number, show_table, write_text
+from kernalign.sources import array_names, open_source, shown, split_spec
 
 if TYPE_CHECKING:
     from kernalign.stitching import Certificate, LinearHead, LinearStitcher, Trial
@@ -85,17 +84,22 @@ def stitch(
     if (head is None) != (targets is None):
         raise click.UsageError("--head and --targets must be given together")
     if output is not None:
-        _check_output(output, force)
+        check_output(output, (".csv", ".json", *_PLOTS), overwrite=force)
+        if output.suffix.lower() in _PLOTS:
+            from kernalign.stitching.plot import load_matplotlib
+
+            load_matplotlib()
     names, x, y = _pair(a, b)
     reader = None if head is None else _open_head(head)
-    goal = None if targets is None else _array(targets)
+    goal = None if targets is None else _array(targets, 2)
     rows = _measure(names, x, y, solvers, folds, reader, goal)
     certificate = None
     if reader is not None:
         from kernalign.stitching import stitching_certificate
 
         certificate = stitching_certificate(x, y, reader, goal)
-    settings = {"files": [a, b], "solvers": list(solvers), "folds": folds, "head": head, "targets": targets}
+    settings = {"files": [shown(a), shown(b)], "solvers": list(solvers), "folds": folds, "head": head and shown(head)}
+    settings["targets"] = targets and shown(targets)
 
     if output is not None:
         if output.suffix.lower() in _PLOTS:
@@ -113,36 +117,21 @@ def stitch(
             _show_certificate(names, certificate)
 
 
-def _check_output(output: Path, force: bool) -> None:
-    """Refuse before the work what would fail after it."""
-    allowed = (".csv", ".json", *_PLOTS)
-    if output.suffix.lower() not in allowed:
-        raise click.BadParameter(f"must end in {', '.join(allowed)}, got {output.name}", param_hint="--output")
-    if output.suffix.lower() in _PLOTS:
-        from kernalign.stitching.plot import load_matplotlib
-
-        load_matplotlib()
-    if output.exists() and not force:
-        raise FileExistsError(f"{output} exists already; --force overwrites it")
-    if not os.access(output.parent, os.W_OK):
-        raise OSError(f"cannot write to the directory {output.parent}")
-
-
-def _array(spec: str) -> NDArray[Any]:
+def _array(spec: str, *dimensions: int) -> NDArray[Any]:
     path, key = split_spec(spec)
-    with open_source(path, key=key) as array:
+    with open_source(path, key=key, dimensions=dimensions) as array:
         return array
 
 
 def _pair(a: str, b: str) -> tuple[tuple[str, str], NDArray[Any], NDArray[Any]]:
     """Two representations and their names: short ones where they tell them apart."""
-    sources = [open_source(path, key=key) for path, key in map(split_spec, (a, b))]
+    sources = [open_source(path, key=key, dimensions=(2,)) for path, key in map(split_spec, (a, b))]
     x, y = (source.array for source in sources)
     assert x is not None
     assert y is not None
     first, second = (source.name for source in sources)
-    names = (first, second) if first != second else (a, b)
-    if x.ndim == y.ndim == 2 and len(x) != len(y):
+    names = (first, second) if first != second else (shown(a), shown(b))
+    if len(x) != len(y):
         raise ValueError(f"{names[0]} and {names[1]} must have the same number of rows, got {len(x)} and {len(y)}")
     return names, x, y
 
@@ -154,7 +143,7 @@ def _open_head(spec: str) -> LinearHead:
     path, key = split_spec(spec)
     found = array_names(path)
     if key is not None or "weight" not in found:
-        return LinearHead(_array(spec))
+        return LinearHead(_array(spec, 2))
     bias = open_source(path, key="bias").array if "bias" in found else None
     return LinearHead(open_source(path, key="weight").array, bias)
 
@@ -189,7 +178,10 @@ def _measure(
         begin = time.perf_counter()
         columns = min(one.shape[-1], other.shape[-1])
         keywords: dict[str, Any] = {"folds": folds, "head": head, "targets": targets, "progress": sys.stderr.isatty()}
-        trials = run_trials(one, other, _stitchers(solvers, columns), **keywords)
+        try:
+            trials = run_trials(one, other, _stitchers(solvers, columns), **keywords)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"x = {first} and y = {second}: {error}") from error
         seconds = time.perf_counter() - begin
         rows += [Row(first, second, trial, seconds) for trial in trials]
         if math.isnan(trials[0].r2):

@@ -22,14 +22,24 @@ HEADER_BYTES = 16 << 10  # more than any header that NumPy accepts by default
 _HEADER_READERS = {(1, 0): npy_format.read_array_header_1_0, (2, 0): npy_format.read_array_header_2_0}
 
 
+class NoNumbersError(ValueError):
+    """An array holds nothing that a metric reads; others of the same file may."""
+
+
 @dataclass(frozen=True)
 class Member:
-    """One array of a file: what it is, and how to get it."""
+    """One array of a file: what it is, and how to get it; ``refusal`` says why it cannot be."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     mappable: bool
     load: Callable[[], NDArray[Any]]
+    refusal: NoNumbersError | None = None
+
+    @classmethod
+    def refused(cls, refusal: NoNumbersError) -> Member:
+        """An array that holds no numbers, which nobody will load."""
+        return cls((), np.dtype(object), True, lambda: np.empty(()), refusal)
 
     @property
     def nbytes(self) -> int:
@@ -75,11 +85,13 @@ def npy_layout(start: bytes, available: int, what: str) -> Layout:
 def check_array(shape: tuple[int, ...], dtype: np.dtype[Any], what: str) -> None:
     """Raise unless this is a numeric array with elements, whose size a process can address."""
     if dtype.hasobject:
-        raise ValueError(f"{what} must hold numbers, got Python objects (a pickle, which is never loaded)")
+        raise NoNumbersError(f"{what} must hold numbers, got Python objects (a pickle, which is never loaded)")
     if dtype.kind not in "fiub" and dtype.name != "bfloat16":
-        raise ValueError(f"{what} must hold real numbers, got dtype {dtype}")
-    if not shape or any(type(extent) is not int or extent < 1 for extent in shape):
-        raise ValueError(f"{what} must have at least one element along every axis, got shape {shape}")
+        raise NoNumbersError(f"{what} must hold real numbers, got dtype {dtype}")
+    if not shape:
+        raise NoNumbersError(f"{what} must be an array with rows, got a single number (shape ())")
+    if any(type(extent) is not int or extent < 1 for extent in shape):
+        raise NoNumbersError(f"{what} must have at least one element along every axis, got shape {shape}")
     if len(shape) > 32 or math.prod(shape) * dtype.itemsize > sys.maxsize:
         raise ValueError(f"{what} must have a size that fits in memory addresses, got shape {_one_line(shape)}")
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign.sources.layout import HEADER_BYTES, Layout, Member, map_array, npy_layout
+from kernalign.sources.layout import HEADER_BYTES, Layout, Member, NoNumbersError, map_array, npy_layout
 
 _CHUNK = 1 << 20
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, ..., length of the name, length of the extra field
@@ -37,7 +37,11 @@ def members(path: Path) -> dict[str | None, Member]:
                 raise ValueError(f"{what} must be stored or deflated, got compression method {info.compress_type}")
             with archive.open(info) as file:
                 start = file.read(HEADER_BYTES)
-            layout = npy_layout(start, info.file_size, what)
+            try:
+                layout = npy_layout(start, info.file_size, what)
+            except NoNumbersError as error:
+                found[key] = Member.refused(error)
+                continue
             if info.compress_type == zipfile.ZIP_STORED:
                 offset = _data_offset(path, info) + layout.offset
                 if info.compress_size != info.file_size or offset - layout.offset + info.file_size > size:

@@ -51,13 +51,13 @@ if TYPE_CHECKING:
     NotFittedError = _NotFittedError
 else:
     try:
-        from sklearn.base import BaseEstimator, TransformerMixin
+        from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         from sklearn.exceptions import NotFittedError
 
         Predictor = BaseEstimator  # so that pipelines, ``clone`` and searches take our estimators
 
-        class Estimator(TransformerMixin, BaseEstimator):
-            """scikit-learn's base of what has ``transform``."""
+        class Estimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+            """scikit-learn's base of what has ``transform`` and names its columns: ``ridgestitcher0``, ..."""
 
     except ImportError:
         Predictor, NotFittedError = Parameters, _NotFittedError

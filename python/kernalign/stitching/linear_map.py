@@ -214,6 +214,10 @@ class LinearStitcher(Estimator):
         if got != known:
             raise ValueError(f"{name} must have the {known} columns of the fit, got {got}")
 
+    @property
+    def _n_features_out(self) -> int:  # what scikit-learn names columns by
+        return int(self._fitted().coef.shape[1])
+
     def __sklearn_is_fitted__(self) -> bool:
         return self._solution is not None or self._state is not None
 

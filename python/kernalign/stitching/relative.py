@@ -74,6 +74,12 @@ class RelativeRepresentation(Estimator):
             raise NotFittedError("this RelativeRepresentation is not fitted yet; call fit first")
         return int(self._anchors.shape[1])
 
+    @property
+    def _n_features_out(self) -> int:  # what scikit-learn names columns by
+        if self._anchors is None:
+            raise NotFittedError("this RelativeRepresentation is not fitted yet; call fit first")
+        return len(self._anchors)
+
     def __sklearn_is_fitted__(self) -> bool:
         return self._anchors is not None
 
