@@ -11,10 +11,12 @@
 // Shift      Mean of the first block, in the input's precision. Scale: the exponent of the largest deviation in the
 //            first block that has any; raised, exactly, when later rows are larger by 2^50 or more.
 // Precision  Matrix products in float32 (16- and 32-bit float input) or float64 (float64, integers), of rows centred on
-//            their own block's mean and carried to the common shift in float64, so a drifting mean costs nothing. All
-//            sums are float64. Relative error of unbiased CKA from float32 products: about 1e-7.
+//            their own block's mean and carried to the common shift in float64, so a drifting mean costs nothing.
+//            Preprocessed rows are rounded to float32 after they are centred. All sums are float64. Relative error of
+//            unbiased CKA from float32 products: about 1e-7.
 // Merging    The other state is re-based to this one's shift and scale, which is exact up to float64 rounding.
-// Memory     8 (p^2 + pq + q^2) bytes of state, 1024 waiting rows, and about 40 MB of scratch (one block at least).
+// Memory     8 (p^2 + pq + q^2) bytes of state, 1024 waiting rows, and about 40 MB of scratch (one block at least; of
+//            preprocessed rows in float32 products, also one block in float64 per thread).
 #pragma once
 
 #include <array>
@@ -109,13 +111,23 @@ class Moments {
         }
     };
 
+    // One side of a block as it is read: T, or float64 where preprocessed rows have more digits than T holds.
+    template <class T>
+    struct Source {
+        const T* rows = nullptr;
+        const double* wide = nullptr;
+        std::int64_t stride = 0;
+
+        template <class F>
+        void visit(F&& f) const;  // f(whichever there is)
+    };
+
     template <class T>
     void take(const Rows& x, const Rows& y, int threads, Progress& progress);
     template <class T>
-    void start(const std::array<const T*, 2>& source, const std::array<std::int64_t, 2>& stride, std::int64_t rows);
+    void start(const std::array<Source<T>, 2>& source, std::int64_t rows);
     template <class T>
-    void prepare(Block& block, const std::array<const T*, 2>& source, const std::array<std::int64_t, 2>& stride,
-                 const std::array<T*, 2>& out) const;
+    void prepare(Block& block, const std::array<Source<T>, 2>& source, const std::array<T*, 2>& out) const;
     bool fits(const std::vector<Block>& blocks);
     template <class T>
     void commit(int threads, Progress& progress);

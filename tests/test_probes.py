@@ -105,7 +105,7 @@ def test_units_offsets_and_layout_do_not_matter(task):
     wide[::2, ::2] = x
     for same in (x.astype(np.float32), np.asfortranarray(x), wide[::2, ::2], x.tolist()):
         np.testing.assert_allclose(LinearProbe(0.05, task=task).fit(same, numbers).decision(same), expected, atol=1e-9)
-    for moved in (x * [1e-100, 1e100, -3, 1], x + 1e7):
+    for moved in (x * [1e-5, 1e5, -3, 1], x * [1e80, 1e100, -3e80, 1e80], x + 1e7):
         probe = LinearProbe(0.05, task=task).fit(moved, numbers)
         np.testing.assert_allclose(probe.decision(moved), expected, atol=1e-5)
 

@@ -40,7 +40,26 @@ void check_block(const Rows& rows, std::int64_t begin, std::int64_t end, const T
     }
 }
 
+// Copies to float32, and says whether that lost nothing.
+bool narrowed(const double* from, std::int64_t count, float* to) {
+    bool exact = true;
+    for (std::int64_t i = 0; i < count; ++i) {
+        to[i] = float(from[i]);
+        exact &= double(to[i]) == from[i];
+    }
+    return exact;
+}
+
 }  // namespace
+
+template <class T>
+template <class F>
+void Moments::Source<T>::visit(F&& f) const {
+    if (wide)
+        f(wide);
+    else
+        f(rows);
+}
 
 Moments::Moments(std::int64_t p, std::int64_t q, Precision precision) : precision_(precision), sums_(p, q) {
     require(p >= 1 && q >= 1, "x and y must have at least one column");
@@ -99,24 +118,32 @@ void Moments::take(const Rows& x, const Rows& y, int threads, Progress& progress
         for (std::size_t s = 0; s < 2; ++s) data[s].resize(std::size_t(blocks * kMomentsBlock * cols(int(s))));
         parallel_for(blocks, threads, progress, [&](std::int64_t b, int) {
             std::array<T*, 2> out;
-            std::array<const T*, 2> source;
-            std::array<std::int64_t, 2> stride;
-            const std::int64_t begin = position + b * kMomentsBlock;
+            std::array<Source<T>, 2> source;
+            std::array<std::vector<double>, 2> wide;
+            const std::int64_t begin = position + b * kMomentsBlock, end = begin + kMomentsBlock;
             for (std::size_t s = 0; s < 2; ++s) {
-                stride[s] = cols(int(s));
-                source[s] = out[s] = data[s].data() + b * kMomentsBlock * stride[s];
+                const std::int64_t p = source[s].stride = cols(int(s));
+                source[s].rows = out[s] = data[s].data() + b * kMomentsBlock * p;
                 if (dense_as<T>(*sides[s])) {  // read in place
-                    stride[s] = sides[s]->view.row_stride / std::ptrdiff_t(sizeof(T));
-                    source[s] = static_cast<const T*>(sides[s]->view.data) + begin * stride[s];
-                    check_block(*sides[s], begin, begin + kMomentsBlock, source[s], stride[s]);
-                } else {
-                    load_rows(*sides[s], begin, begin + kMomentsBlock, out[s], stride[s]);
+                    source[s].stride = sides[s]->view.row_stride / std::ptrdiff_t(sizeof(T));
+                    source[s].rows = static_cast<const T*>(sides[s]->view.data) + begin * source[s].stride;
+                    check_block(*sides[s], begin, end, source[s].rows, source[s].stride);
+                    continue;
                 }
+                if constexpr (std::is_same_v<T, float>) {
+                    if (!sides[s]->plain()) {
+                        wide[s].resize(std::size_t(kMomentsBlock * p));
+                        load_rows(*sides[s], begin, end, wide[s].data(), p);
+                        if (!narrowed(wide[s].data(), kMomentsBlock * p, out[s])) source[s].wide = wide[s].data();
+                        continue;
+                    }
+                }
+                load_rows(*sides[s], begin, end, out[s], p);
             }
             Block& block = prepared[std::size_t(b)];
             block.rows = kMomentsBlock;
-            if (blocks_per_chunk() == 1) start<T>(source, stride, block.rows);
-            prepare<T>(block, source, stride, out);
+            if (blocks_per_chunk() == 1) start<T>(source, block.rows);
+            prepare<T>(block, source, out);
         });
         if (!fits(prepared)) continue;  // again, with the larger scale
         chunk_.blocks = std::move(prepared);
@@ -138,17 +165,22 @@ void Moments::flush(int threads, Progress& progress) {
             prepared.resize(1);
             prepared[0].rows = waiting_;
             std::array<T*, 2> out;
+            std::array<Source<T>, 2> source;
             for (std::size_t s = 0; s < 2; ++s) {
                 LargeVector<T>& data = buffers<T>(chunk_)[s];
-                data.resize(std::size_t(waiting_ * cols(int(s))));
-                std::transform(waiting_rows_[s].begin(), waiting_rows_[s].begin() + std::ptrdiff_t(data.size()),
-                               data.begin(), [](double value) { return T(value); });
-                out[s] = data.data();
+                const double* rows = waiting_rows_[s].data();
+                const std::int64_t count = waiting_ * cols(int(s));
+                data.resize(std::size_t(count));
+                source[s].stride = cols(int(s));
+                source[s].rows = out[s] = data.data();
+                if constexpr (std::is_same_v<T, float>) {
+                    if (!narrowed(rows, count, out[s])) source[s].wide = rows;
+                } else {
+                    std::copy_n(rows, count, out[s]);
+                }
             }
-            const std::array<const T*, 2> source{out[0], out[1]};
-            const std::array<std::int64_t, 2> stride{cols(0), cols(1)};
-            start<T>(source, stride, waiting_);
-            prepare<T>(prepared[0], source, stride, out);
+            start<T>(source, waiting_);
+            prepare<T>(prepared[0], source, out);
         } while (!fits(prepared));
         chunk_.blocks = std::move(prepared);
         progress.add(1);
@@ -163,22 +195,25 @@ void Moments::flush(int threads, Progress& progress) {
 
 // Sets the shift from the first block, and the scale from the first block whose rows deviate from the shift.
 template <class T>
-void Moments::start(const std::array<const T*, 2>& source, const std::array<std::int64_t, 2>& stride,
-                    std::int64_t rows) {
+void Moments::start(const std::array<Source<T>, 2>& source, std::int64_t rows) {
     for (std::size_t s = 0; s < 2; ++s) {
         SideSums& side = sums_.side[s];
+        const std::int64_t stride = source[s].stride;
         if (sums_.n == 0) {
-            const std::vector<T> mean = block_mean(source[s], stride[s], rows, side.cols);
-            side.shift.assign(mean.begin(), mean.end());
+            source[s].visit([&](const auto* data) {
+                const auto mean = block_mean(data, stride, rows, side.cols);
+                side.shift.assign(mean.begin(), mean.end());
+            });
             side.scaled = false;
             side.exponent = 0;
         }
         if (side.scaled) continue;
         double largest = 0;
-        for (std::int64_t i = 0; i < rows; ++i)
-            for (std::int64_t j = 0; j < side.cols; ++j)
-                largest =
-                    std::fmax(largest, std::fabs(double(source[s][i * stride[s] + j]) - side.shift[std::size_t(j)]));
+        source[s].visit([&](const auto* data) {
+            for (std::int64_t i = 0; i < rows; ++i)
+                for (std::int64_t j = 0; j < side.cols; ++j)
+                    largest = std::fmax(largest, std::fabs(double(data[i * stride + j]) - side.shift[std::size_t(j)]));
+        });
         require(std::isfinite(largest), std::string(s ? "y" : "x") + " must have differences that float64 can hold");
         if (largest > 0) {
             side.exponent = std::clamp(std::ilogb(largest), -kExponentLimit, kExponentLimit);
@@ -189,25 +224,28 @@ void Moments::start(const std::array<const T*, 2>& source, const std::array<std:
 
 // Sums of one block about the common shift; out receives the rows centred on the block's own mean, and scaled.
 template <class T>
-void Moments::prepare(Block& block, const std::array<const T*, 2>& source, const std::array<std::int64_t, 2>& stride,
-                      const std::array<T*, 2>& out) const {
+void Moments::prepare(Block& block, const std::array<Source<T>, 2>& source, const std::array<T*, 2>& out) const {
     const double rows = double(block.rows);
     std::array<std::vector<double>, 2> norms;
-    std::array<std::vector<T>, 2> centre;
+    std::array<std::vector<double>, 2> centre;  // in the rows' own precision
     std::array<double, 2> factor;
     for (std::size_t s = 0; s < 2; ++s) {
         const SideSums& side = sums_.side[s];
         SideSums& sums = block.side[s];
         for (std::vector<double>* v : {&sums.sum, &sums.own, &sums.other}) v->assign(std::size_t(side.cols), 0.0);
-        centre[s] = block_mean(source[s], stride[s], block.rows, side.cols);
         factor[s] = std::ldexp(1.0, -side.exponent);
         norms[s].resize(std::size_t(block.rows));
-        for (std::int64_t i = 0; i < block.rows; ++i) {
-            const double norm = simd().squared_norm(source[s] + i * stride[s], side.shift.data(), factor[s], side.cols);
-            norms[s][std::size_t(i)] = norm;
-            sums.norm += norm;
-            sums.norm_square += norm * norm;
-        }
+        source[s].visit([&](const auto* data) {
+            const std::int64_t stride = source[s].stride;
+            const auto mean = block_mean(data, stride, block.rows, side.cols);
+            centre[s].assign(mean.begin(), mean.end());
+            for (std::int64_t i = 0; i < block.rows; ++i) {
+                const double norm = simd().squared_norm(data + i * stride, side.shift.data(), factor[s], side.cols);
+                norms[s][std::size_t(i)] = norm;
+                sums.norm += norm;
+                sums.norm_square += norm * norm;
+            }
+        });
     }
     for (std::size_t i = 0; i < std::size_t(block.rows); ++i) block.norm_product += norms[0][i] * norms[1][i];
     bool widen = false;
@@ -215,21 +253,32 @@ void Moments::prepare(Block& block, const std::array<const T*, 2>& source, const
     for (std::size_t s = 0; s < 2; ++s) {
         const SideSums& side = sums_.side[s];
         SideSums& sums = block.side[s];
-        if (widen) {
-            block.wide[s].resize(std::size_t(block.rows * side.cols));
-            double* wide = block.wide[s].data();
-            for (std::int64_t i = 0; i < block.rows; ++i)
-                for (std::int64_t j = 0; j < side.cols; ++j)
-                    *wide++ = (double(source[s][i * stride[s] + j]) - double(centre[s][std::size_t(j)])) * factor[s];
-        }
-        for (std::size_t i = 0; i < std::size_t(block.rows); ++i)
-            simd().accumulate_row(source[s] + std::int64_t(i) * stride[s], out[s] + std::int64_t(i) * side.cols,
-                                  side.shift.data(), centre[s].data(), factor[s], norms[s][i], norms[1 - s][i],
-                                  sums.sum.data(), sums.own.data(), sums.other.data(), side.cols);
+        source[s].visit([&](const auto* data) {
+            using Element = std::decay_t<decltype(*data)>;
+            const std::int64_t stride = source[s].stride;
+            if (widen) {
+                block.wide[s].resize(std::size_t(block.rows * side.cols));
+                double* wide = block.wide[s].data();
+                for (std::int64_t i = 0; i < block.rows; ++i)
+                    for (std::int64_t j = 0; j < side.cols; ++j)
+                        *wide++ = (double(data[i * stride + j]) - centre[s][std::size_t(j)]) * factor[s];
+            }
+            const std::vector<Element> middle(centre[s].begin(), centre[s].end());
+            std::vector<Element> row(std::is_same_v<Element, T> ? 0 : std::size_t(side.cols));
+            for (std::int64_t i = 0; i < block.rows; ++i) {
+                T* const to = out[s] + i * side.cols;
+                Element* target = row.data();
+                if constexpr (std::is_same_v<Element, T>) target = to;
+                simd().accumulate_row(data + i * stride, target, side.shift.data(), middle.data(), factor[s],
+                                      norms[s][std::size_t(i)], norms[1 - s][std::size_t(i)], sums.sum.data(),
+                                      sums.own.data(), sums.other.data(), side.cols);
+                if constexpr (!std::is_same_v<Element, T>) std::copy(row.begin(), row.end(), to);
+            }
+        });
         block.delta[s].resize(std::size_t(side.cols));
         block.residual[s].resize(std::size_t(side.cols));
         for (std::size_t j = 0; j < std::size_t(side.cols); ++j) {
-            block.delta[s][j] = (double(centre[s][j]) - side.shift[j]) * factor[s];
+            block.delta[s][j] = (centre[s][j] - side.shift[j]) * factor[s];
             block.residual[s][j] = sums.sum[j] - rows * block.delta[s][j];
         }
     }

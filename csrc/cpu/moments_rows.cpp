@@ -77,13 +77,25 @@ std::vector<double> row_terms(const Rows& x, const Rows& y, const MomentSums& su
         for (std::size_t s = 0; s < 2; ++s) {
             const SideSums& side = sums.side[s];
             data[s].resize(std::size_t(rows * side.cols));
-            load_rows(*sides[s], begin, begin + rows, data[s].data(), side.cols);
+            std::vector<double> wide;  // preprocessed rows are centred before they are rounded
+            if (sizeof(T) < sizeof(double) && !sides[s]->plain()) {
+                wide.resize(data[s].size());
+                load_rows(*sides[s], begin, begin + rows, wide.data(), side.cols);
+            } else {
+                load_rows(*sides[s], begin, begin + rows, data[s].data(), side.cols);
+            }
             for (std::int64_t i = 0; i < rows; ++i) {
                 T* row = data[s].data() + i * side.cols;
                 double* terms = block + i * kRowTerms;
-                terms[s] = simd().squared_norm(row, side.shift.data(), plan.factor[s], side.cols);
-                for (std::int64_t j = 0; j < side.cols; ++j)
-                    row[j] = T((double(row[j]) - side.shift[std::size_t(j)]) * plan.factor[s]);
+                const auto centre = [&](const auto* from) {
+                    terms[s] = simd().squared_norm(from, side.shift.data(), plan.factor[s], side.cols);
+                    for (std::int64_t j = 0; j < side.cols; ++j)
+                        row[j] = T((double(from[j]) - side.shift[std::size_t(j)]) * plan.factor[s]);
+                };
+                if (wide.empty())
+                    centre(static_cast<const T*>(row));
+                else
+                    centre(static_cast<const double*>(wide.data() + i * side.cols));
                 terms[2 + s] = simd().dot(row, side.sum.data(), side.cols);
                 terms[s ? 9 : 8] = simd().dot(row, plan.weight[s][0].data(), side.cols);
                 terms[s ? 10 : 7] = simd().dot(row, plan.weight[s][1].data(), side.cols);

@@ -13,7 +13,7 @@ from kernalign.grams import kernel_sums
 from kernalign.kernels import Cosine, Kernel, Linear, Precomputed, check_kernel
 from kernalign.linear import linear_sums
 from kernalign.progress import reporting
-from kernalign.score import AlignmentWarning, Null, Score, Spread, undefined
+from kernalign.score import AlignmentWarning, Null, Score, Spread, UndefinedScoreWarning, undefined
 from kernalign.sums import KernelSums, bounded
 
 Estimator: TypeAlias = Literal["unbiased", "biased"]
@@ -171,6 +171,10 @@ def finish_hsic(sums: KernelSums, estimator: Estimator, spread: Spread | None = 
             value = max(0.0, value)
         null = _biased_null(sums, unit / n**2)
     settings = sums.describe(normalisation="n(n-3)" if estimator == "unbiased" else "n^2")
+    lost = value == 0 and sums.unit == 0
+    if lost or not math.isfinite(value):
+        reason = f"it is {'smaller' if lost else 'larger'} than float64 can hold"
+        return undefined("hsic", n, reason, estimator=estimator, settings=settings, maximum=None)
     return Score(
         value, metric="hsic", n=n, estimator=estimator, settings=settings, null=null, maximum=None, spread=spread
     )
@@ -241,6 +245,9 @@ def kernel_pair(x: Any, y: Any, kernel: Kernel, options: Options) -> arrays.Pair
 def jackknife(sums: KernelSums, metric: str, estimator: str) -> Spread:
     """Exact delete-one standard error of a metric of sums that still have their engine's state."""
     stderr = inference.jackknife_stderr(inference.deleted_scores(metric, estimator, sums))
+    if math.isnan(stderr):
+        reason = "without one of the items the score does not exist"
+        warnings.warn(f"the jackknife of {metric} is undefined: {reason}", UndefinedScoreWarning, stacklevel=4)
     return Spread(stderr, "jackknife", None if metric == "hsic" else "atanh")
 
 

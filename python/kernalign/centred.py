@@ -15,8 +15,10 @@ from kernalign.progress import Report
 
 _BLOCK_ELEMENTS = 1 << 22  # 32 MB of both sides
 _FEWEST_ROWS = 256
+_PIECE_ELEMENTS = 1 << 16  # of both sides: half a megabyte
 _QR_COLUMNS = 64  # as fast as 32 and 128
 _LARGEST_EXPONENT = 1000
+_LARGEST = 2.0**1021  # beyond, differences from other means than the first row may overflow
 _ORDINARY_EXPONENT = 40  # products of such numbers are far from the limits of float32
 
 
@@ -76,7 +78,8 @@ class Centred:
     @classmethod
     def of(cls, pair: arrays.Pair, *, centred: bool = True, fold: Fold | None = None) -> Centred:
         """Find the means and the scales: one pass over the rows."""
-        steps = _steps(pair.n, pair.x.shape[1] + pair.y.shape[1])
+        step = max(1, _PIECE_ELEMENTS // (pair.x.shape[1] + pair.y.shape[1]))
+        steps = [(begin, min(pair.n, begin + step)) for begin in range(0, pair.n, step)]
         n = pair.n if fold is None else fold.count(pair.n)
         x, y = (_side(rows, n, steps, centred, fold) for rows in (pair.x, pair.y))
         return cls(n, n - centred, x, y, fold)
@@ -103,11 +106,7 @@ class Centred:
         """Both sides, some rows at a time."""
         total = self.x.rows.shape[0]
         for begin, end in _steps(total, sum(self.columns), least):
-            x, y = self.x.block(begin, end), self.y.block(begin, end)
-            if self.fold is not None:
-                mask = self.fold.mask(begin, end)
-                x, y = x[mask], y[mask]
-            yield x, y
+            yield self._block(begin, end)
             if report is not None:
                 report(end, total)
 
@@ -117,13 +116,33 @@ class Centred:
         sums = {"xx": np.zeros((p, p)), "xy": np.zeros((p, q)), "yy": np.zeros((q, q))}
         sums = {name: total if name in which.split() else np.zeros((0, 0)) for name, total in sums.items()}
         squares = np.zeros(p), np.zeros(q)
-        for x, y in self.blocks(max(_FEWEST_ROWS, (p + q) // 8), report):
-            for total, block in zip(squares, (x, y), strict=True):
-                total += np.einsum("ij,ij->j", block, block)
-            sides = {"x": x, "y": y} if double else {"x": x.astype(np.float32), "y": y.astype(np.float32)}
+        dtype, n = np.float64 if double else np.float32, self.x.rows.shape[0]
+        for begin, end in _steps(n, p + q, max(_FEWEST_ROWS, (p + q) // 8)):
+            sides = {"x": np.empty((end - begin, p), dtype), "y": np.empty((end - begin, q), dtype)}
+            filled = 0
+            for x, y in self._pieces(begin, end):
+                for total, block, name in zip(squares, (x, y), "xy", strict=True):
+                    total += np.einsum("ij,ij->j", block, block)
+                    sides[name][filled : filled + len(block)] = block
+                filled += len(x)
             for name in which.split():
-                sums[name] += sides[name[0]].T @ sides[name[1]]
+                sums[name] += sides[name[0]][:filled].T @ sides[name[1]][:filled]
+            if report is not None:
+                report(end, n)
         return Products(**sums, squares=squares)
+
+    def _pieces(self, begin: int, end: int) -> Iterator[tuple[Matrix, Matrix]]:
+        """Both sides, as few rows at a time as stay in a core's cache while they are centred."""
+        step = max(1, _PIECE_ELEMENTS // sum(self.columns))
+        for at in range(begin, end, step):
+            yield self._block(at, min(end, at + step))
+
+    def _block(self, begin: int, end: int) -> tuple[Matrix, Matrix]:
+        x, y = self.x.block(begin, end), self.y.block(begin, end)
+        if self.fold is not None:
+            mask = self.fold.mask(begin, end)
+            x, y = x[mask], y[mask]
+        return x, y
 
     def stacked(self, report: Report = None) -> tuple[Matrix, Matrix]:
         """Matrices with at most p + q rows and the same products as the sides.
@@ -166,6 +185,8 @@ def _side(rows: _core.Rows, n: int, steps: list[tuple[int, int]], centred: bool,
                 largest = max(largest, float(block.max()), -float(block.min()))
             if centred:
                 total += np.full(len(block), 1 / n) @ block
+    if largest > _LARGEST:
+        largest = math.inf
     exponent = math.frexp(largest)[1] if 0 < largest < math.inf else 0
     exponent = 0 if abs(exponent) <= _ORDINARY_EXPONENT else min(max(exponent, -_LARGEST_EXPONENT), _LARGEST_EXPONENT)
     return Side(rows, first + total, exponent, largest)

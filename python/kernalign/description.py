@@ -14,7 +14,9 @@ from scipy.sparse.linalg import eigsh
 
 from kernalign import _core, arrays, hazards, repeated_rows
 from kernalign.neighbor_lists import find
+from kernalign.preprocessing import rounding_of, within_rounding
 from kernalign.progress import ProgressArgument, reporting
+from kernalign.scaling import restored
 
 Values = NDArray[np.float64]
 
@@ -33,11 +35,14 @@ class Description:
     non_finite, non_finite_rows : values that are nan or infinite, and rows that hold any; all else leaves them out
     zero_rows : rows of zeros
     duplicate_rows : rows that repeat an earlier row exactly
+    constant_columns : columns that do not vary, or by no more than the rounding of their dtype
+    faint_columns : other columns whose standard deviation is below 1e-6 of the median one's
     participation_ratio : (sum of variances)^2 / sum of squared variances over the principal directions: 1 if one
         direction holds all, min(n - 1, p) at most; nan for a constant representation
     top_share : share of the variance along the first principal direction
     mean_share : |mean row|^2 / mean |row|^2
-    norm_min, norm_median, norm_max : Euclidean norms of the rows
+    norm_min, norm_median, norm_max : Euclidean norms of the rows; nan, with an UndefinedScoreWarning, where float64
+        cannot hold them
     norm_spread : standard deviation of the norms / their mean
     k, tie_rate, tie_rows_examined : share of rows whose k-th and (k + 1)-th cosine neighbours are equally similar, and
         of how many rows (zero rows are left out; a sample beyond 2000); None for fewer than 3 such rows
@@ -50,6 +55,8 @@ class Description:
     non_finite_rows: int
     zero_rows: int
     duplicate_rows: int
+    constant_columns: int
+    faint_columns: int
     participation_ratio: float
     top_share: float
     mean_share: float
@@ -79,6 +86,8 @@ class Description:
             f" spread {self.norm_spread:.2g}",
             f"zero rows              {self.zero_rows}",
             f"duplicate rows         {self.duplicate_rows}",
+            f"constant columns       {self.constant_columns}",
+            f"faint columns          {self.faint_columns}",
             f"ties at the k-th place {ties}",
             f"non-finite values      {self.non_finite}",
         ]
@@ -115,14 +124,16 @@ def describe(x: Any, *, k: int = 10, threads: int | None = None, progress: Progr
         exponent = int(np.frexp(largest)[1]) if largest > 0 else 0
         if report is not None:
             report(1, 3)
-        norms, mean, spectrum = _spectrum(reader, finite, exponent)
+        norms, mean, spectrum, columns = _spectrum(reader, finite, exponent)
         if report is not None:
             report(2, 3)
         tie_rate, examined = _ties(matrix, bf16, finite & ~zero, k, workers)
         if report is not None:
             report(3, 3)
     energy, mean_norm = float((norms**2).mean()), float(norms.mean())
-    unit = float(np.ldexp(1.0, exponent))
+    least, middle, most = restored([norms.min(), np.median(norms), norms.max()], exponent, "norms of the rows")
+    low, high, deviation = columns
+    varies = ~within_rounding(low, high, rounding_of(matrix, bf16))
     return Description(
         n=n,
         p=p,
@@ -130,12 +141,14 @@ def describe(x: Any, *, k: int = 10, threads: int | None = None, progress: Progr
         non_finite_rows=int(n - finite.sum()),
         zero_rows=int(zero.sum()),
         duplicate_rows=duplicates,
+        constant_columns=int(p - varies.sum()),
+        faint_columns=hazards.faint(deviation[varies]),
         participation_ratio=spectrum[0],
         top_share=spectrum[1],
         mean_share=float(mean @ mean) / energy if energy > 0 else math.nan,
-        norm_min=float(norms.min()) * unit,
-        norm_median=float(np.median(norms)) * unit,
-        norm_max=float(norms.max()) * unit,
+        norm_min=float(least),
+        norm_median=float(middle),
+        norm_max=float(most),
         norm_spread=float(norms.std()) / mean_norm if mean_norm > 0 else math.nan,
         k=k,
         tie_rate=tie_rate,
@@ -152,6 +165,7 @@ def _warnings(d: Description) -> Iterator[str]:
     if not constant:
         said += [
             hazards.duplicate_rows(d.duplicate_rows),
+            hazards.faint_columns(d.faint_columns),
             hazards.dominant(d.top_share) if min(finite - 1, d.p) > 1 else None,
             hazards.large_mean(d.mean_share),
             hazards.outlier(d.norm_max, d.norm_median),
@@ -214,15 +228,19 @@ def _duplicates(reader: _Reader, rows: NDArray[np.intp], hashes: NDArray[np.int6
     return count
 
 
-def _spectrum(reader: _Reader, finite: NDArray[np.bool_], exponent: int) -> tuple[Values, Values, tuple[float, float]]:
-    """Norms of the finite rows, their mean row, and the participation ratio and top share, of rows / 2^exponent."""
+def _spectrum(
+    reader: _Reader, finite: NDArray[np.bool_], exponent: int
+) -> tuple[Values, Values, tuple[float, float], tuple[Values, Values, Values]]:
+    """Of the finite rows / 2^exponent: norms, mean, participation ratio and top share; columns' least, most and sd."""
     m = int(finite.sum())
     first = np.ldexp(reader.row(int(np.flatnonzero(finite)[0])), -exponent)
-    norms, total = [], np.zeros(reader.p)
+    norms, total, low, high = [], np.zeros(reader.p), first, first
     for part, block in reader.rows():
         block = np.ldexp(block[finite[part]], -exponent)
         norms.append(np.sqrt(np.einsum("ij,ij->i", block, block)))
         total += (block - first).sum(axis=0)  # exactly 0 where all rows are equal
+        low = np.minimum(low, block.min(axis=0, initial=np.inf))
+        high = np.maximum(high, block.max(axis=0, initial=-np.inf))
     shift = total / m
     mean = first + shift
     if reader.p <= m:
@@ -230,8 +248,9 @@ def _spectrum(reader: _Reader, finite: NDArray[np.bool_], exponent: int) -> tupl
         for part, block in reader.rows():
             block = np.ldexp(block[finite[part]], -exponent) - first - shift
             product += block.T @ block
+        squares = np.diag(product)
     else:
-        product = np.zeros((m, m))
+        product, squares = np.zeros((m, m)), np.empty(reader.p)
         step = max(1, _BLOCK // m)
         for begin in range(0, reader.p, step):
             columns = slice(begin, begin + step)
@@ -239,7 +258,8 @@ def _spectrum(reader: _Reader, finite: NDArray[np.bool_], exponent: int) -> tupl
                 np.ldexp(reader.block(reader.matrix[:, columns])[finite], -exponent) - first[columns] - shift[columns]
             )
             product += block @ block.T
-    return np.concatenate(norms), mean, _shares(product)
+            squares[columns] = np.einsum("ij,ij->j", block, block)
+    return np.concatenate(norms), mean, _shares(product), (low, high, np.sqrt(squares / max(1, m - 1)))
 
 
 def _shares(product: Values) -> tuple[float, float]:

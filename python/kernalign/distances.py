@@ -11,8 +11,9 @@ from kernalign.arrays import Options
 from kernalign.grams import kernel_sums
 from kernalign.kernels import Distance
 from kernalign.progress import reporting
+from kernalign.scaling import power_of_two
 from kernalign.score import Null, Score, undefined
-from kernalign.sums import KernelSums, power_of_two
+from kernalign.sums import KernelSums
 
 
 def distance_alignment(x: Any, y: Any, *, estimator: Estimator = "biased", **options: Unpack[Options]) -> Score:
@@ -57,8 +58,9 @@ def finish_distance_alignment(sums: KernelSums, estimator: Estimator) -> Score:
     own = [pairs[s, s].full * power_of_two(2 * sums.exponents[s]) for s in (0, 1)]
     cross = 2 * sums.unit
     value = (own[0] + own[1] - cross * pairs[0, 1].full) / count
-    if not math.isfinite(value):
-        reason = "x and y span more than float64 can hold"
+    lost = own == [0.0, 0.0] and any(pairs[s, s].full > 0 for s in (0, 1))
+    if lost or not math.isfinite(value):
+        reason = f"x and y span {'less' if lost else 'more'} than float64 can hold"
         return undefined("distance_alignment", n, reason, estimator=estimator, settings=settings, maximum=None)
     mean, variance = inference.pairing_moments(*(inference.PairMatrix.of(n, pairs[s, s]) for s in (0, 1)))
     null = Null((own[0] + own[1] - cross * mean) / count, cross * math.sqrt(variance) / count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +12,13 @@ from scipy import linalg
 
 from kernalign import arrays
 from kernalign.readable import Readable
+from kernalign.scaling import check_magnitude, divided, exponent_of, restored
 from kernalign.spectrum import centre, dense, symmetric
 
 Array = NDArray[np.float64]
+
+_MOST_EXPONENT = 960  # of points: their differences stay in the range of float64
+_MOST_SCALE, _MOST_RATIO = 900, 400  # differences of the exponents of two clouds: so do a scale, and squares of ratios
 
 
 def classical_mds(distances: Any, dims: int = 2) -> Array:
@@ -110,8 +115,10 @@ def raw_stress(points: Any, distances: Any) -> float:
     z, d = _points(points, "points"), _distances(distances)
     if len(z) != len(d):
         raise ValueError(f"points and distances must have the same number of rows, got {len(z)} and {len(d)}")
+    exponent = max(exponent_of(z), exponent_of(d))  # squares of any scale stay in range
+    z, d = divided(z, exponent), divided(d, exponent)
     rows = ((np.sqrt(((z[i + 1 :] - z[i]) ** 2).sum(axis=1)) - d[i, i + 1 :]) for i in range(len(z)))
-    return float(sum((row**2).sum() for row in rows))
+    return float(restored(sum((row**2).sum() for row in rows), 2 * exponent, "squares of the distances"))
 
 
 @dataclass(frozen=True, repr=False)
@@ -159,11 +166,17 @@ def fit_similarity(x: Any, y: Any, *, reflection: bool = True, scaling: bool = T
     Raises
     ------
     ValueError, TypeError
-        Shapes differ, a value is not finite, or one side is constant.
+        Shapes differ, a value is not finite, one side is constant, or one is over 1e270 times the other (without
+        scaling, 1e120).
     """
     a, b = _points(x, "x"), _points(y, "y")
     if a.shape != b.shape:
         raise ValueError(f"x and y must have the same shape, got {a.shape} and {b.shape}")
+    e, f = exponent_of(a), exponent_of(b)
+    most = _MOST_SCALE if arrays.check_flag(scaling, "scaling") else _MOST_RATIO
+    if abs(e - f) > most:
+        raise ValueError(f"x and y must be within a factor of {2.0**most:.0e} of each other; scale either")
+    a, b = divided(a, e), divided(b, f)  # squares of any scale stay in range
     sides = []
     for points, name in ((a, "x"), (b, "y")):
         mean, centred = points[0] + (points - points[0]).mean(axis=0), centre(points)
@@ -177,19 +190,21 @@ def fit_similarity(x: Any, y: Any, *, reflection: bool = True, scaling: bool = T
     if not reflection and linalg.det(u) * linalg.det(vt) < 0:
         signs[-1] = -1.0  # gives up the least correlated direction
     rotation = (u * signs) @ vt
-    scale = max(0.0, float((signs * s).sum())) * norm_y / norm_x if scaling else 1.0
+    scale = max(0.0, float((signs * s).sum())) * norm_y / norm_x if scaling else math.ldexp(1.0, e - f)
     residual = float(linalg.norm(scale * (x_c @ rotation) - y_c))
     return Similarity(
         rotation=rotation,
-        scale=scale,
-        translation=mean_y - scale * (mean_x @ rotation),
-        rmsd=residual / np.sqrt(len(a)),
+        scale=math.ldexp(scale, f - e),
+        translation=np.ldexp(mean_y - scale * (mean_x @ rotation), f),
+        rmsd=math.ldexp(residual / math.sqrt(len(a)), f),
         r2=1.0 - (residual / norm_y) ** 2,
     )
 
 
 def _points(points: Any, name: str) -> Array:
-    return dense(arrays.rows(points, name))
+    z = dense(arrays.rows(points, name))
+    check_magnitude(float(np.abs(z).max()), name, _MOST_EXPONENT)
+    return z
 
 
 def _distances(distances: Any) -> Array:

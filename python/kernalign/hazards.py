@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+import numpy as np
+from numpy.typing import NDArray
+
 DOMINANT, MEAN, TIES, OUTLIER = 0.9, 0.5, 0.01, 10.0
 HIGH, NEAR_CHANCE = 0.3, 0.05
+FAINT = 1e-6  # of the median standard deviation: ten times the rounding of float32
 _RANK_1 = 1e-12
 
 
@@ -66,6 +70,28 @@ def common_mean(metric: str, shares: Mapping[str, float], consequence: str) -> s
     if not shares[name] > MEAN:
         return None
     return f"{metric}: the mean holds {shares[name]:.0%} of the energy of {name}{consequence}"
+
+
+def faint(deviations: NDArray[np.float64]) -> int:
+    """How many columns that are not constant hardly vary beside the others, from their standard deviations."""
+    return int((deviations < FAINT * np.median(deviations)).sum()) if len(deviations) else 0
+
+
+def rounded_columns(count: int) -> str | None:
+    """Columns that differ from a constant by rounding alone are taken for constant."""
+    if not count:
+        return None
+    return f"{count} columns vary by no more than the rounding of their dtype and are taken for constant"
+
+
+def faint_columns(count: int) -> str | None:
+    """Columns whose variation may be nothing but rounding errors of earlier steps."""
+    if not count:
+        return None
+    return (
+        f"{count} columns hardly vary (standard deviation below {FAINT:.0e} of the median column's): standardised, what"
+        " may be rounding errors weighs as much as any signal; drop them unless they are in other units"
+    )
 
 
 def outlier(longest: float, median: float) -> str | None:

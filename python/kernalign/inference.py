@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from kernalign import _core, arrays
+from kernalign.scaling import divided, exponent_of, power_of_two
 from kernalign.sides import EXACT_SKEW_ROWS, SAMPLED_ROWS
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ def unbiased_skew(sums: KernelSums) -> tuple[float, str]:
     if sums.sides is not None and n <= EXACT_SKEW_ROWS:
         (square_x, *x), (square_y, *y) = (side.cubes for side in sums.sides)
         scale = math.sqrt(2 / (n * (n - 3)) * square_x * square_y)
+        if not scale**3 > 0:
+            return math.nan, "exact third moment"  # of a side of which rounding alone is left
         return float(_core.u_centred_third_moment(n, *x, *y) / scale**3), "exact third moment"
     if isinstance(sums.engine, _core.MomentSums):
         ratios, where = [_covariance_ratio(sums.engine, side) for side in (0, 1)], "leading term"
@@ -101,6 +104,8 @@ def _enumerated_tail(sums: KernelSums) -> tuple[float, str]:
     """All n! pairings (n <= 5)."""
     assert sums.sides is not None
     x, y = (side.u_centred() for side in sums.sides)
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        return math.nan, "all pairings"  # of a side of which rounding alone is left
     orders = itertools.permutations(range(sums.n))
     values = [float(np.vdot(x, y[np.ix_(order, order)])) for order in map(list, orders)]
     return sum(value >= values[0] - 1e-12 for value in values) / len(values), "all pairings"
@@ -166,9 +171,13 @@ def deleted_scores(metric: str, estimator: str, sums: KernelSums) -> Vector:
 
 
 def jackknife_stderr(deleted: Vector) -> float:
-    """Standard error from the n delete-one values."""
-    n = len(deleted)
-    return math.sqrt((n - 1) / n * float(((deleted - deleted.mean()) ** 2).sum()))
+    """Standard error from the n delete-one values; nan where one of them does not exist."""
+    n, exponent = len(deleted), exponent_of(deleted)
+    if not np.isfinite(deleted).all():
+        return math.nan
+    scaled = divided(deleted, exponent)  # squares of any scale stay in range
+    stderr = math.sqrt((n - 1) / n * float(((scaled - scaled.mean()) ** 2).sum())) * power_of_two(exponent)
+    return stderr if math.isfinite(stderr) else math.nan
 
 
 class RowTerms:

@@ -14,7 +14,10 @@ from scipy import sparse
 from kernalign import _core, arrays
 from kernalign.arrays import Options
 from kernalign.progress import reporting
+from kernalign.scaling import check_rows_magnitude
 from kernalign.score import Score, undefined
+
+_MOST_EXPONENT = 250  # squares of kernel values stay in the range of float64
 
 Variant: TypeAlias = Literal["ucentred", "paper", "platonic"]
 Values: TypeAlias = NDArray[np.float64]
@@ -133,6 +136,7 @@ class Edges:
 
 
 def edges(rows: _core.Rows, k: int, threads: int, report: Any) -> Edges:
+    check_rows_magnitude(rows, _MOST_EXPONENT)
     index = _core.nearest_neighbors(rows, k, "dot", True, threads, report)[0]
     return Edges(index, *_core.edge_products(rows, index, threads, report))
 

@@ -16,15 +16,16 @@ from kernalign.arrays import Options
 from kernalign.grams import GramSweep
 from kernalign.kernels import RBF, Cosine, Kernel, Linear, Precomputed, check_kernel
 from kernalign.progress import Report, reporting
+from kernalign.scaling import power_of_two
 from kernalign.score import Null, Score, Spread, undefined
 from kernalign.sides import EXACT_SKEW_ROWS, SAMPLED_ROWS, Side, make_side
-from kernalign.sums import power_of_two
 
 Estimator: TypeAlias = Literal["unbiased", "biased", "linear-time", "block"]
 Vector: TypeAlias = NDArray[np.float64]
 
 _CHUNK_ELEMENTS = 1 << 20
 _OVERFLOW = "the kernel of x and y spans more than float64 can hold"
+_UNDERFLOW = "the kernel of x and y spans less than float64 can hold"
 
 
 def mmd(
@@ -110,8 +111,8 @@ def _whole(pair: arrays.Pair, side: Side, report: Report, keywords: dict[str, An
     across = (a * a * of_x + b * b * of_y - sums.hollow[0, 1].full * label_unit) / 4
     value = (of_x - across) / (n * (n - 1)) + (of_y - across) / (m * (m - 1)) - 2 * across / (n * m)
     value *= kernel_unit
-    if not math.isfinite(value):
-        return undefined("mmd", size, _OVERFLOW, **keywords)
+    if kernel_unit == 0 or not math.isfinite(value):
+        return undefined("mmd", size, _UNDERFLOW if kernel_unit == 0 else _OVERFLOW, **keywords)
     if keywords["estimator"] == "unbiased":
         null = (
             Null(0.0, tail.sd, tail.skew if size >= 6 else None, lambda: tail.p_value(value)) if tail.sd > 0 else None
@@ -193,8 +194,10 @@ def _block_estimates(pair: arrays.Pair, side: Side, length: int) -> Iterator[Vec
 
 def _kernel(side: Side, x: Vector, y: Vector) -> Vector:
     """Kernel matrices of stacked blocks of rows."""
-    products: Vector = x @ y.transpose(0, 2, 1)
     form, options = side.options["form"], side.options
+    if form in ("rbf", "laplacian"):
+        x, y = x / options["width"], y / options["width"]  # squares of any scale stay in range
+    products: Vector = x @ y.transpose(0, 2, 1)
     if form == "linear":
         return products
     if form == "polynomial":
@@ -202,5 +205,5 @@ def _kernel(side: Side, x: Vector, y: Vector) -> Vector:
     squares = ((x**2).sum(axis=2)[:, :, None] + (y**2).sum(axis=2)[:, None, :]) - 2 * products
     np.maximum(squares, 0, out=squares)
     if form == "rbf":
-        return np.asarray(np.exp(squares / (-2 * options["width"] ** 2)))
-    return np.asarray(np.exp(np.sqrt(squares) / -options["width"]))
+        return np.asarray(np.exp(squares / -2))
+    return np.asarray(np.exp(-np.sqrt(squares)))

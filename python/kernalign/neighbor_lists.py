@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from kernalign import _core, arrays, exact_sample, faiss_backend, overlap_skew
 from kernalign.arrays import Normalize
 from kernalign.progress import ProgressArgument, Report, reporting
+from kernalign.scaling import check_rows_magnitude
 
 Metric: TypeAlias = Literal["cosine", "dot", "euclidean"]
 Backend: TypeAlias = Literal["auto", "native", "sample", "faiss"]
 
 METRICS = ("cosine", "dot", "euclidean")
 _BACKENDS = ("auto", "native", "sample", "faiss")
+_MOST_EXPONENT = 500  # squares stay in the range of float64
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,8 @@ class Found:
 
 def find(source: _core.Rows, k: int, metric: str, backend: str, threads: int, report: Report, *, sets: bool) -> Found:
     arrays.check_choice(backend, "backend", _BACKENDS)
+    if metric != "cosine":
+        check_rows_magnitude(source, _MOST_EXPONENT)
     n, p = source.shape
     settings: dict[str, Any] = {}
     if backend == "auto":

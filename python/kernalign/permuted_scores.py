@@ -13,6 +13,7 @@ from scipy import sparse
 from kernalign import _core
 from kernalign.neighbor_lists import Neighbors
 from kernalign.permuted_kernels import Condensed
+from kernalign.scaling import divided, exponent_of, power_of_two
 from kernalign.score import AlignmentWarning, Score
 
 Values = NDArray[np.float64]
@@ -70,13 +71,14 @@ class PermutedGrams:
         layers, units = [], []
         for rows in side:
             x = rows.dense(0, self._n)
+            whole = exponent_of(x) + 1  # differences of any scale stay in range
+            x = divided(x, whole)
             if self._centred:
                 x = x - x[0]  # differences from a row are exactly 0 where all rows are equal
-            largest = float(np.abs(x).max())
-            exponent = int(np.frexp(largest)[1]) if largest > 0 else 0
-            x = np.ldexp(x, -exponent)
+            rest = exponent_of(x)
+            x = divided(x, rest)
             layers.append(x - x.mean(axis=0) if self._centred else x)
-            units.append(float(np.ldexp(1.0, 2 * exponent)))
+            units.append(power_of_two(2 * (whole + rest)))
         return layers, np.array(units)
 
     def _gram_pays(self, a: list[Values], b: list[Values]) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 
 from kernalign import _core, arrays, sources
 from kernalign.arrays import AnyArray, Normalize
+from kernalign.preprocessing import clip_threshold
 
 CONCATENATED = "concatenated"
 
@@ -113,9 +114,9 @@ def _open(
     if clip_quantile is not None:
         sides = [_core.Rows(a, label, bfloat16=bf16) for (a, bf16), label in zip(plain, names, strict=True)]
         if given.whole is not None:
-            clips = [arrays.clip_threshold(sides, clip_quantile)] * len(plain)
+            clips = [clip_threshold(sides, clip_quantile)] * len(plain)
         else:
-            clips = [arrays.clip_threshold([side], clip_quantile) for side in sides]
+            clips = [clip_threshold([side], clip_quantile) for side in sides]
     layers = [
         _layer(own, label, *side, normalize, clip)
         for own, label, side, clip in zip(names, given.labels, plain, clips, strict=True)

@@ -13,8 +13,11 @@ from scipy import optimize
 from kernalign import arrays
 from kernalign.arrays import Options
 from kernalign.readable import Readable
+from kernalign.scaling import exponent_of, restored
 from kernalign.spectrum import Array
 from kernalign.targets import Problem, decomposed
+
+_LARGE = 2.0**900
 
 
 @dataclass(frozen=True, repr=False)
@@ -73,13 +76,18 @@ def kare(
     """
     path = arrays.nonnegative(ridges, "ridges")
     problem = decomposed(x, targets, centred, classes, options)
-    n, values = problem.n, problem.spectrum.eigenvalues
+    n, (values, exponent) = problem.n, problem.spectrum.scaled_eigenvalues
     null = n - int(problem.spectrum.centred) - len(values)  # directions in which K is 0
     if null > 0 and (path == 0).any():
         raise ValueError(f"ridges must be positive where K is rank-deficient (rank {len(values)} of {n}), got 0")
-    risk = np.array([_risk(problem, values, null, float(ridge)) for ridge in path]) * problem.unit**2
+    scaled = _scaled(path, exponent)
+    if null > 0 and not scaled.all():
+        raise ValueError(f"ridges must be above 1e-308 of the largest eigenvalue, got {path[scaled == 0][0]:g}")
+    risk = np.array([_risk(problem, values, null, float(ridge)) for ridge in scaled])
+    best = float(path[risk.argmin()])
+    risk = restored(risk, 2 * problem.exponent, "risks")
     settings = {**problem.spectrum.settings, "centred": problem.spectrum.centred}
-    return KarePath(path, risk, float(path[risk.argmin()]), n, settings)
+    return KarePath(path, risk, best, n, settings)
 
 
 @dataclass(frozen=True, repr=False)
@@ -144,18 +152,23 @@ def learning_curve(
         raise ValueError(f"samples must be at least 1, got {sizes.min():g}")
     ridge, noise = (arrays.check_nonnegative(value, name) for value, name in ((ridge, "ridge"), (noise, "noise")))
     problem = decomposed(x, targets, centred, classes, options)
-    values, powers = problem.spectrum.eigenvalues, problem.powers()
-    outside = problem.residual / problem.n
-    noise_power = noise * problem.targets.shape[1] / problem.unit**2
-    kappa, gamma, error = (np.empty(len(sizes)) for _ in range(3))
+    (values, exponent), powers = problem.spectrum.scaled_eigenvalues, problem.powers()
+    outside, noise_power = problem.residual / problem.n, noise * problem.targets.shape[1]
+    kappa, gamma, error, noisy = (np.empty(len(sizes)) for _ in range(4))
+    scaled_ridge = float(_scaled(np.array([ridge]), exponent)[0])
     for i, size in enumerate(sizes):
-        kappa[i] = effective_ridge(values, size, ridge)
+        kappa[i] = effective_ridge(values, size, scaled_ridge)
         learnt = size * values / (kappa[i] + size * values)
         gamma[i] = min(1.0, (learnt**2).sum() / size)
-        missed = float(powers @ (1 - learnt) ** 2) + outside + noise_power * gamma[i]
-        error[i] = missed / (1 - gamma[i]) if gamma[i] < 1 else (math.inf if missed > 0 else 0.0)
+        error[i] = _grown(float(powers @ (1 - learnt) ** 2) + outside, gamma[i])
+        noisy[i] = _grown(noise_power * gamma[i], gamma[i])
     settings = {**problem.spectrum.settings, "centred": problem.spectrum.centred, "ridge": ridge, "noise": noise}
-    return LearningCurve(sizes, error * problem.unit**2, kappa, gamma, problem.n, settings)
+    error = restored(error, 2 * problem.exponent, "errors") + noisy
+    if scaled_ridge < _LARGE:
+        kappa = restored(kappa, exponent, "effective ridges")
+    else:
+        kappa[:] = ridge
+    return LearningCurve(sizes, error, kappa, gamma, problem.n, settings)
 
 
 def effective_ridge(eigenvalues: NDArray[np.float64], samples: float, ridge: float) -> float:
@@ -169,6 +182,12 @@ def effective_ridge(eigenvalues: NDArray[np.float64], samples: float, ridge: flo
         return 0.0
     if len(eta) == 0:
         return ridge
+    exponent = exponent_of(eta)
+    if exponent:
+        scaled = float(_scaled(np.array([ridge]), exponent)[0])
+        if scaled == _LARGE:
+            return ridge
+        return math.ldexp(effective_ridge(np.ldexp(eta, -exponent), samples, scaled), exponent)
 
     def excess(log_kappa: float) -> float:  # increasing, so that there is one root
         kappa = math.exp(log_kappa)
@@ -179,6 +198,16 @@ def effective_ridge(eigenvalues: NDArray[np.float64], samples: float, ridge: flo
     while excess(low) > 0:
         low -= 2 * (high - low)
     return math.exp(optimize.brentq(excess, low, high, xtol=1e-14, rtol=1e-14))
+
+
+def _scaled(ridges: Array, exponent: int) -> Array:
+    """Ridges / 2^exponent; what no eigenvalue counts against may be cut to a large number."""
+    with np.errstate(over="ignore", under="ignore"):
+        return np.minimum(np.ldexp(ridges, -exponent), _LARGE)
+
+
+def _grown(missed: float, gamma: float) -> float:
+    return missed / (1 - gamma) if gamma < 1 else (math.inf if missed > 0 else 0.0)
 
 
 def _risk(problem: Problem, values: Array, null: int, ridge: float) -> float:

@@ -131,7 +131,7 @@ def finish_angular_distance(shapes: Shapes) -> Score:
     """Angular distance of finished sums."""
     if shapes.reason is not None:
         return undefined("angular_distance", shapes.n, shapes.reason, settings=shapes.settings, maximum=None)
-    value = 2 * math.asin(min(math.sqrt(2 * shapes.gap) / 2, math.sqrt(0.5)))
+    value = min(math.pi / 2, 2 * math.asin(min(math.sqrt(2 * shapes.gap) / 2, 1.0)))
     return Score(value, metric="angular_distance", n=shapes.n, settings=shapes.settings, maximum=None)
 
 

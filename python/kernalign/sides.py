@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from kernalign import _core, arrays
 from kernalign.kernels import RBF, Distance, Kernel, Laplacian, Polynomial, Precomputed
 from kernalign.progress import Report
+from kernalign.scaling import divided, exponent_of
 
 EXACT_SKEW_ROWS = 5000
 SAMPLED_ROWS = 2000
@@ -73,14 +74,23 @@ class Side:
     def u_centred(self) -> NDArray[np.float64]:
         """K^U as a matrix of Frobenius norm 1, for a handful of rows."""
         n = self.source.n
-        gram = np.zeros((n, n))
-        gram[np.triu_indices(n, 1)] = _core.condensed_gram(self.source, True, self.threads, None)
-        gram += gram.T
+        if self.linear:
+            rows = np.concatenate([part.dense(0, part.shape[0]) for part in self.rows])
+            rows = divided(rows, exponent_of(rows) + 1)  # products and differences of any scale stay in range
+            rows -= rows[0]
+            gram = rows @ rows.T
+        else:
+            gram = np.zeros((n, n))
+            gram[np.triu_indices(n, 1)] = _core.condensed_gram(self.source, True, self.threads, None)
+            gram += gram.T
+        np.fill_diagonal(gram, 0.0)
+        if not np.isfinite(gram).all():
+            return np.full_like(gram, math.nan)
         gram /= np.abs(gram).max() or 1.0
         a = gram.sum(axis=1) / (n - 2)
         gram -= a[:, None] + a - a.sum() / (n - 1)
         np.fill_diagonal(gram, 0.0)
-        return np.asarray(gram / np.linalg.norm(gram))
+        return np.asarray(gram / (np.linalg.norm(gram) or math.nan))
 
     def _row(self, i: int) -> NDArray[np.float64]:
         for part in self.rows:

@@ -13,12 +13,14 @@ from kernalign import _core, arrays
 from kernalign.arrays import Options
 from kernalign.progress import reporting
 from kernalign.readable import Readable
+from kernalign.scaling import check_magnitude, divided, exponent_of, restored
 
 Array = NDArray[np.float64]
 
 TOLERANCE = 1e-9  # of singular values, relative to the largest, inside one eigenspace
 _BLOCK_ELEMENTS = 1 << 20
 _ASYMMETRY = 1e-9
+_MOST_EXPONENT = 960  # beyond, singular values may leave the range of float64
 
 
 @dataclass(frozen=True, repr=False)
@@ -53,8 +55,14 @@ class Spectrum(Readable):
 
     @property
     def eigenvalues(self) -> Array:
-        """Of x x' / n, (r,) descending, in the squared units of x."""
-        return np.asarray((self.singular_values / np.sqrt(self.n)) ** 2)
+        """Of x x' / n, (r,) descending, in the squared units of x; nan, with a warning, beyond float64."""
+        return restored(*self.scaled_eigenvalues, "eigenvalues")
+
+    @property
+    def scaled_eigenvalues(self) -> tuple[Array, int]:
+        """The same / 2^exponent, and the exponent: numbers whose squares stay in range."""
+        exponent = exponent_of(self.singular_values)
+        return np.asarray((divided(self.singular_values, exponent) / np.sqrt(self.n)) ** 2), 2 * exponent
 
     @property
     def mean_shares(self) -> Array:
@@ -97,10 +105,9 @@ def spectrum(x: Any, *, centred: bool = False, **options: Unpack[Options]) -> Sp
 
 def thin_svd(x: Array) -> tuple[Array, Array, Array]:
     """(u, s, v') of x up to its numerical rank; ``x`` is overwritten."""
-    largest = np.abs(x).max()
-    if largest == 0:
+    if not x.any():
         return np.empty((len(x), 0)), np.empty(0), np.empty((0, x.shape[1]))
-    exponent = int(np.frexp(largest)[1])
+    exponent = exponent_of(x)
     np.ldexp(x, -exponent, out=x)  # squares of any scale stay in range
     u, s, vt = linalg.svd(x, full_matrices=False, overwrite_a=True, check_finite=False)
     rank = int((s > max(x.shape) * np.finfo(float).eps * s[0]).sum())
@@ -128,11 +135,12 @@ def square(table: Any, name: str) -> Array:
 def symmetric(table: Any, name: str) -> Array:
     """The same, made exactly symmetric; raises if it is not up to rounding."""
     k = square(table, name)
-    off = np.abs(k - k.T) > _ASYMMETRY * np.abs(k).max()
+    unit = divided(k, exponent_of(k))
+    off = np.abs(unit - unit.T) > _ASYMMETRY
     if off.any():
         i, j = np.argwhere(off)[0]
         raise ValueError(f"{name} must be symmetric, got {k[i, j]} at ({i}, {j}) and {k[j, i]} at ({j}, {i})")
-    return np.asarray((k + k.T) / 2)
+    return np.asarray(k / 2 + k.T / 2)
 
 
 def centre(x: Array, by: Array | None = None) -> Array:
@@ -152,6 +160,7 @@ def decompose(source: _core.Rows, centred: bool, settings: dict[str, Any]) -> Sp
     if centred:
         arrays.check_count(len(x), 2, "a centred spectrum")
         x = centre(x)
+    check_magnitude(float(np.abs(x).max()), source.name, _MOST_EXPONENT)
     u, s, _ = thin_svd(x)
     return Spectrum(s, u, source.shape[1], bool(centred), settings)
 

@@ -20,12 +20,14 @@ from kernalign.files import atomic_write
 from kernalign.kernels import Kernel, Linear, check_kernel
 from kernalign.linear import moment_sums
 from kernalign.progress import ProgressArgument, reporting
+from kernalign.scaling import check_magnitude
 from kernalign.score import Score
 from kernalign.sums import KernelSums
 
 Matrix: TypeAlias = NDArray[np.float64]
 
 _MAGIC = b"KERNALIGN MOMENTS"
+_MOST_EXPONENT = 400  # of rows whose products are wanted in their own units
 _VERSION = 1
 _DIGEST_BYTES = 32
 _HEADER_LIMIT = 4096
@@ -179,6 +181,8 @@ class Moments:
         """n, the column means, the products x'x, x'y, y'y of centred rows, and whether they were float64 products."""
         engine, double = self._products("centred_products")
         a, b = engine.exponents
+        for name, exponent in (("x", a), ("y", b)):
+            check_magnitude(2.0**exponent, name, _MOST_EXPONENT)
         units = {(0, 0): 2 * a, (0, 1): a + b, (1, 1): 2 * b}
         xx, xy, yy = (np.ldexp(engine.product(*sides), exponent) for sides, exponent in units.items())
         return engine.n, (engine.mean(0), engine.mean(1)), (xx, xy, yy), double

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign import _core, hazards
+from kernalign.scaling import power_of_two
 from kernalign.sides import EXACT_SKEW_ROWS, Side
 
 Engine = _core.MomentSums | _core.GramSums
@@ -158,12 +159,6 @@ class KernelSums:
         """Without the engine's state, unless the lazy skew will need it."""
         exact = self.sides is not None and self.n <= EXACT_SKEW_ROWS
         return replace(self, engine=None) if exact or isinstance(self.engine, _core.GramSums) else self
-
-
-def power_of_two(exponent: int) -> float:
-    """Which may be 0 or infinite."""
-    with np.errstate(over="ignore", under="ignore"):
-        return float(np.ldexp(1.0, exponent))
 
 
 def rounding_of(double: bool, widened: bool) -> float:

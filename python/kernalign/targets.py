@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from kernalign import arrays
 from kernalign.arrays import Options
+from kernalign.scaling import divided, exponent_of
 from kernalign.spectrum import (
     TOLERANCE,
     Array,
@@ -27,11 +27,11 @@ from kernalign.spectrum import (
 
 @dataclass(frozen=True)
 class Problem:
-    """Targets in the eigenbasis of a representation; they are divided by ``unit``, a power of 2."""
+    """Targets in the eigenbasis of a representation; they are divided by 2^exponent."""
 
     spectrum: Spectrum
     targets: Array  # (n, m), centred if the spectrum is
-    unit: float
+    exponent: int
     coefficients: Array  # (r, m) = u' targets
     residual: float  # sum of squares of the targets outside the range of the kernel
 
@@ -61,11 +61,11 @@ def decomposed(x: Any, targets: Any, centred: bool | None, classes: bool, option
         made = decompose_reporting(rows, False if centred is None else centred, settings, options)
     if made.centred:
         y = centre(y)
-    exponent = int(np.frexp(np.abs(y).max())[1])
-    y = np.ldexp(y, -exponent)
+    exponent = exponent_of(y)
+    y = divided(y, exponent)
     coefficients = made.left.T @ y
     residual = float(((y - made.left @ coefficients) ** 2).sum())
-    return Problem(made, y, math.ldexp(1.0, exponent), coefficients, residual)
+    return Problem(made, y, exponent, coefficients, residual)
 
 
 def as_targets(targets: Any, n: int, classes: bool) -> Array:

@@ -15,6 +15,7 @@ from kernalign.folds import check_folds
 from kernalign.linear import linear_sums
 from kernalign.progress import Report, reporting
 from kernalign.readable import Readable
+from kernalign.scaling import divided, exponent_of, restored
 from kernalign.score import AlignmentWarning, Score, UndefinedScoreWarning, undefined
 from kernalign.spectrum import Array, Spectrum, centre, dense, one_side, thin_svd
 from kernalign.sums import bounded
@@ -157,7 +158,7 @@ def cumulative_power(
     return CumulativePower(
         power=curve,
         eigenvalues=problem.spectrum.eigenvalues,
-        powers=powers * problem.unit**2,
+        powers=restored(powers, 2 * problem.exponent, "powers of the targets"),
         auc=_log_area(curve, problem.n) if len(curve) else (0.0 if total > 0 else math.nan),
         held_out=held_out,
         n=problem.n,
@@ -206,7 +207,8 @@ def source_condition(
     Returns
     -------
     SourceCondition
-        nan, with an UndefinedScoreWarning, where x has one rank only, or fewer than two ranks have power.
+        nan, with an UndefinedScoreWarning, where x has one rank only, or fewer than two ranks have power; ``source``
+        also where all eigenvalues are equal.
 
     References
     ----------
@@ -231,12 +233,15 @@ def source_condition(
     else:
         _warn_undefined("source_condition", "fewer than two eigenfunctions carry power of the targets")
     source = (b - 1) / (2 * a) if a != 0 else math.nan
+    if a == 0:
+        _warn_undefined("source", "the eigenvalues do not decay")
     return SourceCondition(a, b, source, (low, high), problem.n, settings)
 
 
 def _held_out(rows: _core.Rows, problem: Problem, folds: int, report: Report) -> Array:
     """Share of held-out power predicted from the first eigenfunctions of the other folds."""
     x, y = dense(rows), problem.targets
+    x = divided(x, exponent_of(x))  # predictions do not depend on the scale
     errors, total, items = [], 0.0, np.arange(problem.n)
     for fold in range(folds):
         if report:

@@ -102,6 +102,23 @@ TEST(batches_and_threads_do_not_change_a_bit) {
     CHECK(same_bits(narrow.batches(1).pack(), expect_narrow));
 }
 
+TEST(batches_of_preprocessed_rows_do_not_change_a_bit) {
+    const Data<float> data(2500, 7, 20, 1e4);
+    const auto read = [&](std::int64_t step, int threads) {
+        Moments state = data.empty();
+        for (std::int64_t begin = 0; begin < data.x.rows; begin += step) {
+            const std::int64_t end = std::min(data.x.rows, begin + step);
+            Rows x = data.x.slice(begin, end, "x");
+            x.unit_norm = true;  // of y plain rows
+            state.update(x, data.y.slice(begin, end, "y"), threads, nullptr);
+        }
+        return state.pack();
+    };
+    const auto expect = read(2500, 1);
+    for (const std::int64_t step : {7, 211, 1024, 1025})
+        for (const int threads : {1, 3}) CHECK(same_bits(read(step, threads), expect));
+}
+
 TEST(merges_in_any_order_agree) {
     const Data<double> data(3000, 6, 4, 30);
     const auto expected = results(data.batches(3000), true);

@@ -29,6 +29,7 @@ class AffineStitcher(LinearStitcher):
     """
 
     _parts: ClassVar[tuple[str, ...]] = ("rank",)
+    _most: ClassVar[tuple[int, int]] = (900, 505)  # triangles do not square x
 
     def _solve(self, problem: Problem) -> Solution:
         coef, rank = problem.least_squares()

@@ -18,7 +18,7 @@ from kernalign.stitching import fitted_file
 from kernalign.stitching.blocks import row_blocks
 from kernalign.stitching.estimator import Estimator, NotFittedError
 from kernalign.stitching.problem import Matrix, Problem
-from kernalign.stitching.state import LeastSquaresState
+from kernalign.stitching.state import MOST_EXPONENTS, LeastSquaresState
 from kernalign.streaming import Moments
 
 _SOLVERS: dict[str, type[LinearStitcher]] = {}
@@ -55,6 +55,7 @@ class LinearStitcher(Estimator):
     """
 
     _products_only: ClassVar[bool] = False
+    _most: ClassVar[tuple[int, int]] = MOST_EXPONENTS
     _parts: ClassVar[tuple[str, ...]] = ()  # what a solution holds besides the map
     _state: LeastSquaresState | None = None
     _solution: Solution | None = None
@@ -142,16 +143,20 @@ class LinearStitcher(Estimator):
             self._check_columns(name, rows.shape[1], known)
         first = pair.y.dense(0, 1)[0]
         error, sums, squares = 0.0, np.zeros_like(first), np.zeros_like(first)
-        for begin, end in row_blocks(pair.x, pair.y):
-            target = pair.y.dense(begin, end)
-            mapped = pair.x.dense(begin, end) @ solution.coef + solution.intercept
-            error += float(((mapped - target) ** 2).sum())
-            target -= first
-            sums += target.sum(axis=0)
-            squares += (target**2).sum(axis=0)
-        total = float((squares - sums**2 / pair.n).clip(0).sum())
+        with np.errstate(over="ignore", invalid="ignore"):
+            for begin, end in row_blocks(pair.x, pair.y):
+                target = pair.y.dense(begin, end)
+                mapped = pair.x.dense(begin, end) @ solution.coef + solution.intercept
+                error += float(((mapped - target) ** 2).sum())
+                target -= first
+                sums += target.sum(axis=0)
+                squares += (target**2).sum(axis=0)
+            total = float((squares - sums**2 / pair.n).clip(0).sum())
         if not squares.any() or not total > 0:
             warnings.warn("R^2 is undefined: y is constant", UndefinedScoreWarning, stacklevel=2)
+            return math.nan
+        if not math.isfinite(error + total):
+            warnings.warn("R^2 is undefined: squares overflow float64", UndefinedScoreWarning, stacklevel=2)
             return math.nan
         return 1 - error / total
 
@@ -200,7 +205,7 @@ class LinearStitcher(Estimator):
     def _problem(self, state: LeastSquaresState) -> Problem:
         arrays.check_count(state.n, 2, type(self).__name__)
         with np.errstate(over="ignore", invalid="ignore"):
-            problem = state.finish()
+            problem = state.finish(most=self._most)
         if not problem.finite:
             raise ValueError("x and y must have deviations from their means whose squares float64 can hold")
         return problem

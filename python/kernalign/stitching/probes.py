@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from scipy import linalg, optimize, special
 
 from kernalign import arrays
+from kernalign.preprocessing import rounding_of, standard_scale
+from kernalign.scaling import check_magnitude, divided, exponent_of
 from kernalign.score import AlignmentWarning, UndefinedScoreWarning
 from kernalign.spectrum import Array, centre, dense, thin_svd
 from kernalign.stitching.estimator import NotFittedError, Predictor
@@ -20,6 +22,7 @@ from kernalign.targets import class_numbers, numbers_of, one_hot
 Task: TypeAlias = Literal["classification", "regression"]
 
 _ITERATIONS = 2000
+_MOST_EXPONENT = 960  # of the targets: their differences stay in the range of float64
 _GRADIENT = 1e-6  # beyond this the optimum was not reached
 
 
@@ -39,7 +42,8 @@ class LinearProbe(Predictor):
 
     Attributes
     ----------
-    coef_ : (p, m) weights for the rows as given; 0 for constant columns
+    coef_ : (p, m) weights for the rows as given; 0 for columns that are constant up to the rounding of their dtype. An
+        AlignmentWarning tells of these, and of columns whose sd is below 1e-6 of the median one.
     intercept_ : (m,); of a classifier they sum to 0
     classes_ : the m classes, sorted; None for regression
 
@@ -77,7 +81,8 @@ class LinearProbe(Predictor):
         l2 = arrays.check_nonnegative(self.l2, "l2")
         if not l2 > 0:
             raise ValueError(f"l2 must be positive, got {self.l2!r}")
-        rows = arrays.rows(x, "x")
+        matrix, bf16 = arrays.as_matrix(x, "x")
+        rows = arrays.prepared(matrix, "x", bf16, normalize=None, clip=None)
         n = rows.shape[0]
         arrays.check_count(n, 2, "a probe")
         if self.task == "classification":
@@ -89,16 +94,21 @@ class LinearProbe(Predictor):
             goal = one_hot(numbers, len(classes))
         else:
             classes, goal = None, numbers_of(y, n, "y")
+            check_magnitude(float(np.abs(goal).max()), "y", _MOST_EXPONENT)
         self._one_column = self.task == "regression" and (y if hasattr(y, "reshape") else np.asarray(y)).ndim == 1
-        shift, scale = arrays.standard_scale(rows)
+        shift, scale = standard_scale(rows, rounding=rounding_of(matrix, bf16))
         u, s, vt = thin_svd((dense(rows) - shift) * scale)
         if classes is None:
             mean = goal[0] + (goal - goal[0]).mean(axis=0)
             weights, intercept = s[:, None] * (u.T @ centre(goal)) / (s**2 + n * l2)[:, None], mean
         else:
             weights, intercept = _logistic(u, s, goal, l2)
-        self.classes_ = classes
-        self.coef_ = scale[:, None] * (vt.T @ weights)
+        standard = vt.T @ weights
+        with np.errstate(over="ignore", under="ignore"):
+            coef = scale[:, None] * standard
+        if not np.isfinite(coef).all() or (~coef.any(axis=1) & standard.any(axis=1) & (scale > 0)).any():
+            raise ValueError("x and y must be of such sizes that float64 can hold the slopes of y on x; scale either")
+        self.classes_, self.coef_ = classes, coef
         self._shift, self._centre = shift, intercept  # for predictions: means may be large against the spread
         self.intercept_ = intercept - shift @ self.coef_
         return self
@@ -144,8 +154,17 @@ class LinearProbe(Predictor):
         truth = numbers_of(y, len(predicted), "y")
         if truth.size != predicted.size:
             raise ValueError(f"y must have the {self.coef_.shape[1]} columns that were fitted, got {truth.shape[1]}")
-        total = (centre(truth) ** 2).sum()
-        missed = ((truth - predicted.reshape(truth.shape)) ** 2).sum()
+        exponent = exponent_of(truth)  # squares of any scale stay in range
+        truth, predicted = divided(truth, exponent), divided(predicted.reshape(truth.shape), exponent)
+        with np.errstate(over="ignore"):
+            total, missed = (centre(truth) ** 2).sum(), ((truth - predicted) ** 2).sum()
+        if not np.isfinite(missed):
+            warnings.warn(
+                "R^2 is undefined: y and its predictions differ by more than float64 can hold",
+                UndefinedScoreWarning,
+                stacklevel=2,
+            )
+            return math.nan
         if not total > 0:
             warnings.warn("R^2 is undefined: y is constant", UndefinedScoreWarning, stacklevel=2)
             return math.nan

@@ -71,7 +71,7 @@ class RidgePath(Readable):
         """
         s, vectors, targets = self._spectrum
         shrunk = _shrinkage(s, self.alphas)
-        weights = (shrunk.T[:, :, None] * targets[:, None, :]).reshape(len(s), -1)
+        weights = (shrunk.T[:, :, None] * targets[:, None, :]).reshape(len(s), self.gcv.size)
         whiten = vectors / s
         squares = np.zeros(self.gcv.shape)
         step = max(1, _BLOCK_ELEMENTS // (self.gcv.size + x.shape[1]))

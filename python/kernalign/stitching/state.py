@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy.linalg import lapack
 
 from kernalign import _core, arrays
+from kernalign.scaling import check_magnitude
 from kernalign.stitching.problem import Problem, bordered_root
 
 Matrix: TypeAlias = NDArray[np.float64]
@@ -30,6 +31,8 @@ CONDITION_LIMIT = 1e4  # of [1 | x], columns scaled; science 2.11 allows 1e6, wh
 _RESIDUAL_LIMIT = 1e-6  # least share of a column of y that x must leave unexplained: its residual is a difference
 _LEAST_SQUARE = 1e-200  # squares below have lost digits to underflow
 _LEAST_CHUNK = 1024
+MOST_EXPONENTS = 400, 400  # products of both sides, and of their inverses, stay in the range of float64
+_MOST_RATIO = 900
 _PANEL = 32  # columns of a Householder panel
 
 
@@ -61,6 +64,7 @@ class LeastSquaresState:
         self._guard: _Guard | None = None
         self._waiting: Matrix | None = None  # raw rows [1 | x | y]
         self._filled = 0
+        self._largest = [0.0, 0.0]  # magnitudes in x and in y, where they may be out of range
 
     @property
     def solver(self) -> Solver:
@@ -95,8 +99,14 @@ class LeastSquaresState:
             end = min(pair.n, begin + len(self._waiting) - self._filled)
             target = self._waiting[self._filled : self._filled + end - begin]
             target[:, 0] = 1.0
-            target[:, 1 : 1 + columns[0]] = pair.x.dense(begin, end)
-            target[:, 1 + columns[0] :] = pair.y.dense(begin, end)
+            largest = list(self._largest)
+            places = slice(1, 1 + columns[0]), slice(1 + columns[0], width)
+            for side, (rows, place) in enumerate(zip((pair.x, pair.y), places, strict=True)):
+                block = rows.dense(begin, end)
+                target[:, place] = block
+                if rows.double_precision:  # 16- and 32-bit floats are never out of range
+                    largest[side] = max(largest[side], float(block.max()), -float(block.min()))
+            self._largest = largest
             self._filled += end - begin
             self.n += end - begin
             begin = end
@@ -134,6 +144,7 @@ class LeastSquaresState:
         move = np.eye(len(self._shift))
         move[0] += right._shift - self._shift
         self.n += right.n
+        self._largest = [max(pair) for pair in zip(self._largest, right._largest, strict=True)]
         if self._gram is not None and right._gram is not None:
             gram = self._gram + move.T @ right._gram @ move
             if self._products_only or self._accepts(gram, None):
@@ -153,10 +164,21 @@ class LeastSquaresState:
             twin._waiting[: self._filled] = self._waiting[: self._filled]
         return twin
 
-    def finish(self, *, intercept: bool = True) -> Problem:
-        """The least-squares problem of all rows so far; the state is left as it is and may go on."""
+    def finish(self, *, intercept: bool = True, most: tuple[int, int] = MOST_EXPONENTS) -> Problem:
+        """The least-squares problem of all rows so far; the state is left as it is and may go on.
+
+        Raises
+        ------
+        ValueError
+            No rows yet; the largest magnitude in x or y is beyond 2^-m .. 2^m, m their ``most`` (2^400 is 3e120), or
+            their ratio beyond 2^-900 .. 2^900.
+        """
         if self.columns is None:
             raise ValueError("a least-squares problem needs at least one row, got 0")
+        for name, largest, exponent in zip("xy", self._largest, most, strict=True):
+            check_magnitude(largest, name, exponent)
+        if all(self._largest):
+            check_magnitude(self._largest[0] / self._largest[1], "x, over y,", _MOST_RATIO)
         width = 1 + sum(self.columns)
         if self._shift is None and self._filled <= width and not self._products_only:
             assert self._waiting is not None
