@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "cpu/blas.hpp"
+#include "cpu/float_product.hpp"
 #include "cpu/gram_tiles.hpp"
 #include "cpu/simd.hpp"
 #include "grams.hpp"
@@ -39,8 +40,18 @@ std::vector<Task> upper_tiles(std::int64_t n) {
     return tasks;
 }
 
-// Sums of squares and cubes over all tiles; whole, if not empty, receives X itself.
-CubeSums sum_tiles(const ScaledRows<double>& side, const Centring& centring, std::vector<double>& whole, int threads,
+// Rows of x as columns of out: m x k values with n and `stride` between rows.
+template <class T>
+void mirror(const T* x, std::int64_t m, std::int64_t k, std::int64_t stride, T* out, std::int64_t n) {
+    constexpr std::int64_t kPatch = 16;  // rows of both that stay in cache
+    for (std::int64_t i0 = 0; i0 < m; i0 += kPatch)
+        for (std::int64_t j = 0; j < k; ++j)
+            for (std::int64_t i = i0; i < std::min(m, i0 + kPatch); ++i) out[j * n + i] = x[i * stride + j];
+}
+
+// Sums of squares and cubes over all tiles; `whole`, if there is one, receives X itself.
+template <class T>
+CubeSums sum_tiles(const ScaledRows<T>& side, const Centring& centring, LargeVector<T>* whole, int threads,
                    Progress& progress) {
     const std::int64_t n = side.size(), cols = side.cols();
     const std::vector<Task> tasks = upper_tiles(n);
@@ -48,21 +59,30 @@ CubeSums sum_tiles(const ScaledRows<double>& side, const Centring& centring, std
     parallel_for(std::int64_t(tasks.size()), threads, progress, [&](std::int64_t task, int) {
         const auto [i0, j0] = tasks[std::size_t(task)];
         const std::int64_t m = std::min(kCubeTile, n - i0), k = std::min(kCubeTile, n - j0);
-        LargeVector<double> left, right, tile(std::size_t(m * k));
-        const double* rows = side.get(i0, i0 + m, left);
-        blas::gemm_nt(m, k, cols, rows, cols, i0 == j0 ? rows : side.get(j0, j0 + k, right), cols, tile.data(), k);
-        double squares = 0, cubes = 0;
-        for (std::int64_t i = 0; i < m; ++i)
-            for (std::int64_t j = 0; j < k; ++j) {
-                double& x = tile[std::size_t(i * k + j)];
-                const std::size_t gi = std::size_t(i0 + i), gj = std::size_t(j0 + j);
-                x = gi == gj ? 0 : x + (centring.a[gi] + centring.a[gj] + centring.c);
-                squares += x * x;
-                cubes += x * x * x;
-                if (!whole.empty()) whole[gi * std::size_t(n) + gj] = whole[gj * std::size_t(n) + gi] = x;
+        const bool diagonal = i0 == j0;
+        LargeVector<T> left, right, tile(std::size_t(m * k));
+        ProductScratch scratch;
+        const Factor<T> rows{side.get(i0, i0 + m, left), cols, m};
+        if (diagonal)
+            square(rows, cols, tile.data(), k, scratch);
+        else
+            multiply(rows, Factor<T>{side.get(j0, j0 + k, right), cols, k}, cols, tile.data(), k, scratch);
+        double both[2] = {0, 0};
+        for (std::int64_t i = 0; i < m; ++i) {
+            const std::int64_t from = diagonal ? i + 1 : 0;
+            simd().grams.cubes(tile.data() + i * k + from, centring.a[std::size_t(i0 + i)] + centring.c,
+                               centring.a.data() + j0 + from, both, k - from);
+        }
+        partial[std::size_t(task)] = {2 * both[0], 2 * both[1]};
+        if (!whole) return;
+        if (diagonal)
+            for (std::int64_t i = 0; i < m; ++i) {
+                tile[std::size_t(i * k + i)] = 0;
+                for (std::int64_t j = 0; j < i; ++j) tile[std::size_t(i * k + j)] = tile[std::size_t(j * k + i)];
             }
-        const double times = i0 == j0 ? 1 : 2;
-        partial[std::size_t(task)] = {times * squares, times * cubes};
+        else
+            mirror(tile.data(), m, k, k, whole->data() + j0 * n + i0, n);
+        for (std::int64_t i = 0; i < m; ++i) std::copy_n(tile.data() + i * k, k, whole->data() + (i0 + i) * n + j0);
     });
     CubeSums sums;
     for (const auto& [squares, cubes] : partial) {
@@ -73,17 +93,26 @@ CubeSums sum_tiles(const ScaledRows<double>& side, const Centring& centring, std
 }
 
 // tr X^3 from X itself.
-double trace_of_cube(const std::vector<double>& x, std::int64_t n, int threads, Progress& progress) {
+template <class T>
+double trace_of_cube(const LargeVector<T>& x, std::int64_t n, int threads, Progress& progress) {
     const std::vector<Task> tasks = upper_tiles(n);
     std::vector<double> partial(tasks.size());
     parallel_for(std::int64_t(tasks.size()), threads, progress, [&](std::int64_t task, int) {
         const auto [i0, j0] = tasks[std::size_t(task)];
         const std::int64_t m = std::min(kCubeTile, n - i0), k = std::min(kCubeTile, n - j0);
-        std::vector<double> square(std::size_t(m * k));
-        blas::gemm_nt(m, k, n, x.data() + i0 * n, n, x.data() + j0 * n, n, square.data(), k);
-        double sum = 0;
-        for (std::int64_t i = 0; i < m; ++i) sum += simd().dot(square.data() + i * k, x.data() + (i0 + i) * n + j0, k);
-        partial[std::size_t(task)] = i0 == j0 ? sum : 2 * sum;
+        const Factor<T> rows{x.data() + i0 * n, n, m};
+        LargeVector<T> tile(std::size_t(m * k));
+        ProductScratch scratch;
+        if (i0 == j0)
+            square(rows, n, tile.data(), k, scratch);
+        else
+            multiply(rows, Factor<T>{x.data() + j0 * n, n, k}, n, tile.data(), k, scratch);
+        double sums[3] = {0, 0, 0};  // X is zero on its diagonal
+        for (std::int64_t i = 0; i < m; ++i) {
+            const std::int64_t from = i0 == j0 ? i + 1 : 0;
+            simd().pair_products(tile.data() + i * k + from, x.data() + (i0 + i) * n + j0 + from, sums, k - from);
+        }
+        partial[std::size_t(task)] = 2 * sums[0];
     });
     double trace = 0;
     for (const double sum : partial) trace += sum;
@@ -153,17 +182,34 @@ double trace_of_cube(const ScaledRows<double>& side, const Centring& centring, i
            });
 }
 
-CubeSums linear_cubes(const GramSource& source, int threads, Monitor* monitor) {
-    Progress progress(monitor, 0);
-    const std::int64_t n = source.rows();
-    const GramSide<double> side(source, true, kKeptBytes, threads, progress);
+template <class T>
+Centring u_centring(const GramSide<T>& side) {
     std::vector<double> hollow = side.sums;
     for (std::size_t i = 0; i < hollow.size(); ++i) hollow[i] -= side.diagonal[i];
-    const Centring centring(hollow);
-    std::vector<double> whole(n <= 2 * source.cols() ? std::size_t(n * n) : 0);
-    CubeSums sums = sum_tiles(side.rows(), centring, whole, threads, progress);
-    sums.trace = whole.empty() ? trace_of_cube(side.rows(), centring, threads, progress)
-                               : trace_of_cube(whole, n, threads, progress);
+    return Centring(hollow);
+}
+
+template <class T>
+CubeSums held_cubes(const GramSide<T>& side, int threads, Progress& progress) {
+    const std::int64_t n = side.size();
+    LargeVector<T> whole(std::size_t(n * n));
+    CubeSums sums = sum_tiles(side.rows(), u_centring(side), &whole, threads, progress);
+    sums.trace = trace_of_cube(whole, n, threads, progress);
+    return sums;
+}
+
+CubeSums linear_cubes(const GramSource& source, int threads, Monitor* monitor) {
+    Progress progress(monitor, 0);
+    const bool held = source.rows() <= 2 * source.cols();
+    if (held && source.precision == Precision::f32) {
+        const GramSide<float> side(source, true, kKeptBytes, threads, progress);
+        if (!needs_double(source, side)) return held_cubes(side, threads, progress);
+    }
+    const GramSide<double> side(source, true, kKeptBytes, threads, progress);
+    if (held) return held_cubes(side, threads, progress);
+    const Centring centring = u_centring(side);
+    CubeSums sums = sum_tiles<double>(side.rows(), centring, nullptr, threads, progress);
+    sums.trace = trace_of_cube(side.rows(), centring, threads, progress);
     return sums;
 }
 
@@ -219,7 +265,8 @@ double band_trace(const std::vector<double>& left, std::int64_t m, const std::ve
     return sum;
 }
 
-CubeSums kernel_cubes(const GramSource& source, int threads, Monitor* monitor) {
+CubeSums kernel_cubes(GramSource source, int threads, Monitor* monitor) {
+    source.precision = Precision::f64;
     const GramSums all = gram_sums({source}, true, threads, monitor);
     Progress progress(monitor, 0);
     const std::int64_t n = source.rows();
@@ -249,10 +296,8 @@ CubeSums kernel_cubes(const GramSource& source, int threads, Monitor* monitor) {
 
 CubeSums u_centred_cubes(const GramSource& source, int threads, Monitor* monitor) {
     threads = resolve_threads(threads);
-    GramSource wide = source;
-    wide.precision = Precision::f64;
-    return source.kernel.form == KernelForm::linear ? linear_cubes(wide, threads, monitor)
-                                                    : kernel_cubes(wide, threads, monitor);
+    return source.kernel.form == KernelForm::linear ? linear_cubes(source, threads, monitor)
+                                                    : kernel_cubes(source, threads, monitor);
 }
 
 }  // namespace kernalign

@@ -54,7 +54,10 @@ struct GramKernels {
     void widen(const double* r, double* o, std::int64_t n) const { widen_f64(r, o, n); }
 
     // row[j] += own + others[j];  sums[0] += row[j]^2, sums[1] += row[j]^3.
-    void (*cubes)(double* row, double own, const double* others, double* sums, std::int64_t n);
+    void (*cubes_f32)(float* row, double own, const double* others, double* sums, std::int64_t n);
+    void (*cubes_f64)(double* row, double own, const double* others, double* sums, std::int64_t n);
+    void cubes(float* r, double own, const double* o, double* s, std::int64_t n) const { cubes_f32(r, own, o, s, n); }
+    void cubes(double* r, double own, const double* o, double* s, std::int64_t n) const { cubes_f64(r, own, o, s, n); }
 };
 
 }  // namespace kernalign

@@ -121,9 +121,10 @@ void widen(const T* row, double* out, int64_t n) {
     for_lanes(n, [&](int64_t j, auto io) { io.put(out + j, io.get(row + j)); });
 }
 
-inline void u_centred_cubes(double* row, double own, const double* others, double* sums, int64_t n) {
+template <class T>
+void u_centred_cubes(T* row, double own, const double* others, double* sums, int64_t n) {
     Wide squares = {}, cubes = {};
-    for (int64_t j = 0; j < n; ++j) row[j] += own + others[j];
+    for (int64_t j = 0; j < n; ++j) row[j] = T(double(row[j]) + (own + others[j]));
     for_lanes(n, [&](int64_t j, auto io) {
         const Wide v = io.get(row + j);
         squares += v * v;
@@ -134,13 +135,7 @@ inline void u_centred_cubes(double* row, double own, const double* others, doubl
 }
 
 constexpr GramKernels gram_kernels = {
-    squared_distances<float>,
-    squared_distances<double>,
-    apply_kernel<float>,
-    apply_kernel<double>,
-    row_and_column_sums<float>,
-    row_and_column_sums<double>,
-    widen<float>,
-    widen<double>,
-    u_centred_cubes,
+    squared_distances<float>,   squared_distances<double>,   apply_kernel<float>, apply_kernel<double>,
+    row_and_column_sums<float>, row_and_column_sums<double>, widen<float>,        widen<double>,
+    u_centred_cubes<float>,     u_centred_cubes<double>,
 };

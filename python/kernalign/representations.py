@@ -35,7 +35,7 @@ class Layer:
     def rows_as(self, *, divided: bool, zero_mean: bool = False) -> _core.Rows:
         """The rows, less their means and divided by their lengths if asked for (`arrays.pair`)."""
         how: Any = {"normalize": self.normalize, "clip": self.clip, "divided": divided, "zero_mean": zero_mean}
-        return arrays.prepared(self.matrix, self.name, self.bfloat16, **how, paired=zero_mean or divided)
+        return arrays.prepared(self.matrix, self.name, self.bfloat16, **how)
 
     def clipped(self) -> AnyArray:
         """The layer as an array, clipped but not normalised: a view where nothing is clipped."""

@@ -56,8 +56,9 @@ std::vector<double> run(const Simd& table, std::int64_t n) {
     table.grams.widen(row.data(), wide.data(), n);
     keep(wide);
     double sums[2] = {1, 2};
-    table.grams.cubes(wide.data(), 0.5, others.data(), sums, n);
-    keep(wide);
+    std::vector<T> centred = row;
+    table.grams.cubes(centred.data(), 0.5, others.data(), sums, n);
+    keep(centred);
     out.insert(out.end(), sums, sums + 2);
     return out;
 }
