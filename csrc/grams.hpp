@@ -18,6 +18,8 @@
 // Cost       n^2 p multiply-adds / 2 per source, n^2 / 2 per pair.
 // Memory     256 n bytes per source with a kernel that is not linear, the converted rows if all sources' fit in 256 MB
 //            (32 MB each), else panels of 512 rows per thread; a tile of at most 512 x 512 per source and thread.
+//            Of three or more sources with n <= p, the upper triangles of K instead of the rows, if they fit in 256 MB:
+//            the sources are then made one after the other.
 #pragma once
 
 #include <array>

@@ -32,8 +32,6 @@ void blas_square(const Factor<T>& a, std::int64_t k, T* c, std::int64_t ldc) {
 }
 
 #ifdef KERNALIGN_AMX
-bool by_parts(std::int64_t k) { return k >= kLeastDepth && bfloat::available(); }
-
 // Vectors [from, from + count), coordinates [at, at + depth).
 void fill(const Factor<float>& a, split::Side side, std::int64_t from, std::int64_t count, std::int64_t at,
           std::int64_t depth, LargeVector<std::uint16_t>& panel) {
@@ -56,12 +54,13 @@ void multiply_parts(const Factor<float>& a, const Factor<float>& b, std::int64_t
     }
 }
 #else
-bool by_parts(std::int64_t) { return false; }
 void multiply_parts(const Factor<float>&, const Factor<float>&, std::int64_t, float*, std::int64_t, bool,
                     ProductScratch&) {}
 #endif
 
 }  // namespace
+
+bool by_parts(std::int64_t k) { return k >= kLeastDepth && bfloat::available(); }
 
 void multiply(const Factor<float>& a, const Factor<float>& b, std::int64_t k, float* c, std::int64_t ldc,
               ProductScratch& scratch) {

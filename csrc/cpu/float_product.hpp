@@ -16,6 +16,9 @@
 
 namespace kernalign {
 
+// Whether float32 products of k coordinates go to the matrix unit.
+bool by_parts(std::int64_t k);
+
 // What one thread needs; empty if the products are the BLAS's.
 struct ProductScratch {
     LargeVector<std::uint16_t> left, right;

@@ -11,6 +11,7 @@
 #include "cpu/gram_side.hpp"
 #include "cpu/outlier.hpp"
 #include "cpu/parallel.hpp"
+#include "grams.hpp"
 
 namespace kernalign {
 
@@ -42,6 +43,21 @@ inline bool needs_double(const GramSource& source, const GramSide<float>& side) 
     return median > kNarrowest * width * width || median < kWidest * width * width;
 }
 
+struct MadeSide {
+    AnySide side;
+    bool widened;  // to float64 although float32 was asked for
+};
+
+inline MadeSide make_side(const GramSource& source, bool centred, std::int64_t kept_bytes, int threads,
+                          Progress& progress) {
+    const bool asked = source.precision == Precision::f32;
+    if (asked && !source.takes_root()) {
+        GramSide<float> side(source, centred, kept_bytes, threads, progress);
+        if (!needs_double(source, side)) return {std::move(side), false};
+    }
+    return {AnySide(std::in_place_type<GramSide<double>>, source, centred, kept_bytes, threads, progress), asked};
+}
+
 struct Sides {
     std::vector<AnySide> all;
     std::vector<char> widened;
@@ -51,20 +67,37 @@ struct Sides {
         const std::int64_t kept = kAllKeptBytes / std::int64_t(sources.size());
         all.reserve(sources.size());
         for (const GramSource& source : sources) {
-            require_same_rows(sources.front().rows(), source.rows());
-            widened.push_back(0);
-            if (source.precision == Precision::f32 && !source.takes_root()) {
-                GramSide<float> side(source, centred, kept, threads, progress);
-                if (!needs_double(source, side)) {
-                    all.emplace_back(std::move(side));
-                    continue;
-                }
-            }
-            widened.back() = source.precision == Precision::f32;
-            all.emplace_back(std::in_place_type<GramSide<double>>, source, centred, kept, threads, progress);
+            MadeSide made = make_side(source, centred, kept, threads, progress);
+            all.push_back(std::move(made.side));
+            widened.push_back(made.widened);
         }
     }
 };
+
+// What a result keeps of a side, which is used up; `hollow` are the sums of its rows off the diagonal unless it is
+// linear.
+inline GramSums::Side finish_side(AnySide& any, bool widened, std::vector<double>&& hollow) {
+    GramSums::Side out;
+    std::visit(
+        [&](auto& side) {
+            out.exponent = side.exponent();
+            out.pilot = side.pilot();
+            out.plain = side.plain;
+            out.widened = widened;
+            out.diagonal = std::move(side.diagonal);
+            if (side.linear()) {
+                out.sums = std::move(side.sums);
+                for (const double v : side.rows().total) out.total += v * v;
+                for (std::size_t i = 0; i < out.sums.size(); ++i) out.hollow.push_back(out.sums[i] - out.diagonal[i]);
+                return;
+            }
+            out.hollow = std::move(hollow);
+            for (std::size_t i = 0; i < out.hollow.size(); ++i) out.sums.push_back(out.hollow[i] + out.diagonal[i]);
+            for (const double sum : out.sums) out.total += sum;
+        },
+        any);
+    return out;
+}
 
 // Rows and columns of a tile.
 struct GramTask {
@@ -72,14 +105,20 @@ struct GramTask {
     bool diagonal() const { return i0 == j0; }
 };
 
-// body(task, group, worker) for every tile of the upper triangle. Groups are decided by n and the tile's size alone;
-// the tiles of one group come one after another, in order.
-template <class Body>
-void each_tile(std::int64_t n, std::int64_t size, int threads, Monitor* monitor, Body&& body) {
+// The tiles of the upper triangle.
+inline std::vector<GramTask> gram_tasks(std::int64_t n, std::int64_t size) {
     std::vector<GramTask> tasks;
     for (std::int64_t i = 0; i < n; i += size)
         for (std::int64_t j = i; j < n; j += size)
             tasks.push_back({i, std::min(size, n - i), j, std::min(size, n - j)});
+    return tasks;
+}
+
+// body(task, group, worker) for every tile of the upper triangle. Groups are decided by n and the tile's size alone;
+// the tiles of one group come one after another, in order.
+template <class Body>
+void each_tile(std::int64_t n, std::int64_t size, int threads, Monitor* monitor, Body&& body) {
+    const std::vector<GramTask> tasks = gram_tasks(n, size);
     const auto count = std::int64_t(tasks.size());
     const std::int64_t share = (count + kGramGroups - 1) / kGramGroups;
     Progress progress(monitor, share * kGramGroups);
@@ -99,6 +138,11 @@ inline std::int64_t gram_tile_size(const std::vector<GramSource>& sources) {
     const std::int64_t n = sources.front().rows();
     const std::int64_t wanted = n <= 512 ? 128 : n <= 2048 || sources.size() > 4 || widest > 2048 ? 256 : kGramTile;
     return std::clamp<std::int64_t>(kPanelElements / widest, 16, wanted);
+}
+
+// Where the tile's size changes no bits and tiles come one source at a time.
+inline std::int64_t large_gram_tile(std::int64_t cols) {
+    return std::clamp<std::int64_t>(kPanelElements / cols, 16, kGramTile);
 }
 
 }  // namespace kernalign

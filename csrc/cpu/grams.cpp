@@ -7,6 +7,7 @@
 
 #include "cpu/blas.hpp"
 #include "cpu/gram_tiles.hpp"
+#include "cpu/held_grams.hpp"
 #include "cpu/simd.hpp"
 #include "error.hpp"
 
@@ -113,29 +114,6 @@ void add_by_chunks(const std::vector<AnySide>& sides, Worker& worker, const Gram
     if (filled > 0) flush();
 }
 
-GramSums::Side finish_side(AnySide& any, bool widened, std::vector<double>&& off_diagonal_sums) {
-    GramSums::Side out;
-    std::visit(
-        [&](auto& side) {
-            out.exponent = side.exponent();
-            out.pilot = side.pilot();
-            out.plain = side.plain;
-            out.widened = widened;
-            out.diagonal = std::move(side.diagonal);
-            if (side.linear()) {
-                out.sums = std::move(side.sums);
-                for (const double v : side.rows().total) out.total += v * v;
-                for (std::size_t i = 0; i < out.sums.size(); ++i) out.hollow.push_back(out.sums[i] - out.diagonal[i]);
-                return;
-            }
-            out.hollow = std::move(off_diagonal_sums);
-            for (std::size_t i = 0; i < out.hollow.size(); ++i) out.sums.push_back(out.hollow[i] + out.diagonal[i]);
-            for (const double sum : out.sums) out.total += sum;
-        },
-        any);
-    return out;
-}
-
 }  // namespace
 
 PairSums GramSums::pair(std::size_t a, std::size_t b, bool hollow) const {
@@ -166,7 +144,9 @@ PairSums GramSums::pair(std::size_t a, std::size_t b, bool hollow) const {
 
 GramSums gram_sums(const std::vector<GramSource>& sources, bool centred, int threads, Monitor* monitor) {
     require(!sources.empty(), "gram_sums needs at least one source");
+    for (const GramSource& source : sources) require_same_rows(sources.front().rows(), source.rows());
     threads = resolve_threads(threads);
+    if (can_hold_grams(sources)) return held_gram_sums(sources, centred, threads, monitor);
     Sides sides(sources, centred, threads, monitor);
     const std::size_t count = sources.size();
     const std::int64_t n = sources.front().rows(), size = gram_tile_size(sources);

@@ -56,8 +56,8 @@ double worst_product(const GramSums& sums, const std::vector<std::vector<double>
 }
 
 template <class T>
-void all_kernels_at_once(std::int64_t n, double tolerance) {
-    const auto x = check::gaussian<T>(n, 20, 1, 0.5);
+void all_kernels_at_once(std::int64_t n, std::int64_t cols, double tolerance) {
+    const auto x = check::gaussian<T>(n, cols, 1, 0.5);
     std::vector<GramSource> sources;
     std::vector<std::vector<double>> grams;
     for (const Kernel& kernel : kernels()) {
@@ -90,8 +90,15 @@ void uncentred_sums(std::int64_t n, double tolerance) {
 
 TEST(tiles_give_the_products_of_whole_matrices) {
     for (const std::int64_t n : {2, 3, 4, 5, 100, 128, 129, 300, 600}) {
-        all_kernels_at_once<double>(n, 1e-11);
-        all_kernels_at_once<float>(n, 3e-6);
+        all_kernels_at_once<double>(n, 20, 1e-11);
+        all_kernels_at_once<float>(n, 20, 3e-6);
+    }
+}
+
+TEST(wide_sources_are_held_and_give_the_same) {
+    for (const std::int64_t n : {2, 5, 128, 257, 600}) {
+        all_kernels_at_once<double>(n, 610, 1e-10);
+        all_kernels_at_once<float>(n, 610, 3e-6);
     }
 }
 
@@ -109,9 +116,10 @@ TEST(linear_rows_are_centred) {
     CHECK(std::fabs(sums.sides[0].total) < 1e-6);
 }
 
-TEST(a_source_alone_and_in_company_has_the_same_sums) {
-    const auto x = check::gaussian<float>(700, 30, 1), y = check::gaussian<float>(700, 11, 2);
-    const auto z = check::gaussian<double>(700, 300, 3);
+// Narrow rows go tile by tile; wide ones are held when there are three or more sources, but not in pairs.
+void alone_and_in_company(std::int64_t p, std::int64_t q, std::int64_t r) {
+    const auto x = check::gaussian<float>(700, p, 1), y = check::gaussian<float>(700, q, 2);
+    const auto z = check::gaussian<double>(700, r, 3);
     const std::vector<GramSource> all = {source(x, {KernelForm::rbf, 8, 0, 1}), source(y),
                                          source(z, {KernelForm::laplacian, 20, 0, 1}), source(x)};
     const GramSums together = gram_sums(all, true, 2, nullptr);
@@ -124,10 +132,14 @@ TEST(a_source_alone_and_in_company_has_the_same_sums) {
             CHECK(std::fabs(u_centred_product(700, pair.pair(0, 1, true)) - u) < 1e-12 * std::sqrt(self_a * self_b));
         }
 }
+TEST(a_source_alone_and_in_company_has_the_same_sums) {
+    alone_and_in_company(30, 11, 300);
+    alone_and_in_company(700, 901, 720);
+}
 
-TEST(threads_do_not_change_a_bit) {
-    const auto x = check::gaussian<float>(700, 30, 1);
-    const auto y = check::gaussian<double>(700, 11, 2);
+void any_threads(std::int64_t p, std::int64_t q) {
+    const auto x = check::gaussian<float>(700, p, 1);
+    const auto y = check::gaussian<double>(700, q, 2);
     for (const Kernel& kernel : kernels()) {
         const std::vector<GramSource> sources = {source(x, kernel), source(y, kernel), source(x)};
         const std::array<GramSource, 2> pair = {sources[0], sources[1]};
@@ -141,6 +153,10 @@ TEST(threads_do_not_change_a_bit) {
             CHECK(condensed_gram(pair[0], true, threads, nullptr) == condensed);
         }
     }
+}
+TEST(threads_do_not_change_a_bit) {
+    any_threads(30, 11);
+    any_threads(800, 700);
 }
 
 TEST(rows_in_several_parts_are_one_representation) {
@@ -273,12 +289,14 @@ TEST(row_terms_agree_with_the_moments_route) {
 }
 
 TEST(the_monitor_stops_every_entry_point) {
-    const auto x = check::gaussian<float>(600, 8, 1);
+    const auto x = check::gaussian<float>(600, 8, 1), broad = check::gaussian<float>(60, 80, 1);
+    const GramSource wide = source(broad);
     const GramSource one = source(x, {KernelForm::rbf, 3, 0, 1});
     const GramSums sums = gram_sums({one, one}, true, 2, nullptr);
     check::StopNow monitor;
     for (const GramSource& any : {one, source(x)}) {
         CHECK_THROWS(gram_sums({any, any}, true, 2, &monitor), Stopped, "stopped");
+        CHECK_THROWS(gram_sums({wide, wide, wide}, true, 2, &monitor), Stopped, "stopped");
         CHECK_THROWS(gram_row_terms({any, any}, sums, true, true, 2, &monitor), Stopped, "stopped");
         CHECK_THROWS(u_centred_cubes(any, 2, &monitor), Stopped, "stopped");
         CHECK_THROWS(median_distance(any, true, 2, &monitor), Stopped, "stopped");
