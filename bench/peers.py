@@ -219,6 +219,23 @@ def platonic_cka() -> Contestant:
     return lambda x, y, k: float(_platonic_cka(x @ x.T, y @ y.T))
 
 
+@contestant("platonic-cka-torch")
+def platonic_cka_torch() -> Contestant:
+    """The same in PyTorch, as platonic-rep runs it."""
+    import torch
+
+    def hsic(k: Any, m: Any) -> Any:
+        k, m, n = k.clone().fill_diagonal_(0), m.clone().fill_diagonal_(0), len(k)
+        outer = k.sum() * m.sum() / ((n - 1) * (n - 2)) - 2 * (k @ m).sum() / (n - 2)
+        return ((k * m.T).sum() + outer) / (n * (n - 3))
+
+    def run(x: Array, y: Array, k: int) -> float:
+        a, b = (side @ side.T for side in map(torch.from_numpy, (x, y)))
+        return float(hsic(a, b) / (torch.sqrt(hsic(a, a) * hsic(b, b)) + 1e-6))
+
+    return run
+
+
 @contestant("platonic-rbf")
 def platonic_rbf() -> Contestant:
     """platonic-rep's algorithm for unbiased CKA with Gaussian kernels: full distance matrices, cubic in n."""
@@ -499,6 +516,7 @@ def platonic_mutual_torch() -> Contestant:
 # Layers ---------------------------------------------------------------------------------------------------------------
 
 PAIRS_TIMED = 4  # of layers, by peers that do everything again for each pair
+PAIR_LOOPS: set[str] = set()
 
 
 def _pair_loop(name: str, pair: Factory) -> None:
@@ -517,11 +535,13 @@ def _pair_loop(name: str, pair: Factory) -> None:
         return run
 
     FACTORIES[name] = factory
+    PAIR_LOOPS.add(name)
 
 
 _pair_loop("platonic-layers", platonic_mutual)
 _pair_loop("platonic-layers-torch", platonic_mutual_torch)
 _pair_loop("platonic-layers-cka", platonic_cka)
+_pair_loop("platonic-layers-cka-torch", platonic_cka_torch)
 
 
 def _layers_with_lists_cached(keep_masks: bool) -> Contestant:
@@ -560,5 +580,4 @@ def numpy_layers() -> Contestant:
 
 def scale(name: str, x: Array, y: Array) -> float:
     """By what the time of a contestant is multiplied: how much of the work it left out."""
-    left_out = name in ("platonic-layers", "platonic-layers-torch", "platonic-layers-cka")
-    return x.shape[1] * y.shape[1] / PAIRS_TIMED if left_out else 1.0
+    return x.shape[1] * y.shape[1] / PAIRS_TIMED if name in PAIR_LOOPS else 1.0

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <optional>
+#include <memory>
 #include <vector>
 
 #include "cpu/blas.hpp"
@@ -35,12 +35,13 @@ class GramSide {
         function_.degree = kernel_.degree;
         if (kernel_.form == KernelForm::precomputed) {
             require(source.parts.size() == 1, "a precomputed matrix must be one part");
-            matrix_.emplace(source.parts.front());
+            matrix_ = std::make_unique<GivenMatrix<T>>(source.parts.front());
             diagonal = matrix_->diagonal;
             exponent_ = matrix_->exponent();
         } else {
             const bool shifted = source.by_distance() || (centred && linear());
-            rows_.emplace(source.parts, shifted, std::min(kept_bytes, kKeptBytes), threads, progress);
+            rows_ = std::make_unique<ScaledRows<T>>(source.parts, shifted, std::min(kept_bytes, kKeptBytes), threads,
+                                                    progress);
             set_function(source.by_distance());
         }
         if (linear()) sums = rows_->row_sums(threads, progress);
@@ -196,8 +197,8 @@ class GramSide {
     std::int64_t n_;
     int exponent_ = 0;
     GramFunction function_;
-    std::optional<ScaledRows<T>> rows_;
-    std::optional<GivenMatrix<T>> matrix_;
+    std::unique_ptr<ScaledRows<T>> rows_;
+    std::unique_ptr<GivenMatrix<T>> matrix_;
     std::vector<T> norms_;  // squared, where the kernel is one of distances
 };
 
