@@ -136,8 +136,8 @@ class Score(float):
         return self._spread.stderr if self._spread else None
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """Two-sided normal interval; on Fisher's atanh scale for scores like correlations, but where only rounding parts
-        them from 1.
+        """Two-sided normal interval; on Fisher's atanh scale for scores like correlations, but where only rounding
+        parts them from 1.
 
         Raises
         ------
