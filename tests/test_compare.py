@@ -339,6 +339,35 @@ def test_ties_in_a_search_over_layers_are_noted():
     assert len(told) == 1
 
 
+@pytest.mark.parametrize("mode", ["all", "best"])
+def test_a_layer_of_equal_rows_does_not_change_the_calibrated_best(mode):
+    a, b = layered(3, 7, 1), layered(2, 6, 2)
+    constant = np.tile(np.arange(1.0, 5), (N, 1))  # its neighbours all tie: every pairing scores k / (n - 1)
+    plain = ka.compare({"a": a}, {"b": b}, metrics=("mutual_knn",)).best("mutual_knn")
+    with pytest.warns(ka.AlignmentWarning, match="a layer 3: all rows are equal"):
+        found = ka.compare({"a": [*parts(a), constant]}, {"b": b}, metrics=("mutual_knn",), layers=mode)
+    best = found.best("mutual_knn")
+    assert not any("index order" in note for note in found.notes)
+    assert best["a", "b"][:2] == plain["a", "b"][:2]
+    assert best["a", "b"][2] == pytest.approx(plain["a", "b"][2], rel=1e-9)
+    assert best.chance == pytest.approx(plain.chance, rel=1e-3)
+    assert best.chance_sd == pytest.approx(plain.chance_sd, rel=0.05)  # a floor takes away the lowest
+    assert best.chance[0, 0] >= 10 / (N - 1)
+    with pytest.warns(ka.AlignmentWarning, match="all rows are equal"):
+        alone = ka.compare({"a": a}, {"b": [constant, constant]}, metrics=("mutual_knn",), layers=mode)
+    assert alone.best("mutual_knn")["a", "b"] == (pytest.approx(10 / (N - 1)), (0, 0), 1.0)
+    assert alone.best("mutual_knn").chance_sd == 0
+
+
+def test_a_layer_of_equal_rows_is_the_best_where_all_others_score_less():
+    rng = np.random.default_rng(0)
+    away = next(pair for pair in rng.normal(size=(20, 2, N, 8)) if ka.mutual_knn(*pair) < 0.9 * 10 / (N - 1))
+    constant = np.tile(np.arange(1.0, 5), (N, 1))
+    with pytest.warns(ka.AlignmentWarning, match="all rows are equal"):
+        found = ka.compare({"a": [away[0], constant]}, {"b": away[1]}, metrics=("mutual_knn",))
+    assert found.best("mutual_knn")["a", "b"] == (pytest.approx(10 / (N - 1)), (1, 0), 1.0)
+
+
 def test_without_p_values_nothing_costly_is_computed(monkeypatch):
     def never(*args):
         raise AssertionError("p-values were not asked for")

@@ -204,6 +204,14 @@ def _rows(x: np.ndarray) -> _core.Rows:
     return _core.Rows(x, "x")
 
 
+@pytest.mark.parametrize("n", [7, 30, 60, 333, 1000])
+def test_a_constant_side_has_no_spread_but_rounding(n):
+    for seed, k in enumerate((1, 3, 5)):
+        y = np.random.default_rng(seed).normal(size=(n, 4))
+        score = nb.mutual_knn(np.ones((n, 3)), y, k)
+        assert (score.chance_sd, score.z, score.p_value) == (0.0, None, None)
+
+
 def test_constant_representations():  # A18
     x = np.ones((40, 3))
     assert nb.mutual_knn(x, x, 5) == pytest.approx(5 / 39, rel=1e-14)

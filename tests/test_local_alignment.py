@@ -31,6 +31,12 @@ def test_all_pairs_are_unbiased_cka():  # A20
     assert cknna(x, y, 89, variant="platonic") == pytest.approx(expected, rel=1e-10)
 
 
+@pytest.mark.parametrize("variant", ["ucentred", "paper"])
+def test_rounding_does_not_carry_it_beyond_one(variant):
+    clouds = np.random.default_rng(0).standard_normal((60, 40, 3))
+    assert max(cknna(x, x, 5, variant=variant) for x in clouds) <= 1
+
+
 @pytest.mark.parametrize("k", [1, 5, 30])
 def test_ucentred_is_symmetric_bounded_and_one_on_itself(k):  # A20
     for seed in range(5):

@@ -347,6 +347,14 @@ def test_intervals():
     assert hsic.interval() == pytest.approx((hsic - half, hsic + half), rel=1e-9)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_intervals_of_equal_representations_are_narrow_and_end_at_one(dtype):
+    x = (related(160, 64, 6)[0] * np.geomspace(1, 1e-3, 64)).astype(dtype)
+    for other in (x, x.astype(np.float64), -x):
+        low, high = ka.cka(x, other, uncertainty="jackknife").interval()
+        assert 1 - 1e-7 < low <= high <= 1
+
+
 @pytest.mark.parametrize("level", [0, 1, -0.5, 95])
 def test_interval_levels_are_probabilities(level):
     score = ka.cka(*related(60, 4, 6), uncertainty="jackknife")

@@ -53,12 +53,14 @@ class Caveats:
         self.reasons.append(f"{metric} of {where}: {reason}")
 
     def check_ties(self, group: Lists, sides: Mapping[str, Mapping[str, Representation]]) -> None:
-        """Say of layers with many shared k-th places that the null of a search takes them by index."""
+        """Say that rows are equal, or that the null of a search takes the many k-th places they share by index."""
         for one in (one for side in sides.values() for one in side.values()):
             for layer in one.layers:
                 share = float(group.known(layer)[0].lists.tie_rows.mean())
                 if group.ties == "fractional" and share > hazards.TIES:
                     text = f"{share:.1%} of the rows tie at the k-th place; the null of the best layers has index order"
+                    if share == 1 and layer.constant:
+                        text = "all rows are equal: their neighbours tie, so that mutual_knn is at its chance level"
                     self._note(text, _name(one, layer))
 
     def judge(

@@ -80,8 +80,8 @@ def compare(
     ------
     TypeError, ValueError
         Bad arguments, by name; representations of different n (both are named); ``Precomputed()`` with metrics that
-        need rows; a zero row under cosine or l2, NaN or
-        infinity, with the representation, layer and row.
+        need rows; a zero row under cosine or l2, a constant row under the correlation of rsa, NaN or infinity, with
+        the representation, layer and row.
     """
     arrays.check_choice(layers, "layers", ("all", "best"))
     arrays.check_choice(device, "device", (None, "cpu"))

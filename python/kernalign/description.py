@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
-from scipy.sparse.linalg import eigsh
 
 from kernalign import _core, arrays, hazards, repeated_rows
 from kernalign.neighbor_lists import find
@@ -272,6 +271,8 @@ def _shares(product: Values) -> tuple[float, float]:
     if order <= _DENSE:
         top = float(linalg.eigvalsh(product, subset_by_index=(order - 1, order - 1))[0])
     else:
+        from scipy.sparse.linalg import eigsh  # slow to import
+
         start = product[int(np.argmax(np.diag(product)))]
         top = float(eigsh(product, k=1, v0=start, tol=1e-9, return_eigenvectors=False)[0])
     return 1 / square, min(1.0, top)

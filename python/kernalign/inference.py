@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Vector = NDArray[np.float64]
 
+ROUNDED_SD = 1e-7  # of the mean; a spread of neighbour overlaps this small is the root of a rounded 0
 _EQUAL = 1e-13  # a variance this small, of the mean square, is rounding: of squares of float32 numbers, too
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign.calibration import RandomPairings, pearson3_quantile
-from kernalign.inference import pearson3_tail
+from kernalign.inference import ROUNDED_SD, pearson3_tail
 from kernalign.layer_copula import Chaos, Law, factor
 from kernalign.overlap_covariance import (
     THIRD_MOMENT,
@@ -35,7 +35,6 @@ __all__ = [
 ]
 
 DRAWS = 10_000
-_ROUNDING = 1e-7
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,7 @@ def knn_maximum(
     fields = [(factor(a), factor(b), weight) for a, b, weight in (symmetric, degrees, antisymmetric)]
     variance = sum(weight * np.outer((f * f).sum(axis=1), (g * g).sum(axis=1)) for f, g, weight in fields)
     mean = np.full_like(variance, x.k / (x.n - 1))
-    sd = np.where(variance > (_ROUNDING * mean) ** 2, np.sqrt(variance), 0.0)  # of a constant side it is rounding
+    sd = np.where(variance > (ROUNDED_SD * mean) ** 2, np.sqrt(variance), 0.0)  # of a constant side it is rounding
     skew = _sub(skews(x.n, x.patterns, y.patterns), kept) if x.n >= THIRD_MOMENT else None
     quadratic = symmetric[2] * np.outer(np.diag(symmetric[0]), np.diag(symmetric[1]))
     most = np.sqrt(np.maximum(quadratic, 0.0)) / np.where(sd > 0, sd, np.inf)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -57,9 +58,24 @@ def maximum(metric: str, cells: Cells, nulls: Nulls | None, pair: tuple[str, str
     if "self" in x:
         skew = _skews(x, y, n)
         found = layer_maximum.cka_maximum(cells.score, x["self"], y["self"], n, skew=skew)
+    elif (cells.chance_sd == 0).all():
+        return best._replace(chance=best.score, chance_sd=0.0, p_value=1.0)
     else:
-        found = layer_maximum.knn_maximum(cells.score, graphs(x, n), graphs(y, n))
+        found = _knn_maximum(cells, graphs(x, n), graphs(y, n))
     return best._replace(chance=found.mean, chance_sd=found.sd, p_value=found.p_value)
+
+
+def _knn_maximum(
+    cells: Cells, x: layer_maximum.GraphCovariance, y: layer_maximum.GraphCovariance
+) -> layer_maximum.LayerMaximum:
+    """Pairs whose score no pairing changes, as all rows of a layer tie, are a floor: by index order they would vary."""
+    fixed = cells.chance_sd == 0
+    if not fixed.any():
+        return layer_maximum.knn_maximum(cells.score, x, y)
+    found = layer_maximum.knn_maximum(np.where(fixed, np.nan, cells.score), x, y)
+    floor = float(cells.score[fixed].max())
+    p_value = found.p_value if found.value > floor else 1.0
+    return replace(found, null=np.maximum(found.null, floor), p_value=p_value)
 
 
 def graphs(parts: Mapping[str, Array], n: int) -> layer_maximum.GraphCovariance:

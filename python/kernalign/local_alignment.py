@@ -16,6 +16,7 @@ from kernalign.arrays import Options
 from kernalign.progress import reporting
 from kernalign.scaling import check_rows_magnitude
 from kernalign.score import Score, undefined
+from kernalign.sums import bounded
 
 _MOST_EXPONENT = 250  # squares of kernel values stay in the range of float64
 
@@ -76,7 +77,10 @@ def finish_cknna(a: Edges, b: Edges, variant: Variant, settings: dict[str, Any])
     if not (own_x > 0 and own_y > 0):
         side = "x" if not own_x > 0 else "y"
         return undefined("cknna", n, f"the self-alignment of {side} is not positive", **keywords)
-    return Score(cross / math.sqrt(own_x * own_y), metric="cknna", n=n, **keywords)
+    value = cross / math.sqrt(own_x * own_y)
+    if variant != "platonic":  # which is no cosine
+        value = bounded(value)
+    return Score(value, metric="cknna", n=n, **keywords)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, sparse
+from scipy import sparse
 
 from kernalign import arrays
 from kernalign.arrays import Options
@@ -97,6 +97,8 @@ class Plan:
 
 def transport(cost: Matrix) -> Plan:
     """The cheapest plan with equal weights on each side, exactly."""
+    from scipy import optimize  # slow to import
+
     p, q = cost.shape
     if p != q:
         return _linear_program(cost)
@@ -106,6 +108,8 @@ def transport(cost: Matrix) -> Plan:
 
 def _linear_program(cost: Matrix) -> Plan:
     """Column generation: the dual prices of a program on few arcs prove that no other arc would help, or name some."""
+    from scipy import optimize  # slow to import
+
     p, q = cost.shape
     size = math.lcm(p, q)
     supply, demand = size // p, size // q  # in units of 1 / size all flows of a vertex are integers
@@ -163,6 +167,8 @@ def _products(metric: str, x: Any, y: Any, options: Options) -> tuple[Centred, P
 
 
 def _finish_one_to_one(data: Centred, sums: Products | None, settings: dict[str, Any]) -> Score:
+    from scipy import optimize  # slow to import
+
     reason = data.why_undefined()
     if reason is not None or sums is None:
         return undefined("one_to_one", data.n, str(reason), settings=settings)

@@ -110,7 +110,7 @@ def finish_mutual_knn(found: Search, per_item: bool = False, spread: Spread | No
     mean = k / (n - 1)
     variance = _core.knn_overlap_variance(n, k, graph_x, k, graph_y) / (n * k) ** 2
     value, sd = float(items.mean()), float(np.sqrt(variance)) if k < n - 1 else 0.0
-    sd = sd if sd > 1e-12 * mean else 0.0  # rounding: one side is constant, or all others are neighbours
+    sd = sd if sd > inference.ROUNDED_SD * mean else 0.0  # rounding: one side is constant, or all others are neighbours
     null = Null(mean, sd, *_upper_tail(found, value, mean, sd)) if sd > 0 else Null(mean, sd)
     return found.score("mutual_knn", value, null, items if per_item else None, spread)
 

@@ -37,6 +37,11 @@ class Layer:
         how: Any = {"normalize": self.normalize, "clip": self.clip, "divided": divided, "zero_mean": zero_mean}
         return arrays.prepared(self.matrix, self.name, self.bfloat16, **how)
 
+    @property
+    def constant(self) -> bool:
+        """Whether all rows are the same."""
+        return all(np.array_equal(row, self.matrix[0]) for row in self.matrix)
+
     def clipped(self) -> AnyArray:
         """The layer as an array, clipped but not normalised: a view where nothing is clipped."""
         if self.bfloat16:

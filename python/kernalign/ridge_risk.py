@@ -8,7 +8,6 @@ from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize
 
 from kernalign import arrays
 from kernalign.arrays import Options
@@ -176,6 +175,8 @@ def effective_ridge(eigenvalues: NDArray[np.float64], samples: float, ridge: flo
 
     Zero if ridge = 0 and P is at least the number of (positive) eigenvalues.
     """
+    from scipy import optimize  # slow to import
+
     eta = np.asarray(eigenvalues, dtype=np.float64)
     eta = eta[eta > 0]
     if ridge == 0 and samples >= len(eta):

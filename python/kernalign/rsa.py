@@ -8,7 +8,6 @@ from typing import Any, Literal, TypeAlias, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from kernalign import _core, arrays, inference
 from kernalign.arrays import Options
@@ -186,6 +185,8 @@ def _row_square(n: int, condensed: Vector) -> float:
 
 
 def _kendall(x: Ranks, y: Ranks, settings: dict[str, Any]) -> Score:
+    from scipy import stats  # slow to import
+
     count = len(x.values) * (len(x.values) - 1) // 2
     with np.errstate(all="ignore"):  # of its p-value, where very many are tied
         tau_b = float(stats.kendalltau(x.values, y.values, method="asymptotic").statistic)

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+_ROUNDING = 1e-9  # of cosines, with float32 products, at most
+
 
 class AlignmentWarning(UserWarning):
     """The number is right, but the data makes it mean less than it seems to."""
@@ -134,7 +136,8 @@ class Score(float):
         return self._spread.stderr if self._spread else None
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """Two-sided normal interval; on Fisher's atanh scale for correlations-like scores.
+        """Two-sided normal interval; on Fisher's atanh scale for scores like correlations, but where only rounding
+        parts them from 1.
 
         Raises
         ------
@@ -147,10 +150,12 @@ class Score(float):
             raise ValueError(f"{self.metric} was computed without uncertainty=..., so it has no interval")
         half = float(special.ndtri(0.5 + level / 2)) * self._spread.stderr
         value = float(self)
-        if self._spread.transform == "atanh" and abs(value) < 1:
-            centre, half = math.atanh(value), half / (1 - value * value)
-            return math.tanh(centre - half), math.tanh(centre + half)
-        return value - half, value + half
+        if self._spread.transform != "atanh":
+            return value - half, value + half
+        if 1 - abs(value) < _ROUNDING:  # where 1 - value^2 says nothing
+            return max(-1.0, value - half), min(1.0, value + half)
+        centre, half = math.atanh(value), half / (1 - value * value)
+        return math.tanh(centre - half), math.tanh(centre + half)
 
     def __repr__(self) -> str:
         parts = [f"{float(self):.6g}", self.metric]

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg, optimize, special
+from scipy import linalg, special
 
 from kernalign import arrays
 from kernalign.preprocessing import rounding_of, standard_scale
@@ -210,6 +210,8 @@ def cross_entropy(parameters: Array, z: Array, goal: Array, penalty: Array) -> t
 
 def _logistic(u: Array, s: Array, goal: Array, l2: float) -> tuple[Array, Array]:
     """Weights for the columns of u s, and the intercept, by L-BFGS in columns scaled by their curvature."""
+    from scipy import optimize  # slow to import
+
     scale = 1 / np.sqrt(s**2 / (4 * len(u)) + l2)
     frequencies = np.log(goal.mean(axis=0))
     # A constant added to all classes changes no probability; no step changes their sum, which begins and stays at 0.

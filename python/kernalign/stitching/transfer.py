@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import special
 
 from kernalign import arrays
 from kernalign.readable import Readable
@@ -158,6 +158,8 @@ def mcnemar(first: Any, second: Any) -> McNemar:
     ValueError, TypeError
         Not two 1-D boolean arrays of the same length.
     """
+    from scipy import stats  # slow to import
+
     hits = [np.asarray(side) for side in (first, second)]
     for side, name in zip(hits, ("first", "second"), strict=True):
         if side.dtype != np.bool_:
