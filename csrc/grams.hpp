@@ -8,18 +8,19 @@
 //            off the diagonal, from 128 rows, and a float32 number; exp(-t) - c is formed without cancellation for
 //            K near 1. Centred and U-centred products do not depend on c. For the others c = 0.
 //            Polynomials: c is the value of a product that is about the mean, subtracted as a product of differences.
-// Precision  Inner products in float32 (cpu/float_product.hpp) or float64 as the source says; float64 anyway where rows differ in length by
-//            10 times their median, where a square root is taken of differences, where an RBF is so narrow that the
-//            rounding of squared norms (6e-8 of them) would be seen, and where a mean dominates a polynomial. All sums
-//            are float64, of the tile's own values: relative error about 1e-7 from float32 products, 1e-13 otherwise.
+// Precision  Inner products in float32 (cpu/float_product.hpp) or float64 as the source says; float64 anyway where rows
+//            differ in length by 10 times their median, where a square root is taken of differences, where an RBF is so
+//            narrow that the rounding of squared norms (6e-8 of them) would be seen, and where a mean dominates a
+//            polynomial. All sums are float64, of the tile's own values: relative error about 1e-7 from float32
+//            products, 1e-13 otherwise.
 //            float64 squared distances below 1e-6 of the squared norms are taken from differences: 0 of equal rows.
 // Order      Tiles belong to 32 groups by n alone; a group adds its tiles in order and the groups are added in order.
 //            So the sums do not depend on the threads, and on the other sources only in the last bits.
 // Cost       n^2 p multiply-adds / 2 per source, n^2 / 2 per pair.
 // Memory     256 n bytes per source with a kernel that is not linear, the converted rows if all sources' fit in 256 MB
 //            (32 MB each), else panels of 512 rows per thread; a tile of at most 512 x 512 per source and thread.
-//            Of three or more sources with n <= p, the upper triangles of K instead of the rows, if they fit in 256 MB:
-//            the sources are then made one after the other.
+//            Of three or more sources with n <= p, the upper triangles of K instead of all rows, if in float64 they
+//            fit in 256 MB: the sources are then made one after the other, each from converted rows as above.
 #pragma once
 
 #include <array>
@@ -63,7 +64,9 @@ std::vector<double> gram_row_terms(const std::array<GramSource, 2>& sources, con
 
 // For X = K^U, the U-centred Gram matrix of the rows: sum of X_ij^2, sum of X_ij^3 and tr X^3, of K scaled as above.
 // Linear kernels: O(n^2 p), and O(n p^2) for the trace when 2 p < n, in float64 and with a float64 copy of the rows;
-// otherwise X itself is held, no more than twice the input, with products as the source says. Other kernels: O(n^3) in float64, and two bands of 1024 rows of X.
+// otherwise X itself is held, at most 2 n p numbers, with products as the source says and in their precision. Rows that
+// are not kept converted: two panels per thread of 512 rows, of very wide ones 128. Other kernels: O(n^3) in float64,
+// and two bands of 1024 rows of X.
 struct CubeSums {
     double squares = 0, cubes = 0, trace = 0;
 };

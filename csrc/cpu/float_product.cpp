@@ -31,17 +31,21 @@ void blas_square(const Factor<T>& a, std::int64_t k, T* c, std::int64_t ldc) {
         blas::syrk_nt(a.count, k, a.data, a.ld, c, ldc);
 }
 
+void grow(LargeVector<std::uint16_t>& panel, std::int64_t vectors, std::int64_t depth) {
+    panel.resize(std::max(panel.size(), std::size_t(split::panel_size(vectors, depth))));
+}
+
 #ifdef KERNALIGN_AMX
 // Vectors [from, from + count), coordinates [at, at + depth).
 void fill(const Factor<float>& a, split::Side side, std::int64_t from, std::int64_t count, std::int64_t at,
           std::int64_t depth, LargeVector<std::uint16_t>& panel) {
-    panel.resize(std::max(panel.size(), std::size_t(split::panel_size(count, depth))));
     split::fill(side, a.by_columns, count, depth, a.data + (a.by_columns ? at * a.ld + from : from * a.ld + at), a.ld,
                 panel.data());
 }
 
 void multiply_parts(const Factor<float>& a, const Factor<float>& b, std::int64_t k, float* c, std::int64_t ldc,
                     bool upper, ProductScratch& scratch) {
+    reserve(a.count, b.count, k, scratch);
     for (std::int64_t at = 0; at < k; at += split::kDepth) {
         const std::int64_t depth = std::min(split::kDepth, k - at);
         fill(a, split::Side::left, 0, a.count, at, depth, scratch.left);
@@ -61,6 +65,13 @@ void multiply_parts(const Factor<float>&, const Factor<float>&, std::int64_t, fl
 }  // namespace
 
 bool by_parts(std::int64_t k) { return k >= kLeastDepth && bfloat::available(); }
+
+void reserve(std::int64_t a, std::int64_t b, std::int64_t k, ProductScratch& scratch) {
+    if (!by_parts(k)) return;
+    const std::int64_t depth = std::min(split::kDepth, k);
+    grow(scratch.left, a, depth);
+    grow(scratch.right, std::min(kCols, b), depth);
+}
 
 void multiply(const Factor<float>& a, const Factor<float>& b, std::int64_t k, float* c, std::int64_t ldc,
               ProductScratch& scratch) {

@@ -6,7 +6,8 @@
 //                  summed in float32; the others are together below 2^-22 |x_k y_k| for each k, about 2^-27 of it on
 //                  average. Sums are made of 128 coordinates and added up in order, so the error of a product is
 //                  smaller than that of the BLAS, and does not depend on the shape of the matrices around it.
-// Range            Numbers below 2^-126 may count as zero and those beyond 2^127 as infinite: scale the rows.
+// Range            Scale the rows: products x_k y_k below 2^-102 lose digits there and those below 2^-126 may count as
+//                  zero; numbers beyond 2^127 may count as infinite, or make nan.
 // Memory           0.8 KB of scratch per vector of the left factor, and 0.4 MB.
 #pragma once
 
@@ -23,6 +24,9 @@ bool by_parts(std::int64_t k);
 struct ProductScratch {
     LargeVector<std::uint16_t> left, right;
 };
+
+// Makes the scratch large enough for float32 products of `a` and `b` vectors of k coordinates, which then cannot fail.
+void reserve(std::int64_t a, std::int64_t b, std::int64_t k, ProductScratch& scratch);
 
 // Vectors of k coordinates: the rows of a matrix, or its columns.
 template <class T>

@@ -33,10 +33,10 @@ struct Centring {
 
 using Task = std::pair<std::int64_t, std::int64_t>;
 
-std::vector<Task> upper_tiles(std::int64_t n) {
+std::vector<Task> upper_tiles(std::int64_t n, std::int64_t size) {
     std::vector<Task> tasks;
-    for (std::int64_t i = 0; i < n; i += kCubeTile)
-        for (std::int64_t j = i; j < n; j += kCubeTile) tasks.push_back({i, j});
+    for (std::int64_t i = 0; i < n; i += size)
+        for (std::int64_t j = i; j < n; j += size) tasks.push_back({i, j});
     return tasks;
 }
 
@@ -54,11 +54,13 @@ template <class T>
 CubeSums sum_tiles(const ScaledRows<T>& side, const Centring& centring, LargeVector<T>* whole, int threads,
                    Progress& progress) {
     const std::int64_t n = side.size(), cols = side.cols();
-    const std::vector<Task> tasks = upper_tiles(n);
+    // Of very wide rows fewer: they are converted anew for every tile, but a panel of 512 could be larger than memory.
+    const std::int64_t size = std::clamp<std::int64_t>(4 * kPanelElements / cols, 128, kCubeTile);
+    const std::vector<Task> tasks = upper_tiles(n, size);
     std::vector<std::array<double, 2>> partial(tasks.size());
     parallel_for(std::int64_t(tasks.size()), threads, progress, [&](std::int64_t task, int) {
         const auto [i0, j0] = tasks[std::size_t(task)];
-        const std::int64_t m = std::min(kCubeTile, n - i0), k = std::min(kCubeTile, n - j0);
+        const std::int64_t m = std::min(size, n - i0), k = std::min(size, n - j0);
         const bool diagonal = i0 == j0;
         LargeVector<T> left, right, tile(std::size_t(m * k));
         ProductScratch scratch;
@@ -95,7 +97,7 @@ CubeSums sum_tiles(const ScaledRows<T>& side, const Centring& centring, LargeVec
 // tr X^3 from X itself.
 template <class T>
 double trace_of_cube(const LargeVector<T>& x, std::int64_t n, int threads, Progress& progress) {
-    const std::vector<Task> tasks = upper_tiles(n);
+    const std::vector<Task> tasks = upper_tiles(n, kCubeTile);
     std::vector<double> partial(tasks.size());
     parallel_for(std::int64_t(tasks.size()), threads, progress, [&](std::int64_t task, int) {
         const auto [i0, j0] = tasks[std::size_t(task)];

@@ -1,5 +1,6 @@
 // Adds prepared blocks to the Moments value: tiles of products, each through all blocks in order.
 #include <algorithm>
+#include <type_traits>
 #include <utility>
 
 #include "cpu/float_product.hpp"
@@ -74,11 +75,13 @@ void Moments::commit(int threads, Progress& progress) {
         double* total = sums_.products[a + b].data();
         std::int64_t row = 0;
         for (const Block& block : chunk_.blocks) {  // no failure to allocate between two blocks
-            if (block.wide[0].empty())
+            if (block.wide[0].empty()) {
                 scratch[std::size_t(worker)].resize(std::max(scratch[std::size_t(worker)].size(), std::size_t(m * n)));
-            else
+                if (std::is_same_v<T, float>) reserve(m, n, block.rows, panels[std::size_t(worker)]);
+            } else {
                 wide_scratch[std::size_t(worker)].resize(
                     std::max(wide_scratch[std::size_t(worker)].size(), std::size_t(m * n)));
+            }
         }
         for (const Block& block : chunk_.blocks) {
             const auto add = [&](const auto* left, const auto* right, auto& product) {

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
+#include <new>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -14,6 +16,17 @@
 #include "grams_by_hand.hpp"
 
 using namespace kernalign;
+
+// Large arrays are made by these: the one after `allocations_left` others fails, once.
+static int allocations_left = -1;
+void* operator new(std::size_t bytes, std::align_val_t line) {
+    if (allocations_left >= 0 && allocations_left-- == 0) throw std::bad_alloc();
+    const std::size_t unit = std::size_t(line);
+    if (void* memory = std::aligned_alloc(unit, (bytes + unit - 1) / unit * unit)) return memory;
+    throw std::bad_alloc();
+}
+void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
 
 namespace {
 
@@ -180,6 +193,27 @@ TEST(a_stopped_update_can_be_resumed_without_a_trace) {
         Moments nothing_new = Moments::unpack(40, 30, Precision::f32, state.pack());
         CHECK(same_bits(nothing_new.pack(), expected));
     }
+}
+
+// A block with an outlier is multiplied in float64, the one after it in float32: both have scratch of their own.
+TEST(an_update_that_ran_out_of_memory_can_be_resumed_without_a_trace) {
+    Data<float> data(4096, 40, 30);
+    data.x.values[std::size_t(1500 * 40)] = 1e4F;
+    const auto expected = data.batches(4096).pack();
+    int failed = 0;
+    for (int allocations = 0; allocations <= failed; ++allocations) {
+        Moments state = data.empty();
+        allocations_left = allocations;
+        try {
+            data.feed(state, 0, 4096);
+        } catch (const std::bad_alloc&) {
+            ++failed;
+        }
+        allocations_left = -1;
+        data.feed(state, state.count(), 4096);
+        CHECK(same_bits(state.pack(), expected));
+    }
+    CHECK(failed > 4);
 }
 
 TEST(bad_values_are_refused_by_name) {
