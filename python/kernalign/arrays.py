@@ -230,7 +230,7 @@ def to_numpy(x: Any, name: str) -> tuple[AnyArray, bool]:
     """A NumPy view of ``x`` of any shape (bfloat16 as its 16-bit patterns) and whether it is bfloat16."""
     if isinstance(x, np.ndarray):
         array = np.asarray(x)
-        return (array.view(np.uint16), True) if array.dtype.name == "bfloat16" else (array, False)
+        return (array.view(np.uint16), True) if array.dtype.type.__name__ == "bfloat16" else (array, False)
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(x, torch.Tensor):
         x = x.detach()
@@ -244,7 +244,7 @@ def to_numpy(x: Any, name: str) -> tuple[AnyArray, bool]:
         array = np.asarray(x)
     except (TypeError, ValueError, RuntimeError, BufferError) as error:
         raise TypeError(f"{name} must convert to a NumPy array: {error}") from error
-    return (array.view(np.uint16), True) if array.dtype.name == "bfloat16" else (array, False)
+    return (array.view(np.uint16), True) if array.dtype.type.__name__ == "bfloat16" else (array, False)
 
 
 def _rows(

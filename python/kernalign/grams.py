@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from kernalign import _core, arrays
@@ -30,7 +29,9 @@ class GramSweep:
         self._rounding = [rounding_of(*both) for both in zip((s.double for s in sides), engine.widened, strict=True)]
         self._known: list[dict[str, Any]] = [{} for _ in places]
 
-    def sums(self, a: int, b: int, settings: dict[str, Any] | None = None) -> KernelSums:
+    def sums(
+        self, a: int, b: int, settings: dict[str, Any] | None = None, engine: _core.GramSums | None = None
+    ) -> KernelSums:
         whole, hollow = (
             {(0, 0): own[a], (0, 1): self.engine.pair(a, b, bool(h)), (1, 1): own[b]} for h, own in enumerate(self._own)
         )
@@ -46,6 +47,7 @@ class GramSweep:
             centred_rows=self.centred,
             settings=settings or {},
             sides=(self.sides[a], self.sides[b]),
+            engine=engine,
             threads=self.threads,
             known=(self._known[a], self._known[b]),
         )
@@ -56,7 +58,7 @@ def gram_pair(
 ) -> KernelSums:
     """Sums of two sides, with the engine's state for a jackknife."""
     sweep = GramSweep(sides, centred=centred, threads=threads, report=report)
-    return replace(sweep.sums(0, 1, settings), engine=sweep.engine)
+    return sweep.sums(0, 1, settings, sweep.engine)
 
 
 def kernel_sums(pair: arrays.Pair, kernel: Kernel | Distance, *, centred: bool, report: Report = None) -> KernelSums:
