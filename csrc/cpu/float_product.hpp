@@ -1,11 +1,10 @@
 // Products of float32 matrices: on the CPU's matrix unit for bfloat16 where there is one, otherwise by the BLAS.
 //
-// The matrix unit  is given each number as the sum of three bfloat16, x = h + m + l, which is exact: h and m are
-// rounded
-//                  to the nearest, and what is left has at most 8 digits. Of the nine products the six largest are
-//                  summed in float32; the others are together below 2^-22 |x_k y_k| for each k, about 2^-27 of it on
-//                  average. Sums are made of 128 coordinates and added up in order, so the error of a product is
-//                  smaller than that of the BLAS, and does not depend on the shape of the matrices around it.
+// The matrix unit  is given each number as the sum of three bfloat16, x = h + m + l, which is exact: h and m are the
+//                  nearest, and what is left has at most 8 digits. Of the nine products the six largest are summed in
+//                  float32; the others are together below 2^-22 |x_k y_k| for each k, about 2^-27 of it on average.
+//                  Sums are made of 128 coordinates and added up in order, so the error of a product is smaller than
+//                  that of the BLAS, and does not depend on the shape of the matrices around it.
 // Range            Scale the rows: products x_k y_k below 2^-102 lose digits there and those below 2^-126 may count as
 //                  zero; numbers beyond 2^127 may count as infinite, or make nan.
 // Memory           0.8 KB of scratch per vector of the left factor, and 0.4 MB.

@@ -14,7 +14,7 @@ std::vector<double> condensed_gram(const GramSource& source, bool centred, int t
     threads = resolve_threads(threads);
     const Sides sides({source}, centred, threads, monitor);
     const std::int64_t n = source.rows();
-    std::vector<double> out(std::size_t(n * (n - 1) / 2));
+    std::vector<double> out(std::size_t(condensed_size(n)));
     std::visit(
         [&](const auto& side) {
             using Side = std::decay_t<decltype(side)>;
@@ -28,10 +28,10 @@ std::vector<double> condensed_gram(const GramSource& source, bool centred, int t
                           tile.resize(std::max(tile.size(), std::size_t(task.m * task.k)));
                           side.tile(task.i0, task.m, task.j0, task.k, panels[worker], tile.data());
                           for (std::int64_t i = 0; i < task.m; ++i) {
-                              const std::int64_t row = task.i0 + i, start = row * n - row * (row + 1) / 2 - row - 1;
-                              for (std::int64_t j = task.diagonal() ? i + 1 : 0; j < task.k; ++j)
-                                  out[std::size_t(start + task.j0 + j)] =
-                                      double(tile[std::size_t(i * task.k + j)]) * unit;
+                              const std::int64_t from = task.diagonal() ? i + 1 : 0;
+                              double* row = out.data() + condensed_place(n, task.i0 + i, task.j0 + from);
+                              for (std::int64_t j = from; j < task.k; ++j)
+                                  *row++ = double(tile[std::size_t(i * task.k + j)]) * unit;
                           }
                       });
         },

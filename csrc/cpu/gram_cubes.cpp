@@ -31,15 +31,6 @@ struct Centring {
     }
 };
 
-using Task = std::pair<std::int64_t, std::int64_t>;
-
-std::vector<Task> upper_tiles(std::int64_t n, std::int64_t size) {
-    std::vector<Task> tasks;
-    for (std::int64_t i = 0; i < n; i += size)
-        for (std::int64_t j = i; j < n; j += size) tasks.push_back({i, j});
-    return tasks;
-}
-
 // Rows of x as columns of out: m x k values with n and `stride` between rows.
 template <class T>
 void mirror(const T* x, std::int64_t m, std::int64_t k, std::int64_t stride, T* out, std::int64_t n) {
@@ -56,11 +47,10 @@ CubeSums sum_tiles(const ScaledRows<T>& side, const Centring& centring, LargeVec
     const std::int64_t n = side.size(), cols = side.cols();
     // Of very wide rows fewer: they are converted anew for every tile, but a panel of 512 could be larger than memory.
     const std::int64_t size = std::clamp<std::int64_t>(4 * kPanelElements / cols, 128, kCubeTile);
-    const std::vector<Task> tasks = upper_tiles(n, size);
+    const std::vector<GramTask> tasks = gram_tasks(n, size);
     std::vector<std::array<double, 2>> partial(tasks.size());
     parallel_for(std::int64_t(tasks.size()), threads, progress, [&](std::int64_t task, int) {
-        const auto [i0, j0] = tasks[std::size_t(task)];
-        const std::int64_t m = std::min(size, n - i0), k = std::min(size, n - j0);
+        const auto [i0, m, j0, k] = tasks[std::size_t(task)];
         const bool diagonal = i0 == j0;
         LargeVector<T> left, right, tile(std::size_t(m * k));
         ProductScratch scratch;
@@ -97,11 +87,10 @@ CubeSums sum_tiles(const ScaledRows<T>& side, const Centring& centring, LargeVec
 // tr X^3 from X itself.
 template <class T>
 double trace_of_cube(const LargeVector<T>& x, std::int64_t n, int threads, Progress& progress) {
-    const std::vector<Task> tasks = upper_tiles(n, kCubeTile);
+    const std::vector<GramTask> tasks = gram_tasks(n, kCubeTile);
     std::vector<double> partial(tasks.size());
     parallel_for(std::int64_t(tasks.size()), threads, progress, [&](std::int64_t task, int) {
-        const auto [i0, j0] = tasks[std::size_t(task)];
-        const std::int64_t m = std::min(kCubeTile, n - i0), k = std::min(kCubeTile, n - j0);
+        const auto [i0, m, j0, k] = tasks[std::size_t(task)];
         const Factor<T> rows{x.data() + i0 * n, n, m};
         LargeVector<T> tile(std::size_t(m * k));
         ProductScratch scratch;

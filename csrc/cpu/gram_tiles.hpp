@@ -114,6 +114,22 @@ inline std::vector<GramTask> gram_tasks(std::int64_t n, std::int64_t size) {
     return tasks;
 }
 
+// How many entries are above the diagonal, and where (i, j) is among them, row by row.
+inline std::int64_t condensed_size(std::int64_t n) { return n * (n - 1) / 2; }
+inline std::int64_t condensed_place(std::int64_t n, std::int64_t i, std::int64_t j) {
+    return condensed_size(n) - condensed_size(n - i) + j - i - 1;
+}
+
+// Adds sums over the entries above the diagonal, of the pairs (a, b) of `count` sides with a <= b, to sums over both
+// triangles, of all pairs.
+inline void add_both_triangles(const std::vector<double>& above, std::size_t count, std::vector<double>& all) {
+    for (std::size_t a = 0; a < count; ++a)
+        for (std::size_t b = a; b < count; ++b) {
+            all[a * count + b] += 2 * above[a * count + b];
+            all[b * count + a] = all[a * count + b];
+        }
+}
+
 // body(task, group, worker) for every tile of the upper triangle. Groups are decided by n and the tile's size alone;
 // the tiles of one group come one after another, in order.
 template <class Body>

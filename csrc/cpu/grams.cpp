@@ -171,12 +171,7 @@ GramSums gram_sums(const std::vector<GramSource>& sources, bool centred, int thr
     GramSums result;
     result.n = n;
     result.off_diagonal.assign(count * count, 0.0);
-    for (const Partial& group : partial)
-        for (std::size_t a = 0; a < count; ++a)
-            for (std::size_t b = a; b < count; ++b) {
-                result.off_diagonal[a * count + b] += 2 * group.products[a * count + b];
-                result.off_diagonal[b * count + a] = result.off_diagonal[a * count + b];
-            }
+    for (const Partial& group : partial) add_both_triangles(group.products, count, result.off_diagonal);
     for (std::size_t s = 0; s < count; ++s) {
         std::vector<double> sums(std::size_t(n), 0.0);
         for (const Partial& group : partial)

@@ -18,13 +18,10 @@ constexpr std::int64_t kChunk = 4096;  // columns that are widened and multiplie
 // K_ij for i < j, row by row, in the precision of its side.
 using Triangle = std::variant<LargeVector<float>, LargeVector<double>>;
 
-std::int64_t entries(std::int64_t n) { return n * (n - 1) / 2; }
-std::int64_t place(std::int64_t n, std::int64_t i, std::int64_t j) { return entries(n) - entries(n - i) + j - i - 1; }
-
 template <class T>
 LargeVector<T> triangle_of(const GramSide<T>& side, std::int64_t size, int threads, Progress& progress) {
     const std::int64_t n = side.size();
-    LargeVector<T> triangle(static_cast<std::size_t>(entries(n)));
+    LargeVector<T> triangle(static_cast<std::size_t>(condensed_size(n)));
     const std::vector<GramTask> tasks = gram_tasks(n, size);
     std::vector<LargeVector<T>> tiles(static_cast<std::size_t>(threads));
     std::vector<typename GramSide<T>::Panels> panels(static_cast<std::size_t>(threads));
@@ -36,7 +33,7 @@ LargeVector<T> triangle_of(const GramSide<T>& side, std::int64_t size, int threa
         for (std::int64_t r = 0; r < t.m; ++r) {
             const std::int64_t from = t.diagonal() ? r + 1 : 0;
             std::copy(tile.data() + r * t.k + from, tile.data() + (r + 1) * t.k,
-                      triangle.data() + place(n, t.i0 + r, t.j0 + from));
+                      triangle.data() + condensed_place(n, t.i0 + r, t.j0 + from));
         }
     });
     return triangle;
@@ -46,7 +43,8 @@ template <class T>
 std::vector<double> row_sums(const LargeVector<T>& triangle, std::int64_t n) {
     std::vector<double> sums(std::size_t(n), 0.0);
     for (std::int64_t i = 0; i + 1 < n; ++i)
-        sums[std::size_t(i)] += simd().grams.sums(triangle.data() + place(n, i, i + 1), sums.data() + i + 1, n - i - 1);
+        sums[std::size_t(i)] +=
+            simd().grams.sums(triangle.data() + condensed_place(n, i, i + 1), sums.data() + i + 1, n - i - 1);
     return sums;
 }
 
@@ -75,12 +73,7 @@ std::vector<double> products_of(const std::vector<Triangle>& triangles, std::int
         }
     });
     std::vector<double> all(std::size_t(count * count), 0.0);
-    for (const std::vector<double>& sums : partial)
-        for (std::int64_t a = 0; a < count; ++a)
-            for (std::int64_t b = a; b < count; ++b) {
-                all[std::size_t(a * count + b)] += 2 * sums[std::size_t(a * count + b)];
-                all[std::size_t(b * count + a)] = all[std::size_t(a * count + b)];
-            }
+    for (const std::vector<double>& sums : partial) add_both_triangles(sums, triangles.size(), all);
     return all;
 }
 
@@ -89,7 +82,7 @@ std::vector<double> products_of(const std::vector<Triangle>& triangles, std::int
 bool can_hold_grams(const std::vector<GramSource>& sources) {
     const std::int64_t n = sources.front().rows(), count = std::int64_t(sources.size());
     const std::int64_t most = kAllKeptBytes / std::int64_t(sizeof(double)) / count;
-    if (count <= 2 || n > most || entries(n) > most) return false;
+    if (count <= 2 || n > most || condensed_size(n) > most) return false;
     return std::all_of(sources.begin(), sources.end(), [&](const GramSource& source) {
         return source.kernel.form != KernelForm::precomputed && n <= source.cols();
     });
@@ -116,7 +109,7 @@ GramSums held_gram_sums(const std::vector<GramSource>& sources, bool centred, in
         progress.add(1);
         progress.poll();
     }
-    result.off_diagonal = products_of(triangles, entries(n), threads, progress);
+    result.off_diagonal = products_of(triangles, condensed_size(n), threads, progress);
     return result;
 }
 

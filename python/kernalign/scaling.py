@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign import _core
+from kernalign.preprocessing import blocks
 from kernalign.score import UndefinedScoreWarning
 
 Array = NDArray[np.float64]
 
 _TINY = float(np.finfo(np.float64).tiny)
-_BLOCK_ELEMENTS = 1 << 20
 
 
 def exponent_of(values: Any) -> int:
@@ -64,7 +64,4 @@ def check_magnitude(largest: float, name: str, exponent: int) -> None:
 def check_rows_magnitude(rows: _core.Rows, exponent: int) -> None:
     """The same of rows, read once; those of 16- and 32-bit floats cannot fail."""
     if rows.double_precision:
-        n, p = rows.shape
-        step = max(1, _BLOCK_ELEMENTS // p)
-        blocks = (rows.dense(begin, min(n, begin + step)) for begin in range(0, n, step))
-        check_magnitude(max(float(np.abs(block).max()) for block in blocks), rows.name, exponent)
+        check_magnitude(max(float(np.abs(block).max()) for block in blocks(rows)), rows.name, exponent)
