@@ -11,8 +11,8 @@
 #include <random>
 #include <vector>
 
-#include "cpu/narrow_search.hpp"
-#include "cpu/symmetric_search.hpp"
+#include "cpu/neighbors/narrow_search.hpp"
+#include "cpu/neighbors/symmetric_search.hpp"
 #include "neighbors.hpp"
 
 using namespace kernalign;

@@ -8,7 +8,8 @@
 //            off the diagonal, from 128 rows, and a float32 number; exp(-t) - c is formed without cancellation for
 //            K near 1. Centred and U-centred products do not depend on c. For the others c = 0.
 //            Polynomials: c is the value of a product that is about the mean, subtracted as a product of differences.
-// Precision  Inner products in float32 (cpu/float_product.hpp) or float64 as the source says; float64 anyway where rows
+// Precision  Inner products in float32 (cpu/products/float_product.hpp) or float64 as the source says; float64 anyway
+// where rows
 //            differ in length by 10 times their median, where a square root is taken of differences, where an RBF is so
 //            narrow that the rounding of squared norms (6e-8 of them) would be seen, and where a mean dominates a
 //            polynomial. All sums are float64, of the tile's own values: relative error about 1e-7 from float32
@@ -27,7 +28,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "cpu/parallel.hpp"
+#include "cpu/runtime/parallel.hpp"
 #include "kernel.hpp"
 #include "statistics.hpp"
 #include "view.hpp"

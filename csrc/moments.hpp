@@ -23,8 +23,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "cpu/large.hpp"
-#include "cpu/parallel.hpp"
+#include "cpu/runtime/large.hpp"
+#include "cpu/runtime/parallel.hpp"
 #include "statistics.hpp"
 #include "view.hpp"
 

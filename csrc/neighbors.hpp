@@ -64,7 +64,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "cpu/parallel.hpp"
+#include "cpu/runtime/parallel.hpp"
 #include "view.hpp"
 
 namespace kernalign {

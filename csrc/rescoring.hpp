@@ -8,7 +8,7 @@
 
 #include <cstdint>
 
-#include "cpu/exact_rows.hpp"
+#include "cpu/neighbors/exact_rows.hpp"
 #include "neighbors.hpp"
 
 namespace kernalign {

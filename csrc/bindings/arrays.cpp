@@ -1,7 +1,7 @@
 // How Python objects reach the engines: Rows over NumPy memory, the GIL, Ctrl-C and progress.
 #include "bindings/arrays.hpp"
 
-#include "cpu/load.hpp"
+#include "cpu/runtime/load.hpp"
 
 namespace kernalign::bindings {
 namespace {

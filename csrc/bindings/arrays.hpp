@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "cpu/parallel.hpp"
+#include "cpu/runtime/parallel.hpp"
 #include "error.hpp"
 #include "neighbors.hpp"
 #include "view.hpp"

@@ -1,8 +1,8 @@
 // Tells Python what was built and what this CPU runs.
 #include "bindings/arrays.hpp"
-#include "cpu/bfloat_product.hpp"
-#include "cpu/blas.hpp"
-#include "cpu/simd.hpp"
+#include "cpu/products/bfloat_product.hpp"
+#include "cpu/runtime/blas.hpp"
+#include "cpu/simd/simd.hpp"
 
 namespace kernalign::bindings {
 

@@ -5,48 +5,40 @@ from kernalign import _blas
 _blas.preload()
 
 from kernalign import _core  # noqa: E402
-from kernalign.alignment import cka, hsic, kernel_alignment  # noqa: E402
-from kernalign.calibration import calibrated_score  # noqa: E402
-from kernalign.compare import compare  # noqa: E402
-from kernalign.comparison import Comparison  # noqa: E402
-from kernalign.description import Description, describe  # noqa: E402
-from kernalign.distances import distance_alignment, distance_correlation  # noqa: E402
-from kernalign.independence import IndependenceTest, independence_test  # noqa: E402
-from kernalign.kernels import RBF, Cosine, Laplacian, Linear, Polynomial, Precomputed  # noqa: E402
-from kernalign.local_alignment import cknna  # noqa: E402
-from kernalign.matching import one_to_one, soft_matching  # noqa: E402
-from kernalign.mmd import mmd  # noqa: E402
-from kernalign.model_maps import (  # noqa: E402
+from kernalign._base.kernels import RBF, Cosine, Laplacian, Linear, Polynomial, Precomputed  # noqa: E402
+from kernalign._base.score import AlignmentWarning, Score, UndefinedScoreWarning  # noqa: E402
+from kernalign._statistics.calibration import calibrated_score  # noqa: E402
+from kernalign.comparison.compare import compare  # noqa: E402
+from kernalign.comparison.result import Comparison  # noqa: E402
+from kernalign.inference.independence import IndependenceTest, independence_test  # noqa: E402
+from kernalign.inference.model_maps import (  # noqa: E402
     MapCorrelation,
     MetricAgreement,
     false_discovery,
     mantel_test,
     metric_agreement,
 )
-from kernalign.neighbors import (  # noqa: E402
-    Neighbors,
-    cycle_knn,
-    edit_knn,
-    jaccard_knn,
-    knn,
-    lcs_knn,
-    mutual_knn,
-)
-from kernalign.paired import PairedDifference, compare_scores  # noqa: E402
-from kernalign.permutation import PermutationTest, permutation_test  # noqa: E402
-from kernalign.predictivity import linear_predictivity  # noqa: E402
-from kernalign.registry import METRICS, MetricInfo, measure  # noqa: E402
-from kernalign.ridge_cca import CCAPath, ridge_cca  # noqa: E402
-from kernalign.ridge_risk import kare, learning_curve  # noqa: E402
-from kernalign.rnx import rnx_curve  # noqa: E402
-from kernalign.rsa import rsa  # noqa: E402
-from kernalign.score import AlignmentWarning, Score, UndefinedScoreWarning  # noqa: E402
-from kernalign.shape import angular_distance, nbs, procrustes  # noqa: E402
-from kernalign.spectral import band_alignment, spectral_overlap  # noqa: E402
-from kernalign.spectrum import Spectrum, spectrum  # noqa: E402
-from kernalign.streaming import Moments  # noqa: E402
-from kernalign.subspace import cca, principal_angles, pwcca, subspace_overlap, svcca  # noqa: E402
-from kernalign.task import cumulative_power, kernel_target_alignment, source_condition  # noqa: E402
+from kernalign.inference.paired import PairedDifference, compare_scores  # noqa: E402
+from kernalign.inference.permutation import PermutationTest, permutation_test  # noqa: E402
+from kernalign.metrics.describe import Description, describe  # noqa: E402
+from kernalign.metrics.kernel.cka import cka, hsic, kernel_alignment  # noqa: E402
+from kernalign.metrics.kernel.distance import distance_alignment, distance_correlation  # noqa: E402
+from kernalign.metrics.kernel.mmd import mmd  # noqa: E402
+from kernalign.metrics.kernel.rsa import rsa  # noqa: E402
+from kernalign.metrics.linear.cca import cca, principal_angles, pwcca, subspace_overlap, svcca  # noqa: E402
+from kernalign.metrics.linear.matching import one_to_one, soft_matching  # noqa: E402
+from kernalign.metrics.linear.predictivity import linear_predictivity  # noqa: E402
+from kernalign.metrics.linear.ridge_cca import CCAPath, ridge_cca  # noqa: E402
+from kernalign.metrics.linear.shape import angular_distance, nbs, procrustes  # noqa: E402
+from kernalign.metrics.moments import Moments  # noqa: E402
+from kernalign.metrics.neighbors.cknna import cknna  # noqa: E402
+from kernalign.metrics.neighbors.curve import rnx_curve  # noqa: E402
+from kernalign.metrics.neighbors.overlap import Neighbors, cycle_knn, edit_knn, jaccard_knn, knn, lcs_knn, mutual_knn  # noqa: E402
+from kernalign.metrics.registry import METRICS, MetricInfo, measure  # noqa: E402
+from kernalign.theory.ridge_risk import kare, learning_curve  # noqa: E402
+from kernalign.theory.spectral import band_alignment, spectral_overlap  # noqa: E402
+from kernalign.theory.spectrum import Spectrum, spectrum  # noqa: E402
+from kernalign.theory.task import cumulative_power, kernel_target_alignment, source_condition  # noqa: E402
 
 __version__: str = _core.build_info()["version"]
 
@@ -119,3 +111,12 @@ __all__ = [
     "subspace_overlap",
     "svcca",
 ]
+
+for _name in __all__:
+    if isinstance(globals()[_name], type):
+        globals()[_name].__module__ = __name__
+
+
+def __dir__() -> list[str]:
+    """The public names; rooms that begin with an underscore and this module's own imports are nobody's business."""
+    return sorted([*__all__, "__version__", "compat", "embedding", "pmi", "robustness", "sources", "stitching"])

@@ -1,4 +1,4 @@
-"""Stub of the extension module; kept equal to the bindings by tests/test_stub.py."""
+"""Stub of the extension module; kept equal to the bindings by tests/house/test_stub.py."""
 
 from collections.abc import Callable
 from typing import Any

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from kernalign import arrays
-from kernalign.readable import Readable
-from kernalign.scaling import check_magnitude, divided, exponent_of, restored
-from kernalign.spectrum import centre, dense, symmetric
+from kernalign._base import checks
+from kernalign._base.readable import Readable
+from kernalign._rows import arrays
+from kernalign._rows.magnitude import check_magnitude, divided, exponent_of, restored
+from kernalign._rows.matrices import centre, dense, symmetric
 
 Array = NDArray[np.float64]
 
@@ -90,7 +91,7 @@ def smacof(distances: Any, dims: int = 2, *, starts: int = 8, max_iter: int = 30
     """
     d = _distances(distances)
     dims = _check_dims(dims, len(d))
-    starts, max_iter = arrays.check_positive(starts, "starts"), arrays.check_positive(max_iter, "max_iter")
+    starts, max_iter = checks.check_positive(starts, "starts"), checks.check_positive(max_iter, "max_iter")
     try:
         from sklearn import manifold
     except ImportError as error:
@@ -173,7 +174,7 @@ def fit_similarity(x: Any, y: Any, *, reflection: bool = True, scaling: bool = T
     if a.shape != b.shape:
         raise ValueError(f"x and y must have the same shape, got {a.shape} and {b.shape}")
     e, f = exponent_of(a), exponent_of(b)
-    most = _MOST_SCALE if arrays.check_flag(scaling, "scaling") else _MOST_RATIO
+    most = _MOST_SCALE if checks.check_flag(scaling, "scaling") else _MOST_RATIO
     if abs(e - f) > most:
         raise ValueError(f"x and y must be within a factor of {2.0**most:.0e} of each other; scale either")
     a, b = divided(a, e), divided(b, f)  # squares of any scale stay in range
@@ -217,7 +218,7 @@ def _distances(distances: Any) -> Array:
 
 
 def _check_dims(dims: Any, n: int) -> int:
-    count = arrays.check_positive(dims, "dims")
+    count = checks.check_positive(dims, "dims")
     if count > n:
         raise ValueError(f"dims must be at most the number of points {n}, got {count}")
     return count

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from kernalign import arrays
-from kernalign.readable import Readable
-from kernalign.spectrum import Array, square, symmetric
+from kernalign._base import checks
+from kernalign._base.readable import Readable
+from kernalign._rows.matrices import Array, square, symmetric
 
 ZeroCells: TypeAlias = Literal["error", "floor", "ppmi"]
 
@@ -52,7 +52,7 @@ def cooccurrences(sequences: Iterable[Sequence[Hashable]], radius: int | None = 
     if isinstance(sequences, (str, bytes)):
         raise TypeError("sequences must hold sequences of symbols, got one string; put it in a list")
     if radius is not None:
-        radius = arrays.check_positive(radius, "radius")
+        radius = checks.check_positive(radius, "radius")
     numbers: dict[Hashable, int] = {}
     coded = []
     for sequence in sequences:
@@ -109,8 +109,8 @@ def pmi_kernel(counts: Any, *, smoothing: float = 0.0, zero_cells: ZeroCells = "
     ----------
     Church and Hanks 1990; Levy and Goldberg 2014; Huh et al. 2024, section 4.
     """
-    arrays.check_choice(zero_cells, "zero_cells", ("error", "floor", "ppmi"))
-    smoothing = arrays.check_nonnegative(smoothing, "smoothing")
+    checks.check_choice(zero_cells, "zero_cells", ("error", "floor", "ppmi"))
+    smoothing = checks.check_nonnegative(smoothing, "smoothing")
     table = square(counts.counts if isinstance(counts, Cooccurrences) else counts, "counts")
     if (table < 0).any():
         i, j = np.argwhere(table < 0)[0]

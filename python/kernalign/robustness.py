@@ -10,13 +10,13 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign import arrays
-from kernalign.alignment import cka
-from kernalign.inference import jackknife_stderr
-from kernalign.progress import ProgressArgument, reporting
-from kernalign.readable import Readable
-from kernalign.spectrum import Array, symmetric
-from kernalign.targets import class_numbers
+from kernalign._base import checks
+from kernalign._base.progress import ProgressArgument, reporting
+from kernalign._base.readable import Readable
+from kernalign._rows.labels import class_numbers
+from kernalign._rows.matrices import Array, symmetric
+from kernalign._statistics.jackknife import jackknife_stderr
+from kernalign.metrics.kernel.cka import cka
 
 Metric: TypeAlias = Callable[[Any, Any], float]
 
@@ -78,7 +78,7 @@ def noise_resilience(
     x = x.astype(np.float64)
     if not np.isfinite(x).all():
         raise ValueError("inputs must be finite")
-    grid, draws = _sigmas(sigmas), arrays.check_positive(draws, "draws")
+    grid, draws = _sigmas(sigmas), checks.check_positive(draws, "draws")
     # A stream of its own: inputs that were themselves drawn with default_rng(seed) would be their own noise.
     base, rng = model(x), np.random.default_rng([_check_seed(seed), _NOISE_STREAM])
     clean = float(metric(base, base))
@@ -181,7 +181,7 @@ def seed_statistics(
         np.fill_diagonal(table, 0.0)
     table = symmetric(table, "scores")
     m = len(table)
-    labels, permutations = _labels(architectures, m), arrays.check_positive(permutations, "permutations")
+    labels, permutations = _labels(architectures, m), checks.check_positive(permutations, "permutations")
     numbers = class_numbers(labels, "architectures")[0]
     within, between = _means(table, numbers)
     if math.isnan(within):

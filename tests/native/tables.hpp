@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "check.hpp"
-#include "cpu/simd.hpp"
+#include "cpu/simd/simd.hpp"
 
 namespace check {
 

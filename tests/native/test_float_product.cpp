@@ -1,6 +1,6 @@
 // Protects float32 products: as accurate as the header says on every CPU, and the same bits whatever is multiplied
 // beside.
-#include "cpu/float_product.hpp"
+#include "cpu/products/float_product.hpp"
 
 #include <algorithm>
 #include <array>
@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "check.hpp"
-#include "cpu/bfloat_product.hpp"
+#include "cpu/products/bfloat_product.hpp"
 #include "data.hpp"
 
 using namespace kernalign;

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "check.hpp"
-#include "cpu/simd.hpp"
+#include "cpu/simd/simd.hpp"
 #include "tables.hpp"
 
 using namespace kernalign;

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "check.hpp"
-#include "cpu/blas.hpp"
+#include "cpu/runtime/blas.hpp"
 #include "data.hpp"
 #include "gram_samples.hpp"
 #include "grams.hpp"

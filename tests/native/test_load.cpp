@@ -1,5 +1,5 @@
 // Protects the row loader: every dtype, stride and preprocessing step, and the sentences it refuses bad values with.
-#include "cpu/load.hpp"
+#include "cpu/runtime/load.hpp"
 
 #include <cmath>
 #include <cstring>

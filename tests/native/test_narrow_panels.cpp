@@ -1,5 +1,5 @@
 // Protects the narrow search: its products bound every similarity from above, and the matrix unit multiplies rightly.
-#include "cpu/narrow_panels.hpp"
+#include "cpu/neighbors/narrow_panels.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -1,5 +1,5 @@
 // Protects the promise of neighbor_kernels.hpp: every instruction set selects, centres and scores to the same bits.
-#include "cpu/neighbor_kernels.hpp"
+#include "cpu/simd/neighbor_kernels.hpp"
 
 #include <algorithm>
 #include <array>

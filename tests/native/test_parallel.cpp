@@ -1,5 +1,5 @@
 // Protects the worker threads: every task once, the first exception out, a stop at once, and no thread left behind.
-#include "cpu/parallel.hpp"
+#include "cpu/runtime/parallel.hpp"
 
 #include <algorithm>
 #include <atomic>

@@ -1,5 +1,5 @@
 // Protects the projected search: its bounds hold on any basis, and it finds what a full sort finds.
-#include "cpu/projection.hpp"
+#include "cpu/neighbors/projection.hpp"
 
 #include <algorithm>
 #include <cmath>

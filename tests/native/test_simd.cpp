@@ -1,5 +1,5 @@
 // Protects the promise of simd.hpp: every instruction set gives the same bits, at every length.
-#include "cpu/simd.hpp"
+#include "cpu/simd/simd.hpp"
 
 #include <cmath>
 #include <cstring>

@@ -9,11 +9,11 @@ from typing import Any
 import click
 from numpy.typing import NDArray
 
-from kernalign import registry
 from kernalign.cli import layers as layered
 from kernalign.cli.output import as_csv, as_json, check_output, show_rows, write_text
 from kernalign.cli.pairs import METRICS, Named, measure_pairs
-from kernalign.registry import takes
+from kernalign.metrics import registry
+from kernalign.metrics.registry import takes
 from kernalign.sources import SHAPES, Source, are_layers, by_name, files_of, open_sources, shown
 
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import click
 
+from kernalign._base.files import atomic_write
+from kernalign._base.score import AlignmentWarning
 from kernalign.cli.output import as_json, number, probability, show_table, write_text
 from kernalign.cli.pairs import plain
-from kernalign.compare import compare
-from kernalign.comparison import Comparison
-from kernalign.files import atomic_write
-from kernalign.score import AlignmentWarning
+from kernalign.comparison.compare import compare
+from kernalign.comparison.result import Comparison
 from kernalign.sources import Source
 
 _MOST_NOTES = 20

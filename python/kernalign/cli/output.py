@@ -16,8 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from kernalign import __version__
+from kernalign._base.files import atomic_write
 from kernalign.cli.pairs import Row
-from kernalign.files import atomic_write
 
 _PLAIN_WIDTH = 240  # columns where no terminal sets a limit
 _FOLDED = {"x", "y", "pair", "reason"}  # columns that may take several lines

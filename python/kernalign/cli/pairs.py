@@ -15,9 +15,11 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign import arrays, caveats, registry
-from kernalign.progress import ProgressArgument, Report, reporting
-from kernalign.score import AlignmentWarning
+from kernalign._base.progress import ProgressArgument, Report, reporting
+from kernalign._base.score import AlignmentWarning
+from kernalign._rows import arrays
+from kernalign.comparison import caveats
+from kernalign.metrics import registry
 
 _SPECIAL = ("k", "estimator", "uncertainty", "rank")  # the options that not all metrics take
 # those that can be called with what the command line offers

@@ -238,7 +238,7 @@ def _csv(rows: list[Row]) -> str:
 
 
 def _plot(rows: list[Row], output: Path, force: bool) -> None:
-    from kernalign.files import atomic_write
+    from kernalign._base.files import atomic_write
     from kernalign.stitching.plot import plot_trials
 
     groups: dict[str, list[Trial]] = {}

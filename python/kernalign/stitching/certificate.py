@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from kernalign import _core, arrays
-from kernalign.readable import Readable
-from kernalign.score import Score
+from kernalign import _core
+from kernalign._base import checks
+from kernalign._base.readable import Readable
+from kernalign._base.score import Score
+from kernalign._rows import arrays
 from kernalign.stitching.heads import GivenHead, Head, LinearHead, as_head
 from kernalign.stitching.held_out import CV, check_cv, fit, items_of, predictions
 from kernalign.stitching.problem import Matrix, Problem
@@ -143,7 +145,7 @@ def stitching_certificate(
     data = _Data(first.x, first.y, third, as_head(head, lipschitz, first.y.shape[1], third.shape[1]))
     if third.shape[0] != first.n:
         raise ValueError(f"targets must have the {first.n} rows of f1 and f2, got {third.shape[0]}")
-    arrays.check_count(first.n, 2, "stitching_certificate")
+    checks.check_count(first.n, 2, "stitching_certificate")
     cv = check_cv(cv, first.n)
     problem = fit(data.f1, data.joint, data.columns)
     return _certify(data, problem, cv)
@@ -157,7 +159,7 @@ def misalignment(f1: Any, f2: Any, *, cv: CV = None) -> Score:
     solver, saturated. ``cv`` and memory as in :func:`stitching_certificate`.
     """
     pair = arrays.pair(f1, f2)
-    arrays.check_count(pair.n, 2, "misalignment")
+    checks.check_count(pair.n, 2, "misalignment")
     cv = check_cv(cv, pair.n)
     problem = fit(pair.x, pair.y.dense, pair.y.shape[1])
     total = float(problem.power.sum()) / pair.n

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign.files import atomic_write
+from kernalign._base.files import atomic_write
 
 _BROKEN = (
     *(KeyError, TypeError, ValueError, AttributeError, EOFError, OSError, OverflowError, MemoryError),

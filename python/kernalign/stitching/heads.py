@@ -8,7 +8,8 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from kernalign import arrays
+from kernalign._base import checks
+from kernalign._rows import arrays
 from kernalign.stitching.problem import Matrix
 
 
@@ -79,7 +80,7 @@ class MLPHead:
         *,
         activation: Literal["relu", "tanh"] = "relu",
     ) -> None:
-        arrays.check_choice(activation, "activation", tuple(_ACTIVATIONS))
+        checks.check_choice(activation, "activation", tuple(_ACTIVATIONS))
         given = [None] * len(weights) if biases is None else biases
         if not len(weights) or len(given) != len(weights):
             raise ValueError(f"weights must hold a layer and biases as many, got {len(weights)} and {len(given)}")
@@ -141,7 +142,7 @@ def as_head(head: Any, lipschitz: Any, columns: int, outputs: int) -> Head:
         return chosen
     if lipschitz is None:
         raise ValueError("a callable head needs lipschitz=, a bound of |head(a) - head(b)| / |a - b|")
-    return GivenHead(head, arrays.check_nonnegative(lipschitz, "lipschitz"))
+    return GivenHead(head, checks.check_nonnegative(lipschitz, "lipschitz"))
 
 
 def _bias(bias: Any, outputs: int) -> Matrix:

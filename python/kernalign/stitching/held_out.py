@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign import _core
-from kernalign.folds import check_folds
+from kernalign._base.checks import check_folds
 from kernalign.stitching.blocks import row_blocks
 from kernalign.stitching.problem import Matrix, Problem
 from kernalign.stitching.state import LeastSquaresState

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import warnings
 from abc import abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,14 +11,16 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from kernalign import arrays
-from kernalign.score import UndefinedScoreWarning
+from kernalign._base import checks
+from kernalign._base.score import UndefinedScoreWarning
+from kernalign._base.warn import warn
+from kernalign._rows import arrays
+from kernalign.metrics.moments import Moments
 from kernalign.stitching import fitted_file
 from kernalign.stitching.blocks import row_blocks
 from kernalign.stitching.estimator import Estimator, NotFittedError
 from kernalign.stitching.problem import Matrix, Problem
 from kernalign.stitching.state import MOST_EXPONENTS, LeastSquaresState
-from kernalign.streaming import Moments
 
 _SOLVERS: dict[str, type[LinearStitcher]] = {}
 
@@ -119,7 +120,7 @@ class LinearStitcher(Estimator):
         """
         if not isinstance(moments, Moments):
             raise TypeError(f"moments must be a kernalign.Moments, got {type(moments).__name__}")
-        arrays.check_count(moments.n, 2, type(self).__name__)
+        checks.check_count(moments.n, 2, type(self).__name__)
         problem = Problem.of_moments(moments, inverted=not self._products_only)
         self._solution, self._state = self._solve(problem), None
         return self
@@ -153,10 +154,10 @@ class LinearStitcher(Estimator):
                 squares += (target**2).sum(axis=0)
             total = float((squares - sums**2 / pair.n).clip(0).sum())
         if not squares.any() or not total > 0:
-            warnings.warn("R^2 is undefined: y is constant", UndefinedScoreWarning, stacklevel=2)
+            warn("R^2 is undefined: y is constant", UndefinedScoreWarning)
             return math.nan
         if not math.isfinite(error + total):
-            warnings.warn("R^2 is undefined: squares overflow float64", UndefinedScoreWarning, stacklevel=2)
+            warn("R^2 is undefined: squares overflow float64", UndefinedScoreWarning)
             return math.nan
         return 1 - error / total
 
@@ -203,7 +204,7 @@ class LinearStitcher(Estimator):
         return self._solve(self._problem(state))
 
     def _problem(self, state: LeastSquaresState) -> Problem:
-        arrays.check_count(state.n, 2, type(self).__name__)
+        checks.check_count(state.n, 2, type(self).__name__)
         with np.errstate(over="ignore", invalid="ignore"):
             problem = state.finish(most=self._most)
         if not problem.finite:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from kernalign import arrays
+from kernalign._base import checks
 from kernalign.stitching.linear_map import LinearStitcher, Solution
 from kernalign.stitching.problem import Matrix, Problem
 
@@ -30,7 +30,7 @@ class LowRankStitcher(LinearStitcher):
         self.rank = rank
 
     def _solve(self, problem: Problem) -> Solution:
-        rank = arrays.check_positive(self.rank, "rank")
+        rank = checks.check_positive(self.rank, "rank")
         strength, directions = problem.strongest
         kept = directions[:rank].T
         full = problem.least_norm

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
@@ -11,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, special
 
-from kernalign import arrays
-from kernalign.preprocessing import rounding_of, standard_scale
-from kernalign.scaling import check_magnitude, divided, exponent_of
-from kernalign.score import AlignmentWarning, UndefinedScoreWarning
-from kernalign.spectrum import Array, centre, dense, thin_svd
+from kernalign._base import checks
+from kernalign._base.score import AlignmentWarning, UndefinedScoreWarning
+from kernalign._base.warn import warn
+from kernalign._rows import arrays
+from kernalign._rows.labels import class_numbers, numbers_of, one_hot
+from kernalign._rows.magnitude import check_magnitude, divided, exponent_of
+from kernalign._rows.matrices import Array, centre, dense, thin_svd
+from kernalign._rows.preprocessing import rounding_of, standard_scale
 from kernalign.stitching.estimator import NotFittedError, Predictor
-from kernalign.targets import class_numbers, numbers_of, one_hot
 
 Task: TypeAlias = Literal["classification", "regression"]
 
@@ -77,14 +78,14 @@ class LinearProbe(Predictor):
         ValueError, TypeError
             A parameter out of range, bad input, another number of rows, fewer than two rows or classes.
         """
-        arrays.check_choice(self.task, "task", ("classification", "regression"))
-        l2 = arrays.check_nonnegative(self.l2, "l2")
+        checks.check_choice(self.task, "task", ("classification", "regression"))
+        l2 = checks.check_nonnegative(self.l2, "l2")
         if not l2 > 0:
             raise ValueError(f"l2 must be positive, got {self.l2!r}")
         matrix, bf16 = arrays.as_matrix(x, "x")
         rows = arrays.prepared(matrix, "x", bf16, normalize=None, clip=None)
         n = rows.shape[0]
-        arrays.check_count(n, 2, "a probe")
+        checks.check_count(n, 2, "a probe")
         if self.task == "classification":
             numbers, classes = class_numbers(y, "y")
             if len(numbers) != n:
@@ -159,14 +160,10 @@ class LinearProbe(Predictor):
         with np.errstate(over="ignore"):
             total, missed = (centre(truth) ** 2).sum(), ((truth - predicted) ** 2).sum()
         if not np.isfinite(missed):
-            warnings.warn(
-                "R^2 is undefined: y and its predictions differ by more than float64 can hold",
-                UndefinedScoreWarning,
-                stacklevel=2,
-            )
+            warn("R^2 is undefined: y and its predictions differ by more than float64 can hold", UndefinedScoreWarning)
             return math.nan
         if not total > 0:
-            warnings.warn("R^2 is undefined: y is constant", UndefinedScoreWarning, stacklevel=2)
+            warn("R^2 is undefined: y is constant", UndefinedScoreWarning)
             return math.nan
         return float(1 - missed / total)
 
@@ -226,11 +223,10 @@ def _logistic(u: Array, s: Array, goal: Array, l2: float) -> tuple[Array, Array]
     )
     slope = float(linalg.norm(found.jac, np.inf))
     if slope > _GRADIENT:
-        warnings.warn(
+        warn(
             f"LinearProbe did not reach its optimum in {found.nit} steps (largest gradient {slope:.1e});"
             " a larger l2 is easier",
             AlignmentWarning,
-            stacklevel=3,
         )
     weights = found.x.reshape(start.shape)
     return weights[:-1] * scale[:, None], weights[-1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,8 +11,9 @@ from numpy.typing import NDArray
 from scipy import linalg
 from scipy.linalg import lapack
 
-from kernalign.score import AlignmentWarning
-from kernalign.streaming import Moments
+from kernalign._base.score import AlignmentWarning
+from kernalign._base.warn import warn
+from kernalign.metrics.moments import Moments
 
 Matrix = NDArray[np.float64]
 
@@ -91,11 +91,10 @@ class Problem:
         precision = float(np.finfo(np.float64 if double else np.float32).eps)
         condition = scaled_condition(gram) if inverted else 1.0
         if condition * precision > _MOST_LOSS:
-            warnings.warn(
+            warn(
                 f"x has condition number {np.sqrt(condition):.1e}, and moments square it: coefficients may be "
                 f"off by {min(1.0, condition * precision):.0e}; stream the rows through partial_fit instead",
                 AlignmentWarning,
-                stacklevel=4,
             )
         power = np.diagonal(target).clip(0)
         certain = inverted and condition * precision <= _MOST_LOSS

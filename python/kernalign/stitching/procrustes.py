@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from kernalign import arrays
+from kernalign._base import checks
 from kernalign.stitching.linear_map import LinearStitcher, Solution
 from kernalign.stitching.problem import Problem
 
@@ -39,7 +39,7 @@ class ProcrustesStitcher(LinearStitcher):
 
     def _solve(self, problem: Problem) -> Solution:
         for name in ("scale", "reflection"):
-            arrays.check_flag(getattr(self, name), name)
+            checks.check_flag(getattr(self, name), name)
         gram, cross = problem.products
         left, strength, right = np.linalg.svd(cross, full_matrices=False)
         if not self.reflection and cross.shape[0] == cross.shape[1] and np.linalg.det(left @ right) < 0:

@@ -6,7 +6,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from kernalign import arrays
+from kernalign._base import checks
+from kernalign._rows import arrays
 from kernalign.stitching.blocks import row_blocks
 from kernalign.stitching.estimator import Estimator, NotFittedError
 from kernalign.stitching.problem import Matrix
@@ -40,7 +41,7 @@ class RelativeRepresentation(Estimator):
         ValueError
             An anchor is a zero vector (after centring): it has no direction.
         """
-        arrays.check_flag(self.centred, "centred")
+        checks.check_flag(self.centred, "centred")
         rows = arrays.rows(self.anchors, "anchors")
         if x is not None and (columns := arrays.rows(x).shape[1]) != rows.shape[1]:
             raise ValueError(f"x must have the {rows.shape[1]} columns of the anchors, got {columns}")

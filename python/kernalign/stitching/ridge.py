@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Self
 
-from kernalign import arrays
+from kernalign._base import checks
+from kernalign._rows import arrays
 from kernalign.stitching.linear_map import LinearStitcher, Solution
 from kernalign.stitching.problem import Matrix, Problem
 from kernalign.stitching.ridge_path import RidgePath
@@ -53,7 +54,7 @@ class RidgeStitcher(LinearStitcher):
             if self.alpha != "gcv":
                 raise ValueError(f"alpha must be a number, 'gcv' or 'loo', got {self.alpha!r}")
             return _from_path(problem, RidgePath.of(problem, self.alphas))
-        alpha = arrays.check_nonnegative(self.alpha, "alpha")
+        alpha = checks.check_nonnegative(self.alpha, "alpha")
         coef = problem.ridge(alpha) if alpha > 0 else problem.least_squares()[0]
         return Solution.of(problem, coef, alpha=alpha)
 

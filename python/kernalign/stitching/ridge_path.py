@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from kernalign import _core, arrays
-from kernalign.progress import ProgressArgument, reporting
-from kernalign.readable import Readable
+from kernalign import _core
+from kernalign._base import checks
+from kernalign._base.progress import ProgressArgument, reporting
+from kernalign._base.readable import Readable
+from kernalign._rows import arrays
 from kernalign.stitching.problem import Matrix, Problem
 from kernalign.stitching.state import LeastSquaresState
 
@@ -61,7 +63,7 @@ class RidgePath(Readable):
     def coef(self, alpha: float) -> Matrix:
         """The p x q map for a penalty (any, not only those of the path)."""
         s, vectors, targets = self._spectrum
-        shrunk = _shrinkage(s, np.array([arrays.check_nonnegative(alpha, "alpha")]))[0]
+        shrunk = _shrinkage(s, np.array([checks.check_nonnegative(alpha, "alpha")]))[0]
         return np.asarray(vectors @ (targets * (shrunk / s)[:, None]))
 
     def left_out(self, x: _core.Rows, y: _core.Rows, problem: Problem, progress: ProgressArgument = False) -> RidgePath:
@@ -105,7 +107,7 @@ def ridge_path(
         For bad arrays, or ``alphas`` that are not finite numbers >= 0.
     """
     pair = arrays.pair(x, y)
-    arrays.check_count(pair.n, 2, "ridge_path")
+    checks.check_count(pair.n, 2, "ridge_path")
     if alphas is not None:
         check_alphas(alphas)
     problem = LeastSquaresState().update(x, y).finish()
@@ -117,7 +119,7 @@ def check_alphas(alphas: Any) -> Matrix:
     """Return ``alphas`` as a vector; it must hold at least one finite number >= 0 and nothing else."""
     if isinstance(alphas, str) or not np.iterable(alphas):
         raise TypeError(f"alphas must be a sequence of numbers, got {alphas!r}")
-    checked = np.array([arrays.check_nonnegative(alpha, "every alpha") for alpha in alphas])
+    checked = np.array([checks.check_nonnegative(alpha, "every alpha") for alpha in alphas])
     if not len(checked):
         raise ValueError("alphas must hold at least one number, got none")
     return checked

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 
-from kernalign import _core, arrays
-from kernalign.scaling import check_magnitude
+from kernalign._rows import arrays
+from kernalign._rows.magnitude import check_magnitude
 from kernalign.stitching.problem import Problem, bordered_root
 
 Matrix: TypeAlias = NDArray[np.float64]
@@ -77,8 +77,7 @@ class LeastSquaresState:
         for name, got, known in zip("xy", columns, self.columns or columns, strict=True):
             if got != known:
                 raise ValueError(f"{name} must have the {known} columns of the rows before, got {got}")
-        for rows in (pair.x, pair.y):
-            _core.check_rows(rows, pair.threads)
+        pair.check(pair.threads)
         before = dict(self.__dict__)
         if self._waiting is not None and self._filled + pair.n >= len(self._waiting):
             before["_waiting"] = self._waiting.copy()  # flushing overwrites it

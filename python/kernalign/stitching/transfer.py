@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from kernalign import arrays
-from kernalign.readable import Readable
-from kernalign.spectrum import Array, dense
+from kernalign._base import checks
+from kernalign._base.readable import Readable
+from kernalign._rows import arrays
+from kernalign._rows.labels import class_numbers
+from kernalign._rows.matrices import Array, dense
 from kernalign.stitching.probes import LinearProbe
 from kernalign.stitching.ridge import RidgeStitcher
-from kernalign.targets import class_numbers
 
 Hits = NDArray[np.bool_]
 
@@ -178,7 +179,7 @@ def wilson_interval(successes: int, n: int, level: float = 0.95) -> tuple[float,
     ValueError, TypeError
         n < 1, successes not in 0..n, or level not in (0, 1).
     """
-    n = arrays.check_positive(n, "n")
+    n = checks.check_positive(n, "n")
     if not 0 <= successes <= n:
         raise ValueError(f"successes must be between 0 and n = {n}, got {successes}")
     if not 0 < level < 1:

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from kernalign import _core, arrays
-from kernalign.folds import check_folds
-from kernalign.progress import ProgressArgument, reporting
-from kernalign.readable import Readable
+from kernalign import _core
+from kernalign._base.checks import check_folds
+from kernalign._base.progress import ProgressArgument, reporting
+from kernalign._base.readable import Readable
+from kernalign._rows import arrays
 from kernalign.stitching.heads import Head, as_head
 from kernalign.stitching.held_out import fit, fold_rows, items_of
 from kernalign.stitching.linear_map import LinearStitcher, Solution

@@ -5,11 +5,7 @@ tensors on the CPU are accepted. What differs from platonic-rep on purpose is li
 """
 
 from kernalign.compat.platonic.features import prepare_features, remove_outliers
-from kernalign.compat.platonic.graphs import (
-    compute_knn_accuracy,
-    compute_nearest_neighbors,
-    longest_ordinal_sequence,
-)
+from kernalign.compat.platonic.graphs import compute_knn_accuracy, compute_nearest_neighbors, longest_ordinal_sequence
 from kernalign.compat.platonic.hsic import hsic_biased, hsic_unbiased
 from kernalign.compat.platonic.layers import compute_alignment, compute_score
 from kernalign.compat.platonic.metrics import AlignmentMetrics

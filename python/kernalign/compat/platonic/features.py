@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
-from kernalign import arrays
+from kernalign._base import checks
+from kernalign._base.warn import warn
+from kernalign._rows import arrays
 from kernalign.compat.platonic import tensors
 
 _BLOCK_ELEMENTS = 1 << 22
@@ -25,7 +26,7 @@ def remove_outliers(feats: Any, q: float, exact: bool = False, max_threshold: fl
     max_threshold : ignored, as by platonic-rep, with a warning
     """
     if max_threshold is not None:
-        warnings.warn("max_threshold is ignored, as platonic-rep ignores it", UserWarning, stacklevel=2)
+        warn("max_threshold is ignored, as platonic-rep ignores it", UserWarning)
     if q == 1:
         return feats
     if not 0 <= q < 1:
@@ -50,7 +51,7 @@ def prepare_features(feats: Any, q: float = 0.95, exact: bool = False, device: s
 
     ``device`` follows the input; only the CPU is there in this build.
     """
-    arrays.check_choice(device, "device", (None, "cpu"))
+    checks.check_choice(device, "device", (None, "cpu"))
     if isinstance(feats, (list, tuple)):
         return [prepare_features(layer, q, exact, device) for layer in feats]
     if tensors.is_tensor(feats):

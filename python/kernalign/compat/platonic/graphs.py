@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign import _core, arrays
+from kernalign._engines import lists as list_engine
+from kernalign._rows import arrays
 from kernalign.compat.platonic import tensors
 
 
@@ -42,7 +43,7 @@ def graph(feats: Any, topk: Any, name: str = "feats", *, sets: bool = False) -> 
     k = min(check_topk(topk), n)
     if n == 1:
         return Graph(np.empty((1, 0), np.int32), np.empty((1, 0)), k)
-    index, value, *_ = _core.nearest_neighbors(rows, min(k, n - 1), "dot", sets)
+    index, value, *_ = list_engine.nearest_neighbors(rows, min(k, n - 1), "dot", sets)
     return Graph(index, value, k)
 
 
@@ -61,22 +62,22 @@ def check_topk(topk: Any) -> int:
 
 def mutual(a: Graph, b: Graph) -> float:
     """Mean share of common neighbours."""
-    return float((_per_row(_core.shared_counts, a, b) + a.with_self).mean() / a.topk)
+    return float((_per_row(list_engine.shared_counts, a, b) + a.with_self).mean() / a.topk)
 
 
 def cycle(a: Graph, b: Graph) -> float:
     """Share of rows i with some j among the neighbours of i in b such that i is a neighbour of j in a."""
-    return 1.0 if a.with_self else float(_per_row(_core.cycles, a, b).mean())
+    return 1.0 if a.with_self else float(_per_row(list_engine.cycles, a, b).mean())
 
 
 def common_subsequence(a: Graph, b: Graph) -> float:
     """Mean length of the longest common subsequence: from 0 to topk."""
-    return float((_per_row(_core.common_subsequences, a, b) + a.with_self).mean())
+    return float((_per_row(list_engine.common_subsequences, a, b) + a.with_self).mean())
 
 
 def edit_similarity(a: Graph, b: Graph) -> float:
     """1 - mean Levenshtein distance / topk."""
-    return 1 - float(_per_row(_core.edit_distances, a, b).mean()) / a.topk
+    return 1 - float(_per_row(list_engine.edit_distances, a, b).mean()) / a.topk
 
 
 _Kernel = Callable[[NDArray[np.int32], NDArray[np.int32]], NDArray[Any]]

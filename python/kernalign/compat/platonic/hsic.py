@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from kernalign import _core, arrays, grams, linear
+from kernalign import _core
+from kernalign._base.kernels import RBF
+from kernalign._engines import gram_sweep, linear
+from kernalign._engines.kernel_sums import KernelSums
+from kernalign._rows import arrays
 from kernalign.compat.platonic import tensors
 from kernalign.compat.platonic.graphs import check_paired
-from kernalign.kernels import RBF
-from kernalign.sums import KernelSums
 
 _BLOCK_ELEMENTS = 1 << 18
 
@@ -82,7 +84,7 @@ def rbf_cka(a: _core.Rows, b: _core.Rows, sigma: float, unbiased: bool, eps: flo
         raise ValueError(f"rbf_sigma must be positive, got {sigma!r}")
     if n < 4 and unbiased:
         return math.nan
-    sums = grams.kernel_sums(arrays.Pair(a, b, {}), RBF(float(sigma)), centred=True)
+    sums = gram_sweep.kernel_sums(arrays.Pair(a, b, {}), RBF(float(sigma)), centred=True)
     terms = [_hsic_of(sums, i, j, unbiased) for i, j in ((0, 1), (0, 0), (1, 1))]
     return ratio(terms[0], max(0.0, terms[1]), max(0.0, terms[2]), eps)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign import arrays
+from kernalign._rows import arrays
 from kernalign.compat.platonic import tensors
 from kernalign.compat.platonic.features import prepare_features
 from kernalign.compat.platonic.metrics import STAGES, Stages, check_metric

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign import _core, arrays
+from kernalign import _core
+from kernalign._rows import arrays
 from kernalign.compat.platonic import hsic
 from kernalign.compat.platonic.graphs import check_paired, check_topk, graph
-from kernalign.local_alignment import sparse_hsic, sparse_trace
+from kernalign.metrics.neighbors.cknna import sparse_hsic, sparse_trace
 
 Values = NDArray[np.float64]
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from kernalign import arrays
+from kernalign._rows import arrays
 from kernalign.compat.platonic import graphs, hsic, local, svcca, sweep, tensors
 from kernalign.compat.platonic.graphs import Graph, graph
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from kernalign import arrays
+from kernalign._base import checks
+from kernalign._rows import arrays
 from kernalign.compat.platonic.graphs import check_paired
 
 Basis = NDArray[np.float64]
@@ -28,7 +29,7 @@ def basis(feats: Any, cca_dim: Any, rng: np.random.Generator | None = None, name
     q = operator.index(cca_dim)
     if not 1 <= q <= min(n, p):
         raise ValueError(f"cca_dim must be between 1 and {min(n, p)}, the smaller side of {name}, got {cca_dim!r}")
-    arrays.check_count(n, 2, "svcca")
+    checks.check_count(n, 2, "svcca")
     x = rows.dense(0, n)
     x -= x.mean(axis=0)
     x /= np.sqrt((x * x).sum(axis=0) / (n - 1)) + 1e-8

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign import _core, arrays
+from kernalign import _core
+from kernalign._rows import arrays
 from kernalign.compat.platonic import hsic
 from kernalign.compat.platonic.graphs import check_paired
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kernalign.arrays import AnyArray
+from kernalign._rows.arrays import AnyArray
 
 
 def is_tensor(x: Any) -> bool:

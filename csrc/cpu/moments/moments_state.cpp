@@ -1,0 +1,131 @@
+// The Moments state as a value: finished, merged, packed for a file and unpacked.
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "cpu/runtime/load.hpp"
+#include "error.hpp"
+#include "moments.hpp"
+
+namespace kernalign {
+namespace {
+
+std::int64_t whole(double value, double least, double most) {
+    require(value >= least && value <= most && value == std::floor(value),
+            "a saved Moments state must hold whole numbers where it counts");
+    return std::int64_t(value);
+}
+
+}  // namespace
+
+MomentSums Moments::finish(Moments state, bool centred, int threads, Monitor* monitor) {
+    Progress progress(monitor, 0);
+    state.complete(resolve_threads(threads), progress);
+    state.flush(resolve_threads(threads), progress);
+    MomentSums sums = std::move(state.sums_);
+    sums.symmetrise();
+    std::array<std::vector<double>, 2> shifts;
+    for (std::size_t s = 0; s < 2; ++s)
+        shifts[s] = centred && sums.n > 0 ? sums.mean(int(s)) : std::vector<double>(sums.side[s].shift.size(), 0.0);
+    sums.rebase(shifts[0], shifts[1]);
+    return sums;
+}
+
+void Moments::merge(const Moments& other) {
+    for (int s = 0; s < 2; ++s)
+        require(cols(s) == other.cols(s), std::string("merged states must have the same columns of ") +
+                                              (s ? "y" : "x") + ", got " + std::to_string(cols(s)) + " and " +
+                                              std::to_string(other.cols(s)));
+    require(precision_ == other.precision_, "merged states must both be float32 or both float64 streams");
+    if (other.count() == 0) return;
+    if (count() == 0) {
+        *this = other;
+        return;
+    }
+    Progress progress(nullptr, 0);
+    Moments right(other);
+    for (Moments* state : {this, &right}) {
+        state->complete(1, progress);
+        state->flush(1, progress);
+        state->sums_.symmetrise();
+    }
+    // One scale for both, with room for the move from the other's shift to this one's.
+    std::array<int, 2> exponents = right.sums_.exponents_for(sums_.side[0].shift, sums_.side[1].shift);
+    std::array<bool, 2> moves{};
+    for (std::size_t s = 0; s < 2; ++s) {
+        SideSums &mine = sums_.side[s], &theirs = right.sums_.side[s];
+        moves[s] = mine.shift != theirs.shift;
+        if (mine.scaled)
+            exponents[s] = theirs.scaled || moves[s] ? std::max(exponents[s], mine.exponent) : mine.exponent;
+    }
+    sums_.rescale(exponents[0], exponents[1]);
+    right.sums_.rescale(exponents[0], exponents[1]);
+    for (std::size_t s = 0; s < 2; ++s) right.sums_.side[s].scaled = right.sums_.side[s].scaled || moves[s];
+    right.sums_.rebase(sums_.side[0].shift, sums_.side[1].shift);
+    sums_.add(right.sums_);
+}
+
+void check_rows(const Rows& rows, int threads, Monitor* monitor) {
+    constexpr std::int64_t kStep = 256;
+    const std::int64_t tasks = (rows.rows() + kStep - 1) / kStep;
+    Progress progress(monitor, tasks);
+    parallel_for(tasks, resolve_threads(threads), progress, [&](std::int64_t task, int) {
+        std::vector<double> scratch(static_cast<std::size_t>(rows.cols()));
+        for (std::int64_t i = task * kStep; i < std::min(rows.rows(), (task + 1) * kStep); ++i)
+            load_rows(rows, i, i + 1, scratch.data(), rows.cols());
+    });
+}
+
+std::vector<double> Moments::pack() const {
+    Moments all(*this);
+    Progress progress(nullptr, 0);
+    all.complete(1, progress);
+    all.sums_.symmetrise();
+    std::vector<double> packed{double(all.sums_.n), double(all.waiting_), all.sums_.norm_product,
+                               double(all.sums_.widened)};
+    for (const SideSums& side : all.sums_.side) {
+        for (double value : {double(side.exponent), double(side.scaled), side.norm, side.norm_square})
+            packed.push_back(value);
+        for (const std::vector<double>* v : {&side.shift, &side.sum, &side.own, &side.other})
+            packed.insert(packed.end(), v->begin(), v->end());
+    }
+    for (const LargeVector<double>& v : all.sums_.products) packed.insert(packed.end(), v.begin(), v.end());
+    for (std::size_t s = 0; s < 2; ++s)
+        packed.insert(packed.end(), all.waiting_rows_[s].begin(),
+                      all.waiting_rows_[s].begin() + all.waiting_ * cols(int(s)));
+    return packed;
+}
+
+Moments Moments::unpack(std::int64_t p, std::int64_t q, Precision precision, const std::vector<double>& packed) {
+    constexpr std::int64_t kMost = 1 << 20;  // columns; keeps the sizes below from overflowing
+    require(p >= 1 && q >= 1 && p <= kMost && q <= kMost,
+            "a saved Moments state must have a sensible number of columns");
+    const std::int64_t fixed = 4 + 8 + 4 * (p + q) + p * p + p * q + q * q;
+    const std::int64_t size = std::int64_t(packed.size());
+    const std::int64_t waiting = size > 1 ? whole(packed[1], 0, double(kMomentsBlock - 1)) : -1;
+    require(waiting >= 0 && size == fixed + waiting * (p + q),
+            "a saved Moments state must have the length that its sizes say");
+    Moments state(p, q, precision);
+    auto from = packed.begin();
+    const auto next = [&] { return *from++; };
+    const auto take_vector = [&](auto& v, std::int64_t length) {
+        v.assign(from, from + length);
+        from += length;
+    };
+    state.sums_.n = whole(next(), 0, 0x1p53);
+    state.waiting_ = whole(next(), 0, double(kMomentsBlock - 1));
+    state.sums_.norm_product = next();
+    state.sums_.widened = next() != 0;
+    for (SideSums& side : state.sums_.side) {
+        side.exponent = int(whole(next(), -2000, 2000));
+        side.scaled = next() != 0;
+        side.norm = next();
+        side.norm_square = next();
+        for (std::vector<double>* v : {&side.shift, &side.sum, &side.own, &side.other}) take_vector(*v, side.cols);
+    }
+    for (LargeVector<double>& v : state.sums_.products) take_vector(v, std::int64_t(v.size()));
+    for (std::size_t s = 0; s < 2; ++s) take_vector(state.waiting_rows_[s], waiting * state.cols(int(s)));
+    return state;
+}
+
+}  // namespace kernalign

@@ -1,0 +1,57 @@
+// The float64 rows that similarities are defined on, and their scores in feature order.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "cpu/runtime/parallel.hpp"
+#include "neighbors.hpp"
+#include "view.hpp"
+
+namespace kernalign {
+
+class ExactRows {
+  public:
+    // Reads all rows once: throws std::invalid_argument naming the first NaN, infinity or (cosine) zero row.
+    ExactRows(const Rows& rows, Similarity similarity, int threads, Monitor* monitor);
+
+    std::int64_t count() const { return rows_.rows(); }
+    std::int64_t cols() const { return rows_.cols(); }
+    Similarity similarity() const { return similarity_; }
+
+    // X_i in float64.
+    void read(std::int64_t row, double* out) const;
+
+    // Row i before its factor, in the memory of the caller if it is dense there, else in scratch (cols values);
+    // exactly one of the two pointers is set.
+    struct Raw {
+        const float* f32 = nullptr;
+        const double* f64 = nullptr;
+    };
+    Raw raw(std::int64_t row, double* scratch) const;
+    double factor(std::int64_t row) const { return factor_.empty() ? 1.0 : factor_[std::size_t(row)]; }
+
+    // out[c] = similarity of x (values from read) with row others[c].
+    void score(const double* x, const std::int32_t* others, std::int64_t count, double* out,
+               std::vector<double>& scratch) const;
+
+    // Nearly the same, sooner: each value is within rough_error() of score's. In float32 where the rows' sizes allow
+    // it.
+    void rough_score(const double* x, const std::int32_t* others, std::int64_t count, double* out,
+                     std::vector<double>& scratch, std::vector<float>& rounded) const;
+    double rough_error() const { return rough_error_; }
+
+  private:
+    void examine(std::int64_t begin, std::int64_t end);
+    void examine_all(int threads, Monitor* monitor);
+
+    Rows rows_;
+    Similarity similarity_;
+    bool dense32_ = false, dense64_ = false;
+    bool rescale_ = false;  // norms near the ends of the float64 range: bring rows to unit size before squaring
+    bool single_ = false;   // rough scores are in float32
+    double rough_error_ = 0;
+    std::vector<double> factor_;  // 1 / |x_i| for cosine
+};
+
+}  // namespace kernalign

@@ -1,0 +1,93 @@
+// Cuts float32 products into panels for the matrix unit, or hands products to the BLAS.
+#include "cpu/products/float_product.hpp"
+
+#include <algorithm>
+
+#include "cpu/products/bfloat_product.hpp"
+#include "cpu/products/split_product.hpp"
+#include "cpu/runtime/blas.hpp"
+#include "error.hpp"
+
+namespace kernalign {
+namespace {
+
+constexpr std::int64_t kLeastDepth = 32;  // less would be filled up with zeros
+constexpr std::int64_t kCols = 512;       // of C at once: their panel fits the second cache
+
+template <class T>
+void blas_multiply(const Factor<T>& a, const Factor<T>& b, std::int64_t k, T* c, std::int64_t ldc) {
+    require(a.by_columns == b.by_columns, "factors must both be of rows or both of columns");
+    const auto gemm = [&](auto f) { f(a.count, b.count, k, a.data, a.ld, b.data, b.ld, c, ldc); };
+    if (a.by_columns)
+        gemm([](auto... all) { blas::gemm_tn(all...); });
+    else
+        gemm([](auto... all) { blas::gemm_nt(all...); });
+}
+template <class T>
+void blas_square(const Factor<T>& a, std::int64_t k, T* c, std::int64_t ldc) {
+    if (a.by_columns)
+        blas::syrk_tn(a.count, k, a.data, a.ld, c, ldc);
+    else
+        blas::syrk_nt(a.count, k, a.data, a.ld, c, ldc);
+}
+
+void grow(LargeVector<std::uint16_t>& panel, std::int64_t vectors, std::int64_t depth) {
+    panel.resize(std::max(panel.size(), std::size_t(split::panel_size(vectors, depth))));
+}
+
+#ifdef KERNALIGN_AMX
+// Vectors [from, from + count), coordinates [at, at + depth).
+void fill(const Factor<float>& a, split::Side side, std::int64_t from, std::int64_t count, std::int64_t at,
+          std::int64_t depth, LargeVector<std::uint16_t>& panel) {
+    split::fill(side, a.by_columns, count, depth, a.data + (a.by_columns ? at * a.ld + from : from * a.ld + at), a.ld,
+                panel.data());
+}
+
+void multiply_parts(const Factor<float>& a, const Factor<float>& b, std::int64_t k, float* c, std::int64_t ldc,
+                    bool upper, ProductScratch& scratch) {
+    reserve(a.count, b.count, k, scratch);
+    for (std::int64_t at = 0; at < k; at += split::kDepth) {
+        const std::int64_t depth = std::min(split::kDepth, k - at);
+        fill(a, split::Side::left, 0, a.count, at, depth, scratch.left);
+        for (std::int64_t j = 0; j < b.count; j += kCols) {
+            const std::int64_t cols = std::min(kCols, b.count - j);
+            fill(b, split::Side::right, j, cols, at, depth, scratch.right);
+            split::product(a.count, cols, depth, scratch.left.data(), scratch.right.data(), c + j, ldc, at > 0, upper,
+                           j);
+        }
+    }
+}
+#else
+void multiply_parts(const Factor<float>&, const Factor<float>&, std::int64_t, float*, std::int64_t, bool,
+                    ProductScratch&) {}
+#endif
+
+}  // namespace
+
+bool by_parts(std::int64_t k) { return k >= kLeastDepth && bfloat::available(); }
+
+void reserve(std::int64_t a, std::int64_t b, std::int64_t k, ProductScratch& scratch) {
+    if (!by_parts(k)) return;
+    const std::int64_t depth = std::min(split::kDepth, k);
+    grow(scratch.left, a, depth);
+    grow(scratch.right, std::min(kCols, b), depth);
+}
+
+void multiply(const Factor<float>& a, const Factor<float>& b, std::int64_t k, float* c, std::int64_t ldc,
+              ProductScratch& scratch) {
+    if (by_parts(k)) return multiply_parts(a, b, k, c, ldc, false, scratch);
+    blas_multiply(a, b, k, c, ldc);
+}
+void square(const Factor<float>& a, std::int64_t k, float* c, std::int64_t ldc, ProductScratch& scratch) {
+    if (by_parts(k)) return multiply_parts(a, a, k, c, ldc, true, scratch);
+    blas_square(a, k, c, ldc);
+}
+void multiply(const Factor<double>& a, const Factor<double>& b, std::int64_t k, double* c, std::int64_t ldc,
+              ProductScratch&) {
+    blas_multiply(a, b, k, c, ldc);
+}
+void square(const Factor<double>& a, std::int64_t k, double* c, std::int64_t ldc, ProductScratch&) {
+    blas_square(a, k, c, ldc);
+}
+
+}  // namespace kernalign

@@ -1,0 +1,49 @@
+// Products of float32 matrices: on the CPU's matrix unit for bfloat16 where there is one, otherwise by the BLAS.
+//
+// The matrix unit  is given each number as the sum of three bfloat16, x = h + m + l, which is exact: h and m are the
+//                  nearest, and what is left has at most 8 digits. Of the nine products the six largest are summed in
+//                  float32; the others are together below 2^-22 |x_k y_k| for each k, about 2^-27 of it on average.
+//                  Sums are made of 128 coordinates and added up in order, so the error of a product is smaller than
+//                  that of the BLAS, and does not depend on the shape of the matrices around it.
+// Range            Scale the rows: products x_k y_k below 2^-102 lose digits there and those below 2^-126 may count as
+//                  zero; numbers beyond 2^127 may count as infinite, or make nan.
+// Memory           0.8 KB of scratch per vector of the left factor, and 0.4 MB.
+#pragma once
+
+#include <cstdint>
+
+#include "cpu/runtime/large.hpp"
+
+namespace kernalign {
+
+// Whether float32 products of k coordinates go to the matrix unit.
+bool by_parts(std::int64_t k);
+
+// What one thread needs; empty if the products are the BLAS's.
+struct ProductScratch {
+    LargeVector<std::uint16_t> left, right;
+};
+
+// Makes the scratch large enough for float32 products of `a` and `b` vectors of k coordinates, which then cannot fail.
+void reserve(std::int64_t a, std::int64_t b, std::int64_t k, ProductScratch& scratch);
+
+// Vectors of k coordinates: the rows of a matrix, or its columns.
+template <class T>
+struct Factor {
+    const T* data;
+    std::int64_t ld;
+    std::int64_t count;
+    bool by_columns = false;
+};
+
+// C_ij = the product of vectors i and j. float64 always goes to the BLAS.
+void multiply(const Factor<float>& a, const Factor<float>& b, std::int64_t k, float* c, std::int64_t ldc,
+              ProductScratch& scratch);
+void multiply(const Factor<double>& a, const Factor<double>& b, std::int64_t k, double* c, std::int64_t ldc,
+              ProductScratch& scratch);
+
+// The same of a factor and itself, for i <= j; what is below the diagonal is not to be read.
+void square(const Factor<float>& a, std::int64_t k, float* c, std::int64_t ldc, ProductScratch& scratch);
+void square(const Factor<double>& a, std::int64_t k, double* c, std::int64_t ldc, ProductScratch& scratch);
+
+}  // namespace kernalign

@@ -1,0 +1,195 @@
+// Reads rows of any dtype and layout into a dense float32 or float64 block, checked and preprocessed.
+#include "cpu/runtime/load.hpp"
+
+#include <cmath>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "cpu/simd/simd.hpp"
+
+namespace kernalign {
+namespace {
+
+struct Half {
+    std::uint16_t bits;
+    explicit operator float() const {
+        const std::uint32_t sign = std::uint32_t(bits & 0x8000u) << 16;
+        const std::uint32_t exponent = (bits >> 10) & 0x1fu;
+        const std::uint32_t mantissa = bits & 0x3ffu;
+        // Zero or subnormal: mantissa * 2^-24, exact in float. No branches, so that loops are vectorised.
+        const float small = float(std::int32_t(mantissa)) * 0x1p-24f;
+        std::uint32_t small_bits;
+        std::memcpy(&small_bits, &small, sizeof small_bits);
+        const std::uint32_t is_small = 0u - std::uint32_t(exponent == 0),
+                            is_special = 0u - std::uint32_t(exponent == 31);
+        const std::uint32_t usual = (exponent + 112) << 23 | mantissa << 13 | (is_special & 0x7f800000u);
+        const std::uint32_t wide = sign | (is_small & small_bits) | (~is_small & usual);
+        float value;
+        std::memcpy(&value, &wide, sizeof value);
+        return value;
+    }
+    explicit operator double() const { return double(float(*this)); }
+};
+
+struct BFloat16 {
+    std::uint16_t bits;
+    explicit operator float() const {
+        const std::uint32_t wide = std::uint32_t(bits) << 16;
+        float value;
+        std::memcpy(&value, &wide, sizeof value);
+        return value;
+    }
+    explicit operator double() const { return double(float(*this)); }
+};
+
+template <class F>
+void with_element_type(DType dtype, F&& f) {
+    switch (dtype) {
+        case DType::f16:
+            return f(Half{});
+        case DType::bf16:
+            return f(BFloat16{});
+        case DType::f32:
+            return f(float{});
+        case DType::f64:
+            return f(double{});
+        case DType::i8:
+            return f(std::int8_t{});
+        case DType::u8:
+            return f(std::uint8_t{});
+        case DType::i16:
+            return f(std::int16_t{});
+        case DType::u16:
+            return f(std::uint16_t{});
+        case DType::i32:
+            return f(std::int32_t{});
+        case DType::u32:
+            return f(std::uint32_t{});
+        case DType::i64:
+            return f(std::int64_t{});
+        case DType::u64:
+            return f(std::uint64_t{});
+    }
+}
+
+template <class Element, class T>
+void convert_row(const char* source, std::ptrdiff_t stride, std::int64_t cols, T* out) {
+    if (stride == std::ptrdiff_t(sizeof(Element))) {
+        if constexpr (std::is_same_v<Element, T>) {
+            std::memcpy(out, source, std::size_t(cols) * sizeof(T));
+            return;
+        }
+        for (std::int64_t j = 0; j < cols; ++j) {  // a stride that the compiler knows
+            Element value;
+            std::memcpy(&value, source + j * std::int64_t(sizeof(Element)), sizeof value);
+            out[j] = T(value);
+        }
+        return;
+    }
+    for (std::int64_t j = 0; j < cols; ++j) {
+        Element value;
+        std::memcpy(&value, source + j * stride, sizeof value);
+        out[j] = T(value);
+    }
+}
+
+[[noreturn]] void throw_not_finite(const Rows& rows, std::int64_t row, std::int64_t col, double value) {
+    const std::string kind = std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
+    throw std::invalid_argument(rows.name + " must be finite, got " + kind + " at row " + std::to_string(row) +
+                                ", column " + std::to_string(col));
+}
+
+template <class T>
+void check_finite(const Rows& rows, std::int64_t row, const T* values) {
+    if (simd().all_finite(values, rows.cols())) return;
+    for (std::int64_t j = 0; j < rows.cols(); ++j)
+        if (!std::isfinite(values[j])) throw_not_finite(rows, row, j, double(values[j]));
+}
+
+// The L2 norm without overflow or underflow of the squares.
+double norm_of(const double* values, std::int64_t cols) {
+    double sum = 0;
+    for (std::int64_t j = 0; j < cols; ++j) sum += values[j] * values[j];
+    if (sum > 1e-280 && sum < 1e280) return std::sqrt(sum);
+    double largest = 0;
+    for (std::int64_t j = 0; j < cols; ++j) largest = std::fmax(largest, std::fabs(values[j]));
+    if (largest == 0) return 0;
+    const int exponent = std::ilogb(largest);
+    sum = 0;
+    for (std::int64_t j = 0; j < cols; ++j) {
+        const double value = std::scalbn(values[j], -exponent);
+        sum += value * value;
+    }
+    return std::scalbn(std::sqrt(sum), exponent);
+}
+
+void preprocess(const Rows& rows, std::int64_t row, double* values) {
+    const std::int64_t cols = rows.cols();
+    if (rows.clip < std::numeric_limits<double>::infinity())
+        for (std::int64_t j = 0; j < cols; ++j) values[j] = std::fmin(std::fmax(values[j], -rows.clip), rows.clip);
+    if (rows.shift)
+        for (std::int64_t j = 0; j < cols; ++j) values[j] -= rows.shift[j];
+    if (rows.scale)
+        for (std::int64_t j = 0; j < cols; ++j) values[j] *= rows.scale[j];
+    if (rows.zero_mean) {
+        const double first = values[0];  // differences from it are exactly 0 in a constant row
+        double sum = 0;
+        for (std::int64_t j = 0; j < cols; ++j) sum += values[j] - first;
+        const double mean = first + sum / double(cols);
+        for (std::int64_t j = 0; j < cols; ++j) values[j] -= mean;
+    }
+    if (rows.unit_norm) {
+        const double norm = norm_of(values, cols);
+        if (norm == 0 && rows.zero_mean)
+            throw std::invalid_argument(rows.name + " must have no constant row where rows are correlated, row " +
+                                        std::to_string(row) + " is constant");
+        if (norm == 0)
+            throw std::invalid_argument(rows.name + " must have no zero row where rows are normalised, row " +
+                                        std::to_string(row) + " is zero" +
+                                        (rows.paired ? " (zero_rows=\"drop_pair\" drops such items)" : ""));
+        for (std::int64_t j = 0; j < cols; ++j) values[j] /= norm;
+    }
+}
+
+}  // namespace
+
+template <class T>
+void load_rows(const Rows& rows, std::int64_t begin, std::int64_t end, T* out, std::int64_t ld) {
+    const bool plain = rows.plain();
+    std::vector<double> wide(plain ? 0 : std::size_t(rows.cols()));
+    with_element_type(rows.view.dtype, [&](auto element) {
+        using Element = decltype(element);
+        for (std::int64_t i = begin; i < end; ++i) {
+            const char* source = static_cast<const char*>(rows.view.data) + i * rows.view.row_stride;
+            T* target = out + (i - begin) * ld;
+            if (plain) {
+                convert_row<Element>(source, rows.view.col_stride, rows.cols(), target);
+                if constexpr (!std::is_integral_v<Element>) check_finite(rows, i, target);
+            } else {
+                convert_row<Element>(source, rows.view.col_stride, rows.cols(), wide.data());
+                check_finite(rows, i, wide.data());
+                preprocess(rows, i, wide.data());
+                for (std::int64_t j = 0; j < rows.cols(); ++j) target[j] = T(wide[std::size_t(j)]);
+            }
+        }
+    });
+}
+
+template <class T>
+bool dense_as(const Rows& rows) {
+    const DType wanted = std::is_same_v<T, float> ? DType::f32 : DType::f64;
+    return rows.plain() && rows.view.dtype == wanted && rows.view.col_stride == std::ptrdiff_t(sizeof(T)) &&
+           rows.view.row_stride >= rows.cols() * std::ptrdiff_t(sizeof(T)) &&
+           rows.view.row_stride % std::ptrdiff_t(sizeof(T)) == 0 &&
+           reinterpret_cast<std::uintptr_t>(rows.view.data) % alignof(T) == 0;
+}
+
+template void load_rows<float>(const Rows&, std::int64_t, std::int64_t, float*, std::int64_t);
+template void load_rows<double>(const Rows&, std::int64_t, std::int64_t, double*, std::int64_t);
+template bool dense_as<float>(const Rows&);
+template bool dense_as<double>(const Rows&);
+
+}  // namespace kernalign

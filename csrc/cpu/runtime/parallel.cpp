@@ -1,0 +1,79 @@
+// Runs independent tasks on short-lived threads while the calling thread watches for Ctrl-C.
+#include "cpu/runtime/parallel.hpp"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace kernalign {
+namespace {
+
+// Joins on every way out, a forced unwind at interpreter exit included.
+struct JoiningThreads {
+    std::atomic<bool>& stop;
+    std::vector<std::thread> threads;
+    ~JoiningThreads() {
+        stop.store(true);
+        join();
+    }
+    void join() {
+        for (std::thread& thread : threads)
+            if (thread.joinable()) thread.join();
+    }
+};
+
+}  // namespace
+
+int resolve_threads(int requested) {
+    if (requested > 0) return requested;
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+    return std::max(1, int(std::thread::hardware_concurrency()));
+}
+
+void parallel_for(std::int64_t tasks, int threads, Progress& progress,
+                  const std::function<void(std::int64_t, int)>& body) {
+    std::atomic<std::int64_t> next{0};
+    std::atomic<bool> stop{false};
+    std::exception_ptr error;
+    std::int64_t failed = tasks;  // the lowest task that threw: the same one for any number of threads
+    std::mutex error_mutex;
+
+    const auto run_one = [&](int worker) {
+        const std::int64_t task = next.fetch_add(1);
+        if (task >= tasks || stop.load()) return false;
+        try {
+            body(task, worker);
+        } catch (const std::exception&) {  // an exception must never leave a worker thread
+            stop.store(true);
+            const std::lock_guard<std::mutex> lock(error_mutex);
+            if (task < failed) {
+                failed = task;
+                error = std::current_exception();
+            }
+            return false;
+        }
+        progress.add(1);
+        return true;
+    };
+
+    {
+        JoiningThreads workers{stop, {}};
+        const int extra = int(std::min<std::int64_t>(threads, tasks)) - 1;
+        for (int worker = 1; worker <= extra; ++worker)
+            workers.threads.emplace_back([&run_one, worker] {
+                while (run_one(worker)) {
+                }
+            });
+        while (run_one(0)) progress.poll();  // may throw: the workers stop and are joined by the destructor
+        workers.join();
+    }
+    if (error) std::rethrow_exception(error);
+    progress.poll();
+}
+
+}  // namespace kernalign

@@ -1,0 +1,155 @@
+// The loops behind simd.hpp, included by one file per instruction set with KERNALIGN_SIMD_TABLE defined.
+// Only built-in vector types here: an inline function of the standard library compiled with AVX flags could be the
+// copy that the linker keeps for every CPU.
+#include <cstring>
+
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
+
+#include "cpu/simd/simd.hpp"
+
+namespace kernalign {
+namespace {
+
+using std::int64_t;
+constexpr int64_t kLanes = 16;
+typedef double Wide __attribute__((vector_size(kLanes * sizeof(double))));
+typedef float Narrow __attribute__((vector_size(kLanes * sizeof(float))));
+
+inline Wide load(const float* p) {
+    Narrow v;
+    std::memcpy(&v, p, sizeof v);
+    return __builtin_convertvector(v, Wide);
+}
+inline Wide load(const double* p) {
+    Wide v;
+    std::memcpy(&v, p, sizeof v);
+    return v;
+}
+inline void store(double* p, Wide v) { std::memcpy(p, &v, sizeof v); }
+inline void store(float* p, Wide v) {
+    const Narrow narrow = __builtin_convertvector(v, Narrow);
+    std::memcpy(p, &narrow, sizeof narrow);
+}
+inline double total(Wide v) {
+    double sum = 0;
+    for (int64_t lane = 0; lane < kLanes; ++lane) sum += v[lane];
+    return sum;
+}
+
+// How a loop body touches memory: whole groups of lanes, and the rest at the end (lanes beyond it read as zero).
+struct Full {
+    template <class T>
+    Wide get(const T* p) const {
+        return load(p);
+    }
+    template <class T>
+    void put(T* p, Wide v) const {
+        store(p, v);
+    }
+};
+struct Rest {
+    int64_t n;
+    template <class T>
+    Wide get(const T* p) const {
+        T full[kLanes] = {};
+        std::memcpy(full, p, static_cast<unsigned long>(n) * sizeof(T));
+        return load(full);
+    }
+    template <class T>
+    void put(T* p, Wide v) const {
+        T full[kLanes];
+        store(full, v);
+        std::memcpy(p, full, static_cast<unsigned long>(n) * sizeof(T));
+    }
+};
+template <class Body>
+inline void for_lanes(int64_t n, Body body) {
+    int64_t j = 0;
+    for (; j + kLanes <= n; j += kLanes) body(j, Full{});
+    if (j < n) body(j, Rest{n - j});
+}
+
+template <class T>
+bool all_finite(const T* values, int64_t n) {
+    Wide poison = {};  // 0 * finite is 0; 0 * inf and 0 * nan are nan
+    for_lanes(n, [&](int64_t j, auto io) { poison += io.get(values + j) * 0.0; });
+    return total(poison) == 0;
+}
+
+template <class T>
+void add_difference(const T* row, const T* base, double* sum, int64_t n) {
+    for_lanes(n, [&](int64_t j, auto io) { io.put(sum + j, io.get(sum + j) + (io.get(row + j) - io.get(base + j))); });
+}
+
+template <class T>
+double squared_norm(const T* row, const double* shift, double scale, int64_t n) {
+    Wide sum = {};
+    for_lanes(n, [&](int64_t j, auto io) {
+        const Wide v = (io.get(row + j) - io.get(shift + j)) * scale;
+        sum += v * v;
+    });
+    return total(sum);
+}
+
+template <class T>
+void accumulate_row(const T* row, T* out, const double* shift, const T* centre, double scale, double norm,
+                    double other_norm, double* sum, double* own, double* other, int64_t n) {
+    for_lanes(n, [&](int64_t j, auto io) {
+        const Wide raw = io.get(row + j);
+        const Wide v = (raw - io.get(shift + j)) * scale;
+        io.put(sum + j, io.get(sum + j) + v);
+        io.put(own + j, io.get(own + j) + v * norm);
+        io.put(other + j, io.get(other + j) + v * other_norm);
+        io.put(out + j, (raw - io.get(centre + j)) * scale);
+    });
+}
+
+template <class T>
+void centre_row(T* row, const double* shift, double scale, int64_t n) {
+    for_lanes(n, [&](int64_t j, auto io) { io.put(row + j, (io.get(row + j) - io.get(shift + j)) * scale); });
+}
+
+template <class T>
+void add_rank_two(double* sum, const T* product, double a, const double* u, double b, const double* v, int64_t n) {
+    for_lanes(n, [&](int64_t j, auto io) {
+        const Wide step = io.get(product + j) + (io.get(u + j) * a + io.get(v + j) * b);
+        io.put(sum + j, io.get(sum + j) + step);
+    });
+}
+
+template <class T>
+void pair_products(const T* k, const T* l, double* sums, int64_t n) {
+    Wide kl = {}, kk = {}, ll = {};
+    for_lanes(n, [&](int64_t j, auto io) {
+        const Wide a = io.get(k + j), b = io.get(l + j);
+        kl += a * b;
+        kk += a * a;
+        ll += b * b;
+    });
+    sums[0] += total(kl);
+    sums[1] += total(kk);
+    sums[2] += total(ll);
+}
+
+template <class T>
+double dot(const T* a, const double* b, int64_t n) {
+    Wide sum = {};
+    for_lanes(n, [&](int64_t j, auto io) { sum += io.get(a + j) * io.get(b + j); });
+    return total(sum);
+}
+
+#include "cpu/simd/gram_kernels.inl"
+#include "cpu/simd/neighbor_kernels.inl"
+
+}  // namespace
+
+const Simd KERNALIGN_SIMD_TABLE = {
+    KERNALIGN_SIMD_NAME, all_finite<float>,    all_finite<double>,    add_difference<float>,  add_difference<double>,
+    squared_norm<float>, squared_norm<double>, accumulate_row<float>, accumulate_row<double>, centre_row<float>,
+    centre_row<double>,  add_rank_two<float>,  add_rank_two<double>,  pair_products<float>,   pair_products<double>,
+    dot<float>,          dot<double>,          neighbor_kernels,      gram_kernels,
+};
+
+}  // namespace kernalign

@@ -1,6 +1,0 @@
-// The loops of simd.hpp for CPUs with AVX2.
-#ifdef KERNALIGN_X86_KERNELS
-#define KERNALIGN_SIMD_TABLE simd_avx2
-#define KERNALIGN_SIMD_NAME "avx2"
-#include "cpu/simd_kernels.inl"
-#endif

@@ -1,6 +1,0 @@
-// The loops of simd.hpp for CPUs with AVX512.
-#ifdef KERNALIGN_X86_KERNELS
-#define KERNALIGN_SIMD_TABLE simd_avx512
-#define KERNALIGN_SIMD_NAME "avx512"
-#include "cpu/simd_kernels.inl"
-#endif

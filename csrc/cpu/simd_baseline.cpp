@@ -1,4 +1,0 @@
-// The loops of simd.hpp for any CPU.
-#define KERNALIGN_SIMD_TABLE simd_baseline
-#define KERNALIGN_SIMD_NAME "baseline"
-#include "cpu/simd_kernels.inl"

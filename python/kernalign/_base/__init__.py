@@ -1,0 +1,1 @@
+"""Words without arrays: what every room above may use."""

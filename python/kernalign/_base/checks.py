@@ -1,0 +1,111 @@
+"""Checks of arguments that are not arrays: errors that name the argument, the requirement and the value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernalign._base import checks
+
+_MOST_THREADS = 4096
+
+
+def check_count(n: int, least: int, what: str) -> None:
+    """Raise unless there are at least ``least`` items."""
+    if n < least:
+        raise ValueError(f"{what} needs at least {least} rows, got {n}")
+
+
+def check_options(options: Any, known: Any) -> None:
+    """Raise unless every key of ``options`` is one of the TypedDict ``known``."""
+    for option in options:
+        if option not in known.__annotations__:
+            raise TypeError(f"unknown keyword argument {option!r}; known are {', '.join(known.__annotations__)}")
+
+
+def check_choice(value: Any, name: str, choices: tuple[str | None, ...]) -> None:
+    """Raise unless ``value`` is one of ``choices``."""
+    if not (value is None or isinstance(value, str)) or value not in choices:
+        *most, last = map(repr, choices)
+        raise ValueError(f"{name} must be {', '.join(most)} or {last}, got {value!r}")
+
+
+def check_k(k: Any, n: int) -> int:
+    """Return ``k`` as an int; it must be an integer with 1 <= k <= n - 1."""
+    if isinstance(k, (bool, np.bool_)) or not isinstance(k, (int, np.integer)):
+        raise TypeError(f"k must be an integer, got {k!r}")
+    if not 1 <= k <= n - 1:
+        raise ValueError(f"k must be between 1 and n - 1 = {n - 1}, got {k}")
+    return int(k)
+
+
+def check_flag(value: Any, name: str) -> bool:
+    """Return ``value`` as a bool; it must be True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def check_positive(value: Any, name: str) -> int:
+    """Return ``value`` as an int; it must be an integer of at least 1."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, got {value}")
+    return int(value)
+
+
+def check_nonnegative(value: Any, name: str) -> float:
+    """Return ``value`` as a float; it must be a finite number >= 0."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    if not (np.isfinite(value) and value >= 0):
+        raise ValueError(f"{name} must be finite and not negative, got {value!r}")
+    return float(value)
+
+
+def nonnegative(values: Any, name: str) -> NDArray[np.float64]:
+    """One or more finite numbers >= 0 as a 1-D array."""
+    array = np.atleast_1d(np.asarray(values))
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"{name} must be numbers, got {values!r}")
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(f"{name} must be a number or a sequence of at least one, got shape {array.shape}")
+    fine = np.isfinite(array) & (array >= 0)
+    if not fine.all():
+        raise ValueError(f"{name} must be finite and not negative, got {array[~fine][0]}")
+    return array.astype(np.float64)
+
+
+def check_threads(threads: Any) -> int:
+    """Return the thread count for an engine; None means all cores this process may use (0)."""
+    if threads is None:
+        return 0
+    if isinstance(threads, (bool, np.bool_)) or not isinstance(threads, (int, np.integer)):
+        raise TypeError(f"threads must be an integer or None, got {threads!r}")
+    if not 1 <= threads <= _MOST_THREADS:
+        raise ValueError(f"threads must be between 1 and {_MOST_THREADS}, got {threads}")
+    return int(threads)
+
+
+def check_uncertainty(uncertainty: Any, choices: tuple[str | None, ...]) -> None:
+    """Raise unless the method is one of the choices; the bootstrap is refused with its reason."""
+    if uncertainty == "bootstrap":
+        known = " or ".join(repr(choice) for choice in choices if choice is not None)
+        raise ValueError(
+            "uncertainty='bootstrap' is refused: items drawn twice are duplicates of each other, so that they become"
+            " neighbours and the off-diagonal products count them as similar, which biases the score upwards; use"
+            f" {known}, which draw no item twice"
+        )
+    checks.check_choice(uncertainty, "uncertainty", choices)
+
+
+def check_folds(folds: Any, n: int, name: str, wanted: str = "an integer") -> int:
+    """Return a number of folds as an int; it must be an integer between 2 and n."""
+    if isinstance(folds, (bool, np.bool_)) or not isinstance(folds, (int, np.integer)):
+        raise TypeError(f"{name} must be {wanted}, got {folds!r}")
+    if not 2 <= folds <= n:
+        raise ValueError(f"{name} must be between 2 and n = {n}, got {folds}")
+    return int(folds)

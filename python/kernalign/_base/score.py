@@ -1,0 +1,216 @@
+"""Score: a float that carries its chance level, its spread and where it came from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from kernalign._base.warn import warn
+
+_ROUNDING = 1e-9  # of cosines, with float32 products, at most
+
+
+class AlignmentWarning(UserWarning):
+    """The number is right, but the data makes it mean less than it seems to."""
+
+
+class UndefinedScoreWarning(AlignmentWarning):
+    """The quantity does not exist for this (valid) input; the score is nan and says why."""
+
+
+@dataclass(frozen=True)
+class Null:
+    """Distribution of a score over random pairings of the items: exact moments, tail on demand.
+
+    ``skew`` and ``p_value`` are called when first read, and once; each returns the number and its method's name.
+    """
+
+    mean: float
+    sd: float | None = None
+    skew: Callable[[], tuple[float, str]] | None = None
+    p_value: Callable[[], tuple[float, str]] | None = None
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Sampling error of a score; ``transform`` is "atanh" where intervals are made on Fisher's scale."""
+
+    stderr: float
+    method: str
+    transform: str | None = field(default=None)
+
+
+class Score(float):
+    """A metric's value with its provenance; it is a float wherever a float is expected.
+
+    Attributes
+    ----------
+    metric, estimator, n : what was measured, how, on how many items.
+    settings : dict of kernel, k, ties, normalisation, accumulation dtype, route, backend, p_method and the like.
+    reason : None, or why the value is nan.
+    chance, chance_sd, chance_skew : moments under random pairing of the items (None where no closed form is known).
+    z, p_value : (value - chance) / chance_sd and the upper-tail probability under random pairing.
+    corrected : (value - chance) / (maximum - chance): 0 is chance, 1 is perfect.
+    stderr : standard error, after ``uncertainty=...``; see also ``interval``.
+    per_item : one score per item after ``per_item=True`` (their mean is the score), else None.
+    """
+
+    metric: str
+    estimator: str | None
+    n: int
+    settings: dict[str, Any]
+    reason: str | None
+    _null: Null | None
+    _maximum: float | None
+    _spread: Spread | None
+    per_item: NDArray[np.float64] | None
+
+    def __new__(
+        cls,
+        value: float,
+        *,
+        metric: str,
+        n: int,
+        estimator: str | None = None,
+        settings: dict[str, Any] | None = None,
+        reason: str | None = None,
+        null: Null | None = None,
+        maximum: float | None = 1.0,
+        spread: Spread | None = None,
+        per_item: NDArray[np.float64] | None = None,
+    ) -> Score:
+        self = super().__new__(cls, value)
+        self.metric, self.estimator, self.n, self.reason = metric, estimator, n, reason
+        self.settings = dict(settings or {})
+        self._null = None if math.isnan(value) else null
+        self._maximum, self._spread = maximum, spread
+        self.per_item = per_item
+        return self
+
+    @property
+    def chance(self) -> float | None:
+        return self._null.mean if self._null else None
+
+    @property
+    def chance_sd(self) -> float | None:
+        return self._null.sd if self._null else None
+
+    @cached_property
+    def chance_skew(self) -> float | None:
+        if self._null is None or self._null.skew is None:
+            return None
+        value, method = self._null.skew()
+        self.settings["skew_method"] = method
+        self._null = replace(self._null, skew=Fixed(value, method))  # lets go of the inputs
+        return value
+
+    @property
+    def z(self) -> float | None:
+        if self.chance is None or not self.chance_sd:
+            return None
+        return (float(self) - self.chance) / self.chance_sd
+
+    @cached_property
+    def p_value(self) -> float | None:
+        if self._null is None or self._null.p_value is None:
+            return None
+        value, method = self._null.p_value()
+        self.settings["p_method"] = method
+        self._null = replace(self._null, p_value=Fixed(value, method))
+        return value
+
+    @property
+    def corrected(self) -> float | None:
+        if self.chance is None or self._maximum is None or self._maximum <= self.chance:
+            return None
+        return (float(self) - self.chance) / (self._maximum - self.chance)
+
+    @property
+    def stderr(self) -> float | None:
+        return self._spread.stderr if self._spread else None
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Two-sided normal interval; on Fisher's atanh scale for scores like correlations, but where only rounding
+        parts them from 1.
+
+        Raises
+        ------
+        ValueError
+            The score was made without ``uncertainty=...``, or level is not in (0, 1).
+        """
+        if not 0 < level < 1:
+            raise ValueError(f"level must be in (0, 1), got {level!r}")
+        if self._spread is None:
+            raise ValueError(f"{self.metric} was computed without uncertainty=..., so it has no interval")
+        half = float(special.ndtri(0.5 + level / 2)) * self._spread.stderr
+        value = float(self)
+        if self._spread.transform != "atanh":
+            return value - half, value + half
+        if 1 - abs(value) < _ROUNDING:  # where 1 - value^2 says nothing
+            return max(-1.0, value - half), min(1.0, value + half)
+        centre, half = math.atanh(value), half / (1 - value * value)
+        return math.tanh(centre - half), math.tanh(centre + half)
+
+    def __repr__(self) -> str:
+        parts = [f"{float(self):.6g}", self.metric]
+        if self.estimator:
+            parts.append(self.estimator)
+        parts.append(f"n={self.n}")
+        if self.chance is not None:
+            parts.append(f"chance={self.chance:.4g}")
+        if self.reason:
+            parts.append(f"reason={self.reason!r}")
+        return f"Score({', '.join(parts)})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Lazy parts hold the inputs; a pickled or copied score keeps the numbers instead.
+        null = self._null
+        if null is not None:
+            skew, p = self.chance_skew, self.p_value
+            methods = self.settings.get("skew_method", ""), self.settings.get("p_method", "")
+            null = Null(
+                null.mean,
+                null.sd,
+                None if skew is None else Fixed(skew, methods[0]),
+                None if p is None else Fixed(p, methods[1]),
+            )
+        keywords = {
+            "metric": self.metric,
+            "n": self.n,
+            "estimator": self.estimator,
+            "settings": self.settings,
+            "reason": self.reason,
+            "null": null,
+            "maximum": self._maximum,
+            "spread": self._spread,
+            "per_item": self.per_item,
+        }
+        return _restore, (float(self), keywords)
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A lazy number that is already known."""
+
+    value: float
+    method: str
+
+    def __call__(self) -> tuple[float, str]:
+        return self.value, self.method
+
+
+def _restore(value: float, keywords: dict[str, Any]) -> Score:
+    return Score(value, **keywords)
+
+
+def undefined(metric: str, n: int, reason: str, **keywords: Any) -> Score:
+    """A nan score with its reason, and its warning."""
+    warn(f"{metric} is undefined: {reason}", UndefinedScoreWarning)
+    return Score(math.nan, metric=metric, n=n, reason=reason, **keywords)

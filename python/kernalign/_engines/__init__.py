@@ -1,0 +1,1 @@
+"""The only room that calls the extension: states of big data."""

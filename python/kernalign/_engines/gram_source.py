@@ -1,0 +1,137 @@
+"""One representation and its kernel, as the Grams engine takes them: made once, used by every pair it is in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernalign import _core
+from kernalign._base.kernels import RBF, Distance, Kernel, Laplacian, Polynomial, Precomputed
+from kernalign._base.progress import Report
+from kernalign._rows import arrays
+from kernalign._rows.magnitude import divided, exponent_of
+
+EXACT_SKEW_ROWS = 5000
+SAMPLED_ROWS = 2000
+_FEW_ROWS = 64  # where float64 costs nothing
+
+
+@dataclass(frozen=True)
+class Side:
+    """Rows, a kernel whose bandwidth is known, and the third-order sums that null distributions need."""
+
+    rows: tuple[_core.Rows, ...]
+    source: _core.GramSource
+    kernel: str
+    options: dict[str, Any]  # of _core.GramSource
+    double: bool
+    threads: int
+    reason: str | None = None  # why the kernel does not exist
+
+    @property
+    def linear(self) -> bool:
+        return bool(self.options["form"] == "linear")
+
+    @property
+    def definite(self) -> bool:
+        """True if the Gram matrix cannot have negative eigenvalues."""
+        form = self.options["form"]
+        return form in ("linear", "rbf", "laplacian") or (form == "polynomial" and self.options["offset"] >= 0)
+
+    def describe(self) -> dict[str, Any]:
+        """Settings of a score that say what the kernel was."""
+        settings: dict[str, Any] = {"kernel": self.kernel}
+        if self.options["form"] in ("rbf", "laplacian"):
+            settings["bandwidth"] = self.options["width"]
+        if self.options["form"] == "polynomial":
+            settings |= {"degree": self.options["degree"], "offset": self.options["offset"]}
+        return settings
+
+    @cached_property
+    def cubes(self) -> tuple[float, float, float]:
+        """Sum of squares, sum of cubes and trace of the cube of K^U; O(n^2 p), or O(n^3) for kernels."""
+        return _core.u_centred_cubes(self.source, self.threads)
+
+    @cached_property
+    def skew_ratio(self) -> float:
+        """tr(X^3) / |X|^3 of X = K^U, from evenly spaced rows where there are more than 2000."""
+        n = self.source.n
+        if n <= SAMPLED_ROWS:
+            squares, _, trace = self.cubes
+            return float(trace / squares**1.5)
+        index = np.linspace(0, n - 1, SAMPLED_ROWS).astype(int)
+        columns = index if self.options["form"] == "precomputed" else slice(None)
+        sample = np.concatenate([self._row(i)[:, columns] for i in index])
+        source = _core.GramSource([_core.Rows(sample, "sample")], **self.options)
+        squares, _, trace = _core.u_centred_cubes(source, self.threads)
+        return float(trace / squares**1.5)
+
+    def condensed(self, *, centred: bool = False, report: Report = None) -> NDArray[np.float64]:
+        """The strict upper triangle of the Gram matrix, row by row: 8 bytes for each pair of items."""
+        return _core.condensed_gram(self.source, centred, self.threads, report)
+
+    def u_centred(self) -> NDArray[np.float64]:
+        """K^U as a matrix of Frobenius norm 1, for a handful of rows."""
+        n = self.source.n
+        if self.linear:
+            rows = np.concatenate([part.dense(0, part.shape[0]) for part in self.rows])
+            rows = divided(rows, exponent_of(rows) + 1)  # products and differences of any scale stay in range
+            rows -= rows[0]
+            gram = rows @ rows.T
+        else:
+            gram = np.zeros((n, n))
+            gram[np.triu_indices(n, 1)] = self.condensed(centred=True)
+            gram += gram.T
+        np.fill_diagonal(gram, 0.0)
+        if not np.isfinite(gram).all():
+            return np.full_like(gram, math.nan)
+        gram /= np.abs(gram).max() or 1.0
+        a = gram.sum(axis=1) / (n - 2)
+        gram -= a[:, None] + a - a.sum() / (n - 1)
+        np.fill_diagonal(gram, 0.0)
+        return np.asarray(gram / (np.linalg.norm(gram) or math.nan))
+
+    def _row(self, i: int) -> NDArray[np.float64]:
+        for part in self.rows:
+            if i < part.shape[0]:
+                return part.dense(i, i + 1)
+            i -= part.shape[0]
+        raise IndexError(i)
+
+
+def make_side(
+    rows: Sequence[_core.Rows], kernel: Kernel | Distance, threads: int, report: Report = None, *, double: bool = False
+) -> Side:
+    """Choose the precision, and find the bandwidth if the kernel's is a rule. ``rows`` of several parts are one."""
+    n, p = sum(part.shape[0] for part in rows), rows[0].shape[1]
+    given = isinstance(kernel, Precomputed)
+    double = double or any(part.double_precision for part in rows)
+    double = double or (not given and (p < arrays.FEW_COLUMNS or n < _FEW_ROWS))
+    options: dict[str, Any] = {"form": "linear", "double_precision": double}
+    reason = None
+    if isinstance(kernel, Polynomial):
+        options |= {"form": "polynomial", "degree": int(kernel.degree), "offset": float(kernel.offset)}
+    elif isinstance(kernel, Distance):
+        options["form"] = "sqeuclidean" if kernel.squared else "euclidean"
+    elif given:
+        options["form"] = "precomputed"
+    elif isinstance(kernel, (RBF, Laplacian)):
+        width = kernel.bandwidth
+        if isinstance(width, str):
+            source = _core.GramSource(list(rows), **options)
+            width = _core.median_distance(source, width == "median_offdiag", threads, report)
+            if width == 0:
+                reason = f"over half of the distances between rows of {rows[0].name} are 0, which gives no bandwidth"
+            elif not math.isfinite(width):
+                reason = f"{rows[0].name} spans more than float64 can hold"
+            width = width if reason is None else 1.0
+            width *= kernel.fraction
+        options |= {"form": str(kernel), "width": float(width)}
+    source = _core.GramSource(list(rows), **options)
+    return Side(tuple(rows), source, str(kernel), options, double, threads, reason)

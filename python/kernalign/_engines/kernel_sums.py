@@ -1,0 +1,172 @@
+"""Sums over the Gram matrices of two representations: all that HSIC, CKA and kernel alignment are finished from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernalign import _core
+from kernalign._base import hazards
+from kernalign._engines.gram_source import EXACT_SKEW_ROWS, Side
+from kernalign._rows.magnitude import power_of_two
+
+Engine = _core.MomentSums | _core.GramSums
+
+
+@dataclass(frozen=True)
+class KernelSums:
+    """Sums of two Gram matrices, whichever engine made them."""
+
+    n: int
+    pairs: dict[tuple[int, int], _core.PairSums]  # of sides (0, 0), (0, 1) and (1, 1)
+    hollow: dict[tuple[int, int], _core.PairSums]  # the same without diagonals, or what has the same U-centred form
+    exponents: tuple[int, int]  # kernel values were divided by 2^exponent
+    pilots: tuple[float, float]  # and these constants subtracted
+    plains: tuple[float, float]  # kernel values of equal rows (distances) or zero rows (others), less the constants
+    rounding: tuple[float, float]  # relative, of the products
+    route: str
+    centred_rows: bool
+    settings: dict[str, Any] = field(default_factory=dict)
+    sides: tuple[Side, Side] | None = None  # None after a stream: the rows are gone
+    engine: Engine | None = None  # None once nothing needs it
+    indices: tuple[int, int] = (0, 1)  # of the sides in the engine
+    threads: int = 0
+    # What follows from one side alone; the pairs of a sweep share it.
+    known: tuple[dict[str, Any], dict[str, Any]] = field(default_factory=lambda: ({}, {}))
+
+    @property
+    def unit(self) -> float:
+        """What products of both Grams must be multiplied by to be in the data's own units."""
+        return power_of_two(sum(self.exponents))
+
+    def centred(self, a: int, b: int) -> float:
+        """<HKH, HLH>, scaled."""
+        return _core.centred_product(self.n, self.pairs[a, b])
+
+    def centred_trace(self, side: int) -> float:
+        """tr(HKH), scaled."""
+        own = self.pairs[side, side]
+        return own.trace_x - own.total_x / self.n
+
+    def centred_diagonal(self, side: int) -> float:
+        """Sum of the squared diagonal of HKH, scaled; its entry i is K_ii - 2 r_i / n + t / n^2, t = sum of r."""
+        own, n = self.pairs[side, side], self.n
+        total = own.total_x
+        cross = 4 * own.rows / n**2 - 4 * own.rows_diagonal / n
+        return own.diagonal + cross + 2 * total * own.trace_x / n**2 - 3 * total**2 / n**3
+
+    def top_share_bound(self, side: int) -> float:
+        """What share of the variance the first principal direction has at least; 0 where the kernel is not linear."""
+        if self.sides is not None and not self.sides[side].linear:
+            return 0.0
+        return hazards.top_share_bound(self.centred_trace(side), self.centred(side, side))
+
+    def u_centred(self, a: int, b: int) -> float:
+        """<K^U, L^U>, scaled."""
+        return _core.u_centred_product(self.n, self.hollow[a, b])
+
+    def unbiased_cka(self) -> float:
+        """<K^U, L^U> / (|K^U| |L^U|) in [-1, 1]; see why_undefined."""
+        for side in (0, 1):
+            if "norm" not in self.known[side]:
+                self.known[side]["norm"] = math.sqrt(self.u_centred(side, side))
+        return bounded(self.u_centred(0, 1) / (self.known[0]["norm"] * self.known[1]["norm"]))
+
+    @property
+    def no_kernel(self) -> str | None:
+        """Why the kernel of a side does not exist, or None."""
+        return next((side.reason for side in self.sides or () if side.reason), None)
+
+    def why_undefined(self, estimator: str) -> str | None:
+        """The reason why CKA does not exist, or None."""
+        for side, name in enumerate("xy"):
+            if estimator not in self.known[side]:
+                self.known[side][estimator] = self._flaw(side, estimator)
+            flaw = self.known[side][estimator]
+            if flaw is not None:
+                return f"{name} {flaw}" if flaw != self._no_kernel(side) else str(flaw)
+        return None
+
+    def _flaw(self, side: int, estimator: str) -> str | None:
+        """Why one side has no CKA with anything: what it is or does, or the whole sentence where it has no kernel."""
+        biased = self.centred(side, side)
+        if not math.isfinite(biased):
+            return "spans more than float64 can hold"
+        if not biased > self.noise(side, diagonal=True):
+            return "is constant"
+        if self._no_kernel(side) is not None:
+            return self._no_kernel(side)
+        if estimator == "unbiased" and not self.u_centred(side, side) > self.noise(side, diagonal=False):
+            return "has no structure beyond its diagonal: its U-centred Gram matrix is zero"
+        return None
+
+    def _no_kernel(self, side: int) -> str | None:
+        return None if self.sides is None else self.sides[side].reason
+
+    def noise(self, side: int, *, diagonal: bool) -> float:
+        """A centred square this small is rounding: of products as long as the diagonal, or of a kernel's own values.
+
+        Those are accurate relative to themselves and to their differences from the plain value, whichever are less.
+        """
+        rounding = self.rounding[side]
+        if self.sides is None or self.sides[side].linear:
+            # Where an outlier makes the biased square large, the products that matter were float64.
+            return 0.0 if diagonal else rounding * self.centred(side, side)
+        hollow, pairs = self.hollow[side, side], self.n * (self.n - 1)
+        squares = []
+        for constant in (-self.pilots[side], self.plains[side]):
+            mean = hollow.total_x / pairs
+            spread = max(0.0, hollow.full - hollow.total_x * mean)
+            gap = mean - constant
+            squares.append(spread + pairs * gap * gap)
+        return rounding**2 * min(squares)
+
+    def describe(self, **more: Any) -> dict[str, Any]:
+        """Settings of a score made from these sums."""
+        products = tuple("float64" if r < 1e-7 else "float32" for r in self.rounding)
+        kernels: dict[str, Any] = {"kernel": "linear"}
+        if self.sides is not None:
+            x, y = (side.describe() for side in self.sides)
+            kernels = {key: x[key] if x.get(key) == y.get(key) else (x.get(key), y.get(key)) for key in {**x, **y}}
+        return {
+            **self.settings,
+            **kernels,
+            "route": self.route,
+            "products": products[0] if products[0] == products[1] else products,
+            "accumulation": "float64",
+            "backend": "cpu",
+            **more,
+        }
+
+    def row_terms(self, *, with_diagonal: bool) -> NDArray[np.float64]:
+        """The table of per-row sums that a jackknife needs (csrc/grams.hpp), by a second pass over the rows."""
+        assert self.sides is not None
+        x, y = self.sides
+        if isinstance(self.engine, _core.MomentSums):
+            double = max(self.rounding) < 1e-7
+            terms = _core.moments_row_terms(x.rows[0], y.rows[0], self.engine, double, self.threads)
+            if with_diagonal:
+                terms[:, 7:] = 0.0  # products with row sums, which vanish: the rows are centred
+            return terms
+        assert self.engine is not None
+        args = (x.source, y.source, self.engine, self.centred_rows)
+        return _core.gram_row_terms(*args, with_diagonal, self.threads)
+
+    def settled(self) -> KernelSums:
+        """Without the engine's state, unless the lazy skew will need it."""
+        exact = self.sides is not None and self.n <= EXACT_SKEW_ROWS
+        return replace(self, engine=None) if exact or isinstance(self.engine, _core.GramSums) else self
+
+
+def rounding_of(double: bool, widened: bool) -> float:
+    """Relative rounding of sums of products made in float64 (asked for, or because of an outlier) or float32."""
+    return 1e-13 if double or widened else 1e-6
+
+
+def bounded(cosine: float) -> float:
+    """A cosine that rounding may have carried out of [-1, 1]; nan stays nan."""
+    return cosine if math.isnan(cosine) else min(1.0, max(-1.0, cosine))

@@ -1,0 +1,56 @@
+"""Sums over the linear kernels of two representations, by the cheaper of two engines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kernalign import _core
+from kernalign._base.kernels import Linear
+from kernalign._base.progress import Report
+from kernalign._engines.gram_source import make_side
+from kernalign._engines.gram_sweep import gram_pair
+from kernalign._engines.kernel_sums import KernelSums, rounding_of
+from kernalign._rows import arrays
+
+
+def linear_sums(pair: arrays.Pair, *, centred: bool, report: Report = None) -> KernelSums:
+    """In feature space where that is cheaper: n (p + q)^2 / 2 multiply-adds, against n^2 (p + q) / 2 for the Grams."""
+    columns, threads = (pair.x.shape[1], pair.y.shape[1]), pair.threads
+    double = linear_precision(pair)
+    sides = (
+        make_side([pair.x], Linear(), threads, double=double),
+        make_side([pair.y], Linear(), threads, double=double),
+    )
+    if pair.n <= sum(columns):
+        return gram_pair(sides, pair.settings, centred=centred, threads=threads, report=report)
+    double = sides[0].double and sides[1].double
+    moments = _core.Moments(*columns, double_precision=double)
+    moments.update(pair.x, pair.y, threads, report)
+    engine = moments.drain(centred, threads)
+    return moment_sums(engine, double, "feature", centred, settings=pair.settings, threads=threads, sides=sides)
+
+
+def linear_precision(pair: arrays.Pair) -> bool:
+    """Whether both sides are multiplied in float64 because one of them asks for it."""
+    narrow = min(pair.x.shape[1], pair.y.shape[1]) < arrays.FEW_COLUMNS
+    return pair.x.double_precision or pair.y.double_precision or narrow
+
+
+def moment_sums(engine: _core.MomentSums, double: bool, route: str, centred: bool, **more: Any) -> KernelSums:
+    """The small sums of second moments, which are kept along."""
+    pairs = {(a, b): engine.pair(a, b) for a, b in ((0, 0), (0, 1), (1, 1))}
+    x, y = engine.exponents
+    rounding = rounding_of(double, engine.widened)
+    return KernelSums(
+        engine.n,
+        pairs,
+        pairs,
+        exponents=(2 * x, 2 * y),
+        pilots=(0.0, 0.0),
+        plains=(0.0, 0.0),
+        rounding=(rounding, rounding),
+        route=route,
+        centred_rows=centred,
+        engine=engine,
+        **more,
+    )

@@ -1,0 +1,184 @@
+"""Neighbour lists of one array: what they hold, and how each backend finds them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernalign import _core
+from kernalign._base import checks
+from kernalign._base.progress import ProgressArgument, Report, reporting
+from kernalign._engines import faiss, sampled
+from kernalign._rows import arrays
+from kernalign._rows.arrays import Normalize
+from kernalign._rows.magnitude import check_rows_magnitude
+from kernalign._statistics import overlap_skew
+
+Metric: TypeAlias = Literal["cosine", "dot", "euclidean"]
+Backend: TypeAlias = Literal["auto", "native", "sample", "faiss"]
+
+METRICS = ("cosine", "dot", "euclidean")
+_BACKENDS = ("auto", "native", "sample", "faiss")
+_MOST_EXPONENT = 500  # squares stay in the range of float64
+
+
+@dataclass(frozen=True)
+class Neighbors:
+    """The k most similar rows of every row, best first: (similarity descending, index ascending), self excluded.
+
+    With backend="sample" there are lists of some rows only: m of them, named by `rows`, from among all n.
+
+    Attributes
+    ----------
+    indices : (n, k) int32, or (m, k)
+    similarities : (n, k) float64; cosine, dot product, or minus the squared Euclidean distance
+    tie_rows : (n,) bool; the k-th similarity equals the next one, so that the k-th place was given by index
+    metric : "cosine", "dot" or "euclidean"
+    exact : whether these are certainly the nearest
+    backend : what searched
+    recall : share of true neighbours found: 1.0 if exact, else measured on sampled rows
+    rows : (m,) int32, ascending, or None if there is a list of every row
+    items : n, if rows are given
+    settings : how the backend was chosen and, if not exact, the index, the rows of the sample and ``recall_interval``
+        (95 %, Wilson)
+    """
+
+    indices: NDArray[np.int32]
+    similarities: NDArray[np.float64]
+    tie_rows: NDArray[np.bool_]
+    metric: str
+    exact: bool = True
+    backend: str = "native"
+    recall: float = 1.0
+    rows: NDArray[np.int32] | None = None
+    items: int | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        shape = np.shape(self.indices)
+        if len(shape) != 2 or np.shape(self.similarities) != shape or np.shape(self.tie_rows) != shape[:1]:
+            raise ValueError(
+                "Neighbors needs indices (n, k), similarities (n, k) and tie_rows (n,), got shapes "
+                f"{shape}, {np.shape(self.similarities)} and {np.shape(self.tie_rows)}"
+            )
+        if np.asarray(self.indices).dtype != np.int32:
+            raise TypeError(f"Neighbors needs int32 indices, got {np.asarray(self.indices).dtype}")
+        if self.rows is not None and (self.items is None or np.shape(self.rows) != shape[:1]):
+            raise ValueError(f"Neighbors of rows needs items and one row per list, got {self.items} and {self.rows}")
+
+    @property
+    def n(self) -> int:
+        return int(self.indices.shape[0]) if self.items is None else self.items
+
+    @property
+    def k(self) -> int:
+        return int(self.indices.shape[1])
+
+    @cached_property
+    def tie_share(self) -> float:
+        """Share of the rows that tie at the k-th place."""
+        return float(self.tie_rows.mean())
+
+    @cached_property
+    def pattern_sums(self) -> list[NDArray[np.float64]]:
+        """What the skewness of overlaps needs of this graph; O(n k^2), once."""
+        return overlap_skew.list_pattern_sums(self.indices.copy())  # which it sorts in place: order is for others
+
+    def keep_pattern_sums(self, sums: list[NDArray[np.float64]]) -> None:
+        """Spare this graph their computation, which has been done elsewhere."""
+        self.__dict__["pattern_sums"] = sums
+
+    def first(self, k: int) -> Neighbors:
+        """The k nearest of each row; k must not exceed the length of the lists."""
+        if k == self.k:
+            return self
+        if k > self.k:
+            raise ValueError(f"k must be at most {self.k}, the length of the neighbour lists given, got {k}")
+        ties = self.similarities[:, k - 1] == self.similarities[:, k]
+        indices, similarities = np.ascontiguousarray(self.indices[:, :k]), self.similarities[:, :k].copy()
+        return replace(self, indices=indices, similarities=similarities, tie_rows=ties)
+
+
+def knn(
+    x: Any,
+    k: int,
+    *,
+    metric: Metric = "cosine",
+    backend: Backend = "auto",
+    normalize: Normalize = None,
+    clip_quantile: float | None = None,
+    threads: int | None = None,
+    device: str | None = None,
+    progress: ProgressArgument = False,
+) -> Neighbors:
+    """Find the k nearest rows of every row of x, proven to be what float64 arithmetic yields.
+
+    Parameters
+    ----------
+    x : (n, p) array
+    k : 1 <= k <= n - 1
+    metric : "cosine" (rows normalised in float64), "dot" or "euclidean"
+    backend :
+        "native": exact, by symmetric float32 tiles that float64 arithmetic certifies.
+        "sample": exact, but only of 2000 rows (all if there are no more), the same for every array of n rows. Its
+        products are NumPy's, on the threads of NumPy's BLAS.
+        "faiss": never called exact. Candidates proposed by faiss in float32 (a flat index up to n^2 p = 1e12, else an
+        inverted file with 4-bit codes, in n (p / 4 + 8) bytes), scored in float64 from x; its recall is measured on
+        the rows of "sample".
+        "auto": "native" up to n^2 p = 1e14; beyond that (half an hour on one core) "faiss" if it is installed.
+        ``settings["backend_choice"]`` of the result says which and why.
+
+    Raises
+    ------
+    ValueError
+        k out of range, NaN or infinity, a zero row under cosine, an unknown option.
+    TypeError
+        x or k of the wrong type.
+    ImportError
+        backend="faiss" without faiss.
+    """
+    if device is not None:
+        checks.check_choice(device, "device", ("cpu",))
+    source = arrays.rows(x, normalize=normalize, clip_quantile=clip_quantile)
+    k = checks.check_k(k, source.shape[0])
+    checks.check_choice(metric, "metric", METRICS)
+    with reporting(progress, "nearest neighbours") as report:
+        return find(source, k, metric, backend, checks.check_threads(threads), report, sets=False).lists
+
+
+@dataclass(frozen=True)
+class Found:
+    """Neighbours of one side; the engine's own lists if exact, exact ones of sampled rows if not."""
+
+    lists: Neighbors
+    raw: Any = None
+    sample: Neighbors | None = None
+
+
+def find(source: _core.Rows, k: int, metric: str, backend: str, threads: int, report: Report, *, sets: bool) -> Found:
+    checks.check_choice(backend, "backend", _BACKENDS)
+    if metric != "cosine":
+        check_rows_magnitude(source, _MOST_EXPONENT)
+    n, p = source.shape
+    settings: dict[str, Any] = {}
+    if backend == "auto":
+        backend, settings["backend_choice"] = faiss.choose(n, p)
+    if backend == "native":
+        raw = _core.nearest_neighbors(source, k, metric, sets, threads, report)[:3]
+        return Found(Neighbors(raw[0], raw[1], raw[2].view(np.bool_), metric, settings=settings), raw)
+    rows = sampled.sampled_rows(n)
+    if backend == "sample":
+        scorer = _core.ExactRows(source, metric, threads)
+        exact = sampled.lists_of(source, scorer, rows, k, metric, threads, report)
+        return Found(Neighbors(*exact, metric, backend="sample", rows=rows, items=n, settings=settings))
+    lists, exact, settings["index"] = faiss.search(source, k, metric, rows, threads, report)
+    share = float((lists[1][rows] >= exact[1][:, -1:]).mean())
+    settings |= {"recall_interval": sampled.wilson(share, len(rows), n), "sampled_rows": len(rows)}
+    return Found(
+        Neighbors(*lists, metric, exact=False, backend="faiss", recall=share, settings=settings),
+        sample=Neighbors(*exact, metric, backend="sample", rows=rows, items=n),
+    )

@@ -1,0 +1,1 @@
+"""What a user gave becomes checked, preprocessed rows."""

@@ -1,0 +1,61 @@
+"""Finds rows that repeat another, reading whole rows only where a few columns do not tell them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernalign._rows.arrays import AnyArray
+
+_PROBED = 16  # columns, one after the other while there are rows that agree in all so far
+_BLOCK = 1 << 20  # values of whole rows held at a time
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+
+Places: TypeAlias = NDArray[np.intp]
+# Cells of rows and columns, as NumPy indexes them; equal ones have equal bits: -0.0 must have become 0.0.
+Read: TypeAlias = Callable[[Places, Any], AnyArray]
+
+
+def probed_columns(p: int) -> list[int]:
+    """Evenly spaced columns, all if they are few: the middle one first, which is seldom padding."""
+    columns = np.unique(np.linspace(0, p - 1, min(p, _PROBED)).astype(int)).tolist()
+    middle = len(columns) // 2
+    return [*columns[middle:], *columns[:middle]]
+
+
+def suspects(rows: Places, p: int, read: Read) -> Places:
+    """Those of the rows that agree with another of them in every probed column, in order: no repeat is left out."""
+    left, keys = rows, np.zeros(len(rows), dtype=np.uint64)
+    for column in probed_columns(p):
+        if not len(left):
+            break
+        cells = np.ascontiguousarray(read(left, column))
+        keys ^= cells.view(f"u{cells.dtype.itemsize}")
+        keys *= _ODD
+        keys ^= keys >> np.uint64(29)
+        shared = _shared(keys)
+        left, keys = left[shared], keys[shared]
+    return left
+
+
+def hashes(rows: Places, p: int, read: Read) -> NDArray[np.int64]:
+    """64-bit hashes of whole rows."""
+    step = max(1, _BLOCK // p)
+    found = np.empty(len(rows), dtype=np.int64)
+    for begin in range(0, len(rows), step):
+        block = read(rows[begin : begin + step], slice(None))
+        found[begin : begin + step] = [hash(row.tobytes()) for row in block]
+    return found
+
+
+def _shared(keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Which keys occur more than once."""
+    order = np.argsort(keys)
+    ordered = keys[order]
+    same = np.flatnonzero(ordered[1:] == ordered[:-1])
+    shared = np.zeros(len(keys), dtype=bool)
+    shared[order[same]] = shared[order[same + 1]] = True
+    return shared

@@ -1,0 +1,68 @@
+"""Small dense float64 matrices of a user: square, symmetric, centred, decomposed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+
+from kernalign import _core
+from kernalign._rows import arrays
+from kernalign._rows.magnitude import divided, exponent_of
+
+Array = NDArray[np.float64]
+
+_BLOCK_ELEMENTS = 1 << 20
+_ASYMMETRY = 1e-9
+
+
+def thin_svd(x: Array) -> tuple[Array, Array, Array]:
+    """(u, s, v') of x up to its numerical rank; ``x`` is overwritten."""
+    if not x.any():
+        return np.empty((len(x), 0)), np.empty(0), np.empty((0, x.shape[1]))
+    exponent = exponent_of(x)
+    np.ldexp(x, -exponent, out=x)  # squares of any scale stay in range
+    u, s, vt = linalg.svd(x, full_matrices=False, overwrite_a=True, check_finite=False)
+    rank = int((s > max(x.shape) * np.finfo(float).eps * s[0]).sum())
+    return np.ascontiguousarray(u[:, :rank]), np.ldexp(s[:rank], exponent), vt[:rank]
+
+
+def dense(source: _core.Rows) -> Array:
+    """All rows in float64, read block by block."""
+    n, p = source.shape
+    x = np.empty((n, p))
+    step = max(1, _BLOCK_ELEMENTS // p)
+    for begin in range(0, n, step):
+        x[begin : begin + step] = source.dense(begin, min(n, begin + step))
+    return x
+
+
+def square(table: Any, name: str) -> Array:
+    """A table of as many columns as rows, in float64."""
+    k = dense(arrays.rows(table, name))
+    if k.shape[0] != k.shape[1]:
+        raise ValueError(f"{name} must be a square matrix, got shape {k.shape}")
+    return k
+
+
+def symmetric(table: Any, name: str) -> Array:
+    """The same, made exactly symmetric; raises if it is not up to rounding."""
+    k = square(table, name)
+    unit = divided(k, exponent_of(k))
+    off = np.abs(unit - unit.T) > _ASYMMETRY
+    if off.any():
+        i, j = np.argwhere(off)[0]
+        raise ValueError(f"{name} must be symmetric, got {k[i, j]} at ({i}, {j}) and {k[j, i]} at ({j}, {i})")
+    return np.asarray(k / 2 + k.T / 2)
+
+
+def centre(x: Array, by: Array | None = None) -> Array:
+    """x minus the column means of ``by`` (of x itself): through the first row, so that a large offset costs nothing."""
+    by = x if by is None else by
+    with np.errstate(over="ignore", invalid="ignore"):
+        centred = np.asarray((x - by[0]) - (by - by[0]).mean(axis=0))
+    if not np.isfinite(centred).all():
+        raise ValueError("columns must span no more than float64 can hold, to be centred")
+    return centred

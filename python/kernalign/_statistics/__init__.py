@@ -1,0 +1,1 @@
+"""Chance level and error of finished states."""

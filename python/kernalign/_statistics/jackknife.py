@@ -1,0 +1,102 @@
+"""Delete-one values of scores and their standard error."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernalign._engines.kernel_sums import KernelSums
+from kernalign._rows.magnitude import divided, exponent_of, power_of_two
+from kernalign._statistics import half_sampling
+
+Vector = NDArray[np.float64]
+
+
+def deleted_scores(metric: str, estimator: str, sums: KernelSums) -> Vector:
+    """The n delete-one values of hsic, cka or kernel_alignment."""
+    with_diagonal = metric != "kernel_alignment" and estimator == "biased"
+    terms, m = RowTerms(sums.row_terms(with_diagonal=with_diagonal)), sums.n - 1
+    if metric == "kernel_alignment":
+        product = terms.off_diagonal
+    else:
+        product = terms.u_centred if estimator == "unbiased" else terms.centred
+    if metric == "hsic":
+        norm = m * (m - 3) if estimator == "unbiased" else m**2
+        return product("xy") * (sums.unit / norm)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(product("xy") / (np.sqrt(product("xx")) * np.sqrt(product("yy"))))
+
+
+def jackknife_stderr(deleted: Vector) -> float:
+    """Standard error from the n delete-one values; nan where one of them does not exist."""
+    n, exponent = len(deleted), exponent_of(deleted)
+    if not np.isfinite(deleted).all():
+        return math.nan
+    scaled = divided(deleted, exponent)  # squares of any scale stay in range
+    stderr = math.sqrt((n - 1) / n * float(((scaled - scaled.mean()) ** 2).sum())) * power_of_two(exponent)
+    return stderr if math.isfinite(stderr) else math.nan
+
+
+class RowTerms:
+    """Delete-one values of every product of two Grams, from the n x 11 table of the engines (csrc/moments.hpp)."""
+
+    def __init__(self, terms: Vector) -> None:
+        self._terms = terms.T
+        self.n = terms.shape[0]
+
+    def _vectors(self, pair: str) -> tuple[Vector, Vector, Vector, Vector, Vector]:
+        t = self._terms
+        diagonals, row_sums = {"x": t[0], "y": t[1]}, {"x": t[2], "y": t[3]}
+        products = {"xy": t[4], "xx": t[5], "yy": t[6]}
+        weighted = {"xy": t[7], "xx": t[8], "yx": t[9], "yy": t[10]}
+        a, b = pair[0], pair[1]
+        k, l = row_sums[a] - diagonals[a], row_sums[b] - diagonals[b]  # noqa: E741
+        off = products[pair] - diagonals[a] * diagonals[b]
+        kl, lk = weighted[a + b] - diagonals[a] * l, weighted[b + a] - diagonals[b] * k
+        return k, l, off, kl, lk
+
+    def off_diagonal(self, pair: str) -> Vector:
+        """sum of K_jk L_jk over j != k, both not i."""
+        off = self._vectors(pair)[2]
+        return np.asarray(off.sum() - 2 * off)
+
+    def u_centred(self, pair: str) -> Vector:
+        """<K^U, L^U> of the other n - 1 items (science 3.6)."""
+        k, l, off, kl, lk = self._vectors(pair)  # noqa: E741
+        m = self.n - 1
+        totals = (k.sum() - 2 * k) * (l.sum() - 2 * l) / ((m - 1) * (m - 2))
+        return np.asarray(off.sum() - 2 * off + totals - 2 * (k @ l - k * l - kl - lk + off) / (m - 2))
+
+    def centred(self, pair: str) -> Vector:
+        """<HKH, HLH> of the other n - 1 items, of a table whose weights are row sums with the diagonal."""
+        t, a, b = self._terms, "xy".index(pair[0]), "xy".index(pair[1])
+        (k, l), (r, u) = (t[a], t[b]), (t[2 + a], t[2 + b])  # noqa: E741
+        products = {"xy": t[4], "xx": t[5], "yy": t[6]}[pair]
+        weighted = {"xy": t[7], "xx": t[8], "yx": t[9], "yy": t[10]}
+        ku, lr = weighted[pair], weighted[pair[::-1]]
+        m = self.n - 1
+        full = products.sum() - 2 * products + k * l
+        rows = (r @ u - r * u) - (ku - k * u) - (lr - l * r) + (products - k * l)
+        totals = (r.sum() - 2 * r + k) * (u.sum() - 2 * u + l)
+        return np.asarray(full - 2 / m * rows + totals / m**2)
+
+
+def deleted_overlaps(a: NDArray[np.int32], b: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Mean share of common neighbours without item i, for every i; a and b are (n, k + 1) lists, k <= n - 2.
+
+    Without i, a list that held it among its k nearest holds its (k+1)-th instead. O(n k log k) time, O(nk) memory.
+    """
+    n, k = len(a), a.shape[1] - 1
+    nearest_a, nearest_b, next_a, next_b = a[:, :k], b[:, :k], a[:, k:], b[:, k:]
+    common = half_sampling.places(nearest_a, nearest_b) >= 0
+    enters_a, enters_b = (nearest_b == next_a).any(axis=1), (nearest_a == next_b).any(axis=1)
+    change = np.zeros(n)  # of the sum over the lists, when i leaves them
+    np.add.at(change, nearest_a.ravel(), np.repeat(enters_a, k))
+    np.add.at(change, nearest_b.ravel(), np.repeat(enters_b, k))
+    both = (next_a == next_b)[:, 0].astype(np.float64) - 1
+    np.add.at(change, nearest_a[common], np.repeat(both, k)[common.ravel()])
+    shared = common.sum(axis=1)
+    values: NDArray[np.float64] = (shared.sum() - shared + change) / ((n - 1) * k)
+    return values

@@ -1,0 +1,127 @@
+"""What chance and sampling do to a score: permutation-null tails from exact moments, and delete-one jackknives."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernalign import _core
+from kernalign._engines.gram_source import EXACT_SKEW_ROWS, SAMPLED_ROWS
+from kernalign._statistics.tails import normal_tail, pearson3_tail
+
+if TYPE_CHECKING:
+    from kernalign._engines.kernel_sums import KernelSums
+
+Vector = NDArray[np.float64]
+
+ROUNDED_SD = 1e-7  # of the mean; a spread of neighbour overlaps this small is the root of a rounded 0
+_EQUAL = 1e-13  # a variance this small, of the mean square, is rounding: of squares of float32 numbers, too
+
+
+class LazySkew:
+    """Skewness of the unbiased HSIC or CKA under random pairing; computed once, and the inputs let go."""
+
+    def __init__(self, sums: KernelSums) -> None:
+        self._sums: KernelSums | None = sums
+        self._known: tuple[float, str] | None = None
+
+    def __call__(self) -> tuple[float, str]:
+        if self._known is None:
+            assert self._sums is not None
+            self._known, self._sums = unbiased_skew(self._sums), None
+        return self._known
+
+
+Lazy: TypeAlias = Callable[[], tuple[float, str]]
+
+
+def unbiased_tail(sums: KernelSums) -> tuple[Lazy | None, Lazy]:
+    """Skew (None for n < 6) and upper tail of the unbiased HSIC or CKA of ``sums`` under random pairing, both lazy."""
+    z = sums.unbiased_cka() / math.sqrt(2 / (sums.n * (sums.n - 3)))
+    if sums.n < 6:
+        known = _enumerated_tail(sums) if sums.sides is not None else (normal_tail(z), "normal (n < 6)")
+        return None, lambda: known
+    skew = LazySkew(sums)
+
+    def tail() -> tuple[float, str]:
+        value, method = skew()
+        return pearson3_tail(z, value), f"Pearson III, {method}"
+
+    return skew, tail
+
+
+def unbiased_skew(sums: KernelSums) -> tuple[float, str]:
+    """Skewness of the unbiased HSIC or CKA under random pairing.
+
+    Exact third moment for n <= 5000 where the rows are at hand; otherwise the leading term sqrt(8) r_x r_y with
+    r = tr(S^3) / tr(S^2)^(3/2), S the covariance (or, of Gram matrices, from 2000 evenly spaced rows).
+    """
+    n = sums.n
+    if sums.sides is not None and n <= EXACT_SKEW_ROWS:
+        (square_x, *x), (square_y, *y) = (side.cubes for side in sums.sides)
+        scale = math.sqrt(2 / (n * (n - 3)) * square_x * square_y)
+        if not scale**3 > 0:
+            return math.nan, "exact third moment"  # of a side of which rounding alone is left
+        return float(_core.u_centred_third_moment(n, *x, *y) / scale**3), "exact third moment"
+    if isinstance(sums.engine, _core.MomentSums):
+        ratios, where = [_covariance_ratio(sums.engine, side) for side in (0, 1)], "leading term"
+    else:
+        assert sums.sides is not None
+        ratios = [side.skew_ratio for side in sums.sides]
+        where = f"leading term of {SAMPLED_ROWS} rows"
+    return math.sqrt(8) * ratios[0] * ratios[1], where
+
+
+def _covariance_ratio(engine: _core.MomentSums, side: int) -> float:
+    covariance = engine.product(side, side)
+    square = covariance @ covariance
+    return float(np.vdot(square, covariance) / np.vdot(covariance, covariance) ** 1.5)
+
+
+def _enumerated_tail(sums: KernelSums) -> tuple[float, str]:
+    """All n! pairings (n <= 5)."""
+    assert sums.sides is not None
+    x, y = (side.u_centred() for side in sums.sides)
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        return math.nan, "all pairings"  # of a side of which rounding alone is left
+    orders = itertools.permutations(range(sums.n))
+    values = [float(np.vdot(x, y[np.ix_(order, order)])) for order in map(list, orders)]
+    return sum(value >= values[0] - 1e-12 for value in values) / len(values), "all pairings"
+
+
+@dataclass(frozen=True)
+class PairMatrix:
+    """What the moments under random pairing need of a symmetric matrix with a zero diagonal."""
+
+    n: int
+    total: float  # sum of A_ij
+    square: float  # sum of A_ij^2
+    row_square: float  # sum of the squared row sums
+
+    @classmethod
+    def of(cls, n: int, own: _core.PairSums) -> PairMatrix:
+        """From the sums of a matrix with itself."""
+        return cls(n, own.total_x, own.full, own.rows)
+
+    def classes(self) -> tuple[float, float, float]:
+        """Of A less its mean, sums of A_ij A_kl over index pairs that are the same, share one index, or none."""
+        square = self.square - self.total**2 / (self.n * (self.n - 1))
+        if not square > _EQUAL * self.square:
+            return 0.0, 0.0, 0.0
+        one = self.row_square - self.total**2 / self.n - square
+        return square, one, -4 * one - 2 * square
+
+
+def pairing_moments(x: PairMatrix, y: PairMatrix) -> tuple[float, float]:
+    """Mean and variance of sum A_ij B_pi(i)pi(j) over uniform permutations pi (Mantel 1967), exact for n >= 2."""
+    n = x.n
+    falling = [math.prod(range(n - v + 1, n + 1)) for v in (2, 3, 4)]
+    terms = zip((2, 4, 1), falling, x.classes(), y.classes(), strict=True)
+    variance = sum(w * a * b / f for w, f, a, b in terms if f > 0)
+    return x.total * y.total / falling[0], max(0.0, variance)

@@ -1,0 +1,1 @@
+"""Many representations, layers and metrics in one call."""

@@ -1,0 +1,119 @@
+"""The best pair of layers of two representations, and what the best would be by chance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernalign._statistics import best_of_layers
+from kernalign.metrics import registry
+
+Array: TypeAlias = NDArray[Any]
+# side ("x" or "y") -> name of the representation -> what the covariance of its layers is made of
+Nulls: TypeAlias = Mapping[str, Mapping[str, Mapping[str, Array]]]
+
+_COVARIANCE = ("degrees", "symmetric", "antisymmetric")
+_PATTERNS = ("patterns of 1 edge", "patterns of 2 edges", "patterns of 3 edges")
+
+
+class Cells(NamedTuple):
+    """(L_x, L_y) arrays of one pair of representations."""
+
+    score: Array
+    chance: Array
+    chance_sd: Array
+    p_value: Array
+
+
+class Maximum(NamedTuple):
+    """The best of all pairs of layers; layers are (-1, -1) where every score is undefined."""
+
+    score: float
+    layers: tuple[int, int]
+    chance: float
+    chance_sd: float
+    p_value: float
+
+
+def best_of(metric: str, cells: Cells) -> Maximum:
+    """The best score, the smallest (layer of x, layer of y) of equals; its chance level only if it is the only pair."""
+    score = cells.score if registry.METRICS[metric].larger_is_closer else -cells.score
+    if np.isnan(score).all():
+        return Maximum(math.nan, (-1, -1), math.nan, math.nan, math.nan)
+    i, j = (int(at) for at in np.unravel_index(int(np.nanargmax(score)), score.shape))
+    null = (float(part[i, j]) if score.size == 1 else math.nan for part in cells[1:])
+    return Maximum(float(cells.score[i, j]), (i, j), *null)
+
+
+def maximum(metric: str, cells: Cells, nulls: Nulls | None, pair: tuple[str, str], n: int) -> Maximum:
+    """The best score with the null distribution of the best (`layer_maximum`), where that is known."""
+    best = best_of(metric, cells)
+    if cells.score.size == 1 or best.layers[0] < 0 or nulls is None:
+        return best
+    x, y = nulls["x"][pair[0]], nulls["y"][pair[1]]
+    if "self" in x:
+        skew = _skews(x, y, n)
+        found = best_of_layers.cka_maximum(cells.score, x["self"], y["self"], n, skew=skew)
+    elif (cells.chance_sd == 0).all():
+        return best._replace(chance=best.score, chance_sd=0.0, p_value=1.0)
+    else:
+        found = _knn_maximum(cells, graphs(x, n), graphs(y, n))
+    return best._replace(chance=found.mean, chance_sd=found.sd, p_value=found.p_value)
+
+
+def _knn_maximum(
+    cells: Cells, x: best_of_layers.GraphCovariance, y: best_of_layers.GraphCovariance
+) -> best_of_layers.LayerMaximum:
+    """Pairs whose score no pairing changes, as all rows of a layer tie, are a floor: by index order they would vary."""
+    fixed = cells.chance_sd == 0
+    if not fixed.any():
+        return best_of_layers.knn_maximum(cells.score, x, y)
+    found = best_of_layers.knn_maximum(np.where(fixed, np.nan, cells.score), x, y)
+    floor = float(cells.score[fixed].max())
+    p_value = found.p_value if found.value > floor else 1.0
+    return replace(found, null=np.maximum(found.null, floor), p_value=p_value)
+
+
+def graphs(parts: Mapping[str, Array], n: int) -> best_of_layers.GraphCovariance:
+    """The covariance of neighbour graphs from its parts."""
+    patterns = [parts[key] for key in _PATTERNS if key in parts]
+    degrees, symmetric, antisymmetric = (parts[key] for key in _COVARIANCE)
+    k, whole = float(parts["k"]), bool(parts["whole"])
+    return best_of_layers.GraphCovariance(n, k, degrees, symmetric, antisymmetric, patterns, whole)
+
+
+def graph_parts(lists: Sequence[Array], n: int) -> dict[str, Array]:
+    """What the covariance of mutual_knn over layers with these neighbour lists is made of."""
+    made = best_of_layers.graph_covariance(lists, n)
+    return {
+        "k": np.array(made.k),
+        "whole": np.array(float(made.whole)),
+        **{key: getattr(made, key) for key in _COVARIANCE},
+        **dict(zip(_PATTERNS, made.patterns, strict=False)),  # none of fewer than 6 items
+    }
+
+
+def pattern_sums(parts: Mapping[str, Array], layer: int) -> list[Array]:
+    """Of the parts of several layers, what the skewness of scores needs of one; nothing of fewer than 6 items."""
+    return [parts[key][layer : layer + 1] for key in _PATTERNS if key in parts]
+
+
+def method(nulls: Mapping[str, Nulls], metric: str) -> str:
+    """How the chance level of the best score was found."""
+    if metric in nulls:
+        return "simulated from the exact covariance of layers; of single layers as for their score"
+    return "that of single layers only; of a search over layers not known for this metric"
+
+
+def _skews(x: Mapping[str, Array], y: Mapping[str, Array], n: int) -> Array | None:
+    """(L_x, L_y) skewness of unbiased CKA: exact from cubes, else the leading term from ratios (inference)."""
+    if "cubes" in x:
+        return best_of_layers.cka_skews(n, x["cubes"], y["cubes"])
+    if "ratio" in x:
+        return np.asarray(math.sqrt(8) * np.outer(x["ratio"], y["ratio"]))
+    return None

@@ -1,0 +1,167 @@
+"""Gathers what makes the numbers of a comparison mean less than they seem to, in one place and without repetition."""
+
+from __future__ import annotations
+
+import math
+import re
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from kernalign._base import hazards
+from kernalign._base.score import AlignmentWarning, UndefinedScoreWarning
+from kernalign._base.warn import warn
+from kernalign._rows import duplicates
+from kernalign._rows.arrays import AnyArray
+from kernalign._rows.layered import Layer, Representation
+from kernalign.comparison.families.scores import VARIANCE_SHARE, Lists
+
+_BLOCK = 1 << 20  # values looked at together
+
+Value: TypeAlias = tuple[float, float | None] | None
+
+
+class Caveats:
+    """Notes and reasons of one comparison; warnings of one kind become one note with a count."""
+
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+        self._notes: dict[str, tuple[str, int]] = {}
+        self._caught: list[warnings.WarningMessage] = []
+        self._others: list[warnings.WarningMessage] = []
+
+    @property
+    def notes(self) -> list[str]:
+        return [
+            text + (f" (and {count - 1} more like it)" if count > 1 else "") for text, count in self._notes.values()
+        ]
+
+    def listen(self, caught: list[warnings.WarningMessage]) -> None:
+        """Take warnings from the list of ``warnings.catch_warnings(record=True)``."""
+        self._caught = caught
+
+    def heard(self, where: Callable[[], str] | None) -> None:
+        """Assign the warnings since the last call to the pair of layers that ``where`` names; None: drop them."""
+        for caught in self._caught:
+            if not issubclass(caught.category, AlignmentWarning):
+                self._others.append(caught)
+            elif where is not None and not issubclass(caught.category, UndefinedScoreWarning):
+                self._note(str(caught.message), where())
+        self._caught.clear()
+
+    def undefined(self, metric: str, where: str, reason: str) -> None:
+        self.reasons.append(f"{metric} of {where}: {reason}")
+
+    def check_ties(self, group: Lists, sides: Mapping[str, Mapping[str, Representation]]) -> None:
+        """Say that rows are equal, or that the null of a search takes the many k-th places they share by index."""
+        for one in (one for side in sides.values() for one in side.values()):
+            for layer in one.layers:
+                share = float(group.known(layer)[0].lists.tie_rows.mean())
+                if group.ties == "fractional" and share > hazards.TIES:
+                    text = f"{share:.1%} of the rows tie at the k-th place; the null of the best layers has index order"
+                    if share == 1 and layer.constant:
+                        text = "all rows are equal: their neighbours tie, so that mutual_knn is at its chance level"
+                    self._note(text, _name(one, layer))
+
+    def judge(
+        self,
+        sides: Mapping[str, Mapping[str, Representation]],
+        tables: Mapping[str, Mapping[tuple[str, str], Any]],
+        estimator: str | None,
+    ) -> None:
+        """Add what the finished scores and the layers themselves give reason to say."""
+        for one in (one for side in sides.values() for one in side.values()):
+            for layer in one.layers:
+                share = layer.memory.get(VARIANCE_SHARE, 0.0)
+                for text in (hazards.dominant(share, at_least=True), *row_notes(layer.matrix, tables)):
+                    if text:
+                        self._note(text, _name(one, layer))
+        cells = {name: tables.get(name, {}) for name in ("cka", "mutual_knn")}
+        x, y = sides["x"], sides.get("y", sides["x"])
+        for pair, cka in cells["cka"].items():
+            knn = cells["mutual_knn"].get(pair)
+            for at in np.ndindex(np.shape(cka.score)):
+                for text in pair_notes(*(_at(part, at) for part in (cka, knn)), biased=estimator == "biased"):
+                    where = (_label(one, layer) for one, layer in zip((x[pair[0]], y[pair[1]]), at, strict=False))
+                    self._note(text, " × ".join(where if at else pair))
+
+    def done(self) -> None:
+        """Let the warnings that are not about scores through."""
+        self.heard(None)
+        for other in self._others:
+            warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
+        self._others.clear()
+
+    def warn(self) -> None:
+        """One warning for all reasons and one for all notes, two calls up."""
+        for texts, category, where in (
+            (self.reasons, UndefinedScoreWarning, "reasons"),
+            (self.notes, AlignmentWarning, "notes"),
+        ):
+            if texts:
+                more = f"; and {len(texts) - 1} more" if len(texts) > 1 else ""
+                warn(f"{texts[0]}{more} (see .{where})", category)
+
+    def _note(self, text: str, where: str) -> None:
+        kind = re.sub(r"\d[\d.,]*", "#", text)
+        first, count = self._notes.get(kind, (f"{where}: {text}", 0))
+        self._notes[kind] = first, count + 1
+
+
+def row_notes(matrix: AnyArray, metrics: Iterable[str]) -> list[str]:
+    """Sentences about odd rows of one representation (bfloat16 as bit patterns) that matter to these metrics."""
+    said = [hazards.zero_rows(_zeros(matrix))]
+    if any(name.endswith("_knn") or name == "cknna" for name in metrics):
+        repeats = _repeats(matrix)
+        if repeats < len(matrix) - 1:
+            said.append(hazards.duplicate_rows(repeats))  # of a constant representation there is more to say
+    return [text for text in said if text]
+
+
+def _zeros(matrix: AnyArray) -> int:
+    """How many rows are zero."""
+    left = np.arange(len(matrix))
+    for column in duplicates.probed_columns(matrix.shape[1]):
+        left = left[matrix[left, column] == 0]
+        if not len(left):
+            return 0
+    step = max(1, _BLOCK // matrix.shape[1])
+    blocks = (matrix[left[begin : begin + step]] for begin in range(0, len(left), step))
+    return sum(int((~block.any(axis=1)).sum()) for block in blocks)
+
+
+def _repeats(matrix: AnyArray) -> int:
+    """How many rows repeat an earlier one, bit by bit but for the sign of zeros."""
+
+    def read(rows: duplicates.Places, columns: Any) -> AnyArray:
+        cells: AnyArray = matrix[rows, columns]
+        return cells + cells.dtype.type(0) if cells.dtype.kind == "f" else cells  # -0.0 is 0.0
+
+    p = matrix.shape[1]
+    rows = duplicates.suspects(np.arange(len(matrix)), p, read)
+    return len(rows) - len(np.unique(duplicates.hashes(rows, p, read)))
+
+
+def pair_notes(cka: Value, knn: Value, *, biased: bool) -> list[str]:
+    """Sentences about cka and mutual_knn, (score, chance) or None, of the same two representations."""
+    if cka is None:
+        return []
+    said = [hazards.mostly_chance(*cka) if biased else None, hazards.disagreement(*cka, *knn) if knn else None]
+    return [text for text in said if text]
+
+
+def _at(part: Any, at: tuple[int, ...]) -> Value:
+    if part is None:
+        return None
+    score, chance = (float(values[at] if at else values) for values in (part.score, part.chance))
+    return score, (None if math.isnan(chance) else chance)
+
+
+def _name(one: Representation, layer: Layer) -> str:
+    return one.name if len(one.layers) == 1 else f"{one.name} layer {layer.label}"
+
+
+def _label(one: Representation, at: int) -> str:
+    return _name(one, one.layers[at])

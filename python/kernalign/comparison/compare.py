@@ -1,0 +1,156 @@
+"""Many representations, many layers, many metrics: what depends on one layer is computed once, pairings after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+from kernalign._base import checks
+from kernalign._base.kernels import Kernel, Precomputed, check_kernel
+from kernalign._base.progress import ProgressArgument, reporting
+from kernalign._rows import arrays
+from kernalign._rows.arrays import Normalize
+from kernalign._rows.layered import Representation, open_representations
+from kernalign.comparison.families.scores import Shared, families
+from kernalign.comparison.plan import Run
+from kernalign.comparison.result import Comparison
+from kernalign.metrics import registry
+
+
+def compare(
+    xs: Mapping[str, Any],
+    ys: Mapping[str, Any] | None = None,
+    *,
+    metrics: Iterable[str] = ("cka", "mutual_knn"),
+    k: int = 10,
+    normalize: Normalize = None,
+    clip_quantile: float | None = None,
+    layers: Literal["all", "best"] = "all",
+    concatenated: bool = False,
+    estimator: str | None = None,
+    kernel: Kernel | None = None,
+    metric_options: Mapping[str, Mapping[str, Any]] | None = None,
+    p_values: bool = True,
+    threads: int | None = None,
+    device: str | None = None,
+    progress: ProgressArgument = False,
+) -> Comparison:
+    """Compare every representation of xs with every one of ys, layer by layer, under several metrics.
+
+    Parameters
+    ----------
+    xs, ys : dict of names and representations of the same n items: an (n, p) array, an (n, L, p) array, a list of L
+        arrays (n, p_l), or the path of a file that holds one of the first two or several (n, p_l) arrays: layers that
+        are called like these and are in the order of their names, layer2 before layer10 (``"file.npz:key"`` chooses
+        one). Files are memory-mapped where their format allows. ``ys=None``: all pairs of xs, each once where the
+        metric is symmetric (in the order of xs), in both orders where it is not; none with itself.
+    metrics : names of `kernalign.METRICS`
+    k, estimator, kernel : handed to the metrics that take them; None leaves their own defaults ("unbiased" and
+        ``Linear()`` for cka, hsic and kernel_alignment)
+    normalize : None, "l2" or "standardize", of every layer
+    clip_quantile : None or e.g. 0.95: values beyond this quantile of their absolute size are clipped, before
+        ``normalize``. One threshold for a whole (n, L, p) array, one for each array of a list (Huh et al. 2024).
+    layers : "all" keeps the scores of all pairs of layers, "best" those of the best pair (the smallest of equals)
+    concatenated : the concatenation of all layers of a representation is one more candidate, the last
+    metric_options : metric -> further keyword arguments of its function: ``{"mutual_knn": {"metric": "euclidean"}}``
+    p_values : find p-values and, for `Comparison.best`, what the covariance of layers is made of; without, the
+        skewness of CKA and the CKA of the layers of one representation among themselves are not computed
+    threads, device, progress : as everywhere; progress counts a thousand for each layer's part and each pair of layers
+
+    Returns
+    -------
+    Comparison
+        Every score equals that of its function called for the two layers.
+
+    Warns
+    -----
+    UndefinedScoreWarning, AlignmentWarning
+        Once each, with the first of `Comparison.reasons` and of `Comparison.notes`.
+
+    Notes
+    -----
+    Of every layer this holds, beside the input, O(n k) numbers for metrics of neighbour lists, O(n) and converted
+    rows of at most 32 MB for kernels, and one table of scores; never an n x n array, but for rsa the ranks of as
+    many layers as 1 GB holds, at 4 n^2 bytes each (others are ranked again for their pairs). The concatenation of a
+    list of layers, and clipped copies for metrics without a shared part, are held too. Shared parts exist for cka,
+    hsic, kernel_alignment, the ``distance_...`` and ``..._knn`` metrics, cknna and rsa; other metrics, and those
+    with further ``metric_options`` than the kind of neighbours or of dissimilarities, are called pair by pair. CKA
+    and its like take for each pair the route of the one-pair call, so that partners do not matter: where n > p + q
+    and the kernel is linear, pair by pair.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Bad arguments, by name; representations of different n (both are named); ``Precomputed()`` with metrics that
+        need rows; a zero row under cosine or l2, a constant row under the correlation of rsa, NaN or infinity, with
+        the representation, layer and row.
+    """
+    checks.check_choice(layers, "layers", ("all", "best"))
+    checks.check_choice(device, "device", (None, "cpu"))
+    k = checks.check_positive(k, "k")
+    names = _metric_names(metrics, metric_options or {})
+    if kernel is not None:
+        check_kernel(kernel)
+    if isinstance(kernel, Precomputed) and (normalize or clip_quantile is not None or concatenated):
+        raise ValueError(
+            "normalize, clip_quantile and concatenated apply to rows, but Precomputed() takes Gram matrices"
+        )
+    for name in names:
+        given = (metric_options or {}).get(name, {}).get("kernel", kernel)
+        if isinstance(kernel, Precomputed) and not (registry.takes(name, "kernel") and isinstance(given, Precomputed)):
+            raise ValueError(f"{name} needs rows, but kernel=Precomputed() says that Gram matrices are given")
+    how: Any = {"normalize": normalize, "clip_quantile": clip_quantile, "concatenated": concatenated}
+    x = open_representations(xs, "xs", **how)
+    y = x if ys is None else open_representations(ys, "ys", **how)
+    n = _paired_items(x, y, ys is None)
+    shared = Shared(
+        n, k, estimator, kernel, normalize, clip_quantile, checks.check_threads(threads), metric_options or {}
+    )
+    run = Run(x, y, ys is None, shared, layers, p_values)
+    with reporting(progress, "comparing") as report, arrays.dropping_refused():
+        run.work(families(names, shared), report)
+    settings = {
+        "k": k,
+        "estimator": estimator,
+        "kernel": None if kernel is None else repr(kernel),
+        "normalize": normalize,
+        "clip_quantile": clip_quantile,
+        "concatenated": concatenated,
+        "p_values": p_values,
+        "metric_options": {name: {key: str(v) for key, v in given.items()} for name, given in shared.options.items()},
+    }
+    found = run.result(names, settings)
+    run.caveats.warn()
+    return found
+
+
+def _metric_names(metrics: Any, options: Any) -> list[str]:
+    if isinstance(metrics, str) or not isinstance(metrics, Iterable):
+        raise TypeError(f"metrics must be a sequence of names, got {metrics!r}")
+    names = list(dict.fromkeys(metrics))
+    if not names:
+        raise ValueError("metrics must hold at least one name")
+    for name in names:
+        registry.check_metric(name)
+    if not isinstance(options, Mapping) or not all(isinstance(given, Mapping) for given in options.values()):
+        raise TypeError(f"metric_options must be a dict of metric names and dicts, got {options!r}")
+    for name in options:
+        if name not in names:
+            raise ValueError(f"metric_options is for {name!r}, which is not among the metrics {', '.join(names)}")
+    for name in names:
+        missing = set(registry.METRICS[name].needs) - set(options.get(name, {}))
+        if missing:
+            raise TypeError(f"{name} needs metric_options={{{name!r}: {{{min(missing)!r}: ...}}}}")
+    return names
+
+
+def _paired_items(x: Sequence[Representation], y: Sequence[Representation], square: bool) -> int:
+    if square and len(x) < 2:
+        raise ValueError(f"xs must hold at least two representations unless ys is given, got {len(x)}")
+    first = x[0]
+    for other in (*x, *y):
+        if other.n != first.n:
+            raise ValueError(
+                f"{first.origin} and {other.origin} must have the same number of rows, got {first.n} and {other.n}"
+            )
+    return first.n

@@ -1,0 +1,1 @@
+"""Metrics of one comparison, in groups that share their parts."""

@@ -1,0 +1,286 @@
+"""Comparison: the scores of many representations and layers, as a value that can be read, drawn, saved and loaded."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+
+from kernalign._base.score import AlignmentWarning
+from kernalign._base.warn import warn
+from kernalign.comparison.best import Cells, Maximum, Nulls, best_of, maximum, method
+from kernalign.comparison.tables import Array, Best, Names, gathered, layer_name, pairs_of, reasons_by_place
+from kernalign.metrics import registry
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Table: TypeAlias = dict[Names, Array] | Array
+
+_SHOWN = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What `kernalign.compare` found.
+
+    Attributes
+    ----------
+    metrics : names of the metrics
+    n : number of items
+    x_layers, y_layers : name of a representation -> labels of its layers
+    square : one set was compared with itself
+    mode : "all" or "best"
+    scores, chance, chance_sd, p_values : metric -> table. In mode "all" a table is a dict {(x, y): (L_x, L_y) array};
+        of a set with itself it has every pair once, in the order of the names, and both orders where the metric is not
+        symmetric. In mode "best" it is an array (X, Y), symmetric where the metric is, with nan on the diagonal of a
+        set with itself; chance and p are those of a best of so many. nan: undefined (see `reasons`) or not known.
+    best_layers : mode "best": metric -> (X, Y, 2) places of the best layers, -1 where there is none; else empty
+    reasons : one line for each undefined score: metric, where, why
+    notes : caveats about the numbers, one line each
+    settings : what was asked for
+    """
+
+    metrics: tuple[str, ...]
+    n: int
+    x_layers: dict[str, tuple[str, ...]]
+    y_layers: dict[str, tuple[str, ...]]
+    square: bool
+    mode: Literal["all", "best"]
+    scores: dict[str, Table]
+    chance: dict[str, Table]
+    chance_sd: dict[str, Table]
+    p_values: dict[str, Table]
+    best_layers: dict[str, Array]
+    reasons: tuple[str, ...]
+    notes: tuple[str, ...]
+    settings: dict[str, Any]
+    nulls: Mapping[str, Nulls] = field(repr=False)
+
+    @property
+    def x_names(self) -> tuple[str, ...]:
+        return tuple(self.x_layers)
+
+    @property
+    def y_names(self) -> tuple[str, ...]:
+        return tuple(self.y_layers)
+
+    def pairs(self, metric: str) -> list[Names]:
+        """The pairs of names that were compared, in order; see `scores`."""
+        symmetric = registry.METRICS[metric].symmetric
+        return pairs_of(self.x_names, self.y_names, self.square, symmetric)
+
+    def best(self, metric: str) -> Best:
+        """The best pair of layers for every pair of representations, and its chance level.
+
+        In mode "all" the null of the best score is simulated here (`best.maximum`), which takes about
+        draws * L_x * L_y * 20 ns for each pair of representations.
+        """
+        self._check(metric)
+        tables: Any
+        if self.mode == "best":
+            tables = [
+                table[metric] for table in (self.scores, self.best_layers, self.chance, self.chance_sd, self.p_values)
+            ]
+        else:
+            null = self.nulls.get(metric)
+            tables = self._gather(metric, lambda pair: maximum(metric, self.cells(metric, pair), null, pair, self.n))
+        score, layers, chance, chance_sd, p_value = tables
+        how = method(self.nulls, metric)
+        return Best(metric, self.x_names, self.y_names, score, layers, chance, chance_sd, p_value, how)
+
+    def cells(self, metric: str, pair: Names) -> Cells:
+        """Mode "all": scores, chance, chance_sd and p_values of one pair of names."""
+        return Cells(
+            *(table[metric][pair] for table in (self.scores, self.chance, self.chance_sd, self.p_values))  # type: ignore[index]
+        )
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """One dict for every score: x, y, their layers, metric, score, chance, chance_sd, z, corrected, p_value, n.
+
+        And ``reason``, which says why a score is undefined (a best one: why those of its layers are), else None.
+        """
+        reasons = reasons_by_place(self.reasons)
+        for metric in self.metrics:
+            for x, y, i, j, score, chance, sd, p in self._flat(metric):
+                yield {
+                    "x": x,
+                    "y": y,
+                    "x_layer": self.x_layers[x][i] if i >= 0 else None,
+                    "y_layer": self.y_layers[y][j] if j >= 0 else None,
+                    "metric": metric,
+                    "score": score,
+                    "chance": chance,
+                    "chance_sd": sd,
+                    "z": (score - chance) / sd if sd > 0 else math.nan,
+                    "corrected": _corrected(metric, score, chance),
+                    "p_value": p,
+                    "n": self.n,
+                    "reason": self._reason(reasons, metric, x, y, (i, j)) if math.isnan(score) else None,
+                }
+
+    def _reason(self, reasons: Mapping[str, str], metric: str, x: str, y: str, at: tuple[int, int]) -> str | None:
+        a, b = self.x_layers[x], self.y_layers[y]
+        cells = [at] if self.mode == "all" else list(np.ndindex(len(a), len(b)))
+        places = (f"{metric} of {layer_name(x, a, i)} × {layer_name(y, b, j)}" for i, j in cells)
+        return "; ".join(dict.fromkeys(reasons[place] for place in places if place in reasons)) or None
+
+    def _flat(self, metric: str) -> Iterator[tuple[str, str, int, int, float, float, float, float]]:
+        """Names, layers, score, chance, chance_sd and p_value of every score."""
+        best = self.best(metric) if self.mode == "best" else None
+        for x, y in self.pairs(metric):
+            if best is not None:
+                at = self.x_names.index(x), self.y_names.index(y)
+                i, j = (int(layer) for layer in best.layers[at])
+                score, chance, sd, p = (float(part[at]) for part in best.numbers)
+                yield x, y, i, j, score, chance, sd, p
+            else:
+                cells = self.cells(metric, (x, y))
+                for i, j in np.ndindex(cells.score.shape):
+                    score, chance, sd, p = (float(part[i, j]) for part in cells)
+                    yield x, y, i, j, score, chance, sd, p
+
+    def to_dataframe(self) -> DataFrame:
+        """The rows as a pandas table.
+
+        Raises
+        ------
+        ImportError
+            pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise ImportError("to_dataframe needs pandas: pip install 'kernalign[plot]'") from error
+        return pandas.DataFrame(list(self.rows()))
+
+    def plot(
+        self,
+        metric: str,
+        kind: Literal["heatmap", "layers", "map"] = "heatmap",
+        *,
+        x: str | None = None,
+        y: str | None = None,
+        ax: Any = None,
+    ) -> Any:
+        """Draw the scores of one metric with matplotlib, and return the figure.
+
+        ``"heatmap"``: best scores, representation by representation, the chance level marked on the colour bar.
+        ``"layers"``: scores of all layers of ``x`` and ``y`` (mode "all"; both may be left out if there is one pair).
+        ``"map"``: representations of one set as points whose distances are near -log score (classical scaling).
+        Undefined scores are hatched cells in the heat maps; a map needs every score.
+
+        Raises
+        ------
+        ImportError
+            matplotlib is not installed.
+        ValueError
+            The comparison does not hold what the kind draws.
+        """
+        from kernalign.comparison import plot
+
+        self._check(metric)
+        return plot.draw(self, metric, kind, x, y, ax)
+
+    def distances(self, metric: str) -> Array:
+        """-log of the best scores of a set with itself, as a symmetric matrix with a zero diagonal.
+
+        Scores below 1 / (2 n k) count as that much (Huh et al. 2024): -log of 0 is no distance.
+
+        Warns
+        -----
+        AlignmentWarning
+            Of how many pairs the score was raised so; unrelated representations are then all equally far apart.
+
+        Raises
+        ------
+        ValueError
+            Two sets were compared, the metric is a distance itself, or a score is undefined.
+        """
+        self._check(metric)
+        if not self.square or not registry.METRICS[metric].larger_is_closer:
+            raise ValueError("distances are made of similarities of one set with itself (ys=None)")
+        score = self.largest(metric)
+        off = ~np.eye(len(score), dtype=bool)
+        if np.isnan(score[off]).any():
+            raise ValueError(f"distances need every score of {metric}, but some are undefined; see reasons")
+        least = 1 / (2 * self.n * self.settings["k"])
+        raised = (int((score[off] < least).sum()) + 1) // 2
+        if raised:
+            count = len(score) * (len(score) - 1) // 2
+            text = f"{metric} of {raised} of {count} pairs is below 1 / (2 n k) = {least:.3g}, which stands in for it"
+            warn(f"{text}: -log of 0 is no distance", AlignmentWarning)
+        apart = np.zeros_like(score)
+        apart[off] = -np.log(np.clip(score[off], least, 1.0))
+        return np.asarray((apart + apart.T) / 2)
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write to ``path``: whole or not at all, checksummed, without pickle.
+
+        Raises
+        ------
+        FileExistsError
+            The file exists and ``overwrite`` is False.
+        """
+        from kernalign.comparison import file
+
+        file.save(self, path, overwrite=overwrite)
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> Comparison:
+        """Read a comparison written by `save`.
+
+        Raises
+        ------
+        ValueError
+            The file is not a whole, unchanged comparison of this format version.
+        """
+        from kernalign.comparison import file
+
+        return file.load(path)
+
+    def __str__(self) -> str:
+        layers = sum(map(len, self.x_layers.values())), sum(map(len, self.y_layers.values()))
+        if self.square:
+            what = f"{len(self.x_layers)} representations ({layers[0]} layers) with each other"
+        else:
+            what = f"{len(self.x_layers)} x {len(self.y_layers)} representations ({layers[0]} x {layers[1]} layers)"
+        lines = [f"Comparison of {what}, {self.n} items"]
+        for metric in self.metrics:
+            table = self.scores[metric]
+            arrays = list(table.values()) if isinstance(table, dict) else [table]
+            known = np.concatenate([array[np.isfinite(array)] for array in arrays])
+            spread = f"{known.min():.4f} to {known.max():.4f}" if len(known) else "all undefined"
+            of = "the best of all layers, " if self.mode == "best" else ""
+            lines.append(f"  {metric}: {of}{spread}")
+        for title, texts in (("undefined", self.reasons), ("note", self.notes)):
+            lines += [f"  {title}: {text}" for text in texts[:_SHOWN]]
+            if len(texts) > _SHOWN:
+                lines.append(f"  and {len(texts) - _SHOWN} more")
+        return "\n".join(lines)
+
+    def largest(self, metric: str) -> Array:
+        """Best scores (X, Y), without their chance level."""
+        self._check(metric)
+        if self.mode == "best":
+            scores: Any = self.scores[metric]
+            return np.asarray(scores)
+        return self._gather(metric, lambda pair: best_of(metric, self.cells(metric, pair)))[0]
+
+    def _gather(self, metric: str, find: Callable[[Names], Maximum]) -> tuple[Array, ...]:
+        found = {pair: find(pair) for pair in self.pairs(metric)}
+        return gathered(found, self.x_names, self.y_names, self.square and registry.METRICS[metric].symmetric)
+
+    def _check(self, metric: str) -> None:
+        if metric not in self.metrics:
+            raise ValueError(f"metric must be one of {', '.join(self.metrics)}, got {metric!r}")
+
+
+def _corrected(metric: str, score: float, chance: float) -> float:
+    low, high = registry.METRICS[metric].range
+    most = high if registry.METRICS[metric].larger_is_closer else low
+    return (score - chance) / (most - chance) if math.isfinite(most) and most != chance else math.nan

@@ -1,0 +1,96 @@
+"""The tables of a comparison: which pairs of names they hold, and the best of all layers of each pair."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernalign.comparison.best import Maximum
+
+Array: TypeAlias = NDArray[Any]
+Names: TypeAlias = tuple[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Best:
+    """The best pair of layers of every pair of representations, under one metric.
+
+    Attributes
+    ----------
+    metric : its name
+    x_names, y_names : the representations along the axes
+    score : (X, Y) the best scores; nan where there is none, and on the diagonal when one set is compared with itself
+    layers : (X, Y, 2) places of the layer of x and of the layer of y, the smallest of equals; -1 where there is none
+    chance, chance_sd : (X, Y) mean and standard deviation of the best score under random pairing of the items
+    p_value : (X, Y) probability of a best score at least as good under random pairing: the search over layers is
+        accounted for. nan where no covariance of layers is known (`method` says)
+    method : how the chance level was found
+    """
+
+    metric: str
+    x_names: tuple[str, ...]
+    y_names: tuple[str, ...]
+    score: Array
+    layers: Array
+    chance: Array
+    chance_sd: Array
+    p_value: Array
+    method: str
+
+    @property
+    def numbers(self) -> tuple[Array, Array, Array, Array]:
+        return self.score, self.chance, self.chance_sd, self.p_value
+
+    def __getitem__(self, names: Names) -> tuple[float, tuple[int, int] | None, float]:
+        """(score, (layer of x, layer of y), p_value) of one pair of names."""
+        if names[0] not in self.x_names or names[1] not in self.y_names:
+            known = f"{', '.join(self.x_names)} and {', '.join(self.y_names)}"
+            raise KeyError(f"names must be one of each side, {known}; got {names!r}")
+        at = self.x_names.index(names[0]), self.y_names.index(names[1])
+        i, j = (int(layer) for layer in self.layers[at])
+        return float(self.score[at]), (None if i < 0 else (i, j)), float(self.p_value[at])
+
+
+def pairs_of(x_names: tuple[str, ...], y_names: tuple[str, ...], square: bool, symmetric: bool) -> list[Names]:
+    """The pairs to compare: of a set with itself every pair once, or in both orders if they differ."""
+    if not square:
+        return [(x, y) for x in x_names for y in y_names]
+    places = range(len(x_names))
+    return [(x_names[i], x_names[j]) for i in places for j in places if i < j or (i > j and not symmetric)]
+
+
+def gathered(
+    best: Mapping[Names, Maximum], x_names: tuple[str, ...], y_names: tuple[str, ...], mirrored: bool
+) -> tuple[Array, ...]:
+    """Score, layers, chance, chance_sd and p_value of pairs of names as arrays (X, Y)."""
+    shape = len(x_names), len(y_names)
+    layers = np.full((*shape, 2), -1)
+    tables = np.full((4, *shape), np.nan)
+    rows, columns = ({name: at for at, name in enumerate(names)} for names in (x_names, y_names))
+    for (x, y), found in best.items():
+        i, j = rows[x], columns[y]
+        tables[:, i, j] = found.score, found.chance, found.chance_sd, found.p_value
+        layers[i, j] = found.layers
+        if mirrored:
+            tables[:, j, i], layers[j, i] = tables[:, i, j], found.layers[::-1]
+    return tables[0], layers, *tables[1:]
+
+
+def layer_name(name: str, labels: Sequence[str], at: int) -> str:
+    """What notes and reasons call one layer."""
+    return name if len(labels) == 1 else f"{name} layer {labels[at]}"
+
+
+def reasons_by_place(lines: Iterable[str]) -> dict[str, str]:
+    """Reasons by what is before them in a line, "metric of layer × layer"; names may hold colons, too."""
+    found: dict[str, str] = {}
+    for line in lines:
+        place, *rest = line.split(": ")
+        for at, part in enumerate(rest):
+            found.setdefault(place, ": ".join(rest[at:]))
+            place += f": {part}"
+    return found

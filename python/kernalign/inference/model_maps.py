@@ -1,0 +1,297 @@
+"""Correlations between model-by-model matrices, where the pairs share models and so are not independent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from kernalign._base import checks
+from kernalign._base.progress import ProgressArgument, reporting
+
+Values = NDArray[np.float64]
+Correlation: TypeAlias = Literal["spearman", "pearson"]
+Alternative: TypeAlias = Literal["two-sided", "greater", "less"]
+
+_LEAST_MODELS = 4
+
+
+@dataclass(frozen=True)
+class MapCorrelation:
+    """Correlation of two model-by-model matrices over their pairs of different models.
+
+    Attributes
+    ----------
+    value : the correlation; nan where one matrix is constant
+    models : number of models (of both kinds together, if there are two)
+    p_value : share of random renamings of the models of one matrix, the given one among them, that correlate as far in
+        the direction of ``alternative``
+    stderr : node jackknife: of the correlations without each model (or family of models) in turn
+    null : the correlations of the renamed matrices
+    """
+
+    value: float
+    models: int
+    p_value: float
+    stderr: float
+    null: Values = field(repr=False)
+    settings: dict[str, Any] = field(repr=False)
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Two-sided normal interval on Fisher's atanh scale."""
+        if not 0 < level < 1:
+            raise ValueError(f"level must be in (0, 1), got {level!r}")
+        if not abs(self.value) < 1:
+            return self.value, self.value
+        half = float(special.ndtri(0.5 + level / 2)) * self.stderr / (1 - self.value**2)
+        centre = math.atanh(self.value)
+        return math.tanh(centre - half), math.tanh(centre + half)
+
+
+def mantel_test(
+    a: Any,
+    b: Any,
+    *,
+    correlation: Correlation = "spearman",
+    alternative: Alternative = "two-sided",
+    families: Any = None,
+    bipartite: bool | None = None,
+    permutations: int = 1000,
+    seed: int = 0,
+    progress: ProgressArgument = False,
+) -> MapCorrelation:
+    """Correlate two matrices over pairs of models, by permutation and jackknife of whole models.
+
+    Pairs share models, so that tests for independent pairs find far too small p-values. Here the models of b are
+    renamed (Mantel's test, also called QAP), and errors come from leaving out models.
+
+    Parameters
+    ----------
+    a, b : symmetric (M, M) scores of all pairs of the same models, in the same order, whose diagonals are not used; or
+        (M, N) scores of M models with N others (vision x language), whose rows and columns are renamed, and left out,
+        each on their own, and whose entries all count: see ``bipartite``. For a trend, b may hold any quantity of
+        pairs, such as a difference of accuracies.
+    correlation : "spearman" (mid-ranks) or "pearson"
+    alternative : "two-sided" compares absolute values
+    families : M labels; models of a family (sizes or seeds of one architecture) are left out together by the jackknife.
+        They are renamed one by one all the same. Of symmetric matrices only.
+    bipartite : whether rows and columns are different models. None: they are unless M = N, so that a square table of
+        two kinds of models needs True.
+    permutations, seed, progress : as for `permutation_test`
+
+    Raises
+    ------
+    ValueError
+        Not two matrices of the same shape, symmetric unless of two kinds of models, without nan; fewer than 4 models
+        or 3 families.
+
+    References
+    ----------
+    Mantel 1967; Krackhardt 1988; Arvesen 1969 (jackknife of statistics of pairs).
+    """
+    checks.check_choice(correlation, "correlation", ("spearman", "pearson"))
+    checks.check_choice(alternative, "alternative", ("two-sided", "greater", "less"))
+    if isinstance(permutations, bool) or not isinstance(permutations, (int, np.integer)) or permutations < 1:
+        raise ValueError(f"permutations must be an integer >= 1, got {permutations!r}")
+    if bipartite is not None:
+        bipartite = checks.check_flag(bipartite, "bipartite")
+    left, right = _checked(a, "a", bipartite), _checked(b, "b", bipartite)
+    if left.shape != right.shape:
+        raise ValueError(f"a and b must be of the same models, got shapes {left.shape} and {right.shape}")
+    m, others = left.shape
+    symmetric = m == others and not bipartite
+    if families is not None and not symmetric:
+        raise ValueError("families are for symmetric matrices")
+    labels = _families(families, m)
+    pairs = _pairs(m, others, symmetric)
+    x, y = (_scored(v, pairs, correlation, symmetric) for v in (left, right))
+    value, null = _cosine(x[pairs], y[pairs]), np.empty(permutations)
+    rng = np.random.default_rng(seed)
+    with reporting(progress, "renamed models") as report:
+        for done in range(permutations):
+            order = rng.permutation(m)
+            columns = order if symmetric else rng.permutation(others)
+            null[done] = _cosine(x[pairs], y[np.ix_(order, columns)][pairs])
+            if report is not None:
+                report(done + 1, permutations)
+    settings = {"correlation": correlation, "alternative": alternative, "permutations": permutations, "seed": seed}
+    stderr = _jackknife(left, right, labels, correlation, symmetric)
+    if not symmetric:
+        stderr = math.hypot(stderr, _jackknife(left.T, right.T, np.arange(others), correlation, symmetric))
+    return MapCorrelation(
+        value, m if symmetric else m + others, _p_value(value, null, alternative), stderr, null, settings
+    )
+
+
+@dataclass(frozen=True)
+class MetricAgreement:
+    """How far metrics order the same pairs of models alike.
+
+    Attributes
+    ----------
+    metrics : their names, in the order of rows and columns
+    correlation, stderr : (metrics, metrics) correlations of their maps and node-jackknife standard errors
+    p_value : of every pair of metrics, one-sided ("greater"); nan on the diagonal
+    adjusted : the same after Benjamini and Hochberg: of those below q at most a share q is false, on average
+    """
+
+    metrics: tuple[str, ...]
+    correlation: Values
+    stderr: Values
+    p_value: Values
+    adjusted: Values
+
+
+def metric_agreement(
+    maps: Mapping[str, Any],
+    *,
+    correlation: Correlation = "spearman",
+    families: Any = None,
+    bipartite: bool | None = None,
+    permutations: int = 1000,
+    seed: int = 0,
+    progress: ProgressArgument = False,
+) -> MetricAgreement:
+    """Correlate the model-by-model matrices of several metrics with one another.
+
+    ``maps``: name of each metric -> symmetric (M, M) matrix of its scores, all of the same models. Other arguments and
+    errors as for `mantel_test`.
+    """
+    names = tuple(maps)
+    if len(names) < 2:
+        raise ValueError(f"maps must hold the matrices of at least two metrics, got {len(names)}")
+    count = len(names)
+    pairs = [(i, j) for i in range(count) for j in range(i + 1, count)]
+    value, error, p = np.eye(count), np.zeros((count, count)), np.full((count, count), np.nan)
+    with reporting(progress, "pairs of metrics") as report:
+        for done, (i, j) in enumerate(pairs):
+            found = mantel_test(
+                maps[names[i]],
+                maps[names[j]],
+                correlation=correlation,
+                alternative="greater",
+                families=families,
+                bipartite=bipartite,
+                permutations=permutations,
+                seed=seed,
+            )
+            for at in ((i, j), (j, i)):
+                value[at], error[at], p[at] = found.value, found.stderr, found.p_value
+            if report is not None:
+                report(done + 1, len(pairs))
+    return MetricAgreement(names, value, error, p, _adjusted(p, pairs))
+
+
+def false_discovery(p_values: Any) -> Values:
+    """P-values adjusted by Benjamini and Hochberg, in the shape given; nan is no test and stays nan."""
+    from scipy import stats
+
+    p = np.asarray(p_values, dtype=np.float64)
+    tested = ~np.isnan(p)
+    if ((p[tested] < 0) | (p[tested] > 1)).any():
+        raise ValueError("p_values must be in [0, 1]")
+    adjusted = np.full(p.shape, np.nan)
+    if tested.any():
+        adjusted[tested] = stats.false_discovery_control(p[tested])
+    return adjusted
+
+
+def _adjusted(p: Values, pairs: list[tuple[int, int]]) -> Values:
+    adjusted = np.full(p.shape, np.nan)
+    for (i, j), q in zip(pairs, false_discovery([p[at] for at in pairs]), strict=True):
+        adjusted[i, j] = adjusted[j, i] = q
+    return adjusted
+
+
+def _pairs(rows: int, columns: int, symmetric: bool) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Where the pairs are: above the diagonal of a symmetric matrix, everywhere in another."""
+    if symmetric:
+        return np.triu_indices(rows, 1)
+    at = np.indices((rows, columns)).reshape(2, -1)
+    return at[0], at[1]
+
+
+def _checked(matrix: Any, name: str, bipartite: bool | None) -> Values:
+    given = np.asarray(matrix, dtype=np.float64)
+    if given.ndim != 2:
+        raise ValueError(f"{name} must be a matrix (models, models), got shape {given.shape}")
+    if min(given.shape) < _LEAST_MODELS:
+        raise ValueError(f"a correlation over models needs at least {_LEAST_MODELS} models, got {min(given.shape)}")
+    square = given.shape[0] == given.shape[1] and not bipartite
+    if bipartite is False and not square:
+        raise ValueError(f"{name} must be square unless its models are of two kinds, got shape {given.shape}")
+    off = np.ones(given.shape, dtype=bool)
+    if square:
+        np.fill_diagonal(off, False)
+    if not np.isfinite(given[off]).all():
+        where = " off the diagonal" if square else ""
+        row, column = np.argwhere(~np.isfinite(given) & off)[0]
+        raise ValueError(f"{name} must be finite{where}, got {given[row, column]} for models {row} and {column}")
+    if square and not np.allclose(given[off], given.T[off], rtol=1e-6, atol=1e-9 * float(np.abs(given[off]).max())):
+        raise ValueError(
+            f"{name} must be symmetric; of an asymmetric metric take the mean of both directions, and"
+            " for rows and columns that are different models say bipartite=True"
+        )
+    return given
+
+
+def _families(families: Any, m: int) -> NDArray[np.intp]:
+    if families is None:
+        return np.arange(m)
+    given = np.asarray(families)
+    if given.shape != (m,):
+        raise ValueError(f"families needs one label per model, got shape {given.shape} for {m} models")
+    labels = np.unique(given, return_inverse=True)[1].astype(np.intp)
+    if labels.max() < 2:
+        raise ValueError(f"families must have at least 3 different labels, got {labels.max() + 1}")
+    return labels
+
+
+def _scored(matrix: Values, pairs: tuple[Any, Any], correlation: str, symmetric: bool) -> Values:
+    """Centred ranks or values of the pairs, in both triangles of a symmetric matrix."""
+    scored = np.zeros_like(matrix)
+    scored[pairs] = _centred(_scale(correlation)(matrix[pairs]))
+    return scored + scored.T if symmetric else scored
+
+
+def _centred(values: Values) -> Values:
+    return values - values.mean() if np.ptp(values) > 0 else np.zeros_like(values)
+
+
+def _scale(correlation: str) -> Callable[[Values], Values]:
+    if correlation == "pearson":
+        return np.asarray
+    from scipy import stats
+
+    return lambda values: np.asarray(stats.rankdata(values), dtype=np.float64)
+
+
+def _cosine(x: Values, y: Values) -> float:
+    norm = math.sqrt(float(x @ x)) * math.sqrt(float(y @ y))
+    return min(1.0, max(-1.0, float(x @ y) / norm)) if norm > 0 else math.nan
+
+
+def _jackknife(a: Values, b: Values, groups: NDArray[np.intp], correlation: str, symmetric: bool) -> float:
+    """Leaves out whole groups of models, of one kind the rows; nan where a correlation without one does not exist."""
+    count, scale = int(groups.max()) + 1, _scale(correlation)
+    rows, columns = _pairs(a.shape[0], a.shape[1], symmetric)
+    without = np.empty(count)
+    for group in range(count):
+        kept = groups[rows] != group
+        if symmetric:
+            kept &= groups[columns] != group
+        without[group] = _cosine(*(_centred(scale(v[rows[kept], columns[kept]])) for v in (a, b)))
+    return math.sqrt((count - 1) / count * float(((without - without.mean()) ** 2).sum()))
+
+
+def _p_value(value: float, null: Values, alternative: str) -> float:
+    if math.isnan(value):
+        return math.nan
+    turn: dict[str, Callable[[Any], Any]] = {"two-sided": np.abs, "greater": np.positive, "less": np.negative}
+    reached = turn[alternative](null) >= turn[alternative](value) - 1e-12
+    return (1 + int(reached.sum())) / (len(null) + 1)

@@ -1,0 +1,196 @@
+"""Which of two representations is closer to a third: the difference of two scores on the same items."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from kernalign import _core
+from kernalign._base import checks
+from kernalign._base.progress import reporting
+from kernalign._base.score import AlignmentWarning, Score, UndefinedScoreWarning
+from kernalign._base.warn import warn
+from kernalign._engines import lists as list_engine
+from kernalign._engines.linear import linear_sums
+from kernalign._engines.neighbors import METRICS, Metric, find
+from kernalign._rows import arrays
+from kernalign._statistics import half_sampling, jackknife
+from kernalign.metrics.kernel import cka
+from kernalign.metrics.kernel.cka import Estimator, check_estimator
+
+Values = NDArray[np.float64]
+
+_FINISHERS: dict[str, Callable[..., Score]] = {
+    "cka": cka.finish_cka,
+    "hsic": cka.finish_hsic,
+    "kernel_alignment": cka.finish_kernel_alignment,
+}
+_LIST_METRICS = ("mutual_knn", "jaccard_knn")
+_NEAR_CHANCE = 3.0
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """score(a, y) - score(b, y) of the same items, and its sampling error.
+
+    Attributes
+    ----------
+    metric, n : what was measured, on how many items
+    score_a, score_b : the two scores
+    difference : score_a - score_b: positive if a is closer to y
+    stderr : standard error of the difference; what both scores owe to the same items cancels in it
+    z, p_value : difference / stderr, and the two-sided normal p-value of no difference
+    method : "jackknife" or "half-sampling"
+    settings : estimator or k, similarity, and preprocessing
+    """
+
+    metric: str
+    n: int
+    score_a: float
+    score_b: float
+    stderr: float
+    method: str
+    settings: dict[str, Any] = field(repr=False)
+
+    @property
+    def difference(self) -> float:
+        return self.score_a - self.score_b
+
+    @property
+    def z(self) -> float:
+        if self.difference == 0 or math.isnan(self.difference):
+            return self.difference
+        return self.difference / self.stderr if self.stderr > 0 else math.copysign(math.inf, self.difference)
+
+    @property
+    def p_value(self) -> float:
+        return 2 * float(special.ndtr(-abs(self.z)))
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Two-sided normal interval of the difference."""
+        if not 0 < level < 1:
+            raise ValueError(f"level must be in (0, 1), got {level!r}")
+        half = float(special.ndtri(0.5 + level / 2)) * self.stderr
+        return self.difference - half, self.difference + half
+
+
+def compare_scores(
+    metric: str,
+    a: Any,
+    b: Any,
+    y: Any,
+    *,
+    uncertainty: str | None = None,
+    k: int = 10,
+    estimator: Estimator = "unbiased",
+    similarity: Metric = "cosine",
+    **options: Unpack[arrays.Options],
+) -> PairedDifference:
+    """Test whether a is closer to y than b is, on the same items.
+
+    Parameters
+    ----------
+    metric : "cka", "hsic", "kernel_alignment" (linear kernels), "mutual_knn" or "jaccard_knn" (ties by index)
+    a, b, y : (n, p), (n, q) and (n, r) arrays, paired by row
+    uncertainty : None or the method of the metric: "jackknife" (exact delete-one values of the difference; the first
+        three metrics) or "half-sampling" (the same random halves of the items for both scores; neighbour metrics).
+        "bootstrap" is refused: an item that is drawn twice is its own nearest neighbour.
+    k, similarity : of the neighbour metrics, as ``k`` and ``metric`` of `mutual_knn`
+    estimator : "unbiased" or "biased", of the others
+    **options : normalize, clip_quantile, threads and progress, as everywhere
+
+    Returns
+    -------
+    PairedDifference
+        nan where a score does not exist. The error is for scores above chance: an AlignmentWarning says if both are
+        within three standard deviations of it, where the statistics are degenerate and `permutation_test` answers.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Bad input, as for the metric itself; uncertainty="bootstrap".
+    """
+    checks.check_choice(metric, "metric", (*_FINISHERS, *_LIST_METRICS))
+    method = "jackknife" if metric in _FINISHERS else "half-sampling"
+    checks.check_uncertainty(uncertainty, (None, method))
+    checks.check_options(options, arrays.Options)
+    if "zero_rows" in options:
+        raise ValueError("zero_rows is not available here; drop the items first: a[keep], b[keep], y[keep]")
+    for name, value in (("a", a), ("b", b)):  # messages then name the argument, not x and y
+        rows, other = arrays.as_matrix(value, name)[0].shape[0], arrays.as_matrix(y, "y")[0].shape[0]
+        if rows != other:
+            raise ValueError(f"{name} and y must have the same number of rows, got {rows} and {other}")
+    with reporting(options.pop("progress", False), metric) as report:
+        if method == "jackknife":
+            n, scores, stderr, settings = _jackknifed(metric, a, b, y, estimator, options, report)
+        else:
+            n, scores, stderr, settings = _half_sampled(metric, a, b, y, k, similarity, options, report)
+    return PairedDifference(metric, n, scores[0], scores[1], stderr, method, settings)
+
+
+def _jackknifed(metric: str, a: Any, b: Any, y: Any, estimator: Estimator, options: Any, report: Any) -> Any:
+    scores, deleted, chances = [], [], []
+    for done, x in enumerate((a, b)):
+        pair = arrays.pair(x, y, **options)
+        check_estimator(estimator, pair.n, metric, jackknife=True)
+        sums = linear_sums(pair, centred=metric != "kernel_alignment")
+        reason = sums.why_undefined(estimator) if metric == "cka" else None
+        if reason is not None:
+            which = reason.replace("x ", "a " if x is a else "b ", 1) if reason.startswith("x ") else reason
+            warn(f"{metric} is undefined: {which}", UndefinedScoreWarning)
+            return pair.n, (math.nan, math.nan), math.nan, pair.settings
+        deleted.append(jackknife.deleted_scores(metric, estimator, sums))
+        scores.append(_FINISHERS[metric](sums, estimator))
+        chances.append(scores[-1].z)
+        if report is not None:
+            report(done + 1, 2)
+    _warn_near_chance(metric, chances)
+    stderr = jackknife.jackknife_stderr(deleted[0] - deleted[1])
+    return pair.n, tuple(map(float, scores)), stderr, {**pair.settings, "estimator": estimator, "kernel": "linear"}
+
+
+def _half_sampled(metric: str, a: Any, b: Any, y: Any, k: int, similarity: Metric, options: Any, report: Any) -> Any:
+    checks.check_choice(similarity, "similarity", METRICS)
+    threads = checks.check_threads(options.get("threads"))
+    prepared = {name: options[name] for name in ("normalize", "clip_quantile") if name in options}
+    rows = [arrays.rows(v, name, **prepared) for v, name in ((a, "a"), (b, "b"), (y, "y"))]
+    n = rows[0].shape[0]
+    k = checks.check_k(k, n)
+    length = half_sampling.list_length(n, k)
+    lists = []
+    for done, side in enumerate(rows):
+        lists.append(find(side, length, similarity, "native", threads, None, sets=False).lists.indices)
+        if report is not None:
+            report(done + 1, len(rows))
+
+    def score(shared: Values) -> Values:
+        return np.asarray(shared / k if metric == "mutual_knn" else shared / (2 * k - shared))
+
+    halves = [half_sampling.half_scores(x, lists[2], k, score) for x in lists[:2]]
+    first = [np.ascontiguousarray(v[:, :k]) for v in lists]
+    counts = [list_engine.shared_counts(x, first[2]).astype(np.float64) for x in first[:2]]
+    found = [float(score(shared).mean()) for shared in counts]
+    _warn_near_chance(metric, [_overlap_z(x, first[2], shared) for x, shared in zip(first[:2], counts, strict=True)])
+    settings = {**prepared, "k": k, "similarity": similarity, "ties": "index"}
+    return n, tuple(found), half_sampling.stderr(halves[0] - halves[1], n), settings
+
+
+def _overlap_z(a: NDArray[np.int32], b: NDArray[np.int32], shared: Values) -> float:
+    n, k = a.shape
+    variance = _core.knn_overlap_variance(n, k, list_engine.graph_sums(a), k, list_engine.graph_sums(b))
+    return (float(shared.sum()) - n * k * k / (n - 1)) / math.sqrt(variance) if variance > 0 else math.inf
+
+
+def _warn_near_chance(metric: str, zs: list[float | None]) -> None:
+    if all(z is not None and abs(z) < _NEAR_CHANCE for z in zs):
+        warn(
+            f"{metric}: both scores are within {_NEAR_CHANCE:g} standard deviations of chance, where neither the"
+            " jackknife nor half-sampling is right; permutation_test asks whether there is anything to compare",
+            AlignmentWarning,
+        )

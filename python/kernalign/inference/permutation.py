@@ -1,0 +1,254 @@
+"""Permutation tests: is the alignment of paired items more than random pairings of the same items have?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernalign._base import checks
+from kernalign._base.kernels import Kernel, Linear
+from kernalign._base.progress import reporting
+from kernalign._base.score import UndefinedScoreWarning
+from kernalign._base.warn import warn
+from kernalign._engines.neighbors import Metric
+from kernalign._rows import arrays
+from kernalign._statistics import calibration
+from kernalign.inference.permuted_scores import GRAM_METRICS, Permuted, PermutedCalls
+from kernalign.inference.prepared import (
+    blocks_of,
+    count_items,
+    engines_for,
+    integer,
+    layers_of,
+    metric_names,
+    shuffled_within,
+)
+from kernalign.metrics.kernel.cka import Estimator
+from kernalign.metrics.neighbors.search import Ties
+from kernalign.metrics.registry import METRICS
+
+Values = NDArray[np.float64]
+AnyMetric: TypeAlias = str | Callable[[Any, Any], Any]
+
+_DISTANCES = tuple(name for name, info in METRICS.items() if not info.larger_is_closer)  # 0 is equal
+_UNBOUNDED = ("hsic",)
+
+
+@dataclass(frozen=True)
+class PermutationTest(calibration.RandomPairings):
+    """A score, and the same score of random pairings.
+
+    Attributes
+    ----------
+    metric : its name
+    score : of the given pairing; of layered input the best over all pairs of layers
+    layers : where the best is (the first such pair); None for two single representations
+    scores : (L_x, L_y) scores of all pairs of layers
+    p_value : (1 + #{pairings at least as close}) / (permutations + 1), never 0
+    joint_p_value : the same for the largest standardised score over all metrics tested together: the chance that any
+        of them is this far out (single-step max-T of Westfall and Young)
+    null : (permutations,) scores of the random pairings, each the best over all pairs of layers
+    settings : permutations, seed, blocks, and what the metric was given
+    """
+
+    metric: str
+    score: float
+    layers: tuple[int, int] | None
+    scores: Values = field(repr=False)
+    p_value: float
+    joint_p_value: float
+    null: Values = field(repr=False)
+    settings: dict[str, Any] = field(repr=False)
+    best: float | None = field(default=1.0, repr=False)
+
+    @property
+    def z(self) -> float | None:
+        """(score - mean) / sd; None where random pairings all score alike."""
+        return (self.score - self.mean) / self.sd if self.sd > 0 else None
+
+    @property
+    def corrected(self) -> float | None:
+        """(score - mean) / (best possible - mean): 0 is chance, 1 is perfect; None where no best is known."""
+        if self.best is None or self.best == self.mean:
+            return None
+        return (self.score - self.mean) / (self.best - self.mean)
+
+    def threshold(self, alpha: float = 0.05) -> float:
+        """The order statistic of rank ceil((1 - alpha)(B + 1)) of the B random pairings and the given one."""
+        sign = -1.0 if self.best == 0.0 else 1.0
+        return sign * calibration.order_statistic(sign * np.append(self.null, self.score), alpha)
+
+    def calibrated(self, alpha: float = 0.05) -> float | None:
+        """0 up to the threshold, then linear to 1 at the best possible (Gröger et al. 2026); None if no best is known.
+
+        `kernalign.calibrated_score` does the same from exact moments, without permutations.
+        """
+        if self.best is None:
+            return None
+        if math.isnan(self.score):
+            return math.nan
+        return calibration.rescaled(self.score, self.threshold(alpha), self.best)
+
+
+def permutation_test(
+    metric: AnyMetric | Sequence[AnyMetric],
+    x: Any,
+    y: Any,
+    *,
+    permutations: int = 1000,
+    groups: Any = None,
+    seed: int = 0,
+    k: int = 10,
+    estimator: Estimator = "unbiased",
+    kernel: Kernel = Linear(),  # noqa: B008 (frozen)
+    similarity: Metric = "cosine",
+    ties: Ties = "fractional",
+    **options: Unpack[arrays.Options],
+) -> PermutationTest | dict[str, PermutationTest]:
+    """Compare the pairing of two representations with random pairings of the same items.
+
+    Parameters
+    ----------
+    metric : a name ("cka", "mutual_knn", or another function of `kernalign` that takes x and y alone), a function of
+        (x, y) that is larger for closer representations, or a list of these, which are tested on the same pairings.
+        ``functools.partial(ka.rsa, comparison="pearson")`` is such a function.
+    x, y : (n, p) and (n, q) arrays paired by row, or layers of them: lists of 2-D arrays, or (n, L, p). All layers and
+        metrics see the same pairings, and the score of layered input is the best over all pairs of layers: its p-value
+        accounts for the search. `Neighbors`, or lists of them, for metrics of neighbour lists.
+    permutations : number B of random pairings; the smallest p-value is 1 / (B + 1)
+    groups : n labels of blocks. Items change places only inside their block, so the null hypothesis is that the pairing
+        is exchangeable inside every block, whatever differs between blocks: time blocks, classes (is there alignment
+        beyond what the classes give?). A block of one item never moves. It means something else than ``groups`` of
+        `mutual_knn`, where rows of one group are the same thing and whole groups are exchanged.
+    seed : of the pairings; the same seed gives the same pairings for every metric
+    k, similarity, ties : for metrics of neighbour lists, as ``k``, ``metric`` and ``ties`` of `mutual_knn`
+    estimator, kernel : for cka, hsic and kernel_alignment; bandwidths are found once, since no pairing changes them.
+        With ``Precomputed()`` x and y are Gram matrices.
+    **options : normalize, clip_quantile, threads and progress, as everywhere
+
+    Returns
+    -------
+    PermutationTest, or a dict of them by name for a list of metrics
+
+    Notes
+    -----
+    Nothing that the pairing leaves alone is computed twice. Neighbour lists are found once and renamed, O(nk) a pairing
+    and pair of layers; of cka, hsic and kernel_alignment only the product of both Gram matrices is computed anew: in
+    float64 from the features or, where that is faster, from Gram matrices of up to 256 MB (or of the size of the
+    features), if the kernel is linear or cosine; otherwise from Gram matrices, 4 n^2 bytes for each layer. Other
+    metrics are called B times. Holds a centred float64 copy of x and y.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Bad input, a metric that is nan for some pairing, or blocks that leave nothing to permute.
+
+    References
+    ----------
+    Phipson and Smyth 2010; Westfall and Young 1993; Gröger, Wen and Brbić 2026 (calibrated score).
+    """
+    checks.check_options(options, arrays.Options)
+    names = metric_names(metric)
+    if "zero_rows" in options:
+        raise ValueError("zero_rows is not available here; drop the items first: x[keep], y[keep]")
+    permutations, seed = integer(permutations, "permutations", 1), integer(seed, "seed", 0)
+    (xs, layered_x), (ys, layered_y) = layers_of(x, "x"), layers_of(y, "y")
+    n = count_items(xs, ys)
+    blocks = None if groups is None else blocks_of(groups, n)
+    with reporting(options.pop("progress", False), "permutations") as report:
+        engines = engines_for(names, xs, ys, n, (k, estimator, kernel, similarity, ties), options)
+        rng = np.random.default_rng(seed)
+        observed = _scores(engines, np.arange(n))
+        _warn_of_undefined(observed)
+        nulls = {name: np.empty(permutations) for name in names}
+        for done in range(permutations):
+            order = rng.permutation(n) if blocks is None else shuffled_within(blocks, rng)
+            for name, scores in _scores(engines, order).items():
+                nulls[name][done] = _best(name, scores)
+            if report is not None:
+                report(done + 1, permutations)
+    settings = {"permutations": permutations, "seed": seed, "blocks": None if blocks is None else int(blocks.max()) + 1}
+    tests = _tests(observed, nulls, _bests(names, engines), layered_x or layered_y, settings)
+    return tests if not isinstance(metric, str) and isinstance(metric, Sequence) else next(iter(tests.values()))
+
+
+def _scores(engines: list[Permuted], order: NDArray[np.intp]) -> dict[str, Values]:
+    merged: dict[str, Values] = {}
+    for engine in engines:
+        merged |= engine.scores(order)
+    return merged
+
+
+def _warn_of_undefined(observed: dict[str, Values]) -> None:
+    for name, scores in observed.items():
+        if np.isnan(scores).all():
+            why = "a side is constant or has no structure beyond its diagonal" if name in GRAM_METRICS else "it is nan"
+            warn(f"{name} is undefined: {why}", UndefinedScoreWarning)
+
+
+def _bests(names: dict[str, Any], engines: list[Permuted]) -> dict[str, float | None]:
+    """Score of equal representations, where known."""
+    bests: dict[str, float | None] = {name: None if name in _UNBOUNDED else 1.0 for name in names}
+    for engine in engines:
+        if isinstance(engine, PermutedCalls):
+            bests[engine.name] = 0.0 if engine.name in _DISTANCES else engine.best
+    return bests
+
+
+def _best(name: str, scores: Values) -> float:
+    if np.isnan(scores).all():
+        return math.nan
+    return float(np.nanmin(scores) if name in _DISTANCES else np.nanmax(scores))
+
+
+def _tests(
+    found: dict[str, Values],
+    nulls: dict[str, Values],
+    bests: dict[str, float | None],
+    layered: bool,
+    settings: dict[str, Any],
+) -> dict[str, PermutationTest]:
+    pools = {}
+    for name, null in nulls.items():
+        observed = _best(name, found[name])
+        undefined = np.isnan(null)
+        if undefined.any() and not math.isnan(observed):
+            raise ValueError(
+                f"{name} is nan for random pairing {int(undefined.argmax())}, so it has no null distribution"
+            )
+        pools[name] = (-1.0 if name in _DISTANCES else 1.0) * np.append(observed, null)
+    reached = {name: _share(pool, pool) for name, pool in pools.items()}
+    known = [pool for pool in pools.values() if not np.isnan(pool).any()]
+    standard = [(pool - pool.mean()) / (pool.std() or 1.0) for pool in known]
+    joint = np.max(standard, axis=0) if standard else np.full(1, np.nan)
+    tests = {}
+    for name, pool in pools.items():
+        scores = found[name]
+        defined = not np.isnan(pool).any()
+        flat = int(np.nanargmin(scores) if name in _DISTANCES else np.nanargmax(scores)) if defined else 0
+        row, column = np.unravel_index(flat, scores.shape)
+        tests[name] = PermutationTest(
+            name,
+            _best(name, scores),
+            (int(row), int(column)) if layered and defined else None,
+            scores,
+            reached[name],
+            _share(joint, (pool - pool.mean()) / (pool.std() or 1.0)),
+            nulls[name],
+            settings,
+            bests[name],
+        )
+    return tests
+
+
+def _share(pool: Values, values: Values) -> float:
+    """Share of the pool, which holds the given pairing and the random ones, that reaches the given pairing's value."""
+    if np.isnan(values[0]):
+        return math.nan
+    slack = 1e-12 * float(np.abs(pool).max())  # equal scores may differ by rounding
+    return float((pool >= values[0] - slack).mean())

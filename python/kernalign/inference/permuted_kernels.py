@@ -1,0 +1,114 @@
+"""HSIC, CKA and kernel alignment of many pairings of the same items, from Gram matrices that are held."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernalign._base.score import AlignmentWarning
+from kernalign._engines.gram_source import Side
+from kernalign._engines.gram_sweep import gram_pair
+from kernalign.metrics.kernel.cka import finish_kernel_alignment
+
+Values = NDArray[np.float64]
+Order = NDArray[np.intp]
+
+_CHUNK = 1 << 14  # pairs of items gathered at a time: they stay in cache
+
+
+class Condensed:
+    """Strict upper triangles, row by row, of the symmetric matrices of layers of two sides, (layers, n (n - 1) / 2)."""
+
+    def __init__(self, n: int, x: Values, y: Values) -> None:
+        self._n = n
+        at = np.arange(n)
+        self._base = at * (2 * n - at - 1) // 2 - at - 1  # entry (i, j), i < j, is at base[i] + j
+        self._rows, self._columns = (index.astype(np.int32) for index in np.triu_indices(n, 1))
+        self._x, self._y = x, np.ascontiguousarray(y.T)  # rows are gathered whole
+
+    def products(self, order: Order) -> Values:
+        """(L_x, L_y) sums over i < j of X_ij Y_order[i]order[j]."""
+        total = np.zeros((len(self._x), self._y.shape[1]))
+        for begin in range(0, len(self._rows), _CHUNK):
+            part = slice(begin, begin + _CHUNK)
+            i, j = order[self._rows[part]], order[self._columns[part]]
+            at = self._base[np.minimum(i, j)] + np.maximum(i, j)
+            total += self._x[:, part] @ self._y[at]
+        return total
+
+
+class PermutedKernels:
+    """HSIC, CKA and kernel alignment under any kernel: K and L, centred as the metric wants, are renamed as they are.
+
+    Bandwidths are those of the given data, which no pairing changes. Holds 4 n^2 bytes for each layer, and as much for
+    the places; a pairing takes n^2 / 2 multiply-adds for each pair of layers.
+    """
+
+    def __init__(self, metrics: Sequence[str], x: Sequence[Side], y: Sequence[Side], estimator: str) -> None:
+        self._metrics, self._unbiased = metrics, estimator == "unbiased"
+        self._centred = "kernel_alignment" not in metrics
+        self._n = x[0].source.n
+        (off_x, self._diagonal_x, unit_x, norm_x), (off_y, self._diagonal_y, unit_y, norm_y) = map(self._side, (x, y))
+        self._gathered = Condensed(self._n, off_x, off_y)
+        n = self._n
+        self._units = np.outer(unit_x, unit_y) / (n * (n - 3 * self._unbiased) if self._centred else 1)
+        self._norms = np.outer(norm_x, norm_y)
+
+    def scores(self, order: Order) -> dict[str, Values]:
+        products = 2 * self._gathered.products(order) + self._diagonal_x @ self._diagonal_y[:, order].T
+        cosines = np.clip(products / self._norms, -1.0, 1.0)
+        hsic = products * self._units + 0 * self._norms  # nan where there is no kernel
+        return {metric: hsic if metric == "hsic" else cosines for metric in self._metrics}
+
+    def _side(self, sides: Sequence[Side]) -> tuple[Values, Values, Values, Values]:
+        """Off-diagonal entries, diagonals, what both were divided by, and norms, which are nan where undefined."""
+        n = self._n
+        off, diagonal = np.empty((len(sides), n * (n - 1) // 2)), np.zeros((len(sides), n))
+        units, norms = np.ones(len(sides)), np.full(len(sides), np.nan)
+        rows, columns = np.triu_indices(n, 1)
+        for layer, side in enumerate(sides):
+            values = side.condensed(centred=self._centred and self._unbiased)
+            own = np.zeros(n) if self._unbiased else _diagonal(side)
+            units[layer] = max(np.abs(values).max(), np.abs(own).max()) or 1.0
+            values /= units[layer]
+            own /= units[layer]
+            if self._centred:
+                sums = np.bincount(rows, values, n) + np.bincount(columns, values, n) + own
+                share = sums / (n - 2 * self._unbiased)
+                mean = share.sum() / (n - self._unbiased)
+                values -= share[rows]
+                values -= share[columns]
+                values += mean
+                own = own if self._unbiased else own - 2 * share + mean
+            off[layer], diagonal[layer] = values, own
+            if self._exists(side):
+                norms[layer] = np.sqrt(2 * values @ values + own @ own)
+        return off, diagonal, units, norms
+
+    def _exists(self, side: Side) -> bool:
+        sums = gram_pair((side, side), {}, centred=self._centred, threads=side.threads)
+        if self._metrics == ["hsic"]:
+            return sums.no_kernel is None
+        if self._centred:
+            return sums.why_undefined("unbiased" if self._unbiased else "biased") is None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AlignmentWarning)  # of a score that is not shown
+            return finish_kernel_alignment(sums, "unbiased" if self._unbiased else "biased").reason is None
+
+
+def _diagonal(side: Side) -> Values:
+    """k(a, a) of every row."""
+    form = side.options["form"]
+    if form in ("rbf", "laplacian"):
+        return np.ones(side.source.n)
+    [rows] = side.rows
+    blocks = [rows.dense(i, i + 1)[0] for i in range(side.source.n)]
+    if form == "precomputed":
+        return np.array([row[i] for i, row in enumerate(blocks)])
+    squares = np.array([row @ row for row in blocks])
+    if form == "polynomial":
+        return np.asarray((squares + side.options["offset"]) ** side.options["degree"])
+    return squares

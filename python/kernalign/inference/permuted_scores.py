@@ -1,0 +1,248 @@
+"""Scores of many pairings of the same items: what does not depend on the pairing is computed once."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from kernalign import _core
+from kernalign._base.score import AlignmentWarning, Score
+from kernalign._engines import lists as list_engine
+from kernalign._engines.neighbors import Neighbors
+from kernalign._rows.magnitude import divided, exponent_of, power_of_two
+from kernalign.inference.permuted_kernels import Condensed
+
+Values = NDArray[np.float64]
+Order = NDArray[np.intp]
+
+GRAM_METRICS = ("cka", "hsic", "kernel_alignment")
+LIST_METRICS = ("mutual_knn", "jaccard_knn", "cycle_knn", "lcs_knn", "edit_knn")
+
+_GRAM_BYTES = 1 << 28
+_GATHER = 60  # multiply-adds in the time of one gathered entry
+_TILE = 1 << 21
+_TIED_EDGES = 1 << 25
+_ROUNDING = 1e-13
+
+
+class Permuted(Protocol):
+    """Scores by metric, (L_x, L_y), where row i of x is paired with row order[i] of y; nan where undefined."""
+
+    def scores(self, order: Order) -> dict[str, Values]: ...
+
+
+class PermutedGrams:
+    """HSIC, CKA and kernel alignment of linear kernels: only <K, P L P'> and the diagonals' product change.
+
+    Products of features, n p q multiply-adds for each pair of layers, or of stored Gram matrices, n^2 / 2 entries; the
+    latter where faster and not above 256 MB, or not above the size of the features.
+    """
+
+    def __init__(
+        self, metrics: Sequence[str], x: Sequence[_core.Rows], y: Sequence[_core.Rows], estimator: str
+    ) -> None:
+        self._metrics, self._unbiased = metrics, estimator == "unbiased"
+        self._n = x[0].shape[0]
+        self._centred = "kernel_alignment" not in metrics
+        (a, self._unit_x), (b, self._unit_y) = (self._dense(side) for side in (x, y))
+        self._diagonal_x, self._diagonal_y = (np.stack([(v * v).sum(axis=1) for v in side]) for side in (a, b))
+        self._features = None if self._gram_pays(a, b) else (a, b)
+        if self._features is None:
+            self._gathered = Condensed(self._n, self._grams(a), self._grams(b))
+        self._norm_x, self._norm_y = (self._norms(*side) for side in ((a, self._diagonal_x), (b, self._diagonal_y)))
+
+    def scores(self, order: Order) -> dict[str, Values]:
+        diagonals = self._diagonal_x @ self._diagonal_y[:, order].T
+        products = self._numerators(self._products(order, diagonals), diagonals, self._diagonal_x, self._diagonal_y)
+        found = {}
+        for metric in self._metrics:
+            if metric == "hsic":
+                n = self._n
+                found[metric] = products * np.outer(self._unit_x, self._unit_y) / (n * (n - 3 * self._unbiased))
+            else:
+                found[metric] = np.clip(products / np.outer(self._norm_x, self._norm_y), -1.0, 1.0)
+        return found
+
+    def _dense(self, side: Sequence[_core.Rows]) -> tuple[list[Values], Values]:
+        layers, units = [], []
+        for rows in side:
+            x = rows.dense(0, self._n)
+            whole = exponent_of(x) + 1  # differences of any scale stay in range
+            x = divided(x, whole)
+            if self._centred:
+                x = x - x[0]  # differences from a row are exactly 0 where all rows are equal
+            rest = exponent_of(x)
+            x = divided(x, rest)
+            layers.append(x - x.mean(axis=0) if self._centred else x)
+            units.append(power_of_two(2 * (whole + rest)))
+        return layers, np.array(units)
+
+    def _gram_pays(self, a: list[Values], b: list[Values]) -> bool:
+        entries = self._n**2 // 2
+        features = sum(v.size for v in (*a, *b))
+        if entries * (len(a) + len(b)) > max(features, _GRAM_BYTES // 8):
+            return False
+        by_features = self._n * sum(v.shape[1] for v in a) * sum(v.shape[1] for v in b)
+        return bool(entries * (len(b) * _GATHER + len(a) * len(b)) < by_features)
+
+    def _grams(self, side: list[Values]) -> Values:
+        """Strictly upper triangles, row by row."""
+        n = self._n
+        condensed = np.empty((len(side), n * (n - 1) // 2))
+        at = np.arange(n)
+        starts = at * (2 * n - at - 1) // 2
+        step = max(1, _TILE // n)
+        for layer, x in enumerate(side):
+            for begin in range(0, n, step):
+                tile = x[begin : begin + step] @ x.T
+                for row in range(begin, min(n, begin + step)):
+                    condensed[layer, starts[row] : starts[row] + n - 1 - row] = tile[row - begin, row + 1 :]
+        return condensed
+
+    def _norms(self, side: list[Values], diagonal: Values) -> Values:
+        """Square roots of the self-products, nan where there is no structure."""
+        full = np.array([(self._square(v) ** 2).sum() for v in side])
+        own = np.array(
+            [
+                float(self._numerators(np.array([[f]]), np.array([[d @ d]]), d[None], d[None])[0, 0])
+                for f, d in zip(full, diagonal, strict=True)
+            ]
+        )
+        known = own > (_ROUNDING if self._unbiased else 0.0) * full
+        return np.sqrt(np.where(known, own, np.nan))
+
+    def _square(self, x: Values) -> Values:
+        return np.asarray(x.T @ x if x.shape[1] <= self._n else x @ x.T)
+
+    def _numerators(self, full: Values, diagonals: Values, d_x: Values, d_y: Values) -> Values:
+        """<K', P L' P'> of centred, U-centred or hollow matrices from those of whole ones."""
+        n = self._n
+        if not self._unbiased:
+            return full
+        if not self._centred:
+            return full - diagonals
+        traces = np.outer(d_x.sum(axis=1), d_y.sum(axis=1))
+        return full - diagonals * (n / (n - 2)) + traces / ((n - 1) * (n - 2))
+
+    def _products(self, order: Order, diagonals: Values) -> Values:
+        if self._features is not None:
+            a, b = self._features
+            ys = [y[order] for y in b]
+            return np.array([[float(((x.T @ y) ** 2).sum()) for y in ys] for x in a])
+        return 2 * self._gathered.products(order) + diagonals
+
+
+class PermutedLists:
+    """Metrics of neighbour lists: row i of the permuted side has the list of order[i], renamed; O(nk) per pairing."""
+
+    def __init__(
+        self,
+        metrics: Sequence[str],
+        x: Sequence[NDArray[np.int32]],
+        y: Sequence[NDArray[np.int32]],
+        weights: tuple[Sequence[Any], Sequence[Any]] | None = None,
+    ) -> None:
+        """``weights``: sparse graphs in which tied neighbours share their places, for mutual_knn and jaccard_knn."""
+        self._metrics, self._x, self._y, self._weights = metrics, x, y, weights
+        self._n, self._k = x[0].shape
+
+    def scores(self, order: Order) -> dict[str, Values]:
+        inverse = np.empty(self._n, dtype=np.int32)
+        inverse[order] = np.arange(self._n, dtype=np.int32)
+        shape = (len(self._x), len(self._y))
+        found = {metric: np.empty(shape) for metric in self._metrics}
+        for column, lists in enumerate(self._y):
+            renamed = inverse[lists[order]]
+            graph = None if self._weights is None else self._weights[1][column][order][:, order]
+            for row, own in enumerate(self._x):
+                shared = None
+                for metric in self._metrics:
+                    if metric in ("mutual_knn", "jaccard_knn") and shared is None:
+                        shared = self._shared(row, own, renamed, graph)
+                    found[metric][row, column] = self._mean(metric, own, renamed, shared)
+        return found
+
+    def _shared(self, row: int, own: NDArray[np.int32], renamed: NDArray[np.int32], graph: Any) -> Values:
+        if self._weights is None:
+            return list_engine.shared_counts(own, renamed).astype(np.float64)
+        return np.asarray(self._weights[0][row].multiply(graph).sum(axis=1), dtype=np.float64).ravel()
+
+    def _mean(self, metric: str, a: NDArray[np.int32], b: NDArray[np.int32], shared: Values | None) -> float:
+        if metric == "cycle_knn":
+            return float(list_engine.cycles(a, b).mean())
+        if metric == "lcs_knn":
+            return float(list_engine.common_subsequences(a, b).mean() / self._k)
+        if metric == "edit_knn":
+            return float(1 - list_engine.edit_distances(a, b).mean() / self._k)
+        assert shared is not None
+        return float((shared / self._k if metric == "mutual_knn" else shared / (2 * self._k - shared)).mean())
+
+
+class PermutedGraphs:
+    """A metric that is the product of two sparse matrices of norm 1."""
+
+    def __init__(self, metric: str, x: Sequence[Any], y: Sequence[Any]) -> None:
+        self._metric, self._x, self._y = metric, x, y
+
+    def scores(self, order: Order) -> dict[str, Values]:
+        found = np.empty((len(self._x), len(self._y)))
+        for column, graph in enumerate(self._y):
+            moved = graph[order][:, order]
+            for row, own in enumerate(self._x):
+                found[row, column] = own.multiply(moved).sum() + 0 * (own.data[0] + graph.data[0])  # nan stays nan
+        return {self._metric: found}
+
+
+class PermutedCalls:
+    """Any function of two arrays, called anew for every pairing; ``best`` is the maximum of its first Score."""
+
+    def __init__(self, name: str, function: Callable[[Any, Any], Any], x: Sequence[Any], y: Sequence[Any]) -> None:
+        self.name, self._function, self._x, self._y = name, function, x, y
+        self.best: float | None = None
+        self._called = False
+
+    def scores(self, order: Order) -> dict[str, Values]:
+        with warnings.catch_warnings():
+            if self._called:
+                warnings.simplefilter("ignore", AlignmentWarning)  # the given pairing has warned
+            ys = [y[order] for y in self._y]
+            found = [[self._function(x, y) for y in ys] for x in self._x]
+        if not self._called and isinstance(found[0][0], Score):
+            self.best = found[0][0]._maximum
+        self._called = True
+        return {self.name: np.array(found, dtype=np.float64)}
+
+
+def tie_weights(rows: _core.Rows, lists: Neighbors, threads: int) -> Any:
+    """Sparse graph of the k nearest where all that tie at the k-th place share what room is left (science 2.12)."""
+    n, k = lists.n, lists.k
+    tied = np.flatnonzero(lists.tie_rows).astype(np.int32)
+    single = np.flatnonzero(~lists.tie_rows)
+    row_parts, column_parts = [np.repeat(single, k)], [lists.indices[single].ravel()]
+    value_parts = [np.ones(len(single) * k)]
+    scorer = _core.ExactRows(rows, lists.metric, threads) if len(tied) else None
+    edges, step = 0, max(1, _TILE // n)
+    everything = np.arange(n, dtype=np.int32)
+    for begin in range(0, len(tied), step):
+        queries = tied[begin : begin + step]
+        assert scorer is not None
+        index, value, _ = scorer.nearest(queries, np.tile(everything, (len(queries), 1)), n - 1, threads)
+        kth = value[:, k - 1 : k]
+        above, equal = value > kth, value == kth
+        weight = above + equal * ((k - above.sum(axis=1)) / equal.sum(axis=1))[:, None]
+        at = weight > 0
+        edges += int(at.sum())
+        if edges > _TIED_EDGES:
+            raise ValueError(
+                f"over {_TIED_EDGES} pairs of items tie at the k-th place; pass ties='index' or drop duplicate rows"
+            )
+        row_parts.append(np.repeat(queries, at.sum(axis=1)))
+        column_parts.append(index[at])
+        value_parts.append(weight[at])
+    where = np.concatenate(row_parts), np.concatenate(column_parts)
+    return sparse.csr_matrix((np.concatenate(value_parts), where), shape=(n, n))

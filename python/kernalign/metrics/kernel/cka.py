@@ -1,0 +1,289 @@
+"""Kernel alignment, HSIC and CKA of two representations, finished from Moments or Gram sums."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any, Literal, TypeAlias, Unpack
+
+from kernalign import _core
+from kernalign._base import checks, hazards
+from kernalign._base.kernels import Cosine, Kernel, Linear, Precomputed, check_kernel
+from kernalign._base.progress import reporting
+from kernalign._base.score import AlignmentWarning, Null, Score, Spread, UndefinedScoreWarning, undefined
+from kernalign._base.warn import warn
+from kernalign._engines.gram_sweep import kernel_sums
+from kernalign._engines.kernel_sums import KernelSums, bounded
+from kernalign._engines.linear import linear_sums
+from kernalign._rows import arrays
+from kernalign._rows.arrays import Options
+from kernalign._statistics import jackknife, kernel_null
+
+Estimator: TypeAlias = Literal["unbiased", "biased"]
+Uncertainty: TypeAlias = Literal["jackknife"] | None
+
+
+def cka(
+    x: Any,
+    y: Any,
+    *,
+    estimator: Estimator = "unbiased",
+    kernel: Kernel = Linear(),  # noqa: B008 (frozen)
+    uncertainty: Uncertainty = None,
+    **options: Unpack[Options],
+) -> Score:
+    """Centred kernel alignment of two representations of the same items.
+
+    Parameters
+    ----------
+    x, y : (n, p) and (n, q) arrays, paired by row.
+    estimator : "unbiased" (U-centred, also called debiased; n >= 4) or "biased" (n >= 2).
+    kernel : ``Linear()``, ``Cosine()``, ``RBF(...)``, ``Laplacian(...)``, ``Polynomial(...)`` or ``Precomputed()`` (x
+        and y are then n x n Gram matrices). A bandwidth that is a rule is each side's own, from exact medians.
+    uncertainty : "jackknife" adds an exact delete-one standard error (n >= 5).
+    **options : preprocessing (``normalize=None | "l2" | "standardize"``, ``clip_quantile=None | 0.95``,
+        ``zero_rows="error" | "drop_pair"``), ``threads`` (None: all cores this process may use; the result does not
+        depend on it), ``device``, and ``progress`` (True for a bar on standard error, or callable(done, total)).
+
+    Returns
+    -------
+    Score
+        In [-1, 1] (unbiased) or [0, 1] (biased); 1 for equal geometry, 0 at chance for the unbiased one. Chance level,
+        spread, skew and p-value come from the exact permutation moments; the p-value of the biased estimate is that of
+        the unbiased one on the same data. nan, with ``reason``, where a side is constant.
+
+    Notes
+    -----
+    <K', L'> / (|K'| |L'|), K' the double-centred (biased) or U-centred (unbiased) Gram matrix. Not invariant to
+    invertible linear maps; invariant to orthogonal maps, translation and isotropic scale of each side (linear kernels,
+    and RBF and Laplacian ones whose bandwidth is a rule). Holds O(p^2 + q^2) numbers when the kernel is linear and
+    n > p + q, otherwise a few tiles, O(n) numbers and converted rows of at most 32 MB a side; never an n x n array.
+    Skew and p-value are computed when first read, from x and y as they are then: do not overwrite the arrays before.
+
+    Warns
+    -----
+    AlignmentWarning
+        Linear kernel: one principal direction holds over 90 % of the variance of x or y, and CKA sees little else.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For input that is not two numeric, finite 2-D arrays with the same number of rows, or too few rows.
+
+    References
+    ----------
+    Kornblith et al. 2019, eq. 4; Song et al. 2012, eq. 5; Szekely and Rizzo 2014.
+    """
+    sums, spread = _sums("cka", x, y, estimator, kernel, uncertainty, options)
+    warn_of_dominance(sums)
+    return finish_cka(sums, estimator, spread)
+
+
+def hsic(
+    x: Any,
+    y: Any,
+    *,
+    estimator: Estimator = "unbiased",
+    kernel: Kernel = Linear(),  # noqa: B008 (frozen)
+    uncertainty: Uncertainty = None,
+    **options: Unpack[Options],
+) -> Score:
+    """Hilbert-Schmidt independence criterion of two representations of the same items.
+
+    Parameters and errors as in :func:`cka`.
+
+    Returns
+    -------
+    Score
+        "unbiased": the U-statistic of Song et al. 2012, any sign, 0 at chance. "biased": tr(KHLH) / n^2, >= 0. In the
+        squared units of both kernels.
+
+    References
+    ----------
+    Gretton et al. 2005; Song et al. 2012, eq. 5.
+    """
+    sums, spread = _sums("hsic", x, y, estimator, kernel, uncertainty, options)
+    return finish_hsic(sums, estimator, spread)
+
+
+def kernel_alignment(
+    x: Any,
+    y: Any,
+    *,
+    estimator: Estimator = "unbiased",
+    kernel: Kernel = Linear(),  # noqa: B008 (frozen)
+    uncertainty: Uncertainty = None,
+    **options: Unpack[Options],
+) -> Score:
+    """Uncentred kernel alignment of two representations of the same items.
+
+    Parameters and errors as in :func:`cka`, but that the jackknife needs the unbiased estimator.
+
+    Returns
+    -------
+    Score
+        <K, L> / (|K| |L|), without the diagonals ("unbiased": each term is an unbiased U-statistic) or with them
+        ("biased": the V-statistic). In [-1, 1]. Not invariant to translation: a common mean raises it towards 1, and an
+        AlignmentWarning says when the mean holds over half of the energy. No closed-form chance level is known.
+
+    References
+    ----------
+    Cristianini et al. 2001; Insulla, Huang and Rosasco 2025.
+    """
+    sums, spread = _sums("kernel_alignment", x, y, estimator, kernel, uncertainty, options)
+    return finish_kernel_alignment(sums, estimator, spread)
+
+
+def finish_cka(sums: KernelSums, estimator: Estimator, spread: Spread | None = None, metric: str = "cka") -> Score:
+    """CKA of finished sums, or another ``metric`` that is the same cosine."""
+    reason = sums.why_undefined(estimator)
+    if reason is not None:
+        return undefined(metric, sums.n, reason, estimator=estimator, settings=sums.describe())
+    if estimator == "unbiased":
+        value, null = sums.unbiased_cka(), _unbiased_null(sums, 1.0)
+    else:
+        norm = math.sqrt(sums.centred(0, 0)) * math.sqrt(sums.centred(1, 1))
+        value, null = bounded(sums.centred(0, 1) / norm), _biased_null(sums, 1 / norm)
+    return Score(
+        value, metric=metric, n=sums.n, estimator=estimator, settings=sums.describe(), null=null, spread=spread
+    )
+
+
+def warn_of_dominance(sums: KernelSums) -> None:
+    """Say that one direction holds nearly all of the variance of a side, of which linear CKA then sees nothing else."""
+    for side, name in enumerate("xy"):
+        sentence = hazards.dominant(sums.top_share_bound(side), f" of {name}", at_least=True)
+        if sentence:
+            warn(f"cka: {sentence}", AlignmentWarning)
+
+
+def finish_hsic(sums: KernelSums, estimator: Estimator, spread: Spread | None = None) -> Score:
+    """HSIC of finished sums."""
+    if sums.no_kernel is not None:
+        return undefined("hsic", sums.n, sums.no_kernel, estimator=estimator, settings=sums.describe())
+    n, unit = sums.n, sums.unit
+    null: Null | None = None
+    if estimator == "unbiased":
+        factor = unit / (n * (n - 3))
+        value = sums.u_centred(0, 1) * factor
+        norms = (math.sqrt(max(0.0, sums.u_centred(side, side))) for side in (0, 1))
+        null = _unbiased_null(sums, math.prod(norms) * factor)
+    else:
+        value = sums.centred(0, 1) * unit / n**2
+        if all(side.definite for side in sums.sides or ()):
+            value = max(0.0, value)
+        null = _biased_null(sums, unit / n**2)
+    settings = sums.describe(normalisation="n(n-3)" if estimator == "unbiased" else "n^2")
+    lost = value == 0 and sums.unit == 0
+    if lost or not math.isfinite(value):
+        reason = f"it is {'smaller' if lost else 'larger'} than float64 can hold"
+        return undefined("hsic", n, reason, estimator=estimator, settings=settings, maximum=None)
+    return Score(
+        value, metric="hsic", n=n, estimator=estimator, settings=settings, null=null, maximum=None, spread=spread
+    )
+
+
+def finish_kernel_alignment(sums: KernelSums, estimator: Estimator, spread: Spread | None = None) -> Score:
+    """Kernel alignment of finished sums that were not centred."""
+    pairs = [sums.pairs[0, 1], sums.pairs[0, 0], sums.pairs[1, 1]]
+    unbiased = estimator == "unbiased"
+    if unbiased:
+        product, square_x, square_y = (_core.off_diagonal_product(sums.hollow[key]) for key in ((0, 1), (0, 0), (1, 1)))
+    else:
+        product, square_x, square_y = (p.full for p in pairs)
+    shares = []
+    if sums.no_kernel is not None:
+        return undefined("kernel_alignment", sums.n, sums.no_kernel, estimator=estimator, settings=sums.describe())
+    for name, pair, square in (("x", pairs[1], square_x), ("y", pairs[2], square_y)):
+        if not square > 1e-14 * pair.full:
+            reason = f"{name} is zero" if not pair.full > 0 else f"all rows of {name} are orthogonal"
+            return undefined(
+                "kernel_alignment", sums.n, reason, estimator=estimator, settings=sums.describe(), maximum=None
+            )
+        shares.append(pair.total_x / (sums.n * pair.trace_x) if pair.trace_x > 0 else 0.0)
+    consequence = ", which alone brings the score near 1; cka removes it"
+    sentence = hazards.common_mean("kernel_alignment", dict(zip("xy", shares, strict=True)), consequence)
+    if sentence:
+        warn(sentence, AlignmentWarning)
+    value = bounded(product / (math.sqrt(square_x) * math.sqrt(square_y)))
+    settings = sums.describe(mean_share=tuple(shares))
+    return Score(value, metric="kernel_alignment", n=sums.n, estimator=estimator, settings=settings, spread=spread)
+
+
+def check_estimator(estimator: Any, n: int, what: str, *, jackknife: bool = False) -> None:
+    """Raise unless the estimator exists for n items."""
+    checks.check_choice(estimator, "estimator", ("unbiased", "biased"))
+    if jackknife and what == "kernel_alignment" and estimator == "biased":
+        raise ValueError("uncertainty='jackknife' of kernel_alignment needs estimator='unbiased', got 'biased'")
+    least = 4 if estimator == "unbiased" and what != "kernel_alignment" else 2
+    checks.check_count(n, least + jackknife, f"{what} ({estimator}{', jackknife' if jackknife else ''})")
+
+
+def _sums(
+    metric: str, x: Any, y: Any, estimator: Estimator, kernel: Kernel, uncertainty: Uncertainty, options: Options
+) -> tuple[KernelSums, Spread | None]:
+    """Sums of one public call by the cheaper route, and its jackknife if asked for."""
+    pair = kernel_pair(x, y, kernel, options)
+    checks.check_uncertainty(uncertainty, (None, "jackknife"))
+    check_estimator(estimator, pair.n, metric, jackknife=uncertainty is not None)
+    with reporting(pair.progress, metric) as report:
+        centred = metric != "kernel_alignment"
+        if isinstance(kernel, Linear):
+            sums = linear_sums(pair, centred=centred, report=report)
+        else:
+            sums = kernel_sums(pair, kernel, centred=centred, report=report)
+        spread = jackknife_spread(sums, metric, estimator) if uncertainty else None
+    return sums.settled(), spread
+
+
+def kernel_pair(x: Any, y: Any, kernel: Kernel, options: Options) -> arrays.Pair:
+    """The validated arguments of a call with a kernel."""
+    check_kernel(kernel)
+    pair = arrays.pair(x, y, divided=isinstance(kernel, Cosine), **options)
+    if isinstance(kernel, Precomputed) and any(pair.settings.get(name) for name in ("normalize", "clip_quantile")):
+        raise ValueError("normalize and clip_quantile apply to rows, but kernel=Precomputed() takes Gram matrices")
+    return pair
+
+
+def jackknife_spread(sums: KernelSums, metric: str, estimator: str) -> Spread:
+    """Exact delete-one standard error of a metric of sums that still have their engine's state."""
+    stderr = jackknife.jackknife_stderr(jackknife.deleted_scores(metric, estimator, sums))
+    if math.isnan(stderr):
+        reason = "without one of the items the score does not exist"
+        warn(f"the jackknife of {metric} is undefined: {reason}", UndefinedScoreWarning)
+    return Spread(stderr, "jackknife", None if metric == "hsic" else "atanh")
+
+
+def _unbiased_null(sums: KernelSums, scale: float) -> Null | None:
+    """Null of scale * (debiased CKA): exact mean 0 and variance 2/(n(n-3)) for any kernel and data (science 3.3)."""
+    if sums.why_undefined("unbiased") is not None:
+        return None
+    sd = scale * math.sqrt(2 / (sums.n * (sums.n - 3)))
+    skew, p_value = kernel_null.unbiased_tail(sums)
+    return Null(mean=0.0, sd=sd, skew=skew, p_value=p_value)
+
+
+def biased_null(sums: KernelSums, scale: float) -> Null:
+    """Exact permutation mean and variance of scale * <HKH, HLH> (Kazi-Aoual et al. 1995)."""
+    n = sums.n
+    traces = [sums.centred_trace(side) for side in (0, 1)]
+    mean = scale * traces[0] * traces[1] / (n - 1)
+    if n < 4:
+        return Null(mean)
+    squares, diagonals = ([f(0), f(1)] for f in (lambda s: sums.centred(s, s), sums.centred_diagonal))
+    variance = _core.centred_variance(n, traces[0], squares[0], diagonals[0], traces[1], squares[1], diagonals[1])
+    return Null(mean, scale * math.sqrt(max(0.0, variance)))
+
+
+def _biased_null(sums: KernelSums, scale: float) -> Null:
+    """The same with the p-value of the unbiased estimate."""
+    null = biased_null(sums, scale)
+    if sums.n < 4 or sums.why_undefined("unbiased") is not None:
+        return null
+    _, tail = kernel_null.unbiased_tail(sums)
+
+    def p_value() -> tuple[float, str]:
+        p, method = tail()
+        return p, f"{method}, of the unbiased estimate"
+
+    return replace(null, p_value=p_value)

@@ -1,0 +1,1 @@
+"""Metrics of linear maps, subspaces and shapes."""

@@ -1,0 +1,301 @@
+"""Canonical correlations and principal angles: how much two representations share once scale is divided out."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+
+from kernalign._base import checks
+from kernalign._base.progress import reporting
+from kernalign._base.score import AlignmentWarning, Null, Score, UndefinedScoreWarning, undefined
+from kernalign._base.warn import warn
+from kernalign._engines.directions import Vector, nuclear_norm
+from kernalign._rows import arrays
+from kernalign._rows.arrays import Options
+from kernalign.metrics.linear import principal
+from kernalign.metrics.linear.principal import Principal
+
+Statistic: TypeAlias = Literal["rho", "r2"]
+
+_SAME = 1e-10  # relative gap of singular values below which the directions at a cut are not determined
+_SMALL_ANGLE = 0.99  # a cosine from which angles are better found from sines
+
+
+def cca(x: Any, y: Any, *, statistic: Statistic = "rho", centred: bool = True, **options: Unpack[Options]) -> Score:
+    """Mean canonical correlation of two representations of the same items.
+
+    Parameters
+    ----------
+    x, y : (n, p) and (n, q) arrays, paired by row; n >= 2.
+    statistic : "rho": mean of the canonical correlations; "r2": mean of their squares.
+    centred : False leaves the column means in, as a widely used notebook does (Kornblith et al. 2019); no null then.
+    **options : as for :func:`kernalign.cka`. ``threads`` does not hold NumPy's BLAS, which has its own setting.
+
+    Returns
+    -------
+    Score
+        In [0, 1]: the mean over the smaller of both ranks. Ranks are numerical: constant and repeated columns do not
+        count. Invariant to invertible linear maps and translation of each side. ``chance`` of "r2" is the exact mean
+        under random pairing, max(rank) / (n - 1). A side of rank n - 1 makes every correlation 1 whatever the other
+        is: ``settings["saturated"]``, and an AlignmentWarning; ranks that add up to more than n - 1 make as many 1 as
+        there are too many: ``settings["forced"]``. nan, with ``reason``, where a side is constant.
+
+    Notes
+    -----
+    Singular values of U_x^T U_y, U the left singular vectors of the centred sides. When n > p + q these come from
+    float64 products, 8 (p^2 + pq + q^2) bytes, if the ratio of singular values is below 1e3, else from a QR
+    decomposition taken block by block, 8 (p + q)^2 bytes and more time. Otherwise float64 copies of both are held.
+    Never an n x n array with n > p.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For input that is not two numeric, finite 2-D arrays with the same number of rows, or too few rows.
+
+    References
+    ----------
+    Hotelling 1936; Kornblith et al. 2019, section 3; Raghu et al. 2017.
+    """
+    check_statistic(statistic)
+    centred = checks.check_flag(centred, "centred")
+    pair = paired("cca", x, y, options)
+    with reporting(pair.progress, "cca") as report:
+        state = principal.of_pair(pair, centred=centred, report=report)
+    return finish_cca(state, statistic)
+
+
+def svcca(x: Any, y: Any, *, rank: int | None = None, variance: float = 0.99, **options: Unpack[Options]) -> Score:
+    """Mean canonical correlation of the leading principal directions of two representations, without randomness.
+
+    Parameters
+    ----------
+    x, y, **options : as for :func:`cca`.
+    rank : number of directions kept of each side; if given, it overrides ``variance``.
+    variance : share in (0, 1] of the sum of squared singular values that the directions kept hold at least.
+
+    Returns
+    -------
+    Score
+        In [0, 1]: mean singular value of U_x^T U_y, over the smaller of both numbers of directions (``settings``:
+        "rank_x", "rank_y"). Invariant to rotation, isotropic scale and translation of each side. No closed-form null.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for :func:`cca`; rank is not between 1 and the ranks of both sides.
+
+    References
+    ----------
+    Raghu et al. 2017. The released code of others draws random vectors; this is the limit that it approaches.
+    """
+    _check_share(variance)
+    pair = paired("svcca", x, y, options)
+    if rank is not None:
+        rank = _check_rank(rank, pair)
+        return _finish_svcca(_leading("svcca", pair, rank), rank=rank)
+    with reporting(pair.progress, "svcca") as report:
+        state = principal.of_pair(pair, keep=_holding(variance), report=report)
+    return _finish_svcca(state, variance=variance)
+
+
+def pwcca(x: Any, y: Any, **options: Unpack[Options]) -> Score:
+    """Canonical correlations averaged with the weight that their variables have in x (projection-weighted CCA).
+
+    Parameters and errors as for :func:`cca`.
+
+    Returns
+    -------
+    Score
+        In [0, 1]: sum_i a_i rho_i / sum_i a_i, a_i = sum_j |<h_i, x_j>|, h_i the canonical variables of x (n-vectors of
+        norm 1) and x_j its centred columns. Not symmetric: the weights are those of x. Not invariant to rotation of x.
+
+    References
+    ----------
+    Morcos, Raghu and Bengio 2018, section 2.2.
+    """
+    pair = paired("pwcca", x, y, options)
+    with reporting(pair.progress, "pwcca") as report:
+        state = principal.of_pair(pair, report=report)
+    return _finish_pwcca(state)
+
+
+def principal_angles(x: Any, y: Any, rank: int, **options: Unpack[Options]) -> NDArray[np.float64]:
+    """Angles between the spans of the leading ``rank`` left singular vectors of centred x and y.
+
+    Parameters
+    ----------
+    x, y, **options : as for :func:`cca`.
+    rank : number of directions of each side; at most the rank of either.
+
+    Returns
+    -------
+    array of shape (rank,)
+        Radians in [0, pi/2], ascending; nan, with an UndefinedScoreWarning, where a side is constant. Small angles come
+        from their sines and are good to some 1e-14, however small (Bjorck and Golub 1973; Knyazev and Argentati 2002).
+        Their cosines are the correlations that ``svcca(x, y, rank=rank)`` averages. An AlignmentWarning says where the
+        next direction is as long as the last, so that the span is not determined.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for :func:`cca`; rank is not between 1 and the ranks of both sides.
+    """
+    pair = paired("principal_angles", x, y, options)
+    rank = _check_rank(rank, pair)
+    state = _leading("principal_angles", pair, rank)
+    if state.reason is not None:
+        warn(f"principal_angles is undefined: {state.reason}", UndefinedScoreWarning)
+        return np.full(rank, np.nan)
+    cosines = linalg.svdvals(state.overlap, check_finite=False)
+    if cosines[0] < _SMALL_ANGLE:
+        return np.asarray(np.arccos(cosines))
+    if state.x.left is None or state.y.left is None:
+        state = principal.of_pair(pair, keep=_first(rank), rows=True)
+    assert state.x.left is not None
+    assert state.y.left is not None
+    return np.asarray(linalg.subspace_angles(state.x.left[:, :rank], state.y.left[:, :rank])[::-1])
+
+
+def subspace_overlap(x: Any, y: Any, rank: int, **options: Unpack[Options]) -> Score:
+    """Mean squared cosine of the principal angles between the leading ``rank`` directions of x and y.
+
+    Parameters and errors as for :func:`principal_angles`.
+
+    Returns
+    -------
+    Score
+        |U_x^T U_y|^2 / rank in [0, 1]; 1 for equal spans. ``chance`` is the exact mean under random pairing of the
+        items, rank / (n - 1).
+    """
+    pair = paired("subspace_overlap", x, y, options)
+    rank = _check_rank(rank, pair)
+    return _finish_overlap(_leading("subspace_overlap", pair, rank), rank)
+
+
+def finish_cca(state: Principal, statistic: Statistic) -> Score:
+    """CCA of finished directions."""
+    if state.reason is not None:
+        return undefined("cca", state.n, state.reason, estimator=statistic, settings=state.describe())
+    warn_saturated("cca", state)
+    least, most = sorted(state.ranks)
+    settings = state.describe(centred=state.free < state.n)
+    null = None
+    if statistic == "rho":
+        value = nuclear_norm(state.overlap) / least
+    else:
+        value = float((state.overlap**2).sum()) / least
+        null = Null(most / state.free) if settings["centred"] else None
+    return Score(min(1.0, value), metric="cca", n=state.n, estimator=statistic, settings=settings, null=null)
+
+
+def _finish_svcca(state: Principal, **asked: Any) -> Score:
+    if state.reason is not None:
+        return undefined("svcca", state.n, state.reason, settings=state.describe(**asked))
+    warn_saturated("svcca", state)
+    value = min(1.0, nuclear_norm(state.overlap) / min(state.ranks))
+    return Score(value, metric="svcca", n=state.n, settings=state.describe(**asked))
+
+
+def _finish_pwcca(state: Principal) -> Score:
+    if state.reason is not None:
+        return undefined("pwcca", state.n, state.reason, settings=state.describe(weights="x"))
+    warn_saturated("pwcca", state)
+    if state.forced > 1 and not state.saturated:
+        warn(
+            f"pwcca: {state.forced} canonical correlations are 1 by count (the ranks add up to more than n - 1), so"
+            " their variables, and the weights, are not determined",
+            AlignmentWarning,
+        )
+    variables, rho, _ = linalg.svd(state.overlap, full_matrices=False, check_finite=False)
+    weights = np.abs((variables.T * state.x.values) @ state.x.right.T).sum(axis=1)
+    value = float(weights @ np.minimum(rho, 1) / weights.sum())
+    return Score(value, metric="pwcca", n=state.n, settings=state.describe(weights="x"))
+
+
+def _finish_overlap(state: Principal, rank: int) -> Score:
+    if state.reason is not None:
+        return undefined("subspace_overlap", state.n, state.reason, settings=state.describe(rank=rank))
+    warn_saturated("subspace_overlap", state)
+    value = min(1.0, float((state.overlap**2).sum()) / rank)
+    null = Null(rank / state.free)
+    return Score(value, metric="subspace_overlap", n=state.n, settings=state.describe(rank=rank), null=null)
+
+
+def check_statistic(statistic: Any) -> None:
+    """Raise unless it is one of CCA's."""
+    checks.check_choice(statistic, "statistic", ("rho", "r2"))
+
+
+def _check_rank(rank: Any, pair: arrays.Pair) -> int:
+    """Return ``rank`` as an int; it must be possible for both shapes."""
+    if isinstance(rank, (bool, np.bool_)) or not isinstance(rank, (int, np.integer)):
+        raise TypeError(f"rank must be an integer, got {rank!r}")
+    most = min(pair.n - 1, pair.x.shape[1], pair.y.shape[1])
+    if not 1 <= rank <= most:
+        raise ValueError(f"rank must be between 1 and min(n - 1, p, q) = {most}, got {rank}")
+    return int(rank)
+
+
+def _check_share(variance: Any) -> None:
+    """Raise unless it is a share in (0, 1]."""
+    if isinstance(variance, (bool, np.bool_)) or not isinstance(variance, (int, float, np.integer, np.floating)):
+        raise TypeError(f"variance must be a number in (0, 1], got {variance!r}")
+    if not 0 < variance <= 1:
+        raise ValueError(f"variance must be in (0, 1], got {variance!r}")
+
+
+def paired(metric: str, x: Any, y: Any, options: Options) -> arrays.Pair:
+    """Two validated sides of at least two items."""
+    pair = arrays.pair(x, y, **options)
+    checks.check_count(pair.n, 2, metric)
+    return pair
+
+
+def _first(rank: int) -> principal.Keep:
+    return lambda values: min(rank, len(values))
+
+
+def _holding(variance: float) -> principal.Keep:
+    """Keep as few as hold that share of the sum of squares."""
+
+    def keep(values: Vector) -> int:
+        squares = np.cumsum(values**2)
+        return min(len(values), int((squares < variance * squares[-1:]).sum()) + 1)
+
+    return keep
+
+
+def _leading(metric: str, pair: arrays.Pair, rank: int) -> Principal:
+    with reporting(pair.progress, metric) as report:
+        state = principal.of_pair(pair, keep=_first(rank), report=report)
+    _check_cut(metric, state, rank)
+    return state
+
+
+def _check_cut(metric: str, state: Principal, rank: int) -> None:
+    """Raise if a side has fewer directions, and warn, in the name of its caller's caller, if the cut is arbitrary."""
+    if state.reason is not None:
+        return
+    for side, name in ((state.x, "x"), (state.y, "y")):
+        if side.rank < rank:
+            raise ValueError(f"rank must be at most {side.rank}, the rank of {name}, got {rank}")
+        if side.rank > rank and side.values[rank - 1] - side.values[rank] <= _SAME * side.values[0]:
+            warn(
+                f"{metric}: singular values {rank} and {rank + 1} of {name} are equal, so the leading {rank} directions"
+                " are not determined",
+                AlignmentWarning,
+            )
+
+
+def warn_saturated(metric: str, state: Principal) -> None:
+    """Say, to the caller of a public function two calls up, that a side spans all that the items can."""
+    if state.saturated:
+        name, rank = ("x", state.ranks[0]) if state.ranks[0] >= state.free else ("y", state.ranks[1])
+        warn(
+            f"{metric}: {name} has {rank} independent directions among {state.n} items, all there can be, so the score"
+            " is saturated whatever the other side is",
+            AlignmentWarning,
+        )

@@ -1,0 +1,158 @@
+"""Principal directions of two representations and their overlap: what the CCA family is finished from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from kernalign import _core
+from kernalign._base.progress import Report
+from kernalign._base.score import AlignmentWarning
+from kernalign._base.warn import warn
+from kernalign._engines import directions
+from kernalign._engines.centred import Centred
+from kernalign._engines.directions import Directions, Matrix, Vector
+from kernalign._rows import arrays
+
+Keep: TypeAlias = Callable[[Vector], int]
+
+_WRONG = 1e-4  # error that the directions of a stream may have without a warning (float64: condition 1e6)
+_SINGLE, _DOUBLE = 2.0**-24, 2.0**-53
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Directions of both sides; ``overlap`` is the product of the left ones that are kept, U_x^T U_y.
+
+    ``free`` is the number of directions that the items leave: n - 1 centred, else n. ``reason`` says why none.
+    """
+
+    n: int
+    free: int
+    x: Directions
+    y: Directions
+    overlap: Matrix
+    route: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    reason: str | None = None
+    double: bool = True
+
+    @property
+    def ranks(self) -> tuple[int, int]:
+        """Numbers of directions that are kept."""
+        rank_x, rank_y = self.overlap.shape
+        return rank_x, rank_y
+
+    @property
+    def saturated(self) -> bool:
+        """Whether a side spans everything, so that the other has no say."""
+        return self.reason is None and max(self.ranks) >= self.free
+
+    @property
+    def forced(self) -> int:
+        """Number of canonical correlations that are 1 because the ranks add up to more than there is room for."""
+        return max(0, sum(self.ranks) - self.free)
+
+    def describe(self, **more: Any) -> dict[str, Any]:
+        """Settings of a score made from this."""
+        return {
+            **self.settings,
+            "route": self.route,
+            "products": "float64" if self.double else "float32",
+            "accumulation": "float64",
+            "backend": "cpu",
+            "rank_x": self.ranks[0],
+            "rank_y": self.ranks[1],
+            "saturated": self.saturated,
+            "forced": self.forced,
+            **more,
+        }
+
+
+def every(values: Vector) -> int:
+    """Keep all directions."""
+    return len(values)
+
+
+def of_pair(
+    pair: arrays.Pair, *, keep: Keep = every, centred: bool = True, rows: bool = False, report: Report = None
+) -> Principal:
+    """From the rows: by p x p products when n > p + q and they are well conditioned, else from the rows or their QR.
+
+    ``rows`` asks for the latter, and so for left directions.
+    """
+    data = Centred.of(pair, centred=centred)
+    p, q = data.columns
+    reason = data.why_undefined()
+    if reason is not None:
+        return _nothing(data.n, data.free, "none", reason, pair.settings)
+    if not rows and data.n > p + q:
+        sums = data.products(report=report)
+        x, y = directions.of_gram(sums.xx, min(p, data.free)), directions.of_gram(sums.yy, min(q, data.free))
+        kept = keep(x.values), keep(y.values)
+        if x.sound(kept[0]) and y.sound(kept[1]):
+            overlap = _overlap_of_products(sums.xy, x, y, kept)
+            return Principal(data.n, data.free, x, y, overlap, "feature", pair.settings)
+    stacked = data.stacked(report)
+    x, y = (directions.of_rows(side, data.free) for side in stacked)
+    assert x.left is not None
+    assert y.left is not None
+    overlap = x.left[:, : keep(x.values)].T @ y.left[:, : keep(y.values)]
+    return Principal(data.n, data.free, x, y, overlap, "qr" if data.n > p + q else "rows", pair.settings)
+
+
+def of_stream(engine: _core.MomentSums, double: bool, metric: str, *, centred: bool = True) -> Principal:
+    """From the products of a stream; warns where squaring the condition number has cost too much."""
+    n, free = engine.n, engine.n - centred
+    settings: dict[str, Any] = {"normalize": None, "clip_quantile": None}
+    sides = []
+    for side, name in enumerate("xy"):
+        gram = engine.product(side, side)
+        reason = why_undefined(float(gram.trace()), name, centred)
+        if reason is not None:
+            return _nothing(n, free, "stream", reason, settings, double)
+        found = stream_directions(gram, free, double, metric, name)
+        sides.append(found)
+    x, y = sides
+    overlap = _overlap_of_products(engine.product(0, 1), x, y, (x.rank, y.rank))
+    return Principal(n, free, x, y, overlap, "stream", settings, double=double)
+
+
+def why_undefined(square: float, name: str, centred: bool = True) -> str | None:
+    """The reason why a side with this sum of squares has no directions, or None."""
+    if not np.isfinite(square):
+        return f"{name} spans more than float64 can hold"
+    return None if square > 0 else f"{name} is {'constant' if centred else 'zero'}"
+
+
+def stream_directions(gram: Matrix, free: int, double: bool, metric: str, name: str) -> Directions:
+    """Directions of one side of a stream; warns, in the name of a public method two calls up, where they are poor."""
+    unit = _DOUBLE if double else _SINGLE
+    zero = len(gram) * directions.EPSILON  # what is smaller than this times the largest cannot be told from 0
+    found = directions.of_gram(gram, min(len(gram), free), max(zero, unit))
+    least = unit / _WRONG
+    values = np.linalg.eigvalsh(gram) if found.doubtful and not double else found.values**2
+    grey = (values > zero * values.max()) & (values < least * values.max())
+    if grey.any():
+        precision = "float64" if double else "float32"
+        warn(
+            f"{metric}: {int(grey.sum())} directions of {name} are so small that {precision} products of a stream do"
+            f" not determine them (a ratio of singular values above {least**-0.5:.0g}); the score may be wrong by more"
+            f" than {_WRONG:g}. Reduce the columns, or give {'the function all rows' if double else 'float64 rows'}",
+            AlignmentWarning,
+        )
+    return found
+
+
+def _overlap_of_products(xy: Matrix, x: Directions, y: Directions, kept: tuple[int, int]) -> Matrix:
+    left = x.right[:, : kept[0]] / x.values[: kept[0]]
+    right = y.right[:, : kept[1]] / y.values[: kept[1]]
+    return np.asarray(left.T @ xy @ right)
+
+
+def _nothing(n: int, free: int, route: str, reason: str, settings: dict[str, Any], double: bool = True) -> Principal:
+    none = Directions(np.zeros(0), np.zeros((0, 0)))
+    return Principal(n, free, none, none, np.zeros((0, 0)), route, settings, reason, double)

@@ -1,0 +1,98 @@
+"""Ridge CCA: the continuum of similarities between CCA and CKA."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernalign._base import checks
+from kernalign._base.progress import reporting
+from kernalign._base.readable import Readable
+from kernalign._base.score import UndefinedScoreWarning
+from kernalign._base.warn import warn
+from kernalign._engines.directions import Directions, Vector
+from kernalign._rows.arrays import Options
+from kernalign.metrics.linear import principal
+from kernalign.metrics.linear.cca import paired, warn_saturated
+from kernalign.metrics.linear.principal import Principal
+
+
+@dataclass(frozen=True, repr=False)
+class CCAPath(Readable):
+    """Similarity of two representations between CCA (ridge 0) and CKA (ridge to infinity).
+
+    Attributes
+    ----------
+    ridges : as given, in units of the total variance of each side
+    scores : biased CKA of the kernels X (X^T X + ridge |X|^2 I)^-1 X^T: normalised ridge CCA
+    chance : exact means of the scores under random pairing
+    gulp : root mean squared difference of the two kernels in units of 1/n, that is, the GULP distance of the sides
+        scaled to |X|^2 = n
+    """
+
+    ridges: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    chance: NDArray[np.float64]
+    gulp: NDArray[np.float64]
+    n: int
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+def ridge_cca(x: Any, y: Any, ridges: Any, **options: Unpack[Options]) -> CCAPath:
+    """Ridge CCA for many ridges from one decomposition: the continuum from CCA to CKA.
+
+    Parameters
+    ----------
+    x, y, **options : as for :func:`cca`.
+    ridges : non-negative numbers, in units of the total variance of each side, so that scale does not matter.
+
+    Returns
+    -------
+    CCAPath
+        With w_i = s_i^2 / (s_i^2 + ridge * sum s^2) on the principal directions of each side,
+        scores = sum_ij w_i (U_x^T U_y)_ij^2 w'_j / (|w| |w'|). Ridge 0: |U_x^T U_y|^2 / sqrt(rank_x rank_y), which is
+        ``cca(statistic="r2")`` for equal ranks; for large ridges: ``cka(estimator="biased")``. A small ridge counts all
+        directions alike that are longer than it: how alike are the linear readouts of both (Harvey et al. 2024).
+        All nan, with an UndefinedScoreWarning, where a side is constant.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for :func:`cca`; ridges are not finite numbers >= 0 (at least one).
+
+    References
+    ----------
+    Vinod 1976; Boix-Adsera et al. 2022 (GULP), lemma 1.
+    """
+    penalties = checks.nonnegative(ridges, "ridges")
+    pair = paired("ridge_cca", x, y, options)
+    with reporting(pair.progress, "ridge_cca") as report:
+        state = principal.of_pair(pair, report=report)
+    return _finish(state, penalties)
+
+
+def _finish(state: Principal, penalties: Vector) -> CCAPath:
+    if state.reason is not None:
+        warn(f"ridge_cca is undefined: {state.reason}", UndefinedScoreWarning)
+        none = np.full(len(penalties), np.nan)
+        return CCAPath(penalties, none, none.copy(), none.copy(), state.n, state.describe())
+    if not penalties.all():
+        warn_saturated("ridge_cca", state)
+    squares = state.overlap**2
+    scores, chance, gulp = np.empty((3, len(penalties)))
+    for i, ridge in enumerate(penalties):
+        a, b = (_shrunk(side, float(ridge)) for side in (state.x, state.y))
+        cross, norms = float(a @ squares @ b), (float(a @ a), float(b @ b))
+        scores[i] = min(1.0, cross / np.sqrt(norms[0] * norms[1]))
+        chance[i] = a.sum() * b.sum() / (state.free * np.sqrt(norms[0] * norms[1]))
+        gulp[i] = np.sqrt(max(0.0, sum(norms) - 2 * cross))
+    return CCAPath(penalties, scores, chance, gulp, state.n, state.describe())
+
+
+def _shrunk(side: Directions, ridge: float) -> Vector:
+    squares = (side.values / side.values[0]) ** 2
+    weights: Vector = squares / (squares + ridge * squares.sum())
+    return weights

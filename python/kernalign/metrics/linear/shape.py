@@ -1,0 +1,216 @@
+"""Procrustes distance, normalised Bures similarity and its angle: shapes compared up to rotation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Unpack
+
+import numpy as np
+from scipy import linalg
+
+from kernalign import _core
+from kernalign._base import checks
+from kernalign._base.progress import Report, reporting
+from kernalign._base.score import AlignmentWarning, Score, undefined
+from kernalign._base.warn import warn
+from kernalign._engines import directions
+from kernalign._engines.centred import Centred
+from kernalign._engines.directions import Matrix
+from kernalign._rows import arrays
+from kernalign._rows.arrays import Options
+from kernalign.metrics.linear.principal import why_undefined
+
+_WIDE = 256  # with fewer columns float32 products save nothing, and their rounding (7e-7 for 20 columns) averages less
+# Below this 1 - NBS the difference of norms has lost too many digits, and the residual itself is summed. Float32
+# products of 256 columns or more were measured to be wrong by up to 3e-8; those of streams by up to 2.4e-7.
+_CLOSE = {True: 1e-5, False: 2e-2}  # of float64 and of float32 products
+_RESOLUTION = {True: 1e-14, False: 1e-6}  # 1 - NBS below this is rounding in a stream
+
+
+def procrustes(x: Any, y: Any, **options: Unpack[Options]) -> Score:
+    """Procrustes distance: what is left of centred x and y after the best rotation or reflection of one onto the other.
+
+    Parameters
+    ----------
+    x, y : (n, p) and (n, q) arrays, paired by row; n >= 2. The narrower one is padded with zero columns.
+    **options : as for :func:`kernalign.cka`. ``threads`` does not hold NumPy's BLAS, which has its own setting.
+
+    Returns
+    -------
+    Score
+        min_Q |X - Y Q| = sqrt(|X|^2 + |Y|^2 - 2 |X^T Y|_*), X and Y centred, >= 0, in the units of the data and neither
+        squared nor divided by n; 0 for equal shapes. A metric. The Bures distance of the Gram matrices. No closed-form
+        null. nan, with ``reason``, where a side is constant.
+
+    Notes
+    -----
+    Products are float64, or float32 added in float64 for 16- and 32-bit floats of many columns; where the
+    shapes nearly agree, the residual itself is summed in float64. Holds 8 p q bytes, or float64 copies of both when
+    n <= p + q.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For input that is not two numeric, finite 2-D arrays with the same number of rows, or too few rows.
+
+    References
+    ----------
+    Schoenemann 1966; Williams et al. 2021; Ding et al. 2021.
+    """
+    return finish_procrustes(_of_pair("procrustes", x, y, options))
+
+
+def nbs(x: Any, y: Any, **options: Unpack[Options]) -> Score:
+    """Normalised Bures similarity: |X^T Y|_* / (|X| |Y|) of centred x and y, the fidelity of their Gram matrices.
+
+    Parameters, memory and errors as for :func:`procrustes`.
+
+    Returns
+    -------
+    Score
+        In [0, 1]; 1 for equal shapes. Invariant to rotation, isotropic scale and translation of each side; counts the
+        variance of a direction once where CKA squares it. No closed-form null.
+
+    References
+    ----------
+    Tang et al. 2020; Harvey et al. 2024; Cloos et al. 2024.
+    """
+    return finish_nbs(_of_pair("nbs", x, y, options))
+
+
+def angular_distance(x: Any, y: Any, **options: Unpack[Options]) -> Score:
+    """Angle between two shapes: the arc cosine of :func:`nbs`, a metric.
+
+    Parameters, memory and errors as for :func:`procrustes`.
+
+    Returns
+    -------
+    Score
+        Radians in [0, pi/2]; 0 for equal shapes. Small angles are 2 arcsin(d / 2), d the Procrustes distance of the
+        sides scaled to norm 1, so that they are not lost in the rounding of a cosine.
+
+    References
+    ----------
+    Williams et al. 2021, eq. 5.
+    """
+    return finish_angular_distance(_of_pair("angular_distance", x, y, options))
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """Norms of both centred sides, in units of 2^exponents, and ``gap`` = 1 - NBS, good even where it is small."""
+
+    n: int
+    norms: tuple[float, float]
+    gap: float
+    exponents: tuple[int, int]
+    settings: dict[str, Any] = field(default_factory=dict)
+    reason: str | None = None
+
+
+def finish_procrustes(shapes: Shapes) -> Score:
+    """Procrustes distance of finished sums."""
+    if shapes.reason is not None:
+        return undefined("procrustes", shapes.n, shapes.reason, settings=shapes.settings, maximum=None)
+    unit = max(shapes.exponents)
+    a, b = (math.ldexp(norm, e - unit) for norm, e in zip(shapes.norms, shapes.exponents, strict=True))
+    try:
+        value = math.ldexp(math.hypot(a - b, math.sqrt(2 * a * b * shapes.gap)), unit)
+    except OverflowError:
+        return undefined("procrustes", shapes.n, "it is larger than float64 can hold", settings=shapes.settings)
+    return Score(value, metric="procrustes", n=shapes.n, settings=shapes.settings, maximum=None)
+
+
+def finish_nbs(shapes: Shapes) -> Score:
+    """Normalised Bures similarity of finished sums."""
+    if shapes.reason is not None:
+        return undefined("nbs", shapes.n, shapes.reason, settings=shapes.settings)
+    return Score(max(0.0, 1 - shapes.gap), metric="nbs", n=shapes.n, settings=shapes.settings)
+
+
+def finish_angular_distance(shapes: Shapes) -> Score:
+    """Angular distance of finished sums."""
+    if shapes.reason is not None:
+        return undefined("angular_distance", shapes.n, shapes.reason, settings=shapes.settings, maximum=None)
+    value = min(math.pi / 2, 2 * math.asin(min(math.sqrt(2 * shapes.gap) / 2, 1.0)))
+    return Score(value, metric="angular_distance", n=shapes.n, settings=shapes.settings, maximum=None)
+
+
+def of_stream(engine: _core.MomentSums, double: bool, metric: str) -> Shapes:
+    """From the products of a stream; warns where a distance is below what they resolve."""
+    settings = _settings({"normalize": None, "clip_quantile": None}, "stream", double)
+    squares = [float(engine.product(side, side).trace()) for side in (0, 1)]
+    for square, name in zip(squares, "xy", strict=True):
+        reason = why_undefined(square, name)
+        if reason is not None:
+            return Shapes(engine.n, (0, 0), 0, (0, 0), settings, reason)
+    norms = math.sqrt(squares[0]), math.sqrt(squares[1])
+    gap = max(0.0, 1 - directions.nuclear_norm(engine.product(0, 1)) / (norms[0] * norms[1]))
+    if metric != "nbs" and gap < _RESOLUTION[double]:
+        angle = math.sqrt(2 * _RESOLUTION[double])
+        warn(
+            f"{metric}: the shapes are so alike that {'float64' if double else 'float32'} products of a stream do not"
+            f" resolve the distance: the angle is somewhere between 0 and {angle:.1g}. The function, given all rows,"
+            " does",
+            AlignmentWarning,
+        )
+    return Shapes(engine.n, norms, gap, engine.exponents, settings)
+
+
+def _of_pair(metric: str, x: Any, y: Any, options: Options) -> Shapes:
+    pair = arrays.pair(x, y, **options)
+    checks.check_count(pair.n, 2, metric)
+    data = Centred.of(pair)
+    double = pair.x.double_precision or pair.y.double_precision or min(data.columns) < _WIDE
+    feature = pair.n > sum(data.columns)
+    settings = _settings(pair.settings, "feature" if feature else "rows", double or not feature)
+    reason = data.why_undefined()
+    if reason is not None:
+        return Shapes(pair.n, (0, 0), 0, (0, 0), settings, reason)
+    with reporting(pair.progress, metric) as report:
+        norms, gap = _by_products(data, double, report) if feature else _by_rows(data, report)
+    return Shapes(pair.n, norms, gap, (data.x.exponent, data.y.exponent), settings)
+
+
+def _by_products(data: Centred, double: bool, report: Report) -> tuple[tuple[float, float], float]:
+    sums = data.products("xy", double=double, report=report)
+    a, b = (math.sqrt(float(squares.sum())) for squares in sums.squares)
+    gap = 1 - directions.nuclear_norm(sums.xy) / (a * b)
+    if gap < _CLOSE[double]:
+        gap = _gap(sums.xy, data.blocks(), a, b)
+    return (a, b), gap
+
+
+def _by_rows(data: Centred, report: Report) -> tuple[tuple[float, float], float]:
+    """With few rows; a wide side is turned onto as many columns as it has rows, which changes no shape."""
+    x, y = (_narrow(side) for side in data.stacked(report))
+    a, b = float(np.linalg.norm(x)), float(np.linalg.norm(y))
+    xy = x.T @ y
+    gap = 1 - directions.nuclear_norm(xy) / (a * b)
+    return (a, b), _gap(xy, [(x, y)], a, b) if gap < _CLOSE[True] else gap
+
+
+def _narrow(x: Matrix) -> Matrix:
+    if len(x) >= x.shape[1]:
+        return x
+    r: Matrix = linalg.qr(x.T, mode="r", check_finite=False)[0]
+    return r[: len(x)].T
+
+
+def _gap(xy: Matrix, blocks: Iterable[tuple[Matrix, Matrix]], a: float, b: float) -> float:
+    """1 - NBS as half of |X / |X| - Y Q / |Y||^2, with the best orthogonal Q; the wider side takes the place of X."""
+    p, q = xy.shape
+    u, _, vt = linalg.svd(xy.T if p >= q else xy, full_matrices=False, check_finite=False)
+    rotation = u @ vt  # its rows are orthonormal
+    total = 0.0
+    for x, y in blocks:
+        residual = x / a - (y / b) @ rotation if p >= q else y / b - (x / a) @ rotation
+        total += float(np.vdot(residual, residual))
+    return total / 2
+
+
+def _settings(given: dict[str, Any], route: str, double: bool) -> dict[str, Any]:
+    products = "float64" if double else "float32"
+    return {**given, "route": route, "products": products, "accumulation": "float64", "backend": "cpu"}

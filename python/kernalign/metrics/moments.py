@@ -1,0 +1,281 @@
+"""Moments: linear metrics of batches that never sit in memory together, mergeable and saved between runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernalign import _core
+from kernalign._base import checks
+from kernalign._base.files import atomic_write
+from kernalign._base.kernels import Kernel, Linear, check_kernel
+from kernalign._base.progress import ProgressArgument, reporting
+from kernalign._base.score import Score
+from kernalign._engines.kernel_sums import KernelSums
+from kernalign._engines.linear import moment_sums
+from kernalign._rows import arrays
+from kernalign._rows.magnitude import check_magnitude
+from kernalign.metrics.kernel import cka as alignment
+from kernalign.metrics.linear import cca as subspace
+from kernalign.metrics.linear import predictivity, principal, shape
+
+Matrix: TypeAlias = NDArray[np.float64]
+
+_MAGIC = b"KERNALIGN MOMENTS"
+_MOST_EXPONENT = 400  # of rows whose products are wanted in their own units
+_VERSION = 1
+_DIGEST_BYTES = 32
+_HEADER_LIMIT = 4096
+_LENGTH = struct.Struct("<I")
+
+
+class Moments:
+    """Second moments of a stream of paired batches; every linear metric is finished from them.
+
+    Holds 8 (p^2 + p q + q^2) bytes and at most 1024 waiting rows, however long the stream is. Rows are cut into
+    blocks of 1024 counted from the start of the stream, so how it was cut into batches does not change one bit of the
+    result. float64 and integer batches are multiplied in float64; 16- and 32-bit floats in float32, summed in float64.
+    A stream that began with float32 does not accept float64 later. Threads may share one object: calls take turns.
+
+    Examples
+    --------
+    >>> import numpy as np, kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> moments = ka.Moments()
+    >>> for _ in range(4):
+    ...     x = rng.standard_normal((500, 16))
+    ...     moments = moments.update(x, x + rng.standard_normal((500, 16)))
+    >>> moments.n
+    2000
+    >>> round(float(moments.cka()), 1)
+    0.5
+    """
+
+    def __init__(self) -> None:
+        self._core: _core.Moments | None = None
+        self._lock = threading.RLock()  # the engine works without the GIL
+        self._busy = False
+        self._known_n = 0
+
+    @property
+    def n(self) -> int:
+        """Number of items taken so far; while another thread's call is under way, what it was before that call."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._known_n = 0 if self._core is None else self._core.count
+            finally:
+                self._lock.release()
+        return self._known_n
+
+    def update(
+        self, x_batch: Any, y_batch: Any, *, threads: int | None = None, progress: ProgressArgument = False
+    ) -> Moments:
+        """Add paired rows: x_batch (m, p), y_batch (m, q); returns self.
+
+        Bad input raises and leaves the state as it was. Ctrl-C leaves it whole and usable: ``n`` then says how many
+        rows of the stream were taken, and the stream can go on from there.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For batches that are not numeric, finite and 2-D, that differ in rows, or whose columns or precision do not
+            fit the stream.
+        """
+        pair = arrays.pair(x_batch, y_batch)
+        count = checks.check_threads(threads)
+        double = pair.x.double_precision or pair.y.double_precision
+        with self._turn():
+            core = self._core
+            if core is None:
+                products = double or min(pair.x.shape[1], pair.y.shape[1]) < arrays.FEW_COLUMNS
+                core = _core.Moments(pair.x.shape[1], pair.y.shape[1], double_precision=products)
+            for rows, name, columns in zip((pair.x, pair.y), ("x_batch", "y_batch"), core.cols, strict=True):
+                if rows.shape[1] != columns:
+                    raise ValueError(f"{name} must have the {columns} columns of the stream, got {rows.shape[1]}")
+            if double and not core.double_precision:
+                raise TypeError(
+                    "the stream began with 16- or 32-bit floats and must go on with them, got wider numbers"
+                )
+            pair.check(count)
+            self._core = core
+            with reporting(progress, "moments") as report:
+                core.update(pair.x, pair.y, count, report)
+        return self
+
+    def merge(self, other: Moments) -> Moments:
+        """Add another stream's rows, exactly up to float64 rounding; in place, returns self. Empty states merge.
+
+        Raises
+        ------
+        TypeError, ValueError
+            The other is not a Moments, or differs in columns or precision.
+        """
+        if not isinstance(other, Moments):
+            raise TypeError(f"other must be a Moments, got {type(other).__name__}")
+        with other._turn():
+            right = None if other._core is None else other._core.copy()
+        with self._turn():
+            if self._core is None:
+                self._core = right
+            elif right is not None:
+                self._core.merge(right)
+        return self
+
+    def cka(self, *, estimator: alignment.Estimator = "unbiased", kernel: Kernel = Linear()) -> Score:  # noqa: B008
+        """Centred kernel alignment; see :func:`kernalign.cka`."""
+        sums = self._sums("cka", estimator, kernel)
+        alignment.warn_of_dominance(sums)
+        return alignment.finish_cka(sums, estimator)
+
+    def hsic(self, *, estimator: alignment.Estimator = "unbiased", kernel: Kernel = Linear()) -> Score:  # noqa: B008
+        """Hilbert-Schmidt independence criterion; see :func:`kernalign.hsic`."""
+        return alignment.finish_hsic(self._sums("hsic", estimator, kernel), estimator)
+
+    def kernel_alignment(
+        self,
+        *,
+        estimator: alignment.Estimator = "unbiased",
+        kernel: Kernel = Linear(),  # noqa: B008
+    ) -> Score:
+        """Uncentred kernel alignment; see :func:`kernalign.kernel_alignment`."""
+        return alignment.finish_kernel_alignment(self._sums("kernel_alignment", estimator, kernel), estimator)
+
+    def procrustes(self) -> Score:
+        """Procrustes distance; see :func:`kernalign.procrustes`. Products do not resolve shapes that nearly agree."""
+        return shape.finish_procrustes(shape.of_stream(*self._products("procrustes"), "procrustes"))
+
+    def nbs(self) -> Score:
+        """Normalised Bures similarity; see :func:`kernalign.nbs`."""
+        return shape.finish_nbs(shape.of_stream(*self._products("nbs"), "nbs"))
+
+    def angular_distance(self) -> Score:
+        """Angle between shapes; see :func:`kernalign.angular_distance`. As for :meth:`procrustes`."""
+        return shape.finish_angular_distance(shape.of_stream(*self._products("angular_distance"), "angular_distance"))
+
+    def cca(self, *, statistic: subspace.Statistic = "rho", centred: bool = True) -> Score:
+        """Mean canonical correlation; see :func:`kernalign.cca`. Warns where products do not determine it."""
+        subspace.check_statistic(statistic)
+        centred = checks.check_flag(centred, "centred")
+        engine, double = self._products("cca", centred=centred)
+        return subspace.finish_cca(principal.of_stream(engine, double, "cca", centred=centred), statistic)
+
+    def linear_predictivity(self, *, cv: int | None = None) -> Score:
+        """Share of y that x explains; see :func:`kernalign.linear_predictivity`. Warns as :meth:`cca` does.
+
+        Raises
+        ------
+        ValueError
+            cv is not None: a stream does not keep the rows that folds are made of.
+        """
+        if cv is not None:
+            raise ValueError(f"cv must be None for a stream, which keeps no rows to leave out, got {cv!r}")
+        return predictivity.finish(predictivity.of_stream(*self._products("linear_predictivity")))
+
+    def centred_products(self) -> tuple[int, tuple[Matrix, Matrix], tuple[Matrix, Matrix, Matrix], bool]:
+        """n, the column means, the products x'x, x'y, y'y of centred rows, and whether they were float64 products."""
+        engine, double = self._products("centred_products")
+        a, b = engine.exponents
+        for name, exponent in (("x", a), ("y", b)):
+            check_magnitude(2.0**exponent, name, _MOST_EXPONENT)
+        units = {(0, 0): 2 * a, (0, 1): a + b, (1, 1): 2 * b}
+        xx, xy, yy = (np.ldexp(engine.product(*sides), exponent) for sides, exponent in units.items())
+        return engine.n, (engine.mean(0), engine.mean(1)), (xx, xy, yy), double
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the state to ``path``: whole or not at all, checksummed, without pickle.
+
+        Raises
+        ------
+        FileExistsError
+            The file exists and ``overwrite`` is False.
+        """
+        header: dict[str, Any] = {"version": _VERSION, "empty": True}
+        packed = np.empty(0)
+        with self._turn():
+            if self._core is not None:
+                packed = self._core.pack()
+                p, q = self._core.cols
+                header = {"version": _VERSION, "empty": False, "p": p, "q": q}
+                header["double_precision"] = self._core.double_precision
+        text = json.dumps(header).encode()
+        digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+        with atomic_write(path, overwrite=overwrite) as file:
+            for part in (_MAGIC, _LENGTH.pack(len(text)), text, packed.astype("<f8").tobytes()):
+                digest.update(part)
+                file.write(part)
+            file.write(digest.digest())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Moments:
+        """Read a state written by :meth:`save`; going on with it gives the same bits as never having stopped.
+
+        Raises
+        ------
+        ValueError
+            The file is not a whole, unchanged Moments file of this version.
+        """
+        path = Path(path)
+        if path.exists() and not path.is_file():
+            raise ValueError(f"{path} must be a regular file")
+        data = memoryview(path.read_bytes())
+        head = len(_MAGIC) + _LENGTH.size
+        body, digest = data[:-_DIGEST_BYTES], data[-_DIGEST_BYTES:]
+        if data[: len(_MAGIC)] != _MAGIC or len(data) < head + _DIGEST_BYTES:
+            raise ValueError(f"{path} is not a Moments file")
+        if hashlib.blake2b(body, digest_size=_DIGEST_BYTES).digest() != digest:
+            raise ValueError(f"{path} is damaged: its checksum does not fit its content")
+        (length,) = _LENGTH.unpack_from(data, len(_MAGIC))
+        try:
+            header = json.loads(bytes(body[head : head + min(length, _HEADER_LIMIT)]))
+            if header["version"] != _VERSION:
+                raise ValueError(f"it has format version {header['version']}, this release reads {_VERSION}")
+            packed = np.frombuffer(body[head + length :], dtype="<f8").astype(np.float64)
+            state = cls()
+            if not header["empty"]:
+                p, q, double = header["p"], header["q"], header["double_precision"]
+                if not (type(p) is int and type(q) is int and type(double) is bool):
+                    raise TypeError("p, q and double_precision must be two integers and a boolean")
+                state._core = _core.Moments.unpack(p, q, double, packed)
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            raise ValueError(f"{path} is malformed: {error}") from error
+        return state
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One call at a time; a call from this object's own progress callback would find the state half-made."""
+        with self._lock:
+            if self._busy:
+                raise RuntimeError("a progress callback must not call methods of the Moments that reports to it")
+            self._busy = True
+            try:
+                yield
+            finally:
+                self._busy = False
+
+    def _products(self, metric: str, *, centred: bool = True) -> tuple[_core.MomentSums, bool]:
+        """The finished products, and whether they were float64."""
+        with self._turn():
+            checks.check_count(self.n, 2, metric)
+            assert self._core is not None
+            return self._core.finish(centred, 0), self._core.double_precision
+
+    def _sums(self, metric: str, estimator: str, kernel: Kernel) -> KernelSums:
+        if not isinstance(check_kernel(kernel), Linear):
+            raise ValueError(f"a stream has only its linear kernel, got kernel={kernel!r}")
+        with self._turn():
+            alignment.check_estimator(estimator, self.n, metric)
+            assert self._core is not None  # check_estimator needs at least two rows
+            centred = metric != "kernel_alignment"
+            engine = self._core.finish(centred, 0)
+        settings: dict[str, Any] = {"normalize": None, "clip_quantile": None}
+        return moment_sums(engine, self._core.double_precision, "stream", centred, settings=settings)

@@ -1,0 +1,61 @@
+"""rnx_curve: agreement of neighbourhoods of growing size, from one search per side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernalign._base import checks
+from kernalign._engines import lists as list_engine
+from kernalign._engines.neighbors import Metric
+from kernalign.metrics.neighbors.search import Options, search_both
+
+
+@dataclass(frozen=True)
+class RnxCurve:
+    """Agreement of neighbourhoods of growing size.
+
+    Attributes
+    ----------
+    ks : the neighbourhood sizes
+    q_nx : mutual k-nearest-neighbour overlap (ties by index)
+    r_nx : ((n - 1) q_nx - k) / (n - 1 - k): 0 by chance, 1 if equal; nan at k = n - 1
+    auc : mean of r_nx over ln k between the smallest and the largest k (trapezoids)
+    settings : as of a `Score`: backend, exact, ties and the like
+    """
+
+    ks: NDArray[np.int64]
+    q_nx: NDArray[np.float64]
+    r_nx: NDArray[np.float64]
+    auc: float
+    n: int
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+def rnx_curve(x: Any, y: Any, ks: Any, *, metric: Metric = "cosine", **options: Unpack[Options]) -> RnxCurve:
+    """R_NX(k), the chance-corrected mutual k-nearest-neighbour overlap, for many k from one search per side.
+
+    Parameters
+    ----------
+    x, y : arrays paired by row, or two `Neighbors`
+    ks : integers between 1 and n - 1; sorted, repeats dropped
+    metric, **options : as for `mutual_knn`
+    """
+    sizes = sorted({checks.check_k(k, np.iinfo(np.int64).max) for k in ks})
+    if not sizes:
+        raise ValueError("ks must hold at least one k")
+    found = search_both(x, y, sizes[-1], metric, "index", options, ordered=True)
+    n, k = found.n, np.array(sizes, dtype=np.int64)
+    q = np.array(list_engine.overlap_curve(found.x.indices, found.y.indices, sizes)) / n
+    r = np.full(len(k), np.nan)
+    np.divide((n - 1) * q - k, n - 1 - k, out=r, where=k < n - 1)
+    inside = k < n - 1
+    log_k, known = np.log(k[inside]), r[inside]
+    if len(known) > 1:
+        area = (np.diff(log_k) * (known[1:] + known[:-1]) / 2).sum() / (log_k[-1] - log_k[0])
+    else:
+        area = known[0] if len(known) else np.nan
+    return RnxCurve(k, q, r, float(area), n, found.settings)

@@ -1,0 +1,291 @@
+"""Nearest neighbours and the metrics that compare them: which items are close to which."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, Literal, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernalign import _core
+from kernalign._base import checks
+from kernalign._base.score import AlignmentWarning, Null, Score, Spread
+from kernalign._engines import lists as list_engine
+from kernalign._engines import sampled
+from kernalign._engines.neighbors import METRICS, Metric, Neighbors, knn
+from kernalign._rows import arrays
+from kernalign._statistics import half_sampling, jackknife, kernel_null, list_null, tails
+from kernalign._statistics.kernel_null import Lazy
+from kernalign.metrics.neighbors import groups as group_overlap
+from kernalign.metrics.neighbors.search import Options, Search, Ties, search_both
+
+_FEWEST = 6  # items for a third moment
+_SKEW_COST = 2e7  # n k^2 up to which it is computed
+
+__all__ = [
+    "METRICS",
+    "Metric",
+    "Neighbors",
+    "Options",
+    "Ties",
+    "cycle_knn",
+    "edit_knn",
+    "jaccard_knn",
+    "knn",
+    "lcs_knn",
+    "mutual_knn",
+]
+
+
+def mutual_knn(
+    x: Any,
+    y: Any,
+    k: int = 10,
+    *,
+    metric: Metric = "cosine",
+    ties: Ties = "fractional",
+    per_item: bool = False,
+    uncertainty: Literal["half-sampling", "jackknife"] | None = None,
+    groups: Any = None,
+    **options: Unpack[Options],
+) -> Score:
+    """Mean share of the k nearest neighbours that an item has in common in x and y (Huh et al. 2024, eq. 11).
+
+    Parameters
+    ----------
+    x, y : (n, p) and (n, q) arrays, paired by row; or two `Neighbors`
+    k : 1 <= k <= n - 1; at most the length of the lists if these are given
+    metric : similarity that ranks the rows: "cosine", "dot" or "euclidean" (of arrays only)
+    ties : "fractional": rows tied at the k-th place share it, so that the score is the expectation over independent
+        random orders of the tied; "index": the smaller index wins on both sides, which makes unrelated but tied
+        representations agree. Lists alone cannot resolve ties: index order is used, and ``settings["ties"]`` says so.
+    per_item : keep the score of every item in ``score.per_item``
+    uncertainty : "half-sampling" estimates ``score.stderr`` from random halves of the items (a second search, for lists
+        of 4k + 40; slightly too large rather than too small). "jackknife" deletes each item once, exactly, from lists
+        of k + 1, with the preprocessing of all items: cheaper and without chance, but conservative (about 1.7 times the
+        true error). Lists, if given, must be that long; ties by index.
+    groups : n labels; rows with the same label are the same thing (an image with several captions is one row per
+        caption). The neighbours of a row are then its k nearest among the rows of other groups, on both sides, so that
+        it earns nothing for finding itself again; a shared neighbour is still a row, not a group. The null pairs the
+        groups of x with those of y at random, whole and in the order of their rows, each with one of equal size:
+        ``chance`` is its exact mean and p_value = (1 + #{s_b >= s}) / (B + 1) of B = 999 such pairings (seed 0).
+        Groups of a size that no other has stay paired, so with few groups of each size it cannot reject.
+        Exact search only; of lists, those of k + the largest group are long enough for anything but ties.
+    **options : backend as for `knn`; normalize, clip_quantile, zero_rows, threads, device, progress, as everywhere
+
+    Returns
+    -------
+    Score
+        in [0, 1], with the exact null mean k / (n - 1), variance and skewness under random pairing, z, and the p_value
+        of a Pearson III law with these moments (a normal one where ties are shared, or n k^2 > 2e7).
+        With backend="sample" the mean over 2000 rows: ``stderr`` and ``interval`` are about the mean over all n, and
+        ``settings["exact_interval"]`` holds that with 95 % certainty (Hoeffding). Of the null the mean alone is known.
+        With backend="faiss" the overlap of the lists found; ``settings`` hold the ``recall`` of both sides with their
+        intervals and, from exact search of 2000 rows, ``exact_estimate`` and ``exact_interval`` (95 %) of the score
+        that exact lists would give.
+    """
+    checks.check_uncertainty(uncertainty, (None, "half-sampling", "jackknife"))
+    if groups is not None:
+        return _grouped(x, y, k, metric, ties, groups, per_item, uncertainty, options)
+    found = search_both(x, y, k, metric, ties, options, whole=uncertainty is not None)
+    if found.x.rows is not None:
+        return _sampled(found, per_item)
+    spread = None
+    if uncertainty is not None:
+        spread = _spread(x, y, found, metric, uncertainty, options)
+    return finish_mutual_knn(found, per_item, spread)
+
+
+def finish_mutual_knn(found: Search, per_item: bool = False, spread: Spread | None = None) -> Score:
+    """mutual_knn of lists that were found."""
+    n, k = found.n, found.k
+    overlaps, graph_x, graph_y = found.overlaps
+    items = overlaps / k
+    if found.samples is not None:
+        _judge(found, items)
+    mean = k / (n - 1)
+    variance = _core.knn_overlap_variance(n, k, graph_x, k, graph_y) / (n * k) ** 2
+    value, sd = float(items.mean()), float(np.sqrt(variance)) if k < n - 1 else 0.0
+    sd = (
+        sd if sd > kernel_null.ROUNDED_SD * mean else 0.0
+    )  # rounding: one side is constant, or all others are neighbours
+    null = Null(mean, sd, *_upper_tail(found, value, mean, sd)) if sd > 0 else Null(mean, sd)
+    return found.score("mutual_knn", value, null, items if per_item else None, spread)
+
+
+def jaccard_knn(
+    x: Any,
+    y: Any,
+    k: int = 10,
+    *,
+    metric: Metric = "cosine",
+    ties: Ties = "fractional",
+    per_item: bool = False,
+    **options: Unpack[Options],
+) -> Score:
+    """Mean of m / (2k - m), where m is the number of neighbours that an item has in common in x and y.
+
+    Arguments as for `mutual_knn`. The null mean is exact, but known only without ties or with ties="index".
+    """
+    return finish_jaccard_knn(search_both(x, y, k, metric, ties, options), per_item)
+
+
+def finish_jaccard_knn(found: Search, per_item: bool = False) -> Score:
+    """jaccard_knn of lists that were found."""
+    shared = found.overlaps[0]
+    items = shared / (2 * found.k - shared)
+    exact = found.settings["ties"] != "fractional" or found.settings["tie_rows_fraction"] == 0
+    null = Null(list_null.jaccard(found.n, found.k)) if exact else None
+    return found.score("jaccard_knn", float(items.mean()), null, items if per_item else None)
+
+
+def cycle_knn(
+    x: Any, y: Any, k: int = 10, *, metric: Metric = "cosine", per_item: bool = False, **options: Unpack[Options]
+) -> Score:
+    """Share of the items i that some j of i's neighbours in y has among its own neighbours in x: i -> j -> i.
+
+    Not symmetric, and far from 0 by chance (0.66 for n = 100, k = 10): read ``corrected``. Arguments as for
+    `mutual_knn`; ties are broken by index. The null mean depends on the in-degrees of x's graph and is exact.
+    """
+    return finish_cycle_knn(search_both(x, y, k, metric, "index", options), per_item)
+
+
+def finish_cycle_knn(found: Search, per_item: bool = False) -> Score:
+    """cycle_knn of lists that were found."""
+    items = list_engine.cycles(found.x.indices, found.y.indices).astype(np.float64)
+    null = Null(list_null.cycle(found.n, found.k, list_engine.in_degrees(found.x.indices)))
+    return found.score("cycle_knn", float(items.mean()), null, items if per_item else None)
+
+
+def lcs_knn(
+    x: Any, y: Any, k: int = 10, *, metric: Metric = "cosine", per_item: bool = False, **options: Unpack[Options]
+) -> Score:
+    """Mean length of the longest common subsequence of the two ordered neighbour lists, divided by k.
+
+    Arguments as for `mutual_knn`; ties are broken by index. The null mean is exact.
+    """
+    return finish_lcs_knn(search_both(x, y, k, metric, "index", options, ordered=True), per_item)
+
+
+def finish_lcs_knn(found: Search, per_item: bool = False) -> Score:
+    """lcs_knn of lists that were found."""
+    items = list_engine.common_subsequences(found.x.indices, found.y.indices) / found.k
+    mean = list_null.common_subsequence(found.n, found.k)
+    return found.score(
+        "lcs_knn", float(items.mean()), None if mean is None else Null(mean), items if per_item else None
+    )
+
+
+def edit_knn(
+    x: Any, y: Any, k: int = 10, *, metric: Metric = "cosine", per_item: bool = False, **options: Unpack[Options]
+) -> Score:
+    """1 - mean Levenshtein distance of the two ordered neighbour lists / k (unit insertion, deletion, substitution).
+
+    Arguments as for `mutual_knn`; ties are broken by index. The null mean depends on n and k alone; lists with many
+    common items, which are rare unless k is near n, are sampled for it: ``settings["chance_method"]`` says so.
+    """
+    return finish_edit_knn(search_both(x, y, k, metric, "index", options, ordered=True), per_item)
+
+
+def finish_edit_knn(found: Search, per_item: bool = False) -> Score:
+    """edit_knn of lists that were found."""
+    items = 1 - list_engine.edit_distances(found.x.indices, found.y.indices) / found.k
+    mean, method = list_null.edit(found.n, found.k)
+    found.settings["chance_method"] = method
+    return found.score("edit_knn", float(items.mean()), Null(mean), items if per_item else None)
+
+
+def _spread(x: Any, y: Any, short: Search, metric: Metric, uncertainty: str, options: Options) -> Spread:
+    n, k = short.n, short.k
+    length = half_sampling.list_length(n, k) if uncertainty == "half-sampling" else k + 1
+    if length == n:
+        raise ValueError(f"uncertainty='jackknife' needs k <= n - 2 = {n - 2}, got {k}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AlignmentWarning)  # the score itself has warned
+        found = search_both(x, y, length, metric, "index", options, ordered=True)
+    if uncertainty == "jackknife":
+        deleted = jackknife.deleted_overlaps(found.x.indices, found.y.indices)
+        return Spread(jackknife.jackknife_stderr(deleted), "jackknife")
+    return half_sampling.spread(found.x.indices, found.y.indices, k, lambda shared: shared / k)
+
+
+def _sampled(found: Search, per_item: bool) -> Score:
+    """Mean over the sampled rows; its null mean is that of all rows."""
+    items = sampled.shared(found.x.indices, found.y.indices) / found.k
+    value, rows = float(items.mean()), len(items)
+    spread = Spread(sampled.stderr(items, found.n), "sampled rows")
+    found.settings["sampled_rows"] = rows
+    found.settings["exact_interval"] = sampled.hoeffding(value, rows, found.n)
+    return found.score("mutual_knn", value, Null(found.k / (found.n - 1)), items if per_item else None, spread)
+
+
+def _judge(found: Search, items: NDArray[np.float64]) -> None:
+    """Adds to the settings what exact lists of some rows say of the score of approximate ones."""
+    assert found.samples is not None
+    x, y = found.samples
+    truth = sampled.shared(x.indices, y.indices) / found.k
+    estimate, interval = sampled.corrected(float(items.mean()), truth - items[x.rows], found.n)
+    found.settings.update(exact_estimate=estimate, exact_interval=interval)
+
+
+def _grouped(
+    x: Any,
+    y: Any,
+    k: int,
+    metric: Metric,
+    ties: Ties,
+    groups: Any,
+    per_item: bool,
+    uncertainty: str | None,
+    options: Options,
+) -> Score:
+    if uncertainty is not None:
+        raise ValueError("uncertainty is not available with groups")
+    if options.get("backend") in ("sample", "faiss"):
+        raise ValueError(f"groups need exact search, got backend={options['backend']!r}")
+    if not isinstance(x, Neighbors) and options.get("backend") in (None, "auto"):
+        options["backend"] = "native"
+    labels = group_overlap.labels_of(groups, x.n if isinstance(x, Neighbors) else len(arrays.as_matrix(x, "x")[0]))
+    k = group_overlap.check_k(k, labels)
+    length = k + 2 * int(np.bincount(labels).max())  # the k-th place may be shared by all of a group
+    longest = len(labels) - 1
+    if isinstance(x, Neighbors) and isinstance(y, Neighbors):
+        longest = min(x.k, y.k)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AlignmentWarning)  # ties at the end of the longer lists do not matter
+        found = search_both(x, y, min(length, longest), metric, "index", options, ordered=True)
+    if found.n != len(labels):
+        raise ValueError(f"groups needs one label per row, got {len(labels)} for {found.n} rows that are not dropped")
+    overlap = group_overlap.compare(found.x, found.y, labels, k, fractional=ties == "fractional")
+    items = overlap.items / k
+    found.settings.update(
+        {
+            "k": k,
+            "k_over_n": k / found.n,
+            "groups": int(labels.max()) + 1,
+            "ties": "fractional" if overlap.fractional else "index",
+            "tie_rows_fraction": overlap.tied,
+        }
+    )
+    null = Null(overlap.chance / k, p_value=overlap.p_value)
+    return found.score("mutual_knn", float(items.mean()), null, items if per_item else None)
+
+
+def _upper_tail(found: Search, value: float, mean: float, sd: float) -> tuple[Lazy | None, Lazy]:
+    """Skewness and tail of an overlap: Pearson III from three exact moments, whole counts being a lattice.
+
+    Without lists of whole weights (shared places), or where the third moment would take long, a normal tail.
+    """
+    n, k = found.n, found.k
+    if found.settings["ties"] == "fractional" and found.settings["tie_rows_fraction"] > 0:
+        return None, lambda: (tails.normal_tail((value - mean) / sd), "normal tail, exact moments")
+    if not n >= _FEWEST or n * k * k > _SKEW_COST:
+        return None, lambda: (tails.normal_tail((value - mean) / sd), "normal tail, exact moments")
+
+    def tail() -> tuple[float, str]:
+        half_step = 0.5 / (n * k)
+        p = tails.pearson3_tail((value - half_step - mean) / sd, found.skew)
+        return p, "Pearson III, exact third moment"
+
+    return lambda: (found.skew, "exact third moment"), tail

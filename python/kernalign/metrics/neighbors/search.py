@@ -1,0 +1,191 @@
+"""Finds the neighbours of both sides for the metrics that compare neighbour lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernalign._base import checks, hazards
+from kernalign._base.progress import reporting
+from kernalign._base.score import AlignmentWarning, Null, Score, Spread
+from kernalign._base.warn import warn
+from kernalign._engines import lists as list_engine
+from kernalign._engines.faiss import choose
+from kernalign._engines.neighbors import METRICS, Backend, Found, Metric, Neighbors, find
+from kernalign._rows import arrays
+from kernalign._statistics import overlap_skew
+
+Ties: TypeAlias = Literal["fractional", "index"]
+
+
+class Options(arrays.Options, total=False):
+    """Those of every metric, and where the neighbours come from."""
+
+    backend: Backend
+
+
+@dataclass(frozen=True)
+class Search:
+    """The neighbours of both sides, the rows if they came from arrays, and, if known, the sums of both graphs."""
+
+    x: Neighbors
+    y: Neighbors
+    settings: dict[str, Any]
+    finish_ties: Callable[[], tuple[NDArray[np.float64], _Sums, _Sums]] | None = None
+    samples: tuple[Neighbors, Neighbors] | None = None
+    graphs: tuple[_Sums, _Sums] | None = None
+
+    @property
+    def n(self) -> int:
+        return self.x.n
+
+    @property
+    def k(self) -> int:
+        return self.x.k
+
+    @cached_property
+    def overlaps(self) -> tuple[NDArray[np.float64], _Sums, _Sums]:
+        """Shared weight of every item, and both graphs' sums for the null variance."""
+        if self.finish_ties is not None:
+            return self.finish_ties()
+        shared = list_engine.shared_counts(self.x.indices, self.y.indices).astype(np.float64)
+        graphs = self.graphs or (list_engine.graph_sums(self.x.indices), list_engine.graph_sums(self.y.indices))
+        return shared, *graphs
+
+    @cached_property
+    def skew(self) -> float:
+        """Skewness of the number of shared neighbours under random pairing, of lists without shared places."""
+        return float(overlap_skew.skews(self.n, self.x.pattern_sums, self.y.pattern_sums)[0, 0])
+
+    def score(
+        self,
+        metric: str,
+        value: float,
+        null: Null | None,
+        per_item: NDArray[np.float64] | None,
+        spread: Spread | None = None,
+    ) -> Score:
+        return Score(
+            value, metric=metric, n=self.n, settings=self.settings, null=null, per_item=per_item, spread=spread
+        )
+
+
+_Sums: TypeAlias = tuple[float, float, float]
+
+
+def search_both(
+    x: Any, y: Any, k: int, metric: Metric, ties: Ties, options: Options, *, ordered: bool = False, whole: bool = True
+) -> Search:
+    """Neighbours of both sides; only with ``ordered`` are lists from arrays in order and their similarities known.
+
+    With ``whole`` the neighbours of sampled rows alone are refused.
+    """
+    checks.check_choice(ties, "ties", ("fractional", "index"))
+    checks.check_options(options, Options)
+    sampled = options.get("backend") == "sample" or any(isinstance(v, Neighbors) and v.rows is not None for v in (x, y))
+    if whole and sampled:
+        raise ValueError("this needs the neighbours of every row; those of a sample are for knn and mutual_knn")
+    if isinstance(x, Neighbors) or isinstance(y, Neighbors):
+        return _given(x, y, k, ties, options)
+    return _from_arrays(x, y, k, metric, ties, ordered, options)
+
+
+def _given(x: Any, y: Any, k: int, ties: Ties, options: Options) -> Search:
+    if not (isinstance(x, Neighbors) and isinstance(y, Neighbors)):
+        raise TypeError(
+            f"x and y must both be arrays or both be Neighbors, got {type(x).__name__} and {type(y).__name__}"
+        )
+    if options:
+        raise TypeError(f"{next(iter(options))} applies to arrays; x and y are Neighbors")
+    if x.n != y.n:
+        raise ValueError(f"x and y must have the same number of rows, got {x.n} and {y.n}")
+    if not np.array_equal(x.rows if x.rows is not None else (), y.rows if y.rows is not None else ()):
+        raise ValueError("x and y must be neighbours of the same rows")
+    k = checks.check_k(k, x.n)
+    x, y = x.first(k), y.first(k)
+    settings = _settings(x, y)
+    any_tied = bool(x.tie_rows.any() or y.tie_rows.any())
+    settings["ties"] = "index" if any_tied or ties == "index" else ties
+    warn_of_ties(settings)
+    return Search(x, y, settings)
+
+
+def _from_arrays(
+    x: Any,
+    y: Any,
+    k: int,
+    metric: Metric,
+    ties: Ties,
+    ordered: bool,
+    options: Options,
+) -> Search:
+    checks.check_choice(metric, "metric", METRICS)
+    shared: Any = {name: value for name, value in options.items() if name != "backend"}
+    pair = arrays.pair(x, y, unit_rows=metric == "cosine", **shared)
+    k = checks.check_k(k, pair.n)
+    backend, workers = options.get("backend", "auto"), pair.threads
+    chosen = {}
+    if backend == "auto":  # once, for both sides
+        backend, chosen["backend_choice"] = choose(pair.n, max(pair.x.shape[1], pair.y.shape[1]))
+    with reporting(pair.progress, "nearest neighbours") as report:
+        a = find(pair.x, k, metric, backend, workers, report, sets=not ordered)
+        b = find(pair.y, k, metric, backend, workers, report, sets=not ordered)
+    found = join(pair, a, b, metric, ties, chosen)
+    warn_of_ties(found.settings)
+    return found
+
+
+def join(
+    pair: arrays.Pair,
+    a: Found,
+    b: Found,
+    metric: Metric,
+    ties: Ties,
+    chosen: dict[str, Any] | None = None,
+    graphs: tuple[_Sums, _Sums] | None = None,
+) -> Search:
+    """A search from the lists of both sides and the rows that they were found in."""
+    workers = pair.threads
+    settings = {**pair.settings, **(chosen or {}), **_settings(a.lists, b.lists), "ties": ties}
+    tied = ties == "fractional" and settings["tie_rows_fraction"] > 0
+    native = a.raw is not None and b.raw is not None
+    if tied and not native:
+        settings["ties"] = "index"
+
+    def finish_ties() -> tuple[NDArray[np.float64], _Sums, _Sums]:
+        with reporting(pair.progress, "tied neighbours") as report:
+            return list_engine.fractional_overlap(pair.x, a.raw, pair.y, b.raw, metric, workers, report)
+
+    samples = (a.sample, b.sample) if a.sample is not None and b.sample is not None else None
+    return Search(a.lists, b.lists, settings, finish_ties if tied and native else None, samples, graphs)
+
+
+def _settings(x: Neighbors, y: Neighbors) -> dict[str, Any]:
+    differing = {key: (x.settings.get(key), y.settings.get(key)) for key in {**x.settings, **y.settings}}
+    return {
+        **{key: a if a == b and key != "recall_interval" else (a, b) for key, (a, b) in differing.items()},
+        **({} if x.exact and y.exact else {"recall": (x.recall, y.recall)}),
+        "k": x.k,
+        "k_over_n": x.k / x.n,
+        "metric": x.metric if x.metric == y.metric else (x.metric, y.metric),
+        "backend": x.backend if x.backend == y.backend else (x.backend, y.backend),
+        "exact": x.exact and y.exact,
+        "accumulation": "float64",
+        "tie_rows_fraction": max(x.tie_share, y.tie_share),
+    }
+
+
+def warn_of_ties(settings: dict[str, Any]) -> None:
+    """Warn if index order broke many ties; the public metric calls search_both, which calls those."""
+    share = settings["tie_rows_fraction"]
+    if settings["ties"] == "index" and share > hazards.TIES:
+        warn(
+            f"{share:.1%} of the rows tie at the k-th place, and index order breaks ties alike on both sides: "
+            "unrelated representations seem to agree",
+            AlignmentWarning,
+        )

@@ -1,0 +1,1 @@
+"""Kernel and task: spectra, target alignment, KARE, learning curves."""

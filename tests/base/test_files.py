@@ -1,0 +1,87 @@
+"""A file that is written appears whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from kernalign._base.files import atomic_write
+
+
+def test_the_file_appears_at_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "out.bin"
+    with atomic_write(path) as file:
+        file.write(b"hello")
+        assert not path.exists()
+    assert path.read_bytes() == b"hello"
+    assert os.listdir(tmp_path) == ["out.bin"]
+
+
+def test_permissions_follow_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        with atomic_write(tmp_path / "out") as file:
+            file.write(b"x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_failure_leaves_everything_as_it_was(tmp_path: Path, overwrite: bool, error: type[BaseException]) -> None:
+    path = tmp_path / "out"
+    if overwrite:
+        path.write_bytes(b"before")
+    with pytest.raises(error), atomic_write(path, overwrite=overwrite) as file:
+        file.write(b"half")
+        raise error
+    assert os.listdir(tmp_path) == (["out"] if overwrite else [])
+    assert not overwrite or path.read_bytes() == b"before"
+
+
+def test_existing_files_are_kept_unless_asked(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.write_bytes(b"before")
+    with pytest.raises(FileExistsError, match="exists already"), atomic_write(path):
+        pytest.fail("must not get this far")
+    with atomic_write(path, overwrite=True) as file:
+        file.write(b"after")
+    assert path.read_bytes() == b"after"
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_a_file_that_comes_into_being_meanwhile_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    with pytest.raises(FileExistsError, match="exists already"), atomic_write(path) as file:
+        file.write(b"mine")
+        path.write_bytes(b"theirs")
+    assert path.read_bytes() == b"theirs"
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_file_systems_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object) -> None:
+        raise OSError("no hard links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    with atomic_write(tmp_path / "out") as file:
+        file.write(b"x")
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_places_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    for place, error in ((tmp_path / "missing" / "out", FileNotFoundError), (tmp_path / "file" / "out", OSError)):
+        with pytest.raises(error, match="cannot write to the directory"), atomic_write(place):
+            pytest.fail("must not get this far")
+    with pytest.raises(IsADirectoryError, match="is a directory"), atomic_write(tmp_path, overwrite=True):
+        pytest.fail("must not get this far")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_directory_without_permission(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(PermissionError, match="cannot write to the directory"), atomic_write(tmp_path / "out"):
+        pytest.fail("must not get this far")

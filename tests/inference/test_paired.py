@@ -1,0 +1,167 @@
+"""Paired differences of scores: errors of the difference itself, and methods that are refused."""
+
+import kernalign as ka
+import numpy as np
+import pytest
+from kernalign.inference import paired
+from reference import jackknife
+from scipy import stats
+
+
+def three(n, noise=(0.8, 1.2), seed=0, p=6):
+    rng = np.random.default_rng(seed)
+    y = rng.normal(size=(n, p))
+    mixings = np.random.default_rng(99).normal(size=(2, p, p)) / np.sqrt(p)  # the population is always the same
+    if noise[0] == noise[1]:
+        mixings[1] = mixings[0]
+    a, b = (y @ m + s * rng.normal(size=(n, p)) for m, s in zip(mixings, noise, strict=True))
+    return a, b, y
+
+
+@pytest.mark.parametrize("shape", [(40, 6), (20, 40)], ids=["feature", "gram"])
+@pytest.mark.parametrize("estimator", ["unbiased", "biased"])
+@pytest.mark.parametrize("name", ["cka", "hsic", "kernel_alignment"])
+def test_jackknife_of_the_difference_equals_explicit_deletions(name, estimator, shape):
+    a, b, y = three(shape[0], p=shape[1])
+    if (name, estimator) == ("kernel_alignment", "biased"):
+        with pytest.raises(ValueError, match="needs estimator='unbiased'"):
+            ka.compare_scores(name, a, b, y, estimator=estimator)
+        return
+    found = ka.compare_scores(name, a, b, y, estimator=estimator)
+    left, right = (jackknife.deletions(name, estimator, x, y) for x in (a, b))
+    assert found.stderr == pytest.approx(jackknife.stderr(left - right), rel=1e-8)
+    scores = [float(getattr(ka, name)(x, y, estimator=estimator)) for x in (a, b)]
+    assert [found.score_a, found.score_b] == pytest.approx(scores, rel=1e-12)
+    assert found.difference == found.score_a - found.score_b
+    assert found.z == found.difference / found.stderr
+    assert found.p_value == pytest.approx(2 * stats.norm.sf(abs(found.z)))
+    assert found.interval(0.9) == pytest.approx(stats.norm.interval(0.9, found.difference, found.stderr))
+    assert found.method == "jackknife"
+
+
+@pytest.mark.parametrize("name", ["mutual_knn", "jaccard_knn"])
+@pytest.mark.parametrize("similarity", ["cosine", "euclidean"])
+def test_half_sampling_of_the_difference_equals_explicit_halves(name, similarity):
+    n, k = 60, 4
+    a, b, y = three(n)
+    metric = getattr(ka, name)
+    found = ka.compare_scores(name, a, b, y, k=k, similarity=similarity)
+    assert found.score_a == pytest.approx(float(metric(a, y, k, metric=similarity)), rel=1e-12)
+    rng = np.random.default_rng(0)
+    differences = []
+    for _ in range(100):
+        half = np.sort(rng.permutation(n)[: n // 2])
+        scores = [float(metric(x[half], y[half], k, metric=similarity)) for x in (a, b)]
+        differences.append(scores[0] - scores[1])
+    assert found.stderr == pytest.approx(np.std(differences, ddof=1), rel=1e-9)
+    assert found.method == "half-sampling"
+
+
+def test_shared_items_cancel():
+    a, _, y = three(300, noise=(0.5, 0.5))
+    b = a + 0.02 * np.random.default_rng(1).normal(size=a.shape)
+    found = ka.compare_scores("cka", a, b, y)
+    assert found.stderr < 0.1 * ka.cka(a, y, uncertainty="jackknife").stderr
+    same = ka.compare_scores("cka", a, a, y)
+    assert (same.difference, same.z, same.p_value) == (0, 0, 1)
+    closer = ka.compare_scores("cka", y, a, y)
+    assert closer.z > 3
+    swapped = ka.compare_scores("cka", a, y, y)
+    assert swapped.difference == -closer.difference
+    assert swapped.stderr == pytest.approx(closer.stderr, rel=1e-9)
+
+
+@pytest.mark.parametrize("name,count,slack", [("cka", 200, (0.91, 0.98)), ("mutual_knn", 60, (0.9, 1.0))])
+def test_coverage_of_the_difference(name, count, slack):
+    """The expected difference is estimated from the mean over all repetitions."""
+    results = [ka.compare_scores(name, *three(100, seed=s), k=5) for s in range(count)]
+    truth = np.mean([r.difference for r in results])
+    covered = [low <= truth <= high for low, high in (r.interval() for r in results)]
+    assert slack[0] <= np.mean(covered) <= slack[1]
+
+
+def test_no_difference_is_found_where_there_is_none():
+    p = [ka.compare_scores("cka", *three(100, noise=(1, 1), seed=s)).p_value for s in range(200)]
+    assert 0.02 < np.mean(np.array(p) < 0.05) < 0.1
+
+
+def test_scores_at_chance_are_no_case_for_errors():
+    rng = np.random.default_rng(3)
+    a, b, y = (rng.normal(size=(60, 5)) for _ in range(3))
+    for name in ("cka", "mutual_knn"):
+        with pytest.warns(ka.AlignmentWarning, match="both scores are within 3 standard deviations of chance"):
+            ka.compare_scores(name, a, b, y)
+
+
+def test_undefined_scores():
+    a, b, y = three(30)
+    with pytest.warns(ka.UndefinedScoreWarning, match="cka is undefined: b is constant"):
+        found = ka.compare_scores("cka", a, np.ones_like(b), y)
+    assert np.isnan([found.difference, found.stderr, found.p_value, *found.interval()]).all()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x, y: ka.cka(x, y, uncertainty="bootstrap"),
+        lambda x, y: ka.hsic(x, y, uncertainty="bootstrap"),
+        lambda x, y: ka.kernel_alignment(x, y, uncertainty="bootstrap"),
+        lambda x, y: ka.mutual_knn(x, y, uncertainty="bootstrap"),
+        lambda x, y: ka.compare_scores("cka", x, x, y, uncertainty="bootstrap"),
+        lambda x, y: ka.compare_scores("mutual_knn", x, x, y, uncertainty="bootstrap"),
+    ],
+)
+def test_the_bootstrap_is_refused_with_its_reason(call):
+    with pytest.raises(ValueError, match=r"'bootstrap' is refused: items drawn twice .* become neighbours"):
+        call(*three(20)[:2])
+
+
+def test_why_the_bootstrap_is_refused():
+    a, _, y = three(200)
+    rng = np.random.default_rng(0)
+    draws = [rng.integers(0, 200, 200) for _ in range(20)]
+    resampled = [float(ka.mutual_knn(a[d], y[d], metric="euclidean", ties="fractional")) for d in draws]
+    assert np.mean(resampled) > ka.mutual_knn(a, y, metric="euclidean") + 0.03
+
+
+def test_options_mean_what_they_mean_everywhere():
+    a, b, y = three(40)
+    for name in ("cka", "mutual_knn"):
+        found = ka.compare_scores(name, a, b, y, normalize="l2", threads=1)
+        assert found.score_b == pytest.approx(float(getattr(ka, name)(b, y, normalize="l2")), rel=1e-12)
+    for name, steps in (("cka", [(1, 2), (2, 2)]), ("mutual_knn", [(1, 3), (2, 3), (3, 3)])):
+        seen: list[tuple[int, int]] = []
+        ka.compare_scores(name, a, b, y, progress=lambda *at, seen=seen: seen.append(at))
+        assert seen == steps
+
+
+@pytest.mark.parametrize(
+    "arguments,error,message",
+    [
+        (
+            {"metric": "rsa"},
+            ValueError,
+            "metric must be 'cka', 'hsic', 'kernel_alignment', 'mutual_knn' or 'jaccard_knn'",
+        ),
+        ({"uncertainty": "half-sampling"}, ValueError, "uncertainty must be None or 'jackknife', got 'half-sampling'"),
+        ({"b": np.ones((9, 2))}, ValueError, "b and y must have the same number of rows, got 9 and 20"),
+        ({"y": np.ones((20, 2, 2))}, ValueError, "y must be 2-D"),
+        ({"metric": "mutual_knn", "k": 20}, ValueError, "k must be between 1 and n - 1 = 19"),
+        ({"metric": "mutual_knn", "similarity": "l1"}, ValueError, "similarity must be 'cosine', 'dot' or 'euclidean'"),
+        ({"zero_rows": "drop_pair"}, ValueError, "zero_rows is not available here"),
+        ({"kk": 3}, TypeError, "unknown keyword argument 'kk'"),
+    ],
+)
+def test_bad_input(arguments, error, message):
+    a, b, y = three(20)
+    arguments = {"metric": "cka", "a": a, "b": b, "y": y, **arguments}
+    with pytest.raises(error, match=message):
+        ka.compare_scores(**arguments)
+    with pytest.raises(ValueError, match="level must be in"):
+        ka.compare_scores("cka", a, b, y).interval(1)
+
+
+def test_infinite_evidence_only_from_differences_without_error():
+    certain = paired.PairedDifference("cka", 9, 0.5, 0.4, 0.0, "jackknife", {})
+    assert certain.p_value == 0
+    assert certain.z == np.inf

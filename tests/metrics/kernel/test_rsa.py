@@ -1,0 +1,293 @@
+"""rsa against naive definitions, enumeration of the null, exact ties, and everything that must not matter."""
+
+import itertools
+
+import kernalign as ka
+import ml_dtypes
+import numpy as np
+import pytest
+from kernalign.metrics.kernel.ranks import mid_ranks
+from reference import rsa as oracle
+from samples import orthogonal, related
+from scipy import stats
+
+DISTANCES = ("correlation", "cosine", "euclidean", "sqeuclidean")
+COMPARISONS = ("pearson", "spearman", "kendall", "cosine")
+
+every_distance = pytest.mark.parametrize("distance", DISTANCES)
+every_comparison = pytest.mark.parametrize("comparison", COMPARISONS)
+
+
+@every_distance
+@every_comparison
+@pytest.mark.parametrize("n", [3, 4, 5, 17, 40])
+def test_values_agree_with_the_oracle(distance, comparison, n):
+    x, y = related(n, 6, 9, seed=n)
+    score = ka.rsa(x, y, distance=distance, comparison=comparison)
+    assert score == pytest.approx(oracle.rsa(x, y, distance, comparison), rel=1e-10, abs=1e-13)
+    x, y = related(n, 20, 25, seed=n, dtype=np.float32)
+    score = ka.rsa(x, y, distance=distance, comparison=comparison)
+    assert score == pytest.approx(oracle.rsa(x, y, distance, comparison), abs=1e-6)
+
+
+@every_distance
+@pytest.mark.parametrize("comparison", ["pearson", "spearman", "cosine"])
+@pytest.mark.parametrize("n", [127, 129, 256, 513])
+def test_sizes_around_the_edges_of_tiles(distance, comparison, n):
+    x, y = related(n, 18, 17, seed=n)
+    a, b = (oracle.dissimilarities(z, distance) for z in (x, y))
+    expected = stats.spearmanr(a, b)[0] if comparison == "spearman" else oracle.COMPARISONS[comparison](a, b)
+    assert ka.rsa(x, y, distance=distance, comparison=comparison) == pytest.approx(expected, rel=1e-10)
+    x, y = x.astype(np.float32), y.astype(np.float32)
+    assert ka.rsa(x, y, distance=distance, comparison=comparison) == pytest.approx(expected, abs=1e-6)
+
+
+def test_defaults_are_spearman_of_correlation_distances():
+    x, y = related(20, 6, 9)
+    score = ka.rsa(x, y)
+    assert score == ka.rsa(x, y, distance="correlation", comparison="spearman")
+    assert (score.metric, score.n) == ("rsa", 20)
+    assert (score.settings["distance"], score.settings["comparison"]) == ("correlation", "spearman")
+    assert ka.rsa(x, x) == pytest.approx(1, rel=1e-14)
+
+
+# Ties
+
+
+@pytest.mark.parametrize("n,p,dtype", [(30, 4, np.int8), (30, 4, np.float64), (70, 20, ml_dtypes.bfloat16)])
+@every_distance
+def test_ties_of_integer_data_are_ties(distance, n, p, dtype):
+    """Mathematically equal dissimilarities get equal ranks, although their float64 values differ by rounding."""
+    rng = np.random.default_rng(n)
+    x = rng.integers(0, 3, size=(n, p))
+    y = x[:, : p - 1] + rng.integers(0, 2, size=(n, p - 1))
+    for z in (x, y):
+        z[:, :2] = [1, 3]  # no row is constant
+        z[5] = z[6] = z[7]  # duplicates
+    if distance in ("correlation", "cosine"):
+        a, b = (oracle.exact_ranks(oracle.exact_angles(z, distance == "correlation")) for z in (x, y))
+    else:
+        a, b = (oracle.exact_ranks(oracle.exact_squared_distances(z)) for z in (x, y))
+    assert len(np.unique(a)) < 0.97 * len(a)
+    x, y = x.astype(dtype), y.astype(dtype)
+    assert ka.rsa(x, y, distance=distance) == pytest.approx(oracle.pearson(a, b), rel=1e-12)
+    if n < 50:
+        tau = ka.rsa(x, y, distance=distance, comparison="kendall")
+        signs = [np.sign(r[:, None] - r) for r in (a, b)]
+        assert tau == pytest.approx((signs[0] * signs[1]).sum() / (len(a) * (len(a) - 1)), rel=1e-12)
+
+
+def test_tau_a_counts_ties_as_neither():
+    """Of the three distances 1, 1, 2 (x) and 1, 2, 3 (y): two pairs agree, one is tied in x."""
+    x, y = np.array([[0.0], [1.0], [2.0]]), np.array([[0.0], [1.0], [3.0]])
+    assert ka.rsa(x, y, distance="euclidean", comparison="kendall") == pytest.approx(2 / 3, rel=1e-14)
+    assert ka.rsa(x, x, distance="euclidean", comparison="kendall") == pytest.approx(2 / 3, rel=1e-14)
+    assert ka.rsa(x, x, distance="euclidean", comparison="spearman") == pytest.approx(1, rel=1e-14)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 7, 1000, (1 << 20) + 5000])
+@pytest.mark.parametrize("kind", ["continuous", "few values", "equal", "spread", "close", "sorted", "reversed"])
+def test_mid_ranks_are_those_of_scipy(n, kind):
+    rng = np.random.default_rng(n)
+    values = {
+        "continuous": rng.normal(size=n) ** 2,
+        "few values": rng.integers(0, 40, size=n).astype(float),
+        "equal": np.full(n, 0.1),
+        "spread": np.exp(2 * rng.normal(size=n)),
+        "close": 1 + rng.permutation(n) * 1e-12,  # the upper bits are equal, the lower ones decide
+        "sorted": np.arange(n) / 7,
+        "reversed": np.arange(n)[::-1] / 7,
+    }[kind]
+    expected = stats.rankdata(values)
+    if kind == "few values":
+        values *= 1 + 1e-16 * rng.normal(size=n)
+    found = mid_ranks(values.copy())
+    # Of many numbers some are closer than 1e-13 of the median by chance.
+    assert (found != expected).sum() <= 1e-5 * n
+    assert np.abs(found - expected).max() <= 1
+
+
+# Chance
+
+
+@every_distance
+@pytest.mark.parametrize("comparison", ["pearson", "spearman", "cosine"])
+@pytest.mark.parametrize("n", [3, 4, 5, 6])
+def test_null_moments_are_those_of_all_pairings(distance, comparison, n):
+    x, y = related(n, 4, 5, seed=n)
+    scores = [oracle.rsa(x, y[list(order)], distance, comparison) for order in itertools.permutations(range(n))]
+    score = ka.rsa(x, y, distance=distance, comparison=comparison)
+    assert score.chance == pytest.approx(np.mean(scores), rel=1e-10, abs=1e-12)
+    assert score.chance_sd == pytest.approx(np.std(scores), rel=1e-9)
+    assert score.z == pytest.approx((float(score) - np.mean(scores)) / np.std(scores), rel=1e-8, abs=1e-8)
+    assert score.p_value == pytest.approx(stats.norm.sf(score.z), rel=1e-10)
+
+
+@pytest.mark.parametrize("n", [4, 5])
+def test_null_moments_with_ties(n):
+    x, y = np.array([[0], [1], [2], [4], [5]])[:n], np.array([[0], [2], [2], [6], [1]])[:n]
+    scores = [oracle.rsa(x, y[list(order)], "euclidean", "spearman") for order in itertools.permutations(range(n))]
+    score = ka.rsa(x, y, distance="euclidean")
+    assert (score.chance, score.chance_sd) == pytest.approx((0, np.std(scores)), rel=1e-10)
+
+
+def test_kendall_is_zero_at_chance_and_says_no_more():
+    x, y = related(5, 4, 5)
+    scores = [oracle.rsa(x, y[list(o)], "cosine", "kendall") for o in itertools.permutations(range(5))]
+    assert np.mean(scores) == pytest.approx(0, abs=1e-14)
+    score = ka.rsa(x, y, distance="cosine", comparison="kendall")
+    assert (score.chance, score.chance_sd, score.z, score.p_value) == (0.0, None, None, None)
+
+
+def test_p_values_of_unrelated_data_are_right_on_average():
+    rng = np.random.default_rng(0)
+    p = [ka.rsa(rng.normal(size=(40, 5)), rng.normal(size=(40, 5))).p_value for _ in range(200)]
+    assert 0.02 <= np.mean(np.array(p) < 0.05) <= 0.1
+
+
+# What must not matter
+
+
+@every_distance
+@every_comparison
+def test_rotation_and_scale_do_not_matter(distance, comparison):
+    x, y = related(30, 6, 9)
+    keywords = {"distance": distance, "comparison": comparison}
+    score = float(ka.rsa(x, y, **keywords))
+    for factor in (1e-100, 3.0, 1e100):
+        assert ka.rsa(x * factor, y * -2, **keywords) == pytest.approx(score, rel=1e-10)
+    if distance != "correlation":
+        assert ka.rsa(x @ orthogonal(6), y @ orthogonal(9), **keywords) == pytest.approx(score, rel=1e-9)
+
+
+@every_comparison
+@pytest.mark.parametrize("dtype,tolerance", [(np.float64, 1e-8), (np.float32, 1e-6)])
+@pytest.mark.parametrize("offset", [1e3, 1e6])
+@every_distance
+def test_an_offset_costs_no_digits(distance, comparison, offset, dtype, tolerance):
+    """Cosines of such rows are 1 - 1e-12: the numbers as they were given decide."""
+    x, y = related(30, 20, 19)
+    x, y = (x + offset).astype(dtype), (y - offset).astype(dtype)
+    score = ka.rsa(x, y, distance=distance, comparison=comparison)
+    if (offset, distance) == (1e6, "cosine"):
+        tolerance = 1e-3  # d^2 = 1e-12, so that its ninth digit is the last of a float64 coordinate
+    assert score == pytest.approx(oracle.rsa(x, y, distance, comparison), abs=tolerance)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float32, np.int16, np.uint8])
+@every_distance
+@every_comparison
+def test_dtypes_and_strides_do_not_matter(distance, comparison, dtype):
+    x, y = (np.abs(np.round(3 * z)).astype(dtype) for z in related(24, 20, 17, seed=1))
+    keywords = {"distance": distance, "comparison": comparison}
+    score = ka.rsa(x, y, **keywords)
+    assert score == pytest.approx(oracle.rsa(x, y, distance, comparison), abs=1e-6)
+    wide = np.zeros((48, 40), dtype)
+    wide[::2, ::2] = x
+    assert ka.rsa(wide[::2, ::2], np.asfortranarray(y), **keywords) == float(score)
+
+
+@every_comparison
+def test_threads_do_not_matter(comparison):
+    x, y = related(300, 20, 17)
+    assert len({float(ka.rsa(x, y, comparison=comparison, threads=t)) for t in (1, 2, 3)}) == 1
+
+
+@every_comparison
+def test_the_same_for_y_and_x(comparison):
+    x, y = related(50, 20, 17)
+    assert ka.rsa(x, y, comparison=comparison) == pytest.approx(ka.rsa(y, x, comparison=comparison), rel=1e-13)
+
+
+def test_preprocessing_comes_first():
+    x, y = related(30, 6, 9)
+    from reference import alignment
+
+    for keywords, prepare in (
+        ({"normalize": "l2"}, alignment.l2_rows),
+        ({"normalize": "standardize"}, alignment.standardized),
+        ({"clip_quantile": 0.9}, lambda z: alignment.clipped(z, 0.9)),
+    ):
+        for distance in DISTANCES:
+            expected = oracle.rsa(prepare(x), prepare(y), distance, "pearson")
+            assert ka.rsa(x, y, distance=distance, comparison="pearson", **keywords) == pytest.approx(
+                expected, rel=1e-9
+            )
+
+
+# Input without a value, and bad input
+
+
+@pytest.mark.parametrize("comparison", ["pearson", "spearman", "kendall"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@every_distance
+@pytest.mark.parametrize("n", [4, 100])
+def test_equidistant_items_have_nothing_to_compare(distance, comparison, dtype, n):
+    x, y = np.eye(n, dtype=dtype), related(n, 20, 3, dtype=dtype)[0]
+    for pair, name in (((x, y), "x"), ((y, x), "y")):
+        with pytest.warns(ka.UndefinedScoreWarning, match=f"all dissimilarities of {name} are equal"):
+            score = ka.rsa(*pair, distance=distance, comparison=comparison)
+        assert np.isnan(score)
+        assert score.reason == f"all dissimilarities of {name} are equal"
+
+
+@every_comparison
+@pytest.mark.parametrize("distance", ["euclidean", "sqeuclidean", "cosine"])
+@pytest.mark.parametrize("value", [0.1, 3.0])
+def test_a_constant_representation_has_no_rsa(distance, comparison, value):
+    with pytest.warns(ka.UndefinedScoreWarning, match="dissimilarities of x are (equal|zero)"):
+        assert np.isnan(ka.rsa(np.full((9, 5), value), related(9, 3, 3)[0], distance=distance, comparison=comparison))
+
+
+def test_the_warning_points_at_the_caller():
+    for comparison in COMPARISONS:
+        with pytest.warns(ka.UndefinedScoreWarning) as caught:
+            ka.rsa(np.ones((9, 5)), related(9, 3, 3)[0], distance="cosine", comparison=comparison)
+        assert caught[0].filename == __file__
+
+
+def test_rows_without_a_direction_are_errors():
+    x, y = related(9, 4, 5)
+    constant, zero = x.copy(), x.copy()
+    constant[4], zero[5] = 2.0, 0.0
+    with pytest.raises(ValueError, match=r"x must have no constant row .* row 4 is constant"):
+        ka.rsa(constant, y)
+    with pytest.raises(ValueError, match=r"y must have no zero row .* row 5 is zero"):
+        ka.rsa(y, zero, distance="cosine")
+    assert np.isfinite(ka.rsa(constant, y, distance="cosine"))
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 7.0])
+def test_rows_without_a_direction_can_be_dropped(value):
+    x, y = related(30, 4, 5)
+    x[4], y[[7, 9]] = value, value
+    keep = np.delete(np.arange(30), [4, 7, 9])
+    score = ka.rsa(x, y, zero_rows="drop_pair")
+    assert score == float(ka.rsa(x[keep], y[keep]))
+    assert (score.n, score.settings["dropped"]) == (27, 3)
+    if value:  # a direction, if not about its mean
+        assert ka.rsa(x, y, distance="cosine", zero_rows="drop_pair").settings["dropped"] == 0
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_three_items_are_needed(n):
+    with pytest.raises(ValueError, match=f"rsa needs at least 3 rows, got {n}"):
+        ka.rsa(np.arange(2.0 * n).reshape(n, 2), np.ones((n, 2)) * [1, 2], distance="euclidean")
+
+
+@pytest.mark.parametrize("argument", ["distance", "comparison"])
+@pytest.mark.parametrize("bad", ["Euclidean", "", None, 1, True])
+def test_unknown_choices_are_named(argument, bad):
+    with pytest.raises(ValueError, match=f"{argument} must be .*, got {bad!r}"):
+        ka.rsa(*related(9, 3, 3), **{argument: bad})
+
+
+@every_comparison
+def test_numbers_too_large_to_square_are_no_nan_without_reason(comparison):
+    x, y = related(20, 3, 3)
+    with pytest.warns(ka.UndefinedScoreWarning) if comparison in ("spearman", "kendall") else np.errstate():
+        score = ka.rsa(x * 1e200, y, distance="sqeuclidean", comparison=comparison)
+    if np.isnan(score):
+        assert score.reason == "x spans more than float64 can hold"
+    else:
+        assert score == pytest.approx(float(ka.rsa(x, y, distance="sqeuclidean", comparison=comparison)), rel=1e-10)

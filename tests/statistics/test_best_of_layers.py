@@ -1,0 +1,398 @@
+"""The calibrated maximum of a layer search: its covariance, its tail, and what must not matter."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from kernalign import _core
+from kernalign._base.kernels import Linear
+from kernalign._engines.gram_source import make_side
+from kernalign._rows import arrays
+from kernalign._statistics import best_of_layers as lm
+from kernalign._statistics import best_of_layers_draws, overlap_skew, tails
+from reference import layer_maximum as ref
+from reference import neighbors as ref_neighbors
+from reference import null_moments
+from reference.alignment import u_centre
+from scipy import integrate, sparse, stats
+
+
+def layers(n, widths, seed):
+    rng = np.random.default_rng(seed)
+    base = rng.normal(size=(n, max(widths)))
+    return [base[:, :p] * rng.gamma(1.0, size=p) + 0.5 * rng.normal(size=(n, p)) for p in widths]
+
+
+def random_lists(n, k, seed):
+    rng = np.random.default_rng(seed)
+    popular = rng.gamma(0.5, size=n)  # hubs, so that in-degrees matter
+    return np.array([[j for j in np.argsort(-popular * rng.random(n)) if j != i][:k] for i in range(n)], dtype=np.int32)
+
+
+def dense(lists):
+    return ref_neighbors.index_weights(lists, len(lists))
+
+
+def cubes(layer):
+    return make_side([arrays.rows(layer)], Linear(), 1).cubes
+
+
+@pytest.mark.parametrize("n", [7, 8])
+def test_covariance_of_cka_is_the_product_of_self_similarities(n):  # A36
+    x, y = layers(n, (2, 3), 1), layers(n, (3, 5), 2)
+    found = ref.covariance(ref.cka_scores(x, y, ref.pairings(n)))
+    expected = 2 / (n * (n - 3)) * np.einsum("ac,bd->abcd", ref.self_cka(x), ref.self_cka(y))
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-14)
+
+
+@pytest.mark.parametrize("n,k", [(5, 2), (7, 1), (7, 3), (8, 2), (8, 6)])
+def test_covariance_of_overlaps_by_enumeration(n, k):  # A36
+    x, y = ([random_lists(n, k, seed) for seed in seeds] for seeds in ((1, 2, 3), (4, 5)))
+    found = ref.covariance(ref.overlaps([dense(g) for g in x], [dense(g) for g in y], k, ref.pairings(n)))
+    expected = lm.knn_covariance(lm.graph_covariance(x, n), lm.graph_covariance(y, n))
+    np.testing.assert_allclose(expected, found, rtol=1e-9, atol=1e-14)
+
+
+def test_covariance_of_shared_ties_by_enumeration():
+    n, k = 7, 2
+    rng = np.random.default_rng(3)
+    sides = [
+        [
+            ref_neighbors.fractional_weights(ref_neighbors.in_order(rng.integers(0, 3, (n, 2)) + 1.0, "dot"), k)
+            for _ in "ab"
+        ]
+        for _ in "xy"
+    ]
+    assert any((w % 1).any() for side in sides for w in side)
+    found = ref.covariance(ref.overlaps(*sides, k, ref.pairings(n)))
+    x, y = (lm.graph_covariance([sparse.csr_matrix(w) for w in side], n) for side in sides)
+    np.testing.assert_allclose(lm.knn_covariance(x, y), found, rtol=1e-9, atol=1e-14)
+
+
+def test_covariance_of_large_graphs_is_that_of_the_sheet():
+    n, k = 300, 12
+    x, y = ([random_lists(n, k, seed) for seed in seeds] for seeds in ((1, 2), (3, 4)))
+    a, b = (lm.graph_covariance(side, n) for side in (x, y))
+
+    def cross(u, v):
+        u, v = dense(u), dense(v)
+        total = n * k * k
+        a1, a2, degrees = (u * v).sum(), (u * v.T).sum(), (u.sum(axis=0) * v.sum(axis=0)).sum()
+        rest = [total - a1, degrees - a1, total - a2, total - a2]
+        return np.array([a1, a2, *rest, n * total - a1 - a2 - sum(rest)])
+
+    places = np.array([n * (n - 1)] * 2 + [n * (n - 1) * (n - 2)] * 4 + [n * (n - 1) * (n - 2) * (n - 3)])
+    mean = n * k * k / (n - 1)
+    found = lm.knn_covariance(a, b)
+    for l1, m1, l2, m2 in ((0, 0, 0, 0), (0, 0, 1, 1), (0, 1, 1, 0), (0, 0, 0, 1)):
+        product = (cross(x[l1], x[l2]) * cross(y[m1], y[m2]) / places).sum() - mean**2
+        assert found[l1, m1, l2, m2] == pytest.approx(product / (n * k) ** 2, rel=1e-9)
+
+
+@pytest.mark.parametrize("n,k", [(6, 2), (7, 1), (7, 3), (8, 2)])
+def test_skews_of_overlaps_by_enumeration(n, k):
+    x, y = ([random_lists(n, k, seed) for seed in seeds] for seeds in ((1, 2, 3), (4, 5)))
+    everything = ref.overlaps([dense(g) for g in x], [dense(g) for g in y], k, ref.pairings(n))
+    sums = [overlap_skew.pattern_sums([sparse.csr_matrix(dense(g)) for g in side]) for side in (x, y)]
+    np.testing.assert_allclose(overlap_skew.skews(n, *sums), stats.skew(everything, axis=0), rtol=1e-8, atol=1e-10)
+
+
+def test_skews_of_shared_ties_and_of_constant_overlaps():
+    n, k = 7, 2
+    rng = np.random.default_rng(3)
+    tied = [
+        ref_neighbors.fractional_weights(ref_neighbors.in_order(rng.integers(0, 3, (n, 2)) + 1.0, "dot"), k)
+        for _ in "xy"
+    ]
+    everything = ref.overlaps(tied[:1], tied[1:], k, ref.pairings(n))
+    sums = [overlap_skew.pattern_sums([sparse.csr_matrix(w)]) for w in tied]
+    np.testing.assert_allclose(overlap_skew.skews(n, *sums), stats.skew(everything, axis=0), rtol=1e-8)
+    full = overlap_skew.pattern_sums([sparse.csr_matrix(1.0 - np.eye(n))])
+    assert overlap_skew.skews(n, full, sums[1])[0, 0] == 0
+    with pytest.raises(ValueError, match="at least 6 items, got 5"):
+        overlap_skew.skews(5, full, full)
+
+
+def test_skew_published_for_isotropic_clouds():  # science 3.2: .17 at n = 1024, k = 10, 16 dimensions
+    clouds = [np.random.default_rng(seed).normal(size=(1024, 16)) for seed in (0, 1)]
+    graphs = [sparse.csr_matrix(dense(lists_of(c, 10))) for c in clouds]
+    sums = [overlap_skew.pattern_sums([graph]) for graph in graphs]
+    assert overlap_skew.skews(1024, *sums)[0, 0] == pytest.approx(0.15, abs=0.03)
+
+
+@pytest.mark.parametrize("n", [6, 7, 40])
+def test_skews_are_the_exact_ones(n):
+    x, y = layers(n, (2, 3), 1), layers(n, (1, 2), 2)
+    found = lm.cka_skews(n, [cubes(v) for v in x], [cubes(v) for v in y])
+    expected = [[null_moments.u_skew(a @ a.T, b @ b.T) for b in y] for a in x]
+    np.testing.assert_allclose(found, expected, rtol=1e-8)
+
+
+def test_best_cka_of_unrelated_layers_is_as_large_as_by_permutation():
+    n = 120
+    x, y = layers(n, (2, 3, 6, 10, 12), 1), layers(n, (1, 2, 8, 20), 2)
+    skew = lm.cka_skews(n, [cubes(v) for v in x], [cubes(v) for v in y])
+    assert skew.max() > 2
+    truth = ref.cka_scores(x, y, ref.random_pairings(n, 4000, 0)).max(axis=(1, 2))
+    keywords = {"draws": 40_000}
+    found = lm.cka_maximum(
+        ref.cka_scores(x, y, [range(n)])[0], ref.self_cka(x), ref.self_cka(y), n, skew=skew, **keywords
+    )
+    plain = lm.cka_maximum(np.zeros((5, 4)), ref.self_cka(x), ref.self_cka(y), n, **keywords)
+    for alpha, slack in ((0.5, 0.03), (0.05, 0.01), (0.01, 0.004)):
+        assert (truth > found.threshold(alpha)).mean() == pytest.approx(alpha, abs=slack)
+    assert (truth > plain.threshold(0.01)).mean() > 0.1  # why the margins are bent
+    assert found.mean == pytest.approx(truth.mean(), abs=0.15 * truth.std())
+    assert found.sd == pytest.approx(truth.std(), rel=0.1)
+
+
+def test_best_overlap_of_unrelated_layers_is_as_large_as_by_permutation():
+    n, k = 150, 10
+    x, y = layers(n, (2, 4, 8, 16), 3), layers(n, (3, 6, 12), 4)
+    graphs = [[lists_of(v, k) for v in side] for side in (x, y)]
+    weights = [[dense(g) for g in side] for side in graphs]
+    scores = ref.overlaps(*weights, k, ref.random_pairings(n, 4000, 0))
+    truth = scores.max(axis=(1, 2))
+    sides = [lm.graph_covariance(side, n) for side in graphs]
+    found = lm.knn_maximum(scores[0], *sides, draws=40_000)
+    half = 0.5 / (n * k)
+    for alpha, slack in ((0.5, 0.03), (0.05, 0.01), (0.01, 0.004)):
+        share = (truth > found.threshold(alpha)).mean()
+        assert share == pytest.approx(alpha, abs=slack + (truth > found.threshold(alpha) - half).mean() - share)
+    assert found.mean == pytest.approx(truth.mean(), rel=0.01)
+    assert found.sd == pytest.approx(truth.std(), rel=0.08)
+
+
+def test_best_overlap_of_hubs_is_not_taken_for_a_quadratic_form():
+    """The variance is that of the in-degrees, so that squares with the skewness of the overlaps would be too much."""
+    n, k = 80, 5
+    x, y = ([random_lists(n, k, seed) for seed in seeds] for seeds in ((1, 2, 3, 7), (4, 5, 6)))
+    scores = ref.overlaps([dense(g) for g in x], [dense(g) for g in y], k, ref.random_pairings(n, 4000, 0))
+    truth = scores.max(axis=(1, 2))
+    found = lm.knn_maximum(scores[0], lm.graph_covariance(x, n), lm.graph_covariance(y, n), draws=40_000)
+    assert found.mean == pytest.approx(truth.mean(), rel=0.02)
+    for alpha in (0.1, 0.05, 0.01):
+        assert 0.2 * alpha < (truth > found.threshold(alpha)).mean() < 1.2 * alpha
+
+
+def lists_of(x, k):
+    return _core.nearest_neighbors(arrays.rows(x), k, "cosine", False, 1)[0]
+
+
+def test_one_pair_of_layers_has_the_tail_of_its_score():
+    n, value, skew = 50, 0.05, 0.7
+    alone = {"self_x": [[1.0]], "self_y": [[1.0]], "n": n}
+    sd = np.sqrt(2 / (n * (n - 3)))
+    bent = lm.cka_maximum([[value]], **alone, skew=[[skew]], draws=50_000)
+    assert bent.p_value == null_moments.pearson3_tail(value / sd, skew)
+    for alpha in (0.5, 0.05, 0.001):
+        assert bent.threshold(alpha) == pytest.approx(sd * float(stats.pearson3.isf(alpha, skew)), abs=0.01 * sd)
+    assert lm.cka_maximum([[value]], **alone).p_value == tails.normal_tail(value / sd)
+
+
+@pytest.mark.parametrize("share,squares", [(0.5, 4), (0.8, 1), (0.97, 1), (0.9, 0.6), (0.3, 250.0)])
+def test_normal_scores_are_those_of_the_sum(share, squares):
+    places = np.array([-1.5, -0.4, 0.0, 1.1, 3.0, 5.5])
+    rest, degrees = np.sqrt(1 - share**2), stats.chi2(squares)
+
+    def below(place, score):
+        chi = (degrees.ppf(stats.norm.cdf(score)) if score < 0 else degrees.isf(stats.norm.sf(score))) - squares
+        return stats.norm.cdf((place - share * chi / np.sqrt(2 * squares)) / rest) * stats.norm.pdf(score)
+
+    expected = [integrate.quad(lambda u, at=at: below(at, u), -8, 8, limit=400, points=[0, 2])[0] for at in places]
+    found = stats.norm.cdf(best_of_layers_draws.normal_scores(places, share, squares))
+    np.testing.assert_allclose(found, expected, rtol=0.01, atol=1e-7)
+
+
+@pytest.mark.parametrize("squares", [None, 1, 4])
+@pytest.mark.parametrize("skew", [-1.5, -0.2, 1e-5, 0.05, 0.5, 1.5, 2.6])
+def test_bent_scores_have_the_skewness(skew, squares):
+    """Whatever they are drawn from; and a kurtosis above that of Pearson III, as far as quadratic forms have it."""
+    squares = None if skew < 0 else squares
+    share = 0.0 if squares is None else float(best_of_layers_draws.share_of_squares(skew, squares))
+    places = best_of_layers_draws._PLACES
+    drawn = places if share == 0 else best_of_layers_draws.normal_scores(places, share, squares)
+    z = np.linspace(-8, 8, 20_001)
+    weights = np.exp(-(z**2) / 2) / np.exp(-(z**2) / 2).sum()
+    x = np.interp(z, drawn, best_of_layers_draws.bent_scores(skew, squares))
+    assert (np.diff(x) >= 0).all()
+    mean, second, third, fourth = ((x**power) @ weights for power in (1, 2, 3, 4))
+    assert mean == pytest.approx(0, abs=3e-3)
+    assert second == pytest.approx(1, abs=0.01)
+    assert third == pytest.approx(skew if abs(skew) > 1e-3 else 0, rel=0.02, abs=3e-3)
+    above = min(1.2, max((8 / skew**2) ** (1 / 3), 0.97**-2))
+    assert fourth - 3 == pytest.approx(1.5 * skew**2 * above if abs(skew) > 1e-3 else 0, rel=0.05, abs=0.02)
+
+
+def a_law(seed=0):
+    """Means, spreads and skewness that differ from pair to pair, and a pair that does not vary."""
+    rng = np.random.default_rng(seed)
+    a, b = (np.corrcoef(rng.normal(size=(size, 9)) + 1.0 * rng.normal(size=9)) for size in (5, 4))
+    mean, sd, skew = rng.normal(size=(5, 4)), rng.gamma(4.0, size=(5, 4)) / 4, rng.uniform(-0.3, 2.5, (5, 4))
+    sd[1, 2] = 0
+    parts = [
+        (best_of_layers_draws.factor(a), best_of_layers_draws.factor(b), 0.7),
+        (np.eye(5), best_of_layers_draws.factor(b), 0.3),
+    ]
+    return best_of_layers_draws.Law(parts, mean, sd, skew, best_of_layers_draws.Chaos.of(a, b, skew))
+
+
+def test_only_pairs_that_cannot_be_the_largest_are_left_unbent():
+    law = a_law()
+    bend, varying = best_of_layers_draws._Bend(law), law.sd > 0
+    scores = law._draw(np.random.default_rng(1), varying)
+    assert np.isneginf(scores[1, :, 2]).all()
+    x, y = np.nonzero(varying)
+    everything = bend._bent(scores[x, :, y].astype(np.float64), x[:, None], y[:, None])
+    np.testing.assert_array_equal(bend.maxima(scores), everything.max(axis=0))
+
+
+def test_drawn_scores_have_their_covariance_and_third_cumulants():
+    n = 120
+    rng = np.random.default_rng(4)
+    x, y = ([0.8 * base + 0.6 * rng.normal(size=base.shape) for _ in range(3)] for base in rng.normal(size=(2, n, 3)))
+    r, s = ref.self_cka(x), ref.self_cka(y)
+    skew = lm.cka_skews(n, [cubes(v) for v in x], [cubes(v) for v in y])
+    one = np.ones_like(skew)
+    chaos = best_of_layers_draws.Chaos.of(r, s, skew)
+    law = best_of_layers_draws.Law(
+        [(best_of_layers_draws.factor(r), best_of_layers_draws.factor(s), 1.0)], 0 * one, one, skew, chaos
+    )
+    z = np.concatenate([law._draw(rng, one > 0) for _ in range(1000)], axis=1)  # 384,000 draws
+    z = z.transpose(1, 0, 2).reshape(-1, 9).astype(np.float64)
+    expected = np.einsum("ac,bd->abcd", r, s).reshape(9, 9)
+    np.testing.assert_allclose(z.T @ z / len(z), expected, atol=0.02)
+    np.testing.assert_allclose(np.diag(z.T @ z) / len(z), 1, atol=0.01)
+    np.testing.assert_allclose(stats.skew(z, axis=0), skew.ravel(), rtol=0.05)
+    truth = ref.cka_scores(x, y, ref.random_pairings(n, 10_000, 0)).reshape(-1, 9)
+    truth /= truth.std(axis=0)
+    third, wanted = (np.einsum("pi,pj,pk->ijk", v, v, v, optimize=True) / len(v) for v in (z, truth))
+    assert third.mean() == pytest.approx(wanted.mean(), rel=0.2)  # of finitely many items, and drawn from few
+    assert wanted.mean() > 0.1  # that of normal scores, however their margins are bent, is not
+    assert np.corrcoef(third.ravel(), wanted.ravel())[0, 1] > 0.95
+
+
+def test_shared_fields_cost_little_precision():
+    n = 120
+    x, y = layers(n, (2, 3, 6, 10, 12), 1), layers(n, (1, 2, 8, 20), 2)
+    skew = lm.cka_skews(n, [cubes(v) for v in x], [cubes(v) for v in y])
+    own = ref.self_cka(x), ref.self_cka(y)
+    nulls = [lm.cka_maximum(np.zeros((5, 4)), *own, n, skew=skew, draws=2000, seed=seed).null for seed in range(60)]
+    every = np.concatenate(nulls)
+    for alpha in (0.5, 0.1, 0.01):
+        shares = [(null > np.quantile(every, 1 - alpha)).mean() for null in nulls]
+        assert np.std(shares) < 1.6 * np.sqrt(alpha * (1 - alpha) / 2000)
+
+
+def test_layers_that_repeat_do_not_make_the_search_wider():
+    n = 60
+    x, y = layers(n, (4, 6), 1), layers(n, (3, 5), 2)
+    r, s = ref.self_cka(x), ref.self_cka(y)
+    scores = ref.cka_scores(x, y, [range(n)])[0]
+    once = lm.cka_maximum(scores, r, s, n, draws=40_000)
+    again = [0, 1, 1, 0, 1]
+    many = lm.cka_maximum(scores[again], r[np.ix_(again, again)], s, n, draws=40_000)
+    assert many.p_value == pytest.approx(once.p_value, abs=0.015)
+    assert many.threshold() == pytest.approx(once.threshold(), rel=0.03)
+
+
+def test_first_of_equal_maxima_and_undefined_layers():
+    scores = np.array([[np.nan, np.nan, np.nan], [0.1, np.nan, 0.5], [0.5, np.nan, 0.2]])
+    r = np.full((3, 3), np.nan)
+    r[1:, 1:] = [[1, 0.3], [0.3, 1]]
+    s = np.full((3, 3), np.nan)
+    s[np.ix_([0, 2], [0, 2])] = [[1, 0.6], [0.6, 1]]
+    found = lm.cka_maximum(scores, r, s, 40)
+    assert (found.value, found.layers) == (0.5, (1, 2))
+    clean = lm.cka_maximum([[0.1, 0.5], [0.5, 0.2]], [[1, 0.3], [0.3, 1]], [[1, 0.6], [0.6, 1]], 40)
+    np.testing.assert_array_equal(found.null, clean.null)
+    with pytest.raises(ValueError, match="nan only"):
+        lm.cka_maximum([[np.nan]], [[1.0]], [[1.0]], 40)
+
+
+def test_skews_of_layers_without_structure_are_nan():
+    found = lm.cka_skews(20, [(0.0, 0.0, 0.0), (2.0, 0.1, 0.2)], [(1.0, 0.1, 0.1)])
+    assert np.isnan(found[0, 0])
+    assert np.isfinite(found[1, 0])
+
+
+def test_far_maxima_are_bounded_by_the_sum_of_tails():
+    r = np.array([[1, 0.5], [0.5, 1]])
+    found = lm.cka_maximum([[0.2, 0.1], [0.0, 0.1]], r, r, 200, draws=1000)
+    assert found.p_value == pytest.approx(4 * tails.normal_tail(0.2 / np.sqrt(2 / (200 * 197))), rel=1e-12)
+    assert "sum of the normal tails" in found.method
+    near = lm.cka_maximum(np.full((2, 2), 0.02), r, r, 200, draws=1000)
+    assert near.p_value == (1 + (near.null >= 0.02).sum()) / 1001
+
+
+def test_all_others_as_neighbours_leave_nothing_to_chance():
+    n = 9
+    full = np.array([[j for j in range(n) if j != i] for i in range(n)], dtype=np.int32)
+    side = lm.graph_covariance([full, full], n)
+    found = lm.knn_maximum(np.ones((2, 2)), side, side, draws=100)
+    assert found.p_value == 1
+    np.testing.assert_allclose(found.null, 1, rtol=1e-12)
+
+
+def test_draws_are_those_of_the_seed():
+    r = np.array([[1, 0.5], [0.5, 1]])
+    for skew in (None, np.full((2, 2), 0.6)):
+        whole, part, other = (
+            lm.cka_maximum(np.zeros((2, 2)), r, r, 50, skew=skew, draws=draws, seed=seed).null
+            for draws, seed in ((1000, 3), (130, 3), (1000, 4))
+        )
+        assert (len(whole), len(part)) == (1000, 130)
+        assert np.isin(part, whole).all()
+        assert np.intersect1d(whole, other).size == 0
+
+
+def test_threads_of_numpy_do_not_matter():
+    r = [[0.6 ** abs(i - j) for i in range(30)] for j in range(30)]
+    run = f"""
+from kernalign._statistics import best_of_layers as lm
+import hashlib, numpy as np
+r = np.array({r})
+found = lm.cka_maximum(np.zeros((30, 30)), r, r, 50, skew=np.full((30, 30), 0.6), draws=800)
+print(hashlib.sha256(found.null.tobytes()).hexdigest())
+"""
+    outputs = [
+        subprocess.run(
+            [sys.executable, "-c", run],
+            env={**os.environ, "OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for threads in ("1", "2")
+    ]
+    assert len(outputs[0].strip()) == 64
+    assert outputs[0] == outputs[1]
+
+
+def test_bad_input():
+    lists = random_lists(8, 2, 0)
+    with pytest.raises(ValueError, match="at least 4 items, got 3"):
+        lm.cka_maximum([[0.1]], [[1.0]], [[1.0]], 3)
+    with pytest.raises(ValueError, match=r"scores must be 2-D .* got shape \(1,\)"):
+        lm.cka_maximum([0.1], [[1.0]], [[1.0]], 9)
+    with pytest.raises(ValueError, match="draws must be an integer >= 1, got 0"):
+        lm.cka_maximum([[0.1]], [[1.0]], [[1.0]], 9, draws=0)
+    with pytest.raises(ValueError, match="at least 6 items, got 5"):
+        lm.cka_skews(5, [(1, 1, 1)], [(1, 1, 1)])
+    with pytest.raises(ValueError, match="same n and k, got n = 8 and 8, k = 2 and 3"):
+        lm.knn_maximum([[0.1]], *(lm.graph_covariance([random_lists(8, k, 0)], 8) for k in (2, 3)))
+    with pytest.raises(ValueError, match="same sum of weights"):
+        lm.graph_covariance([lists, random_lists(8, 3, 0)], 8)
+    with pytest.raises(ValueError, match=r"neighbour lists of 9 items must be \(9, k\) integers"):
+        lm.graph_covariance([lists], 9)
+    with pytest.raises(ValueError, match=r"must be \(9, 9\)"):
+        lm.graph_covariance([sparse.csr_matrix((8, 8))], 9)
+    with pytest.raises(ValueError, match=r"alpha must be in \(0, 1\), got 1"):
+        lm.cka_maximum([[0.1]], [[1.0]], [[1.0]], 9).threshold(1)
+
+
+def test_oracle_u_centring_has_no_row_sums():
+    x = layers(9, (3,), 0)[0]
+    np.testing.assert_allclose(u_centre(x @ x.T).sum(axis=1), 0, atol=1e-12)
