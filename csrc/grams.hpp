@@ -28,8 +28,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "cpu/runtime/parallel.hpp"
 #include "kernel.hpp"
+#include "monitor.hpp"
 #include "statistics.hpp"
 #include "view.hpp"
 

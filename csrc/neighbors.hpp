@@ -64,7 +64,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "cpu/runtime/parallel.hpp"
+#include "monitor.hpp"
 #include "view.hpp"
 
 namespace kernalign {

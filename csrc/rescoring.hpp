@@ -8,10 +8,11 @@
 
 #include <cstdint>
 
-#include "cpu/neighbors/exact_rows.hpp"
 #include "neighbors.hpp"
 
 namespace kernalign {
+
+class ExactRows;  // a device's rows, read and checked once for any number of calls
 
 // queries: q indices; candidates: q x c. Throws std::invalid_argument for an index of n or more, or a negative query.
 Neighbors best_candidates(const ExactRows& rows, const std::int32_t* queries, std::int64_t q,

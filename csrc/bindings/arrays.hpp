@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "cpu/runtime/parallel.hpp"
 #include "error.hpp"
+#include "monitor.hpp"
 #include "neighbors.hpp"
 #include "view.hpp"
 

@@ -1,17 +1,12 @@
 // Binds the Moments engine and the sums it finishes to.
 #include "bindings/arrays.hpp"
-#include "moments.hpp"
+#include "cpu/moments/accumulator.hpp"
+#include "cpu/runtime/load.hpp"
 
 namespace kernalign::bindings {
 namespace {
 
 Precision precision_of(bool double_precision) { return double_precision ? Precision::f64 : Precision::f32; }
-
-MomentSums finish(Moments state, bool centred, int threads) {
-    MomentSums sums;
-    without_gil(py::none(), [&](Monitor* m) { sums = Moments::finish(std::move(state), centred, threads, m); });
-    return sums;
-}
 
 py::array_t<double> product(const MomentSums& sums, int a, int b) {
     const py::ssize_t rows = sums.side[std::size_t(a)].cols, cols = sums.side[std::size_t(b)].cols;
@@ -67,14 +62,19 @@ void bind_moments(py::module_& module) {
             [](Moments& self, const Moments& other) { without_gil(py::none(), [&](Monitor*) { self.merge(other); }); },
             py::arg("other"))
         .def(
-            "finish", [](const Moments& self, bool centred, int threads) { return finish(self, centred, threads); },
+            "finish",
+            [](const Moments& self, bool centred, int threads) {
+                MomentSums sums;
+                without_gil(py::none(), [&](Monitor* m) { sums = self.finish(centred, threads, m); });
+                return sums;
+            },
             py::arg("centred"), py::arg("threads"))
         .def(
             "drain",
             [](Moments& self, bool centred, int threads) {
-                Moments taken(std::move(self));
-                self = Moments(1, 1, taken.precision());
-                return finish(std::move(taken), centred, threads);
+                MomentSums sums;
+                without_gil(py::none(), [&](Monitor* m) { sums = self.drain(centred, threads, m); });
+                return sums;
             },
             py::arg("centred"), py::arg("threads"))
         .def("copy", [](const Moments& self) { return Moments(self); })

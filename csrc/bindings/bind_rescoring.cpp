@@ -2,6 +2,8 @@
 #include <memory>
 
 #include "bindings/arrays.hpp"
+#include "cpu/neighbors/exact_rows.hpp"
+#include "cpu/runtime/parallel.hpp"
 #include "rescoring.hpp"
 
 namespace kernalign::bindings {

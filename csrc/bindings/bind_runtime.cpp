@@ -2,6 +2,7 @@
 #include "bindings/arrays.hpp"
 #include "cpu/products/bfloat_product.hpp"
 #include "cpu/runtime/blas.hpp"
+#include "cpu/runtime/parallel.hpp"
 #include "cpu/simd/simd.hpp"
 
 namespace kernalign::bindings {

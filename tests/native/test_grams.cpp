@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "check.hpp"
+#include "cpu/moments/accumulator.hpp"
 #include "data.hpp"
 #include "gram_samples.hpp"
 #include "grams_by_hand.hpp"
-#include "moments.hpp"
 
 using namespace kernalign;
 using check::kernels;
@@ -268,7 +268,7 @@ TEST(row_terms_agree_with_the_moments_route) {
     const auto x = check::gaussian<double>(n, 9, 1, 3), y = check::gaussian<double>(n, 5, 2);
     Moments state(9, 5, Precision::f64);
     state.update(x.all(), y.all(), 1, nullptr);
-    const MomentSums sums = Moments::finish(state, true, 1, nullptr);
+    const MomentSums sums = state.finish(true, 1, nullptr);
     const GramSums grams = gram_sums({source(x), source(y)}, true, 1, nullptr);
     const auto by_moments = moments_row_terms(x.all(), y.all(), sums, Precision::f64, 1, nullptr);
     const auto by_grams = gram_row_terms({source(x), source(y)}, grams, true, false, 1, nullptr);

@@ -1,5 +1,5 @@
 // Protects the Moments engine: the right sums, the same bits however rows arrive, exact merges and resumption.
-#include "moments.hpp"
+#include "cpu/moments/accumulator.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "check.hpp"
+#include "cpu/runtime/load.hpp"
 #include "data.hpp"
 #include "error.hpp"
 #include "grams_by_hand.hpp"
@@ -58,7 +59,7 @@ bool same_bits(const std::vector<double>& a, const std::vector<double>& b) {
 
 // HSIC-like products of the three pairs of a finished state, in the units of the input.
 std::vector<double> results(const Moments& state, bool centred) {
-    const MomentSums sums = Moments::finish(state, centred, 2, nullptr);
+    const MomentSums sums = state.finish(centred, 2, nullptr);
     std::vector<double> out;
     for (const auto& [a, b] : {std::pair{0, 0}, std::pair{0, 1}, std::pair{1, 1}})
         for (const double value : check::products(sums.n, sums.pair(a, b), sums.side[std::size_t(a)].exponent,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "check.hpp"
+#include "cpu/neighbors/exact_rows.hpp"
 #include "data.hpp"
 
 using namespace kernalign;

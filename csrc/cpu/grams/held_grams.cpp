@@ -7,8 +7,8 @@
 
 #include "cpu/products/float_product.hpp"
 #include "cpu/runtime/blas.hpp"
-#include "cpu/runtime/large.hpp"
 #include "cpu/simd/simd.hpp"
+#include "memory.hpp"
 
 namespace kernalign {
 namespace {

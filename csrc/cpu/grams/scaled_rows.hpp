@@ -6,11 +6,11 @@
 #include <cstdint>
 #include <vector>
 
-#include "cpu/runtime/large.hpp"
 #include "cpu/runtime/load.hpp"
 #include "cpu/runtime/parallel.hpp"
 #include "cpu/simd/simd.hpp"
 #include "error.hpp"
+#include "memory.hpp"
 #include "view.hpp"
 
 namespace kernalign {

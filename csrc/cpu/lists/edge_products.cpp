@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "cpu/neighbors/exact_rows.hpp"
+#include "cpu/runtime/parallel.hpp"
 #include "cpu/simd/simd.hpp"
 #include "error.hpp"
 #include "lists.hpp"

@@ -1,12 +1,11 @@
 // Streams rows into the Moments value: blocks, float32 or float64 products per block, float64 sums.
-#include "moments.hpp"
-
 #include <algorithm>
 #include <cmath>
 #include <string>
 #include <type_traits>
 #include <utility>
 
+#include "cpu/moments/accumulator.hpp"
 #include "cpu/products/outlier.hpp"
 #include "cpu/runtime/load.hpp"
 #include "cpu/simd/simd.hpp"

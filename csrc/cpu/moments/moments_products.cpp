@@ -3,9 +3,9 @@
 #include <type_traits>
 #include <utility>
 
+#include "cpu/moments/accumulator.hpp"
 #include "cpu/products/float_product.hpp"
 #include "cpu/simd/simd.hpp"
-#include "moments.hpp"
 
 namespace kernalign {
 namespace {

@@ -4,6 +4,7 @@
 
 #include "cpu/runtime/blas.hpp"
 #include "cpu/runtime/load.hpp"
+#include "cpu/runtime/parallel.hpp"
 #include "cpu/simd/simd.hpp"
 #include "moments.hpp"
 

@@ -2,10 +2,10 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
 
-#include "cpu/runtime/load.hpp"
+#include "cpu/moments/accumulator.hpp"
 #include "error.hpp"
-#include "moments.hpp"
 
 namespace kernalign {
 namespace {
@@ -18,7 +18,13 @@ std::int64_t whole(double value, double least, double most) {
 
 }  // namespace
 
-MomentSums Moments::finish(Moments state, bool centred, int threads, Monitor* monitor) {
+MomentSums Moments::finish(bool centred, int threads, Monitor* monitor) const {
+    return Moments(*this).drain(centred, threads, monitor);
+}
+
+MomentSums Moments::drain(bool centred, int threads, Monitor* monitor) {
+    Moments state(std::move(*this));
+    *this = Moments(1, 1, state.precision_);
     Progress progress(monitor, 0);
     state.complete(resolve_threads(threads), progress);
     state.flush(resolve_threads(threads), progress);
@@ -49,31 +55,7 @@ void Moments::merge(const Moments& other) {
         state->flush(1, progress);
         state->sums_.symmetrise();
     }
-    // One scale for both, with room for the move from the other's shift to this one's.
-    std::array<int, 2> exponents = right.sums_.exponents_for(sums_.side[0].shift, sums_.side[1].shift);
-    std::array<bool, 2> moves{};
-    for (std::size_t s = 0; s < 2; ++s) {
-        SideSums &mine = sums_.side[s], &theirs = right.sums_.side[s];
-        moves[s] = mine.shift != theirs.shift;
-        if (mine.scaled)
-            exponents[s] = theirs.scaled || moves[s] ? std::max(exponents[s], mine.exponent) : mine.exponent;
-    }
-    sums_.rescale(exponents[0], exponents[1]);
-    right.sums_.rescale(exponents[0], exponents[1]);
-    for (std::size_t s = 0; s < 2; ++s) right.sums_.side[s].scaled = right.sums_.side[s].scaled || moves[s];
-    right.sums_.rebase(sums_.side[0].shift, sums_.side[1].shift);
-    sums_.add(right.sums_);
-}
-
-void check_rows(const Rows& rows, int threads, Monitor* monitor) {
-    constexpr std::int64_t kStep = 256;
-    const std::int64_t tasks = (rows.rows() + kStep - 1) / kStep;
-    Progress progress(monitor, tasks);
-    parallel_for(tasks, resolve_threads(threads), progress, [&](std::int64_t task, int) {
-        std::vector<double> scratch(static_cast<std::size_t>(rows.cols()));
-        for (std::int64_t i = task * kStep; i < std::min(rows.rows(), (task + 1) * kStep); ++i)
-            load_rows(rows, i, i + 1, scratch.data(), rows.cols());
-    });
+    sums_.merge(std::move(right.sums_));
 }
 
 std::vector<double> Moments::pack() const {

@@ -175,6 +175,23 @@ void MomentSums::add(const MomentSums& o) {
     for (std::size_t m = 0; m < 3; ++m) add_scaled(products[m], 1, o.products[m]);
 }
 
+void MomentSums::merge(MomentSums other) {
+    // One scale for both, with room for the move from the other's shift to this one's.
+    std::array<int, 2> exponents = other.exponents_for(side[0].shift, side[1].shift);
+    std::array<bool, 2> moves{};
+    for (std::size_t s = 0; s < 2; ++s) {
+        const SideSums &mine = side[s], &theirs = other.side[s];
+        moves[s] = mine.shift != theirs.shift;
+        if (mine.scaled)
+            exponents[s] = theirs.scaled || moves[s] ? std::max(exponents[s], mine.exponent) : mine.exponent;
+    }
+    rescale(exponents[0], exponents[1]);
+    other.rescale(exponents[0], exponents[1]);
+    for (std::size_t s = 0; s < 2; ++s) other.side[s].scaled = other.side[s].scaled || moves[s];
+    other.rebase(side[0].shift, side[1].shift);
+    add(other);
+}
+
 Vector MomentSums::mean(int which) const {
     const SideSums& t = side[std::size_t(which)];
     Vector result = t.shift;

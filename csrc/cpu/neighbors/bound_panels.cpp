@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "cpu/products/rounding.hpp"
+#include "cpu/runtime/parallel.hpp"
 #include "cpu/simd/simd.hpp"
 
 namespace kernalign {

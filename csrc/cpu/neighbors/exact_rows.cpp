@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "cpu/runtime/load.hpp"
+#include "cpu/runtime/parallel.hpp"
 #include "cpu/simd/simd.hpp"
 
 namespace kernalign {

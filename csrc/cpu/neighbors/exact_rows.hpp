@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "cpu/runtime/parallel.hpp"
+#include "monitor.hpp"
 #include "neighbors.hpp"
 #include "view.hpp"
 

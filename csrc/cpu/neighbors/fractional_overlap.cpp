@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "cpu/neighbors/threshold_search.hpp"
+#include "cpu/runtime/parallel.hpp"
 #include "error.hpp"
 #include "neighbors.hpp"
 

@@ -8,6 +8,7 @@
 #include "cpu/neighbors/narrow_search.hpp"
 #include "cpu/neighbors/symmetric_search.hpp"
 #include "cpu/neighbors/threshold_search.hpp"
+#include "cpu/runtime/parallel.hpp"
 #include "error.hpp"
 
 namespace kernalign {

@@ -9,8 +9,8 @@
 
 #include "cpu/products/rounding.hpp"
 #include "cpu/runtime/blas.hpp"
-#include "cpu/runtime/large.hpp"
 #include "cpu/simd/simd.hpp"
+#include "memory.hpp"
 
 namespace kernalign {
 namespace {

@@ -6,6 +6,8 @@
 #include <string>
 #include <utility>
 
+#include "cpu/neighbors/exact_rows.hpp"
+#include "cpu/runtime/parallel.hpp"
 #include "error.hpp"
 
 namespace kernalign {

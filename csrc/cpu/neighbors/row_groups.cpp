@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "cpu/neighbors/threshold_search.hpp"
+#include "cpu/runtime/parallel.hpp"
 
 namespace kernalign {
 namespace {

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "cpu/runtime/blas.hpp"
+#include "cpu/runtime/parallel.hpp"
 #include "cpu/simd/simd.hpp"
 
 namespace kernalign {

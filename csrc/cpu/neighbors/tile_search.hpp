@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "cpu/neighbors/candidates.hpp"
-#include "cpu/runtime/large.hpp"
 #include "cpu/runtime/parallel.hpp"
 #include "cpu/simd/simd.hpp"
+#include "memory.hpp"
 
 namespace kernalign {
 

@@ -12,7 +12,7 @@
 
 #include <cstdint>
 
-#include "cpu/runtime/large.hpp"
+#include "memory.hpp"
 
 namespace kernalign {
 

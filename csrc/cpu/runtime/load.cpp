@@ -1,6 +1,7 @@
 // Reads rows of any dtype and layout into a dense float32 or float64 block, checked and preprocessed.
 #include "cpu/runtime/load.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <stdexcept>
@@ -8,6 +9,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "cpu/runtime/parallel.hpp"
 #include "cpu/simd/simd.hpp"
 
 namespace kernalign {
@@ -185,6 +187,17 @@ bool dense_as(const Rows& rows) {
            rows.view.row_stride >= rows.cols() * std::ptrdiff_t(sizeof(T)) &&
            rows.view.row_stride % std::ptrdiff_t(sizeof(T)) == 0 &&
            reinterpret_cast<std::uintptr_t>(rows.view.data) % alignof(T) == 0;
+}
+
+void check_rows(const Rows& rows, int threads, Monitor* monitor) {
+    constexpr std::int64_t kStep = 256;
+    const std::int64_t tasks = (rows.rows() + kStep - 1) / kStep;
+    Progress progress(monitor, tasks);
+    parallel_for(tasks, resolve_threads(threads), progress, [&](std::int64_t task, int) {
+        std::vector<double> scratch(static_cast<std::size_t>(rows.cols()));
+        for (std::int64_t i = task * kStep; i < std::min(rows.rows(), (task + 1) * kStep); ++i)
+            load_rows(rows, i, i + 1, scratch.data(), rows.cols());
+    });
 }
 
 template void load_rows<float>(const Rows&, std::int64_t, std::int64_t, float*, std::int64_t);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "monitor.hpp"
 #include "view.hpp"
 
 namespace kernalign {
@@ -12,6 +13,9 @@ namespace kernalign {
 // row of norm zero where unit_norm is asked for. T is float or double.
 template <class T>
 void load_rows(const Rows& rows, std::int64_t begin, std::int64_t end, T* out, std::int64_t ld);
+
+// Reads all rows once and throws std::invalid_argument on the first bad value.
+void check_rows(const Rows& rows, int threads, Monitor* monitor);
 
 // True when the data is already a dense block of T that needs no preprocessing (it may still hold NaN).
 template <class T>
