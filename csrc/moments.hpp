@@ -60,10 +60,11 @@ struct MomentSums {
     void rebase(const std::vector<double>& shift_x, const std::vector<double>& shift_y);  // needs symmetrise()
     void rescale(int exponent_x, int exponent_y);
     std::array<int, 2> exponents_for(const std::vector<double>& shift_x, const std::vector<double>& shift_y) const;
-    void add(const MomentSums& other);          // same shifts and scales
-    void merge(MomentSums other);               // any shifts and scales; both need symmetrise()
-    std::vector<double> mean(int which) const;  // unscaled column means
-    PairSums pair(int a, int b) const;          // of the Grams of x' or y' (a <= b); needs symmetrise()
+    void add(const MomentSums& other);                       // same shifts and scales
+    void merge(MomentSums other);                            // any shifts and scales; both need symmetrise()
+    std::vector<double> mean(int which) const;               // unscaled column means
+    const LargeVector<double>& product(int a, int b) const;  // of sides a <= b
+    PairSums pair(int a, int b) const;                       // of the Grams of x' or y' (a <= b); needs symmetrise()
 };
 
 // Per-row sums that the delete-one jackknife of HSIC needs (science 3.6). With K, L the Grams of the centred rows of x

@@ -49,7 +49,8 @@ PyRows::PyRows(py::array data, std::string name, bool bfloat16, std::optional<do
 py::array_t<double> PyRows::dense(std::int64_t begin, std::int64_t end) const {
     require(0 <= begin && begin <= end && end <= rows_.rows(), "row range must lie within the rows");
     py::array_t<double> out({end - begin, rows_.cols()});
-    load_rows(rows(), begin, end, out.mutable_data(), rows_.cols());
+    double* to = out.mutable_data();
+    without_gil(py::none(), [&](Monitor*) { load_rows(rows(), begin, end, to, rows_.cols()); });
     return out;
 }
 

@@ -7,8 +7,12 @@
 
 #include <chrono>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "error.hpp"
@@ -55,30 +59,37 @@ class PyMonitor : public Monitor {
     std::optional<py::error_already_set> error_;
 };
 
-// Runs f(monitor) without the GIL. The GIL is taken back outside any destructor or noexcept frame: in a daemon thread
-// at interpreter exit CPython leaves that call by unwinding the thread, which a noexcept frame would turn into an
-// abort.
+// What f(monitor) returns, called without the GIL. The GIL is taken back outside any destructor or noexcept frame: in a
+// daemon thread at interpreter exit CPython leaves that call by unwinding the thread, which a noexcept frame would turn
+// into an abort.
 template <class F>
-void without_gil(py::object progress, F&& f) {
+auto without_gil(py::object progress, F&& f) {
+    using Result = decltype(f(static_cast<Monitor*>(nullptr)));
     PyMonitor monitor(std::move(progress));
     std::exception_ptr error;
+    std::conditional_t<std::is_void_v<Result>, std::monostate, std::optional<Result>> result;
     PyThreadState* state = PyEval_SaveThread();  // releasing is safe: f touches no Python object but through monitor
     try {
-        f(static_cast<Monitor*>(&monitor));
+        if constexpr (std::is_void_v<Result>)
+            f(&monitor);
+        else
+            result.emplace(f(&monitor));
     } catch (const std::exception&) {
         error = std::current_exception();
     }
     PyEval_RestoreThread(state);
     monitor.rethrow();
     if (error) std::rethrow_exception(error);
+    if constexpr (!std::is_void_v<Result>) return std::move(*result);
 }
 
-// Hands a C++ vector to NumPy without copying it.
-template <class T>
-py::array_t<T> to_numpy(std::vector<T>&& values, std::vector<py::ssize_t> shape) {
-    auto* owner = new std::vector<T>(std::move(values));
-    py::capsule capsule(owner, [](void* p) { delete static_cast<std::vector<T>*>(p); });
-    return py::array_t<T>(std::move(shape), owner->data(), capsule);
+// Hands a C++ vector to NumPy without copying it; 1-D unless a shape is given.
+template <class T, class Allocator>
+py::array_t<T> to_numpy(std::vector<T, Allocator>&& values, std::vector<py::ssize_t> shape = {}) {
+    if (shape.empty()) shape.push_back(py::ssize_t(values.size()));
+    auto owner = std::make_unique<std::vector<T, Allocator>>(std::move(values));
+    py::capsule capsule(owner.get(), [](void* p) { delete static_cast<std::vector<T, Allocator>*>(p); });
+    return py::array_t<T>(std::move(shape), owner.release()->data(), capsule);
 }
 
 // "cosine", "dot" or "euclidean".

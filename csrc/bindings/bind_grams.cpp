@@ -1,5 +1,4 @@
 // Binds the Grams engine.
-#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -49,6 +48,13 @@ struct PySource {
     }
 };
 
+template <class T>
+py::tuple of_sides(const GramSums& sums, T GramSums::Side::* member) {
+    py::list out;
+    for (const GramSums::Side& side : sums.sides) out.append(side.*member);
+    return out;
+}
+
 }  // namespace
 
 void bind_grams(py::module_& module) {
@@ -59,85 +65,60 @@ void bind_grams(py::module_& module) {
         .def_property_readonly("n", [](const PySource& s) { return s.source.rows(); });
     py::class_<GramSums>(module, "GramSums")
         .def_readonly("n", &GramSums::n)
-        .def_property_readonly("exponents",
-                               [](const GramSums& s) {
-                                   py::list out;
-                                   for (const GramSums::Side& side : s.sides) out.append(side.exponent);
-                                   return py::tuple(out);
-                               })
-        .def_property_readonly("widened",
-                               [](const GramSums& s) {
-                                   py::list out;
-                                   for (const GramSums::Side& side : s.sides) out.append(side.widened);
-                                   return py::tuple(out);
-                               })
+        .def_property_readonly("exponents", [](const GramSums& s) { return of_sides(s, &GramSums::Side::exponent); })
+        .def_property_readonly("widened", [](const GramSums& s) { return of_sides(s, &GramSums::Side::widened); })
         .def(
-            "pilot", [](const GramSums& s, int side) { return s.sides.at(std::size_t(side)).pilot; }, py::arg("side"))
+            "pilot", [](const GramSums& s, std::size_t side) { return s.sides.at(side).pilot; }, py::arg("side"))
         .def(
-            "plain", [](const GramSums& s, int side) { return s.sides.at(std::size_t(side)).plain; }, py::arg("side"))
+            "plain", [](const GramSums& s, std::size_t side) { return s.sides.at(side).plain; }, py::arg("side"))
         .def(
             "row_sums",
-            [](const GramSums& s, int side, bool hollow) {
-                const GramSums::Side& one = s.sides.at(std::size_t(side));
-                std::vector<double> sums = hollow ? one.hollow : one.sums;
-                const auto n = py::ssize_t(sums.size());
-                return to_numpy(std::move(sums), {n});
+            [](const GramSums& s, std::size_t side, bool hollow) {
+                std::vector<double> sums = hollow ? s.sides.at(side).hollow : s.sides.at(side).sums;
+                return to_numpy(std::move(sums));
             },
             py::arg("side"), py::arg("hollow"))
-        .def(
-            "pair",
-            [](const GramSums& s, int a, int b, bool hollow) {
-                require(0 <= a && 0 <= b && std::size_t(std::max(a, b)) < s.sides.size(), "no such side");
-                return s.pair(std::size_t(a), std::size_t(b), hollow);
-            },
-            py::arg("a"), py::arg("b"), py::arg("hollow"));
+        .def("pair", &GramSums::pair, py::arg("a"), py::arg("b"), py::arg("hollow"));
     module.def(
         "gram_sums",
         [](const std::vector<PySource>& sources, bool centred, int threads, py::object progress) {
             std::vector<GramSource> all;
             for (const PySource& source : sources) all.push_back(source.get());
-            GramSums sums;
-            without_gil(std::move(progress), [&](Monitor* m) { sums = gram_sums(all, centred, threads, m); });
-            return sums;
+            return without_gil(std::move(progress), [&](Monitor* m) { return gram_sums(all, centred, threads, m); });
         },
         py::arg("sources"), py::arg("centred"), py::arg("threads"), py::arg("progress"));
     module.def(
         "gram_row_terms",
         [](const PySource& x, const PySource& y, const GramSums& sums, bool centred, bool with_diagonal, int threads) {
-            std::vector<double> terms;
-            without_gil(py::none(), [&](Monitor* m) {
-                terms = gram_row_terms({x.get(), y.get()}, sums, centred, with_diagonal, threads, m);
-            });
-            return to_numpy(std::move(terms), {x.source.rows(), kRowTerms});
+            const std::array<GramSource, 2> both{x.get(), y.get()};
+            auto terms = without_gil(
+                py::none(), [&](Monitor* m) { return gram_row_terms(both, sums, centred, with_diagonal, threads, m); });
+            return to_numpy(std::move(terms), {both[0].rows(), kRowTerms});
         },
         py::arg("x"), py::arg("y"), py::arg("sums"), py::arg("centred"), py::arg("with_diagonal"), py::arg("threads"));
     module.def(
         "u_centred_cubes",
         [](const PySource& source, int threads) {
-            CubeSums sums;
             const GramSource wanted = source.get();
-            without_gil(py::none(), [&](Monitor* m) { sums = u_centred_cubes(wanted, threads, m); });
+            const CubeSums sums =
+                without_gil(py::none(), [&](Monitor* m) { return u_centred_cubes(wanted, threads, m); });
             return py::make_tuple(sums.squares, sums.cubes, sums.trace);
         },
         py::arg("source"), py::arg("threads"));
     module.def(
         "median_distance",
         [](const PySource& source, bool off_diagonal, int threads, py::object progress) {
-            double median = 0;
             const GramSource wanted = source.get();
-            without_gil(std::move(progress),
-                        [&](Monitor* m) { median = median_distance(wanted, off_diagonal, threads, m); });
-            return median;
+            return without_gil(std::move(progress),
+                               [&](Monitor* m) { return median_distance(wanted, off_diagonal, threads, m); });
         },
         py::arg("source"), py::arg("off_diagonal"), py::arg("threads"), py::arg("progress"));
     module.def(
         "condensed_gram",
         [](const PySource& source, bool centred, int threads, py::object progress) {
-            std::vector<double> values;
             const GramSource wanted = source.get();
-            without_gil(std::move(progress), [&](Monitor* m) { values = condensed_gram(wanted, centred, threads, m); });
-            const auto size = py::ssize_t(values.size());
-            return to_numpy(std::move(values), {size});
+            return to_numpy(without_gil(std::move(progress),
+                                        [&](Monitor* m) { return condensed_gram(wanted, centred, threads, m); }));
         },
         py::arg("source"), py::arg("centred"), py::arg("threads"), py::arg("progress"));
 }

@@ -8,12 +8,6 @@ namespace {
 
 Precision precision_of(bool double_precision) { return double_precision ? Precision::f64 : Precision::f32; }
 
-py::array_t<double> product(const MomentSums& sums, int a, int b) {
-    const py::ssize_t rows = sums.side[std::size_t(a)].cols, cols = sums.side[std::size_t(b)].cols;
-    const LargeVector<double>& values = sums.products[std::size_t(a + b)];
-    return to_numpy(std::vector<double>(values.begin(), values.end()), {rows, cols});
-}
-
 }  // namespace
 
 void bind_moments(py::module_& module) {
@@ -35,16 +29,14 @@ void bind_moments(py::module_& module) {
         .def_property_readonly(
             "exponents", [](const MomentSums& s) { return py::make_tuple(s.side[0].exponent, s.side[1].exponent); })
         .def("pair", &MomentSums::pair, py::arg("a"), py::arg("b"))
-        .def("product", &product, py::arg("a"), py::arg("b"))
         .def(
-            "mean",
-            [](const MomentSums& s, int side) {
-                require(side == 0 || side == 1, "side must be 0 or 1");
-                std::vector<double> mean = s.mean(side);
-                const auto size = py::ssize_t(mean.size());
-                return to_numpy(std::move(mean), {size});
+            "product",
+            [](const MomentSums& s, int a, int b) {
+                auto copy = without_gil(py::none(), [&](Monitor*) { return LargeVector<double>(s.product(a, b)); });
+                return to_numpy(std::move(copy), {s.side[std::size_t(a)].cols, s.side[std::size_t(b)].cols});
             },
-            py::arg("side"));
+            py::arg("a"), py::arg("b"))
+        .def("mean", [](const MomentSums& s, int side) { return to_numpy(s.mean(side)); }, py::arg("side"));
 
     py::class_<Moments>(module, "Moments")
         .def(py::init([](std::int64_t p, std::int64_t q, bool double_precision) {
@@ -64,29 +56,20 @@ void bind_moments(py::module_& module) {
         .def(
             "finish",
             [](const Moments& self, bool centred, int threads) {
-                MomentSums sums;
-                without_gil(py::none(), [&](Monitor* m) { sums = self.finish(centred, threads, m); });
-                return sums;
+                return without_gil(py::none(), [&](Monitor* m) { return self.finish(centred, threads, m); });
             },
             py::arg("centred"), py::arg("threads"))
         .def(
             "drain",
             [](Moments& self, bool centred, int threads) {
-                MomentSums sums;
-                without_gil(py::none(), [&](Monitor* m) { sums = self.drain(centred, threads, m); });
-                return sums;
+                return without_gil(py::none(), [&](Monitor* m) { return self.drain(centred, threads, m); });
             },
             py::arg("centred"), py::arg("threads"))
         .def("copy", [](const Moments& self) { return Moments(self); })
         .def_property_readonly("count", &Moments::count)
         .def_property_readonly("cols", [](const Moments& m) { return py::make_tuple(m.cols(0), m.cols(1)); })
         .def_property_readonly("double_precision", [](const Moments& m) { return m.precision() == Precision::f64; })
-        .def("pack",
-             [](const Moments& self) {
-                 std::vector<double> packed = self.pack();
-                 const auto size = py::ssize_t(packed.size());
-                 return to_numpy(std::move(packed), {size});
-             })
+        .def("pack", [](const Moments& self) { return to_numpy(self.pack()); })
         .def_static(
             "unpack",
             [](std::int64_t p, std::int64_t q, bool double_precision,
@@ -105,9 +88,8 @@ void bind_moments(py::module_& module) {
     module.def(
         "moments_row_terms",
         [](const PyRows& x, const PyRows& y, const MomentSums& sums, bool double_precision, int threads) {
-            std::vector<double> terms;
-            without_gil(py::none(), [&](Monitor* m) {
-                terms = moments_row_terms(x.rows(), y.rows(), sums, precision_of(double_precision), threads, m);
+            auto terms = without_gil(py::none(), [&](Monitor* m) {
+                return moments_row_terms(x.rows(), y.rows(), sums, precision_of(double_precision), threads, m);
             });
             return to_numpy(std::move(terms), {x.rows().rows(), kRowTerms});
         },

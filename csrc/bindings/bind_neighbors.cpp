@@ -2,7 +2,6 @@
 #include "bindings/arrays.hpp"
 #include "lists.hpp"
 #include "neighbors.hpp"
-#include "statistics.hpp"
 
 namespace kernalign::bindings {
 namespace {
@@ -25,13 +24,10 @@ Neighbors from_tuple(const py::tuple& lists, const PyRows& rows) {
     out.index.assign(index.data(), index.data() + index.size());
     out.similarity.assign(similarity.data(), similarity.data() + similarity.size());
     out.tie.assign(tie.data(), tie.data() + tie.size());
-    check_lists({out.index.data(), out.n, out.k}, rows.rows().name.c_str());
     return out;
 }
 
 py::tuple to_tuple(const GraphSums& sums) { return py::make_tuple(sums.square, sums.reciprocal, sums.degree_square); }
-
-NeighborGraph graph_of(double k, const std::array<double, 3>& sums) { return {k, sums[0], sums[1], sums[2]}; }
 
 }  // namespace
 
@@ -46,13 +42,11 @@ void bind_neighbors(py::module_& module) {
     module.def(
         "nearest_neighbors",
         [](const PyRows& x, std::int64_t k, const std::string& metric, bool sets, int threads, py::object progress) {
-            Neighbors found;
             const Similarity similarity = similarity_of(metric);
-            without_gil(std::move(progress), [&](Monitor* monitor) {
-                found =
-                    nearest_neighbors(x.rows(), k, similarity, sets ? Detail::sets : Detail::lists, threads, monitor);
-            });
-            return to_tuple(std::move(found));
+            const Detail detail = sets ? Detail::sets : Detail::lists;
+            return to_tuple(without_gil(std::move(progress), [&](Monitor* monitor) {
+                return nearest_neighbors(x.rows(), k, similarity, detail, threads, monitor);
+            }));
         },
         py::arg("x"), py::arg("k"), py::arg("metric"), py::arg("sets") = false, py::arg("threads") = 0,
         py::arg("progress") = py::none());
@@ -62,22 +56,15 @@ void bind_neighbors(py::module_& module) {
            const std::string& metric, int threads, py::object progress) {
             const Similarity similarity = similarity_of(metric);
             Neighbors a = from_tuple(x_lists, x), b = from_tuple(y_lists, y);
-            Overlap overlap;
-            without_gil(std::move(progress), [&](Monitor* monitor) {
-                overlap =
-                    fractional_overlap(x.rows(), std::move(a), y.rows(), std::move(b), similarity, threads, monitor);
+            Overlap overlap = without_gil(std::move(progress), [&](Monitor* monitor) {
+                check_lists({a.index.data(), a.n, a.k}, x.rows().name.c_str());
+                check_lists({b.index.data(), b.n, b.k}, y.rows().name.c_str());
+                return fractional_overlap(x.rows(), std::move(a), y.rows(), std::move(b), similarity, threads, monitor);
             });
-            const auto n = py::ssize_t(overlap.item.size());
-            return py::make_tuple(to_numpy(std::move(overlap.item), {n}), to_tuple(overlap.x), to_tuple(overlap.y));
+            return py::make_tuple(to_numpy(std::move(overlap.item)), to_tuple(overlap.x), to_tuple(overlap.y));
         },
         py::arg("x"), py::arg("x_lists"), py::arg("y"), py::arg("y_lists"), py::arg("metric"), py::arg("threads") = 0,
         py::arg("progress") = py::none());
-    module.def(
-        "knn_overlap_variance",
-        [](std::int64_t n, double k_x, const std::array<double, 3>& x, double k_y, const std::array<double, 3>& y) {
-            return knn_overlap_variance(n, graph_of(k_x, x), graph_of(k_y, y));
-        },
-        py::arg("n"), py::arg("k_x"), py::arg("x"), py::arg("k_y"), py::arg("y"));
 }
 
 }  // namespace kernalign::bindings

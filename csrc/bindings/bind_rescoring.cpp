@@ -3,7 +3,6 @@
 
 #include "bindings/arrays.hpp"
 #include "cpu/neighbors/exact_rows.hpp"
-#include "cpu/runtime/parallel.hpp"
 #include "rescoring.hpp"
 
 namespace kernalign::bindings {
@@ -12,12 +11,10 @@ namespace {
 using Indices = py::array_t<std::int32_t, py::array::c_style>;
 
 std::shared_ptr<ExactRows> exact_rows(const PyRows& x, const std::string& metric, int threads, py::object progress) {
-    std::shared_ptr<ExactRows> rows;
     const Similarity similarity = similarity_of(metric);
-    without_gil(std::move(progress), [&](Monitor* monitor) {
-        rows = std::make_shared<ExactRows>(x.rows(), similarity, resolve_threads(threads), monitor);
+    return without_gil(std::move(progress), [&](Monitor* monitor) {
+        return std::make_shared<ExactRows>(x.rows(), similarity, threads, monitor);
     });
-    return rows;
 }
 
 py::tuple nearest(const ExactRows& rows, const Indices& queries, const Indices& candidates, std::int64_t k,
@@ -26,9 +23,9 @@ py::tuple nearest(const ExactRows& rows, const Indices& queries, const Indices& 
             "queries must be (q,) and candidates (q, c)");
     const std::int32_t *query = queries.data(), *candidate = candidates.data();
     const py::ssize_t q = queries.shape(0), c = candidates.shape(1);
-    Neighbors found;
-    without_gil(py::none(),
-                [&](Monitor* monitor) { found = best_candidates(rows, query, q, candidate, c, k, threads, monitor); });
+    Neighbors found = without_gil(py::none(), [&](Monitor* monitor) {
+        return best_candidates(rows, query, q, candidate, c, k, threads, monitor);
+    });
     return py::make_tuple(to_numpy(std::move(found.index), {q, k}), to_numpy(std::move(found.similarity), {q, k}),
                           to_numpy(std::move(found.tie), {q}));
 }

@@ -117,6 +117,7 @@ void add_by_chunks(const std::vector<AnySide>& sides, Worker& worker, const Gram
 }  // namespace
 
 PairSums GramSums::pair(std::size_t a, std::size_t b, bool hollow) const {
+    require(a < sides.size() && b < sides.size(), "no such side");
     const Side &x = sides[a], &y = sides[b];
     PairSums out;
     out.full = off_diagonal[a * sides.size() + b];

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "cpu/simd/simd.hpp"
+#include "error.hpp"
 #include "moments.hpp"
 
 namespace kernalign {
@@ -193,20 +194,26 @@ void MomentSums::merge(MomentSums other) {
 }
 
 Vector MomentSums::mean(int which) const {
+    require(which == 0 || which == 1, "side must be 0 or 1");
     const SideSums& t = side[std::size_t(which)];
     Vector result = t.shift;
     for (std::size_t j = 0; j < result.size(); ++j) result[j] += std::ldexp(t.sum[j] / double(n), t.exponent);
     return result;
 }
 
+const Matrix& MomentSums::product(int a, int b) const {
+    require(0 <= a && a <= b && b <= 1, "sides must be 0 and 0, 0 and 1 or 1 and 1");
+    return products[std::size_t(a + b)];
+}
+
 PairSums MomentSums::pair(int a, int b) const {
+    const Matrix& between = product(a, b);
     const SideSums& x = side[std::size_t(a)];
     const SideSums& y = side[std::size_t(b)];
-    const Matrix& product = products[std::size_t(a + b)];
     PairSums sums;
-    sums.full = dot(product, product);
+    sums.full = dot(between, between);
     sums.diagonal = a == b ? x.norm_square : norm_product;
-    sums.rows = dot(x.sum, times(product, y.sum));
+    sums.rows = dot(x.sum, times(between, y.sum));
     sums.rows_diagonal = dot(x.sum, a == b ? x.own : x.other);
     sums.diagonal_rows = dot(y.sum, a == b ? y.own : y.other);
     sums.trace_x = x.norm;

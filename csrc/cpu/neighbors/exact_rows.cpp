@@ -73,7 +73,7 @@ void ExactRows::examine_all(int threads, Monitor* monitor) {
         }
     };
     try {
-        parallel_for(tasks, threads, progress, body);
+        parallel_for(tasks, resolve_threads(threads), progress, body);
     } catch (const std::invalid_argument&) {  // name the first bad row, not the first one found
         for (std::int64_t task = 0; task < tasks; ++task) body(task, 0);
         throw;

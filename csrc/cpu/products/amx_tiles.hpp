@@ -1,6 +1,10 @@
 // How AMX tiles are set up: eight of 16 rows of 64 bytes. Only for files that are compiled for AMX.
 #pragma once
 
+#if !(defined(__AVX512F__) && defined(__AMX_TILE__) && defined(__AMX_BF16__))
+#error "CMakeLists.txt must name the file that includes this where it sets compiler options"
+#endif
+
 #include <immintrin.h>
 
 #include <cstdint>
