@@ -34,7 +34,8 @@ from kernalign.metrics.moments import Moments  # noqa: E402
 from kernalign.metrics.neighbors.cknna import cknna  # noqa: E402
 from kernalign.metrics.neighbors.curve import rnx_curve  # noqa: E402
 from kernalign.metrics.neighbors.overlap import Neighbors, cycle_knn, edit_knn, jaccard_knn, knn, lcs_knn, mutual_knn  # noqa: E402
-from kernalign.metrics.registry import METRICS, MetricInfo, measure  # noqa: E402
+from kernalign.metrics.record import MetricInfo  # noqa: E402
+from kernalign.metrics.registry import METRICS, measure  # noqa: E402
 from kernalign.theory.ridge_risk import kare, learning_curve  # noqa: E402
 from kernalign.theory.spectral import band_alignment, spectral_overlap  # noqa: E402
 from kernalign.theory.spectrum import Spectrum, spectrum  # noqa: E402

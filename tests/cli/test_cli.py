@@ -19,7 +19,7 @@ import pytest
 from click.testing import CliRunner, Result
 from kernalign.cli import main
 from kernalign.cli.output import number, probability
-from samples import related
+from samples import related, stand_in
 
 N = 40
 
@@ -206,7 +206,7 @@ def test_ctrl_c_ends_with_one_line(files: Path, monkeypatch: pytest.MonkeyPatch)
     def interrupted(*args: object, **keywords: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ka, "cka", interrupted)
+    stand_in(monkeypatch, "cka", interrupted)
     result = run("compare", "a.npy", "b.npz", "--output", "out.csv")
     assert failed(result, 130) == "kernalign: interrupted"
     assert not Path("out.csv").exists()
@@ -278,7 +278,7 @@ def test_shapes_that_are_no_representation_name_the_file(files: Path) -> None:
 
 
 def test_the_output_is_refused_before_the_work(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ka, "cka", None)  # would fail
+    stand_in(monkeypatch, "cka", None)  # would fail
     Path("dir.csv").mkdir()
     for command in (["compare", "a.npy", "b.npz:u"], ["stitch", "a.npy", "b.npz:u"]):
         assert "dir.csv is a directory" in failed(run(*command, "--output", "dir.csv", "--force"), 2)
@@ -289,12 +289,12 @@ def test_lack_of_memory_is_one_line(files: Path, monkeypatch: pytest.MonkeyPatch
     def hungry(*args: object, **keywords: object) -> None:
         raise MemoryError("Unable to allocate 9 PiB")
 
-    monkeypatch.setattr(ka, "cka", hungry)
+    stand_in(monkeypatch, "cka", hungry)
     assert "not enough memory: Unable to allocate 9 PiB" in failed(run("compare", "a.npy", "b.npz"), 1)
 
 
 def test_an_error_that_nobody_foresaw_has_its_kind(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ka, "cka", lambda *args, **keywords: {}["k"])
+    stand_in(monkeypatch, "cka", lambda *args, **keywords: {}["k"])
     message = failed(run("compare", "a.npy", "b.npz"), 1)
     assert message == "kernalign: KeyError: 'k' (--debug shows where)"
 

@@ -10,10 +10,11 @@ from kernalign.inference import permuted_kernels, permuted_scores, prepared
 from reference import alignment as oracle
 from reference import layer_maximum as ref
 from reference import neighbors as ref_neighbors
-from samples import related, scaled_pair
+from samples import related, scaled_pair, stand_in
 from scipy import stats
 
-LISTS = permuted_scores.LIST_METRICS
+LISTS = ("mutual_knn", "jaccard_knn", "cycle_knn", "lcs_knn", "edit_knn")
+GRAMS = ("cka", "hsic", "kernel_alignment")
 SHAPES = {"feature": (40, 3, 4), "gram": (24, 70, 90), "one side wide": (30, 3, 60)}
 
 
@@ -23,10 +24,12 @@ def orders(n, count=4):
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 @pytest.mark.parametrize("estimator", ["unbiased", "biased"])
-@pytest.mark.parametrize("name", permuted_scores.GRAM_METRICS)
+@pytest.mark.parametrize("name", GRAMS)
 def test_permuted_gram_metrics_are_the_metrics_of_permuted_rows(name, estimator, shape):
     x, y = scaled_pair(*shape)
-    engine = permuted_scores.PermutedGrams([name], [arrays.rows(x)], [arrays.rows(y)], estimator)
+    engine = permuted_scores.PermutedGrams(
+        {name: ka.METRICS[name].states}, [arrays.rows(x)], [arrays.rows(y)], estimator
+    )
     for order in orders(len(x)):
         kernel = oracle.linear if name == "kernel_alignment" else oracle.centred_linear
         expected = oracle.METRICS[name, estimator](kernel(x), kernel(y[order]))
@@ -39,7 +42,7 @@ KERNELS = [ka.RBF(), ka.RBF(2.0), ka.Laplacian(), ka.Cosine(), ka.Polynomial(2),
 @pytest.mark.filterwarnings("ignore:.*the mean holds:kernalign.AlignmentWarning")
 @pytest.mark.parametrize("kernel", KERNELS, ids=repr)
 @pytest.mark.parametrize("estimator", ["unbiased", "biased"])
-@pytest.mark.parametrize("metric", permuted_scores.GRAM_METRICS)
+@pytest.mark.parametrize("metric", GRAMS)
 def test_kernels_are_permuted_as_rows_would_be(metric, estimator, kernel):
     x, y = scaled_pair(24, 5, 6)
     layers = [y, y[::-1] + x[:, :1]]
@@ -102,7 +105,7 @@ def test_a_function_of_kernalign_takes_what_its_name_takes():
 def test_both_routes_of_gram_products_are_taken_and_agree(monkeypatch):
     sides = [[arrays.rows(v) for v in related(50, 40, 30)[i : i + 1]] for i in (0, 1)]
     by_gram, by_features = (
-        permuted_scores.PermutedGrams(["cka", "hsic"], *sides, "unbiased")
+        permuted_scores.PermutedGrams({name: ka.METRICS[name].states for name in ("cka", "hsic")}, *sides, "unbiased")
         for gather in (0, 1 << 40)
         if monkeypatch.setattr(permuted_scores, "_GATHER", gather) is None
     )
@@ -299,9 +302,7 @@ def test_blocks_take_away_what_they_explain():
 
 def test_functions_and_distances(monkeypatch):
     x, y = related(20, 3, 4)
-    monkeypatch.setattr(
-        ka, "procrustes", distance := lambda x, y: float(np.linalg.norm(x[:, 0] - y[:, 0])), raising=False
-    )
+    stand_in(monkeypatch, "procrustes", distance := lambda x, y: float(np.linalg.norm(x[:, 0] - y[:, 0])))
     by_name = ka.permutation_test("procrustes", x, x.copy(), permutations=99)
     assert by_name.score == by_name.best == 0
     assert by_name.p_value == 0.01

@@ -161,8 +161,9 @@ def _relabelled(lists, order, inverse):
 def test_best_cka_of_shuffled_real_layers(n):
     """In the body as in the tails: with the right covariance and margins alone the median p is .02 at n = 60."""
     x, y = ([arrays.rows(v) for v in clipart(names, n)] for names in (VISION, TEXT))
-    pairs = permuted_scores.PermutedGrams(["cka"], x, y, "unbiased")
-    own = [permuted_scores.PermutedGrams(["cka"], s, s, "unbiased").scores(np.arange(n))["cka"] for s in (x, y)]
+    states = {"cka": ka.METRICS["cka"].states}
+    pairs = permuted_scores.PermutedGrams(states, x, y, "unbiased")
+    own = [permuted_scores.PermutedGrams(states, s, s, "unbiased").scores(np.arange(n))["cka"] for s in (x, y)]
     skew = lm.cka_skews(n, *([make_side([rows], ka.Linear(), 1).cubes for rows in side] for side in (x, y)))
     scores = [pairs.scores(order)["cka"] for order in shuffles(n, 5000)]
     _uniform(lm.cka_maximum(scores[0], *own, n, skew=skew, draws=20_000), scores, 0.0)
@@ -171,7 +172,7 @@ def test_best_cka_of_shuffled_real_layers(n):
 def test_best_overlap_of_shuffled_real_layers():
     n, k = 100, 10
     x, y = ([ka.knn(v, k).indices for v in clipart(names, n)] for names in (VISION, TEXT))
-    pairs = permuted_scores.PermutedLists(["mutual_knn"], x, y)
+    pairs = permuted_scores.PermutedLists({"mutual_knn": ka.METRICS["mutual_knn"].states}, x, y)
     scores = [pairs.scores(order)["mutual_knn"] for order in shuffles(n, 5000)]
     found = lm.knn_maximum(scores[0], lm.graph_covariance(x, n), lm.graph_covariance(y, n), draws=20_000)
     _uniform(found, scores, 1 / (n * k))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,21 +17,33 @@ from kernalign._rows.preprocessing import clip_threshold
 CONCATENATED = "concatenated"
 
 
-@dataclass(frozen=True, eq=False)
-class Layer:
-    """One layer of a representation, ready for an engine.
+class Place(NamedTuple):
+    """Where a layer stands: the argument, the name of its representation, its own label."""
 
-    ``memory`` holds what pairs of layers learn of this layer alone.
-    """
-
+    argument: str
     name: str
     label: str
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One layer of a representation, ready for an engine."""
+
+    name: str
+    place: Place
     rows: _core.Rows
     matrix: AnyArray
     bfloat16: bool
     clip: float | None
     normalize: Normalize
-    memory: dict[Any, Any] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        return self.place.label
+
+    @property
+    def width(self) -> int:
+        return self.rows.shape[1]
 
     def rows_as(self, *, divided: bool, zero_mean: bool = False) -> _core.Rows:
         """The rows, less their means and divided by their lengths if asked for (`arrays.pair`)."""
@@ -94,8 +106,7 @@ def open_representations(
         if not isinstance(name, str) or not name:
             raise TypeError(f"{argument} must have names that are not empty strings, got {name!r}")
     return [
-        _open(name, value, f"{argument}[{name!r}]", normalize, clip_quantile, concatenated)
-        for name, value in given.items()
+        _open(Place(argument, name, ""), value, normalize, clip_quantile, concatenated) for name, value in given.items()
     ]
 
 
@@ -111,9 +122,9 @@ class _Given:
 
 
 def _open(
-    name: str, value: Any, what: str, normalize: Normalize, clip_quantile: float | None, concatenated: bool
+    place: Place, value: Any, normalize: Normalize, clip_quantile: float | None, concatenated: bool
 ) -> Representation:
-    given = _split(value, what)
+    given = _split(value, f"{place.argument}[{place.name!r}]")
     names = given.names
     plain = [arrays.as_matrix(part, label) for part, label in zip(given.parts, names, strict=True)]
     clips: list[float | None] = [None] * len(plain)
@@ -124,7 +135,7 @@ def _open(
         else:
             clips = [clip_threshold([side], clip_quantile) for side in sides]
     layers = [
-        _layer(own, label, *side, normalize, clip)
+        _layer(own, place._replace(label=label), *side, normalize, clip)
         for own, label, side, clip in zip(names, given.labels, plain, clips, strict=True)
     ]
     first = layers[0]
@@ -133,8 +144,9 @@ def _open(
             counts = f"{first.rows.shape[0]} and {layer.rows.shape[0]}"
             raise ValueError(f"{first.name} and {layer.name} must have the same number of rows, got {counts}")
     if concatenated and len(layers) > 1:
-        layers.append(_concatenation(given.whole, layers, f"{given.origin}, its layers concatenated,", normalize))
-    return Representation(name, given.origin, tuple(layers))
+        what = f"{given.origin}, its layers concatenated,"
+        layers.append(_concatenation(given.whole, layers, what, place._replace(label=CONCATENATED), normalize))
+    return Representation(place.name, given.origin, tuple(layers))
 
 
 def _split(value: Any, what: str) -> _Given:
@@ -168,14 +180,14 @@ def _numbered(origin: str, whole: Any, parts: list[Any]) -> _Given:
     return _Given(origin, whole, parts, names, labels)
 
 
-def _layer(name: str, label: str, matrix: AnyArray, bf16: bool, normalize: Normalize, clip: float | None) -> Layer:
+def _layer(name: str, place: Place, matrix: AnyArray, bf16: bool, normalize: Normalize, clip: float | None) -> Layer:
     rows = arrays.prepared(matrix, name, bf16, normalize=normalize, clip=clip)
-    return Layer(name, label, rows, matrix, bf16, clip, normalize)
+    return Layer(name, place, rows, matrix, bf16, clip, normalize)
 
 
-def _concatenation(whole: Any, layers: list[Layer], name: str, normalize: Normalize) -> Layer:
+def _concatenation(whole: Any, layers: list[Layer], name: str, place: Place, normalize: Normalize) -> Layer:
     if isinstance(whole, np.ndarray) and whole.flags.c_contiguous:
         matrix, bf16 = arrays.as_matrix(whole.reshape(len(whole), -1), name)
-        return _layer(name, CONCATENATED, matrix, bf16, normalize, layers[0].clip)
+        return _layer(name, place, matrix, bf16, normalize, layers[0].clip)
     matrix = np.concatenate([layer.clipped() for layer in layers], axis=1)
-    return _layer(name, CONCATENATED, matrix, False, normalize, None)
+    return _layer(name, place, matrix, False, normalize, None)

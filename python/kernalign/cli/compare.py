@@ -13,7 +13,6 @@ from kernalign.cli import layers as layered
 from kernalign.cli.output import as_csv, as_json, check_output, show_rows, write_text
 from kernalign.cli.pairs import METRICS, Named, measure_pairs
 from kernalign.metrics import registry
-from kernalign.metrics.registry import takes
 from kernalign.sources import SHAPES, Source, are_layers, by_name, files_of, open_sources, shown
 
 
@@ -72,7 +71,7 @@ def compare(
     if output is not None:
         check_output(output, (".json", ".csv", ".png"), overwrite=force)
     metrics = tuple(dict.fromkeys(metrics))
-    ranked = [metric for metric in metrics if takes(metric, "rank")]
+    ranked = [metric for metric in metrics if registry.METRICS[metric].takes("rank")]
     if rank is None and any("rank" in registry.METRICS[metric].needs for metric in metrics):
         raise click.UsageError("subspace_overlap needs --rank")
     if rank is not None and not ranked:

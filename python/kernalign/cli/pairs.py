@@ -135,7 +135,8 @@ def measure(x: Named, y: Named, metric: str, **options: Any) -> Row:
 
 def _takes(metric: str, option: str) -> bool:
     """Whether the metric takes an option; the uncertainty meant here is the jackknife of Gram metrics."""
-    return registry.takes(metric, option) and (option != "uncertainty" or registry.takes(metric, "estimator"))
+    record = registry.METRICS[metric]
+    return record.takes(option) and (option != "uncertainty" or record.takes("estimator"))
 
 
 def _share(report: Report, index: int, count: int) -> ProgressArgument:

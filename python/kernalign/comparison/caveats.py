@@ -13,10 +13,15 @@ import numpy as np
 from kernalign._base import hazards
 from kernalign._base.score import AlignmentWarning, UndefinedScoreWarning
 from kernalign._base.warn import warn
+from kernalign._engines.states import StateKey, Store
 from kernalign._rows import duplicates
 from kernalign._rows.arrays import AnyArray
 from kernalign._rows.layered import Layer, Representation
-from kernalign.comparison.families.scores import VARIANCE_SHARE, Lists
+from kernalign.comparison.families.base import Family, Workshop
+from kernalign.comparison.families.grams import VARIANCE_SHARE
+from kernalign.comparison.families.lists import Lists
+from kernalign.metrics.record import OfEdges, OfLists
+from kernalign.metrics.registry import METRICS
 
 _BLOCK = 1 << 20  # values looked at together
 
@@ -54,12 +59,14 @@ class Caveats:
     def undefined(self, metric: str, where: str, reason: str) -> None:
         self.reasons.append(f"{metric} of {where}: {reason}")
 
-    def check_ties(self, group: Lists, sides: Mapping[str, Mapping[str, Representation]]) -> None:
+    def check_ties(self, family: Family, sides: Mapping[str, Mapping[str, Representation]], shop: Workshop) -> None:
         """Say that rows are equal, or that the null of a search takes the many k-th places they share by index."""
+        if not isinstance(family, Lists):
+            return
         for one in (one for side in sides.values() for one in side.values()):
             for layer in one.layers:
-                share = float(group.known(layer)[0].lists.tie_rows.mean())
-                if group.ties == "fractional" and share > hazards.TIES:
+                share = family.of(layer, shop).found.lists.tie_share
+                if family.ties == "fractional" and share > hazards.TIES:
                     text = f"{share:.1%} of the rows tie at the k-th place; the null of the best layers has index order"
                     if share == 1 and layer.constant:
                         text = "all rows are equal: their neighbours tie, so that mutual_knn is at its chance level"
@@ -69,12 +76,13 @@ class Caveats:
         self,
         sides: Mapping[str, Mapping[str, Representation]],
         tables: Mapping[str, Mapping[tuple[str, str], Any]],
+        store: Store,
         estimator: str | None,
     ) -> None:
         """Add what the finished scores and the layers themselves give reason to say."""
         for one in (one for side in sides.values() for one in side.values()):
             for layer in one.layers:
-                share = layer.memory.get(VARIANCE_SHARE, 0.0)
+                share = store.get(StateKey(VARIANCE_SHARE, (), layer.place)) or 0.0
                 for text in (hazards.dominant(share, at_least=True), *row_notes(layer.matrix, tables)):
                     if text:
                         self._note(text, _name(one, layer))
@@ -113,7 +121,7 @@ class Caveats:
 def row_notes(matrix: AnyArray, metrics: Iterable[str]) -> list[str]:
     """Sentences about odd rows of one representation (bfloat16 as bit patterns) that matter to these metrics."""
     said = [hazards.zero_rows(_zeros(matrix))]
-    if any(name.endswith("_knn") or name == "cknna" for name in metrics):
+    if any(isinstance(METRICS[name].states, (OfLists, OfEdges)) for name in metrics):
         repeats = _repeats(matrix)
         if repeats < len(matrix) - 1:
             said.append(hazards.duplicate_rows(repeats))  # of a constant representation there is more to say

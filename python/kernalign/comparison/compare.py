@@ -11,9 +11,10 @@ from kernalign._base.progress import ProgressArgument, reporting
 from kernalign._rows import arrays
 from kernalign._rows.arrays import Normalize
 from kernalign._rows.layered import Representation, open_representations
-from kernalign.comparison.families.scores import Shared, families
-from kernalign.comparison.plan import Run
+from kernalign.comparison.families.base import Asked
+from kernalign.comparison.plan import make_plan
 from kernalign.comparison.result import Comparison
+from kernalign.comparison.run import Run
 from kernalign.metrics import registry
 
 
@@ -97,18 +98,19 @@ def compare(
         )
     for name in names:
         given = (metric_options or {}).get(name, {}).get("kernel", kernel)
-        if isinstance(kernel, Precomputed) and not (registry.takes(name, "kernel") and isinstance(given, Precomputed)):
+        takes = registry.METRICS[name].takes("kernel") and isinstance(given, Precomputed)
+        if isinstance(kernel, Precomputed) and not takes:
             raise ValueError(f"{name} needs rows, but kernel=Precomputed() says that Gram matrices are given")
     how: Any = {"normalize": normalize, "clip_quantile": clip_quantile, "concatenated": concatenated}
     x = open_representations(xs, "xs", **how)
     y = x if ys is None else open_representations(ys, "ys", **how)
     n = _paired_items(x, y, ys is None)
-    shared = Shared(
-        n, k, estimator, kernel, normalize, clip_quantile, checks.check_threads(threads), metric_options or {}
-    )
-    run = Run(x, y, ys is None, shared, layers, p_values)
+    count = checks.check_threads(threads)
+    asked = Asked(n, k, estimator, kernel, normalize, clip_quantile, metric_options or {})
+    plan = make_plan(names, asked, x, y, square=ys is None, mode=layers, p_values=p_values)
+    run = Run(plan, x, y, count)
     with reporting(progress, "comparing") as report, arrays.dropping_refused():
-        run.work(families(names, shared), report)
+        run.work(report)
     settings = {
         "k": k,
         "estimator": estimator,
@@ -117,9 +119,9 @@ def compare(
         "clip_quantile": clip_quantile,
         "concatenated": concatenated,
         "p_values": p_values,
-        "metric_options": {name: {key: str(v) for key, v in given.items()} for name, given in shared.options.items()},
+        "metric_options": {name: {key: str(v) for key, v in given.items()} for name, given in asked.options.items()},
     }
-    found = run.result(names, settings)
+    found = run.result(settings)
     run.caveats.warn()
     return found
 

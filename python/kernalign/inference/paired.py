@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Unpack
 
@@ -14,24 +13,20 @@ from scipy import special
 from kernalign import _core
 from kernalign._base import checks
 from kernalign._base.progress import reporting
-from kernalign._base.score import AlignmentWarning, Score, UndefinedScoreWarning
+from kernalign._base.score import AlignmentWarning, UndefinedScoreWarning
 from kernalign._base.warn import warn
 from kernalign._engines import lists as list_engine
 from kernalign._engines.linear import linear_sums
-from kernalign._engines.neighbors import METRICS, Metric, find
+from kernalign._engines.neighbors import METRICS as SIMILARITIES
+from kernalign._engines.neighbors import Metric, find
 from kernalign._rows import arrays
 from kernalign._statistics import half_sampling, jackknife
-from kernalign.metrics.kernel import cka
 from kernalign.metrics.kernel.cka import Estimator, check_estimator
+from kernalign.metrics.record import OfGrams, OfLists
+from kernalign.metrics.registry import METRICS
 
 Values = NDArray[np.float64]
 
-_FINISHERS: dict[str, Callable[..., Score]] = {
-    "cka": cka.finish_cka,
-    "hsic": cka.finish_hsic,
-    "kernel_alignment": cka.finish_kernel_alignment,
-}
-_LIST_METRICS = ("mutual_knn", "jaccard_knn")
 _NEAR_CHANCE = 3.0
 
 
@@ -116,8 +111,9 @@ def compare_scores(
     ValueError, TypeError
         Bad input, as for the metric itself; uncertainty="bootstrap".
     """
-    checks.check_choice(metric, "metric", (*_FINISHERS, *_LIST_METRICS))
-    method = "jackknife" if metric in _FINISHERS else "half-sampling"
+    checks.check_choice(metric, "metric", tuple(name for name, record in METRICS.items() if _method(record.states)))
+    states: Any = METRICS[metric].states
+    method = _method(states)
     checks.check_uncertainty(uncertainty, (None, method))
     checks.check_options(options, arrays.Options)
     if "zero_rows" in options:
@@ -128,25 +124,34 @@ def compare_scores(
             raise ValueError(f"{name} and y must have the same number of rows, got {rows} and {other}")
     with reporting(options.pop("progress", False), metric) as report:
         if method == "jackknife":
-            n, scores, stderr, settings = _jackknifed(metric, a, b, y, estimator, options, report)
+            n, scores, stderr, settings = _jackknifed(metric, states, a, b, y, estimator, options, report)
         else:
-            n, scores, stderr, settings = _half_sampled(metric, a, b, y, k, similarity, options, report)
+            n, scores, stderr, settings = _half_sampled(metric, states, a, b, y, k, similarity, options, report)
     return PairedDifference(metric, n, scores[0], scores[1], stderr, method, settings)
 
 
-def _jackknifed(metric: str, a: Any, b: Any, y: Any, estimator: Estimator, options: Any, report: Any) -> Any:
+def _method(states: Any) -> str:
+    """How the sampling error of a difference of two scores is found; empty where it is not known."""
+    if isinstance(states, OfGrams) and states.distance is None:
+        return "jackknife"
+    return "half-sampling" if isinstance(states, OfLists) and states.of_shared is not None else ""
+
+
+def _jackknifed(
+    metric: str, states: OfGrams, a: Any, b: Any, y: Any, estimator: Estimator, options: Any, report: Any
+) -> Any:
     scores, deleted, chances = [], [], []
     for done, x in enumerate((a, b)):
         pair = arrays.pair(x, y, **options)
         check_estimator(estimator, pair.n, metric, jackknife=True)
-        sums = linear_sums(pair, centred=metric != "kernel_alignment")
-        reason = sums.why_undefined(estimator) if metric == "cka" else None
+        sums = linear_sums(pair, centred=states.centred)
+        reason = sums.why_undefined(estimator) if states.centred and states.cosine else None
         if reason is not None:
             which = reason.replace("x ", "a " if x is a else "b ", 1) if reason.startswith("x ") else reason
             warn(f"{metric} is undefined: {which}", UndefinedScoreWarning)
             return pair.n, (math.nan, math.nan), math.nan, pair.settings
         deleted.append(jackknife.deleted_scores(metric, estimator, sums))
-        scores.append(_FINISHERS[metric](sums, estimator))
+        scores.append(states.finish(sums, estimator))
         chances.append(scores[-1].z)
         if report is not None:
             report(done + 1, 2)
@@ -155,8 +160,10 @@ def _jackknifed(metric: str, a: Any, b: Any, y: Any, estimator: Estimator, optio
     return pair.n, tuple(map(float, scores)), stderr, {**pair.settings, "estimator": estimator, "kernel": "linear"}
 
 
-def _half_sampled(metric: str, a: Any, b: Any, y: Any, k: int, similarity: Metric, options: Any, report: Any) -> Any:
-    checks.check_choice(similarity, "similarity", METRICS)
+def _half_sampled(
+    metric: str, states: OfLists, a: Any, b: Any, y: Any, k: int, similarity: Metric, options: Any, report: Any
+) -> Any:
+    checks.check_choice(similarity, "similarity", SIMILARITIES)
     threads = checks.check_threads(options.get("threads"))
     prepared = {name: options[name] for name in ("normalize", "clip_quantile") if name in options}
     rows = [arrays.rows(v, name, **prepared) for v, name in ((a, "a"), (b, "b"), (y, "y"))]
@@ -170,7 +177,8 @@ def _half_sampled(metric: str, a: Any, b: Any, y: Any, k: int, similarity: Metri
             report(done + 1, len(rows))
 
     def score(shared: Values) -> Values:
-        return np.asarray(shared / k if metric == "mutual_knn" else shared / (2 * k - shared))
+        assert states.of_shared is not None
+        return np.asarray(states.of_shared(shared, k))
 
     halves = [half_sampling.half_scores(x, lists[2], k, score) for x in lists[:2]]
     first = [np.ascontiguousarray(v[:, :k]) for v in lists]

@@ -18,25 +18,22 @@ from kernalign._base.warn import warn
 from kernalign._engines.neighbors import Metric
 from kernalign._rows import arrays
 from kernalign._statistics import calibration
-from kernalign.inference.permuted_scores import GRAM_METRICS, Permuted, PermutedCalls
+from kernalign.inference.permuted_scores import Permuted, PermutedCalls
 from kernalign.inference.prepared import (
+    Tested,
     blocks_of,
     count_items,
     engines_for,
     integer,
     layers_of,
-    metric_names,
     shuffled_within,
+    tested_metrics,
 )
 from kernalign.metrics.kernel.cka import Estimator
 from kernalign.metrics.neighbors.search import Ties
-from kernalign.metrics.registry import METRICS
 
 Values = NDArray[np.float64]
 AnyMetric: TypeAlias = str | Callable[[Any, Any], Any]
-
-_DISTANCES = tuple(name for name, info in METRICS.items() if not info.larger_is_closer)  # 0 is equal
-_UNBOUNDED = ("hsic",)
 
 
 @dataclass(frozen=True)
@@ -153,7 +150,7 @@ def permutation_test(
     Phipson and Smyth 2010; Westfall and Young 1993; Gröger, Wen and Brbić 2026 (calibrated score).
     """
     checks.check_options(options, arrays.Options)
-    names = metric_names(metric)
+    tested = tested_metrics(metric)
     if "zero_rows" in options:
         raise ValueError("zero_rows is not available here; drop the items first: x[keep], y[keep]")
     permutations, seed = integer(permutations, "permutations", 1), integer(seed, "seed", 0)
@@ -161,19 +158,19 @@ def permutation_test(
     n = count_items(xs, ys)
     blocks = None if groups is None else blocks_of(groups, n)
     with reporting(options.pop("progress", False), "permutations") as report:
-        engines = engines_for(names, xs, ys, n, (k, estimator, kernel, similarity, ties), options)
+        engines = engines_for(tested, xs, ys, n, (k, estimator, kernel, similarity, ties), options)
         rng = np.random.default_rng(seed)
         observed = _scores(engines, np.arange(n))
-        _warn_of_undefined(observed)
-        nulls = {name: np.empty(permutations) for name in names}
+        _warn_of_undefined(tested, observed)
+        nulls = {name: np.empty(permutations) for name in tested}
         for done in range(permutations):
             order = rng.permutation(n) if blocks is None else shuffled_within(blocks, rng)
             for name, scores in _scores(engines, order).items():
-                nulls[name][done] = _best(name, scores)
+                nulls[name][done] = tested[name].closest(scores)
             if report is not None:
                 report(done + 1, permutations)
     settings = {"permutations": permutations, "seed": seed, "blocks": None if blocks is None else int(blocks.max()) + 1}
-    tests = _tests(observed, nulls, _bests(names, engines), layered_x or layered_y, settings)
+    tests = _tests(tested, observed, nulls, _bests(tested, engines), layered_x or layered_y, settings)
     return tests if not isinstance(metric, str) and isinstance(metric, Sequence) else next(iter(tests.values()))
 
 
@@ -184,29 +181,22 @@ def _scores(engines: list[Permuted], order: NDArray[np.intp]) -> dict[str, Value
     return merged
 
 
-def _warn_of_undefined(observed: dict[str, Values]) -> None:
+def _warn_of_undefined(tested: dict[str, Tested], observed: dict[str, Values]) -> None:
     for name, scores in observed.items():
         if np.isnan(scores).all():
-            why = "a side is constant or has no structure beyond its diagonal" if name in GRAM_METRICS else "it is nan"
+            why = "a side is constant or has no structure beyond its diagonal" if tested[name].of_grams else "it is nan"
             warn(f"{name} is undefined: {why}", UndefinedScoreWarning)
 
 
-def _bests(names: dict[str, Any], engines: list[Permuted]) -> dict[str, float | None]:
+def _bests(tested: dict[str, Tested], engines: list[Permuted]) -> dict[str, float | None]:
     """Score of equal representations, where known."""
-    bests: dict[str, float | None] = {name: None if name in _UNBOUNDED else 1.0 for name in names}
-    for engine in engines:
-        if isinstance(engine, PermutedCalls):
-            bests[engine.name] = 0.0 if engine.name in _DISTANCES else engine.best
-    return bests
-
-
-def _best(name: str, scores: Values) -> float:
-    if np.isnan(scores).all():
-        return math.nan
-    return float(np.nanmin(scores) if name in _DISTANCES else np.nanmax(scores))
+    bests = {name: one.record.best if one.record is not None else None for name, one in tested.items()}
+    called = (engine for engine in engines if isinstance(engine, PermutedCalls))
+    return bests | {engine.name: 0.0 if tested[engine.name].sign < 0 else engine.best for engine in called}
 
 
 def _tests(
+    tested: dict[str, Tested],
     found: dict[str, Values],
     nulls: dict[str, Values],
     bests: dict[str, float | None],
@@ -215,13 +205,13 @@ def _tests(
 ) -> dict[str, PermutationTest]:
     pools = {}
     for name, null in nulls.items():
-        observed = _best(name, found[name])
+        observed = tested[name].closest(found[name])
         undefined = np.isnan(null)
         if undefined.any() and not math.isnan(observed):
             raise ValueError(
                 f"{name} is nan for random pairing {int(undefined.argmax())}, so it has no null distribution"
             )
-        pools[name] = (-1.0 if name in _DISTANCES else 1.0) * np.append(observed, null)
+        pools[name] = tested[name].sign * np.append(observed, null)
     reached = {name: _share(pool, pool) for name, pool in pools.items()}
     known = [pool for pool in pools.values() if not np.isnan(pool).any()]
     standard = [(pool - pool.mean()) / (pool.std() or 1.0) for pool in known]
@@ -230,11 +220,11 @@ def _tests(
     for name, pool in pools.items():
         scores = found[name]
         defined = not np.isnan(pool).any()
-        flat = int(np.nanargmin(scores) if name in _DISTANCES else np.nanargmax(scores)) if defined else 0
+        flat = int(np.nanargmax(tested[name].sign * scores)) if defined else 0
         row, column = np.unravel_index(flat, scores.shape)
         tests[name] = PermutationTest(
             name,
-            _best(name, scores),
+            tested[name].closest(scores),
             (int(row), int(column)) if layered and defined else None,
             scores,
             reached[name],

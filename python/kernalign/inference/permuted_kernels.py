@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from kernalign._base.score import AlignmentWarning
 from kernalign._engines.gram_source import Side
 from kernalign._engines.gram_sweep import gram_pair
 from kernalign.metrics.kernel.cka import finish_kernel_alignment
+from kernalign.metrics.record import OfGrams
 
 Values = NDArray[np.float64]
 Order = NDArray[np.intp]
@@ -47,9 +48,9 @@ class PermutedKernels:
     the places; a pairing takes n^2 / 2 multiply-adds for each pair of layers.
     """
 
-    def __init__(self, metrics: Sequence[str], x: Sequence[Side], y: Sequence[Side], estimator: str) -> None:
+    def __init__(self, metrics: Mapping[str, OfGrams], x: Sequence[Side], y: Sequence[Side], estimator: str) -> None:
         self._metrics, self._unbiased = metrics, estimator == "unbiased"
-        self._centred = "kernel_alignment" not in metrics
+        self._centred = all(states.centred for states in metrics.values())
         self._n = x[0].source.n
         (off_x, self._diagonal_x, unit_x, norm_x), (off_y, self._diagonal_y, unit_y, norm_y) = map(self._side, (x, y))
         self._gathered = Condensed(self._n, off_x, off_y)
@@ -61,7 +62,7 @@ class PermutedKernels:
         products = 2 * self._gathered.products(order) + self._diagonal_x @ self._diagonal_y[:, order].T
         cosines = np.clip(products / self._norms, -1.0, 1.0)
         hsic = products * self._units + 0 * self._norms  # nan where there is no kernel
-        return {metric: hsic if metric == "hsic" else cosines for metric in self._metrics}
+        return {metric: cosines if states.cosine else hsic for metric, states in self._metrics.items()}
 
     def _side(self, sides: Sequence[Side]) -> tuple[Values, Values, Values, Values]:
         """Off-diagonal entries, diagonals, what both were divided by, and norms, which are nan where undefined."""
@@ -90,7 +91,7 @@ class PermutedKernels:
 
     def _exists(self, side: Side) -> bool:
         sums = gram_pair((side, side), {}, centred=self._centred, threads=side.threads)
-        if self._metrics == ["hsic"]:
+        if not any(states.cosine for states in self._metrics.values()):
             return sums.no_kernel is None
         if self._centred:
             return sums.why_undefined("unbiased" if self._unbiased else "biased") is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,12 +16,10 @@ from kernalign._engines import lists as list_engine
 from kernalign._engines.neighbors import Neighbors
 from kernalign._rows.magnitude import divided, exponent_of, power_of_two
 from kernalign.inference.permuted_kernels import Condensed
+from kernalign.metrics.record import OfGrams, OfLists
 
 Values = NDArray[np.float64]
 Order = NDArray[np.intp]
-
-GRAM_METRICS = ("cka", "hsic", "kernel_alignment")
-LIST_METRICS = ("mutual_knn", "jaccard_knn", "cycle_knn", "lcs_knn", "edit_knn")
 
 _GRAM_BYTES = 1 << 28
 _GATHER = 60  # multiply-adds in the time of one gathered entry
@@ -44,11 +42,11 @@ class PermutedGrams:
     """
 
     def __init__(
-        self, metrics: Sequence[str], x: Sequence[_core.Rows], y: Sequence[_core.Rows], estimator: str
+        self, metrics: Mapping[str, OfGrams], x: Sequence[_core.Rows], y: Sequence[_core.Rows], estimator: str
     ) -> None:
         self._metrics, self._unbiased = metrics, estimator == "unbiased"
         self._n = x[0].shape[0]
-        self._centred = "kernel_alignment" not in metrics
+        self._centred = all(states.centred for states in metrics.values())
         (a, self._unit_x), (b, self._unit_y) = (self._dense(side) for side in (x, y))
         self._diagonal_x, self._diagonal_y = (np.stack([(v * v).sum(axis=1) for v in side]) for side in (a, b))
         self._features = None if self._gram_pays(a, b) else (a, b)
@@ -60,8 +58,8 @@ class PermutedGrams:
         diagonals = self._diagonal_x @ self._diagonal_y[:, order].T
         products = self._numerators(self._products(order, diagonals), diagonals, self._diagonal_x, self._diagonal_y)
         found = {}
-        for metric in self._metrics:
-            if metric == "hsic":
+        for metric, states in self._metrics.items():
+            if not states.cosine:
                 n = self._n
                 found[metric] = products * np.outer(self._unit_x, self._unit_y) / (n * (n - 3 * self._unbiased))
             else:
@@ -142,7 +140,7 @@ class PermutedLists:
 
     def __init__(
         self,
-        metrics: Sequence[str],
+        metrics: Mapping[str, OfLists],
         x: Sequence[NDArray[np.int32]],
         y: Sequence[NDArray[np.int32]],
         weights: tuple[Sequence[Any], Sequence[Any]] | None = None,
@@ -161,26 +159,20 @@ class PermutedLists:
             graph = None if self._weights is None else self._weights[1][column][order][:, order]
             for row, own in enumerate(self._x):
                 shared = None
-                for metric in self._metrics:
-                    if metric in ("mutual_knn", "jaccard_knn") and shared is None:
-                        shared = self._shared(row, own, renamed, graph)
-                    found[metric][row, column] = self._mean(metric, own, renamed, shared)
+                for metric, states in self._metrics.items():
+                    if states.of_lists is not None:
+                        items = states.of_lists(own, renamed)
+                    else:
+                        assert states.of_shared is not None
+                        shared = self._shared(row, own, renamed, graph) if shared is None else shared
+                        items = states.of_shared(shared, self._k)
+                    found[metric][row, column] = items.mean()
         return found
 
     def _shared(self, row: int, own: NDArray[np.int32], renamed: NDArray[np.int32], graph: Any) -> Values:
         if self._weights is None:
             return list_engine.shared_counts(own, renamed).astype(np.float64)
         return np.asarray(self._weights[0][row].multiply(graph).sum(axis=1), dtype=np.float64).ravel()
-
-    def _mean(self, metric: str, a: NDArray[np.int32], b: NDArray[np.int32], shared: Values | None) -> float:
-        if metric == "cycle_knn":
-            return float(list_engine.cycles(a, b).mean())
-        if metric == "lcs_knn":
-            return float(list_engine.common_subsequences(a, b).mean() / self._k)
-        if metric == "edit_knn":
-            return float(1 - list_engine.edit_distances(a, b).mean() / self._k)
-        assert shared is not None
-        return float((shared / self._k if metric == "mutual_knn" else shared / (2 * self._k - shared)).mean())
 
 
 class PermutedGraphs:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,8 +18,6 @@ from kernalign._engines.neighbors import Metric, Neighbors, find
 from kernalign._rows import arrays
 from kernalign.inference.permuted_kernels import PermutedKernels
 from kernalign.inference.permuted_scores import (
-    GRAM_METRICS,
-    LIST_METRICS,
     Permuted,
     PermutedCalls,
     PermutedGrams,
@@ -25,20 +25,45 @@ from kernalign.inference.permuted_scores import (
     PermutedLists,
     tie_weights,
 )
-from kernalign.metrics import registry
-from kernalign.metrics.kernel.cka import check_estimator
-from kernalign.metrics.neighbors import cknna
 from kernalign.metrics.neighbors import groups as group_overlap
 from kernalign.metrics.neighbors.search import Ties
+from kernalign.metrics.record import MetricInfo, OfEdges, OfGrams, OfLists
 from kernalign.metrics.registry import METRICS
 
 
-def metric_names(metric: Any) -> dict[str, Callable[[Any, Any], Any] | None]:
-    """Every metric's name, and what to call if no faster way is known; a function of kernalign is as its name."""
-    import kernalign
+@dataclass(frozen=True)
+class Tested:
+    """A metric under test.
 
+    Attributes
+    ----------
+    record : what the registry knows of it; None for a function of the user's
+    function : what is called for every pairing; None where the pairing renames states that are made once
+    """
+
+    record: MetricInfo | None
+    function: Callable[[Any, Any], Any] | None
+
+    @property
+    def sign(self) -> float:
+        """-1 of distances."""
+        return 1.0 if self.record is None or self.record.larger_is_closer else -1.0
+
+    @property
+    def of_grams(self) -> bool:
+        return self.function is None and self.record is not None and isinstance(self.record.states, OfGrams)
+
+    def closest(self, scores: NDArray[np.float64]) -> float:
+        """The best of several scores; nan if none exists."""
+        if np.isnan(scores).all():
+            return math.nan
+        return self.sign * float(np.nanmax(self.sign * scores))
+
+
+def tested_metrics(metric: Any) -> dict[str, Tested]:
+    """What is tested, by name; a function of kernalign is as its name."""
     given = list(metric) if not isinstance(metric, str) and isinstance(metric, Sequence) else [metric]
-    names: dict[str, Callable[[Any, Any], Any] | None] = {}
+    tested: dict[str, Tested] = {}
     for one in given:
         name: str
         if callable(one):
@@ -47,22 +72,28 @@ def metric_names(metric: Any) -> dict[str, Callable[[Any, Any], Any] | None]:
             name = one
         else:
             raise TypeError(f"metric must be a name, a function of (x, y) or a list of these, got {one!r}")
-        if name in names:
+        if name in tested:
             raise ValueError(f"metrics must have different names, got {name!r} twice")
-        names[name] = one if callable(one) and getattr(kernalign, name, None) is not one else _function(name)
-    if not names:
+        tested[name] = _tested(name, one)
+    if not tested:
         raise ValueError("metric must name at least one metric, got an empty list")
-    return names
+    return tested
 
 
-def _function(name: str) -> Callable[[Any, Any], Any] | None:
-    if name in GRAM_METRICS or name in LIST_METRICS or name == "cknna":
-        return None
-    if name == "mmd":
-        raise ValueError("mmd does not pair rows, so no pairing of them changes it; its score has a null of its own")
-    if name in METRICS and not METRICS[name].needs:
-        return registry.function(name)
-    raise ValueError(f"metric must be a function of kernalign that takes x and y alone, got {name!r}")
+def _tested(name: str, given: Any) -> Tested:
+    record = METRICS.get(name)
+    if callable(given) and (record is None or record.function is not given):
+        if (getattr(given, "__module__", None) or "").partition(".")[0] != "kernalign":
+            own = record is not None and getattr(given, "func", None) is record.function
+            return Tested(record if own else None, given)
+        record = None
+    if record is None or record.needs:
+        raise ValueError(f"metric must be a function of kernalign that takes x and y alone, got {name!r}")
+    if not record.paired:
+        raise ValueError(f"{name} does not pair rows, so no pairing of them changes it; its score has its own null")
+    states = record.states
+    renamed = isinstance(states, (OfLists, OfEdges)) or (isinstance(states, OfGrams) and states.distance is None)
+    return Tested(record, None if renamed else record.function)
 
 
 def layers_of(x: Any, name: str) -> tuple[list[Any], bool]:
@@ -111,23 +142,24 @@ def shuffled_within(blocks: NDArray[np.intp], rng: np.random.Generator) -> NDArr
 
 
 def engines_for(
-    names: dict[str, Callable[[Any, Any], Any] | None], xs: list[Any], ys: list[Any], n: int, given: Any, options: Any
+    tested: dict[str, Tested], xs: list[Any], ys: list[Any], n: int, given: Any, options: Any
 ) -> list[Permuted]:
     k, estimator, kernel, similarity, ties = given
+    grams, lists, edges = (_states(tested, kind) for kind in (OfGrams, OfLists, OfEdges))
     if isinstance(check_kernel(kernel), Precomputed):
-        other = [name for name in names if name not in GRAM_METRICS]
+        other = [name for name in tested if name not in grams]
         if other or any(options.get(name) is not None for name in ("normalize", "clip_quantile")):
             what = f"{other[0]} needs" if other else "normalize and clip_quantile need"
             raise ValueError(f"{what} rows, but kernel=Precomputed() takes Gram matrices")
     engines: list[Permuted] = []
     prepared = {name: options[name] for name in ("normalize", "clip_quantile") if name in options}
-    lists = [name for name in names if name in LIST_METRICS and names[name] is None]
-    if len(lists) < len(names) and any(isinstance(v, Neighbors) for v in (*xs, *ys)):
+    threads = checks.check_threads(options.get("threads"))
+    if len(lists) < len(tested) and any(isinstance(v, Neighbors) for v in (*xs, *ys)):
         raise TypeError("Neighbors are for metrics of neighbour lists; other metrics need arrays")
-    for group in (("cka", "hsic"), ("kernel_alignment",)):
-        wanted = [name for name in names if name in group and names[name] is None]
-        for name in wanted:
-            check_estimator(estimator, n, name)
+    for centred in (True, False):
+        wanted = {name: states for name, states in grams.items() if states.centred == centred}
+        for states in wanted.values():
+            states.check(estimator, n)
         if wanted:
             divided = isinstance(kernel, Cosine)
             x, y = (
@@ -136,35 +168,40 @@ def engines_for(
             if isinstance(kernel, (Linear, Cosine)):
                 engines.append(PermutedGrams(wanted, x, y, estimator))
             else:
-                threads = checks.check_threads(options.get("threads"))
                 a, b = ([make_side([rows], kernel, threads) for rows in side] for side in (x, y))
                 engines.append(PermutedKernels(wanted, a, b, estimator))
     if lists:
-        engines.append(_lists(lists, xs, ys, n, k, similarity, ties, prepared, options))
-    if "cknna" in names and names["cknna"] is None:
-        size, threads = checks.check_k(k, n), checks.check_threads(options.get("threads"))
+        engines.append(_lists(lists, xs, ys, n, k, similarity, ties, prepared, threads))
+    for name, states in edges.items():
+        size = checks.check_k(k, n)
         graphs = [
-            [cknna.u_centred_graph(arrays.rows(v, s, **prepared), size, threads) for v in side]
+            [states.graph(arrays.rows(v, s, **prepared), size, threads) for v in side]
             for side, s in ((xs, "x"), (ys, "y"))
         ]
-        engines.append(PermutedGraphs("cknna", *graphs))
-    for name, function in names.items():
-        if function is not None:
-            engines.append(PermutedCalls(name, _called(function, name, k, options), xs, ys))
+        engines.append(PermutedGraphs(name, *graphs))
+    for name, one in tested.items():
+        if one.function is not None:
+            engines.append(PermutedCalls(name, _called(one, k, options), xs, ys))
     return engines
 
 
-def _called(function: Callable[[Any, Any], Any], name: str, k: int, options: Any) -> Callable[[Any, Any], Any]:
-    import kernalign
+def _states(tested: dict[str, Tested], kind: type) -> dict[str, Any]:
+    """The states of the metrics that are renamed, of one kind, by the metric's name."""
+    found = {name: one.record.states for name, one in tested.items() if one.record and one.function is None}
+    return {name: states for name, states in found.items() if isinstance(states, kind)}
 
-    if getattr(kernalign, name, None) is not function:
+
+def _called(one: Tested, k: int, options: Any) -> Callable[[Any, Any], Any]:
+    function = one.function
+    assert function is not None
+    if one.record is None or one.record.function is not function:
         return function
-    keywords = {**options, **({"k": k} if "k" in inspect.signature(function).parameters else {})}
-    return lambda x, y: function(x, y, **keywords)
+    keywords = {**options, **({"k": k} if one.record.takes("k") else {})}
+    return partial(function, **keywords)
 
 
 def _lists(
-    metrics: list[str],
+    metrics: dict[str, OfLists],
     xs: list[Any],
     ys: list[Any],
     n: int,
@@ -172,11 +209,11 @@ def _lists(
     similarity: Metric,
     ties: Ties,
     prepared: Any,
-    options: Any,
+    threads: int,
 ) -> PermutedLists:
     checks.check_choice(ties, "ties", ("fractional", "index"))
     checks.check_choice(similarity, "similarity", ("cosine", "dot", "euclidean"))
-    k, threads = checks.check_k(k, n), checks.check_threads(options.get("threads"))
+    k = checks.check_k(k, n)
     found: list[list[Neighbors]] = [[], []]
     sources: list[list[Any]] = [[], []]
     for side, name, layers in ((0, "x", xs), (1, "y", ys)):

@@ -2,97 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from kernalign._base import checks
 from kernalign._base.progress import Report
 from kernalign._base.score import Score
 from kernalign._engines.gram_source import Side
 from kernalign._engines.gram_sweep import GramSweep
+from kernalign._engines.states import StateKey
 from kernalign._rows.layered import Layer
+from kernalign.comparison.families.base import Asked, Family, LayerPair, Planned, Workshop
 from kernalign.metrics.kernel.rsa import (
     RANKED,
     Ranks,
-    check,
     distance_side,
     finish_ranked,
     finish_reduced,
     ranked,
     read_as,
 )
+from kernalign.metrics.record import OfDissimilarities
 
-if TYPE_CHECKING:
-    from kernalign.comparison.families.scores import LayerPair, Shared
-
-OPTIONS = frozenset({"distance", "comparison"})  # with others, rsa is called pair by pair
 _KEPT_BYTES = 1 << 30  # of ranks
 
 
 @dataclass(frozen=True)
-class Dissimilarities:
-    """rsa of one kind of dissimilarity and comparison.
+class Dissimilarities(Family):
+    """Metrics of one kind of dissimilarity and comparison.
 
     Ranks take 4 n (n - 1) bytes a layer. Those of as many layers as 1 GB holds are kept; of the others those of the
     current x are, and those of y are found again for every pair.
     """
 
-    metrics: tuple[str, ...]
-    shared: Shared
     distance: Any
     comparison: Any
 
     @staticmethod
-    def check(n: int, distance: Any = "correlation", comparison: Any = "spearman") -> tuple[Any, Any]:
-        """The options of rsa; raises unless they exist for n items."""
-        check(distance, comparison)
-        checks.check_count(n, 3, "rsa")
-        return distance, comparison
+    def shared(name: str, record: OfDissimilarities, asked: Asked) -> tuple[Any, ...] | None:
+        """What metrics of one family have in common; None if the options leave no shared states."""
+        own = asked.options.get(name, {})
+        return record.check(asked.n, **own) if set(own) <= {"distance", "comparison"} else None
 
-    def prepare(self, layers: Sequence[Layer]) -> Iterator[Callable[[Report], None]]:
+    def states(self, layers: Sequence[Planned]) -> list[StateKey]:
         if self.comparison not in RANKED:
-            yield lambda report: self._sweep(layers, report)
-            return
-        kept = min(len(layers), _KEPT_BYTES // (4 * self.shared.n * (self.shared.n - 1)))
-        for layer in layers[len(layers) - kept :]:  # those of y, which pairs of one x visit one after the other, first
-            yield lambda report, layer=layer: self._keep(layer, report)  # type: ignore[misc]
+            return [self._sweep]
+        kept = min(len(layers), _KEPT_BYTES // (4 * self.asked.n * (self.asked.n - 1)))
+        last = layers[len(layers) - kept :]  # those of y, which pairs of one x visit one after the other, first
+        return [self._key(layer) for layer in last]
+
+    def make(self, key: StateKey, shop: Workshop, report: Report) -> Any:
+        """The ranks of a layer, or the sums of all pairs of layers and the place of each among these."""
+        if key.place is not None:
+            return self._ranks(shop.layer(key), shop, report)
+        sides = [self._side(layer, shop) for layer in shop.layers.values()]
+        sweep = GramSweep(sides, centred=self.comparison == "pearson", threads=shop.threads, report=report)
+        return sweep, {place: at for at, place in enumerate(shop.layers)}
 
     @property
-    def _key(self) -> tuple[str, ...]:
-        return "dissimilarities", self.distance, self.comparison
+    def _sweep(self) -> StateKey:
+        return StateKey("sweep of dissimilarities", (self.distance, self.comparison))
 
-    def _side(self, layer: Layer) -> Side:
+    def _key(self, layer: Planned) -> StateKey:
+        return StateKey("ranks", (self.distance, self.comparison), layer.place)
+
+    def _side(self, layer: Layer, shop: Workshop) -> Side:
         how = read_as(self.distance)
         rows = layer.rows_as(**how) if how["divided"] else layer.rows
-        return distance_side(rows, self.distance, self.comparison, self.shared.threads)
+        return distance_side(rows, self.distance, self.comparison, shop.threads)
 
-    def _sweep(self, layers: Sequence[Layer], report: Report) -> None:
-        sides, centred = [self._side(layer) for layer in layers], self.comparison == "pearson"
-        sweep = GramSweep(sides, centred=centred, threads=self.shared.threads, report=report)
-        for at, layer in enumerate(layers):
-            layer.memory[self._key] = sweep, at
+    def _ranks(self, layer: Layer, shop: Workshop, report: Report = None) -> Ranks:
+        return ranked(self._side(layer, shop), self.comparison, report)
 
-    def _keep(self, layer: Layer, report: Report) -> None:
-        layer.memory[self._key] = self._ranks(layer, report)
+    def scores(self, pairs: Sequence[LayerPair], shop: Workshop) -> Iterator[list[Score]]:
+        return self._of_ranks(pairs, shop) if self.comparison in RANKED else self._of_sums(pairs, shop)
 
-    def _ranks(self, layer: Layer, report: Report = None) -> Ranks:
-        return ranked(self._side(layer), self.comparison, report)
-
-    def scores(self, pairs: Sequence[LayerPair]) -> Iterator[list[Score]]:
-        return self._of_ranks(pairs) if self.comparison in RANKED else self._of_sums(pairs)
-
-    def _of_sums(self, pairs: Sequence[LayerPair]) -> Iterator[list[Score]]:
+    def _of_sums(self, pairs: Sequence[LayerPair], shop: Workshop) -> Iterator[list[Score]]:
+        sweep, places = shop.store[self._sweep]
         for x, y in pairs:
-            (sweep, a), (_, b) = x.memory[self._key], y.memory[self._key]
-            yield [finish_reduced(sweep.sums(a, b, self.shared.settings), self.distance, self.comparison)]
+            sums = sweep.sums(places[x.place], places[y.place], self.asked.settings)
+            yield [finish_reduced(sums, self.distance, self.comparison)]
 
-    def _of_ranks(self, pairs: Sequence[LayerPair]) -> Iterator[list[Score]]:
+    def _of_ranks(self, pairs: Sequence[LayerPair], shop: Workshop) -> Iterator[list[Score]]:
         current: tuple[Layer, Ranks] | None = None  # an x whose ranks are not kept
         for x, y in pairs:
-            a, b = (layer.memory.get(self._key) for layer in (x, y))
+            a, b = (shop.store.get(self._key(layer)) for layer in (x, y))
             if a is None:
-                current = current if current is not None and current[0] is x else (x, self._ranks(x))
+                current = current if current is not None and current[0] is x else (x, self._ranks(x, shop))
                 a = current[1]
-            b = self._ranks(y) if b is None else b
-            yield [finish_ranked(a, b, self.distance, self.comparison, self.shared.settings)]
+            b = self._ranks(y, shop) if b is None else b
+            yield [finish_ranked(a, b, self.distance, self.comparison, self.asked.settings)]

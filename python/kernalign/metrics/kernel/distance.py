@@ -44,12 +44,17 @@ def distance_alignment(x: Any, y: Any, *, estimator: Estimator = "biased", **opt
     ----------
     Insulla, Huang and Rosasco 2025, whose 8 C (1 - A) holds for C = 1 only.
     """
-    checks.check_choice(estimator, "estimator", ("unbiased", "biased"))
     pair = arrays.pair(x, y, **options)
-    checks.check_count(pair.n, 2, f"distance_alignment ({estimator})")
+    check_distance_alignment(estimator, pair.n)
     with reporting(pair.progress, "distance_alignment") as report:
         sums = kernel_sums(pair, Distance(squared=True), centred=False, report=report)
     return finish_distance_alignment(sums, estimator)
+
+
+def check_distance_alignment(estimator: Any, n: int) -> None:
+    """Raise unless the estimator exists for n items."""
+    checks.check_choice(estimator, "estimator", ("unbiased", "biased"))
+    checks.check_count(n, 2, f"distance_alignment ({estimator})")
 
 
 def finish_distance_alignment(sums: KernelSums, estimator: Estimator) -> Score:

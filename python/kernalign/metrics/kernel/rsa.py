@@ -88,6 +88,13 @@ def check(distance: Any, comparison: Any) -> None:
     checks.check_choice(comparison, "comparison", ("spearman", "pearson", "kendall", "cosine"))
 
 
+def check_kind(n: int, distance: Any = "correlation", comparison: Any = "spearman") -> tuple[Any, Any]:
+    """Both options; raises unless they are known and rsa exists for n items."""
+    check(distance, comparison)
+    checks.check_count(n, 3, "rsa")
+    return distance, comparison
+
+
 def read_as(distance: Dissimilarity) -> dict[str, bool]:
     """How rows are prepared: of rows of unit norm |u - v|^2 / 2 = 1 - u.v, without its cancellation."""
     return {"divided": distance in ("correlation", "cosine"), "zero_mean": distance == "correlation"}

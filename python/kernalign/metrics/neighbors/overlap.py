@@ -97,11 +97,16 @@ def mutual_knn(
     return finish_mutual_knn(found, per_item, spread)
 
 
+def mutual_items(shared: NDArray[np.float64], k: int) -> NDArray[np.float64]:
+    """mutual_knn of every item, from what its lists share."""
+    return shared / k
+
+
 def finish_mutual_knn(found: Search, per_item: bool = False, spread: Spread | None = None) -> Score:
     """mutual_knn of lists that were found."""
     n, k = found.n, found.k
     overlaps, graph_x, graph_y = found.overlaps
-    items = overlaps / k
+    items = mutual_items(overlaps, k)
     if found.samples is not None:
         _judge(found, items)
     mean = k / (n - 1)
@@ -131,10 +136,15 @@ def jaccard_knn(
     return finish_jaccard_knn(search_both(x, y, k, metric, ties, options), per_item)
 
 
+def jaccard_items(shared: NDArray[np.float64], k: int) -> NDArray[np.float64]:
+    """jaccard_knn of every item, from what its lists share."""
+    return shared / (2 * k - shared)
+
+
 def finish_jaccard_knn(found: Search, per_item: bool = False) -> Score:
     """jaccard_knn of lists that were found."""
     shared = found.overlaps[0]
-    items = shared / (2 * found.k - shared)
+    items = jaccard_items(shared, found.k)
     exact = found.settings["ties"] != "fractional" or found.settings["tie_rows_fraction"] == 0
     null = Null(list_null.jaccard(found.n, found.k)) if exact else None
     return found.score("jaccard_knn", float(items.mean()), null, items if per_item else None)
@@ -151,9 +161,14 @@ def cycle_knn(
     return finish_cycle_knn(search_both(x, y, k, metric, "index", options), per_item)
 
 
+def cycle_items(x: NDArray[np.int32], y: NDArray[np.int32]) -> NDArray[np.float64]:
+    """cycle_knn of every item."""
+    return list_engine.cycles(x, y).astype(np.float64)
+
+
 def finish_cycle_knn(found: Search, per_item: bool = False) -> Score:
     """cycle_knn of lists that were found."""
-    items = list_engine.cycles(found.x.indices, found.y.indices).astype(np.float64)
+    items = cycle_items(found.x.indices, found.y.indices)
     null = Null(list_null.cycle(found.n, found.k, list_engine.in_degrees(found.x.indices)))
     return found.score("cycle_knn", float(items.mean()), null, items if per_item else None)
 
@@ -168,9 +183,14 @@ def lcs_knn(
     return finish_lcs_knn(search_both(x, y, k, metric, "index", options, ordered=True), per_item)
 
 
+def lcs_items(x: NDArray[np.int32], y: NDArray[np.int32]) -> NDArray[np.float64]:
+    """lcs_knn of every item."""
+    return np.asarray(list_engine.common_subsequences(x, y) / x.shape[1])
+
+
 def finish_lcs_knn(found: Search, per_item: bool = False) -> Score:
     """lcs_knn of lists that were found."""
-    items = list_engine.common_subsequences(found.x.indices, found.y.indices) / found.k
+    items = lcs_items(found.x.indices, found.y.indices)
     mean = list_null.common_subsequence(found.n, found.k)
     return found.score(
         "lcs_knn", float(items.mean()), None if mean is None else Null(mean), items if per_item else None
@@ -188,9 +208,14 @@ def edit_knn(
     return finish_edit_knn(search_both(x, y, k, metric, "index", options, ordered=True), per_item)
 
 
+def edit_items(x: NDArray[np.int32], y: NDArray[np.int32]) -> NDArray[np.float64]:
+    """edit_knn of every item."""
+    return np.asarray(1 - list_engine.edit_distances(x, y) / x.shape[1])
+
+
 def finish_edit_knn(found: Search, per_item: bool = False) -> Score:
     """edit_knn of lists that were found."""
-    items = 1 - list_engine.edit_distances(found.x.indices, found.y.indices) / found.k
+    items = edit_items(found.x.indices, found.y.indices)
     mean, method = list_null.edit(found.n, found.k)
     found.settings["chance_method"] = method
     return found.score("edit_knn", float(items.mean()), Null(mean), items if per_item else None)

@@ -1,0 +1,59 @@
+"""States: what layers have been turned into, each once, under keys that say of what and how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from kernalign._rows.layered import Place
+
+
+@dataclass(frozen=True)
+class StateKey:
+    """Which state.
+
+    Attributes
+    ----------
+    kind : what it is: "lists", "edges", "ranks", "side" (rows under a kernel), "sweep" (sums of all pairs of sides)
+    options : all that tells apart what is made of the same layers
+    place : the layer that it was made of; None for a joint state of all layers that are compared
+    """
+
+    kind: str
+    options: tuple[Any, ...] = ()
+    place: Place | None = None
+
+
+class Store:
+    """States by key. A state is made when it is first asked for, or put here by whoever made it."""
+
+    def __init__(self) -> None:
+        self._states: dict[StateKey, Any] = {}
+
+    def __contains__(self, key: StateKey) -> bool:
+        return key in self._states
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    def __getitem__(self, key: StateKey) -> Any:
+        return self._states[key]
+
+    def __setitem__(self, key: StateKey, state: Any) -> None:
+        self._states[key] = state
+
+    def get(self, key: StateKey) -> Any:
+        """The state, or None if it was not made."""
+        return self._states.get(key)
+
+    def make(self, key: StateKey, maker: Callable[[], Any]) -> Any:
+        """The state; made now if it was not."""
+        if key not in self._states:
+            self._states[key] = maker()
+        return self._states[key]
+
+    def merge(self, other: Store) -> Store:
+        """Take in the states that another store holds and this one does not."""
+        self._states = {**other._states, **self._states}
+        return self

@@ -1,0 +1,110 @@
+"""What the families of metrics have in common: what was asked of all, and what a family must be able to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from kernalign._base.progress import Report
+from kernalign._base.score import Score
+from kernalign._engines.states import StateKey, Store
+from kernalign._rows import arrays
+from kernalign._rows.layered import Layer, Place, Representation
+from kernalign.metrics.registry import METRICS
+
+LayerPair: TypeAlias = tuple[Layer, Layer]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What all metrics of one comparison have in common."""
+
+    n: int
+    k: int
+    estimator: Any
+    kernel: Any
+    normalize: Any
+    clip_quantile: float | None
+    options: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"normalize": self.normalize, "clip_quantile": self.clip_quantile}
+
+    def given(self, metric: str) -> dict[str, Any]:
+        """The metric's options: its own, before those that are common; None leaves its own default."""
+        common = {"k": self.k, "estimator": self.estimator, "kernel": self.kernel}
+        return {name: value for name, value in common.items() if value is not None} | dict(self.options.get(metric, {}))
+
+    def own(self, metric: str) -> set[str]:
+        """Names of the options that are the metric's own."""
+        return set(self.options.get(metric, {})) - {"k", "estimator", "kernel"}
+
+
+class Planned(Protocol):
+    """What a plan knows of a layer: enough to say which states will be made of it."""
+
+    @property
+    def place(self) -> Place: ...
+    @property
+    def width(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where states are made: the layers, the states so far, and how many threads may work."""
+
+    layers: Mapping[Place, Layer]
+    store: Store
+    threads: int
+
+    def made(self, key: StateKey, family: Family, report: Report = None) -> Any:
+        """The state of a family; made now if it was not."""
+        return self.store.make(key, lambda: family.make(key, self, report))
+
+    def layer(self, key: StateKey) -> Layer:
+        """The layer that a state is made of."""
+        assert key.place is not None
+        return self.layers[key.place]
+
+    def pair(self, x: Layer, y: Layer, settings: dict[str, Any]) -> arrays.Pair:
+        return arrays.Pair(x.rows, y.rows, settings, self.threads)
+
+
+@dataclass(frozen=True)
+class Family:
+    """Metrics that are finished from the same states: a value that can be pickled and compared."""
+
+    metrics: tuple[str, ...]
+    asked: Asked
+
+    @property
+    def searched(self) -> str | None:
+        """The metric, if any, whose best of many layers has a known null."""
+        return None
+
+    def states(self, layers: Sequence[Planned]) -> list[StateKey]:
+        """The states to be made before pairs are finished, in order."""
+        return []
+
+    def make(self, key: StateKey, shop: Workshop, report: Report) -> Any:
+        """Make one of them."""
+        raise NotImplementedError
+
+    def scores(self, pairs: Sequence[LayerPair], shop: Workshop) -> Iterator[list[Score]]:
+        """For every pair, in order, the score of each metric."""
+        raise NotImplementedError
+
+    def finishers(self) -> list[Callable[..., Score]]:
+        """What makes the score of each metric from the states of a pair."""
+        records: list[Any] = [METRICS[name].states for name in self.metrics]
+        return [record.finish for record in records]
+
+    def inner_pairs(self, one: Representation) -> list[LayerPair]:
+        """Pairs of layers of one representation whose scores the null of a search is made of."""
+        return []
+
+    def null_parts(self, one: Representation, inner: Iterator[Score], shop: Workshop) -> dict[str, Any]:
+        """What the null of a search over the layers of one representation is made of."""
+        raise NotImplementedError

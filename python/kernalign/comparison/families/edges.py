@@ -1,0 +1,43 @@
+"""cknna: metrics of neighbour graphs with the kernel along their edges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kernalign._base.progress import Report
+from kernalign._base.score import Score
+from kernalign._engines.states import StateKey
+from kernalign.comparison.families.base import Asked, Family, LayerPair, Planned, Workshop
+from kernalign.metrics.neighbors import cknna
+from kernalign.metrics.record import OfEdges
+
+
+@dataclass(frozen=True)
+class Edges(Family):
+    """Metrics of graphs of k neighbours, in one variant."""
+
+    k: int
+    variant: Any
+
+    @staticmethod
+    def shared(name: str, record: OfEdges, asked: Asked) -> tuple[Any, ...] | None:
+        """What metrics of one family have in common; None if the options leave no shared states."""
+        if not asked.own(name) <= {"variant"}:
+            return None
+        given = asked.given(name)
+        variant = given.get("variant", "ucentred")
+        return record.check(asked.n, given["k"], variant), variant
+
+    def states(self, layers: Sequence[Planned]) -> list[StateKey]:
+        return [StateKey("edges", (self.k,), layer.place) for layer in layers]
+
+    def make(self, key: StateKey, shop: Workshop, report: Report) -> cknna.Edges:
+        return cknna.edges(shop.layer(key).rows, self.k, shop.threads, report)
+
+    def scores(self, pairs: Sequence[LayerPair], shop: Workshop) -> Iterator[list[Score]]:
+        finishers = self.finishers()
+        for pair in pairs:
+            a, b = (shop.store[key] for key in self.states(pair))
+            yield [finish(a, b, self.variant, self.asked.settings) for finish in finishers]

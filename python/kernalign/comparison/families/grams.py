@@ -1,0 +1,136 @@
+"""cka and its like: metrics of the sums over both Gram matrices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from kernalign._base import kernels
+from kernalign._base.progress import Report
+from kernalign._base.score import Score
+from kernalign._engines.gram_source import EXACT_SKEW_ROWS, Side, make_side
+from kernalign._engines.gram_sweep import GramSweep
+from kernalign._engines.kernel_sums import KernelSums
+from kernalign._engines.linear import linear_precision, linear_sums
+from kernalign._engines.states import StateKey
+from kernalign._rows.layered import Layer, Place, Representation
+from kernalign.comparison.families.base import Asked, Family, LayerPair, Planned, Workshop
+from kernalign.metrics.record import OfGrams
+
+VARIANCE_SHARE = "variance share"
+
+
+@dataclass(frozen=True)
+class Grams(Family):
+    """Metrics of Gram matrices of one kernel, centred or not, under one estimator.
+
+    The route of a pair is that of the one-pair call, so that partners do not matter: features where the kernel is
+    linear and n > p + q, otherwise one sweep over the tiles of all Gram matrices.
+    """
+
+    centred: bool
+    estimator: Any
+    kernel: Any
+
+    @staticmethod
+    def shared(name: str, record: OfGrams, asked: Asked) -> tuple[Any, ...] | None:
+        """What metrics of one family have in common; None if the options leave no shared states."""
+        if asked.own(name):
+            return None
+        given = asked.given(name)
+        kernel = record.distance or kernels.check_kernel(given.get("kernel", kernels.Linear()))
+        estimator = given.get("estimator", record.estimator)
+        record.check(estimator, asked.n)
+        return record.centred, estimator, kernel
+
+    @property
+    def searched(self) -> str | None:
+        return "cka" if "cka" in self.metrics and self.estimator == "unbiased" else None
+
+    @property
+    def _linear(self) -> bool:
+        return isinstance(self.kernel, kernels.Linear)
+
+    @property
+    def _sweep(self) -> StateKey:
+        return StateKey("sweep", (self.kernel, self.centred))
+
+    def states(self, layers: Sequence[Planned]) -> list[StateKey]:
+        return [self._sweep] if len(self._swept(layers)) > 1 else []
+
+    def _swept(self, layers: Collection[Planned]) -> list[Place]:
+        """Layers of which some pair goes through Gram matrices."""
+        widest = max(layer.width for layer in layers)
+        return [one.place for one in layers if not self._linear or self.asked.n <= one.width + widest]
+
+    def make(self, key: StateKey, shop: Workshop, report: Report) -> tuple[GramSweep, dict[Any, int]]:
+        """The sums of all pairs of sides, and the place of each layer among these."""
+        swept = self._swept(shop.layers.values())
+        sides = [self.side(shop.layers[place], shop) for place in swept]
+        sweep = GramSweep(sides, centred=self.centred, threads=shop.threads, report=report)
+        return sweep, {place: at for at, place in enumerate(swept)}
+
+    def side(self, layer: Layer, shop: Workshop, *, double: bool = False) -> Side:
+        """A layer with its kernel, made once; multiplied in float64 if asked to be."""
+
+        def made() -> Side:
+            rows = layer.rows_as(divided=True) if isinstance(self.kernel, kernels.Cosine) else layer.rows
+            return make_side([rows], self.kernel, shop.threads)
+
+        found: Side = shop.store.make(StateKey("side", (self.kernel,), layer.place), made)
+        if double and not found.double:
+            key = StateKey("side", (self.kernel, "float64"), layer.place)
+            found = shop.store.make(key, lambda: make_side(found.rows, self.kernel, shop.threads, double=True))
+        return found
+
+    def scores(self, pairs: Sequence[LayerPair], shop: Workshop) -> Iterator[list[Score]]:
+        finishers = self.finishers()
+        for x, y in pairs:
+            sums = self._sums(x, y, shop)
+            if self.centred and self._linear:
+                for at, layer in enumerate((x, y)):
+                    key = StateKey(VARIANCE_SHARE, (), layer.place)
+                    if key not in shop.store:
+                        shop.store[key] = sums.top_share_bound(at)
+            yield [finish(sums, self.estimator) for finish in finishers]
+
+    def _sums(self, x: Layer, y: Layer, shop: Workshop) -> KernelSums:
+        pair = shop.pair(x, y, self.asked.settings)
+        p, q = pair.x.shape[1], pair.y.shape[1]
+        double = self._linear and linear_precision(pair)
+        ready = not double or (self.side(x, shop).double and self.side(y, shop).double)
+        if not self._linear or (pair.n <= p + q and ready):
+            sweep, places = shop.store[self._sweep]
+            found: KernelSums = sweep.sums(places[x.place], places[y.place], pair.settings)
+            return found
+        sides = self.side(x, shop, double=double), self.side(y, shop, double=double)
+        return replace(linear_sums(pair, centred=self.centred), sides=sides)
+
+    def inner_pairs(self, one: Representation) -> list[LayerPair]:
+        return list(combinations(one.layers, 2))
+
+    def null_parts(self, one: Representation, inner: Iterator[Score], shop: Workshop) -> dict[str, Any]:
+        """CKA of the layers among themselves, and what the skewness of the CKA of each is made of."""
+        own = np.eye(len(one.layers))
+        for i, j in combinations(range(len(own)), 2):
+            own[i, j] = own[j, i] = next(inner)
+        n, sides = self.asked.n, [self.side(layer, shop) for layer in one.layers]
+        if n < 6:
+            return {"self": own}
+        if n > EXACT_SKEW_ROWS:
+            return {"self": own, "ratio": np.array([_skew_ratio(side) for side in sides])}
+        cubes = np.array([side.cubes for side in sides])
+        cubes[cubes[:, 0] <= 0] = np.nan  # a constant layer
+        return {"self": own, "cubes": cubes}
+
+
+def _skew_ratio(side: Side) -> float:
+    try:
+        return side.skew_ratio
+    except ZeroDivisionError:  # a constant layer
+        return math.nan

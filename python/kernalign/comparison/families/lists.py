@@ -1,0 +1,102 @@
+"""mutual_knn and its like: metrics of neighbour lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from kernalign._base import checks
+from kernalign._base.progress import Report
+from kernalign._base.score import Score
+from kernalign._engines import lists as list_engine
+from kernalign._engines.neighbors import METRICS as SIMILARITIES
+from kernalign._engines.neighbors import Found, find
+from kernalign._engines.states import StateKey
+from kernalign._rows.layered import Layer, Representation
+from kernalign.comparison import best
+from kernalign.comparison.families.base import Asked, Family, LayerPair, Planned, Workshop
+from kernalign.metrics.neighbors.search import Search, join, warn_of_ties
+from kernalign.metrics.record import OfLists
+from kernalign.metrics.registry import METRICS
+
+
+class LayerLists(NamedTuple):
+    """The lists of one layer, and the sums of their graph."""
+
+    found: Found
+    sums: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Lists(Family):
+    """Metrics of lists of one length, under one similarity and tie rule, symmetric or not."""
+
+    k: int
+    similarity: Any
+    ties: Any
+    symmetric: bool
+
+    @staticmethod
+    def shared(name: str, record: OfLists, asked: Asked) -> tuple[Any, ...] | None:
+        """What metrics of one family have in common; None if the options leave no shared states."""
+        if not asked.own(name) <= {"metric", "ties"}:
+            return None
+        given = asked.given(name)
+        similarity, ties = given.get("metric", "cosine"), given.get("ties", "fractional")
+        checks.check_choice(similarity, "metric", SIMILARITIES)
+        checks.check_choice(ties, "ties", ("fractional", "index"))
+        if record.of_lists is not None:
+            ties = "index"
+        return checks.check_k(given["k"], asked.n), similarity, ties, METRICS[name].symmetric
+
+    @property
+    def searched(self) -> str | None:
+        return "mutual_knn" if "mutual_knn" in self.metrics else None
+
+    @property
+    def ordered(self) -> bool:
+        records: list[Any] = [METRICS[name].states for name in self.metrics]
+        return any(record.ordered for record in records)
+
+    def _key(self, layer: Planned, ordered: bool) -> StateKey:
+        return StateKey("lists", (self.k, self.similarity, ordered), layer.place)
+
+    def states(self, layers: Sequence[Planned]) -> list[StateKey]:
+        return [self._key(layer, self.ordered) for layer in layers]
+
+    def make(self, key: StateKey, shop: Workshop, report: Report) -> LayerLists:
+        layer, ordered = shop.layer(key), key.options[-1]
+        other = shop.store.get(self._key(layer, True))
+        if other is not None:  # lists in order serve where order does not matter
+            made: LayerLists = other
+            return made
+        found = find(layer.rows, self.k, self.similarity, "auto", shop.threads, report, sets=not ordered)
+        return LayerLists(found, list_engine.graph_sums(found.lists.indices))
+
+    def of(self, layer: Layer, shop: Workshop) -> LayerLists:
+        """The lists of a layer."""
+        made: LayerLists = shop.store[self._key(layer, self.ordered)]
+        return made
+
+    def scores(self, pairs: Sequence[LayerPair], shop: Workshop) -> Iterator[list[Score]]:
+        finishers = self.finishers()
+        for x, y in pairs:
+            search = self._search(x, y, shop)
+            yield [finish(search) for finish in finishers]
+
+    def _search(self, x: Layer, y: Layer, shop: Workshop) -> Search:
+        a, b = self.of(x, shop), self.of(y, shop)
+        pair = shop.pair(x, y, self.asked.settings)
+        found = join(pair, a.found, b.found, self.similarity, self.ties, graphs=(a.sums, b.sums))
+        warn_of_ties(found.settings)
+        return found
+
+    def null_parts(self, one: Representation, inner: Iterator[Score], shop: Workshop) -> dict[str, Any]:
+        """What the covariance of overlaps is made of; the layers keep what their own scores need of it."""
+        graphs = [self.of(layer, shop).found.lists for layer in one.layers]
+        parts = best.graph_parts([graph.indices for graph in graphs], self.asked.n)
+        for at, graph in enumerate(graphs):
+            if sums := best.pattern_sums(parts, at):
+                graph.keep_pattern_sums(sums)
+        return parts

@@ -1,0 +1,27 @@
+"""Metrics that are called for every pair: those without states that pairs could share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from kernalign._base.score import Score
+from kernalign.comparison.families.base import Family, LayerPair, Workshop
+from kernalign.metrics.registry import METRICS
+
+
+@dataclass(frozen=True)
+class Pairwise(Family):
+    """One metric, called by its function."""
+
+    def scores(self, pairs: Sequence[LayerPair], shop: Workshop) -> Iterator[list[Score]]:
+        [name] = self.metrics
+        record, common = METRICS[name], ("k", "estimator", "kernel")
+        given = self.asked.given(name)
+        keywords = {key: value for key, value in given.items() if key not in common or record.takes(key)}
+        keywords = {"normalize": self.asked.normalize, "threads": shop.threads or None} | keywords
+        for x, y in pairs:
+            try:
+                yield [record.function(x.clipped(), y.clipped(), **keywords)]
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"{name} of x = {x.name} and y = {y.name}: {error}") from error

@@ -1,0 +1,119 @@
+"""The record of a metric: what it is, how it is called, and the states that it is finished from."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from kernalign._base.kernels import Distance
+from kernalign._base.score import Score
+
+
+@dataclass(frozen=True)
+class OfGrams:
+    """Finished from the sums over both Gram matrices.
+
+    Attributes
+    ----------
+    finish : (KernelSums, estimator) -> Score
+    check : (estimator, n): raises unless the estimator exists for n items
+    centred : whether the Gram matrices are centred
+    estimator : the default
+    distance : what stands in place of the kernel, where the metric leaves no choice
+    cosine : whether the product of the Gram matrices is divided by their norms
+    """
+
+    finish: Callable[[Any, Any], Score]
+    check: Callable[[Any, int], None]
+    centred: bool = True
+    estimator: str = "unbiased"
+    distance: Distance | None = None
+    cosine: bool = True
+
+
+@dataclass(frozen=True)
+class OfLists:
+    """Finished from the neighbour lists of both sides.
+
+    Attributes
+    ----------
+    finish : Search -> Score
+    of_shared : (shared weight of every item, k) -> value of every item, for metrics that see nothing else
+    of_lists : (indices of x, indices of y) -> value of every item, for the others
+    ordered : whether the order of a list matters
+    """
+
+    finish: Callable[[Any], Score]
+    of_shared: Callable[[Any, int], Any] | None = None
+    of_lists: Callable[[Any, Any], Any] | None = None
+    ordered: bool = False
+
+
+@dataclass(frozen=True)
+class OfEdges:
+    """Finished from two neighbour graphs with the kernel along their edges.
+
+    Attributes
+    ----------
+    finish : (Edges, Edges, variant, settings) -> Score
+    check : (n, k, variant) -> k; raises unless the variant exists for k neighbours of n items
+    graph : (rows, k, threads) -> sparse matrix of norm 1; the score of the default variant is the product of two
+    """
+
+    finish: Callable[..., Score]
+    check: Callable[[int, Any, Any], int]
+    graph: Callable[[Any, int, int], Any]
+
+
+@dataclass(frozen=True)
+class OfDissimilarities:
+    """Finished from the dissimilarities of both sides, or their ranks.
+
+    Attributes
+    ----------
+    check : (n, distance, comparison) -> both; raises unless they exist for n items
+    """
+
+    check: Callable[..., tuple[Any, Any]]
+
+
+States: TypeAlias = OfGrams | OfLists | OfEdges | OfDissimilarities
+
+
+@dataclass(frozen=True)
+class MetricInfo:
+    """What a program must know of a metric to choose it, call it and read its score.
+
+    Attributes
+    ----------
+    description : one line
+    range : smallest and largest value; infinite where there is no bound
+    function : what `kernalign` offers under the metric's name
+    symmetric : whether the score of (x, y) is that of (y, x)
+    larger_is_closer : False for distances, where 0 is identity
+    needs : keyword arguments without a default, which every call must give
+    paired : whether rows of x and y are of the same items
+    states : what both sides are turned into, once each, before a pair is finished; None: called pair by pair
+    """
+
+    description: str
+    range: tuple[float, float]
+    function: Callable[..., Any] = field(repr=False)
+    symmetric: bool = True
+    larger_is_closer: bool = True
+    needs: tuple[str, ...] = ()
+    paired: bool = True
+    states: States | None = field(default=None, repr=False)
+
+    @property
+    def best(self) -> float | None:
+        """The score of equal representations; None where it depends on the data."""
+        most = self.range[1] if self.larger_is_closer else self.range[0]
+        return most if math.isfinite(most) else None
+
+    def takes(self, keyword: str) -> bool:
+        """Whether the function has a keyword argument of its own (one that not all metrics share) of this name."""
+        return keyword in inspect.signature(self.function).parameters
