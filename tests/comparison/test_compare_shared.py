@@ -105,7 +105,7 @@ def test_rsa_is_undefined_where_the_one_pair_call_is(comparison, what):
 
 def test_rsa_with_other_options_is_called_pair_by_pair(monkeypatch):
     calls, original = Counter(), ka.rsa
-    stand_in(monkeypatch, "rsa", lambda *a, **k: (calls.update(["rsa"]), original(*a, **k))[1])
+    stand_in(monkeypatch, "rsa", lambda *args, **given: (calls.update(["rsa"]), original(*args, **given))[1])
     gaps = X.copy()
     gaps[5, 1] = 0
     given = {"rsa": {"distance": "cosine", "zero_rows": "drop_pair"}}

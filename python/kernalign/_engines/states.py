@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from kernalign._rows.layered import Place
 
 
-@dataclass(frozen=True)
-class StateKey:
+class StateKey(NamedTuple):
     """Which state.
 
     Attributes
     ----------
     kind : what it is: "lists", "edges", "ranks", "side" (rows under a kernel), "sweep" (sums of all pairs of sides)
-    options : all that tells apart what is made of the same layers
+    options : words and numbers that tell apart what is made of the same layers
     place : the layer that it was made of; None for a joint state of all layers that are compared
     """
 
     kind: str
-    options: tuple[Any, ...] = ()
+    options: tuple[str | int | bool, ...] = ()
     place: Place | None = None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import combinations
 from typing import Any
 
@@ -52,13 +53,13 @@ class Grams(Family):
     def searched(self) -> str | None:
         return "cka" if "cka" in self.metrics and self.estimator == "unbiased" else None
 
-    @property
+    @cached_property
     def _linear(self) -> bool:
         return isinstance(self.kernel, kernels.Linear)
 
-    @property
+    @cached_property
     def _sweep(self) -> StateKey:
-        return StateKey("sweep", (self.kernel, self.centred))
+        return StateKey("sweep", (repr(self.kernel), self.centred))
 
     def states(self, layers: Sequence[Planned]) -> list[StateKey]:
         return [self._sweep] if len(self._swept(layers)) > 1 else []
@@ -82,9 +83,9 @@ class Grams(Family):
             rows = layer.rows_as(divided=True) if isinstance(self.kernel, kernels.Cosine) else layer.rows
             return make_side([rows], self.kernel, shop.threads)
 
-        found: Side = shop.store.make(StateKey("side", (self.kernel,), layer.place), made)
+        found: Side = shop.store.make(StateKey("side", self._sweep.options[:1], layer.place), made)
         if double and not found.double:
-            key = StateKey("side", (self.kernel, "float64"), layer.place)
+            key = StateKey("side", (*self._sweep.options[:1], "float64"), layer.place)
             found = shop.store.make(key, lambda: make_side(found.rows, self.kernel, shop.threads, double=True))
         return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from kernalign._base import checks
@@ -54,7 +55,7 @@ class Lists(Family):
     def searched(self) -> str | None:
         return "mutual_knn" if "mutual_knn" in self.metrics else None
 
-    @property
+    @cached_property
     def ordered(self) -> bool:
         records: list[Any] = [METRICS[name].states for name in self.metrics]
         return any(record.ordered for record in records)
