@@ -11,8 +11,8 @@ from pathlib import Path
 import kernalign as ka
 import numpy as np
 import pytest
+from layered_samples import layered
 from test_cli import failed, rows_of, run
-from test_compare import layered
 
 N = 40
 

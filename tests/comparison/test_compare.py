@@ -11,27 +11,13 @@ import numpy as np
 import pytest
 from kernalign import _core
 from kernalign._engines import lists
+from layered_samples import N, layered, models
 from reference import compare as naive
 from samples import stand_in
 
-N = 60
 LISTS = ("mutual_knn", "jaccard_knn", "cycle_knn", "lcs_knn", "edit_knn")
 GRAMS = ("cka", "hsic", "kernel_alignment", "distance_alignment", "distance_correlation")
 EVERY = (*GRAMS, *LISTS, "cknna", "rsa")  # all with shared parts, and one that is called pair by pair
-
-
-def layered(layers, p, seed, n=N, dtype=np.float64):
-    """(n, layers, p), each layer a noisier view of one latent cloud that all seeds share."""
-    latent = np.random.default_rng(99).normal(size=(n, 4))
-    rng = np.random.default_rng(seed)
-    parts = [latent @ rng.normal(size=(4, p)) + (1 + at) * rng.normal(size=(n, p)) for at in range(layers)]
-    return np.stack(parts, axis=1).astype(dtype)
-
-
-def models():
-    """A 3-D array, a list of layers of different widths, and a plain array."""
-    b = layered(2, 9, 2)
-    return {"a": layered(3, 7, 1), "b": [b[:, 0], b[:, 1, :5], layered(1, 80, 3)[:, 0]], "c": layered(1, 6, 4)[:, 0]}
 
 
 def parts(representation):

@@ -7,9 +7,10 @@ import warnings
 import kernalign as ka
 import numpy as np
 import pytest
+from layered_samples import N, layered, models
 from safetensors.numpy import save_file
 from samples import related
-from test_compare import EVERY, N, layered, models
+from test_compare import EVERY
 
 # Files
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_compare import layered, models
+from layered_samples import layered, models
 
 METRICS = ("cka", "mutual_knn", "cycle_knn", "hsic")
 

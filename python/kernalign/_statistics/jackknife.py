@@ -14,15 +14,14 @@ from kernalign._statistics import half_sampling
 Vector = NDArray[np.float64]
 
 
-def deleted_scores(metric: str, estimator: str, sums: KernelSums) -> Vector:
-    """The n delete-one values of hsic, cka or kernel_alignment."""
-    with_diagonal = metric != "kernel_alignment" and estimator == "biased"
-    terms, m = RowTerms(sums.row_terms(with_diagonal=with_diagonal)), sums.n - 1
-    if metric == "kernel_alignment":
+def deleted_scores(sums: KernelSums, estimator: str, *, centred: bool, cosine: bool) -> Vector:
+    """The n delete-one values of the product of two Gram matrices, centred or not, over their norms or not."""
+    terms, m = RowTerms(sums.row_terms(with_diagonal=centred and estimator == "biased")), sums.n - 1
+    if not centred:
         product = terms.off_diagonal
     else:
         product = terms.u_centred if estimator == "unbiased" else terms.centred
-    if metric == "hsic":
+    if not cosine:
         norm = m * (m - 3) if estimator == "unbiased" else m**2
         return product("xy") * (sums.unit / norm)
     with np.errstate(invalid="ignore", divide="ignore"):

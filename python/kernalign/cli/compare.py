@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kernalign.cli import layers as layered
 from kernalign.cli.output import as_csv, as_json, check_output, show_rows, write_text
-from kernalign.cli.pairs import METRICS, Named, measure_pairs
+from kernalign.cli.pairs import MetricName, Named, measure_pairs
 from kernalign.metrics import registry
 from kernalign.sources import SHAPES, Source, are_layers, by_name, files_of, open_sources, shown
 
@@ -24,7 +24,7 @@ from kernalign.sources import SHAPES, Source, are_layers, by_name, files_of, ope
     multiple=True,
     default=("cka", "mutual_knn"),
     show_default=True,
-    type=click.Choice(list(METRICS)),
+    type=MetricName(),
     help="What to measure; may be given several times.",
 )
 @click.option("-k", default=10, show_default=True, type=click.IntRange(min=1), help="Neighbours of each item.")

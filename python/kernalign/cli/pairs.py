@@ -22,8 +22,21 @@ from kernalign.comparison import caveats
 from kernalign.metrics import registry
 
 _SPECIAL = ("k", "estimator", "uncertainty", "rank")  # the options that not all metrics take
-# those that can be called with what the command line offers
-METRICS = tuple(name for name, info in registry.METRICS.items() if set(info.needs) <= set(_SPECIAL))
+
+
+class MetricName(click.ParamType):  # type: ignore[type-arg]
+    """A metric that can be called with what the command line offers."""
+
+    name = "metric"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        known = [name for name, record in registry.METRICS.items() if set(record.needs) <= set(_SPECIAL)]
+        if value not in known:
+            self.fail(f"{value!r} is not one of {', '.join(map(repr, known))}.", param, ctx)
+        return value
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        return f"[{'|'.join(registry.METRICS)}]"
 
 
 @dataclass(frozen=True)
@@ -85,9 +98,8 @@ def measure_pairs(representations: Sequence[Named], metrics: Sequence[str], **op
         _note(one.name, caveats.row_notes(arrays.as_matrix(one.array, one.name)[0], metrics))
     biased = options.get("estimator") == "biased"
     for (first, second), rows in done.items():
-        cka, knn = (
-            None if name not in rows else (rows[name].value, rows[name].chance) for name in ("cka", "mutual_knn")
-        )
+        found = {name: (row.value, row.chance) for name, row in rows.items()}
+        cka, knn = found.get("cka"), found.get("mutual_knn")
         _note(f"{first} × {second}", caveats.pair_notes(cka, knn, biased=biased))
 
 

@@ -150,7 +150,7 @@ def _jackknifed(
             which = reason.replace("x ", "a " if x is a else "b ", 1) if reason.startswith("x ") else reason
             warn(f"{metric} is undefined: {which}", UndefinedScoreWarning)
             return pair.n, (math.nan, math.nan), math.nan, pair.settings
-        deleted.append(jackknife.deleted_scores(metric, estimator, sums))
+        deleted.append(jackknife.deleted_scores(sums, estimator, centred=states.centred, cosine=states.cosine))
         scores.append(states.finish(sums, estimator))
         chances.append(scores[-1].z)
         if report is not None:

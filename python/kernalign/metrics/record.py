@@ -24,6 +24,7 @@ class OfGrams:
     estimator : the default
     distance : what stands in place of the kernel, where the metric leaves no choice
     cosine : whether the product of the Gram matrices is divided by their norms
+    search_null : whether the null of the best of many layers is known (of the unbiased estimator)
     """
 
     finish: Callable[[Any, Any], Score]
@@ -32,6 +33,7 @@ class OfGrams:
     estimator: str = "unbiased"
     distance: Distance | None = None
     cosine: bool = True
+    search_null: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,14 @@ class OfLists:
     of_shared : (shared weight of every item, k) -> value of every item, for metrics that see nothing else
     of_lists : (indices of x, indices of y) -> value of every item, for the others
     ordered : whether the order of a list matters
+    search_null : whether the null of the best of many layers is known
     """
 
     finish: Callable[[Any], Score]
     of_shared: Callable[[Any, int], Any] | None = None
     of_lists: Callable[[Any, Any], Any] | None = None
     ordered: bool = False
+    search_null: bool = False
 
 
 @dataclass(frozen=True)

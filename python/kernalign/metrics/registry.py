@@ -27,7 +27,7 @@ _RECORDS: dict[str, MetricInfo] = {
         "centred kernel alignment: do the same pairs of items have the same similarity?",
         _SIGNED,
         cka.cka,
-        states=OfGrams(cka.finish_cka, partial(cka.check_estimator, what="cka")),
+        states=OfGrams(cka.finish_cka, partial(cka.check_estimator, what="cka"), search_null=True),
     ),
     "hsic": MetricInfo(
         "Hilbert-Schmidt independence criterion: CKA before it is scaled",
@@ -84,7 +84,7 @@ _RECORDS: dict[str, MetricInfo] = {
         "share of the k nearest neighbours that both sides have in common",
         _UNIT,
         overlap.mutual_knn,
-        states=OfLists(overlap.finish_mutual_knn, of_shared=overlap.mutual_items),
+        states=OfLists(overlap.finish_mutual_knn, of_shared=overlap.mutual_items, search_null=True),
     ),
     "jaccard_knn": MetricInfo(
         "neighbours in common, as a share of those of either side",

@@ -82,7 +82,7 @@ class Family:
     @property
     def searched(self) -> str | None:
         """The metric, if any, whose best of many layers has a known null."""
-        return None
+        return next((name for name in self.metrics if getattr(METRICS[name].states, "search_null", False)), None)
 
     def states(self, layers: Sequence[Planned]) -> list[StateKey]:
         """The states to be made before pairs are finished, in order."""

@@ -51,7 +51,7 @@ class Grams(Family):
 
     @property
     def searched(self) -> str | None:
-        return "cka" if "cka" in self.metrics and self.estimator == "unbiased" else None
+        return super().searched if self.estimator == "unbiased" else None
 
     @cached_property
     def _linear(self) -> bool:

@@ -51,10 +51,6 @@ class Lists(Family):
             ties = "index"
         return checks.check_k(given["k"], asked.n), similarity, ties, METRICS[name].symmetric
 
-    @property
-    def searched(self) -> str | None:
-        return "mutual_knn" if "mutual_knn" in self.metrics else None
-
     @cached_property
     def ordered(self) -> bool:
         records: list[Any] = [METRICS[name].states for name in self.metrics]

@@ -247,7 +247,8 @@ def kernel_pair(x: Any, y: Any, kernel: Kernel, options: Options) -> arrays.Pair
 
 def jackknife_spread(sums: KernelSums, metric: str, estimator: str) -> Spread:
     """Exact delete-one standard error of a metric of sums that still have their engine's state."""
-    stderr = jackknife.jackknife_stderr(jackknife.deleted_scores(metric, estimator, sums))
+    centred, cosine = metric != "kernel_alignment", metric != "hsic"
+    stderr = jackknife.jackknife_stderr(jackknife.deleted_scores(sums, estimator, centred=centred, cosine=cosine))
     if math.isnan(stderr):
         reason = "without one of the items the score does not exist"
         warn(f"the jackknife of {metric} is undefined: {reason}", UndefinedScoreWarning)
