@@ -90,7 +90,7 @@ def test_a_constant_model_never_halves():
         (np.ones((5, 2)), {"sigmas": [-1]}, ValueError, "sigmas must be finite and not negative"),
         (np.ones((5, 2)), {"sigmas": []}, (ValueError, TypeError), "sigmas must be"),
         (np.ones((5, 2)), {"sigmas": ["a"]}, TypeError, "sigmas must be numbers"),
-        (np.ones((5, 2)), {"seed": -1}, TypeError, "seed must be an integer >= 0, got -1"),
+        (np.ones((5, 2)), {"seed": -1}, ValueError, "seed must be at least 0, got -1"),
         (np.ones((5, 2)), {"draws": 0}, ValueError, "draws must be at least 1, got 0"),
         (np.array(["a"]), {}, TypeError, "inputs must be an array of floats or integers"),
         (np.array([[np.nan]]), {}, ValueError, "inputs must be finite"),

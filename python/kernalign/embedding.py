@@ -49,7 +49,7 @@ def classical_mds(distances: Any, dims: int = 2) -> Array:
     """
     d = _distances(distances)
     n = len(d)
-    dims = _check_dims(dims, n)
+    dims = checks.integer(dims, "dims", 1, n, limit="the number of points ")
     unit = d.max()
     if unit == 0:
         return np.zeros((n, dims))
@@ -90,7 +90,7 @@ def smacof(distances: Any, dims: int = 2, *, starts: int = 8, max_iter: int = 30
     Each step costs O(n^2 dims); holds a few n x n arrays. de Leeuw 1977; Borg and Groenen 2005, section 8.6.
     """
     d = _distances(distances)
-    dims = _check_dims(dims, len(d))
+    dims = checks.integer(dims, "dims", 1, len(d), limit="the number of points ")
     starts, max_iter = checks.check_positive(starts, "starts"), checks.check_positive(max_iter, "max_iter")
     try:
         from sklearn import manifold
@@ -215,10 +215,3 @@ def _distances(distances: Any) -> Array:
         i, j = np.argwhere(d < 0)[0]
         raise ValueError(f"distances must not be negative, got {d[i, j]} at row {i}, column {j}")
     return d
-
-
-def _check_dims(dims: Any, n: int) -> int:
-    count = checks.check_positive(dims, "dims")
-    if count > n:
-        raise ValueError(f"dims must be at most the number of points {n}, got {count}")
-    return count

@@ -78,9 +78,9 @@ def noise_resilience(
     x = x.astype(np.float64)
     if not np.isfinite(x).all():
         raise ValueError("inputs must be finite")
-    grid, draws = _sigmas(sigmas), checks.check_positive(draws, "draws")
+    grid, draws = np.unique(checks.nonnegative(sigmas, "sigmas")), checks.check_positive(draws, "draws")
     # A stream of its own: inputs that were themselves drawn with default_rng(seed) would be their own noise.
-    base, rng = model(x), np.random.default_rng([_check_seed(seed), _NOISE_STREAM])
+    base, rng = model(x), np.random.default_rng([checks.integer(seed, "seed", 0), _NOISE_STREAM])
     clean = float(metric(base, base))
     found = np.empty((draws, len(grid)))
     with reporting(progress, "noise") as report:
@@ -190,7 +190,7 @@ def seed_statistics(
     same = (numbers[:, None] == numbers) & _pairs(m)
     p_value = math.nan
     if not math.isnan(between):
-        rng, contrast = np.random.default_rng(_check_seed(seed)), within - between
+        rng, contrast = np.random.default_rng(checks.integer(seed, "seed", 0)), within - between
         slack = 1e-12 * np.abs(table).max()  # a relabelling that changes nothing must count as equal
         drawn = (_means(table, rng.permutation(numbers)) for _ in range(permutations))
         p_value = (1 + sum(w - b >= contrast - slack for w, b in drawn)) / (permutations + 1)
@@ -230,21 +230,6 @@ def _labels(architectures: Sequence[Any] | None, m: int) -> list[Any]:
     if len(labels) != m:
         raise ValueError(f"architectures must have one label for each of {m} models, got {len(labels)}")
     return labels
-
-
-def _check_seed(seed: Any) -> int:
-    if isinstance(seed, (bool, np.bool_)) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise TypeError(f"seed must be an integer >= 0, got {seed!r}")
-    return int(seed)
-
-
-def _sigmas(sigmas: Any) -> Array:
-    grid = np.atleast_1d(np.asarray(sigmas))
-    if grid.dtype.kind not in "fiu":
-        raise TypeError(f"sigmas must be numbers, got {sigmas!r}")
-    if grid.ndim != 1 or grid.size == 0 or not (np.isfinite(grid) & (grid >= 0)).all():
-        raise ValueError(f"sigmas must be finite and not negative, at least one, got {sigmas!r}")
-    return np.unique(grid.astype(np.float64))
 
 
 def _half_life(grid: Array, scores: Array, clean: float) -> float:

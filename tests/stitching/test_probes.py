@@ -159,7 +159,7 @@ def test_an_optimum_that_is_not_reached_is_said(monkeypatch):
 @pytest.mark.parametrize(
     "call,error,words",
     [
-        (lambda x, y: LinearProbe(0).fit(x, y), ValueError, "l2 must be positive, got 0"),
+        (lambda x, y: LinearProbe(0).fit(x, y), ValueError, "l2 must be positive and finite, got 0"),
         (lambda x, y: LinearProbe("1").fit(x, y), TypeError, "l2 must be a number"),
         (lambda x, y: LinearProbe(task="both").fit(x, y), ValueError, "task must be 'classification' or 'regression'"),
         (lambda x, y: LinearProbe().fit(x, y[1:]), ValueError, "same number of rows, got 20 and 19"),
@@ -170,7 +170,7 @@ def test_an_optimum_that_is_not_reached_is_said(monkeypatch):
         (lambda x, y: LinearProbe().predict(x), ValueError, "this LinearProbe is not fitted yet"),
         (lambda x, y: LinearProbe().fit(x, y).predict(x[:, 1:]), ValueError, "the 3 columns that were fitted, got 2"),
         (lambda x, y: LinearProbe().fit(x, y).score(x, y[1:]), ValueError, "one class label for each of 20 rows"),
-        (lambda x, y: LinearProbe(np.inf).fit(x, y), ValueError, "l2 must be finite"),
+        (lambda x, y: LinearProbe(np.inf).fit(x, y), ValueError, "l2 must be positive and finite"),
         (lambda x, y: LinearProbe().fit(x, y).score(x, y.astype(str)), TypeError, "labels like the fitted int64"),
         (
             lambda x, y: LinearProbe(task="regression").fit(x, x).score(x, y),

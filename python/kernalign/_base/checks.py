@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from kernalign._base import checks
 
 _MOST_THREADS = 4096
 
@@ -32,13 +32,39 @@ def check_choice(value: Any, name: str, choices: tuple[str | None, ...]) -> None
         raise ValueError(f"{name} must be {', '.join(most)} or {last}, got {value!r}")
 
 
+def integer(value: Any, name: str, least: int, most: int | None = None, *, wanted: str = "", limit: str = "") -> int:
+    """Return ``value`` as an int of ``least`` .. ``most``; ``wanted`` and ``limit`` say what may be given otherwise and
+    what the most is."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name} must be {wanted or 'an integer'}, got {value!r}")
+    if value < least or (most is not None and value > most):
+        span = f"at least {least}" if most is None else f"between {least} and {limit}{most}"
+        raise ValueError(f"{name} must be {span}, got {value}")
+    return int(value)
+
+
+_RANGES: dict[str, Callable[[float], bool]] = {
+    "finite": math.isfinite,
+    "finite and not negative": lambda value: 0 <= value < math.inf,
+    "positive and finite": lambda value: 0 < value < math.inf,
+    "in (0, 1)": lambda value: 0 < value < 1,
+    "in (0, 1]": lambda value: 0 < value <= 1,
+    "in [0, 1)": lambda value: 0 <= value < 1,
+}
+
+
+def number(value: Any, name: str, allowed: str) -> float:
+    """Return ``value`` as a float; ``allowed`` is one of the ranges above, in the words of the error."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    if not _RANGES[allowed](float(value)):
+        raise ValueError(f"{name} must be {allowed}, got {value!r}")
+    return float(value)
+
+
 def check_k(k: Any, n: int) -> int:
     """Return ``k`` as an int; it must be an integer with 1 <= k <= n - 1."""
-    if isinstance(k, (bool, np.bool_)) or not isinstance(k, (int, np.integer)):
-        raise TypeError(f"k must be an integer, got {k!r}")
-    if not 1 <= k <= n - 1:
-        raise ValueError(f"k must be between 1 and n - 1 = {n - 1}, got {k}")
-    return int(k)
+    return integer(k, "k", 1, n - 1, limit="n - 1 = ")
 
 
 def check_flag(value: Any, name: str) -> bool:
@@ -50,20 +76,12 @@ def check_flag(value: Any, name: str) -> bool:
 
 def check_positive(value: Any, name: str) -> int:
     """Return ``value`` as an int; it must be an integer of at least 1."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be an integer, got {value!r}")
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1, got {value}")
-    return int(value)
+    return integer(value, name, 1)
 
 
 def check_nonnegative(value: Any, name: str) -> float:
     """Return ``value`` as a float; it must be a finite number >= 0."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{name} must be a number, got {value!r}")
-    if not (np.isfinite(value) and value >= 0):
-        raise ValueError(f"{name} must be finite and not negative, got {value!r}")
-    return float(value)
+    return number(value, name, "finite and not negative")
 
 
 def nonnegative(values: Any, name: str) -> NDArray[np.float64]:
@@ -81,13 +99,7 @@ def nonnegative(values: Any, name: str) -> NDArray[np.float64]:
 
 def check_threads(threads: Any) -> int:
     """Return the thread count for an engine; None means all cores this process may use (0)."""
-    if threads is None:
-        return 0
-    if isinstance(threads, (bool, np.bool_)) or not isinstance(threads, (int, np.integer)):
-        raise TypeError(f"threads must be an integer or None, got {threads!r}")
-    if not 1 <= threads <= _MOST_THREADS:
-        raise ValueError(f"threads must be between 1 and {_MOST_THREADS}, got {threads}")
-    return int(threads)
+    return 0 if threads is None else integer(threads, "threads", 1, _MOST_THREADS, wanted="an integer or None")
 
 
 def check_uncertainty(uncertainty: Any, choices: tuple[str | None, ...]) -> None:
@@ -99,13 +111,9 @@ def check_uncertainty(uncertainty: Any, choices: tuple[str | None, ...]) -> None
             " neighbours and the off-diagonal products count them as similar, which biases the score upwards; use"
             f" {known}, which draw no item twice"
         )
-    checks.check_choice(uncertainty, "uncertainty", choices)
+    check_choice(uncertainty, "uncertainty", choices)
 
 
 def check_folds(folds: Any, n: int, name: str, wanted: str = "an integer") -> int:
     """Return a number of folds as an int; it must be an integer between 2 and n."""
-    if isinstance(folds, (bool, np.bool_)) or not isinstance(folds, (int, np.integer)):
-        raise TypeError(f"{name} must be {wanted}, got {folds!r}")
-    if not 2 <= folds <= n:
-        raise ValueError(f"{name} must be between 2 and n = {n}, got {folds}")
-    return int(folds)
+    return integer(folds, name, 2, n, wanted=wanted, limit="n = ")

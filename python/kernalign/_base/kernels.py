@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-import numpy as np
+from kernalign._base.checks import integer, number
 
 Bandwidth: TypeAlias = float | Literal["median", "median_offdiag"]
 
@@ -35,11 +34,8 @@ class Polynomial:
     offset: float = 1.0
 
     def __post_init__(self) -> None:
-        if isinstance(self.degree, (bool, np.bool_)) or not isinstance(self.degree, (int, np.integer)):
-            raise TypeError(f"degree must be an integer, got {self.degree!r}")
-        if not 1 <= self.degree <= 16:
-            raise ValueError(f"degree must be between 1 and 16, got {self.degree}")
-        _check_number(self.offset, "offset")
+        integer(self.degree, "degree", 1, 16)
+        number(self.offset, "offset", "finite")
 
     def __str__(self) -> str:
         return "polynomial"
@@ -117,12 +113,5 @@ def _check_bandwidth(kernel: RBF | Laplacian) -> None:
         if kernel.bandwidth not in ("median", "median_offdiag"):
             raise ValueError(f"bandwidth must be a number, 'median' or 'median_offdiag', got {kernel.bandwidth!r}")
     else:
-        _check_number(kernel.bandwidth, "bandwidth", positive=True)
-    _check_number(kernel.fraction, "fraction", positive=True)
-
-
-def _check_number(value: Any, name: str, *, positive: bool = False) -> None:
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{name} must be a number, got {value!r}")
-    if not math.isfinite(value) or (positive and not value > 0):
-        raise ValueError(f"{name} must be {'positive and ' if positive else ''}finite, got {value!r}")
+        number(kernel.bandwidth, "bandwidth", "positive and finite")
+    number(kernel.fraction, "fraction", "positive and finite")

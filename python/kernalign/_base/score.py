@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
+from kernalign._base.intervals import normal_quantile
 from kernalign._base.warn import warn
 
 _ROUNDING = 1e-9  # of cosines, with float32 products, at most
@@ -145,11 +145,10 @@ class Score(float):
         ValueError
             The score was made without ``uncertainty=...``, or level is not in (0, 1).
         """
-        if not 0 < level < 1:
-            raise ValueError(f"level must be in (0, 1), got {level!r}")
+        reach = normal_quantile(level)
         if self._spread is None:
             raise ValueError(f"{self.metric} was computed without uncertainty=..., so it has no interval")
-        half = float(special.ndtri(0.5 + level / 2)) * self._spread.stderr
+        half = reach * self._spread.stderr
         value = float(self)
         if self._spread.transform != "atanh":
             return value - half, value + half

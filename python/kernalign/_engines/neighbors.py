@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kernalign import _core
 from kernalign._base import checks
+from kernalign._base.intervals import wilson
 from kernalign._base.progress import ProgressArgument, Report, reporting
 from kernalign._engines import faiss, sampled
 from kernalign._rows import arrays
@@ -177,7 +178,8 @@ def find(source: _core.Rows, k: int, metric: str, backend: str, threads: int, re
         return Found(Neighbors(*exact, metric, backend="sample", rows=rows, items=n, settings=settings))
     lists, exact, settings["index"] = faiss.search(source, k, metric, rows, threads, report)
     share = float((lists[1][rows] >= exact[1][:, -1:]).mean())
-    settings |= {"recall_interval": sampled.wilson(share, len(rows), n), "sampled_rows": len(rows)}
+    settings["recall_interval"] = wilson(share, len(rows)) if len(rows) < n else (share, share)
+    settings["sampled_rows"] = len(rows)
     return Found(
         Neighbors(*lists, metric, exact=False, backend="faiss", recall=share, settings=settings),
         sample=Neighbors(*exact, metric, backend="sample", rows=rows, items=n),

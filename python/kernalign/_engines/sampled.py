@@ -86,19 +86,6 @@ def shared(a: NDArray[np.int32], b: NDArray[np.int32]) -> Values:
     return counts
 
 
-def wilson(share: float, rows: int, n: int) -> tuple[float, float]:
-    """95 % interval of the mean over n rows of shares in [0, 1], from a sample of rows.
-
-    Their variance is at most that of yes-or-no answers with the same mean, for which the interval is made.
-    """
-    if rows == n:
-        return share, share
-    z2 = _Z * _Z
-    centre = (share + z2 / (2 * rows)) / (1 + z2 / rows)
-    half = _Z * math.sqrt(share * (1 - share) / rows + z2 / (4 * rows * rows)) / (1 + z2 / rows)
-    return min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half))
-
-
 def stderr(values: Values, n: int) -> float:
     """Standard error of the mean of values of rows drawn from n without replacement."""
     m = len(values)

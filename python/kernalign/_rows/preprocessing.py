@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from kernalign import _core
 from kernalign._base import hazards
+from kernalign._base.checks import number
 from kernalign._base.score import AlignmentWarning
 from kernalign._base.warn import warn
 from kernalign._rows.blocks import blocks
@@ -64,10 +65,7 @@ def standard_scale(*sources: _core.Rows, rounding: float = 0.0) -> tuple[NDArray
 
 def clip_threshold(sources: Sequence[_core.Rows], quantile: float) -> float:
     """The value of rank int(quantile * size), from 0, among the absolute values of all sources; 16 bits at a time."""
-    if isinstance(quantile, bool) or not isinstance(quantile, (int, float, np.integer, np.floating)):
-        raise TypeError(f"clip_quantile must be a number in (0, 1], got {quantile!r}")
-    if not 0 < quantile <= 1:
-        raise ValueError(f"clip_quantile must be in (0, 1], got {quantile!r}")
+    quantile = number(quantile, "clip_quantile", "in (0, 1]")
     if quantile == 1:
         return float("inf")
     rank = int(quantile * sum(n * p for n, p in (source.shape for source in sources)))

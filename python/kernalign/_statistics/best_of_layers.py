@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kernalign._base import checks
 from kernalign._statistics.best_of_layers_draws import Chaos, Law, factor
 from kernalign._statistics.calibration import RandomPairings, pearson3_quantile
 from kernalign._statistics.kernel_null import ROUNDED_SD
@@ -60,9 +61,7 @@ class LayerMaximum(RandomPairings):
 
     def threshold(self, alpha: float = 0.05) -> float:
         """The score that the largest exceeds with probability alpha under random pairing."""
-        if not 0 < alpha < 1:
-            raise ValueError(f"alpha must be in (0, 1), got {alpha!r}")
-        return float(np.quantile(self.null, 1 - alpha))
+        return float(np.quantile(self.null, 1 - checks.number(alpha, "alpha", "in (0, 1)")))
 
 
 def cka_maximum(
@@ -187,11 +186,10 @@ def _tails(law: Law, value: float) -> float:
 
 
 def _calibrate(scores: Values, law: Law, draws: int, seed: int, step: float = 0.0) -> LayerMaximum:
-    if isinstance(draws, bool) or not isinstance(draws, (int, np.integer)) or draws < 1:
-        raise ValueError(f"draws must be an integer >= 1, got {draws!r}")
+    draws = checks.check_positive(draws, "draws")
     best = tuple(int(i) for i in np.unravel_index(int(np.nanargmax(scores)), scores.shape))
     value = float(scores[best])
-    null = law.maxima(int(draws), seed) if law.sd.size > 1 else _only_pair(law, int(draws))
+    null = law.maxima(draws, seed) if law.sd.size > 1 else _only_pair(law, draws)
     least = value - max(step / 2, 1e-12 * max(abs(value), float(law.sd.max())))
     reached = len(null) - int(np.searchsorted(null, least))
     p, margins = (1 + reached) / (draws + 1), "normal" if law.skew is None else "Pearson III"

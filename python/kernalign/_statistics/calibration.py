@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from kernalign._base import checks
 from kernalign._base.score import Score
 
 _NORMAL_SKEW = 1e-3
@@ -86,5 +87,4 @@ def pearson3_quantile(alpha: float, skew: float) -> float:
 
 def check_alpha(alpha: float) -> None:
     """Raise unless alpha is in (0, 1)."""
-    if not 0 < alpha < 1:
-        raise ValueError(f"alpha must be in (0, 1), got {alpha!r}")
+    checks.number(alpha, "alpha", "in (0, 1)")

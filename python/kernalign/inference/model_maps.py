@@ -9,9 +9,9 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from kernalign._base import checks
+from kernalign._base.intervals import normal_quantile
 from kernalign._base.progress import ProgressArgument, reporting
 
 Values = NDArray[np.float64]
@@ -44,11 +44,10 @@ class MapCorrelation:
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Two-sided normal interval on Fisher's atanh scale."""
-        if not 0 < level < 1:
-            raise ValueError(f"level must be in (0, 1), got {level!r}")
+        reach = normal_quantile(level)
         if not abs(self.value) < 1:
             return self.value, self.value
-        half = float(special.ndtri(0.5 + level / 2)) * self.stderr / (1 - self.value**2)
+        half = reach * self.stderr / (1 - self.value**2)
         centre = math.atanh(self.value)
         return math.tanh(centre - half), math.tanh(centre + half)
 
@@ -96,8 +95,7 @@ def mantel_test(
     """
     checks.check_choice(correlation, "correlation", ("spearman", "pearson"))
     checks.check_choice(alternative, "alternative", ("two-sided", "greater", "less"))
-    if isinstance(permutations, bool) or not isinstance(permutations, (int, np.integer)) or permutations < 1:
-        raise ValueError(f"permutations must be an integer >= 1, got {permutations!r}")
+    permutations = checks.check_positive(permutations, "permutations")
     if bipartite is not None:
         bipartite = checks.check_flag(bipartite, "bipartite")
     left, right = _checked(a, "a", bipartite), _checked(b, "b", bipartite)

@@ -12,6 +12,7 @@ from scipy import special
 
 from kernalign import _core
 from kernalign._base import checks
+from kernalign._base.intervals import normal_quantile
 from kernalign._base.progress import reporting
 from kernalign._base.score import AlignmentWarning, UndefinedScoreWarning
 from kernalign._base.warn import warn
@@ -69,9 +70,7 @@ class PairedDifference:
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Two-sided normal interval of the difference."""
-        if not 0 < level < 1:
-            raise ValueError(f"level must be in (0, 1), got {level!r}")
-        half = float(special.ndtri(0.5 + level / 2)) * self.stderr
+        half = normal_quantile(level) * self.stderr
         return self.difference - half, self.difference + half
 
 

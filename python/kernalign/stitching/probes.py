@@ -79,9 +79,7 @@ class LinearProbe(Predictor):
             A parameter out of range, bad input, another number of rows, fewer than two rows or classes.
         """
         checks.check_choice(self.task, "task", ("classification", "regression"))
-        l2 = checks.check_nonnegative(self.l2, "l2")
-        if not l2 > 0:
-            raise ValueError(f"l2 must be positive, got {self.l2!r}")
+        l2 = checks.number(self.l2, "l2", "positive and finite")
         matrix, bf16 = arrays.as_matrix(x, "x")
         rows = arrays.prepared(matrix, "x", bf16, normalize=None, clip=None)
         n = rows.shape[0]

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from kernalign._base import checks
+from kernalign._base.intervals import wilson
 from kernalign._base.readable import Readable
 from kernalign._rows import arrays
 from kernalign._rows.labels import class_numbers
@@ -182,13 +182,7 @@ def wilson_interval(successes: int, n: int, level: float = 0.95) -> tuple[float,
     n = checks.check_positive(n, "n")
     if not 0 <= successes <= n:
         raise ValueError(f"successes must be between 0 and n = {n}, got {successes}")
-    if not 0 < level < 1:
-        raise ValueError(f"level must be in (0, 1), got {level!r}")
-    z2 = float(special.ndtri(0.5 + level / 2)) ** 2
-    share = successes / n
-    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = math.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n * n))) / (1 + z2 / n)
-    return min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half))
+    return wilson(successes / n, n, level)
 
 
 def _mask(test: Any, n: int) -> Hits:

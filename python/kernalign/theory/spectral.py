@@ -85,7 +85,7 @@ def spectral_overlap(
     Insulla, Huang and Rosasco 2025 (their first spectral form lacks the square of the inner products).
     """
     a, b = _sides(x, y, centred, options)
-    rank, tol = _check_rank(rank, a, b), _check_tol(tol)
+    rank, tol = _check_rank(rank, a, b), checks.number(tol, "tol", "in [0, 1)")
     _warn_of_means("spectral_overlap", a, b)
     groups_x, groups_y = (eigenspaces(side.singular_values, tol) for side in (a, b))
     overlap, means_x, means_y = _cosines(a, b, groups_x, groups_y, rank, rank)
@@ -151,7 +151,7 @@ def band_alignment(
         Warns (UndefinedScoreWarning) of bands that are empty on a side; their alignment is nan.
     """
     a, b = _sides(x, y, centred, options)
-    checked, tol = _check_bands(bands), _check_tol(tol)
+    checked, tol = _check_bands(bands), checks.number(tol, "tol", "in [0, 1)")
     _warn_of_means("band_alignment", a, b)
     groups_x, groups_y = (eigenspaces(side.singular_values, tol) for side in (a, b))
     most = max(stop for _, stop in checked)
@@ -234,14 +234,6 @@ def _check_rank(rank: Any, a: Spectrum, b: Spectrum) -> int:
     if count > min(a.rank, b.rank):
         raise ValueError(f"rank must be at most the numerical rank of x ({a.rank}) and of y ({b.rank}), got {count}")
     return count
-
-
-def _check_tol(tol: Any) -> float:
-    if isinstance(tol, (bool, np.bool_)) or not isinstance(tol, (int, float, np.integer, np.floating)):
-        raise TypeError(f"tol must be a number, got {tol!r}")
-    if not 0 <= tol < 1:
-        raise ValueError(f"tol must be in [0, 1), got {tol!r}")
-    return float(tol)
 
 
 def _check_bands(bands: Any) -> list[tuple[int, int]]:

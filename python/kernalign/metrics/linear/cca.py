@@ -91,7 +91,7 @@ def svcca(x: Any, y: Any, *, rank: int | None = None, variance: float = 0.99, **
     ----------
     Raghu et al. 2017. The released code of others draws random vectors; this is the limit that it approaches.
     """
-    _check_share(variance)
+    checks.number(variance, "variance", "in (0, 1]")
     pair = paired("svcca", x, y, options)
     if rank is not None:
         rank = _check_rank(rank, pair)
@@ -231,20 +231,8 @@ def check_statistic(statistic: Any) -> None:
 
 def _check_rank(rank: Any, pair: arrays.Pair) -> int:
     """Return ``rank`` as an int; it must be possible for both shapes."""
-    if isinstance(rank, (bool, np.bool_)) or not isinstance(rank, (int, np.integer)):
-        raise TypeError(f"rank must be an integer, got {rank!r}")
     most = min(pair.n - 1, pair.x.shape[1], pair.y.shape[1])
-    if not 1 <= rank <= most:
-        raise ValueError(f"rank must be between 1 and min(n - 1, p, q) = {most}, got {rank}")
-    return int(rank)
-
-
-def _check_share(variance: Any) -> None:
-    """Raise unless it is a share in (0, 1]."""
-    if isinstance(variance, (bool, np.bool_)) or not isinstance(variance, (int, float, np.integer, np.floating)):
-        raise TypeError(f"variance must be a number in (0, 1], got {variance!r}")
-    if not 0 < variance <= 1:
-        raise ValueError(f"variance must be in (0, 1], got {variance!r}")
+    return checks.integer(rank, "rank", 1, most, limit="min(n - 1, p, q) = ")
 
 
 def paired(metric: str, x: Any, y: Any, options: Options) -> arrays.Pair:
