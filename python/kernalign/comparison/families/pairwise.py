@@ -14,6 +14,10 @@ from kernalign.metrics.registry import METRICS
 class Pairwise(Family):
     """One metric, called by its function."""
 
+    @property
+    def searched(self) -> None:
+        return None  # there are no states to make a null of
+
     def scores(self, pairs: Sequence[LayerPair], shop: Workshop) -> Iterator[list[Score]]:
         [name] = self.metrics
         record, common = METRICS[name], ("k", "estimator", "kernel")
