@@ -7,17 +7,18 @@ import json
 import math
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kernalign._base.files import atomic_write
-from kernalign.comparison.result import Comparison
 from kernalign.comparison.tables import pairs_of
 from kernalign.metrics import registry
+
+Made = TypeVar("Made")
 
 _MAGIC = b"KERNALIGN COMPARISON"
 _VERSION = 1
@@ -27,7 +28,7 @@ _TABLES = ("scores", "chance", "chance_sd", "p_values")
 _HEADER = ("metrics", "n", "x_layers", "y_layers", "square", "mode", "reasons", "notes", "settings")
 
 
-def save(comparison: Comparison, path: str | os.PathLike[str], *, overwrite: bool) -> None:
+def save(comparison: Any, path: str | os.PathLike[str], *, overwrite: bool) -> None:
     """See `Comparison.save`."""
     arrays = [np.asarray(array, dtype="<f8") for _, array in _arrays(comparison)]
     header = {name: getattr(comparison, name) for name in _HEADER}
@@ -44,8 +45,8 @@ def save(comparison: Comparison, path: str | os.PathLike[str], *, overwrite: boo
         file.write(digest.digest())
 
 
-def load(path: str | os.PathLike[str]) -> Comparison:
-    """See `Comparison.load`."""
+def load(path: str | os.PathLike[str], make: Callable[..., Made]) -> Made:
+    """See `Comparison.load`; ``make`` is the class."""
     path = Path(path)
     if path.exists() and not path.is_file():
         raise ValueError(f"{path} must be a regular file")
@@ -62,7 +63,7 @@ def load(path: str | os.PathLike[str]) -> Comparison:
         if header["version"] != _VERSION:
             raise ValueError(f"it has format version {header['version']}, this release reads {_VERSION}")
         numbers = np.frombuffer(body[head + length :], dtype="<f8").astype(np.float64)
-        comparison = _empty(header, len(numbers))
+        comparison = _empty(header, len(numbers), make)
         at = 0
         for place, array in list(_arrays(comparison)):
             part = numbers[at : at + array.size]
@@ -79,7 +80,7 @@ def load(path: str | os.PathLike[str]) -> Comparison:
     return comparison
 
 
-def _arrays(comparison: Comparison) -> Iterator[tuple[str, NDArray[Any]]]:
+def _arrays(comparison: Any) -> Iterator[tuple[str, NDArray[Any]]]:
     """Every array, in the order of the file."""
     for table in _TABLES:
         for metric in comparison.metrics:
@@ -102,7 +103,7 @@ def _shapes(parts: Any) -> dict[str, list[int]]:
     return {part: list(array.shape) for part, array in parts.items()}
 
 
-def _empty(header: dict[str, Any], size: int) -> Comparison:
+def _empty(header: dict[str, Any], size: int, make: Callable[..., Made]) -> Made:
     """The comparison that the header describes, its ``size`` numbers still to come: no more memory is asked for."""
     metrics, n, mode, square = (header[name] for name in ("metrics", "n", "mode", "square"))
     if type(n) is not int or type(square) is not bool or mode not in ("all", "best"):
@@ -154,7 +155,7 @@ def _empty(header: dict[str, Any], size: int) -> Comparison:
         }
         for metric, sides in header["nulls"].items()
     }
-    return Comparison(
+    return make(
         metrics=tuple(metrics),
         n=n,
         x_layers=x,

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from kernalign._base import checks
-
-if TYPE_CHECKING:
-    from kernalign.comparison.result import Comparison
+from kernalign.embedding import classical_mds
 
 _ANNOTATED = 12  # rows and columns up to which the numbers are written into the cells
 _TICKS = 40
 
 
-def draw(comparison: Comparison, metric: str, kind: str, x: str | None, y: str | None, ax: Any) -> Any:
+def draw(comparison: Any, metric: str, kind: str, x: str | None, y: str | None, ax: Any) -> Any:
     """See `Comparison.plot`."""
     checks.check_choice(kind, "kind", ("heatmap", "layers", "map"))
     if kind != "layers" and (x is not None or y is not None):
@@ -35,14 +33,14 @@ def draw(comparison: Comparison, metric: str, kind: str, x: str | None, y: str |
     return ax.figure
 
 
-def _size(comparison: Comparison, kind: str) -> tuple[float, float]:
+def _size(comparison: Any, kind: str) -> tuple[float, float]:
     if kind != "heatmap":
         return 6.4, 5.2
     columns, rows = len(comparison.y_layers), len(comparison.x_layers)
     return min(14.0, 4.0 + 0.45 * columns), min(12.0, 3.0 + 0.35 * rows)
 
 
-def _models(comparison: Comparison, metric: str, ax: Any) -> None:
+def _models(comparison: Any, metric: str, ax: Any) -> None:
     best = comparison.best(metric)
     several = any(len(labels) > 1 for side in (comparison.x_layers, comparison.y_layers) for labels in side.values())
     compared = ~np.eye(len(best.score), dtype=bool) if comparison.square else np.ones(best.score.shape, dtype=bool)
@@ -51,7 +49,7 @@ def _models(comparison: Comparison, metric: str, ax: Any) -> None:
     ax.set_title(f"{metric}, {'best layers, ' if several else ''}{comparison.n} items{hatched}")
 
 
-def _layers(comparison: Comparison, metric: str, x: str | None, y: str | None, ax: Any) -> None:
+def _layers(comparison: Any, metric: str, x: str | None, y: str | None, ax: Any) -> None:
     if comparison.mode != "all":
         raise ValueError("kind='layers' needs the scores of all layers: compare(..., layers='all')")
     pairs = [pair for pair in comparison.pairs(metric) if x in (None, pair[0]) and y in (None, pair[1])]
@@ -115,9 +113,7 @@ def _ticks(ax: Any, rows: tuple[str, ...], columns: tuple[str, ...]) -> None:
         ax.tick_params(axis="x", labelrotation=90 if len(columns) > _ANNOTATED else 45)
 
 
-def _map(comparison: Comparison, metric: str, ax: Any) -> None:
-    from kernalign.embedding import classical_mds
-
+def _map(comparison: Any, metric: str, ax: Any) -> None:
     points = classical_mds(comparison.distances(metric), dims=2)
     ax.scatter(points[:, 0], points[:, 1], s=24)
     for name, (across, up) in zip(comparison.x_names, points, strict=True):

@@ -12,6 +12,8 @@ import numpy as np
 
 from kernalign._base.score import AlignmentWarning
 from kernalign._base.warn import warn
+from kernalign.comparison import file
+from kernalign.comparison import plot as plots
 from kernalign.comparison.best import Cells, Maximum, Nulls, best_of, maximum, method
 from kernalign.comparison.tables import Array, Best, Names, gathered, layer_name, pairs_of, reasons_by_place
 from kernalign.metrics import registry
@@ -181,10 +183,8 @@ class Comparison:
         ValueError
             The comparison does not hold what the kind draws.
         """
-        from kernalign.comparison import plot
-
         self._check(metric)
-        return plot.draw(self, metric, kind, x, y, ax)
+        return plots.draw(self, metric, kind, x, y, ax)
 
     def distances(self, metric: str) -> Array:
         """-log of the best scores of a set with itself, as a symmetric matrix with a zero diagonal.
@@ -226,8 +226,6 @@ class Comparison:
         FileExistsError
             The file exists and ``overwrite`` is False.
         """
-        from kernalign.comparison import file
-
         file.save(self, path, overwrite=overwrite)
 
     @staticmethod
@@ -239,9 +237,7 @@ class Comparison:
         ValueError
             The file is not a whole, unchanged comparison of this format version.
         """
-        from kernalign.comparison import file
-
-        return file.load(path)
+        return file.load(path, Comparison)
 
     def __str__(self) -> str:
         layers = sum(map(len, self.x_layers.values())), sum(map(len, self.y_layers.values()))
