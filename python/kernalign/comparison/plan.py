@@ -78,10 +78,14 @@ class Plan:
         several = any(len(one.layers) > 1 for side in self.sides.values() for one in side)
         return self.p_values and self.asked.n >= 4 and several
 
-    def states(self) -> list[tuple[Family, StateKey]]:
-        """The states to be made, each with who makes it; in an order in which each can be made."""
+    def states(self) -> dict[StateKey, Family]:
+        """The states to be made, once each, and who makes it; in an order in which they can be made."""
         layers = self.layers
-        return [(family, key) for family in self.families for key in family.states(layers)]
+        found: dict[StateKey, Family] = {}
+        for family in self.families:
+            for key in family.states(layers):
+                found.setdefault(key, family)
+        return found
 
     def pairs(self, family: Family) -> list[Names]:
         """The pairs of representations that a family finishes."""

@@ -45,7 +45,7 @@ class Run:
         states = plan.states()
         pairs = [(family, plan.pairs(family), self._inner(family)) for family in plan.families]
         steps = _Steps(report, len(states) + sum(len(self._layer_pairs(own)) + len(inner) for _, own, inner in pairs))
-        for family, key in states:
+        for key, family in states.items():
             store.make(key, partial(family.make, key, self.shop, steps.share()))
             steps.step()
         with warnings.catch_warnings(record=True) as caught:
