@@ -4,6 +4,7 @@
 // in integers, so results do not depend on the order of evaluation.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -40,6 +41,37 @@ std::vector<std::int32_t> in_degrees(const Lists& lists);
 
 // The sums of neighbors.hpp with weights 0 and 1.
 GraphSums graph_sums(const Lists& lists);
+
+// A neighbour graph: i points to index[begin[i]] ... index[begin[i + 1] - 1], with these weights w_ij (null: all 1).
+// All other w_ij are 0; nothing points to itself, or twice to the same.
+struct Graph {
+    const std::int32_t* index = nullptr;
+    const std::int64_t* begin = nullptr;  // n + 1, from 0
+    const double* weight = nullptr;
+    std::int64_t n = 0;
+};
+
+// Throws std::invalid_argument unless it is one.
+void check_graph(const Graph& graph);
+
+// Sums of products of one, two or three weights over all ways in which edges can be connected; every letter runs over
+// all items. With r_i = sum_j w_ij, d_i = sum_j w_ji, s_i = sum_j w_ij^2, t_i = sum_j w_ji^2, m_i = sum_j w_ij w_ji:
+//     sum of    w_ij
+//     two       w_ij^2,  w_ij w_ji,  r_i^2,  r_i d_i,  d_i^2
+//     three     w_ij^3,  w_ij^2 w_ji,  r_i^3,  r_i^2 d_i,  r_i d_i^2,  d_i^3,
+//               s_i r_i,  s_i d_i,  t_i r_i,  t_i d_i,  m_i r_i,  m_i d_i,
+//               w_ij r_i r_j,  w_ij r_i d_j,  w_ij d_i r_j,  w_ij d_i d_j,  w_ij w_jl w_il,  w_ij w_jl w_li
+// in float64: exact of weights 0 and 1 up to 2^53, otherwise added by blocks of rows, whatever the threads. Reads the
+// lists of all neighbours once: O(n k^2), and 16 n bytes a thread.
+constexpr std::size_t kEdgeSums = 24;
+std::array<double, kEdgeSums> edge_sums(const Graph& graph, int threads, Monitor* monitor);
+
+// Of all pairs of L graphs of the same items, L x L and symmetric: sum w_ij w'_ij, sum w_ij w'_ji, sum d_i d'_i.
+// O(L^2 n k); exact and independent of threads as above.
+struct GraphProducts {
+    std::vector<double> same, reverse, degrees;
+};
+GraphProducts graph_products(const std::vector<Graph>& graphs, int threads, Monitor* monitor);
 
 // The first k of every list; for each k of ks (ascending, at most lists' k), sum over i of |A_i and B_i| / k.  One
 // pass: O(nk).

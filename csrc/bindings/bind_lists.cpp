@@ -1,12 +1,39 @@
 // The list kernels for Python.
 #include "lists.hpp"
 
+#include <algorithm>
+#include <optional>
+
 #include "bindings/arrays.hpp"
 
 namespace kernalign::bindings {
 namespace {
 
 using IndexArray = py::array_t<std::int32_t, py::array::c_style>;
+using PlaceArray = py::array_t<std::int64_t, py::array::c_style>;
+using WeightArray = py::array_t<double, py::array::c_style>;
+
+// A Graph value that keeps the arrays it points into alive.
+class PyGraph {
+  public:
+    PyGraph(IndexArray index, PlaceArray begin, std::optional<WeightArray> weight)
+        : index_(std::move(index)), begin_(std::move(begin)), weight_(std::move(weight)) {
+        const std::int64_t* places = begin_.data();
+        bool fits = begin_.ndim() == 1 && begin_.size() > 0 && places[0] == 0 && index_.ndim() == 1 &&
+                    places[begin_.size() - 1] == index_.size() && std::is_sorted(places, places + begin_.size());
+        fits = fits && (!weight_ || (weight_->ndim() == 1 && weight_->size() == index_.size()));
+        require(fits, "begin must ascend from 0 to the number of edges, each with one index and one weight");
+        check_graph(graph());
+    }
+    Graph graph() const {
+        return {index_.data(), begin_.data(), weight_ ? weight_->data() : nullptr, std::int64_t(begin_.size()) - 1};
+    }
+
+  private:
+    IndexArray index_;
+    PlaceArray begin_;
+    std::optional<WeightArray> weight_;
+};
 
 Lists lists_of(const IndexArray& array, const char* name) {
     require(array.ndim() == 2, std::string(name) + " must be 2-D, got " + std::to_string(array.ndim()) + "-D");
@@ -52,6 +79,31 @@ void bind_lists(py::module_& module) {
             return py::make_tuple(sums.square, sums.reciprocal, sums.degree_square);
         },
         x);
+    py::class_<PyGraph>(module, "Graph")
+        .def(py::init<IndexArray, PlaceArray, std::optional<WeightArray>>(), py::arg("index").noconvert(),
+             py::arg("begin").noconvert(), py::arg("weight") = py::none());
+    module.def(
+        "edge_sums",
+        [](const PyGraph& graph, int threads, py::object progress) {
+            std::array<double, kEdgeSums> sums{};
+            without_gil(std::move(progress),
+                        [&](Monitor* monitor) { sums = edge_sums(graph.graph(), threads, monitor); });
+            return to_numpy(std::vector<double>(sums.begin(), sums.end()), {py::ssize_t(kEdgeSums)});
+        },
+        py::arg("graph"), py::arg("threads") = 0, py::arg("progress") = py::none());
+    module.def(
+        "graph_products",
+        [](const std::vector<const PyGraph*>& given, int threads, py::object progress) {
+            std::vector<Graph> graphs;
+            for (const PyGraph* one : given) graphs.push_back(one->graph());
+            GraphProducts out;
+            without_gil(std::move(progress), [&](Monitor* monitor) { out = graph_products(graphs, threads, monitor); });
+            const py::ssize_t count = py::ssize_t(graphs.size());
+            return py::make_tuple(to_numpy(std::move(out.same), {count, count}),
+                                  to_numpy(std::move(out.reverse), {count, count}),
+                                  to_numpy(std::move(out.degrees), {count, count}));
+        },
+        py::arg("graphs"), py::arg("threads") = 0, py::arg("progress") = py::none());
     module.def(
         "overlap_curve",
         [](const IndexArray& a, const IndexArray& b, const std::vector<std::int64_t>& ks) {

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from kernalign import _core
 from kernalign._engines import lists
+from kernalign._engines import lists as list_engine
 from kernalign._rows import arrays
-from kernalign._statistics import overlap_skew
 from kernalign.comparison.families import ranks
 from kernalign.metrics.neighbors import cknna
 from samples import stand_in
@@ -186,13 +186,13 @@ def test_shares_of_ties_are_those_of_the_lists():
 
 
 def test_patterns_of_a_graph_are_counted_once_for_its_scores_and_for_the_search(monkeypatch):
-    calls = counted(monkeypatch, overlap_skew, "list_pattern_sums")
+    calls = counted(monkeypatch, list_engine, "edge_sums")
     found = ka.compare({"x": X}, {"y": Y}, metrics=("mutual_knn",), k=5)
-    assert calls["list_pattern_sums"] == 0  # those of the search serve
+    assert calls["edge_sums"] == 5
     check(found, "mutual_knn", 0, k=5)
     calls.clear()
     single = ka.compare({"x": X[:, 0], "y": Y[:, 0], "z": Y[:, 1]}, metrics=("mutual_knn",), k=5)
-    assert calls["list_pattern_sums"] == 3  # no search, and three pairs of three graphs
+    assert calls["edge_sums"] == 3  # no search, and three pairs of three graphs
     assert single.p_values["mutual_knn"]["x", "z"][0, 0] == found.p_values["mutual_knn"]["x", "y"][0, 1]
 
 

@@ -81,6 +81,40 @@ void check_search(const std::vector<float>& x, std::int64_t n, std::int64_t k, S
     expect(std::all_of(lengths.begin(), lengths.end(), [&](int v) { return v == k; }), "lcs", n, int(metric));
 }
 
+// Sums over edges of lists, each counted once more from the matrix of their weights.
+void check_graphs(std::int64_t n, std::int64_t k, std::mt19937& generator) {
+    std::vector<std::int32_t> index;
+    std::vector<std::int64_t> begin{0};
+    std::vector<double> w(std::size_t(n * n), 0.0);
+    for (std::int64_t i = 0; i < n; ++i) {
+        std::vector<std::int32_t> others;
+        for (std::int64_t j = 0; j < n; ++j)
+            if (j != i) others.push_back(std::int32_t(j));
+        std::shuffle(others.begin(), others.end(), generator);
+        index.insert(index.end(), others.begin(), others.begin() + k);
+        begin.push_back(std::int64_t(index.size()));
+        for (std::int64_t t = 0; t < k; ++t) w[std::size_t(i * n + others[std::size_t(t)])] = 1;
+    }
+    const Graph graph{index.data(), begin.data(), nullptr, n};
+    check_graph(graph);
+    const auto sums = edge_sums(graph, 3, nullptr);
+    const auto at = [&](std::int64_t i, std::int64_t j) { return w[std::size_t(i * n + j)]; };
+    double mutual = 0, transitive = 0, cyclic = 0;
+    for (std::int64_t i = 0; i < n; ++i)
+        for (std::int64_t j = 0; j < n; ++j) {
+            mutual += at(i, j) * at(j, i);
+            for (std::int64_t l = 0; l < n; ++l) {
+                transitive += at(i, j) * at(j, l) * at(i, l);
+                cyclic += at(i, j) * at(j, l) * at(l, i);
+            }
+        }
+    expect(sums[0] == double(n * k) && sums[2] == mutual, "edges", n, 0);
+    expect(sums[22] == transitive && sums[23] == cyclic, "triangles", n, 0);
+    const GraphProducts products = graph_products({graph, graph}, 2, nullptr);
+    expect(products.same[1] == sums[0] && products.reverse[2] == mutual, "products of graphs", n, 0);
+    expect(products.degrees[3] == sums[5], "products of degrees", n, 0);
+}
+
 }  // namespace
 
 int main() {
@@ -97,6 +131,8 @@ int main() {
             for (float& v : x) v = 0.3f;
             check_search(x, n, 1, metric);
         }
+    check_graphs(2, 1, generator);
+    check_graphs(50, 7, generator);
     if (failures == 0) std::printf("neighbors: all passed\n");
     return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -126,3 +126,11 @@ def u_centred(kernel):
 def cka_u(x, y):
     k, m = (u_centred(np.asarray(v) @ np.asarray(v).T) for v in (x, y))
     return (k * m).sum() / np.sqrt((k * k).sum() * (m * m).sum())
+
+
+def edge_sums(weights):
+    """Sums of products of one, two and three weights over the ways in which edges can be connected."""
+    ways = """ij; ij,ij ij,ji ij,il ij,li ji,li; ij,ij,ij ij,ij,ji ij,il,im ij,il,mi ij,li,mi ji,li,mi
+        ij,ij,il ij,ij,li ji,ji,il ji,ji,li ij,ji,il ij,ji,li ij,il,jm ij,il,mj ij,li,jm ij,li,mj ij,jl,il ij,jl,li"""
+    edges = [way.rstrip(";") for way in ways.split()]
+    return np.array([np.einsum(f"{way}->", *[weights] * len(way.split(",")), optimize=True) for way in edges])

@@ -83,3 +83,10 @@ def b_variance(k, g):
     left = n * (n + 1) * t3 - (n - 1) * (t**2 + 2 * t2)
     right = n * (n + 1) * s3 - (n - 1) * (s**2 + 2 * s2)
     return float(first + left * right / ((n + 1) * n * (n - 1) * (n - 2) * (n - 3)))
+
+
+def sum_over_items(weights, pattern):
+    """Sum of products of weights over choices of different items for the vertices of a pattern of edges."""
+    items = np.array(list(permutations(range(len(weights)), max(pattern) + 1)))
+    ends = items[:, list(pattern)]
+    return np.prod([weights[ends[:, at], ends[:, at + 1]] for at in range(0, len(pattern), 2)], axis=0).sum()

@@ -14,10 +14,10 @@ from kernalign._base import checks
 from kernalign._base.intervals import wilson
 from kernalign._base.progress import ProgressArgument, Report, reporting
 from kernalign._engines import faiss, sampled
+from kernalign._engines import lists as list_engine
 from kernalign._rows import arrays
 from kernalign._rows.arrays import Normalize
 from kernalign._rows.magnitude import check_rows_magnitude
-from kernalign._statistics import overlap_skew
 
 Metric: TypeAlias = Literal["cosine", "dot", "euclidean"]
 Backend: TypeAlias = Literal["auto", "native", "sample", "faiss"]
@@ -85,13 +85,9 @@ class Neighbors:
         return float(self.tie_rows.mean())
 
     @cached_property
-    def pattern_sums(self) -> list[NDArray[np.float64]]:
-        """What the skewness of overlaps needs of this graph; O(n k^2), once."""
-        return overlap_skew.list_pattern_sums(self.indices.copy())  # which it sorts in place: order is for others
-
-    def keep_pattern_sums(self, sums: list[NDArray[np.float64]]) -> None:
-        """Spare this graph their computation, which has been done elsewhere."""
-        self.__dict__["pattern_sums"] = sums
+    def edge_sums(self) -> NDArray[np.float64]:
+        """What the skewness of overlaps needs of this graph; O(n k^2), once, on one thread."""
+        return list_engine.edge_sums(list_engine.graph_of(self.indices), 1)
 
     def first(self, k: int) -> Neighbors:
         """The k nearest of each row; k must not exceed the length of the lists."""

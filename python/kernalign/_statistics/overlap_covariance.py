@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from kernalign._engines import lists as list_engine
 from kernalign._statistics.overlap_skew import pattern_sums
 
 Values = NDArray[np.float64]
@@ -35,23 +36,24 @@ class GraphCovariance:
     whole: bool  # all weights are 0 or 1, so that overlaps are whole numbers / (n k)
 
 
-def graph_covariance(graphs: Sequence[Any], n: int) -> GraphCovariance:
+def graph_covariance(
+    graphs: Sequence[Any], n: int, *, edge_sums: Sequence[Values] | None = None, threads: int = 0
+) -> GraphCovariance:
     """Products of all pairs of layers of one side, in O(n k) each.
 
     ``graphs``: of every layer the (n, k) neighbour indices, or an (n, n) sparse matrix of weights whose rows sum to k
-    (tied neighbours share their places).
+    (tied neighbours share their places). ``edge_sums``: those of each, if known.
     """
     check_items(n)
-    edges = [_edges(graph, n) for graph in graphs]
-    k = float(edges[0][1].sum()) / n
-    degrees = np.empty((len(edges), n))
-    for layer, (keys, weights) in enumerate(edges):
-        sums = np.bincount(keys // n, weights, n)
-        if not np.allclose(sums, k, rtol=1e-9):
-            raise ValueError(f"every row of every graph must have the same sum of weights {k:g}, as of k neighbours")
-        degrees[layer] = np.bincount(keys % n, weights, n) - k
-    same, reverse = _edge_products(edges, n)
-    spread = degrees @ degrees.T
+    sums = np.array([_row_sums(graph, n) for graph in graphs])
+    k = float(sums.mean())
+    if not np.allclose(sums, k, rtol=1e-9):
+        raise ValueError(f"every row of every graph must have the same sum of weights {k:g}, as of k neighbours")
+    made = [list_engine.graph_of(graph) for graph in graphs]
+    same, reverse, degrees = list_engine.graph_products(made, threads)
+    if edge_sums is None:
+        edge_sums = [list_engine.edge_sums(graph, threads) for graph in made]
+    spread = degrees - n * k * k
     constant = n * k * k / (n - 1)
     return GraphCovariance(
         n,
@@ -59,8 +61,8 @@ def graph_covariance(graphs: Sequence[Any], n: int) -> GraphCovariance:
         spread,
         (same + reverse) / 2 - constant - spread / (2 * (n - 2)),
         (same - reverse) / 2 - spread / (2 * n),
-        pattern_sums([_matrix(keys, weights, n) for keys, weights in edges]) if n >= THIRD_MOMENT else [],
-        all(bool((weights == 1).all()) for _, weights in edges),
+        pattern_sums(edge_sums) if n >= THIRD_MOMENT else [],
+        not any(sparse.issparse(graph) and bool((graph.data != 1).any()) for graph in graphs),
     )
 
 
@@ -79,40 +81,15 @@ def parts(x: GraphCovariance, y: GraphCovariance) -> list[tuple[Values, Values, 
     ]
 
 
-def _edges(graph: Any, n: int) -> tuple[NDArray[np.int64], Values]:
-    """Ordered pairs i * n + j of a graph, ascending, and their weights."""
+def _row_sums(graph: Any, n: int) -> Values:
     if sparse.issparse(graph):
         if graph.shape != (n, n):
             raise ValueError(f"a graph of {n} items must be ({n}, {n}), got {graph.shape}")
-        coo = graph.tocoo()
-        keys, weights = coo.row.astype(np.int64) * n + coo.col, coo.data.astype(np.float64)
-    else:
-        lists = np.asarray(graph)
-        if lists.ndim != 2 or len(lists) != n or lists.dtype.kind not in "iu":
-            raise ValueError(f"neighbour lists of {n} items must be ({n}, k) integers, got {lists.shape} {lists.dtype}")
-        keys = (np.arange(n, dtype=np.int64)[:, None] * n + lists).ravel()
-        weights = np.ones(len(keys))
-    order = np.argsort(keys)
-    return keys[order], weights[order]
-
-
-def _matrix(keys: NDArray[np.int64], weights: Values, n: int) -> Any:
-    return sparse.csr_matrix((weights, (keys // n, keys % n)), shape=(n, n))
-
-
-def _edge_products(edges: list[tuple[NDArray[np.int64], Values]], n: int) -> tuple[Values, Values]:
-    """sum A_ij A'_ij and sum A_ij A'_ji of all pairs of graphs."""
-    keys = np.concatenate([k for k, _ in edges])
-    weights = np.concatenate([w for _, w in edges])
-    layer = np.repeat(np.arange(len(edges)), [len(k) for k, _ in edges])
-    known, place = np.unique(keys, return_inverse=True)
-    shape = (len(edges), len(known))
-    forward = sparse.csr_matrix((weights, (layer, place)), shape=shape)
-    turned = known % n * n + known // n
-    at = np.minimum(np.searchsorted(known, turned), len(known) - 1)
-    there = (known[at] == turned)[place]
-    backward = sparse.csr_matrix((weights[there], (layer[there], at[place][there])), shape=shape)
-    return (forward @ forward.T).toarray(), (forward @ backward.T).toarray()
+        return np.asarray(graph.sum(axis=1), dtype=np.float64).ravel()
+    lists = np.asarray(graph)
+    if lists.ndim != 2 or len(lists) != n or lists.dtype.kind not in "iu":
+        raise ValueError(f"neighbour lists of {n} items must be ({n}, k) integers, got {lists.shape} {lists.dtype}")
+    return np.full(n, float(lists.shape[1]))
 
 
 def check_items(n: int) -> None:

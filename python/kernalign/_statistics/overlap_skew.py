@@ -6,11 +6,10 @@ import itertools
 import math
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 Values = NDArray[np.float64]
 _ROUNDING = 1e-13
@@ -18,18 +17,21 @@ _ROUNDING = 1e-13
 Pattern: TypeAlias = tuple[int, ...]  # the vertex at each end of three edges: (i1, j1, i2, j2, i3, j3)
 
 
-def pattern_sums(graphs: Sequence[Any]) -> list[Values]:
-    """What `skews` needs of the graphs (sparse, no diagonal): (L, patterns) sums of 1, 2 and 3 edges, in O(n k^2)."""
-    return [np.array([_injective(graph, edges) for graph in graphs]) for edges in (1, 2, 3)]
+# edges that hang together, in the order of `edge_sums` (csrc/lists.hpp)
+_CONNECTED = (
+    *("01", "0101", "0110", "0102", "0120", "1020"),
+    *("010101", "010110", "010203", "010230", "012030", "102030"),
+    *("010102", "010120", "101002", "101020", "011002", "011020"),
+    *("010213", "010231", "012013", "012031", "011202", "011220"),
+)
 
 
-def list_pattern_sums(lists: NDArray[np.int32]) -> list[Values]:
-    """The same of one graph, given as (n, k) neighbour indices."""
-    n, k = lists.shape
-    ends = np.arange(0, lists.size + 1, k)
-    graph = sparse.csr_matrix((np.ones(lists.size), lists.ravel(), ends), shape=(n, n))
-    graph.sort_indices()
-    return pattern_sums([graph])
+def pattern_sums(edge_sums: Sequence[Values]) -> list[Values]:
+    """What `skews` needs of graphs: (L, patterns) sums of 1, 2 and 3 edges, from the `lists.edge_sums` of each."""
+    whole, signs = _expansion()
+    products = [np.append(sums, 1.0)[whole].prod(axis=1) for sums in edge_sums]
+    injective = np.array([(signs * one).sum(axis=1) for one in products])
+    return np.split(injective, np.cumsum([len(_patterns(edges)) for edges in (1, 2)]), axis=1)
 
 
 def skews(n: int, x: list[Values], y: list[Values]) -> Values:
@@ -67,12 +69,36 @@ def _chances(n: int, edges: int) -> Values:
     return np.array([1 / math.perm(n, max(pattern) + 1) for pattern in _patterns(edges)])
 
 
-def _injective(matrix: Any, edges: int) -> Values:
-    """Sum of products of edge weights over choices of different items for the vertices, for every pattern."""
-    whole = {pattern: _sum(pattern, matrix) for pattern in {_canonical(p) for p in _patterns(edges)}}
-    return np.array(
-        [sum(sign * whole[_canonical(merged)] for merged, sign in _mergers(pattern)) for pattern in _patterns(edges)]
-    )
+@cache
+def _expansion() -> tuple[NDArray[np.intp], Values]:
+    """Sums over different items for the vertices, from `edge_sums`, where vertices may coincide.
+
+    Of every merged pattern the places of its parts, padded with that of a 1; and of every pattern the signs with which
+    merged ones add up to it.
+    """
+    patterns = [_canonical(pattern) for edges in (1, 2, 3) for pattern in _patterns(edges)]
+    terms = {p: [(_canonical(merged), sign) for merged, sign in _mergers(p)] for p in set(patterns)}
+    known = {merged: at for at, merged in enumerate(terms)}
+    place = {_canonical(tuple(map(int, pattern))): at for at, pattern in enumerate(_CONNECTED)}
+    whole = np.full((len(known), 3), len(_CONNECTED))
+    for merged, at in known.items():
+        for slot, part in enumerate(_components(merged)):
+            whole[at, slot] = place[_canonical(part)]
+    signs = np.zeros((len(patterns), len(known)))
+    for at, pattern in enumerate(patterns):
+        for merged, sign in terms[pattern]:
+            signs[at, known[merged]] += sign
+    return whole, signs
+
+
+def _components(pattern: Pattern) -> list[Pattern]:
+    """The parts of a pattern that share no vertex."""
+    found: list[Pattern] = []
+    for at in range(0, len(pattern), 2):
+        edge = pattern[at : at + 2]
+        touched = [part for part in found if set(part) & set(edge)]
+        found = [part for part in found if part not in touched] + [sum(touched, ()) + edge]
+    return found
 
 
 @cache
@@ -104,28 +130,3 @@ def _canonical(pattern: Pattern) -> Pattern:
         names: dict[int, int] = {}
         forms.append(tuple(names.setdefault(vertex, len(names)) for edge in order for vertex in edge))
     return min(forms)
-
-
-def _sum(pattern: Pattern, matrix: Any) -> float:
-    """Sum of products of edge weights over all choices of items for the vertices, equal ones too."""
-    links: dict[tuple[int, int], Any] = {}
-    for at in range(0, len(pattern), 2):
-        i, j = pattern[at], pattern[at + 1]
-        edge, key = (matrix, (i, j)) if i < j else (matrix.T.tocsr(), (j, i))
-        links[key] = links[key].multiply(edge).tocsr() if key in links else edge
-    vertices = max(pattern) + 1
-    if len(links) == 3 and vertices == 3:
-        (_, a), (_, b), (_, c) = sorted(links.items())  # (0, 1), (0, 2), (1, 2)
-        return float((a @ c).multiply(b).sum())
-    weights = [np.ones(matrix.shape[0]) for _ in range(vertices)]
-    while links:
-        degree = np.bincount([v for key in links for v in key], minlength=vertices)
-        key = next(k for k in links if 1 in (degree[k[0]], degree[k[1]]))
-        link = links.pop(key)
-        if degree[key[1]] == 1:
-            leaf, root, pull = key[1], key[0], link
-        else:
-            leaf, root, pull = key[0], key[1], link.T
-        weights[root] = weights[root] * (pull @ weights[leaf])
-        weights[leaf] = np.full(1, 1.0)
-    return math.prod(float(w.sum()) for w in weights)

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign._statistics import best_of_layers
+from kernalign._engines.neighbors import Neighbors
+from kernalign._statistics import best_of_layers, overlap_covariance
 from kernalign.metrics import registry
 
 Array: TypeAlias = NDArray[Any]
@@ -87,20 +88,16 @@ def graphs(parts: Mapping[str, Array], n: int) -> best_of_layers.GraphCovariance
     return best_of_layers.GraphCovariance(n, k, degrees, symmetric, antisymmetric, patterns, whole)
 
 
-def graph_parts(lists: Sequence[Array], n: int) -> dict[str, Array]:
+def graph_parts(lists: Sequence[Neighbors], n: int, threads: int) -> dict[str, Array]:
     """What the covariance of mutual_knn over layers with these neighbour lists is made of."""
-    made = best_of_layers.graph_covariance(lists, n)
+    edge_sums = [one.edge_sums for one in lists] if n >= overlap_covariance.THIRD_MOMENT else []
+    made = best_of_layers.graph_covariance([one.indices for one in lists], n, edge_sums=edge_sums, threads=threads)
     return {
         "k": np.array(made.k),
         "whole": np.array(float(made.whole)),
         **{key: getattr(made, key) for key in _COVARIANCE},
         **dict(zip(_PATTERNS, made.patterns, strict=False)),  # none of fewer than 6 items
     }
-
-
-def pattern_sums(parts: Mapping[str, Array], layer: int) -> list[Array]:
-    """Of the parts of several layers, what the skewness of scores needs of one; nothing of fewer than 6 items."""
-    return [parts[key][layer : layer + 1] for key in _PATTERNS if key in parts]
 
 
 def method(nulls: Mapping[str, Nulls], metric: str) -> str:

@@ -90,10 +90,6 @@ class Lists(Family):
         return found
 
     def null_parts(self, one: Representation, inner: Iterator[Score], shop: Workshop) -> dict[str, Any]:
-        """What the covariance of overlaps is made of; the layers keep what their own scores need of it."""
-        graphs = [self.of(layer, shop).found.lists for layer in one.layers]
-        parts = best.graph_parts([graph.indices for graph in graphs], self.asked.n)
-        for at, graph in enumerate(graphs):
-            if sums := best.pattern_sums(parts, at):
-                graph.keep_pattern_sums(sums)
-        return parts
+        """What the covariance of overlaps is made of."""
+        lists = [self.of(layer, shop).found.lists for layer in one.layers]
+        return best.graph_parts(lists, self.asked.n, shop.threads)

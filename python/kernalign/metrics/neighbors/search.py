@@ -60,7 +60,8 @@ class Search:
     @cached_property
     def skew(self) -> float:
         """Skewness of the number of shared neighbours under random pairing, of lists without shared places."""
-        return float(overlap_skew.skews(self.n, self.x.pattern_sums, self.y.pattern_sums)[0, 0])
+        sides = (overlap_skew.pattern_sums([lists.edge_sums]) for lists in (self.x, self.y))
+        return float(overlap_skew.skews(self.n, *sides)[0, 0])
 
     def score(
         self,
