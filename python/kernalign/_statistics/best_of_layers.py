@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign._base import checks
-from kernalign._statistics.best_of_layers_draws import Chaos, Law, factor
+from kernalign._statistics.best_of_layers_draws import Law
 from kernalign._statistics.calibration import RandomPairings, pearson3_quantile
 from kernalign._statistics.kernel_null import ROUNDED_SD
 from kernalign._statistics.overlap_covariance import (
@@ -83,11 +83,11 @@ def cka_maximum(
     scores : (L_x, L_y) unbiased CKA of every pair of layers; nan where undefined
     self_x, self_y : (L_x, L_x) and (L_y, L_y) unbiased CKA of the layers of one side among themselves: R_x and R_y
     n : number of items, at least 4
-    skew : (L_x, L_y) skewness of every score under random pairing (`cka_skews`), which then are simulated as the
-        quadratic forms that they are (`layer_copula`). None: as normal variables, whose right tail is too light
+    skew : (L_x, L_y) skewness of every score under random pairing (`cka_skews`). None: scores are simulated as normal
+        variables, whose right tail is too light
     draws, seed : size and seed of the simulation; the same seed gives the same null, whatever the number of threads
 
-    Holds O(draws + L_x^2 + L_y^2 + 1000 L_x L_y) numbers.
+    Holds O(draws + L_x^2 + L_y^2 + 2000 L_x L_y) numbers.
     """
     check_items(n)
     scores, kept = _kept(scores)
@@ -96,9 +96,7 @@ def cka_maximum(
         np.asarray(side, dtype=np.float64)[np.ix_(k, k)] for side, k in zip((self_x, self_y), kept, strict=True)
     )
     sd = np.full(tuple(len(k) for k in kept), math.sqrt(variance))
-    skew = _sub(skew, kept)
-    chaos = None if skew is None else Chaos.of(own_x, own_y, skew)
-    law = Law([(factor(own_x), factor(own_y), variance)], np.zeros_like(sd), sd, skew, chaos)
+    law = Law([(own_x, own_y, variance)], np.zeros_like(sd), sd, _sub(skew, kept))
     return _calibrate(scores, law, draws, seed)
 
 
@@ -121,22 +119,13 @@ def knn_maximum(
     if x.n != y.n or not math.isclose(x.k, y.k, rel_tol=1e-9):
         raise ValueError(f"x and y must have the same n and k, got n = {x.n} and {y.n}, k = {x.k:g} and {y.k:g}")
     scores, kept = _kept(scores)
-    degrees, symmetric, antisymmetric = [
-        (a[np.ix_(kept[0], kept[0])], b[np.ix_(kept[1], kept[1])], weight) for a, b, weight in parts(x, y)
-    ]
-    # the symmetric part, which is a quadratic form as CKA is, first
-    fields = [(factor(a), factor(b), weight) for a, b, weight in (symmetric, degrees, antisymmetric)]
-    variance = sum(weight * np.outer((f * f).sum(axis=1), (g * g).sum(axis=1)) for f, g, weight in fields)
+    known = [(a[np.ix_(kept[0], kept[0])], b[np.ix_(kept[1], kept[1])], weight) for a, b, weight in parts(x, y)]
+    variance = sum(weight * np.outer(np.diag(a), np.diag(b)) for a, b, weight in known)
     mean = np.full_like(variance, x.k / (x.n - 1))
     sd = np.where(variance > (ROUNDED_SD * mean) ** 2, np.sqrt(variance), 0.0)  # of a constant side it is rounding
     skew = _sub(skews(x.n, x.patterns, y.patterns), kept) if x.n >= THIRD_MOMENT else None
-    quadratic = symmetric[2] * np.outer(np.diag(symmetric[0]), np.diag(symmetric[1]))
-    most = np.sqrt(np.maximum(quadratic, 0.0)) / np.where(sd > 0, sd, np.inf)
-    chaos = None
-    if skew is not None:
-        chaos = Chaos.of(_correlation(symmetric[0]), _correlation(symmetric[1]), np.where(sd > 0, skew, 0.0), most)
     step = 1 / (x.n * x.k) if x.whole and y.whole else 0.0
-    return _calibrate(scores, Law(fields, mean, sd, skew, chaos), draws, seed, step)
+    return _calibrate(scores, Law(known, mean, sd, skew), draws, seed, step)
 
 
 def cka_skews(n: int, cubes_x: Any, cubes_y: Any) -> Values:
@@ -217,9 +206,3 @@ def _kept(scores: Any) -> tuple[Values, tuple[NDArray[np.intp], NDArray[np.intp]
 
 def _sub(skew: Any, kept: tuple[Any, Any]) -> Values | None:
     return None if skew is None else np.asarray(skew, dtype=np.float64)[np.ix_(*kept)]
-
-
-def _correlation(covariance: Values) -> Values:
-    sd = np.sqrt(np.maximum(np.diag(covariance), 0.0))
-    sd = np.where(sd > 0, sd, np.inf)
-    return np.asarray(covariance / np.outer(sd, sd))
