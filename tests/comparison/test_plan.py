@@ -63,9 +63,9 @@ def test_every_state_is_named_once_and_known_from_shapes_alone():
     made = plan()
     keys = list(made.states())
     layers = {layer.place for layer in made.layers}
-    assert len(layers) == 6
+    assert len(layers) == 7
     kinds = {kind: [key.place for key in keys if key.kind == kind] for kind in ("lists", "edges", "ranks")}
-    assert {kind: len(places) for kind, places in kinds.items()} == {"lists": 12, "edges": 6, "ranks": 6}
+    assert {kind: len(places) for kind, places in kinds.items()} == {"lists": 14, "edges": 7, "ranks": 7}
     assert all(set(places) == layers for places in kinds.values())
 
 
