@@ -28,7 +28,7 @@ double u_centred_product(std::int64_t n, const PairSums& sums);
 // <K, L> without the diagonals.
 double off_diagonal_product(const PairSums& sums);
 
-// Third moment E[Z^3] of Z = <K^U, P L^U P'> over uniform permutations P (science 3.3). For each side, `cubes` is the
+// Third moment E[Z^3] of Z = <K^U, P L^U P'> over uniform permutations P (mathematics 3.3). For each side, `cubes` is the
 // sum of the cubed entries and `trace` the trace of the matrix cube. n >= 6.
 double u_centred_third_moment(std::int64_t n, double cubes_x, double trace_x, double cubes_y, double trace_y);
 
@@ -46,7 +46,7 @@ struct NeighborGraph {
     double degree_square = 0;
 };
 
-// Variance of T = sum_ij w_ij w'_{pi(i) pi(j)} over uniform permutations pi (science 3.2); E[T] = n k k' / (n - 1).
+// Variance of T = sum_ij w_ij w'_{pi(i) pi(j)} over uniform permutations pi (mathematics 3.2); E[T] = n k k' / (n - 1).
 double knn_overlap_variance(std::int64_t n, const NeighborGraph& x, const NeighborGraph& y);
 
 }  // namespace kernalign

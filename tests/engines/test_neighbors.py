@@ -209,7 +209,7 @@ def test_preprocessing_comes_first(normalize, metric):
     np.testing.assert_allclose(got, -np.sort(-s, axis=1)[:, :5], atol=1e-12 * np.abs(s[np.isfinite(s)]).max())
 
 
-def test_duplicates_never_return_the_item_itself():  # A19
+def test_duplicates_never_return_the_item_itself():
     x = np.repeat(make("gaussian", 50, 4), 4, axis=0)
     found = knn(x, 3)
     own = np.arange(200)

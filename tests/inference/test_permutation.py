@@ -212,7 +212,7 @@ def test_p_value_and_threshold_count_the_given_pairing():
 
 
 @pytest.mark.parametrize("name", ["cka", "mutual_knn", "kernel_alignment"])
-def test_p_values_of_unrelated_items_are_uniform(name):  # A37
+def test_p_values_of_unrelated_items_are_uniform(name):
     rng = np.random.default_rng(1)
     count, permutations = 300, 39
     p = np.empty(count)

@@ -59,7 +59,7 @@ def p_values(n, p, q, repetitions, seed, chunk=100):
 
 
 @pytest.mark.parametrize("p,q", [(2, 2), (8, 15), (200, 300)], ids=["low", "mid", "high"])
-def test_size_of_the_pearson_p_value(p, q):  # A35, A37
+def test_size_of_the_pearson_p_value(p, q):
     found = p_values(30, p, q, 20_000, seed=1)
     assert 0.045 <= np.mean(found < 0.05) <= 0.055
     assert 0.008 <= np.mean(found < 0.01) <= 0.012
@@ -69,7 +69,7 @@ def test_size_of_the_pearson_p_value(p, q):  # A35, A37
 @pytest.mark.slow
 @pytest.mark.parametrize("n", [60, 100])
 @pytest.mark.parametrize("p,q", [(2, 2), (10, 20), (500, 800)], ids=["low", "mid", "high"])
-def test_size_of_the_pearson_p_value_of_more_items(n, p, q):  # A35
+def test_size_of_the_pearson_p_value_of_more_items(n, p, q):
     found = p_values(n, p, q, 20_000, seed=1)
     assert 0.045 <= np.mean(found < 0.05) <= 0.055
     assert 0.008 <= np.mean(found < 0.01) <= 0.012
@@ -99,7 +99,7 @@ def related_normals(n, seed, p=5, q=4):
     return both[:, :p], both[:, p:], truth
 
 
-def test_coverage_of_the_jackknife():  # A34
+def test_coverage_of_the_jackknife():
     covered, plain = [], []
     for seed in range(400):
         x, y, truth = related_normals(200, seed)
@@ -207,7 +207,7 @@ def _uniform(found, scores, step):
     assert 0.44 <= np.mean(smeared <= 0.5) <= 0.53
 
 
-def test_permutation_test_of_shuffled_real_layers_is_uniform():  # A37
+def test_permutation_test_of_shuffled_real_layers_is_uniform():
     x, y = clipart(VISION[1:4], 30), clipart(TEXT[1:4], 30)
     rng = np.random.default_rng(3)
     p = []

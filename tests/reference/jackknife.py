@@ -22,7 +22,7 @@ def stderr(values):
 
 
 def deleted_products(k, g):
-    """<K^U, L^U> / (m(m-3)) of the m = n - 1 items other than i, for every i, in O(n^2) (science 3.6)."""
+    """<K^U, L^U> / (m(m-3)) of the m = n - 1 items other than i, for every i, in O(n^2) (mathematics 3.6)."""
     k, g = off_diagonal(k), off_diagonal(g)
     rows_k, rows_g, edges = k.sum(axis=1), g.sum(axis=1), (k * g).sum(axis=1)
     m = len(k) - 1

@@ -129,7 +129,7 @@ def knn_maximum(
 
 
 def cka_skews(n: int, cubes_x: Any, cubes_y: Any) -> Values:
-    """(L_x, L_y) skewness of unbiased CKA under random pairing, exact for n >= 6 (science 3.3).
+    """(L_x, L_y) skewness of unbiased CKA under random pairing, exact for n >= 6 (mathematics 3.3).
 
     ``cubes_*``: for every layer (|K|^2, sum K_ij^3, tr K^3) of the U-centred Gram matrix K.
     """

@@ -62,7 +62,7 @@ class RowTerms:
         return np.asarray(off.sum() - 2 * off)
 
     def u_centred(self, pair: str) -> Vector:
-        """<K^U, L^U> of the other n - 1 items (science 3.6)."""
+        """<K^U, L^U> of the other n - 1 items (mathematics 3.6)."""
         k, l, off, kl, lk = self._vectors(pair)  # noqa: E741
         m = self.n - 1
         totals = (k.sum() - 2 * k) * (l.sum() - 2 * l) / ((m - 1) * (m - 2))

@@ -211,7 +211,7 @@ class PermutedCalls:
 
 
 def tie_weights(rows: _core.Rows, lists: Neighbors, threads: int) -> Any:
-    """Sparse graph of the k nearest where all that tie at the k-th place share what room is left (science 2.12)."""
+    """Sparse graph of the k nearest where all that tie at the k-th place share what room is left (mathematics 2.12)."""
     n, k = lists.n, lists.k
     tied = np.flatnonzero(lists.tie_rows).astype(np.int32)
     single = np.flatnonzero(~lists.tie_rows)

@@ -28,7 +28,7 @@ class RidgePath(Readable):
     ----------
     alphas : (a,) penalties, as given.
     gcv : (a, q) generalised cross-validation: (RSS / n) / (1 - df / n)^2 of each output; inf where no degree of freedom
-        is left. It estimates the mean squared error on new items, noise included, and is science 2.9's KARE.
+        is left. It estimates the mean squared error on new items, noise included, and is mathematics 2.9's KARE.
     loo : (a, q) mean squared leave-one-out error (PRESS / n), exact; None unless asked for.
     df : (a,) effective degrees of freedom, the intercept's included.
     best : the alpha with the least error summed over outputs, by ``loo`` where there is one.

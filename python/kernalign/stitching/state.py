@@ -27,7 +27,7 @@ from kernalign.stitching.problem import Problem, bordered_root
 Matrix: TypeAlias = NDArray[np.float64]
 Solver: TypeAlias = Literal["normal equations", "tsqr"]
 
-CONDITION_LIMIT = 1e4  # of [1 | x], columns scaled; science 2.11 allows 1e6, which would leave 4 digits instead of 8
+CONDITION_LIMIT = 1e4  # of [1 | x], columns scaled: its square leaves 8 digits (mathematics 2.11)
 _RESIDUAL_LIMIT = 1e-6  # least share of a column of y that x must leave unexplained: its residual is a difference
 _LEAST_SQUARE = 1e-200  # squares below have lost digits to underflow
 _LEAST_CHUNK = 1024

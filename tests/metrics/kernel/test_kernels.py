@@ -125,7 +125,7 @@ def test_bandwidths_are_each_sides_own_and_reported():
 @every_estimator
 @pytest.mark.parametrize("rho", [0.25, 0.5, 0.9])
 def test_a12_gaussian_kernels_on_a_bivariate_normal(estimator, rho):
-    """HSIC of a bivariate normal, bandwidth 1 on both sides (science 2.3), within 4 standard errors."""
+    """HSIC of a bivariate normal, bandwidth 1 on both sides (mathematics 2.3), within 4 standard errors."""
     expected = {0.25: 0.00240142721906728, 0.5: 0.010763320143793886, 0.9: 0.0511434421853878}[rho]
     rng = np.random.default_rng(12)
     values = []

@@ -128,7 +128,7 @@ def test_pwcca_is_invariant_to_rotation_of_y_alone():
     assert float(ka.pwcca(x, x @ orthogonal(6))) == pytest.approx(1, abs=1e-12)
 
 
-def test_cca_forgets_invertible_maps_and_cka_does_not():  # A2
+def test_cca_forgets_invertible_maps_and_cka_does_not():
     x, y = related(200, 6, 4)
     m = np.random.default_rng(1).normal(size=(6, 6)) + 2 * np.eye(6)
     for statistic in ("rho", "r2"):
@@ -243,7 +243,7 @@ def test_angles_are_right_however_small(angle, n):
 # Chance
 
 
-def test_chance_of_r2_and_overlap_is_the_mean_over_all_pairings():  # A31, science 2.15
+def test_chance_of_r2_and_overlap_is_the_mean_over_all_pairings():  # mathematics 2.15
     x, y = related(6, 3, 2, seed=3)
     orders = [list(order) for order in permutations(range(6))]
     r2 = ka.cca(x, y, statistic="r2")

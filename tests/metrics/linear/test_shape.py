@@ -30,7 +30,7 @@ def test_values_are_those_of_the_definitions(shape):
     assert float(ka.angular_distance(x, y)) == pytest.approx(math.acos(ka.nbs(x, y)), rel=1e-10)
 
 
-def test_nuclear_norm_equals_fidelity_for_full_rank():  # A21
+def test_nuclear_norm_equals_fidelity_for_full_rank():
     x, y = scaled_pair(10, 40, 30)
     assert float(ka.nbs(x[:, :9], y)) == pytest.approx(oracle.fidelity(x[:, :9], y), rel=1e-7)
 
@@ -78,7 +78,7 @@ def test_invariances(name, shape):
 
 
 @every_shape
-def test_a_rotated_copy_has_the_same_shape(shape):  # A21
+def test_a_rotated_copy_has_the_same_shape(shape):
     x, _ = scaled_pair(*shape)
     y = x @ orthogonal(x.shape[1]) + 1
     assert float(ka.nbs(x, y)) == pytest.approx(1, abs=1e-13)
@@ -92,7 +92,7 @@ def test_a_rotated_copy_has_the_same_shape(shape):  # A21
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("size", [1e-10, 1e-7, 1e-4, 1e-2])
 @pytest.mark.parametrize("n", [20, 400], ids=["rows", "feature"])
-def test_small_angles_keep_their_digits(size, n, dtype):  # science 7.9
+def test_small_angles_keep_their_digits(size, n, dtype):  # mathematics 2.16
     """A small move at right angles to all rotations of x: the distance is the length of the move."""
     u = np.linalg.qr(np.random.default_rng(0).normal(size=(n, 16)))[0]
     u = np.linalg.qr(u - u.mean(axis=0))[0]
@@ -117,7 +117,7 @@ def test_float32_products_are_good_to_1e_6(move):
         assert float(score) == pytest.approx(float(exact), rel=1e-6)
 
 
-def test_angular_and_procrustes_distances_obey_the_triangle_inequality():  # A21: 1000 triples
+def test_angular_and_procrustes_distances_obey_the_triangle_inequality():  # 1000 triples
     rng = np.random.default_rng(0)
     for _ in range(1000):
         n = int(rng.integers(3, 9))

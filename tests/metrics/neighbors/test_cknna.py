@@ -24,7 +24,7 @@ def test_equals_the_dense_definition(variant, k):
     assert cknna(x, y, k, variant=variant) == pytest.approx(ref.cknna(x, y, k, variant), rel=1e-10)
 
 
-def test_all_pairs_are_unbiased_cka():  # A20
+def test_all_pairs_are_unbiased_cka():
     x, y = pair()
     expected = ref.cka_u(x, y)
     assert cknna(x, y, 89) == pytest.approx(expected, rel=1e-10)
@@ -38,7 +38,7 @@ def test_rounding_does_not_carry_it_beyond_one(variant):
 
 
 @pytest.mark.parametrize("k", [1, 5, 30])
-def test_ucentred_is_symmetric_bounded_and_one_on_itself(k):  # A20
+def test_ucentred_is_symmetric_bounded_and_one_on_itself(k):
     for seed in range(5):
         rng = np.random.default_rng(seed)
         x, y = rng.standard_normal((40, 3)), rng.standard_normal((40, 6))

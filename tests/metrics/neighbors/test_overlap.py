@@ -55,7 +55,7 @@ def test_mutual_knn_is_its_definition(metric):
 
 
 @pytest.mark.parametrize("name", LIST_METRICS)
-def test_self_similarity(name):  # A15
+def test_self_similarity(name):
     x, _ = pair()
     score = LIST_METRICS[name](x, x)
     assert score == 1 if name != "cycle_knn" else 0 < score <= 1
@@ -69,7 +69,7 @@ def test_symmetric(name):
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 6])
-def test_mutual_null_moments_by_enumeration(k):  # A15
+def test_mutual_null_moments_by_enumeration(k):
     n = 8
     a, b = random_lists(n, k, 1), random_lists(n, k, 2)
     score = nb.mutual_knn(as_neighbors(a), as_neighbors(b), k)
@@ -91,7 +91,7 @@ def test_fractional_null_moments_by_enumeration(n, k, metric):
     assert score.chance_sd**2 == pytest.approx(variance, rel=1e-9)
 
 
-def test_null_covariance_of_two_layer_pairs():  # A36
+def test_null_covariance_of_two_layer_pairs():
     n, k, other = 7, 2, 3
     graphs = [ref.index_weights(random_lists(n, size, seed), n) for seed, size in enumerate((k, k, k, k))]
     a, a2, b, b2 = graphs
@@ -113,7 +113,7 @@ def test_null_covariance_of_two_layer_pairs():  # A36
 
 @pytest.mark.parametrize("name", ["jaccard_knn", "cycle_knn", "lcs_knn", "edit_knn"])
 @pytest.mark.parametrize("k", [1, 3, 5])
-def test_null_means_by_enumeration(name, k):  # A16
+def test_null_means_by_enumeration(name, k):
     n = 7
     a, b = random_lists(n, k, 5), random_lists(n, k, 6)
     metric = LIST_METRICS[name]
@@ -124,7 +124,7 @@ def test_null_means_by_enumeration(name, k):  # A16
     assert metric(as_neighbors(a), as_neighbors(b), k).chance == pytest.approx(np.mean(values), rel=1e-10)
 
 
-def test_published_chance_levels():  # science 2.13
+def test_published_chance_levels():  # mathematics 2.13
     assert list_null.jaccard(1024, 10) == pytest.approx(0.005168, abs=5e-7)
     assert list_null.common_subsequence(1024, 10) == pytest.approx(0.009585, abs=5e-7)
     expected = [1, 3 / 2, 2, 58 / 24, 335 / 120, 2261 / 720, 17465 / 5040, 152020 / 40320]
@@ -132,7 +132,7 @@ def test_published_chance_levels():  # science 2.13
 
 
 @pytest.mark.parametrize("n,k", [(12, 1), (12, 11), (60, 10), (200, 63), (200, 64), (200, 65), (300, 140)])
-def test_list_kernels_equal_their_definitions(n, k):  # A17
+def test_list_kernels_equal_their_definitions(n, k):
     a, b = random_lists(n, k, n), random_lists(n, k, k)
     b[: n // 3] = a[: n // 3]
     b[1, :] = a[1, ::-1]
@@ -213,7 +213,7 @@ def test_a_constant_side_has_no_spread_but_rounding(n):
         assert (score.chance_sd, score.z, score.p_value) == (0.0, None, None)
 
 
-def test_constant_representations():  # A18
+def test_constant_representations():
     x = np.ones((40, 3))
     assert nb.mutual_knn(x, x, 5) == pytest.approx(5 / 39, rel=1e-14)
     with pytest.warns(AlignmentWarning, match="tie at the k-th place"):
@@ -224,7 +224,7 @@ def test_constant_representations():  # A18
 
 
 @pytest.mark.parametrize("metric", nb.METRICS)
-def test_relabelling_items_changes_nothing(metric):  # A39
+def test_relabelling_items_changes_nothing(metric):
     x, y = tied(120)
     order = np.random.default_rng(2).permutation(120)
     for metric_function in (nb.mutual_knn, nb.jaccard_knn):
@@ -331,7 +331,7 @@ def test_rnx_curve_is_chance_corrected_mutual_knn():
         ka.rnx_curve(x, y, [])
 
 
-def test_half_sampling_from_long_lists_is_a_search_of_the_half():  # A33
+def test_half_sampling_from_long_lists_is_a_search_of_the_half():
     x, y = pair(140)
     length = half_sampling.list_length(140, 5)
     a, b = nb.knn(x, length).indices, nb.knn(y, length).indices
