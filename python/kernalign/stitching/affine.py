@@ -11,7 +11,7 @@ from kernalign.stitching.problem import Problem
 class AffineStitcher(LinearStitcher):
     """x -> x S + b with the least squared error; of several such maps, the one with the least |S|.
 
-    ``residual_`` is then the misalignment of the centred representations: tr Syy - tr(Syx Sxx^+ Sxy) (mathematics 2.10).
+    ``residual_`` is then the misalignment of the centred sides: tr Syy - tr(Syx Sxx^+ Sxy) (mathematics 2.10).
 
     Attributes
     ----------

@@ -26,7 +26,7 @@ every_metric = pytest.mark.parametrize("name", METRICS)
 def test_values_are_those_of_the_definitions(shape):
     x, y = scaled_pair(*shape)
     assert float(ka.procrustes(x, y)) == pytest.approx(oracle.procrustes(x, y), rel=1e-10)
-    assert float(ka.nbs(x, y)) == pytest.approx(oracle.fidelity(x, y), rel=1e-7)  # A21; roots of eigenvalues near 0
+    assert float(ka.nbs(x, y)) == pytest.approx(oracle.fidelity(x, y), rel=1e-7)  # roots of eigenvalues near 0
     assert float(ka.angular_distance(x, y)) == pytest.approx(math.acos(ka.nbs(x, y)), rel=1e-10)
 
 

@@ -256,7 +256,7 @@ def jackknife_spread(sums: KernelSums, metric: str, estimator: str) -> Spread:
 
 
 def _unbiased_null(sums: KernelSums, scale: float) -> Null | None:
-    """Null of scale * (debiased CKA): exact mean 0 and variance 2/(n(n-3)) for any kernel and data (mathematics 3.3)."""
+    """Null of scale * (debiased CKA): exact mean 0, variance 2/(n(n-3)), any kernel and data (mathematics 3.3)."""
     if sums.why_undefined("unbiased") is not None:
         return None
     sd = scale * math.sqrt(2 / (sums.n * (sums.n - 3)))
