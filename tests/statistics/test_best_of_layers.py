@@ -46,7 +46,7 @@ def cubes(layer):
 
 
 @pytest.mark.parametrize("n", [7, 8])
-def test_covariance_of_cka_is_the_product_of_self_similarities(n):  # A36
+def test_covariance_of_cka_is_the_product_of_self_similarities(n):
     x, y = layers(n, (2, 3), 1), layers(n, (3, 5), 2)
     found = ref.covariance(ref.cka_scores(x, y, ref.pairings(n)))
     expected = 2 / (n * (n - 3)) * np.einsum("ac,bd->abcd", ref.self_cka(x), ref.self_cka(y))
@@ -54,7 +54,7 @@ def test_covariance_of_cka_is_the_product_of_self_similarities(n):  # A36
 
 
 @pytest.mark.parametrize("n,k", [(5, 2), (7, 1), (7, 3), (8, 2), (8, 6)])
-def test_covariance_of_overlaps_by_enumeration(n, k):  # A36
+def test_covariance_of_overlaps_by_enumeration(n, k):
     x, y = ([random_lists(n, k, seed) for seed in seeds] for seeds in ((1, 2, 3), (4, 5)))
     found = ref.covariance(ref.overlaps([dense(g) for g in x], [dense(g) for g in y], k, ref.pairings(n)))
     expected = lm.knn_covariance(lm.graph_covariance(x, n), lm.graph_covariance(y, n))
@@ -131,7 +131,7 @@ def test_patterns_are_sums_over_different_items(weighted):
         np.testing.assert_allclose(values, [expected], rtol=1e-12, atol=1e-12 if weighted else 0)
 
 
-def test_skew_published_for_isotropic_clouds():  # science 3.2: .17 at n = 1024, k = 10, 16 dimensions
+def test_skew_published_for_isotropic_clouds():  # mathematics 3.2: .17 at n = 1024, k = 10, 16 dimensions
     clouds = [np.random.default_rng(seed).normal(size=(1024, 16)) for seed in (0, 1)]
     sums = [pattern_sums([lists_of(c, 10)]) for c in clouds]
     assert overlap_skew.skews(1024, *sums)[0, 0] == pytest.approx(0.15, abs=0.03)
