@@ -1,90 +1,37 @@
 // A Gram matrix that the caller computed, read in tiles.
 #pragma once
 
-#include <algorithm>
-#include <cmath>
 #include <cstdint>
-#include <stdexcept>
-#include <string>
 #include <vector>
 
-#include "cpu/runtime/load.hpp"
-#include "error.hpp"
 #include "view.hpp"
 
 namespace kernalign {
 
-constexpr std::int64_t kScaleRows = 16;
-
 template <class T>
 class GivenMatrix {
   public:
-    explicit GivenMatrix(const Rows& matrix) : matrix_(matrix) {
-        const std::int64_t n = matrix.rows();
-        require(n == matrix.cols(), matrix.name + " must be a square matrix, as kernel=Precomputed() says, got " +
-                                        std::to_string(n) + " x " + std::to_string(matrix.cols()));
-        double most = 0;
-        for (std::int64_t i = 0; i < n; ++i) {
-            T value;
-            read(i, 1, i, 1, &value);
-            diagonal.push_back(double(value));
-            most = std::max(most, std::fabs(double(value)));
-        }
-        const std::int64_t count = std::min(n, kScaleRows);  // the diagonal may be zero
-        std::vector<T> row(static_cast<std::size_t>(n));
-        for (std::int64_t s = 0; s < count; ++s) {
-            const std::int64_t i = count > 1 ? s * (n - 1) / (count - 1) : 0;
-            read(i, 1, 0, n, row.data());
-            for (const T value : row) most = std::max(most, std::fabs(double(value)));
-        }
-        if (most > 0) exponent_ = std::clamp(std::ilogb(most), -1000, 1000);
-        for (double& value : diagonal) value = std::ldexp(value, -exponent_);
-    }
+    explicit GivenMatrix(const Rows& matrix);
 
     int exponent() const { return exponent_; }  // entries were divided by 2^exponent
 
     // Entries of rows [i0, i0 + m) and columns [j0, j0 + k), scaled; throws unless their mirror images are the same up
     // to rounding.
-    void tile(std::int64_t i0, std::int64_t m, std::int64_t j0, std::int64_t k, T* out) const {
-        std::vector<T> mirror(std::size_t(m * k));
-        read(i0, m, j0, k, out);
-        read(j0, k, i0, m, mirror.data());
-        const double factor = std::ldexp(1.0, -exponent_), tolerance = sizeof(T) == 4 ? 1e-5 : 1e-9;
-        for (std::int64_t i = 0; i < m; ++i)
-            for (std::int64_t j = 0; j < k; ++j) {
-                const double a = factor * double(out[i * k + j]), b = factor * double(mirror[std::size_t(j * m + i)]);
-                if (!(std::fabs(a - b) <= tolerance * std::max({1.0, std::fabs(a), std::fabs(b)})))
-                    refuse(i0 + i, j0 + j, a / factor, b / factor);
-                out[i * k + j] = T(a);
-            }
-    }
+    void tile(std::int64_t i0, std::int64_t m, std::int64_t j0, std::int64_t k, T* out) const;
 
     std::vector<double> diagonal;  // scaled
 
   private:
     // An error of the loader would name the column within the tile, so the rows are then read again, whole.
-    void read(std::int64_t i0, std::int64_t m, std::int64_t j0, std::int64_t k, T* out) const {
-        Rows part = matrix_;
-        part.view.data = static_cast<const char*>(part.view.data) + j0 * part.view.col_stride;
-        part.view.cols = k;
-        try {
-            load_rows(part, i0, i0 + m, out, k);
-        } catch (const std::invalid_argument&) {
-            std::vector<T> rows(std::size_t(m * matrix_.cols()));
-            load_rows(matrix_, i0, i0 + m, rows.data(), matrix_.cols());
-            throw;
-        }
-    }
+    void read(std::int64_t i0, std::int64_t m, std::int64_t j0, std::int64_t k, T* out) const;
 
-    [[noreturn]] void refuse(std::int64_t i, std::int64_t j, double a, double b) const {
-        const std::string one = std::to_string(i), other = std::to_string(j);
-        throw std::invalid_argument(
-            matrix_.name + " must be a symmetric matrix, as kernel=Precomputed() says, but entry (" + one + ", " +
-            other + ") is " + std::to_string(a) + " and entry (" + other + ", " + one + ") is " + std::to_string(b));
-    }
+    [[noreturn]] void refuse(std::int64_t i, std::int64_t j, double a, double b) const;
 
     Rows matrix_;
     int exponent_ = 0;
 };
+
+extern template class GivenMatrix<float>;
+extern template class GivenMatrix<double>;
 
 }  // namespace kernalign

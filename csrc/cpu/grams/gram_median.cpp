@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "cpu/grams/gram_tiles.hpp"
+#include "cpu/products/outlier.hpp"
+#include "cpu/runtime/blas.hpp"
 #include "grams.hpp"
 
 namespace kernalign {

@@ -1,8 +1,6 @@
 // One representation as the tiles of its Gram matrix see it.
 #pragma once
 
-#include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -10,7 +8,6 @@
 #include "cpu/grams/given_matrix.hpp"
 #include "cpu/grams/scaled_rows.hpp"
 #include "cpu/products/float_product.hpp"
-#include "cpu/runtime/blas.hpp"
 #include "cpu/runtime/parallel.hpp"
 #include "cpu/simd/simd.hpp"
 #include "kernel.hpp"
@@ -18,7 +15,6 @@
 namespace kernalign {
 
 constexpr std::int64_t kKeptBytes = 32 << 20;  // converted rows of one side are all kept if they fit
-constexpr std::int64_t kPilotRows = 128;
 
 template <class T>
 class GramSide {
@@ -29,30 +25,7 @@ class GramSide {
         ProductScratch scratch;
     };
 
-    GramSide(const GramSource& source, bool centred, std::int64_t kept_bytes, int threads, Progress& progress)
-        : kernel_(source.kernel), n_(source.rows()) {
-        function_.form = kernel_.form;
-        function_.degree = kernel_.degree;
-        if (kernel_.form == KernelForm::precomputed) {
-            require(source.parts.size() == 1, "a precomputed matrix must be one part");
-            matrix_ = std::make_unique<GivenMatrix<T>>(source.parts.front());
-            diagonal = matrix_->diagonal;
-            exponent_ = matrix_->exponent();
-        } else {
-            const bool shifted = source.by_distance() || (centred && linear());
-            rows_ = std::make_unique<ScaledRows<T>>(source.parts, shifted, std::min(kept_bytes, kKeptBytes), threads,
-                                                    progress);
-            set_function(source.by_distance());
-        }
-        if (linear()) sums = rows_->row_sums(threads, progress);
-        if (kernel_.form == KernelForm::polynomial) {
-            set_base(centred);
-        } else {
-            if (centred && !linear()) function_.pilot = mean_of_sample();
-            for (double& value : diagonal) value -= function_.pilot;
-            plain = (source.exponential() ? 1.0 : 0.0) - function_.pilot;
-        }
-    }
+    GramSide(const GramSource& source, bool centred, std::int64_t kept_bytes, int threads, Progress& progress);
 
     std::int64_t size() const { return n_; }
     int exponent() const { return exponent_; }  // kernel values were divided by 2^exponent
@@ -61,38 +34,11 @@ class GramSide {
     const ScaledRows<T>& rows() const { return *rows_; }  // not of a given matrix
 
     // K of rows [i0, i0 + m) and [j0, j0 + k), scaled and without the pilot; where i0 == j0 only above the diagonal.
-    void tile(std::int64_t i0, std::int64_t m, std::int64_t j0, std::int64_t k, Panels& panels, T* out) const {
-        const T *left = nullptr, *right = nullptr;
-        if (matrix_) {
-            matrix_->tile(i0, m, j0, k, out);
-        } else {
-            const std::int64_t cols = rows_->cols();
-            left = right = rows_->get(i0, i0 + m, panels.left);
-            if (i0 == j0 && m == k) {
-                square(Factor<T>{left, cols, m}, cols, out, k, panels.scratch);
-            } else {
-                right = rows_->get(j0, j0 + k, panels.right);
-                multiply(Factor<T>{left, cols, m}, Factor<T>{right, cols, k}, cols, out, k, panels.scratch);
-            }
-        }
-        if (linear()) return;
-        for (std::int64_t i = 0; i < m; ++i) {
-            const std::int64_t from = i0 == j0 ? std::min(k, i + 1) : 0;
-            T* values = out + i * k + from;
-            const bool close = distances(i0 + i, j0 + from, k - from, values) > 0;
-            if (sizeof(T) == 8 && close)
-                refine(left + i * rows_->cols(), norms_[std::size_t(i0 + i)], right + from * rows_->cols(),
-                       norms_.data() + j0 + from, k - from, values);
-            simd().grams.apply(function_, values, k - from);
-        }
-    }
+    void tile(std::int64_t i0, std::int64_t m, std::int64_t j0, std::int64_t k, Panels& panels, T* out) const;
 
     // Inner products of row i with rows [j, j + count) become squared distances if the kernel is one of them; returns
     // how many have lost digits.
-    std::int64_t distances(std::int64_t i, std::int64_t j, std::int64_t count, T* values) const {
-        if (norms_.empty()) return 0;
-        return simd().grams.distances(values, norms_[std::size_t(i)], norms_.data() + j, count);
-    }
+    std::int64_t distances(std::int64_t i, std::int64_t j, std::int64_t count, T* values) const;
 
     std::vector<double> diagonal;  // K_ii, scaled and without the pilot
     std::vector<double> sums;      // (K1)_i; only of linear kernels
@@ -100,98 +46,16 @@ class GramSide {
 
   private:
     // The kernel in terms of scaled rows, and its diagonal.
-    void set_function(bool by_distance) {
-        const int e = rows_->exponent();
-        const double unit = std::ldexp(1.0, e);
-        const std::vector<double>& squares = rows_->squared_norms;
-        diagonal.assign(squares.size(), 0.0);
-        if (by_distance) norms_.assign(squares.begin(), squares.end());
-        switch (kernel_.form) {
-            case KernelForm::linear:
-                exponent_ = 2 * e;
-                diagonal = squares;
-                break;
-            case KernelForm::polynomial: {
-                // Products and offset are divided by the larger of their powers of two.
-                const int f = kernel_.offset == 0 ? 2 * e : std::max(2 * e, std::ilogb(kernel_.offset));
-                function_.offset = std::ldexp(kernel_.offset, -f);
-                function_.factor = std::ldexp(1.0, std::max(-1000, 2 * e - f));
-                exponent_ = f * kernel_.degree;
-                break;
-            }
-            case KernelForm::rbf:
-            case KernelForm::laplacian: {
-                const double least = sizeof(T) == 4 ? -1e30 : -1e300;  // no infinity, which is nan where rows are equal
-                const double ratio = unit / kernel_.width;
-                const bool squared = kernel_.form == KernelForm::rbf;
-                function_.factor = std::max(least, squared ? -0.5 * ratio * ratio : -ratio);
-                std::fill(diagonal.begin(), diagonal.end(), 1.0);
-                break;
-            }
-            case KernelForm::sqeuclidean:
-                exponent_ = 2 * e;
-                break;
-            case KernelForm::euclidean:
-                exponent_ = e;
-                break;
-            case KernelForm::precomputed:
-                break;
-        }
-    }
+    void set_function(bool by_distance);
 
     // The pilot of a polynomial, or none, and the diagonal.
-    void set_base(bool centred) {
-        const int degree = kernel_.degree;
-        if (centred) {
-            GramFunction product;
-            std::swap(product, function_);
-            const double base = mean_of_sample();
-            std::swap(product, function_);
-            exponent_ = exponent_ / degree * (degree - 1) + 2 * rows_->exponent();
-            function_.based = true;
-            function_.base = base;
-            function_.pilot = std::pow(base * function_.factor + function_.offset, degree) / function_.factor;
-        }
-        diagonal = rows_->squared_norms;
-        simd().grams.apply(function_, diagonal.data(), std::int64_t(diagonal.size()));
-        simd().grams.apply(function_, &plain, 1);
-    }
+    void set_base(bool centred);
 
     // Squared distances that cancellation has spoiled, anew from differences.
-    void refine(const T* row, T norm, const T* others, const T* norms, std::int64_t count, T* values) const {
-        const std::int64_t cols = rows_->cols();
-        const std::vector<double> wide(row, row + cols);
-        for (std::int64_t j = 0; j < count; ++j)
-            if (values[j] < T(kClose) * (norm + norms[j]))
-                values[j] = T(simd().squared_norm(others + j * cols, wide.data(), 1.0, cols));
-    }
+    void refine(const T* row, T norm, const T* others, const T* norms, std::int64_t count, T* values) const;
 
     // About the mean of K off the diagonal, as a float32 number, from evenly spaced rows.
-    double mean_of_sample() const {
-        const std::int64_t count = std::min(n_, kPilotRows);
-        if (count < 2) return 0;
-        const auto row = [&](std::int64_t i) { return i * (n_ - 1) / (count - 1); };
-        Panels panels;
-        double sum = 0;
-        std::vector<T> value(1);
-        std::vector<T> chosen, products(std::size_t(count * count));
-        if (rows_) {
-            const std::int64_t cols = rows_->cols();
-            chosen.resize(std::size_t(count * cols));
-            for (std::int64_t i = 0; i < count; ++i) rows_->convert(row(i), row(i) + 1, chosen.data() + i * cols);
-            blas::gemm_nt(count, count, cols, chosen.data(), cols, chosen.data(), cols, products.data(), count);
-        }
-        for (std::int64_t i = 0; i < count; ++i)
-            for (std::int64_t j = 0; j < i; ++j) {
-                T* product = products.data() + i * count + j;
-                if (matrix_) matrix_->tile(row(i), 1, row(j), 1, product);
-                distances(row(i), row(j), 1, product);
-                simd().grams.apply(function_, product, 1);
-                sum += double(*product);
-            }
-        const auto mean = float(2 * sum / double(count * (count - 1)));
-        return std::isfinite(mean) ? double(mean) : 0.0;
-    }
+    double mean_of_sample() const;
 
     Kernel kernel_;
     std::int64_t n_;
@@ -201,5 +65,8 @@ class GramSide {
     std::unique_ptr<GivenMatrix<T>> matrix_;
     std::vector<T> norms_;  // squared, where the kernel is one of distances
 };
+
+extern template class GramSide<float>;
+extern template class GramSide<double>;
 
 }  // namespace kernalign

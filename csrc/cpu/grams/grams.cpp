@@ -7,14 +7,11 @@
 
 #include "cpu/grams/gram_tiles.hpp"
 #include "cpu/grams/held_grams.hpp"
-#include "cpu/runtime/blas.hpp"
 #include "cpu/simd/simd.hpp"
 #include "error.hpp"
 
 namespace kernalign {
 namespace {
-
-constexpr std::int64_t kChunk = 4096;  // entries of a tile that are widened and multiplied at once
 
 // One worker's tile of one side.
 struct SideTile {
@@ -43,7 +40,7 @@ struct SideTile {
 
 struct Worker {
     std::vector<SideTile> tiles;
-    std::vector<double> chunk, products;
+    SideChunk chunk;
 };
 
 // What one group of tiles has added up.
@@ -90,28 +87,22 @@ bool add_directly(const std::vector<AnySide>& sides, Worker& worker, const GramT
 
 // Products of many sides: chunks of their tiles, widened, are the rows of a matrix that is multiplied by itself.
 void add_by_chunks(const std::vector<AnySide>& sides, Worker& worker, const GramTask& task, double* products) {
-    const auto count = std::int64_t(sides.size());
-    worker.chunk.resize(std::size_t(count * kChunk));
-    worker.products.resize(std::size_t(count * count));
+    worker.chunk.resize(std::int64_t(sides.size()));
     std::int64_t filled = 0;
-    const auto flush = [&] {
-        blas::syrk_nt(count, filled, worker.chunk.data(), kChunk, worker.products.data(), count);
-        for (std::int64_t a = 0; a < count; ++a)
-            for (std::int64_t b = a; b < count; ++b)
-                products[a * count + b] += worker.products[std::size_t(a * count + b)];
-        filled = 0;
-    };
     for (std::int64_t i = 0; i < task.m; ++i) {
         const std::int64_t from = task.diagonal() ? i + 1 : 0, length = task.k - from;
         if (length <= 0) continue;
-        if (filled + length > kChunk) flush();
-        for (std::int64_t s = 0; s < count; ++s)
-            worker.tiles[std::size_t(s)].with(sides[std::size_t(s)], [&](const auto&, const auto& tile) {
-                simd().grams.widen(tile.data() + i * task.k + from, worker.chunk.data() + s * kChunk + filled, length);
+        if (filled + length > SideChunk::kEntries) {
+            worker.chunk.add_products(filled, products);
+            filled = 0;
+        }
+        for (std::size_t s = 0; s < sides.size(); ++s)
+            worker.tiles[s].with(sides[s], [&](const auto&, const auto& tile) {
+                simd().grams.widen(tile.data() + i * task.k + from, worker.chunk.row(s) + filled, length);
             });
         filled += length;
     }
-    if (filled > 0) flush();
+    if (filled > 0) worker.chunk.add_products(filled, products);
 }
 
 }  // namespace

@@ -6,14 +6,11 @@
 #include <variant>
 
 #include "cpu/products/float_product.hpp"
-#include "cpu/runtime/blas.hpp"
 #include "cpu/simd/simd.hpp"
 #include "memory.hpp"
 
 namespace kernalign {
 namespace {
-
-constexpr std::int64_t kChunk = 4096;  // columns that are widened and multiplied at once
 
 // K_ij for i < j, row by row, in the precision of its side.
 using Triangle = std::variant<LargeVector<float>, LargeVector<double>>;
@@ -52,24 +49,19 @@ std::vector<double> row_sums(const LargeVector<T>& triangle, std::int64_t n) {
 std::vector<double> products_of(const std::vector<Triangle>& triangles, std::int64_t length, int threads,
                                 Progress& progress) {
     const auto count = std::int64_t(triangles.size());
-    const std::int64_t chunks = (length + kChunk - 1) / kChunk;
+    const std::int64_t chunks = (length + SideChunk::kEntries - 1) / SideChunk::kEntries;
     std::vector<std::vector<double>> partial(static_cast<std::size_t>(kGramGroups));
     parallel_for(kGramGroups, threads, progress, [&](std::int64_t group, int) {
         std::vector<double>& sums = partial[std::size_t(group)];
         sums.assign(std::size_t(count * count), 0.0);
-        LargeVector<double> chunk(static_cast<std::size_t>(count * kChunk)), products(sums.size());
+        SideChunk chunk;
+        chunk.resize(count);
         for (std::int64_t c = group * chunks / kGramGroups; c < (group + 1) * chunks / kGramGroups; ++c) {
-            const std::int64_t begin = c * kChunk, width = std::min(kChunk, length - begin);
-            for (std::int64_t s = 0; s < count; ++s)
-                std::visit(
-                    [&](const auto& values) {
-                        simd().grams.widen(values.data() + begin, chunk.data() + s * kChunk, width);
-                    },
-                    triangles[std::size_t(s)]);
-            blas::syrk_nt(count, width, chunk.data(), kChunk, products.data(), count);
-            for (std::int64_t a = 0; a < count; ++a)
-                for (std::int64_t b = a; b < count; ++b)
-                    sums[std::size_t(a * count + b)] += products[std::size_t(a * count + b)];
+            const std::int64_t begin = c * SideChunk::kEntries, width = std::min(SideChunk::kEntries, length - begin);
+            for (std::size_t s = 0; s < triangles.size(); ++s)
+                std::visit([&](const auto& values) { simd().grams.widen(values.data() + begin, chunk.row(s), width); },
+                           triangles[s]);
+            chunk.add_products(width, sums.data());
         }
     });
     std::vector<double> all(std::size_t(count * count), 0.0);

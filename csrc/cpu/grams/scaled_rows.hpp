@@ -1,169 +1,52 @@
 // Rows of one representation, shifted, scaled by a power of two and converted, as products are made of them.
 #pragma once
 
-#include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <vector>
 
-#include "cpu/runtime/load.hpp"
 #include "cpu/runtime/parallel.hpp"
-#include "cpu/simd/simd.hpp"
-#include "error.hpp"
 #include "memory.hpp"
 #include "view.hpp"
 
 namespace kernalign {
-
-constexpr std::int64_t kBandElements = 1 << 19;  // of rows that one task prepares
-constexpr std::int64_t kMostBand = 512;
 
 // Bands of rows are prepared in parallel and combined in order, so the bits do not depend on the threads.
 template <class T>
 class ScaledRows {
   public:
     // Shifts by the mean if centred. All rows are kept converted if they take no more than kept_bytes.
-    ScaledRows(const std::vector<Rows>& parts, bool centred, std::int64_t kept_bytes, int threads, Progress& progress)
-        : parts_(parts), cols_(parts.front().cols()) {
-        for (const Rows& part : parts) {
-            n_ += part.rows();
-            exact_ = exact_ && (sizeof(T) == 8 || part.plain());
-        }
-        band_ = std::clamp<std::int64_t>(kBandElements / cols_, 1, kMostBand);
-        if (exact_) {
-            find_shift_and_scale<T>(centred, threads, progress);
-        } else {
-            find_shift_and_scale<double>(centred, threads, progress);
-        }
-        if (n_ * cols_ * std::int64_t(sizeof(T)) <= kept_bytes) {
-            kept_.resize(std::size_t(n_ * cols_));
-            each_band(threads, progress, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
-                convert(begin, end, kept_.data() + begin * cols_);
-            });
-        }
-        const std::vector<T> zero(std::size_t(cols_), T(0));
-        const std::vector<double> no_shift(std::size_t(cols_), 0.0);
-        squared_norms.resize(std::size_t(n_));
-        total = sum_bands(threads, progress, [&](std::int64_t begin, std::int64_t end, double* sum) {
-            LargeVector<T> scratch;
-            const T* panel = get(begin, end, scratch);
-            for (std::int64_t i = begin; i < end; ++i, panel += cols_) {
-                simd().add_difference(panel, zero.data(), sum, cols_);
-                squared_norms[std::size_t(i)] = simd().squared_norm(panel, no_shift.data(), 1.0, cols_);
-            }
-        });
-    }
+    ScaledRows(const std::vector<Rows>& parts, bool centred, std::int64_t kept_bytes, int threads, Progress& progress);
 
     std::int64_t size() const { return n_; }
     std::int64_t cols() const { return cols_; }
     int exponent() const { return exponent_; }  // rows were divided by 2^exponent
 
     // Rows [begin, end) as a dense panel: kept ones, or converted into scratch.
-    const T* get(std::int64_t begin, std::int64_t end, LargeVector<T>& scratch) const {
-        if (!kept_.empty()) return kept_.data() + begin * cols_;
-        scratch.resize(std::max(scratch.size(), std::size_t((end - begin) * cols_)));
-        convert(begin, end, scratch.data());
-        return scratch.data();
-    }
+    const T* get(std::int64_t begin, std::int64_t end, LargeVector<T>& scratch) const;
 
-    void convert(std::int64_t begin, std::int64_t end, T* out) const {
-        const double factor = std::ldexp(1.0, -exponent_);
-        if (exact_) {
-            load(begin, end, out);
-            for (std::int64_t i = begin; i < end; ++i, out += cols_)
-                simd().centre_row(out, shift_.data(), factor, cols_);
-            return;
-        }
-        std::vector<double> row(static_cast<std::size_t>(cols_));
-        for (std::int64_t i = begin; i < end; ++i, out += cols_) {
-            load(i, i + 1, row.data());
-            simd().centre_row(row.data(), shift_.data(), factor, cols_);
-            for (std::int64_t j = 0; j < cols_; ++j) out[j] = T(row[std::size_t(j)]);
-        }
-    }
+    void convert(std::int64_t begin, std::int64_t end, T* out) const;
 
     // The product of every row with `total`.
-    std::vector<double> row_sums(int threads, Progress& progress) const {
-        std::vector<double> sums(static_cast<std::size_t>(n_));
-        each_band(threads, progress, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
-            LargeVector<T> scratch;
-            const T* panel = get(begin, end, scratch);
-            for (std::int64_t i = begin; i < end; ++i, panel += cols_)
-                sums[std::size_t(i)] = simd().dot(panel, total.data(), cols_);
-        });
-        return sums;
-    }
+    std::vector<double> row_sums(int threads, Progress& progress) const;
 
     std::vector<double> total;          // sum of the rows
     std::vector<double> squared_norms;  // of each
 
   private:
     template <class F>
-    void each_band(int threads, Progress& progress, F&& f) const {
-        const std::int64_t bands = (n_ + band_ - 1) / band_;
-        parallel_for(bands, n_ * cols_ < kBandElements ? 1 : threads, progress,
-                     [&](std::int64_t band, int) { f(band, band * band_, std::min(n_, (band + 1) * band_)); });
-    }
+    void each_band(int threads, Progress& progress, F&& f) const;
 
     // Sum over rows of vectors of `cols` numbers; groups of bands share a partial sum, so that few of them are held.
     template <class F>
-    std::vector<double> sum_bands(int threads, Progress& progress, F&& f) const {
-        const std::int64_t bands = (n_ + band_ - 1) / band_;
-        const std::int64_t groups = std::min<std::int64_t>(bands, 16), share = (bands + groups - 1) / groups;
-        std::vector<double> result(std::size_t(cols_), 0.0);
-        std::vector<std::vector<double>> partial(static_cast<std::size_t>(groups));
-        for (auto& sum : partial) sum.assign(result.size(), 0.0);
-        for (std::int64_t step = 0; step < share; ++step)
-            parallel_for(groups, n_ * cols_ < kBandElements ? 1 : threads, progress, [&](std::int64_t group, int) {
-                const std::int64_t begin = (group * share + step) * band_;
-                if (begin < n_) f(begin, std::min(n_, begin + band_), partial[std::size_t(group)].data());
-            });
-        for (const auto& sum : partial)
-            for (std::size_t j = 0; j < result.size(); ++j) result[j] += sum[j];
-        return result;
-    }
+    std::vector<double> sum_bands(int threads, Progress& progress, F&& f) const;
 
     // Rows [begin, end) as they are given, from whichever parts hold them.
     template <class Out>
-    void load(std::int64_t begin, std::int64_t end, Out* out) const {
-        std::int64_t first = 0;
-        for (const Rows& part : parts_) {
-            const std::int64_t from = std::max(begin, first), to = std::min(end, first + part.rows());
-            if (from < to) load_rows(part, from - first, to - first, out + (from - begin) * cols_, cols_);
-            first += part.rows();
-        }
-    }
+    void load(std::int64_t begin, std::int64_t end, Out* out) const;
 
     // S holds the rows as they are read, exactly.
     template <class S>
-    void find_shift_and_scale(bool centred, int threads, Progress& progress) {
-        std::vector<double> first(std::size_t(cols_), 0.0);
-        if (centred) load(0, 1, first.data());  // differences from it: exactly 0 in constant columns
-        const std::vector<S> narrow(first.begin(), first.end());
-        std::vector<double> largest(std::size_t(n_), 0.0);
-        const std::vector<double> sum =
-            sum_bands(threads, progress, [&](std::int64_t begin, std::int64_t end, double* partial) {
-                std::vector<S> row(first.size());
-                for (std::int64_t i = begin; i < end; ++i) {
-                    load(i, i + 1, row.data());
-                    simd().add_difference(row.data(), narrow.data(), partial, cols_);
-                    // The length will do for a scale, unless its square leaves the range of float64.
-                    double most = std::sqrt(simd().squared_norm(row.data(), first.data(), 1.0, cols_));
-                    if (!(most > 1e-140 && most < 1e140)) {
-                        most = 0;
-                        for (std::size_t j = 0; j < row.size(); ++j)
-                            most = std::max(most, std::fabs(double(row[j]) - first[j]));
-                    }
-                    largest[std::size_t(i)] = most;
-                }
-            });
-        shift_.assign(first.size(), 0.0);
-        if (centred)
-            for (std::size_t j = 0; j < first.size(); ++j) shift_[j] = first[j] + sum[j] / double(n_);
-        const double most = *std::max_element(largest.begin(), largest.end());
-        require(std::isfinite(most), parts_.front().name + " must have differences that float64 can hold");
-        if (most > 0) exponent_ = std::clamp(std::ilogb(most), -1000, 1000);
-    }
+    void find_shift_and_scale(bool centred, int threads, Progress& progress);
 
     std::vector<Rows> parts_;
     std::int64_t n_ = 0, cols_, band_ = 1;
@@ -172,5 +55,8 @@ class ScaledRows {
     std::vector<double> shift_;
     LargeVector<T> kept_;
 };
+
+extern template class ScaledRows<float>;
+extern template class ScaledRows<double>;
 
 }  // namespace kernalign

@@ -1,0 +1,115 @@
+// How the sides of tiles are made, and how large tiles are.
+#include "cpu/grams/gram_tiles.hpp"
+
+#include <cmath>
+#include <utility>
+
+#include "cpu/products/outlier.hpp"
+#include "cpu/runtime/blas.hpp"
+
+namespace kernalign {
+
+constexpr double kNarrowest = 64;     // squared norm over squared width that float32 can stand
+constexpr double kWidest = 1e-30;     // and the least that it can hold
+constexpr double kLargestMean = 0.5;  // share of squared lengths, of rows that cannot be centred
+
+bool needs_double(const GramSource& source, const GramSide<float>& side) {
+    if (source.kernel.form == KernelForm::precomputed) return false;
+    std::vector<double> squares = side.rows().squared_norms;
+    if (has_outlier(squares)) return true;
+    const KernelForm form = source.kernel.form;
+    if (form != KernelForm::rbf && form != KernelForm::polynomial) return false;
+    std::nth_element(squares.begin(), squares.begin() + std::ptrdiff_t(squares.size() / 2), squares.end());
+    const double median = squares[squares.size() / 2];
+    if (form == KernelForm::polynomial) {
+        double mean = 0;  // the squared length of the mean row
+        for (const double v : side.rows().total) mean += v * v / double(side.size()) / double(side.size());
+        return mean > kLargestMean * median;
+    }
+    const double width = std::ldexp(source.kernel.width, -side.rows().exponent());
+    return median > kNarrowest * width * width || median < kWidest * width * width;
+}
+
+MadeSide make_side(const GramSource& source, bool centred, std::int64_t kept_bytes, int threads, Progress& progress) {
+    const bool asked = source.precision == Precision::f32;
+    if (asked && !source.takes_root()) {
+        GramSide<float> side(source, centred, kept_bytes, threads, progress);
+        if (!needs_double(source, side)) return {std::move(side), false};
+    }
+    return {AnySide(std::in_place_type<GramSide<double>>, source, centred, kept_bytes, threads, progress), asked};
+}
+
+Sides::Sides(const std::vector<GramSource>& sources, bool centred, int threads, Monitor* monitor) {
+    Progress progress(monitor, 0);
+    const std::int64_t kept = kAllKeptBytes / std::int64_t(sources.size());
+    all.reserve(sources.size());
+    for (const GramSource& source : sources) {
+        MadeSide made = make_side(source, centred, kept, threads, progress);
+        all.push_back(std::move(made.side));
+        widened.push_back(made.widened);
+    }
+}
+
+GramSums::Side finish_side(AnySide& any, bool widened, std::vector<double>&& hollow) {
+    GramSums::Side out;
+    std::visit(
+        [&](auto& side) {
+            out.exponent = side.exponent();
+            out.pilot = side.pilot();
+            out.plain = side.plain;
+            out.widened = widened;
+            out.diagonal = std::move(side.diagonal);
+            if (side.linear()) {
+                out.sums = std::move(side.sums);
+                for (const double v : side.rows().total) out.total += v * v;
+                for (std::size_t i = 0; i < out.sums.size(); ++i) out.hollow.push_back(out.sums[i] - out.diagonal[i]);
+                return;
+            }
+            out.hollow = std::move(hollow);
+            for (std::size_t i = 0; i < out.hollow.size(); ++i) out.sums.push_back(out.hollow[i] + out.diagonal[i]);
+            for (const double sum : out.sums) out.total += sum;
+        },
+        any);
+    return out;
+}
+
+std::vector<GramTask> gram_tasks(std::int64_t n, std::int64_t size) {
+    std::vector<GramTask> tasks;
+    for (std::int64_t i = 0; i < n; i += size)
+        for (std::int64_t j = i; j < n; j += size)
+            tasks.push_back({i, std::min(size, n - i), j, std::min(size, n - j)});
+    return tasks;
+}
+
+void SideChunk::resize(std::int64_t sides) {
+    sides_ = sides;
+    entries_.resize(std::size_t(sides * kEntries));
+    products_.resize(std::size_t(sides * sides));
+}
+
+void SideChunk::add_products(std::int64_t width, double* sums) {
+    blas::syrk_nt(sides_, width, entries_.data(), kEntries, products_.data(), sides_);
+    for (std::int64_t a = 0; a < sides_; ++a)
+        for (std::int64_t b = a; b < sides_; ++b) sums[a * sides_ + b] += products_[std::size_t(a * sides_ + b)];
+}
+
+void add_both_triangles(const std::vector<double>& above, std::size_t count, std::vector<double>& all) {
+    for (std::size_t a = 0; a < count; ++a)
+        for (std::size_t b = a; b < count; ++b) {
+            all[a * count + b] += 2 * above[a * count + b];
+            all[b * count + a] = all[a * count + b];
+        }
+}
+
+std::int64_t gram_tile_size(const std::vector<GramSource>& sources) {
+    std::int64_t widest = 1;
+    for (const GramSource& source : sources)
+        if (source.kernel.form != KernelForm::precomputed) widest = std::max(widest, source.cols());
+    // The larger, the faster are products; but threads want some tiles each, many sources have many tiles, and wide
+    // rows large panels. Much smaller ones would change the BLAS's float32 products in their last bits.
+    const std::int64_t n = sources.front().rows();
+    const std::int64_t wanted = n <= 512 ? 128 : n <= 2048 || sources.size() > 4 || widest > 2048 ? 256 : kGramTile;
+    return std::clamp<std::int64_t>(kPanelElements / widest, 16, wanted);
+}
+
+}  // namespace kernalign
