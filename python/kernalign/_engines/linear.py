@@ -7,20 +7,24 @@ from typing import Any
 from kernalign import _core
 from kernalign._base.kernels import Linear
 from kernalign._base.progress import Report
-from kernalign._engines.gram_source import make_side
+from kernalign._engines.gram_source import Side, make_side
 from kernalign._engines.gram_sweep import gram_pair
 from kernalign._engines.kernel_sums import KernelSums, rounding_of
 from kernalign._rows import arrays
 
 
-def linear_sums(pair: arrays.Pair, *, centred: bool, report: Report = None) -> KernelSums:
-    """In feature space where that is cheaper: n (p + q)^2 / 2 multiply-adds, against n^2 (p + q) / 2 for the Grams."""
+def linear_sums(
+    pair: arrays.Pair, *, centred: bool, report: Report = None, sides: tuple[Side, Side] | None = None
+) -> KernelSums:
+    """In feature space where that is cheaper: n (p + q)^2 / 2 multiply-adds, against n^2 (p + q) / 2 for the Grams.
+
+    ``sides`` may have been made before, in the precision that `linear_precision` asks for.
+    """
     columns, threads = (pair.x.shape[1], pair.y.shape[1]), pair.threads
-    double = linear_precision(pair)
-    sides = (
-        make_side([pair.x], Linear(), threads, double=double),
-        make_side([pair.y], Linear(), threads, double=double),
-    )
+    if sides is None:
+        double = linear_precision(pair)
+        x, y = (make_side([rows], Linear(), threads, double=double) for rows in (pair.x, pair.y))
+        sides = x, y
     if pair.n <= sum(columns):
         return gram_pair(sides, pair.settings, centred=centred, threads=threads, report=report)
     double = sides[0].double and sides[1].double

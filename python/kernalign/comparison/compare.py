@@ -96,10 +96,10 @@ def compare(
         raise ValueError(
             "normalize, clip_quantile and concatenated apply to rows, but Precomputed() takes Gram matrices"
         )
-    for name in names:
+    for name in names if isinstance(kernel, Precomputed) else ():
         given = (metric_options or {}).get(name, {}).get("kernel", kernel)
         takes = registry.METRICS[name].takes("kernel") and isinstance(given, Precomputed)
-        if isinstance(kernel, Precomputed) and not takes:
+        if not takes:
             raise ValueError(f"{name} needs rows, but kernel=Precomputed() says that Gram matrices are given")
     how: Any = {"normalize": normalize, "clip_quantile": clip_quantile, "concatenated": concatenated}
     x = open_representations(xs, "xs", **how)

@@ -37,7 +37,7 @@ class Edges(Family):
         return cknna.edges(shop.layer(key).rows, self.k, shop.threads, report)
 
     def scores(self, pairs: Sequence[LayerPair], shop: Workshop) -> Iterator[list[Score]]:
-        finishers = self.finishers()
-        for pair in pairs:
-            a, b = (shop.store[key] for key in self.states(pair))
-            yield [finish(a, b, self.variant, self.asked.settings) for finish in finishers]
+        finishers, settings = self.finishers(), self.asked.settings
+        graphs = {key.place: shop.store[key] for key in self.states(tuple(shop.layers.values()))}
+        for x, y in pairs:
+            yield [finish(graphs[x.place], graphs[y.place], self.variant, settings) for finish in finishers]

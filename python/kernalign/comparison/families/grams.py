@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 from typing import Any
@@ -19,6 +19,7 @@ from kernalign._engines.gram_sweep import GramSweep
 from kernalign._engines.kernel_sums import KernelSums
 from kernalign._engines.linear import linear_precision, linear_sums
 from kernalign._engines.states import StateKey
+from kernalign._rows import arrays
 from kernalign._rows.layered import Layer, Place, Representation
 from kernalign.comparison.families.base import Asked, Family, LayerPair, Planned, Workshop
 from kernalign.metrics.record import OfGrams
@@ -90,27 +91,28 @@ class Grams(Family):
         return found
 
     def scores(self, pairs: Sequence[LayerPair], shop: Workshop) -> Iterator[list[Score]]:
-        finishers = self.finishers()
+        finishers, settings = self.finishers(), self.asked.settings
+        shares: dict[Place, float] = {}
         for x, y in pairs:
-            sums = self._sums(x, y, shop)
+            sums = self._sums(shop.pair(x, y, settings), x, y, shop)
             if self.centred and self._linear:
                 for at, layer in enumerate((x, y)):
-                    key = StateKey(VARIANCE_SHARE, (), layer.place)
-                    if key not in shop.store:
-                        shop.store[key] = sums.top_share_bound(at)
+                    if layer.place not in shares:
+                        shares[layer.place] = sums.top_share_bound(at)
+                        shop.store[StateKey(VARIANCE_SHARE, (), layer.place)] = shares[layer.place]
             yield [finish(sums, self.estimator) for finish in finishers]
 
-    def _sums(self, x: Layer, y: Layer, shop: Workshop) -> KernelSums:
-        pair = shop.pair(x, y, self.asked.settings)
-        p, q = pair.x.shape[1], pair.y.shape[1]
-        double = self._linear and linear_precision(pair)
-        ready = not double or (self.side(x, shop).double and self.side(y, shop).double)
-        if not self._linear or (pair.n <= p + q and ready):
+    def _sums(self, pair: arrays.Pair, x: Layer, y: Layer, shop: Workshop) -> KernelSums:
+        sides, swept = (self.side(x, shop), self.side(y, shop)), True
+        if self._linear:
+            if linear_precision(pair) and not (sides[0].double and sides[1].double):  # otherwise than in the sweep
+                sides, swept = (self.side(x, shop, double=True), self.side(y, shop, double=True)), False
+            swept = swept and pair.n <= x.width + y.width
+        if swept:
             sweep, places = shop.store[self._sweep]
             found: KernelSums = sweep.sums(places[x.place], places[y.place], pair.settings)
             return found
-        sides = self.side(x, shop, double=double), self.side(y, shop, double=double)
-        return replace(linear_sums(pair, centred=self.centred), sides=sides)
+        return linear_sums(pair, centred=self.centred, sides=sides)
 
     def inner_pairs(self, one: Representation) -> list[LayerPair]:
         return list(combinations(one.layers, 2))

@@ -17,7 +17,7 @@ from kernalign._engines.states import StateKey
 from kernalign._rows.layered import Layer, Representation
 from kernalign.comparison import best
 from kernalign.comparison.families.base import Asked, Family, LayerPair, Planned, Workshop
-from kernalign.metrics.neighbors.search import Search, join, warn_of_ties
+from kernalign.metrics.neighbors.search import join, warn_of_ties
 from kernalign.metrics.record import OfLists
 from kernalign.metrics.registry import METRICS
 
@@ -77,17 +77,14 @@ class Lists(Family):
         return made
 
     def scores(self, pairs: Sequence[LayerPair], shop: Workshop) -> Iterator[list[Score]]:
-        finishers = self.finishers()
+        finishers, settings = self.finishers(), self.asked.settings
+        lists = {layer.place: self.of(layer, shop) for layer in shop.layers.values()}
         for x, y in pairs:
-            search = self._search(x, y, shop)
+            a, b = lists[x.place], lists[y.place]
+            pair = shop.pair(x, y, settings)
+            search = join(pair, a.found, b.found, self.similarity, self.ties, graphs=(a.sums, b.sums))
+            warn_of_ties(search.settings)
             yield [finish(search) for finish in finishers]
-
-    def _search(self, x: Layer, y: Layer, shop: Workshop) -> Search:
-        a, b = self.of(x, shop), self.of(y, shop)
-        pair = shop.pair(x, y, self.asked.settings)
-        found = join(pair, a.found, b.found, self.similarity, self.ties, graphs=(a.sums, b.sums))
-        warn_of_ties(found.settings)
-        return found
 
     def null_parts(self, one: Representation, inner: Iterator[Score], shop: Workshop) -> dict[str, Any]:
         """What the covariance of overlaps is made of."""
