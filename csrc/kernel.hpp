@@ -34,6 +34,9 @@ struct GramSource {
         return n;
     }
     std::int64_t cols() const { return parts.front().cols(); }
+    double work() const {
+        return 0.5 * double(rows()) * double(rows()) * double(cols());
+    }  // multiply-adds of all pairs
     bool by_distance() const {
         return kernel.form != KernelForm::linear && kernel.form != KernelForm::polynomial &&
                kernel.form != KernelForm::precomputed;

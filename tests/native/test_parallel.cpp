@@ -142,4 +142,7 @@ TEST(many_callers_may_run_at_once) {
 TEST(zero_threads_means_what_this_process_may_use) {
     CHECK(resolve_threads(3) == 3);
     CHECK(resolve_threads(0) >= 1);
+    CHECK(resolve_threads(3, 1.0) == 3);
+    CHECK(resolve_threads(0, 1e6) == 1);
+    CHECK(resolve_threads(0, 1e18) == resolve_threads(0));
 }

@@ -286,7 +286,7 @@ CubeSums kernel_cubes(GramSource source, int threads, Monitor* monitor) {
 }  // namespace
 
 CubeSums u_centred_cubes(const GramSource& source, int threads, Monitor* monitor) {
-    threads = resolve_threads(threads);
+    threads = resolve_threads(threads, source.work());
     return source.kernel.form == KernelForm::linear ? linear_cubes(source, threads, monitor)
                                                     : kernel_cubes(source, threads, monitor);
 }

@@ -257,7 +257,7 @@ double median_of(PairDistances<T>& distances, bool off_diagonal) {
 }  // namespace
 
 double median_distance(const GramSource& source, bool off_diagonal, int threads, Monitor* monitor) {
-    threads = resolve_threads(threads);
+    threads = resolve_threads(threads, source.work());
     GramSource distance = source;
     distance.kernel = {};
     distance.kernel.form = KernelForm::sqeuclidean;

@@ -82,9 +82,10 @@ void each_tile(std::int64_t n, std::int64_t size, int threads, Monitor* monitor,
     const std::vector<GramTask> tasks = gram_tasks(n, size);
     const auto count = std::int64_t(tasks.size());
     const std::int64_t share = (count + kGramGroups - 1) / kGramGroups;
-    Progress progress(monitor, share * kGramGroups);
+    const std::int64_t groups = std::min(count, kGramGroups);  // later ones would be empty
+    Progress progress(monitor, share * groups);
     for (std::int64_t step = 0; step < share; ++step)
-        parallel_for(kGramGroups, threads, progress, [&](std::int64_t group, int worker) {
+        parallel_for(groups, threads, progress, [&](std::int64_t group, int worker) {
             const std::int64_t task = group * share + step;
             if (task < count) body(tasks[std::size_t(task)], std::size_t(group), std::size_t(worker));
         });

@@ -137,21 +137,23 @@ PairSums GramSums::pair(std::size_t a, std::size_t b, bool hollow) const {
 GramSums gram_sums(const std::vector<GramSource>& sources, bool centred, int threads, Monitor* monitor) {
     require(!sources.empty(), "gram_sums needs at least one source");
     for (const GramSource& source : sources) require_same_rows(sources.front().rows(), source.rows());
-    threads = resolve_threads(threads);
+    double work = 0;
+    for (const GramSource& source : sources) work += source.work();
+    threads = resolve_threads(threads, work);
     if (can_hold_grams(sources)) return held_gram_sums(sources, centred, threads, monitor);
     Sides sides(sources, centred, threads, monitor);
     const std::size_t count = sources.size();
     const std::int64_t n = sources.front().rows(), size = gram_tile_size(sources);
 
     std::vector<Partial> partial(static_cast<std::size_t>(kGramGroups));
-    for (Partial& group : partial) {
-        group.products.assign(count * count, 0.0);
-        group.sums.resize(count);
-    }
     std::vector<Worker> workers(static_cast<std::size_t>(threads));
     for (Worker& worker : workers) worker.tiles.resize(count);
     each_tile(n, size, threads, monitor, [&](const GramTask& task, std::size_t group, std::size_t w) {
         Worker& worker = workers[w];
+        if (partial[group].products.empty()) {
+            partial[group].products.assign(count * count, 0.0);
+            partial[group].sums.resize(count);
+        }
         for (std::size_t s = 0; s < count; ++s) {
             worker.tiles[s].compute(sides.all[s], task);
             add_row_sums(sides.all[s], worker.tiles[s], task, partial[group].sums[s]);
@@ -163,6 +165,8 @@ GramSums gram_sums(const std::vector<GramSource>& sources, bool centred, int thr
     GramSums result;
     result.n = n;
     result.off_diagonal.assign(count * count, 0.0);
+    partial.erase(std::remove_if(partial.begin(), partial.end(), [](const Partial& p) { return p.products.empty(); }),
+                  partial.end());
     for (const Partial& group : partial) add_both_triangles(group.products, count, result.off_diagonal);
     for (std::size_t s = 0; s < count; ++s) {
         std::vector<double> sums(std::size_t(n), 0.0);

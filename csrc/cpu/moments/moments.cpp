@@ -83,7 +83,8 @@ void Moments::update(const Rows& x, const Rows& y, int threads, Monitor* monitor
         require(sides[std::size_t(s)]->cols() == cols(s), std::string(s ? "y" : "x") + " must have the " +
                                                               std::to_string(cols(s)) + " columns of the stream, got " +
                                                               std::to_string(sides[std::size_t(s)]->cols()));
-    threads = resolve_threads(threads);
+    const double columns = double(cols(0) + cols(1));
+    threads = resolve_threads(threads, 0.5 * double(waiting_ + x.rows()) * columns * columns);
     const std::int64_t blocks = (waiting_ + x.rows()) / kMomentsBlock;
     Progress progress(monitor, blocks * (1 + tiles_per_chunk()));
     complete(threads, progress);

@@ -26,8 +26,10 @@ MomentSums Moments::drain(bool centred, int threads, Monitor* monitor) {
     Moments state(std::move(*this));
     *this = Moments(1, 1, state.precision_);
     Progress progress(monitor, 0);
-    state.complete(resolve_threads(threads), progress);
-    state.flush(resolve_threads(threads), progress);
+    const double columns = double(state.cols(0) + state.cols(1));
+    threads = resolve_threads(threads, 0.5 * double(kMomentsBlock) * columns * columns);
+    state.complete(threads, progress);
+    state.flush(threads, progress);
     MomentSums sums = std::move(state.sums_);
     sums.symmetrise();
     std::array<std::vector<double>, 2> shifts;

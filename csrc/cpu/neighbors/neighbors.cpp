@@ -169,7 +169,7 @@ Neighbors nearest_neighbors(const Rows& x, std::int64_t k, Similarity similarity
     require(x.cols() <= std::int64_t(1) << 21,
             x.name + " must have at most 2097152 columns, got " + std::to_string(x.cols()));
     require(n < std::int64_t(1) << 31, x.name + " must have fewer than 2147483648 rows, got " + std::to_string(n));
-    threads = resolve_threads(threads);
+    threads = resolve_threads(threads, 0.5 * double(n) * double(n) * double(x.cols()));
     const ExactRows rows(x, similarity, threads, monitor);
     const Frame frame(rows, threads, monitor);
     const BoundPanels<float> panels(rows, frame);

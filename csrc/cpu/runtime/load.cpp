@@ -193,11 +193,12 @@ void check_rows(const Rows& rows, int threads, Monitor* monitor) {
     constexpr std::int64_t kStep = 256;
     const std::int64_t tasks = (rows.rows() + kStep - 1) / kStep;
     Progress progress(monitor, tasks);
-    parallel_for(tasks, resolve_threads(threads), progress, [&](std::int64_t task, int) {
-        std::vector<double> scratch(static_cast<std::size_t>(rows.cols()));
-        for (std::int64_t i = task * kStep; i < std::min(rows.rows(), (task + 1) * kStep); ++i)
-            load_rows(rows, i, i + 1, scratch.data(), rows.cols());
-    });
+    parallel_for(tasks, resolve_threads(threads, 8.0 * double(rows.rows()) * double(rows.cols())), progress,
+                 [&](std::int64_t task, int) {
+                     std::vector<double> scratch(static_cast<std::size_t>(rows.cols()));
+                     for (std::int64_t i = task * kStep; i < std::min(rows.rows(), (task + 1) * kStep); ++i)
+                         load_rows(rows, i, i + 1, scratch.data(), rows.cols());
+                 });
 }
 
 template void load_rows<float>(const Rows&, std::int64_t, std::int64_t, float*, std::int64_t);

@@ -12,6 +12,8 @@
 namespace kernalign {
 namespace {
 
+constexpr double kThreadWork = 1 << 22;  // some 0.1 ms; a thread costs 0.03 ms to start
+
 // Joins on every way out, a forced unwind at interpreter exit included.
 struct JoiningThreads {
     std::atomic<bool>& stop;
@@ -33,6 +35,11 @@ int resolve_threads(int requested) {
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
     return std::max(1, int(std::thread::hardware_concurrency()));
+}
+
+int resolve_threads(int requested, double work) {
+    if (requested > 0) return requested;
+    return work < 2 * kThreadWork ? 1 : int(std::min<double>(resolve_threads(0), work / kThreadWork));
 }
 
 void parallel_for(std::int64_t tasks, int threads, Progress& progress,

@@ -24,8 +24,10 @@ class Progress {
     std::atomic<std::int64_t> done_{0};
 };
 
-// Number of threads for a request: a positive number as given, 0 for all that this process may use.
+// Number of threads for a request: a positive number as given, 0 for all that this process may use, of which some are
+// left alone if there is so little work, in multiply-adds, that starting them would take longer.
 int resolve_threads(int requested);
+int resolve_threads(int requested, double work);
 
 // body(task, worker) for task in [0, tasks), in increasing order of start; worker in [0, threads) names scratch space.
 // The calling thread is worker 0 and polls after each of its tasks. An exception stops the rest; that of the lowest

@@ -64,7 +64,7 @@ def number(value: Any, name: str, allowed: str) -> float:
 
 def check_k(k: Any, n: int) -> int:
     """Return ``k`` as an int; it must be an integer with 1 <= k <= n - 1."""
-    return integer(k, "k", 1, n - 1, limit="n - 1 = ")
+    return k if type(k) is int and 1 <= k < n else integer(k, "k", 1, n - 1, limit="n - 1 = ")
 
 
 def check_flag(value: Any, name: str) -> bool:

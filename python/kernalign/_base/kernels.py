@@ -97,14 +97,14 @@ class Distance:
 
 Kernel: TypeAlias = Linear | Cosine | Polynomial | RBF | Laplacian | Precomputed
 
-_KERNELS = (Linear, Cosine, Polynomial, RBF, Laplacian, Precomputed)
+KERNELS = (Linear, Cosine, Polynomial, RBF, Laplacian, Precomputed)
 
 
 def check_kernel(kernel: Any) -> Kernel:
     """Return ``kernel`` if it is one; raise TypeError otherwise."""
-    if isinstance(kernel, _KERNELS):
+    if isinstance(kernel, KERNELS):
         return kernel
-    names = ", ".join(f"{known.__name__}()" for known in _KERNELS)
+    names = ", ".join(f"{known.__name__}()" for known in KERNELS)
     raise TypeError(f"kernel must be one of {names}, got {kernel!r}")
 
 

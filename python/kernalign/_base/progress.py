@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TypeAlias
 
 ProgressArgument: TypeAlias = bool | Callable[[int, int], object]
@@ -13,17 +13,33 @@ Report: TypeAlias = Callable[[int, int], object] | None
 _PATIENCE = 2.0  # seconds before a bar appears
 
 
+class _Silent:
+    """Reports nothing, at no cost."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *error: object) -> None:
+        return None
+
+
+_SILENT = _Silent()
+
+
+def reporting(progress: ProgressArgument, label: str) -> AbstractContextManager[Report]:
+    """A context that yields None, the user's callable, or a report that draws a bar on standard error once work takes
+    over 2 s."""
+    if progress is False:
+        return _SILENT
+    if progress is True:
+        return _bar(label)
+    if not callable(progress):
+        raise TypeError(f"progress must be True, False or callable(done, total), got {progress!r}")
+    return nullcontext(progress)
+
+
 @contextmanager
-def reporting(progress: ProgressArgument, label: str) -> Iterator[Report]:
-    """Yield None, the user's callable, or a report that draws a bar on standard error once work takes over 2 s."""
-    if callable(progress):
-        yield progress
-        return
-    if progress is not True:
-        if progress is not False:
-            raise TypeError(f"progress must be True, False or callable(done, total), got {progress!r}")
-        yield None
-        return
+def _bar(label: str) -> Iterator[Report]:
     from rich.console import Console
     from rich.progress import Progress
 

@@ -22,21 +22,18 @@ SAMPLED_ROWS = 2000
 _FEW_ROWS = 64  # where float64 costs nothing
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Side:
     """Rows, a kernel whose bandwidth is known, and the third-order sums that null distributions need."""
 
     rows: tuple[_core.Rows, ...]
     source: _core.GramSource
-    kernel: str
+    kernel: Kernel | Distance
     options: dict[str, Any]  # of _core.GramSource
     double: bool
     threads: int
+    linear: bool
     reason: str | None = None  # why the kernel does not exist
-
-    @property
-    def linear(self) -> bool:
-        return bool(self.options["form"] == "linear")
 
     @property
     def definite(self) -> bool:
@@ -46,7 +43,7 @@ class Side:
 
     def describe(self) -> dict[str, Any]:
         """Settings of a score that say what the kernel was."""
-        settings: dict[str, Any] = {"kernel": self.kernel}
+        settings: dict[str, Any] = {"kernel": str(self.kernel)}
         if self.options["form"] in ("rbf", "laplacian"):
             settings["bandwidth"] = self.options["width"]
         if self.options["form"] == "polynomial":
@@ -109,9 +106,11 @@ def make_side(
     rows: Sequence[_core.Rows], kernel: Kernel | Distance, threads: int, report: Report = None, *, double: bool = False
 ) -> Side:
     """Choose the precision, and find the bandwidth if the kernel's is a rule. ``rows`` of several parts are one."""
-    n, p = sum(part.shape[0] for part in rows), rows[0].shape[1]
+    n, p = 0, rows[0].shape[1]
+    for part in rows:
+        n += part.shape[0]
+        double = double or part.double_precision
     given = isinstance(kernel, Precomputed)
-    double = double or any(part.double_precision for part in rows)
     double = double or (not given and (p < arrays.FEW_COLUMNS or n < _FEW_ROWS))
     options: dict[str, Any] = {"form": "linear", "double_precision": double}
     reason = None
@@ -134,4 +133,4 @@ def make_side(
             width *= kernel.fraction
         options |= {"form": str(kernel), "width": float(width)}
     source = _core.GramSource(list(rows), **options)
-    return Side(tuple(rows), source, str(kernel), options, double, threads, reason)
+    return Side(tuple(rows), source, kernel, options, double, threads, options["form"] == "linear", reason)

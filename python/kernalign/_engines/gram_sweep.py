@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 from kernalign import _core
 from kernalign._base.kernels import Distance, Kernel
 from kernalign._base.progress import Report
 from kernalign._engines.gram_source import Side, make_side
-from kernalign._engines.kernel_sums import KernelSums, rounding_of
+from kernalign._engines.kernel_sums import ROUNDING, KernelSums
 from kernalign._rows import arrays
+
+_source = attrgetter("source")
 
 
 class GramSweep:
@@ -21,36 +24,34 @@ class GramSweep:
 
     def __init__(self, sides: Sequence[Side], *, centred: bool, threads: int = 0, report: Report = None) -> None:
         self.sides, self.centred, self.threads = tuple(sides), centred, threads
-        self.engine = _core.gram_sums([side.source for side in sides], centred, threads, report)
-        places, engine = range(len(sides)), self.engine
-        self.n = engine.n
-        self._own = [[engine.pair(a, a, hollow) for a in places] for hollow in (False, True)]
-        self._exponents, self._pilots = engine.exponents, [engine.pilot(a) for a in places]
-        self._plains = [engine.plain(a) for a in places]
-        self._rounding = [rounding_of(*both) for both in zip((s.double for s in sides), engine.widened, strict=True)]
-        self._known: list[dict[str, Any]] = [{} for _ in places]
+        self.engine = _core.gram_sums(list(map(_source, sides)), centred, threads, report)
+        self.n, self._exponents, self._widened = self.engine.n, self.engine.exponents, self.engine.widened
+        self._own: dict[int, tuple[_core.PairSums, _core.PairSums, dict[str, Any]]] = {}
 
     def sums(
         self, a: int, b: int, settings: dict[str, Any] | None = None, engine: _core.GramSums | None = None
     ) -> KernelSums:
-        whole, hollow = (
-            {(0, 0): own[a], (0, 1): self.engine.pair(a, b, bool(h)), (1, 1): own[b]} for h, own in enumerate(self._own)
-        )
+        core, own, widened = self.engine, self._own, self._widened
+        for at in (a, b):
+            if at not in own:
+                own[at] = core.pair(at, at, False), core.pair(at, at, True), {}
+        (x, hollow_x, known_x), (y, hollow_y, known_y) = own[a], own[b]
+        left, right = self.sides[a], self.sides[b]
         return KernelSums(
             self.n,
-            whole,
-            hollow,
+            {(0, 0): x, (0, 1): core.pair(a, b, False), (1, 1): y},
+            {(0, 0): hollow_x, (0, 1): core.pair(a, b, True), (1, 1): hollow_y},
             exponents=(self._exponents[a], self._exponents[b]),
-            pilots=(self._pilots[a], self._pilots[b]),
-            plains=(self._plains[a], self._plains[b]),
-            rounding=(self._rounding[a], self._rounding[b]),
+            pilots=(core.pilot(a), core.pilot(b)),
+            plains=(core.plain(a), core.plain(b)),
+            rounding=(ROUNDING[left.double or widened[a]], ROUNDING[right.double or widened[b]]),
             route="gram",
             centred_rows=self.centred,
             settings=settings or {},
-            sides=(self.sides[a], self.sides[b]),
+            sides=(left, right),
             engine=engine,
             threads=self.threads,
-            known=(self._known[a], self._known[b]),
+            known=(known_x, known_y),
         )
 
 

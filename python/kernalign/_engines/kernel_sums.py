@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,17 @@ from numpy.typing import NDArray
 
 from kernalign import _core
 from kernalign._base import hazards
+from kernalign._base.kernels import Linear
 from kernalign._engines.gram_source import EXACT_SKEW_ROWS, Side
 from kernalign._rows.magnitude import power_of_two
 
 Engine = _core.MomentSums | _core.GramSums
 
 
-@dataclass(frozen=True)
+ROUNDING = {True: 1e-13, False: 1e-6}  # relative, of sums of products made in float64 and in float32
+
+
+@dataclass(eq=False)
 class KernelSums:
     """Sums of two Gram matrices, whichever engine made them."""
 
@@ -63,7 +67,11 @@ class KernelSums:
         """What share of the variance the first principal direction has at least; 0 where the kernel is not linear."""
         if self.sides is not None and not self.sides[side].linear:
             return 0.0
-        return hazards.top_share_bound(self.centred_trace(side), self.centred(side, side))
+        own = self.pairs[side, side]
+        trace, squares = own.trace_x - own.total_x / self.n, _core.centred_product(self.n, own)
+        if trace > 0 and 2 * squares <= trace**2:
+            return squares / trace**2
+        return hazards.top_share_bound(trace, squares)
 
     def u_centred(self, a: int, b: int) -> float:
         """<K^U, L^U>, scaled."""
@@ -71,10 +79,11 @@ class KernelSums:
 
     def unbiased_cka(self) -> float:
         """<K^U, L^U> / (|K^U| |L^U|) in [-1, 1]; see why_undefined."""
-        for side in (0, 1):
-            if "norm" not in self.known[side]:
-                self.known[side]["norm"] = math.sqrt(self.u_centred(side, side))
-        return bounded(self.u_centred(0, 1) / (self.known[0]["norm"] * self.known[1]["norm"]))
+        n, hollow, (x, y) = self.n, self.hollow, self.known
+        for known, pair in ((x, hollow[0, 0]), (y, hollow[1, 1])):
+            if "norm" not in known:
+                known["norm"] = math.sqrt(_core.u_centred_product(n, pair))
+        return bounded(_core.u_centred_product(n, hollow[0, 1]) / (x["norm"] * y["norm"]))
 
     @property
     def no_kernel(self) -> str | None:
@@ -83,39 +92,37 @@ class KernelSums:
 
     def why_undefined(self, estimator: str) -> str | None:
         """The reason why CKA does not exist, or None."""
-        for side, name in enumerate("xy"):
-            if estimator not in self.known[side]:
-                self.known[side][estimator] = self._flaw(side, estimator)
-            flaw = self.known[side][estimator]
+        for side, known in enumerate(self.known):
+            if estimator not in known:
+                known[estimator] = self._flaw(side, estimator)
+            flaw = known[estimator]
             if flaw is not None:
-                return f"{name} {flaw}" if flaw != self._no_kernel(side) else str(flaw)
+                return str(flaw) if self.sides and flaw == self.sides[side].reason else f"{'xy'[side]} {flaw}"
         return None
 
     def _flaw(self, side: int, estimator: str) -> str | None:
         """Why one side has no CKA with anything: what it is or does, or the whole sentence where it has no kernel."""
-        biased = self.centred(side, side)
+        biased, made = _core.centred_product(self.n, self.pairs[side, side]), self.sides and self.sides[side]
         if not math.isfinite(biased):
             return "spans more than float64 can hold"
-        if not biased > self.noise(side, diagonal=True):
+        linear = not made or made.linear  # an outlier that makes the biased square large is multiplied in float64
+        if not biased > (0.0 if linear else self.noise(side)):
             return "is constant"
-        if self._no_kernel(side) is not None:
-            return self._no_kernel(side)
-        if estimator == "unbiased" and not self.u_centred(side, side) > self.noise(side, diagonal=False):
-            return "has no structure beyond its diagonal: its U-centred Gram matrix is zero"
+        if made and made.reason:
+            return made.reason
+        if estimator == "unbiased":
+            noise = self.rounding[side] * biased if linear else self.noise(side)
+            if not _core.u_centred_product(self.n, self.hollow[side, side]) > noise:
+                return "has no structure beyond its diagonal: its U-centred Gram matrix is zero"
         return None
 
-    def _no_kernel(self, side: int) -> str | None:
-        return None if self.sides is None else self.sides[side].reason
-
-    def noise(self, side: int, *, diagonal: bool) -> float:
-        """A centred square this small is rounding: of products as long as the diagonal, or of a kernel's own values.
+    def noise(self, side: int) -> float:
+        """A U-centred square this small is rounding: of products as long as the diagonal, or of a kernel's own values.
 
         Those are accurate relative to themselves and to their differences from the plain value, whichever are less.
         """
-        rounding = self.rounding[side]
         if self.sides is None or self.sides[side].linear:
-            # Where an outlier makes the biased square large, the products that matter were float64.
-            return 0.0 if diagonal else rounding * self.centred(side, side)
+            return self.rounding[side] * self.centred(side, side)
         hollow, pairs = self.hollow[side, side], self.n * (self.n - 1)
         squares = []
         for constant in (-self.pilots[side], self.plains[side]):
@@ -123,13 +130,16 @@ class KernelSums:
             spread = max(0.0, hollow.full - hollow.total_x * mean)
             gap = mean - constant
             squares.append(spread + pairs * gap * gap)
-        return rounding**2 * min(squares)
+        return self.rounding[side] ** 2 * min(squares)
 
     def describe(self, **more: Any) -> dict[str, Any]:
         """Settings of a score made from these sums."""
-        products = tuple("float64" if r < 1e-7 else "float32" for r in self.rounding)
+        a, b = self.rounding
+        products = "float64" if a < 1e-7 else "float32", "float64" if b < 1e-7 else "float32"
         kernels: dict[str, Any] = {"kernel": "linear"}
-        if self.sides is not None:
+        if self.sides is not None and not (
+            isinstance(self.sides[0].kernel, Linear) and isinstance(self.sides[1].kernel, Linear)
+        ):
             x, y = (side.describe() for side in self.sides)
             kernels = {key: x[key] if x.get(key) == y.get(key) else (x.get(key), y.get(key)) for key in {**x, **y}}
         return {
@@ -157,14 +167,10 @@ class KernelSums:
         return _core.gram_row_terms(*args, with_diagonal, self.threads)
 
     def settled(self) -> KernelSums:
-        """Without the engine's state, unless the lazy skew will need it."""
-        exact = self.sides is not None and self.n <= EXACT_SKEW_ROWS
-        return replace(self, engine=None) if exact or isinstance(self.engine, _core.GramSums) else self
-
-
-def rounding_of(double: bool, widened: bool) -> float:
-    """Relative rounding of sums of products made in float64 (asked for, or because of an outlier) or float32."""
-    return 1e-13 if double or widened else 1e-6
+        """Let go of the engine's state, unless the lazy skew will need it."""
+        if (self.sides is not None and self.n <= EXACT_SKEW_ROWS) or isinstance(self.engine, _core.GramSums):
+            self.engine = None
+        return self
 
 
 def bounded(cosine: float) -> float:

@@ -9,8 +9,10 @@ from kernalign._base.kernels import Linear
 from kernalign._base.progress import Report
 from kernalign._engines.gram_source import Side, make_side
 from kernalign._engines.gram_sweep import gram_pair
-from kernalign._engines.kernel_sums import KernelSums, rounding_of
+from kernalign._engines.kernel_sums import ROUNDING, KernelSums
 from kernalign._rows import arrays
+
+_LINEAR = Linear()
 
 
 def linear_sums(
@@ -20,15 +22,17 @@ def linear_sums(
 
     ``sides`` may have been made before, in the precision that `linear_precision` asks for.
     """
-    columns, threads = (pair.x.shape[1], pair.y.shape[1]), pair.threads
+    (n, p), q, threads = pair.x.shape, pair.y.shape[1], pair.threads
     if sides is None:
         double = linear_precision(pair)
-        x, y = (make_side([rows], Linear(), threads, double=double) for rows in (pair.x, pair.y))
-        sides = x, y
-    if pair.n <= sum(columns):
+        sides = (
+            make_side([pair.x], _LINEAR, threads, double=double),
+            make_side([pair.y], _LINEAR, threads, double=double),
+        )
+    if n <= p + q:
         return gram_pair(sides, pair.settings, centred=centred, threads=threads, report=report)
     double = sides[0].double and sides[1].double
-    moments = _core.Moments(*columns, double_precision=double)
+    moments = _core.Moments(p, q, double_precision=double)
     moments.update(pair.x, pair.y, threads, report)
     engine = moments.drain(centred, threads)
     return moment_sums(engine, double, "feature", centred, settings=pair.settings, threads=threads, sides=sides)
@@ -44,7 +48,7 @@ def moment_sums(engine: _core.MomentSums, double: bool, route: str, centred: boo
     """The small sums of second moments, which are kept along."""
     pairs = {(a, b): engine.pair(a, b) for a, b in ((0, 0), (0, 1), (1, 1))}
     x, y = engine.exponents
-    rounding = rounding_of(double, engine.widened)
+    rounding = ROUNDING[double or engine.widened]
     return KernelSums(
         engine.n,
         pairs,

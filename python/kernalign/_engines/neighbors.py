@@ -60,14 +60,15 @@ class Neighbors:
     settings: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        shape = np.shape(self.indices)
-        if len(shape) != 2 or np.shape(self.similarities) != shape or np.shape(self.tie_rows) != shape[:1]:
+        indices, similarities, ties = map(np.asarray, (self.indices, self.similarities, self.tie_rows))
+        shape = indices.shape
+        if len(shape) != 2 or similarities.shape != shape or ties.shape != shape[:1]:
             raise ValueError(
                 "Neighbors needs indices (n, k), similarities (n, k) and tie_rows (n,), got shapes "
-                f"{shape}, {np.shape(self.similarities)} and {np.shape(self.tie_rows)}"
+                f"{shape}, {similarities.shape} and {ties.shape}"
             )
-        if np.asarray(self.indices).dtype != np.int32:
-            raise TypeError(f"Neighbors needs int32 indices, got {np.asarray(self.indices).dtype}")
+        if indices.dtype != np.int32:
+            raise TypeError(f"Neighbors needs int32 indices, got {indices.dtype}")
         if self.rows is not None and (self.items is None or np.shape(self.rows) != shape[:1]):
             raise ValueError(f"Neighbors of rows needs items and one row per list, got {self.items} and {self.rows}")
 
@@ -79,10 +80,10 @@ class Neighbors:
     def k(self) -> int:
         return int(self.indices.shape[1])
 
-    @cached_property
+    @property
     def tie_share(self) -> float:
         """Share of the rows that tie at the k-th place."""
-        return float(self.tie_rows.mean())
+        return int(np.add.reduce(self.tie_rows)) / len(self.tie_rows)
 
     @cached_property
     def edge_sums(self) -> NDArray[np.float64]:
@@ -147,7 +148,7 @@ def knn(
         return find(source, k, metric, backend, checks.check_threads(threads), report, sets=False).lists
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Found:
     """Neighbours of one side; the engine's own lists if exact, exact ones of sampled rows if not."""
 
@@ -157,7 +158,8 @@ class Found:
 
 
 def find(source: _core.Rows, k: int, metric: str, backend: str, threads: int, report: Report, *, sets: bool) -> Found:
-    checks.check_choice(backend, "backend", _BACKENDS)
+    if backend not in _BACKENDS:
+        checks.check_choice(backend, "backend", _BACKENDS)
     if metric != "cosine":
         check_rows_magnitude(source, _MOST_EXPONENT)
     n, p = source.shape

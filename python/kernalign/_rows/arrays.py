@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, TypedDict, Unpack
+from typing import Any, Literal, NamedTuple, TypeAlias, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ Normalize: TypeAlias = Literal["l2", "standardize"] | None
 ZeroRows: TypeAlias = Literal["error", "drop_pair"]
 AnyArray: TypeAlias = NDArray[Any]
 
+_NORMALIZE = (None, "l2", "standardize")
+_NUMBERS = "efdbBhHiIlLqQ?"  # dtypes that engines read as they are, if in native order
 FEW_COLUMNS = 16  # with fewer, the rounding of single float32 products does not average out
 
 
@@ -36,7 +38,7 @@ class Options(TypedDict, total=False):
     progress: ProgressArgument
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Pair:
     """Two paired representations, ready for an engine, and how the caller wants it to work.
 
@@ -73,17 +75,12 @@ def pair(
     ``unit_rows`` says that the metric itself divides by row norms (cosine), so that zero rows matter; ``divided``, that
     the rows shall be read divided already, and ``zero_mean`` that their means be subtracted before.
     """
-    check_options(options, Options)
-    _check_device(options.get("device"))
-    threads, normalize = check_threads(options.get("threads")), options.get("normalize")
-    clip_quantile, zero_rows = options.get("clip_quantile"), options.get("zero_rows", "error")
-    a, a_bf16 = as_matrix(x, "x")
-    b, b_bf16 = as_matrix(y, "y")
+    how = _asked(options) if options else _PLAIN
+    (a, a_bf16), (b, b_bf16) = as_matrix(x, "x"), as_matrix(y, "y")
     if a.shape[0] != b.shape[0]:
         raise ValueError(f"x and y must have the same number of rows, got {a.shape[0]} and {b.shape[0]}")
-    settings: dict[str, Any] = {"normalize": normalize, "clip_quantile": clip_quantile}
-    check_choice(zero_rows, "zero_rows", ("error", "drop_pair"))
-    if zero_rows == "drop_pair" and (unit_rows or divided or normalize == "l2"):
+    settings: dict[str, Any] = {"normalize": how.normalize, "clip_quantile": how.clip_quantile}
+    if how.zero_rows == "drop_pair" and (unit_rows or divided or how.normalize == "l2"):
         keep = ~(_zero_rows(a, "x", a_bf16, zero_mean) | _zero_rows(b, "y", b_bf16, zero_mean))
         settings["dropped"] = int(len(keep) - keep.sum())
         if settings["dropped"] == len(keep):
@@ -91,10 +88,46 @@ def pair(
             raise ValueError(f"zero_rows='drop_pair' must leave an item, but every item has a {what} row on one side")
         if settings["dropped"]:
             a, b = a[keep], b[keep]
-    kwargs: dict[str, Any] = {"normalize": normalize, "clip_quantile": clip_quantile}
-    kwargs |= {"divided": divided, "zero_mean": zero_mean, "paired": _MAY_DROP.get()}
-    sides = _rows(a, "x", a_bf16, **kwargs), _rows(b, "y", b_bf16, **kwargs)
-    return Pair(*sides, settings, threads, options.get("progress", False))
+    kwargs: dict[str, Any] = {"zero_mean": zero_mean, "paired": _MAY_DROP.get()}
+    if how.normalize is None and how.clip_quantile is None:
+        left = _core.Rows(a, "x", bfloat16=a_bf16, unit_norm=divided, **kwargs)
+        right = _core.Rows(b, "y", bfloat16=b_bf16, unit_norm=divided, **kwargs)
+    else:
+        kwargs |= {"normalize": how.normalize, "clip_quantile": how.clip_quantile, "divided": divided}
+        left, right = _rows(a, "x", a_bf16, **kwargs), _rows(b, "y", b_bf16, **kwargs)
+    return Pair(left, right, settings, how.threads, how.progress)
+
+
+class _Asked(NamedTuple):
+    """What the options ask for, checked; the threads as an engine takes them."""
+
+    threads: int = 0
+    normalize: Normalize = None
+    clip_quantile: float | None = None
+    zero_rows: ZeroRows = "error"
+    progress: ProgressArgument = False
+
+
+_PLAIN = _Asked()
+
+
+def _asked(options: Options) -> _Asked:
+    check_options(options, Options)
+    get: Any = options.get
+    found = _Asked(
+        check_threads(get("threads")),
+        get("normalize"),
+        get("clip_quantile"),
+        get("zero_rows", "error"),
+        get("progress", False),
+    )
+    if "device" in options:
+        check_device(options["device"])
+    if found.normalize is not None:
+        check_choice(found.normalize, "normalize", _NORMALIZE)
+    if found.zero_rows != "error":
+        check_choice(found.zero_rows, "zero_rows", ("error", "drop_pair"))
+    return found
 
 
 _MAY_DROP = ContextVar("may_drop", default=True)  # whether zero_rows is the caller's to choose
@@ -125,6 +158,8 @@ def rows(
 
 def as_matrix(x: Any, name: str) -> tuple[AnyArray, bool]:
     """Return a 2-D NumPy view of ``x`` (bfloat16 as its 16-bit patterns) and whether it is bfloat16."""
+    if type(x) is np.ndarray and x.ndim == 2 and x.dtype.char in _NUMBERS and x.dtype.isnative and 0 not in x.shape:
+        return x, False
     if x is None or isinstance(x, (str, bytes, dict)):
         raise TypeError(f"{name} must be a 2-D numeric array, got {type(x).__name__}")
     if isinstance(x, np.ma.MaskedArray):
@@ -150,7 +185,8 @@ def as_matrix(x: Any, name: str) -> tuple[AnyArray, bool]:
     return array, False
 
 
-def _check_device(device: str | None) -> None:
+def check_device(device: str | None) -> None:
+    """Raise unless this build has the device."""
     check_choice(device, "device", (None, "cpu"))  # the only one of this build
 
 
@@ -194,7 +230,8 @@ def prepared(
     paired: bool = False,
 ) -> _core.Rows:
     """Attach preprocessing whose clipping threshold is known to what `as_matrix` returned; see `pair`."""
-    check_choice(normalize, "normalize", (None, "l2", "standardize"))
+    if normalize is not None:
+        check_choice(normalize, "normalize", _NORMALIZE)
     options: dict[str, Any] = {"bfloat16": bf16, "unit_norm": divided or normalize == "l2", "zero_mean": zero_mean}
     options["paired"] = paired
     if clip is not None:
@@ -208,16 +245,10 @@ def prepared(
 
 def samples(x: Any, y: Any, *, divided: bool = False, **options: Unpack[Options]) -> Pair:
     """Validate two samples of the same features, rows not paired; "standardize" takes moments of both together."""
-    check_options(options, Options)
-    _check_device(options.get("device"))
-    threads, normalize, quantile = (
-        check_threads(options.get("threads")),
-        options.get("normalize"),
-        options.get("clip_quantile"),
-    )
-    if options.get("zero_rows", "error") != "error":
-        raise ValueError(f"zero_rows must be 'error' where rows are not paired, got {options['zero_rows']!r}")
-    check_choice(normalize, "normalize", (None, "l2", "standardize"))
+    how = _asked(options)
+    normalize, quantile = how.normalize, how.clip_quantile
+    if how.zero_rows != "error":
+        raise ValueError(f"zero_rows must be 'error' where rows are not paired, got {how.zero_rows!r}")
     (a, a_bf16), (b, b_bf16) = as_matrix(x, "x"), as_matrix(y, "y")
     if a.shape[1] != b.shape[1]:
         raise ValueError(f"x and y must have the same number of columns, got {a.shape[1]} and {b.shape[1]}")
@@ -232,7 +263,7 @@ def samples(x: Any, y: Any, *, divided: bool = False, **options: Unpack[Options]
             for matrix, name, bf16, clip in ((a, "x", a_bf16, clips[0]), (b, "y", b_bf16, clips[1]))
         ]
     settings: dict[str, Any] = {"normalize": normalize, "clip_quantile": quantile}
-    return Pair(sides[0], sides[1], settings, threads, options.get("progress", False))
+    return Pair(sides[0], sides[1], settings, how.threads, how.progress)
 
 
 def _zero_rows(matrix: AnyArray, name: str, bf16: bool, zero_mean: bool) -> NDArray[np.bool_]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign import _core
+from kernalign._base.score import Null
 from kernalign._engines.gram_source import EXACT_SKEW_ROWS, SAMPLED_ROWS
 from kernalign._statistics.tails import normal_tail, pearson3_tail
 
@@ -24,36 +25,40 @@ ROUNDED_SD = 1e-7  # of the mean; a spread of neighbour overlaps this small is t
 _EQUAL = 1e-13  # a variance this small, of the mean square, is rounding: of squares of float32 numbers, too
 
 
-class LazySkew:
-    """Skewness of the unbiased HSIC or CKA under random pairing; computed once, and the inputs let go."""
+Lazy: TypeAlias = Callable[[], tuple[float, str]]
 
-    def __init__(self, sums: KernelSums) -> None:
+
+class _UnbiasedTail:
+    """Skewness and upper tail of the unbiased HSIC or CKA under random pairing; computed once, the inputs let go."""
+
+    def __init__(self, sums: KernelSums, z: float) -> None:
         self._sums: KernelSums | None = sums
+        self._z = z
         self._known: tuple[float, str] | None = None
 
-    def __call__(self) -> tuple[float, str]:
+    def skew(self) -> tuple[float, str]:
         if self._known is None:
             assert self._sums is not None
             self._known, self._sums = unbiased_skew(self._sums), None
         return self._known
 
+    def p_value(self) -> tuple[float, str]:
+        value, method = self.skew()
+        return pearson3_tail(self._z, value), f"Pearson III, {method}"
 
-Lazy: TypeAlias = Callable[[], tuple[float, str]]
 
+def unbiased_null(sums: KernelSums, cka: float, scale: float) -> Null:
+    """Null of scale * (debiased CKA): exact mean 0 and variance 2/(n(n-3)), any kernel and data (mathematics 3.3).
 
-def unbiased_tail(sums: KernelSums) -> tuple[Lazy | None, Lazy]:
-    """Skew (None for n < 6) and upper tail of the unbiased HSIC or CKA of ``sums`` under random pairing, both lazy."""
-    z = sums.unbiased_cka() / math.sqrt(2 / (sums.n * (sums.n - 3)))
+    Skewness (none for n < 6) and tail are computed when read.
+    """
+    unit = math.sqrt(2 / (sums.n * (sums.n - 3)))
+    z = cka / unit
     if sums.n < 6:
         known = _enumerated_tail(sums) if sums.sides is not None else (normal_tail(z), "normal (n < 6)")
-        return None, lambda: known
-    skew = LazySkew(sums)
-
-    def tail() -> tuple[float, str]:
-        value, method = skew()
-        return pearson3_tail(z, value), f"Pearson III, {method}"
-
-    return skew, tail
+        return Null(0.0, scale * unit, None, lambda: known)
+    tail = _UnbiasedTail(sums, z)
+    return Null(0.0, scale * unit, tail.skew, tail.p_value)
 
 
 def unbiased_skew(sums: KernelSums) -> tuple[float, str]:

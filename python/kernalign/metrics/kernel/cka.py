@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias, Unpack
 
 from kernalign import _core
 from kernalign._base import checks, hazards
-from kernalign._base.kernels import Cosine, Kernel, Linear, Precomputed, check_kernel
+from kernalign._base.kernels import KERNELS, Cosine, Kernel, Linear, Precomputed, check_kernel
 from kernalign._base.progress import reporting
 from kernalign._base.score import AlignmentWarning, Null, Score, Spread, UndefinedScoreWarning, undefined
 from kernalign._base.warn import warn
@@ -140,7 +140,8 @@ def finish_cka(sums: KernelSums, estimator: Estimator, spread: Spread | None = N
     if reason is not None:
         return undefined(metric, sums.n, reason, estimator=estimator, settings=sums.describe())
     if estimator == "unbiased":
-        value, null = sums.unbiased_cka(), _unbiased_null(sums, 1.0)
+        value = sums.unbiased_cka()
+        null = kernel_null.unbiased_null(sums, value, 1.0)
     else:
         norm = math.sqrt(sums.centred(0, 0)) * math.sqrt(sums.centred(1, 1))
         value, null = bounded(sums.centred(0, 1) / norm), _biased_null(sums, 1 / norm)
@@ -152,9 +153,9 @@ def finish_cka(sums: KernelSums, estimator: Estimator, spread: Spread | None = N
 def warn_of_dominance(sums: KernelSums) -> None:
     """Say that one direction holds nearly all of the variance of a side, of which linear CKA then sees nothing else."""
     for side, name in enumerate("xy"):
-        sentence = hazards.dominant(sums.top_share_bound(side), f" of {name}", at_least=True)
-        if sentence:
-            warn(f"cka: {sentence}", AlignmentWarning)
+        share = sums.top_share_bound(side)
+        if share > hazards.DOMINANT:
+            warn(f"cka: {hazards.dominant(share, f' of {name}', at_least=True)}", AlignmentWarning)
 
 
 def finish_hsic(sums: KernelSums, estimator: Estimator, spread: Spread | None = None) -> Score:
@@ -167,7 +168,8 @@ def finish_hsic(sums: KernelSums, estimator: Estimator, spread: Spread | None = 
         factor = unit / (n * (n - 3))
         value = sums.u_centred(0, 1) * factor
         norms = (math.sqrt(max(0.0, sums.u_centred(side, side))) for side in (0, 1))
-        null = _unbiased_null(sums, math.prod(norms) * factor)
+        if sums.why_undefined("unbiased") is None:
+            null = kernel_null.unbiased_null(sums, sums.unbiased_cka(), math.prod(norms) * factor)
     else:
         value = sums.centred(0, 1) * unit / n**2
         if all(side.definite for side in sums.sides or ()):
@@ -216,7 +218,8 @@ def check_estimator(estimator: Any, n: int, what: str, *, jackknife: bool = Fals
     if jackknife and what == "kernel_alignment" and estimator == "biased":
         raise ValueError("uncertainty='jackknife' of kernel_alignment needs estimator='unbiased', got 'biased'")
     least = 4 if estimator == "unbiased" and what != "kernel_alignment" else 2
-    checks.check_count(n, least + jackknife, f"{what} ({estimator}{', jackknife' if jackknife else ''})")
+    if n < least + jackknife:
+        checks.check_count(n, least + jackknife, f"{what} ({estimator}{', jackknife' if jackknife else ''})")
 
 
 def _sums(
@@ -224,7 +227,8 @@ def _sums(
 ) -> tuple[KernelSums, Spread | None]:
     """Sums of one public call by the cheaper route, and its jackknife if asked for."""
     pair = kernel_pair(x, y, kernel, options)
-    checks.check_uncertainty(uncertainty, (None, "jackknife"))
+    if uncertainty is not None:
+        checks.check_uncertainty(uncertainty, (None, "jackknife"))
     check_estimator(estimator, pair.n, metric, jackknife=uncertainty is not None)
     with reporting(pair.progress, metric) as report:
         centred = metric != "kernel_alignment"
@@ -238,7 +242,8 @@ def _sums(
 
 def kernel_pair(x: Any, y: Any, kernel: Kernel, options: Options) -> arrays.Pair:
     """The validated arguments of a call with a kernel."""
-    check_kernel(kernel)
+    if not isinstance(kernel, KERNELS):
+        check_kernel(kernel)
     pair = arrays.pair(x, y, divided=isinstance(kernel, Cosine), **options)
     if isinstance(kernel, Precomputed) and any(pair.settings.get(name) for name in ("normalize", "clip_quantile")):
         raise ValueError("normalize and clip_quantile apply to rows, but kernel=Precomputed() takes Gram matrices")
@@ -253,15 +258,6 @@ def jackknife_spread(sums: KernelSums, metric: str, estimator: str) -> Spread:
         reason = "without one of the items the score does not exist"
         warn(f"the jackknife of {metric} is undefined: {reason}", UndefinedScoreWarning)
     return Spread(stderr, "jackknife", None if metric == "hsic" else "atanh")
-
-
-def _unbiased_null(sums: KernelSums, scale: float) -> Null | None:
-    """Null of scale * (debiased CKA): exact mean 0, variance 2/(n(n-3)), any kernel and data (mathematics 3.3)."""
-    if sums.why_undefined("unbiased") is not None:
-        return None
-    sd = scale * math.sqrt(2 / (sums.n * (sums.n - 3)))
-    skew, p_value = kernel_null.unbiased_tail(sums)
-    return Null(mean=0.0, sd=sd, skew=skew, p_value=p_value)
 
 
 def biased_null(sums: KernelSums, scale: float) -> Null:
@@ -281,10 +277,11 @@ def _biased_null(sums: KernelSums, scale: float) -> Null:
     null = biased_null(sums, scale)
     if sums.n < 4 or sums.why_undefined("unbiased") is not None:
         return null
-    _, tail = kernel_null.unbiased_tail(sums)
+    unbiased = kernel_null.unbiased_null(sums, sums.unbiased_cka(), 1.0)
 
     def p_value() -> tuple[float, str]:
-        p, method = tail()
+        assert unbiased.p_value is not None
+        p, method = unbiased.p_value()
         return p, f"{method}, of the unbiased estimate"
 
     return replace(null, p_value=p_value)

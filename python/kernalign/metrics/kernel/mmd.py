@@ -106,7 +106,7 @@ def _whole(pair: arrays.Pair, side: Side, report: Report, keywords: dict[str, An
     kernel_unit, label_unit = (power_of_two(e) for e in sums.exponents)
     keywords["settings"] |= {"products": "float64" if sums.rounding[0] < 1e-7 else "float32"}
     u_norm = math.sqrt(max(0.0, sums.u_centred(0, 0))) * kernel_unit
-    varies = sums.u_centred(0, 0) > sums.noise(0, diagonal=False)
+    varies = sums.u_centred(0, 0) > sums.noise(0)
     tail = _Tail(side, n, m, u_norm if varies else 0.0)
     # Sums of K over pairs of different rows, within x and across, from those over whole rows and the labelled one.
     rows = sweep.engine.row_sums(0, True)

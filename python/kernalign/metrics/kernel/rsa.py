@@ -172,7 +172,7 @@ def finish_reduced(sums: KernelSums, distance: Dissimilarity, comparison: Compar
     for index, name in enumerate("xy"):
         if not math.isfinite(squares[index]):
             return undefined("rsa", n, f"{name} spans more than float64 can hold", settings=settings)
-        if not squares[index] > sums.noise(index, diagonal=False):
+        if not squares[index] > sums.noise(index):
             reason = f"all dissimilarities of {name} are {'equal' if comparison == 'pearson' else 'zero'}"
             return undefined("rsa", n, reason, settings=settings)
     scale = 1 / (math.sqrt(squares[0]) * math.sqrt(squares[1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any, Literal, Unpack
 
@@ -85,7 +86,8 @@ def mutual_knn(
         intervals and, from exact search of 2000 rows, ``exact_estimate`` and ``exact_interval`` (95 %) of the score
         that exact lists would give.
     """
-    checks.check_uncertainty(uncertainty, (None, "half-sampling", "jackknife"))
+    if uncertainty is not None:
+        checks.check_uncertainty(uncertainty, (None, "half-sampling", "jackknife"))
     if groups is not None:
         return _grouped(x, y, k, metric, ties, groups, per_item, uncertainty, options)
     found = search_both(x, y, k, metric, ties, options, whole=uncertainty is not None)
@@ -104,19 +106,22 @@ def mutual_items(shared: NDArray[np.float64], k: int) -> NDArray[np.float64]:
 
 def finish_mutual_knn(found: Search, per_item: bool = False, spread: Spread | None = None) -> Score:
     """mutual_knn of lists that were found."""
-    n, k = found.n, found.k
+    n, k = found.x.n, found.x.k
     overlaps, graph_x, graph_y = found.overlaps
     items = mutual_items(overlaps, k)
     if found.samples is not None:
         _judge(found, items)
     mean = k / (n - 1)
     variance = _core.knn_overlap_variance(n, k, graph_x, k, graph_y) / (n * k) ** 2
-    value, sd = float(items.mean()), float(np.sqrt(variance)) if k < n - 1 else 0.0
-    sd = (
-        sd if sd > kernel_null.ROUNDED_SD * mean else 0.0
-    )  # rounding: one side is constant, or all others are neighbours
-    null = Null(mean, sd, *_upper_tail(found, value, mean, sd)) if sd > 0 else Null(mean, sd)
-    return found.score("mutual_knn", value, null, items if per_item else None, spread)
+    value, sd = float(items.mean()), math.sqrt(max(0.0, variance)) if k < n - 1 else 0.0
+    if sd > kernel_null.ROUNDED_SD * mean:
+        null = Null(mean, sd, *_upper_tail(found, n, k, value, mean, sd))
+    else:  # rounding: one side is constant, or all others are neighbours
+        null = Null(mean, 0.0)
+    items_kept = items if per_item else None
+    return Score(
+        value, metric="mutual_knn", n=n, settings=found.settings, null=null, per_item=items_kept, spread=spread
+    )
 
 
 def jaccard_knn(
@@ -297,12 +302,11 @@ def _grouped(
     return found.score("mutual_knn", float(items.mean()), null, items if per_item else None)
 
 
-def _upper_tail(found: Search, value: float, mean: float, sd: float) -> tuple[Lazy | None, Lazy]:
+def _upper_tail(found: Search, n: int, k: int, value: float, mean: float, sd: float) -> tuple[Lazy | None, Lazy]:
     """Skewness and tail of an overlap: Pearson III from three exact moments, whole counts being a lattice.
 
     Without lists of whole weights (shared places), or where the third moment would take long, a normal tail.
     """
-    n, k = found.n, found.k
     if found.settings["ties"] == "fractional" and found.settings["tie_rows_fraction"] > 0:
         return None, lambda: (tails.normal_tail((value - mean) / sd), "normal tail, exact moments")
     if not n >= _FEWEST or n * k * k > _SKEW_COST:

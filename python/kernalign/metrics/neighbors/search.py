@@ -29,7 +29,7 @@ class Options(arrays.Options, total=False):
     backend: Backend
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Search:
     """The neighbours of both sides, the rows if they came from arrays, and, if known, the sums of both graphs."""
 
@@ -86,14 +86,18 @@ def search_both(
 
     With ``whole`` the neighbours of sampled rows alone are refused.
     """
-    checks.check_choice(ties, "ties", ("fractional", "index"))
-    checks.check_options(options, Options)
-    sampled = options.get("backend") == "sample" or any(isinstance(v, Neighbors) and v.rows is not None for v in (x, y))
-    if whole and sampled:
+    if ties != "fractional":
+        checks.check_choice(ties, "ties", ("fractional", "index"))
+    if options:
+        checks.check_options(options, Options)
+    given = isinstance(x, Neighbors) or isinstance(y, Neighbors)
+    if whole and (options.get("backend") == "sample" or (given and any(_of_sample(side) for side in (x, y)))):
         raise ValueError("this needs the neighbours of every row; those of a sample are for knn and mutual_knn")
-    if isinstance(x, Neighbors) or isinstance(y, Neighbors):
-        return _given(x, y, k, ties, options)
-    return _from_arrays(x, y, k, metric, ties, ordered, options)
+    return _given(x, y, k, ties, options) if given else _from_arrays(x, y, k, metric, ties, ordered, options)
+
+
+def _of_sample(side: Any) -> bool:
+    return isinstance(side, Neighbors) and side.rows is not None
 
 
 def _given(x: Any, y: Any, k: int, ties: Ties, options: Options) -> Search:
@@ -125,19 +129,21 @@ def _from_arrays(
     ordered: bool,
     options: Options,
 ) -> Search:
-    checks.check_choice(metric, "metric", METRICS)
-    shared: Any = {name: value for name, value in options.items() if name != "backend"}
+    if metric != "cosine":
+        checks.check_choice(metric, "metric", METRICS)
+    shared: Any = dict(options)
+    backend, chosen = shared.pop("backend", "auto"), {}
     pair = arrays.pair(x, y, unit_rows=metric == "cosine", **shared)
-    k = checks.check_k(k, pair.n)
-    backend, workers = options.get("backend", "auto"), pair.threads
-    chosen = {}
+    (n, p), q, workers = pair.x.shape, pair.y.shape[1], pair.threads
+    k = checks.check_k(k, n)
     if backend == "auto":  # once, for both sides
-        backend, chosen["backend_choice"] = choose(pair.n, max(pair.x.shape[1], pair.y.shape[1]))
+        backend, chosen["backend_choice"] = choose(n, max(p, q))
     with reporting(pair.progress, "nearest neighbours") as report:
         a = find(pair.x, k, metric, backend, workers, report, sets=not ordered)
         b = find(pair.y, k, metric, backend, workers, report, sets=not ordered)
     found = join(pair, a, b, metric, ties, chosen)
-    warn_of_ties(found.settings)
+    if found.settings["ties"] == "index":
+        warn_of_ties(found.settings)
     return found
 
 
@@ -167,12 +173,15 @@ def join(
 
 
 def _settings(x: Neighbors, y: Neighbors) -> dict[str, Any]:
-    differing = {key: (x.settings.get(key), y.settings.get(key)) for key in {**x.settings, **y.settings}}
+    found, k = {}, x.k
+    for key in (*x.settings, *y.settings):
+        a, b = x.settings.get(key), y.settings.get(key)
+        found[key] = a if a == b and key != "recall_interval" else (a, b)
     return {
-        **{key: a if a == b and key != "recall_interval" else (a, b) for key, (a, b) in differing.items()},
+        **found,
         **({} if x.exact and y.exact else {"recall": (x.recall, y.recall)}),
-        "k": x.k,
-        "k_over_n": x.k / x.n,
+        "k": k,
+        "k_over_n": k / x.n,
         "metric": x.metric if x.metric == y.metric else (x.metric, y.metric),
         "backend": x.backend if x.backend == y.backend else (x.backend, y.backend),
         "exact": x.exact and y.exact,
