@@ -399,7 +399,7 @@ def test_foreign_files_are_refused(saved):
 
 
 def test_a_file_of_a_newer_version_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("kernalign.metrics.moments._VERSION", 99)
+    monkeypatch.setattr("kernalign._base.checkpoint._VERSION", 99)
     path = tmp_path / "newer.state"
     ka.Moments().update(*related(30, 2, 3)).save(path)
     monkeypatch.undo()
@@ -411,12 +411,12 @@ def test_a_file_of_a_newer_version_is_refused(tmp_path, monkeypatch):
 @pytest.mark.parametrize("side", ["p", "q"])
 def test_a_header_that_lies_is_refused_even_with_a_right_checksum(columns, side, saved):
     data, digest_bytes, magic = saved.read_bytes(), 32, len(b"KERNALIGN MOMENTS")
-    (length,) = struct.unpack_from("<I", data, magic)
-    begin = magic + 4
+    (length,) = struct.unpack_from("<Q", data, magic)
+    begin = magic + 8
     header = json.loads(data[begin : begin + length])
     header[side] = columns
     text = json.dumps(header).encode()
-    body = data[:magic] + struct.pack("<I", len(text)) + text + data[begin + length : -digest_bytes]
+    body = data[:magic] + struct.pack("<Q", len(text)) + text + data[begin + length : -digest_bytes]
     refuse(saved, body + hashlib.blake2b(body, digest_size=digest_bytes).digest())
 
 

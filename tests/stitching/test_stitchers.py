@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import pickle
 import tracemalloc
@@ -442,16 +441,16 @@ def test_damaged_stitcher_files_are_one_error(tmp_path) -> None:
     for number, content in enumerate((b"", whole[:100], whole[:-30], b"PK" + whole[2:90], b"text")):
         path = tmp_path / f"{number}.npz"
         path.write_bytes(content)
-        with pytest.raises(ValueError, match="is not a whole stitcher file"):
+        with pytest.raises(ValueError, match=r"is (not a stitcher file|damaged)"):
             load_stitcher(path)
     for seed in range(300):
         rng, content = np.random.default_rng(seed), bytearray(whole)
         for _ in range(4):
             content[rng.integers(len(content))] = rng.integers(256)
         (tmp_path / "hit.npz").write_bytes(content)
-        with contextlib.suppress(ValueError), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the zip module's, about names that occur twice
-            load_stitcher(tmp_path / "hit.npz").transform(x)
+        if bytes(content) != whole:
+            with pytest.raises(ValueError, match=r"is (not a stitcher file|damaged)"):
+                load_stitcher(tmp_path / "hit.npz")
     np.savez(tmp_path / "other.npz", coef=x)
     with pytest.raises(ValueError, match="is not a whole stitcher file"):
         load_stitcher(tmp_path / "other.npz")

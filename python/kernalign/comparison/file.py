@@ -2,67 +2,41 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import os
-import struct
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign._base.files import atomic_write
+from kernalign._base import checkpoint
 from kernalign.comparison.tables import pairs_of
 from kernalign.metrics import registry
 
 Made = TypeVar("Made")
 
-_MAGIC = b"KERNALIGN COMPARISON"
-_VERSION = 1
-_DIGEST_BYTES = 32
-_LENGTH = struct.Struct("<Q")
+_KIND = "Comparison"
 _TABLES = ("scores", "chance", "chance_sd", "p_values")
 _HEADER = ("metrics", "n", "x_layers", "y_layers", "square", "mode", "reasons", "notes", "settings")
 
 
 def save(comparison: Any, path: str | os.PathLike[str], *, overwrite: bool) -> None:
     """See `Comparison.save`."""
-    arrays = [np.asarray(array, dtype="<f8") for _, array in _arrays(comparison)]
     header = {name: getattr(comparison, name) for name in _HEADER}
     nulls = {
         metric: {side: {name: _shapes(parts) for name, parts in members.items()} for side, members in sides.items()}
         for metric, sides in comparison.nulls.items()
     }
-    text = json.dumps({"version": _VERSION, **header, "nulls": nulls}).encode()
-    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
-    with atomic_write(path, overwrite=overwrite) as file:
-        for part in (_MAGIC, _LENGTH.pack(len(text)), text, *(array.tobytes() for array in arrays)):
-            digest.update(part)
-            file.write(part)
-        file.write(digest.digest())
+    parts = [np.ravel(array).astype(np.float64) for _, array in _arrays(comparison)]
+    numbers = {"numbers": np.concatenate(parts) if parts else np.empty(0)}
+    checkpoint.write(path, _KIND, {**header, "nulls": nulls}, numbers, overwrite=overwrite)
 
 
 def load(path: str | os.PathLike[str], make: Callable[..., Made]) -> Made:
     """See `Comparison.load`; ``make`` is the class."""
-    path = Path(path)
-    if path.exists() and not path.is_file():
-        raise ValueError(f"{path} must be a regular file")
-    data = memoryview(path.read_bytes())
-    head = len(_MAGIC) + _LENGTH.size
-    if data[: len(_MAGIC)] != _MAGIC or len(data) < head + _DIGEST_BYTES:
-        raise ValueError(f"{path} is not a Comparison file")
-    body = data[:-_DIGEST_BYTES]
-    if hashlib.blake2b(body, digest_size=_DIGEST_BYTES).digest() != data[-_DIGEST_BYTES:]:
-        raise ValueError(f"{path} is damaged: its checksum does not fit its content")
-    (length,) = _LENGTH.unpack_from(data, len(_MAGIC))
-    try:
-        header = json.loads(bytes(body[head : head + length]))
-        if header["version"] != _VERSION:
-            raise ValueError(f"it has format version {header['version']}, this release reads {_VERSION}")
-        numbers = np.frombuffer(body[head + length :], dtype="<f8").astype(np.float64)
+    with checkpoint.reading(path, _KIND) as (header, arrays):
+        numbers = arrays["numbers"]
         comparison = _empty(header, len(numbers), make)
         at = 0
         for place, array in list(_arrays(comparison)):
@@ -75,8 +49,6 @@ def load(path: str | os.PathLike[str], make: Callable[..., Made]) -> Made:
             at += array.size
         if at != len(numbers):
             raise ValueError(f"it holds {len(numbers) - at} numbers too many")
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
-        raise ValueError(f"{path} is malformed: {error}") from error
     return comparison
 
 

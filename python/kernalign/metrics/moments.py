@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kernalign import _core
-from kernalign._base import checks
-from kernalign._base.files import atomic_write
+from kernalign._base import checkpoint, checks
 from kernalign._base.kernels import Kernel, Linear, check_kernel
 from kernalign._base.progress import ProgressArgument, reporting
 from kernalign._base.score import Score
@@ -31,12 +26,8 @@ from kernalign.metrics.linear import predictivity, principal, shape
 
 Matrix: TypeAlias = NDArray[np.float64]
 
-_MAGIC = b"KERNALIGN MOMENTS"
+_KIND = "Moments"
 _MOST_EXPONENT = 400  # of rows whose products are wanted in their own units
-_VERSION = 1
-_DIGEST_BYTES = 32
-_HEADER_LIMIT = 4096
-_LENGTH = struct.Struct("<I")
 
 
 class Moments:
@@ -199,21 +190,14 @@ class Moments:
         FileExistsError
             The file exists and ``overwrite`` is False.
         """
-        header: dict[str, Any] = {"version": _VERSION, "empty": True}
+        facts: dict[str, Any] = {"empty": True}
         packed = np.empty(0)
         with self._turn():
             if self._core is not None:
                 packed = self._core.pack()
                 p, q = self._core.cols
-                header = {"version": _VERSION, "empty": False, "p": p, "q": q}
-                header["double_precision"] = self._core.double_precision
-        text = json.dumps(header).encode()
-        digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
-        with atomic_write(path, overwrite=overwrite) as file:
-            for part in (_MAGIC, _LENGTH.pack(len(text)), text, packed.astype("<f8").tobytes()):
-                digest.update(part)
-                file.write(part)
-            file.write(digest.digest())
+                facts = {"empty": False, "p": p, "q": q, "double_precision": self._core.double_precision}
+        checkpoint.write(path, _KIND, facts, {"numbers": packed}, overwrite=overwrite)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Moments:
@@ -224,30 +208,13 @@ class Moments:
         ValueError
             The file is not a whole, unchanged Moments file of this version.
         """
-        path = Path(path)
-        if path.exists() and not path.is_file():
-            raise ValueError(f"{path} must be a regular file")
-        data = memoryview(path.read_bytes())
-        head = len(_MAGIC) + _LENGTH.size
-        body, digest = data[:-_DIGEST_BYTES], data[-_DIGEST_BYTES:]
-        if data[: len(_MAGIC)] != _MAGIC or len(data) < head + _DIGEST_BYTES:
-            raise ValueError(f"{path} is not a Moments file")
-        if hashlib.blake2b(body, digest_size=_DIGEST_BYTES).digest() != digest:
-            raise ValueError(f"{path} is damaged: its checksum does not fit its content")
-        (length,) = _LENGTH.unpack_from(data, len(_MAGIC))
-        try:
-            header = json.loads(bytes(body[head : head + min(length, _HEADER_LIMIT)]))
-            if header["version"] != _VERSION:
-                raise ValueError(f"it has format version {header['version']}, this release reads {_VERSION}")
-            packed = np.frombuffer(body[head + length :], dtype="<f8").astype(np.float64)
-            state = cls()
-            if not header["empty"]:
-                p, q, double = header["p"], header["q"], header["double_precision"]
+        state = cls()
+        with checkpoint.reading(path, _KIND) as (facts, arrays):
+            if not facts["empty"]:
+                p, q, double = facts["p"], facts["q"], facts["double_precision"]
                 if not (type(p) is int and type(q) is int and type(double) is bool):
                     raise TypeError("p, q and double_precision must be two integers and a boolean")
-                state._core = _core.Moments.unpack(p, q, double, packed)
-        except (KeyError, TypeError, ValueError, RecursionError) as error:
-            raise ValueError(f"{path} is malformed: {error}") from error
+                state._core = _core.Moments.unpack(p, q, double, arrays["numbers"])
         return state
 
     @contextmanager

@@ -162,7 +162,7 @@ class LinearStitcher(Estimator):
         return 1 - error / total
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Write the fitted map (not the rows' state) to an .npz file: whole or not at all, without pickle."""
+        """Write the fitted map (not the rows' state) to a file: whole or not at all, checksummed, without pickle."""
         solution = self._fitted()
         parts = {"coef": solution.coef, "intercept": solution.intercept} | solution.more
         facts = {"n": solution.n, "residual": solution.residual, "solver": solution.solver}

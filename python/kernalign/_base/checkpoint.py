@@ -1,0 +1,103 @@
+"""The one container of saved states: JSON facts and raw arrays under a checksum, never a pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import struct
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernalign._base.files import atomic_write
+
+_VERSION = 1
+_DIGEST_BYTES = 32
+_LENGTH = struct.Struct("<Q")
+_NUMBERS = "numbers"
+_MALFORMED = (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError)
+
+
+def write(
+    path: str | os.PathLike[str], kind: str, facts: Mapping[str, Any], arrays: Mapping[str, Any], *, overwrite: bool
+) -> None:
+    """Write JSON facts and named arrays of numbers, whole or not at all.
+
+    The magic word of the kind, the length of the JSON text, the text, the arrays one after the other in little-endian
+    order (their dtypes and shapes are in the text), and a BLAKE2b digest of all that.
+
+    Raises
+    ------
+    FileExistsError
+        The file exists and ``overwrite`` is False.
+    """
+    raw = {name: np.asarray(array) for name, array in arrays.items()}
+    raw = {name: array.astype(array.dtype.newbyteorder("<"), order="C") for name, array in raw.items()}
+    shapes = {name: [array.dtype.str, list(array.shape)] for name, array in raw.items()}
+    text = json.dumps({"version": _VERSION, **facts, "arrays": shapes}, default=_plain).encode()
+    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    with atomic_write(path, overwrite=overwrite) as file:
+        for part in (_magic(kind), _LENGTH.pack(len(text)), text, *(array.tobytes() for array in raw.values())):
+            digest.update(part)
+            file.write(part)
+        file.write(digest.digest())
+
+
+@contextmanager
+def reading(path: str | os.PathLike[str], kind: str) -> Iterator[tuple[dict[str, Any], dict[str, NDArray[Any]]]]:
+    """The facts and arrays of a file; what is wrong with them, found here or by the caller's block, is a ValueError.
+
+    Arrays that the text does not describe, as in files of version 0.1.0, are one array "numbers".
+    """
+    path, magic = Path(path), _magic(kind)
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} must be a regular file")
+    data = memoryview(path.read_bytes())
+    body, begin = data[:-_DIGEST_BYTES], len(magic) + _LENGTH.size
+    if data[: len(magic)] != magic or len(data) < begin + _DIGEST_BYTES:
+        raise ValueError(f"{path} is not a {kind} file")
+    if hashlib.blake2b(body, digest_size=_DIGEST_BYTES).digest() != data[-_DIGEST_BYTES:]:
+        raise ValueError(f"{path} is damaged: its checksum does not fit its content")
+    (length,) = _LENGTH.unpack_from(data, len(magic))
+    if length >> 32:  # the Moments of version 0.1.0 had four bytes of length
+        length, begin = length & 0xFFFFFFFF, begin - 4
+    try:
+        facts = json.loads(bytes(body[begin : begin + length]))
+        if facts["version"] != _VERSION:
+            raise ValueError(f"it has format version {facts['version']}, this release reads {_VERSION}")
+        yield facts, _arrays(facts.pop("arrays", None), body[begin + length :])
+    except _MALFORMED as error:
+        raise ValueError(f"{path} is malformed: {error}") from error
+
+
+def _arrays(shapes: Any, data: memoryview) -> dict[str, NDArray[Any]]:
+    """Copies in native order; no more memory is asked for than the file has bytes."""
+    if shapes is None:
+        return {_NUMBERS: np.frombuffer(data, dtype="<f8").astype(np.float64)}
+    found, at = {}, 0
+    for name, (kind, shape) in shapes.items():
+        dtype = np.dtype(str(kind))
+        if dtype.kind not in "fiub" or not all(type(extent) is int and extent >= 0 for extent in shape):
+            raise ValueError(f"{name} must be numbers of a shape, got dtype {kind} and shape {shape}")
+        size = math.prod(shape) * dtype.itemsize
+        if size > len(data) - at:
+            raise ValueError(f"it ends within {name}")
+        array = np.frombuffer(data[at : at + size], dtype=dtype).reshape(shape)
+        found[name], at = array.astype(dtype.newbyteorder("=")), at + size
+    if at != len(data):
+        raise ValueError(f"it holds {len(data) - at} bytes too many")
+    return found
+
+
+def _magic(kind: str) -> bytes:
+    return f"KERNALIGN {kind.upper()}".encode()
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else str(value)
