@@ -22,19 +22,22 @@ struct Lists {
 // Throws std::invalid_argument unless every index is in [0, n), no list holds its own row, and none repeats an index.
 void check_lists(const Lists& lists, const char* name);
 
+// Throws std::invalid_argument unless both have the same n and k.
+void require_same_shape(const Lists& a, const Lists& b);
+
 // |A_i and B_i|.  O(nk).
-std::vector<std::int32_t> shared_counts(const Lists& a, const Lists& b);
+std::vector<std::int32_t> shared_counts(const Lists& a, const Lists& b, int threads, Monitor* monitor);
 
 // Length of the longest common subsequence of A_i and B_i: the longest increasing subsequence of the positions in B_i
 // of the shared indices, in the order of A_i.  O(nk log k).
-std::vector<std::int32_t> common_subsequences(const Lists& a, const Lists& b);
+std::vector<std::int32_t> common_subsequences(const Lists& a, const Lists& b, int threads, Monitor* monitor);
 
 // Levenshtein distance of A_i and B_i (unit insertion, deletion, substitution).  Bit-parallel (Myers 1999, in blocks of
 // 64): O(n k ceil(k / 64)).
-std::vector<std::int32_t> edit_distances(const Lists& a, const Lists& b);
+std::vector<std::int32_t> edit_distances(const Lists& a, const Lists& b, int threads, Monitor* monitor);
 
 // 1 where some j in B_i has i in A_j, else 0.  O(nk) reads of A_j in any order: O(nk log k).
-std::vector<std::uint8_t> cycles(const Lists& a, const Lists& b);
+std::vector<std::uint8_t> cycles(const Lists& a, const Lists& b, int threads, Monitor* monitor);
 
 // How many lists hold each index.
 std::vector<std::int32_t> in_degrees(const Lists& lists);
@@ -76,6 +79,16 @@ GraphProducts graph_products(const std::vector<Graph>& graphs, int threads, Moni
 // The first k of every list; for each k of ks (ascending, at most lists' k), sum over i of |A_i and B_i| / k.  One
 // pass: O(nk).
 std::vector<double> overlap_curve(const Lists& a, const Lists& b, const std::vector<std::int64_t>& ks);
+
+// Among the items of a subset only, the k nearest of a list are its first k members. For each of `count` subsets (0 or
+// 1 for every item, one row after another) the number of its items whose k nearest on both sides share 0, 1, ... k:
+// count x (k + 1). Items of which a list holds fewer than k members are left out. O(n (lists' k) count / 64) words.
+std::vector<std::int64_t> subset_overlaps(const Lists& a, const Lists& b, std::int64_t k, const std::uint8_t* subsets,
+                                          std::int64_t count, int threads, Monitor* monitor);
+
+// For every item the sum of |A_j and B_j| over the others j when it is deleted: a list that held it among its k nearest
+// holds the next one instead, which is the last of lists of k + 1.  O(nk).
+std::vector<std::int64_t> overlaps_without_one(const Lists& a, const Lists& b);
 
 // Inner products along the edges of a neighbour graph, of rows centred in float64: what CKNNA needs of a linear kernel.
 struct EdgeProducts {

@@ -19,4 +19,9 @@ Neighbors best_candidates(const ExactRows& rows, const std::int32_t* queries, st
                           const std::int32_t* candidates, std::int64_t c, std::int64_t k, int threads,
                           Monitor* monitor);
 
+// The k nearest of q rows among all rows: those of nearest_neighbors, bit for bit. 1 <= k <= n - 1. O(q n d) time; a
+// table of q sqrt(k n) candidates beside the results.
+Neighbors nearest_of_rows(const ExactRows& rows, const std::int32_t* queries, std::int64_t q, std::int64_t k,
+                          int threads, Monitor* monitor);
+
 }  // namespace kernalign

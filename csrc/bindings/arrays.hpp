@@ -102,6 +102,7 @@ void bind_grams(py::module_& module);
 void bind_neighbors(py::module_& module);
 void bind_lists(py::module_& module);
 void bind_rescoring(py::module_& module);
+void bind_permuted(py::module_& module);
 void bind_statistics(py::module_& module);
 
 }  // namespace kernalign::bindings

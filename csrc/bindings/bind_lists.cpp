@@ -35,47 +35,59 @@ class PyGraph {
     std::optional<WeightArray> weight_;
 };
 
+// What the array holds, unchecked; it must outlive the result.
 Lists lists_of(const IndexArray& array, const char* name) {
     require(array.ndim() == 2, std::string(name) + " must be 2-D, got " + std::to_string(array.ndim()) + "-D");
-    const Lists lists{array.data(), array.shape(0), array.shape(1)};
-    check_lists(lists, name);
-    return lists;
+    return {array.data(), array.shape(0), array.shape(1)};
 }
 
-// f(a, b) without the GIL, as an array of one value per row.
+// f(a, b, monitor) of checked lists, without the GIL.
 template <class F>
-auto per_row(const IndexArray& x, const IndexArray& y, F&& f) {
+auto of_both(const IndexArray& x, const IndexArray& y, py::object progress, F&& f) {
     const Lists a = lists_of(x, "x"), b = lists_of(y, "y");
-    decltype(f(a, b)) values;
-    without_gil(py::none(), [&](Monitor*) { values = f(a, b); });
-    const py::ssize_t n = a.n;
-    return to_numpy(std::move(values), {n});
+    return without_gil(std::move(progress), [&](Monitor* monitor) {
+        check_lists(a, "x");
+        check_lists(b, "y");
+        return f(a, b, monitor);
+    });
+}
+
+// A function of (a, b, threads, monitor) that yields one value per row.
+template <class F>
+void define_per_row(py::module_& module, const char* name, F* f) {
+    module.def(
+        name,
+        [f](const IndexArray& x, const IndexArray& y, int threads, py::object progress) {
+            return to_numpy(of_both(x, y, std::move(progress), [&](const Lists& a, const Lists& b, Monitor* monitor) {
+                return f(a, b, threads, monitor);
+            }));
+        },
+        py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("threads") = 0, py::arg("progress") = py::none());
+}
+
+// f of checked lists, without the GIL.
+template <class F>
+auto of_one(const IndexArray& x, F&& f) {
+    const Lists lists = lists_of(x, "x");
+    return without_gil(py::none(), [&](Monitor*) {
+        check_lists(lists, "x");
+        return f(lists);
+    });
 }
 
 }  // namespace
 
 void bind_lists(py::module_& module) {
     const auto x = py::arg("x").noconvert(), y = py::arg("y").noconvert();
-    module.def(
-        "shared_counts", [](const IndexArray& a, const IndexArray& b) { return per_row(a, b, shared_counts); }, x, y);
-    module.def(
-        "common_subsequences",
-        [](const IndexArray& a, const IndexArray& b) { return per_row(a, b, common_subsequences); }, x, y);
-    module.def(
-        "edit_distances", [](const IndexArray& a, const IndexArray& b) { return per_row(a, b, edit_distances); }, x, y);
-    module.def("cycles", [](const IndexArray& a, const IndexArray& b) { return per_row(a, b, cycles); }, x, y);
-    module.def(
-        "in_degrees",
-        [](const IndexArray& a) {
-            const Lists lists = lists_of(a, "x");
-            const py::ssize_t n = lists.n;
-            return to_numpy(in_degrees(lists), {n});
-        },
-        x);
+    define_per_row(module, "shared_counts", shared_counts);
+    define_per_row(module, "common_subsequences", common_subsequences);
+    define_per_row(module, "edit_distances", edit_distances);
+    define_per_row(module, "cycles", cycles);
+    module.def("in_degrees", [](const IndexArray& lists) { return to_numpy(of_one(lists, in_degrees)); }, x);
     module.def(
         "graph_sums",
-        [](const IndexArray& a) {
-            const GraphSums sums = graph_sums(lists_of(a, "x"));
+        [](const IndexArray& lists) {
+            const GraphSums sums = of_one(lists, [](const Lists& a) { return graph_sums(a); });
             return py::make_tuple(sums.square, sums.reciprocal, sums.degree_square);
         },
         x);
@@ -106,17 +118,43 @@ void bind_lists(py::module_& module) {
         py::arg("graphs"), py::arg("threads") = 0, py::arg("progress") = py::none());
     module.def(
         "overlap_curve",
-        [](const IndexArray& a, const IndexArray& b, const std::vector<std::int64_t>& ks) {
-            return overlap_curve(lists_of(a, "x"), lists_of(b, "y"), ks);
+        [](const IndexArray& lists_x, const IndexArray& lists_y, const std::vector<std::int64_t>& ks) {
+            return of_both(lists_x, lists_y, py::none(),
+                           [&](const Lists& a, const Lists& b, Monitor*) { return overlap_curve(a, b, ks); });
         },
         x, y, py::arg("ks"));
+    module.def(
+        "subset_overlaps",
+        [](const IndexArray& lists_x, const IndexArray& lists_y, std::int64_t k,
+           const py::array_t<bool, py::array::c_style>& subsets, int threads, py::object progress) {
+            require(subsets.ndim() == 2 && subsets.shape(1) == lists_x.shape(0),
+                    "subsets must have a column for every item");
+            const auto* members = reinterpret_cast<const std::uint8_t*>(subsets.data());
+            const py::ssize_t count = subsets.shape(0);
+            return to_numpy(of_both(lists_x, lists_y, std::move(progress),
+                                    [&](const Lists& a, const Lists& b, Monitor* monitor) {
+                                        return subset_overlaps(a, b, k, members, count, threads, monitor);
+                                    }),
+                            {count, k + 1});
+        },
+        x, y, py::arg("k"), py::arg("subsets").noconvert(), py::arg("threads") = 0, py::arg("progress") = py::none());
+    module.def(
+        "overlaps_without_one",
+        [](const IndexArray& lists_x, const IndexArray& lists_y) {
+            return to_numpy(of_both(lists_x, lists_y, py::none(), [](const Lists& a, const Lists& b, Monitor*) {
+                return overlaps_without_one(a, b);
+            }));
+        },
+        x, y);
     module.def(
         "edge_products",
         [](const PyRows& rows, const IndexArray& lists, int threads, py::object progress) {
             const Lists edges = lists_of(lists, "lists");
             EdgeProducts out;
-            without_gil(std::move(progress),
-                        [&](Monitor* monitor) { out = edge_products(rows.rows(), edges, threads, monitor); });
+            without_gil(std::move(progress), [&](Monitor* monitor) {
+                check_lists(edges, "lists");
+                out = edge_products(rows.rows(), edges, threads, monitor);
+            });
             const py::ssize_t n = edges.n, k = edges.k;
             return py::make_tuple(to_numpy(std::move(out.edge), {n, k}), to_numpy(std::move(out.square), {n}),
                                   to_numpy(std::move(out.projection), {n}), out.mean_square);

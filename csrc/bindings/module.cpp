@@ -12,4 +12,5 @@ PYBIND11_MODULE(_core, module) {
     bind_neighbors(module);
     bind_lists(module);
     bind_rescoring(module);
+    bind_permuted(module);
 }

@@ -25,7 +25,7 @@ def first_knn(x, y, k=10, *, metric="cosine", **options):
     return finish(search_both(x, y, k, metric, "index", options, ordered=True))
 
 
-def items(x, y):
+def items(x, y, threads=0):
     return (y == x[:, :1]).any(axis=1).astype(float)
 
 

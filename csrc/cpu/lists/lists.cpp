@@ -4,10 +4,13 @@
 #include <algorithm>
 #include <string>
 
+#include "cpu/runtime/parallel.hpp"
 #include "error.hpp"
 
 namespace kernalign {
 namespace {
+
+constexpr std::int64_t kEntries = 1 << 16;  // of one task
 
 // Positions (from 1) of the current list's indices; 0 for the others. Cleared by writing a new list.
 class Positions {
@@ -27,10 +30,25 @@ class Positions {
     std::int64_t size_ = 0;
 };
 
-void require_same_shape(const Lists& a, const Lists& b) {
-    require_same_rows(a.n, b.n);
-    require(a.k == b.k, "neighbour lists of x and y must have the same length, got " + std::to_string(a.k) + " and " +
-                            std::to_string(b.k));
+// Threads worth starting; as many tables of n positions take no more memory than the lists.
+int workers_for(const Lists& lists, int threads) {
+    const std::int64_t tasks = lists.n * lists.k / kEntries + 1;
+    return int(std::min({std::int64_t(resolve_threads(threads)), tasks, std::max<std::int64_t>(1, lists.k)}));
+}
+
+// value(i, worker) of every list, in blocks of about kEntries entries.
+template <class T, class Value>
+std::vector<T> per_list(const Lists& a, const Lists& b, int threads, Monitor* monitor, Value&& value) {
+    require_same_shape(a, b);
+    std::vector<T> values(static_cast<std::size_t>(a.n));
+    const std::int64_t block = std::max<std::int64_t>(1, kEntries / std::max<std::int64_t>(1, a.k));
+    const std::int64_t tasks = (a.n + block - 1) / block;
+    Progress progress(monitor, tasks);
+    parallel_for(tasks, threads, progress, [&](std::int64_t task, int worker) {
+        for (std::int64_t i = task * block; i < std::min(a.n, (task + 1) * block); ++i)
+            values[std::size_t(i)] = value(i, std::size_t(worker));
+    });
+    return values;
 }
 
 // Levenshtein distance of the pattern 1..k (bits of `where`, one block per 64 positions) and a text. `matches` names,
@@ -96,26 +114,34 @@ void check_lists(const Lists& lists, const char* name) {
         }
 }
 
-std::vector<std::int32_t> shared_counts(const Lists& a, const Lists& b) {
-    require_same_shape(a, b);
-    std::vector<std::int32_t> counts(std::size_t(a.n), 0);
-    Positions positions(a.n);
-    for (std::int64_t i = 0; i < a.n; ++i) {
-        positions.set(a.row(i), a.k);
-        for (std::int64_t t = 0; t < b.k; ++t) counts[std::size_t(i)] += positions[b.row(i)[t]] != 0;
-    }
-    return counts;
+void require_same_shape(const Lists& a, const Lists& b) {
+    require_same_rows(a.n, b.n);
+    require(a.k == b.k, "neighbour lists of x and y must have the same length, got " + std::to_string(a.k) + " and " +
+                            std::to_string(b.k));
 }
 
-std::vector<std::int32_t> common_subsequences(const Lists& a, const Lists& b) {
-    require_same_shape(a, b);
-    std::vector<std::int32_t> lengths(std::size_t(a.n), 0), tails;
-    Positions positions(a.n);
-    for (std::int64_t i = 0; i < a.n; ++i) {
-        positions.set(b.row(i), b.k);
-        tails.clear();  // tails[l]: the least position that ends an increasing subsequence of length l + 1
+std::vector<std::int32_t> shared_counts(const Lists& a, const Lists& b, int threads, Monitor* monitor) {
+    threads = workers_for(a, threads);
+    std::vector<Positions> positions(std::size_t(threads), Positions(a.n));
+    return per_list<std::int32_t>(a, b, threads, monitor, [&](std::int64_t i, std::size_t worker) {
+        positions[worker].set(a.row(i), a.k);
+        std::int32_t count = 0;
+        for (std::int64_t t = 0; t < b.k; ++t) count += positions[worker][b.row(i)[t]] != 0;
+        return count;
+    });
+}
+
+std::vector<std::int32_t> common_subsequences(const Lists& a, const Lists& b, int threads, Monitor* monitor) {
+    threads = workers_for(a, threads);
+    std::vector<Positions> positions(std::size_t(threads), Positions(a.n));
+    // tails[l]: the least position that ends an increasing subsequence of length l + 1
+    std::vector<std::vector<std::int32_t>> scratches(static_cast<std::size_t>(threads));
+    return per_list<std::int32_t>(a, b, threads, monitor, [&](std::int64_t i, std::size_t worker) {
+        std::vector<std::int32_t>& tails = scratches[worker];
+        positions[worker].set(b.row(i), b.k);
+        tails.clear();
         for (std::int64_t t = 0; t < a.k; ++t) {
-            const std::int32_t position = positions[a.row(i)[t]];
+            const std::int32_t position = positions[worker][a.row(i)[t]];
             if (position == 0) continue;
             const auto at = std::lower_bound(tails.begin(), tails.end(), position);
             if (at == tails.end())
@@ -123,35 +149,33 @@ std::vector<std::int32_t> common_subsequences(const Lists& a, const Lists& b) {
             else
                 *at = position;
         }
-        lengths[std::size_t(i)] = std::int32_t(tails.size());
-    }
-    return lengths;
+        return std::int32_t(tails.size());
+    });
 }
 
-std::vector<std::int32_t> edit_distances(const Lists& a, const Lists& b) {
-    require_same_shape(a, b);
-    std::vector<std::int32_t> distances(static_cast<std::size_t>(a.n));
-    Positions positions(a.n);
-    EditDistance distance(a.k);
-    for (std::int64_t i = 0; i < a.n; ++i) {
-        positions.set(a.row(i), a.k);
+std::vector<std::int32_t> edit_distances(const Lists& a, const Lists& b, int threads, Monitor* monitor) {
+    threads = workers_for(a, threads);
+    std::vector<Positions> positions(std::size_t(threads), Positions(a.n));
+    std::vector<EditDistance> distances(std::size_t(threads), EditDistance(a.k));
+    return per_list<std::int32_t>(a, b, threads, monitor, [&](std::int64_t i, std::size_t worker) {
+        const Positions& position = positions[worker];
+        positions[worker].set(a.row(i), a.k);
         const std::int32_t* text = b.row(i);
-        distances[std::size_t(i)] = distance([&](std::int64_t t) { return positions[text[t]]; });
-    }
-    return distances;
+        return distances[worker]([&](std::int64_t t) { return position[text[t]]; });
+    });
 }
 
-std::vector<std::uint8_t> cycles(const Lists& a, const Lists& b) {
-    require_same_shape(a, b);
+std::vector<std::uint8_t> cycles(const Lists& a, const Lists& b, int threads, Monitor* monitor) {
     std::vector<std::int32_t> sorted(a.index, a.index + a.n * a.k);
     for (std::int64_t i = 0; i < a.n; ++i) std::sort(sorted.begin() + i * a.k, sorted.begin() + (i + 1) * a.k);
-    std::vector<std::uint8_t> closed(std::size_t(a.n), 0);
-    for (std::int64_t i = 0; i < a.n; ++i)
-        for (std::int64_t t = 0; t < b.k && !closed[std::size_t(i)]; ++t) {
+    return per_list<std::uint8_t>(a, b, workers_for(a, threads), monitor, [&](std::int64_t i, std::size_t) {
+        bool closed = false;
+        for (std::int64_t t = 0; t < b.k && !closed; ++t) {
             const auto begin = sorted.begin() + b.row(i)[t] * a.k;
-            closed[std::size_t(i)] = std::binary_search(begin, begin + a.k, std::int32_t(i));
+            closed = std::binary_search(begin, begin + a.k, std::int32_t(i));
         }
-    return closed;
+        return std::uint8_t(closed);
+    });
 }
 
 std::vector<std::int32_t> in_degrees(const Lists& lists) {

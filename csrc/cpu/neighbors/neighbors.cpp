@@ -6,8 +6,8 @@
 #include <string>
 
 #include "cpu/neighbors/narrow_search.hpp"
+#include "cpu/neighbors/query_search.hpp"
 #include "cpu/neighbors/symmetric_search.hpp"
-#include "cpu/neighbors/threshold_search.hpp"
 #include "cpu/runtime/parallel.hpp"
 #include "error.hpp"
 
@@ -17,30 +17,12 @@ namespace {
 constexpr std::int64_t kNarrowRows = 256;  // below these, preparing bfloat16 panels costs more than it saves
 constexpr std::int64_t kNarrowColumns = 32;
 
-struct Scored {
-    double similarity;
-    std::int32_t index;
-};
-bool before(const Scored& a, const Scored& b) {
-    return a.similarity != b.similarity ? a.similarity > b.similarity : a.index < b.index;
-}
-
 struct Scratch {
     std::vector<double> row, values, score, best;
     std::vector<float> rounded;
     std::vector<std::int32_t> others;
     std::vector<Scored> scored;
 };
-
-// Writes the k best of scored (sorted) and says whether the k-th is tied with the next.
-void write_row(const std::vector<Scored>& scored, std::int64_t row, Neighbors& out) {
-    for (std::int64_t t = 0; t < out.k; ++t) {
-        out.index[std::size_t(row * out.k + t)] = scored[std::size_t(t)].index;
-        out.similarity[std::size_t(row * out.k + t)] = scored[std::size_t(t)].similarity;
-    }
-    const auto k = std::size_t(out.k);
-    out.tie[std::size_t(row)] = scored.size() > k && scored[k].similarity == scored[k - 1].similarity;
-}
 
 // True when the bounds alone prove which k are nearest (in some order), without a tie at the k-th place.
 bool certify_set(const Slack& slack, Candidates& candidates, std::int64_t row, Neighbors& out) {
@@ -122,44 +104,6 @@ bool certify_narrow(const ExactRows& rows, const BoundPanels<float>& panels, Can
     return true;
 }
 
-// The k + 1 best of what a threshold search reports, which come in increasing order of index.
-class Best {
-  public:
-    explicit Best(std::int64_t k) : keep_(std::size_t(k) + 1) {}
-    void offer(double similarity, std::int32_t index) {
-        const Scored candidate{similarity, index};
-        if (heap_.size() == keep_) {
-            if (!before(candidate, heap_.front())) return;
-            std::pop_heap(heap_.begin(), heap_.end(), before);
-            heap_.back() = candidate;
-        } else {
-            heap_.push_back(candidate);
-        }
-        std::push_heap(heap_.begin(), heap_.end(), before);  // the worst is in front
-    }
-    const std::vector<Scored>& sorted() {
-        std::sort(heap_.begin(), heap_.end(), before);
-        return heap_;
-    }
-
-  private:
-    std::size_t keep_;
-    std::vector<Scored> heap_;
-};
-
-void search_again(const ExactRows& rows, const Frame& frame, const std::vector<Query>& queries, int threads,
-                  Monitor* monitor, Neighbors& out) {
-    if (queries.empty()) return;
-    const RowGroups groups(rows, threads, monitor);
-    std::vector<Best> best(queries.size(), Best(out.k));
-    threshold_search(rows, frame, groups, queries, threads, monitor,
-                     [&](std::int64_t q, const std::int32_t* others, const double* similarities, std::int64_t count) {
-                         for (std::int64_t c = 0; c < count; ++c)
-                             best[std::size_t(q)].offer(similarities[c], others[c]);
-                     });
-    for (std::size_t q = 0; q < queries.size(); ++q) write_row(best[q].sorted(), queries[q].row, out);
-}
-
 }  // namespace
 
 Neighbors nearest_neighbors(const Rows& x, std::int64_t k, Similarity similarity, Detail detail, int threads,
@@ -217,7 +161,9 @@ Neighbors nearest_neighbors(const Rows& x, std::int64_t k, Similarity similarity
         });
     }
     out.repeated = std::int64_t(queries.size());
-    search_again(rows, frame, queries, threads, monitor, out);
+    std::vector<std::int64_t> places;
+    for (const Query& query : queries) places.push_back(query.row);
+    search_queries(rows, frame, queries, places, threads, monitor, out);
     return out;
 }
 

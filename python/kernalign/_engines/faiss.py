@@ -65,9 +65,10 @@ def search(
     short = np.flatnonzero(indices[:, -1] < 0).astype(np.int32)
     for begin in range(0, len(short), 1000):  # fewer than k in the lists that were looked at
         rows = short[begin : begin + 1000]
-        exact = sampled.lists_of(source, scorer, rows, k, metric, threads)
+        exact = sampled.lists_of(scorer, rows, k, threads)
         found[0][rows], found[1][rows], found[2][rows] = exact
-    exact = sampled.lists_of(source, scorer, sample, k, metric, threads, lambda done, _: steps.tell(2, done))
+    exact = sampled.lists_of(scorer, sample, k, threads)
+    steps.tell(2, n)
     return found, exact, name
 
 

@@ -20,7 +20,10 @@ from kernalign._core import (
     in_degrees,
     nearest_neighbors,
     overlap_curve,
+    overlaps_without_one,
+    permuted_overlaps,
     shared_counts,
+    subset_overlaps,
 )
 
 __all__ = [
@@ -37,7 +40,10 @@ __all__ = [
     "in_degrees",
     "nearest_neighbors",
     "overlap_curve",
+    "overlaps_without_one",
+    "permuted_overlaps",
     "shared_counts",
+    "subset_overlaps",
 ]
 
 

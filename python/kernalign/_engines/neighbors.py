@@ -122,8 +122,7 @@ def knn(
     metric : "cosine" (rows normalised in float64), "dot" or "euclidean"
     backend :
         "native": exact, by symmetric float32 tiles that float64 arithmetic certifies.
-        "sample": exact, but only of 2000 rows (all if there are no more), the same for every array of n rows. Its
-        products are NumPy's, on the threads of NumPy's BLAS.
+        "sample": exact, but only of 2000 rows (all if there are no more), the same for every array of n rows.
         "faiss": never called exact. Candidates proposed by faiss in float32 (a flat index up to n^2 p = 1e12, else an
         inverted file with 4-bit codes, in n (p / 4 + 8) bytes), scored in float64 from x; its recall is measured on
         the rows of "sample".
@@ -172,7 +171,7 @@ def find(source: _core.Rows, k: int, metric: str, backend: str, threads: int, re
     rows = sampled.sampled_rows(n)
     if backend == "sample":
         scorer = _core.ExactRows(source, metric, threads)
-        exact = sampled.lists_of(source, scorer, rows, k, metric, threads, report)
+        exact = sampled.lists_of(scorer, rows, k, threads, report)
         return Found(Neighbors(*exact, metric, backend="sample", rows=rows, items=n, settings=settings))
     lists, exact, settings["index"] = faiss.search(source, k, metric, rows, threads, report)
     share = float((lists[1][rows] >= exact[1][:, -1:]).mean())

@@ -7,9 +7,13 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from kernalign._base.progress import Report
 from kernalign._base.score import Spread
+from kernalign._engines import lists as list_engine
 
 _HALVES = 100
+
+Values = NDArray[np.float64]
 
 
 def list_length(n: int, k: int) -> int:
@@ -18,31 +22,34 @@ def list_length(n: int, k: int) -> int:
 
 
 def spread(
-    a: NDArray[np.int32], b: NDArray[np.int32], k: int, score: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    a: NDArray[np.int32], b: NDArray[np.int32], k: int, items: Callable[[Values, int], Values], threads: int
 ) -> Spread:
-    """Spread of the mean over items of ``score(number of common neighbours)``."""
-    return Spread(stderr(half_scores(a, b, k, score), len(a)), "half-sampling")
+    """Spread of the mean over items of ``items(number of common neighbours, k)``."""
+    return Spread(stderr(half_scores(a, b, k, items, threads), len(a)), "half-sampling")
 
 
 def half_scores(
-    a: NDArray[np.int32], b: NDArray[np.int32], k: int, score: Callable[[NDArray[np.float64]], NDArray[np.float64]]
-) -> NDArray[np.float64]:
-    """Mean over the items of random halves of ``score(number of common neighbours)``; the same halves for every n.
+    a: NDArray[np.int32],
+    b: NDArray[np.int32],
+    k: int,
+    items: Callable[[Values, int], Values],
+    threads: int,
+    report: Report = None,
+) -> Values:
+    """Mean over the items of random halves of ``items(number of common neighbours, k)``; the same halves for every n.
 
-    a and b are lists of length `list_length`.
+    a and b are lists of length `list_length`; items whose list is too short for a half are left out of it.
     """
     n, half = len(a), len(a) // 2
-    place = places(a, b)
     rng = np.random.default_rng(0)
-    values = np.empty(_HALVES)
-    for at in range(_HALVES):
-        chosen = np.zeros(n, dtype=bool)
+    halves = np.zeros((_HALVES, n), dtype=bool)
+    for chosen in halves:
         chosen[rng.permutation(n)[:half]] = True
-        values[at] = score(shared_in(a, b, place, chosen, k)).mean()
-    return values
+    numbers = list_engine.subset_overlaps(a, b, k, halves, threads, report)
+    return np.asarray(numbers @ items(np.arange(k + 1.0), k) / numbers.sum(axis=1))
 
 
-def stderr(values: NDArray[np.float64], n: int) -> float:
+def stderr(values: Values, n: int) -> float:
     """Standard error of the score of n items from those of halves.
 
     Half of the items are drawn without replacement, k stays, and the variance of the half's score, times m / (n - m)
@@ -51,29 +58,3 @@ def stderr(values: NDArray[np.float64], n: int) -> float:
     """
     half = n // 2
     return float(values.std(ddof=1) * np.sqrt(half / (n - half)))
-
-
-def shared_in(
-    a: NDArray[np.int32], b: NDArray[np.int32], place: NDArray[np.intp], chosen: NDArray[np.bool_], k: int
-) -> NDArray[np.float64]:
-    """Common neighbours of the chosen items among the chosen items; items whose list is too short are left out."""
-    in_a, in_b = chosen[a[chosen]], chosen[b[chosen]]
-    rank_a, rank_b = in_a.cumsum(axis=1), in_b.cumsum(axis=1)
-    first_a, first_b = in_a & (rank_a <= k), in_b & (rank_b <= k)
-    at = place[chosen]
-    common = first_a & (at >= 0) & np.take_along_axis(first_b, np.maximum(at, 0), axis=1)
-    enough = (rank_a[:, -1] >= k) & (rank_b[:, -1] >= k)
-    counts: NDArray[np.float64] = common[enough].sum(axis=1).astype(np.float64)
-    return counts
-
-
-def places(a: NDArray[np.int32], b: NDArray[np.int32]) -> NDArray[np.intp]:
-    """Where in list i of b each index of list i of a is, or -1."""
-    order = np.argsort(b, axis=1)
-    rows = np.arange(len(a), dtype=np.int64)[:, None] * len(a)
-    keys = (rows + np.take_along_axis(b, order, axis=1)).ravel()
-    at = np.searchsorted(keys, (rows + a).ravel())
-    at = np.minimum(at, len(keys) - 1)
-    found = (keys[at] == (rows + a).ravel()).reshape(a.shape)
-    within = np.take_along_axis(order, (at % b.shape[1]).reshape(a.shape), axis=1)
-    return np.where(found, within, -1)

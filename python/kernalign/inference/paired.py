@@ -175,14 +175,12 @@ def _half_sampled(
         if report is not None:
             report(done + 1, len(rows))
 
-    def score(shared: Values) -> Values:
-        assert states.of_shared is not None
-        return np.asarray(states.of_shared(shared, k))
-
-    halves = [half_sampling.half_scores(x, lists[2], k, score) for x in lists[:2]]
+    items = states.of_shared
+    assert items is not None
+    halves = [half_sampling.half_scores(x, lists[2], k, items, threads) for x in lists[:2]]
     first = [np.ascontiguousarray(v[:, :k]) for v in lists]
-    counts = [list_engine.shared_counts(x, first[2]).astype(np.float64) for x in first[:2]]
-    found = [float(score(shared).mean()) for shared in counts]
+    counts = [list_engine.shared_counts(x, first[2], threads).astype(np.float64) for x in first[:2]]
+    found = [float(items(shared, k).mean()) for shared in counts]
     _warn_near_chance(metric, [_overlap_z(x, first[2], shared) for x, shared in zip(first[:2], counts, strict=True)])
     settings = {**prepared, "k": k, "similarity": similarity, "ties": "index"}
     return n, tuple(found), half_sampling.stderr(halves[0] - halves[1], n), settings

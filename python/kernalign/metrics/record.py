@@ -44,14 +44,14 @@ class OfLists:
     ----------
     finish : Search -> Score
     of_shared : (shared weight of every item, k) -> value of every item, for metrics that see nothing else
-    of_lists : (indices of x, indices of y) -> value of every item, for the others
+    of_lists : (indices of x, indices of y, threads) -> value of every item, for the others
     ordered : whether the order of a list matters
     search_null : whether the null of the best of many layers is known
     """
 
     finish: Callable[[Any], Score]
     of_shared: Callable[[Any, int], Any] | None = None
-    of_lists: Callable[[Any, Any], Any] | None = None
+    of_lists: Callable[[Any, Any, int], Any] | None = None
     ordered: bool = False
     search_null: bool = False
 

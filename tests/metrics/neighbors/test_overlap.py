@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from kernalign import _core
 from kernalign._base.score import AlignmentWarning
+from kernalign._engines import lists as list_engine
 from kernalign._statistics import half_sampling, jackknife, list_null
 from kernalign.metrics.neighbors import overlap as nb
 from reference import jackknife as deletions
@@ -335,11 +336,29 @@ def test_half_sampling_from_long_lists_is_a_search_of_the_half():
     x, y = pair(140)
     length = half_sampling.list_length(140, 5)
     a, b = nb.knn(x, length).indices, nb.knn(y, length).indices
-    chosen = np.zeros(140, dtype=bool)
-    chosen[np.random.default_rng(0).permutation(140)[:70]] = True
-    shared = half_sampling.shared_in(a, b, half_sampling.places(a, b), chosen, 5)
-    expected = nb.mutual_knn(x[chosen], y[chosen], 5, per_item=True).per_item
-    np.testing.assert_allclose(shared / 5, expected, rtol=1e-12)
+    rng = np.random.default_rng(0)
+    halves = np.zeros((70, 140), dtype=bool)  # more than the bits of a word
+    for chosen in halves:
+        chosen[rng.permutation(140)[:70]] = True
+    numbers = list_engine.subset_overlaps(a, b, 5, halves, 2)
+    for chosen, found in zip(halves, numbers, strict=True):
+        shared = 5 * nb.mutual_knn(x[chosen], y[chosen], 5, per_item=True).per_item
+        np.testing.assert_array_equal(found, np.bincount(np.round(shared).astype(int), minlength=6))
+
+
+@pytest.mark.parametrize("k", [1, 2, 7, 8, 40])
+def test_overlaps_in_subsets_are_counted_as_in_a_loop(k):
+    rng = np.random.default_rng(k)
+    a, b = (np.array([rng.permutation(np.delete(np.arange(90), i))[:60] for i in range(90)], np.int32) for _ in "xy")
+    subsets = rng.random((130, 90)) < rng.uniform(0.2, 1, (130, 1))
+    expected = np.zeros((130, k + 1), dtype=int)
+    for chosen, numbers in zip(subsets, expected, strict=True):
+        for i in np.flatnonzero(chosen):
+            nearest = [v[i][chosen[v[i]]][:k] for v in (a, b)]
+            if len(nearest[0]) == len(nearest[1]) == k:
+                numbers[len(np.intersect1d(*nearest))] += 1
+    for threads in (1, 3):
+        np.testing.assert_array_equal(list_engine.subset_overlaps(a, b, k, subsets, threads), expected)
 
 
 @pytest.mark.filterwarnings("ignore:.*rows tie:kernalign.AlignmentWarning")

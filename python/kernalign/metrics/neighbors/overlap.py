@@ -166,14 +166,14 @@ def cycle_knn(
     return finish_cycle_knn(search_both(x, y, k, metric, "index", options), per_item)
 
 
-def cycle_items(x: NDArray[np.int32], y: NDArray[np.int32]) -> NDArray[np.float64]:
+def cycle_items(x: NDArray[np.int32], y: NDArray[np.int32], threads: int = 0) -> NDArray[np.float64]:
     """cycle_knn of every item."""
-    return list_engine.cycles(x, y).astype(np.float64)
+    return list_engine.cycles(x, y, threads).astype(np.float64)
 
 
 def finish_cycle_knn(found: Search, per_item: bool = False) -> Score:
     """cycle_knn of lists that were found."""
-    items = cycle_items(found.x.indices, found.y.indices)
+    items = cycle_items(found.x.indices, found.y.indices, found.threads)
     null = Null(list_null.cycle(found.n, found.k, list_engine.in_degrees(found.x.indices)))
     return found.score("cycle_knn", float(items.mean()), null, items if per_item else None)
 
@@ -188,14 +188,14 @@ def lcs_knn(
     return finish_lcs_knn(search_both(x, y, k, metric, "index", options, ordered=True), per_item)
 
 
-def lcs_items(x: NDArray[np.int32], y: NDArray[np.int32]) -> NDArray[np.float64]:
+def lcs_items(x: NDArray[np.int32], y: NDArray[np.int32], threads: int = 0) -> NDArray[np.float64]:
     """lcs_knn of every item."""
-    return np.asarray(list_engine.common_subsequences(x, y) / x.shape[1])
+    return np.asarray(list_engine.common_subsequences(x, y, threads) / x.shape[1])
 
 
 def finish_lcs_knn(found: Search, per_item: bool = False) -> Score:
     """lcs_knn of lists that were found."""
-    items = lcs_items(found.x.indices, found.y.indices)
+    items = lcs_items(found.x.indices, found.y.indices, found.threads)
     mean = list_null.common_subsequence(found.n, found.k)
     return found.score(
         "lcs_knn", float(items.mean()), None if mean is None else Null(mean), items if per_item else None
@@ -213,14 +213,14 @@ def edit_knn(
     return finish_edit_knn(search_both(x, y, k, metric, "index", options, ordered=True), per_item)
 
 
-def edit_items(x: NDArray[np.int32], y: NDArray[np.int32]) -> NDArray[np.float64]:
+def edit_items(x: NDArray[np.int32], y: NDArray[np.int32], threads: int = 0) -> NDArray[np.float64]:
     """edit_knn of every item."""
-    return np.asarray(1 - list_engine.edit_distances(x, y) / x.shape[1])
+    return np.asarray(1 - list_engine.edit_distances(x, y, threads) / x.shape[1])
 
 
 def finish_edit_knn(found: Search, per_item: bool = False) -> Score:
     """edit_knn of lists that were found."""
-    items = edit_items(found.x.indices, found.y.indices)
+    items = edit_items(found.x.indices, found.y.indices, found.threads)
     mean, method = list_null.edit(found.n, found.k)
     found.settings["chance_method"] = method
     return found.score("edit_knn", float(items.mean()), Null(mean), items if per_item else None)
@@ -237,7 +237,7 @@ def _spread(x: Any, y: Any, short: Search, metric: Metric, uncertainty: str, opt
     if uncertainty == "jackknife":
         deleted = jackknife.deleted_overlaps(found.x.indices, found.y.indices)
         return Spread(jackknife.jackknife_stderr(deleted), "jackknife")
-    return half_sampling.spread(found.x.indices, found.y.indices, k, lambda shared: shared / k)
+    return half_sampling.spread(found.x.indices, found.y.indices, k, mutual_items, found.threads)
 
 
 def _sampled(found: Search, per_item: bool) -> Score:

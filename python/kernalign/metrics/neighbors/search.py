@@ -39,6 +39,7 @@ class Search:
     finish_ties: Callable[[], tuple[NDArray[np.float64], _Sums, _Sums]] | None = None
     samples: tuple[Neighbors, Neighbors] | None = None
     graphs: tuple[_Sums, _Sums] | None = None
+    threads: int = 0
 
     @property
     def n(self) -> int:
@@ -53,7 +54,7 @@ class Search:
         """Shared weight of every item, and both graphs' sums for the null variance."""
         if self.finish_ties is not None:
             return self.finish_ties()
-        shared = list_engine.shared_counts(self.x.indices, self.y.indices).astype(np.float64)
+        shared = list_engine.shared_counts(self.x.indices, self.y.indices, self.threads).astype(np.float64)
         graphs = self.graphs or (list_engine.graph_sums(self.x.indices), list_engine.graph_sums(self.y.indices))
         return shared, *graphs
 
@@ -105,8 +106,9 @@ def _given(x: Any, y: Any, k: int, ties: Ties, options: Options) -> Search:
         raise TypeError(
             f"x and y must both be arrays or both be Neighbors, got {type(x).__name__} and {type(y).__name__}"
         )
-    if options:
-        raise TypeError(f"{next(iter(options))} applies to arrays; x and y are Neighbors")
+    threads = checks.check_threads(options.get("threads"))
+    if others := [name for name in options if name != "threads"]:
+        raise TypeError(f"{others[0]} applies to arrays; x and y are Neighbors")
     if x.n != y.n:
         raise ValueError(f"x and y must have the same number of rows, got {x.n} and {y.n}")
     if not np.array_equal(x.rows if x.rows is not None else (), y.rows if y.rows is not None else ()):
@@ -117,7 +119,7 @@ def _given(x: Any, y: Any, k: int, ties: Ties, options: Options) -> Search:
     any_tied = bool(x.tie_rows.any() or y.tie_rows.any())
     settings["ties"] = "index" if any_tied or ties == "index" else ties
     warn_of_ties(settings)
-    return Search(x, y, settings)
+    return Search(x, y, settings, threads=threads)
 
 
 def _from_arrays(
@@ -169,7 +171,7 @@ def join(
             return list_engine.fractional_overlap(pair.x, a.raw, pair.y, b.raw, metric, workers, report)
 
     samples = (a.sample, b.sample) if a.sample is not None and b.sample is not None else None
-    return Search(a.lists, b.lists, settings, finish_ties if tied and native else None, samples, graphs)
+    return Search(a.lists, b.lists, settings, finish_ties if tied and native else None, samples, graphs, workers)
 
 
 def _settings(x: Neighbors, y: Neighbors) -> dict[str, Any]:

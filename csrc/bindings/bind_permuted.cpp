@@ -1,0 +1,98 @@
+// Products of permuted structures for Python.
+#include "permuted.hpp"
+
+#include "bindings/arrays.hpp"
+
+namespace kernalign::bindings {
+namespace {
+
+using Indices = py::array_t<std::int32_t, py::array::c_style>;
+using Places = py::array_t<std::int64_t, py::array::c_style>;
+using Values = py::array_t<double, py::array::c_style>;
+using PyEdges = std::tuple<Places, Indices, std::optional<Values>>;
+
+Orders orders_of(const Indices& array) {
+    require(array.ndim() == 2, "orders must be 2-D, got " + std::to_string(array.ndim()) + "-D");
+    return {array.data(), array.shape(0), array.shape(1)};
+}
+
+WeightedGraph graph_of(const PyEdges& edges, std::int64_t n, const char* name) {
+    const auto& [begin, index, weight] = edges;
+    require(begin.size() == n + 1 && (!weight || weight->size() == index.size()),
+            std::string(name) + " must have n + 1 places, and a weight for every index or none");
+    return {n, begin.data(), index.data(), weight ? weight->data() : nullptr};
+}
+
+Triangles triangles_of(const Values& array, std::int64_t n, const char* name) {
+    require(array.ndim() == 2 && array.shape(1) == n * (n - 1) / 2,
+            std::string(name) + " must have n (n - 1) / 2 entries for each layer");
+    return {array.data(), array.shape(0), n};
+}
+
+std::vector<Features> features_of(const std::vector<Values>& layers, std::int64_t n, const char* name) {
+    std::vector<Features> features;
+    for (const Values& layer : layers) {
+        require(layer.ndim() == 2 && layer.shape(0) == n, std::string(name) + " must have a row for every item");
+        features.push_back({layer.data(), layer.shape(1)});
+    }
+    return features;
+}
+
+// f(monitor) with checked orders, without the GIL.
+template <class F>
+auto permuted(const Orders& orders, py::object progress, F&& f) {
+    return without_gil(std::move(progress), [&](Monitor* monitor) {
+        check_orders(orders);
+        return f(monitor);
+    });
+}
+
+}  // namespace
+
+void bind_permuted(py::module_& module) {
+    const auto workers = py::arg("threads") = 0;
+    const auto report = py::arg("progress") = py::none();
+    module.def(
+        "permuted_overlaps",
+        [](const PyEdges& x, const PyEdges& y, const Indices& orders, int threads, py::object progress) {
+            const Orders wanted = orders_of(orders);
+            const WeightedGraph a = graph_of(x, wanted.n, "x"), b = graph_of(y, wanted.n, "y");
+            const std::int64_t edges_a = std::get<1>(x).size(), edges_b = std::get<1>(y).size();
+            const py::ssize_t count = wanted.count, n = wanted.n;
+            return to_numpy(permuted(wanted, std::move(progress),
+                                     [&](Monitor* monitor) {
+                                         check_graph(a, edges_a, "x");
+                                         check_graph(b, edges_b, "y");
+                                         return permuted_overlaps(a, b, wanted, threads, monitor);
+                                     }),
+                            {count, n});
+        },
+        py::arg("x"), py::arg("y"), py::arg("orders").noconvert(), workers, report);
+    module.def(
+        "permuted_triangles",
+        [](const Values& x, const Values& y, const Indices& orders, int threads, py::object progress) {
+            const Orders wanted = orders_of(orders);
+            const Triangles a = triangles_of(x, wanted.n, "x"), b = triangles_of(y, wanted.n, "y");
+            const py::ssize_t count = wanted.count, rows = a.layers, columns = b.layers;
+            return to_numpy(
+                permuted(wanted, std::move(progress),
+                         [&](Monitor* monitor) { return permuted_triangles(a, b, wanted, threads, monitor); }),
+                {count, rows, columns});
+        },
+        py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("orders").noconvert(), workers, report);
+    module.def(
+        "permuted_features",
+        [](const std::vector<Values>& x, const std::vector<Values>& y, const Indices& orders, int threads,
+           py::object progress) {
+            const Orders wanted = orders_of(orders);
+            const std::vector<Features> a = features_of(x, wanted.n, "x"), b = features_of(y, wanted.n, "y");
+            const py::ssize_t count = wanted.count, rows = py::ssize_t(a.size()), columns = py::ssize_t(b.size());
+            return to_numpy(
+                permuted(wanted, std::move(progress),
+                         [&](Monitor* monitor) { return permuted_features(a, b, wanted, threads, monitor); }),
+                {count, rows, columns});
+        },
+        py::arg("x"), py::arg("y"), py::arg("orders").noconvert(), workers, report);
+}
+
+}  // namespace kernalign::bindings

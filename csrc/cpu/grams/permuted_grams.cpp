@@ -1,0 +1,113 @@
+// Products of Gram matrices when the items of one side change places (permuted.hpp).
+#include <algorithm>
+
+#include "cpu/runtime/blas.hpp"
+#include "cpu/runtime/parallel.hpp"
+#include "cpu/simd/simd.hpp"
+#include "permuted.hpp"
+
+namespace kernalign {
+namespace {
+
+constexpr std::int64_t kStrip = 8;     // rows that are spread out together: a cache line of a triangle's columns
+constexpr std::int64_t kRows = 256;    // rows of one task, which Ctrl-C waits for
+constexpr std::int64_t kFewPairs = 8;  // of layers, for which a call of BLAS costs more than it saves
+
+struct Scratch {
+    std::vector<double> strip;     // layers x kStrip x n: whole rows of the second side
+    std::vector<double> gathered;  // layers x n: one of them, its entries where the order wants them
+    std::vector<double> products;
+    std::vector<std::int32_t> inverse;
+};
+
+// Rows [begin, end) of a symmetric matrix without its diagonal, from its upper triangle.
+void spread(const Triangles& from, std::int64_t layer, std::int64_t begin, std::int64_t end, double* rows) {
+    const double* values = from.values + layer * from.size();
+    const std::int64_t n = from.n;
+    for (std::int64_t above = 0; above < end; ++above) {
+        const double* entries = values + from.row(above);
+        for (std::int64_t i = std::max(begin, above + 1); i < end; ++i) rows[(i - begin) * n + above] = entries[i];
+    }
+    for (std::int64_t i = begin; i < end; ++i) {
+        const double* entries = values + from.row(i) + i + 1;
+        std::copy(entries, entries + (n - 1 - i), rows + (i - begin) * n + i + 1);
+    }
+}
+
+// Adds the terms of rows [begin, end) of the second side.
+void add_rows(const Triangles& a, const Triangles& b, const std::int32_t* order, std::int64_t begin, std::int64_t end,
+              Scratch& s, double* sums) {
+    const std::int64_t n = a.n, pairs = a.layers * b.layers;
+    for (std::int64_t layer = 0; layer < b.layers; ++layer)
+        spread(b, layer, begin, end, s.strip.data() + layer * kStrip * n);
+    for (std::int64_t row = begin; row < end; ++row) {
+        const std::int64_t i = s.inverse[std::size_t(row)], count = n - 1 - i;
+        if (count == 0) continue;
+        const std::int32_t* others = order + i + 1;
+        for (std::int64_t layer = 0; layer < b.layers; ++layer) {
+            const double* whole = s.strip.data() + (layer * kStrip + row - begin) * n;
+            double* into = s.gathered.data() + layer * n;
+            for (std::int64_t j = 0; j < count; ++j) into[j] = whole[others[j]];
+        }
+        const double* own = a.values + a.row(i) + i + 1;
+        if (pairs < kFewPairs) {
+            for (std::int64_t p = 0; p < pairs; ++p)
+                sums[p] += simd().dot(own + p / b.layers * a.size(), s.gathered.data() + p % b.layers * n, count);
+            continue;
+        }
+        blas::gemm_nt(a.layers, b.layers, count, own, a.size(), s.gathered.data(), n, s.products.data(), b.layers);
+        for (std::int64_t p = 0; p < pairs; ++p) sums[p] += s.products[std::size_t(p)];
+    }
+}
+
+}  // namespace
+
+std::vector<double> permuted_triangles(const Triangles& a, const Triangles& b, const Orders& orders, int threads,
+                                       Monitor* monitor) {
+    const std::int64_t n = a.n, pairs = a.layers * b.layers, parts = (n + kRows - 1) / kRows;
+    threads = resolve_threads(threads);
+    std::vector<Scratch> scratches(static_cast<std::size_t>(threads));
+    std::vector<double> partial(std::size_t(orders.count * parts * pairs), 0.0);
+    Progress progress(monitor, 0);  // the caller knows how many orders there are in all
+    parallel_for(orders.count * parts, threads, progress, [&](std::int64_t task, int worker) {
+        Scratch& s = scratches[std::size_t(worker)];
+        s.strip.resize(std::size_t(b.layers * kStrip * n));
+        s.gathered.resize(std::size_t(b.layers * n));
+        s.products.resize(std::size_t(pairs));
+        s.inverse.resize(std::size_t(n));
+        const std::int32_t* order = orders.row(task / parts);
+        for (std::int64_t i = 0; i < n; ++i) s.inverse[std::size_t(order[i])] = std::int32_t(i);
+        const std::int64_t first = task % parts * kRows, last = std::min(n, first + kRows);
+        for (std::int64_t begin = first; begin < last; begin += kStrip)
+            add_rows(a, b, order, begin, std::min(last, begin + kStrip), s, partial.data() + task * pairs);
+    });
+    std::vector<double> sums(std::size_t(orders.count * pairs), 0.0);
+    for (std::int64_t task = 0; task < orders.count * parts; ++task)
+        for (std::int64_t p = 0; p < pairs; ++p)
+            sums[std::size_t(task / parts * pairs + p)] += partial[std::size_t(task * pairs + p)];
+    return sums;
+}
+
+std::vector<double> permuted_features(const std::vector<Features>& a, const std::vector<Features>& b,
+                                      const Orders& orders, int threads, Monitor* monitor) {
+    const std::int64_t n = orders.n, layers = std::int64_t(b.size()), pairs = std::int64_t(a.size()) * layers;
+    threads = resolve_threads(threads);
+    std::vector<Scratch> scratches(static_cast<std::size_t>(threads));
+    std::vector<double> sums(std::size_t(orders.count * pairs));
+    Progress progress(monitor, 0);
+    parallel_for(orders.count * pairs, threads, progress, [&](std::int64_t task, int worker) {
+        Scratch& s = scratches[std::size_t(worker)];
+        const Features &x = a[std::size_t(task % pairs / layers)], &y = b[std::size_t(task % layers)];
+        const std::int32_t* order = orders.row(task / pairs);
+        s.gathered.resize(std::size_t(n * y.cols));
+        s.products.resize(std::size_t(x.cols * y.cols));
+        for (std::int64_t i = 0; i < n; ++i)
+            std::copy_n(y.values + order[i] * y.cols, y.cols, s.gathered.begin() + i * y.cols);
+        blas::gemm_tn(x.cols, y.cols, n, x.values, x.cols, s.gathered.data(), y.cols, s.products.data(), y.cols);
+        const std::int64_t size = x.cols * y.cols;
+        sums[std::size_t(task)] = simd().dot(s.products.data(), s.products.data(), size);
+    });
+    return sums;
+}
+
+}  // namespace kernalign

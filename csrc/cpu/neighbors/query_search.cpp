@@ -1,0 +1,88 @@
+// Finds the nearest neighbours of a few rows, of which a lower bound of the k-th similarity is known.
+#include "cpu/neighbors/query_search.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "cpu/runtime/parallel.hpp"
+#include "error.hpp"
+#include "rescoring.hpp"
+
+namespace kernalign {
+namespace {
+
+// The k + 1 best of what a threshold search reports, which come in increasing order of index.
+class Best {
+  public:
+    explicit Best(std::int64_t k) : keep_(std::size_t(k) + 1) {}
+    void offer(double similarity, std::int32_t index) {
+        const Scored candidate{similarity, index};
+        if (heap_.size() == keep_) {
+            if (!before(candidate, heap_.front())) return;
+            std::pop_heap(heap_.begin(), heap_.end(), before);
+            heap_.back() = candidate;
+        } else {
+            heap_.push_back(candidate);
+        }
+        std::push_heap(heap_.begin(), heap_.end(), before);  // the worst is in front
+    }
+    const std::vector<Scored>& sorted() {
+        std::sort(heap_.begin(), heap_.end(), before);
+        return heap_;
+    }
+
+  private:
+    std::size_t keep_;
+    std::vector<Scored> heap_;
+};
+
+}  // namespace
+
+void write_row(const std::vector<Scored>& scored, std::int64_t at, Neighbors& out) {
+    for (std::int64_t t = 0; t < out.k; ++t) {
+        out.index[std::size_t(at * out.k + t)] = scored[std::size_t(t)].index;
+        out.similarity[std::size_t(at * out.k + t)] = scored[std::size_t(t)].similarity;
+    }
+    const auto k = std::size_t(out.k);
+    out.tie[std::size_t(at)] = scored.size() > k && scored[k].similarity == scored[k - 1].similarity;
+}
+
+void search_queries(const ExactRows& rows, const Frame& frame, const std::vector<Query>& queries,
+                    const std::vector<std::int64_t>& places, int threads, Monitor* monitor, Neighbors& out) {
+    if (queries.empty()) return;
+    const RowGroups groups(rows, threads, monitor);
+    std::vector<Best> best(queries.size(), Best(out.k));
+    threshold_search(rows, frame, groups, queries, threads, monitor,
+                     [&](std::int64_t q, const std::int32_t* others, const double* similarities, std::int64_t count) {
+                         for (std::int64_t c = 0; c < count; ++c)
+                             best[std::size_t(q)].offer(similarities[c], others[c]);
+                     });
+    for (std::size_t q = 0; q < queries.size(); ++q) write_row(best[q].sorted(), places[q], out);
+}
+
+Neighbors nearest_of_rows(const ExactRows& rows, const std::int32_t* queries, std::int64_t q, std::int64_t k,
+                          int threads, Monitor* monitor) {
+    const std::int64_t n = rows.count();
+    require(1 <= k && k < n, "k must be between 1 and n - 1 = " + std::to_string(n - 1) + ", got " + std::to_string(k));
+    threads = resolve_threads(threads);
+    // About k n / c rows reach the k-th best of c: what both scorings cost together is least at the root. One more,
+    // because a row is no neighbour of itself.
+    const std::int64_t count = std::min(n, 1 + std::max(k, std::int64_t(std::sqrt(double(k) * double(n)))));
+    std::vector<std::int32_t> some(static_cast<std::size_t>(q * count));
+    for (std::int64_t i = 0; i < q; ++i)
+        for (std::int64_t c = 0; c < count; ++c) some[std::size_t(i * count + c)] = std::int32_t(c * n / count);
+    Neighbors out = best_candidates(rows, queries, q, some.data(), count, k, threads, monitor);
+    if (count == n) return out;
+    const Frame frame(rows, threads, monitor);
+    std::vector<Query> wanted;
+    std::vector<std::int64_t> places;
+    for (std::int64_t i = 0; i < q; ++i) {
+        wanted.push_back({queries[i], out.similarity[std::size_t((i + 1) * k - 1)]});
+        places.push_back(i);
+    }
+    search_queries(rows, frame, wanted, places, threads, monitor, out);
+    return out;
+}
+
+}  // namespace kernalign
