@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "lists.hpp"
 #include "monitor.hpp"
 
 namespace kernalign {
@@ -23,19 +24,8 @@ struct Orders {
 // Throws std::invalid_argument unless every row holds 0 .. n - 1, each once.
 void check_orders(const Orders& orders);
 
-// Edges i -> index[e], begin[i] <= e < begin[i + 1], none twice; weight null: all 1.
-struct WeightedGraph {
-    std::int64_t n = 0;
-    const std::int64_t* begin = nullptr;
-    const std::int32_t* index = nullptr;
-    const double* weight = nullptr;
-};
-
-// Throws std::invalid_argument unless begin ascends from 0 to `edges` and every index is in [0, n).
-void check_graph(const WeightedGraph& graph, std::int64_t edges, const char* name);
-
 // count x n: for every order and item i the sum over j of w_ij w'_o(i)o(j).  O(edges + n) for each order.
-std::vector<double> permuted_overlaps(const WeightedGraph& a, const WeightedGraph& b, const Orders& orders, int threads,
+std::vector<double> permuted_overlaps(const Graph& a, const Graph& b, const Orders& orders, int threads,
                                       Monitor* monitor);
 
 // Strict upper triangles of symmetric n x n matrices, row by row, one after another.

@@ -1,26 +1,16 @@
 // Products of permuted structures for Python.
 #include "permuted.hpp"
 
-#include "bindings/arrays.hpp"
+#include "bindings/graph.hpp"
 
 namespace kernalign::bindings {
 namespace {
 
-using Indices = py::array_t<std::int32_t, py::array::c_style>;
-using Places = py::array_t<std::int64_t, py::array::c_style>;
 using Values = py::array_t<double, py::array::c_style>;
-using PyEdges = std::tuple<Places, Indices, std::optional<Values>>;
 
-Orders orders_of(const Indices& array) {
+Orders orders_of(const IndexArray& array) {
     require(array.ndim() == 2, "orders must be 2-D, got " + std::to_string(array.ndim()) + "-D");
     return {array.data(), array.shape(0), array.shape(1)};
-}
-
-WeightedGraph graph_of(const PyEdges& edges, std::int64_t n, const char* name) {
-    const auto& [begin, index, weight] = edges;
-    require(begin.size() == n + 1 && (!weight || weight->size() == index.size()),
-            std::string(name) + " must have n + 1 places, and a weight for every index or none");
-    return {n, begin.data(), index.data(), weight ? weight->data() : nullptr};
 }
 
 Triangles triangles_of(const Values& array, std::int64_t n, const char* name) {
@@ -54,23 +44,20 @@ void bind_permuted(py::module_& module) {
     const auto report = py::arg("progress") = py::none();
     module.def(
         "permuted_overlaps",
-        [](const PyEdges& x, const PyEdges& y, const Indices& orders, int threads, py::object progress) {
+        [](const PyGraph& x, const PyGraph& y, const IndexArray& orders, int threads, py::object progress) {
             const Orders wanted = orders_of(orders);
-            const WeightedGraph a = graph_of(x, wanted.n, "x"), b = graph_of(y, wanted.n, "y");
-            const std::int64_t edges_a = std::get<1>(x).size(), edges_b = std::get<1>(y).size();
+            const Graph a = x.graph(), b = y.graph();
+            require(a.n == wanted.n && b.n == wanted.n, "orders must be of the items of both graphs");
             const py::ssize_t count = wanted.count, n = wanted.n;
-            return to_numpy(permuted(wanted, std::move(progress),
-                                     [&](Monitor* monitor) {
-                                         check_graph(a, edges_a, "x");
-                                         check_graph(b, edges_b, "y");
-                                         return permuted_overlaps(a, b, wanted, threads, monitor);
-                                     }),
-                            {count, n});
+            return to_numpy(
+                permuted(wanted, std::move(progress),
+                         [&](Monitor* monitor) { return permuted_overlaps(a, b, wanted, threads, monitor); }),
+                {count, n});
         },
         py::arg("x"), py::arg("y"), py::arg("orders").noconvert(), workers, report);
     module.def(
         "permuted_triangles",
-        [](const Values& x, const Values& y, const Indices& orders, int threads, py::object progress) {
+        [](const Values& x, const Values& y, const IndexArray& orders, int threads, py::object progress) {
             const Orders wanted = orders_of(orders);
             const Triangles a = triangles_of(x, wanted.n, "x"), b = triangles_of(y, wanted.n, "y");
             const py::ssize_t count = wanted.count, rows = a.layers, columns = b.layers;
@@ -82,7 +69,7 @@ void bind_permuted(py::module_& module) {
         py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("orders").noconvert(), workers, report);
     module.def(
         "permuted_features",
-        [](const std::vector<Values>& x, const std::vector<Values>& y, const Indices& orders, int threads,
+        [](const std::vector<Values>& x, const std::vector<Values>& y, const IndexArray& orders, int threads,
            py::object progress) {
             const Orders wanted = orders_of(orders);
             const std::vector<Features> a = features_of(x, wanted.n, "x"), b = features_of(y, wanted.n, "y");

@@ -177,10 +177,8 @@ class ExactRows:
     ) -> _Lists: ...
     def search(self, queries: NDArray[np.int32], k: int, threads: int = 0, progress: Progress = None) -> _Lists: ...
 
-_Edges = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64] | None]
-
 def permuted_overlaps(
-    x: _Edges, y: _Edges, orders: NDArray[np.int32], threads: int = 0, progress: Progress = None
+    x: Graph, y: Graph, orders: NDArray[np.int32], threads: int = 0, progress: Progress = None
 ) -> NDArray[np.float64]: ...
 def permuted_triangles(
     x: NDArray[np.float64],

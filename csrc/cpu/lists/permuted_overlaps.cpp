@@ -28,15 +28,7 @@ void check_orders(const Orders& orders) {
         }
 }
 
-void check_graph(const WeightedGraph& graph, std::int64_t edges, const char* name) {
-    bool sound = graph.begin[0] == 0 && graph.begin[graph.n] == edges;
-    for (std::int64_t i = 0; i < graph.n; ++i) sound = sound && graph.begin[i] <= graph.begin[i + 1];
-    require(sound, std::string(name) + " must have edges that begin in ascending order, all of them used");
-    require(std::all_of(graph.index, graph.index + edges, [&](std::int32_t j) { return j >= 0 && j < graph.n; }),
-            std::string(name) + " must hold indices from 0 to n - 1 = " + std::to_string(graph.n - 1));
-}
-
-std::vector<double> permuted_overlaps(const WeightedGraph& a, const WeightedGraph& b, const Orders& orders, int threads,
+std::vector<double> permuted_overlaps(const Graph& a, const Graph& b, const Orders& orders, int threads,
                                       Monitor* monitor) {
     const std::int64_t n = orders.n;
     threads = resolve_threads(threads);
