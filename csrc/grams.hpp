@@ -52,6 +52,10 @@ struct GramSums {
 
     // Of the matrices as they are, or hollow: with zeros for diagonals, which is all that U-statistics see.
     PairSums pair(std::size_t a, std::size_t b, bool hollow) const;
+
+    // All that a saved state must hold, as float64, and back; unpack throws std::invalid_argument on a wrong length.
+    std::vector<double> pack() const;
+    static GramSums unpack(const std::vector<double>& packed);
 };
 
 GramSums gram_sums(const std::vector<GramSource>& sources, bool centred, int threads, Monitor* monitor);

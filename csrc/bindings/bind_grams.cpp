@@ -78,7 +78,14 @@ void bind_grams(py::module_& module) {
                 return to_numpy(std::move(sums));
             },
             py::arg("side"), py::arg("hollow"))
-        .def("pair", &GramSums::pair, py::arg("a"), py::arg("b"), py::arg("hollow"));
+        .def("pair", &GramSums::pair, py::arg("a"), py::arg("b"), py::arg("hollow"))
+        .def("pack", [](const GramSums& s) { return to_numpy(s.pack()); })
+        .def_static(
+            "unpack",
+            [](const py::array_t<double, py::array::c_style>& packed) {
+                return GramSums::unpack({packed.data(), packed.data() + packed.size()});
+            },
+            py::arg("packed"));
     module.def(
         "gram_sums",
         [](const std::vector<PySource>& sources, bool centred, int threads, py::object progress) {
