@@ -98,3 +98,41 @@ def test_a_store_makes_a_state_once_and_keeps_its_own():
     assert store.get(StateKey("edges")) is None
     with pytest.raises(KeyError):
         store[StateKey("edges")]
+
+
+@pytest.mark.parametrize("options", [{}, {"rsa": {"comparison": "pearson"}}])
+def test_states_are_files_and_give_the_same_bits(options, tmp_path, monkeypatch):
+    x = opened()
+    made = plan(("cka", *EVERY[2:8]), options=options)
+    first = Run(made, x, x, threads=1)
+    first.work(None)
+    first.shop.store.save(tmp_path / "states")
+    loaded = Store.load(tmp_path / "states")
+    assert {key for key in made.states() if key in loaded} == set(made.states())
+    second = Run(made, x, x, threads=1)
+    second.shop.store.merge(loaded)
+    from kernalign import _core
+    from kernalign._engines import lists
+
+    for module, name in ((lists, "nearest_neighbors"), (lists, "edge_products"), (_core, "gram_sums")):
+        monkeypatch.setattr(module, name, None)  # not called
+    second.work(None)
+    for metric in made.metrics:
+        for pair, cells in first.cells[metric].items():
+            for a, b in zip(second.cells[metric][pair], cells, strict=True):
+                np.testing.assert_array_equal(a, b)
+
+
+def test_a_damaged_file_of_states_is_refused(tmp_path):
+    store, path = Store(), tmp_path / "states"
+    store[StateKey("lists")] = np.arange(6)
+    store.save(path)
+    with pytest.raises(FileExistsError):
+        store.save(path)
+    data = path.read_bytes()
+    path.write_bytes(data[:-5] + bytes([data[-5] ^ 1]) + data[-4:])
+    with pytest.raises(ValueError, match="damaged"):
+        Store.load(path)
+    store[StateKey("edges")] = object()
+    with pytest.raises(TypeError, match="object is not a state that can be packed"):
+        store.save(path, overwrite=True)

@@ -1,22 +1,39 @@
-"""States as facts and arrays, for checkpoints: dataclasses and named tuples that were declared packable, and plain values."""
+"""States as JSON facts and named arrays, for checkpoints: plain values, and the types that were declared packable."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Type = TypeVar("Type", bound=type)
 
-_TYPES: dict[str, type] = {}
+
+class _Way(NamedTuple):
+    """How a type is taken apart and put together."""
+
+    kind: type
+    parts: Callable[[Any], dict[str, Any]]
+    make: Callable[..., Any]
+
+
+_WAYS: dict[str, _Way] = {}
 
 
 def packable(kind: Type) -> Type:
-    """Declare a dataclass or a named tuple whose fields are all that there is to it; those in _ are found again."""
-    _TYPES[kind.__name__] = kind
+    """Declare a dataclass or a named tuple; fields that begin with _ are found again and not packed."""
+    named = [field.name for field in fields(kind)] if is_dataclass(kind) else list(getattr(kind, "_fields", ()))
+    names = [name for name in named if not name.startswith("_")]
+    pack_as(kind, lambda value: {name: getattr(value, name) for name in names}, kind)
     return kind
+
+
+def pack_as(kind: type, parts: Callable[[Any], dict[str, Any]], make: Callable[..., Any]) -> None:
+    """Declare any type by its parts, from which ``make(**parts)`` makes it."""
+    _WAYS[kind.__name__] = _Way(kind, parts, make)
 
 
 def pack(value: Any, arrays: dict[str, NDArray[Any]]) -> Any:
@@ -26,40 +43,31 @@ def pack(value: Any, arrays: dict[str, NDArray[Any]]) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):
-        name = f"a{len(arrays)}"
+        name = f"array {len(arrays)}"
         arrays[name] = value
-        return {"array": name, "bool": value.dtype == bool}
+        return {"array": name}
     if isinstance(value, dict):
-        return {"dict": [[key, pack(item, arrays)] for key, item in value.items()]}
+        return {"dict": [[pack(key, arrays), pack(item, arrays)] for key, item in value.items()]}
     name = type(value).__name__
-    if _TYPES.get(name) is type(value):
-        parts = {field: getattr(value, field) for field in _fields(type(value))}
-        return {"type": name, "fields": {field: pack(part, arrays) for field, part in parts.items()}}
+    if name in _WAYS and _WAYS[name].kind is type(value):
+        parts = _WAYS[name].parts(value)
+        return {"type": name, "parts": {part: pack(item, arrays) for part, item in parts.items()}}
     if isinstance(value, (tuple, list)):
-        return {"list": [pack(item, arrays) for item in value], "tuple": isinstance(value, tuple)}
-    raise TypeError(f"{name} cannot be packed")
+        return {type(value).__name__: [pack(item, arrays) for item in value]}
+    raise TypeError(f"{name} is not a state that can be packed")
 
 
 def unpack(facts: Any, arrays: dict[str, NDArray[Any]]) -> Any:
-    """The value that was packed; facts that `pack` does not make are a ValueError."""
-    if not isinstance(facts, dict):
-        if facts is None or isinstance(facts, (bool, int, float, str)):
-            return facts
-        raise ValueError(f"a state must be packed as `pack` does it, got {facts!r}")
+    """The value that was packed; what `pack` does not make is a ValueError."""
+    if facts is None or isinstance(facts, (bool, int, float, str)):
+        return facts
     if "array" in facts:
-        array = arrays[facts["array"]]
-        return array.astype(bool) if facts["bool"] else array
+        return arrays[facts["array"]]
     if "dict" in facts:
-        return {key: unpack(item, arrays) for key, item in facts["dict"]}
-    if "list" in facts:
-        items = [unpack(item, arrays) for item in facts["list"]]
-        return tuple(items) if facts["tuple"] else items
-    kind = _TYPES.get(facts["type"])
-    if kind is None or set(facts["fields"]) != set(_fields(kind)):
-        raise ValueError(f"there is no state {facts['type']!r} of fields {', '.join(facts['fields'])}")
-    return kind(**{field: unpack(part, arrays) for field, part in facts["fields"].items()})
-
-
-def _fields(kind: Any) -> list[str]:
-    names = [field.name for field in fields(kind)] if is_dataclass(kind) else list(kind._fields)
-    return [name for name in names if not name.startswith("_")]
+        return {unpack(key, arrays): unpack(item, arrays) for key, item in facts["dict"]}
+    for kind in (tuple, list):
+        if kind.__name__ in facts:
+            return kind(unpack(item, arrays) for item in facts[kind.__name__])
+    if facts["type"] not in _WAYS:
+        raise ValueError(f"there is no state {facts['type']!r}")
+    return _WAYS[facts["type"]].make(**{part: unpack(item, arrays) for part, item in facts["parts"].items()})

@@ -8,23 +8,34 @@ from typing import Any
 
 from kernalign import _core
 from kernalign._base.kernels import Distance, Kernel
+from kernalign._base.packing import pack_as
 from kernalign._base.progress import Report
 from kernalign._engines.gram_source import Side, make_side
 from kernalign._engines.kernel_sums import ROUNDING, KernelSums
 from kernalign._rows import arrays
 
 _source = attrgetter("source")
+pack_as(_core.GramSums, lambda sums: {"packed": sums.pack()}, _core.GramSums.unpack)
 
 
 class GramSweep:
     """The sums of every pair of sides; each Gram matrix is walked once. Holds O(n) numbers per side.
 
-    ``sums(a, b)`` gives those of one pair, ready for the finalisers of cka, hsic and kernel_alignment.
+    ``sums(a, b)`` gives those of one pair, ready for the finalisers of cka, hsic and kernel_alignment. ``engine``: sums
+    of these sides that were made before.
     """
 
-    def __init__(self, sides: Sequence[Side], *, centred: bool, threads: int = 0, report: Report = None) -> None:
+    def __init__(
+        self,
+        sides: Sequence[Side],
+        *,
+        centred: bool,
+        threads: int = 0,
+        report: Report = None,
+        engine: _core.GramSums | None = None,
+    ) -> None:
         self.sides, self.centred, self.threads = tuple(sides), centred, threads
-        self.engine = _core.gram_sums(list(map(_source, sides)), centred, threads, report)
+        self.engine = engine or _core.gram_sums(list(map(_source, sides)), centred, threads, report)
         self.n, self._exponents, self._widened = self.engine.n, self.engine.exponents, self.engine.widened
         self._own: dict[int, tuple[_core.PairSums, _core.PairSums, dict[str, Any]]] = {}
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from kernalign import _core
 from kernalign._base import checks
 from kernalign._base.intervals import wilson
+from kernalign._base.packing import packable
 from kernalign._base.progress import ProgressArgument, Report, reporting
 from kernalign._engines import faiss, sampled
 from kernalign._engines import lists as list_engine
@@ -27,6 +28,7 @@ _BACKENDS = ("auto", "native", "sample", "faiss")
 _MOST_EXPONENT = 500  # squares stay in the range of float64
 
 
+@packable
 @dataclass(frozen=True)
 class Neighbors:
     """The k most similar rows of every row, best first: (similarity descending, index ascending), self excluded.
@@ -147,6 +149,7 @@ def knn(
         return find(source, k, metric, backend, checks.check_threads(threads), report, sets=False).lists
 
 
+@packable
 @dataclass(eq=False)
 class Found:
     """Neighbours of one side; the engine's own lists if exact, exact ones of sampled rows if not."""

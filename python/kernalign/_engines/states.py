@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from kernalign._base import checkpoint
+from kernalign._base.packing import pack, packable, unpack
 from kernalign._rows.layered import Place
 
+ROWS = "rows under a kernel"
 
+
+@packable
 class StateKey(NamedTuple):
     """Which state.
 
     Attributes
     ----------
-    kind : what it is: "lists", "edges", "ranks", "side" (rows under a kernel), "sweep" (sums of all pairs of sides)
+    kind : what it is: "lists", "edges", "ranks", "sweep" (sums of all pairs of sides), `ROWS` (rows under a kernel)
     options : words and numbers that tell apart what is made of the same layers
     place : the layer that it was made of; None for a joint state of all layers that are compared
     """
@@ -50,6 +56,20 @@ class Store:
         if key not in self._states:
             self._states[key] = maker()
         return self._states[key]
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the states that are values to a file; rows under a kernel are found again from the rows."""
+        arrays: dict[str, Any] = {}
+        values = [(key, state) for key, state in self._states.items() if key.kind != ROWS]
+        checkpoint.write(path, "States", {"states": [pack(one, arrays) for one in values]}, arrays, overwrite=overwrite)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Store:
+        """Read what `save` wrote."""
+        store = cls()
+        with checkpoint.reading(path, "States") as (facts, arrays):
+            store._states = dict(unpack(one, arrays) for one in facts["states"])
+        return store
 
     def merge(self, other: Store) -> Store:
         """Take in the states that another store holds and this one does not."""

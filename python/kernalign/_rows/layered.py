@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kernalign import _core, sources
+from kernalign._base.packing import packable
 from kernalign._rows import arrays
 from kernalign._rows.arrays import AnyArray, Normalize
 from kernalign._rows.preprocessing import clip_threshold
@@ -17,6 +18,7 @@ from kernalign._rows.preprocessing import clip_threshold
 CONCATENATED = "concatenated"
 
 
+@packable
 class Place(NamedTuple):
     """Where a layer stands: the argument, the name of its representation, its own label."""
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign import _core
+from kernalign._base.packing import packable
 from kernalign._base.score import Null
 from kernalign._engines.gram_source import EXACT_SKEW_ROWS, SAMPLED_ROWS
 from kernalign._statistics.tails import normal_tail, pearson3_tail
@@ -100,6 +101,7 @@ def _enumerated_tail(sums: KernelSums) -> tuple[float, str]:
     return sum(value >= values[0] - 1e-12 for value in values) / len(values), "all pairings"
 
 
+@packable
 @dataclass(frozen=True)
 class PairMatrix:
     """What the moments under random pairing need of a symmetric matrix with a zero diagonal."""

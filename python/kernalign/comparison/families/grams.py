@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -18,11 +18,13 @@ from kernalign._engines.gram_source import EXACT_SKEW_ROWS, Side, make_side
 from kernalign._engines.gram_sweep import GramSweep
 from kernalign._engines.kernel_sums import KernelSums
 from kernalign._engines.linear import linear_precision, linear_sums
-from kernalign._engines.states import StateKey
+from kernalign._engines.states import ROWS, StateKey
 from kernalign._rows import arrays
 from kernalign._rows.layered import Layer, Place, Representation
 from kernalign.comparison.families.base import Asked, Family, LayerPair, Planned, Workshop
 from kernalign.metrics.record import OfGrams
+
+Swept: TypeAlias = tuple[GramSweep, dict[Place, int]]
 
 VARIANCE_SHARE = "variance share"
 
@@ -59,22 +61,26 @@ class Grams(Family):
         return isinstance(self.kernel, kernels.Linear)
 
     @cached_property
-    def _sweep(self) -> StateKey:
+    def _key(self) -> StateKey:
         return StateKey("sweep", (repr(self.kernel), self.centred))
 
     def states(self, layers: Sequence[Planned]) -> list[StateKey]:
-        return [self._sweep] if len(self._swept(layers)) > 1 else []
+        return [self._key] if len(self._swept(layers)) > 1 else []
 
     def _swept(self, layers: Collection[Planned]) -> list[Place]:
         """Layers of which some pair goes through Gram matrices."""
         widest = max(layer.width for layer in layers)
         return [one.place for one in layers if not self._linear or self.asked.n <= one.width + widest]
 
-    def make(self, key: StateKey, shop: Workshop, report: Report) -> tuple[GramSweep, dict[Any, int]]:
-        """The sums of all pairs of sides, and the place of each layer among these."""
+    def make(self, key: StateKey, shop: Workshop, report: Report) -> Any:
+        """The sums of all pairs of sides."""
+        return self._sweep(shop, report=report)[0].engine
+
+    def _sweep(self, shop: Workshop, **made: Any) -> Swept:
+        """A sweep over the sides that need one, and the place of each layer among these."""
         swept = self._swept(shop.layers.values())
         sides = [self.side(shop.layers[place], shop) for place in swept]
-        sweep = GramSweep(sides, centred=self.centred, threads=shop.threads, report=report)
+        sweep = GramSweep(sides, centred=self.centred, threads=shop.threads, **made)
         return sweep, {place: at for at, place in enumerate(swept)}
 
     def side(self, layer: Layer, shop: Workshop, *, double: bool = False) -> Side:
@@ -84,17 +90,19 @@ class Grams(Family):
             rows = layer.rows_as(divided=True) if isinstance(self.kernel, kernels.Cosine) else layer.rows
             return make_side([rows], self.kernel, shop.threads)
 
-        found: Side = shop.store.make(StateKey("side", self._sweep.options[:1], layer.place), made)
+        found: Side = shop.store.make(StateKey(ROWS, self._key.options[:1], layer.place), made)
         if double and not found.double:
-            key = StateKey("side", (*self._sweep.options[:1], "float64"), layer.place)
+            key = StateKey(ROWS, (*self._key.options[:1], "float64"), layer.place)
             found = shop.store.make(key, lambda: make_side(found.rows, self.kernel, shop.threads, double=True))
         return found
 
     def scores(self, pairs: Sequence[LayerPair], shop: Workshop) -> Iterator[list[Score]]:
         finishers, settings = self.finishers(), self.asked.settings
         shares: dict[Place, float] = {}
+        engine = shop.store.get(self._key)
+        swept = None if engine is None else self._sweep(shop, engine=engine)
         for x, y in pairs:
-            sums = self._sums(shop.pair(x, y, settings), x, y, shop)
+            sums = self._sums(shop.pair(x, y, settings), x, y, swept, shop)
             if self.centred and self._linear:
                 for at, layer in enumerate((x, y)):
                     if layer.place not in shares:
@@ -102,14 +110,15 @@ class Grams(Family):
                         shop.store[StateKey(VARIANCE_SHARE, (), layer.place)] = shares[layer.place]
             yield [finish(sums, self.estimator) for finish in finishers]
 
-    def _sums(self, pair: arrays.Pair, x: Layer, y: Layer, shop: Workshop) -> KernelSums:
-        sides, swept = (self.side(x, shop), self.side(y, shop)), True
+    def _sums(self, pair: arrays.Pair, x: Layer, y: Layer, swept: Swept | None, shop: Workshop) -> KernelSums:
+        sides = self.side(x, shop), self.side(y, shop)
         if self._linear:
             if linear_precision(pair) and not (sides[0].double and sides[1].double):  # otherwise than in the sweep
-                sides, swept = (self.side(x, shop, double=True), self.side(y, shop, double=True)), False
-            swept = swept and pair.n <= x.width + y.width
-        if swept:
-            sweep, places = shop.store[self._sweep]
+                sides, swept = (self.side(x, shop, double=True), self.side(y, shop, double=True)), None
+            elif pair.n > x.width + y.width:
+                swept = None
+        if swept is not None:
+            sweep, places = swept
             found: KernelSums = sweep.sums(places[x.place], places[y.place], pair.settings)
             return found
         return linear_sums(pair, centred=self.centred, sides=sides)

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from kernalign._base import checks
+from kernalign._base.packing import packable
 from kernalign._base.progress import Report
 from kernalign._base.score import Score
 from kernalign._engines import lists as list_engine
@@ -22,6 +23,7 @@ from kernalign.metrics.record import OfLists
 from kernalign.metrics.registry import METRICS
 
 
+@packable
 class LayerLists(NamedTuple):
     """The lists of one layer, and the sums of their graph."""
 

@@ -52,12 +52,14 @@ class Dissimilarities(Family):
         return [self._key(layer) for layer in last]
 
     def make(self, key: StateKey, shop: Workshop, report: Report) -> Any:
-        """The ranks of a layer, or the sums of all pairs of layers and the place of each among these."""
+        """The ranks of a layer, or the sums of all pairs of layers."""
         if key.place is not None:
             return self._ranks(shop.layer(key), shop, report)
+        return self._swept(shop, report=report).engine
+
+    def _swept(self, shop: Workshop, **made: Any) -> GramSweep:
         sides = [self._side(layer, shop) for layer in shop.layers.values()]
-        sweep = GramSweep(sides, centred=self.comparison == "pearson", threads=shop.threads, report=report)
-        return sweep, {place: at for at, place in enumerate(shop.layers)}
+        return GramSweep(sides, centred=self.comparison == "pearson", threads=shop.threads, **made)
 
     @property
     def _sweep(self) -> StateKey:
@@ -78,7 +80,8 @@ class Dissimilarities(Family):
         return self._of_ranks(pairs, shop) if self.comparison in RANKED else self._of_sums(pairs, shop)
 
     def _of_sums(self, pairs: Sequence[LayerPair], shop: Workshop) -> Iterator[list[Score]]:
-        sweep, places = shop.store[self._sweep]
+        sweep = self._swept(shop, engine=shop.store[self._sweep])
+        places = {place: at for at, place in enumerate(shop.layers)}
         for x, y in pairs:
             sums = sweep.sums(places[x.place], places[y.place], self.asked.settings)
             yield [finish_reduced(sums, self.distance, self.comparison)]

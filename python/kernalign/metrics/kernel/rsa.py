@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from kernalign import _core
 from kernalign._base import checks
 from kernalign._base.kernels import Distance
+from kernalign._base.packing import packable
 from kernalign._base.progress import Report, reporting
 from kernalign._base.score import Null, Score, undefined
 from kernalign._engines.gram_source import Side, make_side
@@ -106,6 +107,7 @@ def distance_side(rows: _core.Rows, distance: Dissimilarity, comparison: Compari
     return make_side([rows], Distance(squared=squared), threads, double=comparison in RANKED)
 
 
+@packable
 @dataclass(frozen=True)
 class Ranks:
     """Mid-ranks of the dissimilarities of one representation, and what every score needs of them.

@@ -13,6 +13,7 @@ from scipy import sparse
 
 from kernalign import _core
 from kernalign._base import checks
+from kernalign._base.packing import packable
 from kernalign._base.progress import reporting
 from kernalign._base.score import Score, undefined
 from kernalign._engines import lists as list_engine
@@ -86,6 +87,7 @@ def finish_cknna(a: Edges, b: Edges, variant: Variant, settings: dict[str, Any])
     return Score(value, metric="cknna", n=n, **keywords)
 
 
+@packable
 @dataclass(frozen=True)
 class Edges:
     """A neighbour graph with the kernel along its edges, centred (`value`), and what un-centres it.
