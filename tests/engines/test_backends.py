@@ -234,7 +234,7 @@ def test_rows_are_read_in_blocks(inverted, monkeypatch):
     pytest.importorskip("faiss")
     x, _ = pair(3000, 15, clustered=True)
     expected = knn(x, 5, backend="faiss", threads=1)
-    monkeypatch.setattr(faiss, "_BLOCK", 15 * 512)
+    monkeypatch.setattr("kernalign._rows.blocks._ELEMENTS", 15 * 512)
     seen: list[tuple[int, int]] = []
     found = knn(x, 5, backend="faiss", threads=1, progress=lambda done, total: seen.append((done, total)))
     assert (found.indices == expected.indices).mean() > 0.99

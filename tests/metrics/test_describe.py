@@ -136,7 +136,7 @@ def test_blocks_do_not_matter(monkeypatch):
         x[3] = x[9]
         whole = ka.describe(x)
         with monkeypatch.context() as small:
-            small.setattr(describe, "_BLOCK", 40)
+            small.setattr("kernalign._rows.blocks._ELEMENTS", 40)
             found = ka.describe(x)
         assert found.participation_ratio == pytest.approx(whole.participation_ratio, rel=1e-12)
         assert found.duplicate_rows == whole.duplicate_rows == 1

@@ -135,8 +135,7 @@ def test_blocks_do_not_matter(monkeypatch):
     x[30] = 0
     x[35] = 0
     whole = told(x), ka.describe(x).duplicate_rows
-    monkeypatch.setattr(duplicates, "_BLOCK", 3 * WIDE)
-    monkeypatch.setattr(caveats, "_BLOCK", 1)
+    monkeypatch.setattr("kernalign._rows.blocks._ELEMENTS", 3 * WIDE)
     assert (told(x), ka.describe(x).duplicate_rows) == whole == ((2, 4), 4)
 
 

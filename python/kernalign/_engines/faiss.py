@@ -15,10 +15,10 @@ from kernalign import _core
 from kernalign._base.progress import Report
 from kernalign._engines import sampled
 from kernalign._engines.sampled import Lists
+from kernalign._rows.blocks import spans
 
 Blocks: TypeAlias = Callable[[int, int], NDArray[np.float32]]
 
-_BLOCK = 1 << 20  # values of a block of rows
 _FLAT_WORK = 1e12  # products of a flat search; beyond, an inverted file
 _EXACT_WORK = 1e14  # products of an exact search that "auto" still makes: some half an hour on one core
 _TRAINING = 64  # rows per list that k-means sees
@@ -43,23 +43,21 @@ def search(
     scorer = _core.ExactRows(source, metric, threads)  # refuses what is not finite, and zero rows under cosine
     n, p = source.shape
     points, queries, inner = _float32(source, metric)
-    step = max(1, _BLOCK // p)
     candidates = min(n, 4 * k + 60)  # codes of 4 bits rank roughly; more found little on clustered data
     steps = _Steps(report, n)
     with _threads(faiss, threads):
         steps.tell(0, 0)
         index, name = _index(faiss, n, p + p % 2, candidates, points, inner)
-        for begin in range(0, n, step):
-            index.add(points(begin, min(n, begin + step)))
-            steps.tell(0, min(n, begin + step))
+        for begin, end in spans(n, p):
+            index.add(points(begin, end))
+            steps.tell(0, end)
         indices = np.empty((n, k), dtype=np.int32)
         similarities, tied = np.empty((n, k)), np.empty(n, dtype=np.uint8)
-        for begin in range(0, n, step):
-            rows = np.arange(begin, min(n, begin + step), dtype=np.int32)
-            proposed = index.search(queries(begin, begin + len(rows)), candidates)[1].astype(np.int32)
-            part = slice(begin, begin + len(rows))
+        for begin, end in spans(n, p):
+            rows, part = np.arange(begin, end, dtype=np.int32), slice(begin, end)
+            proposed = index.search(queries(begin, end), candidates)[1].astype(np.int32)
             indices[part], similarities[part], tied[part] = scorer.nearest(rows, proposed, k, threads)
-            steps.tell(1, begin + len(rows))
+            steps.tell(1, end)
     del index
     found: Lists = indices, similarities, tied.view(np.bool_)
     short = np.flatnonzero(indices[:, -1] < 0).astype(np.int32)
@@ -124,7 +122,6 @@ def _float32(source: _core.Rows, metric: str) -> tuple[Blocks, Blocks, bool]:
     columns is padded.
     """
     n, p = source.shape
-    step = max(1, _BLOCK // p)
 
     def rows(begin: int, end: int) -> NDArray[np.float64]:
         block = source.dense(begin, end)
@@ -133,7 +130,7 @@ def _float32(source: _core.Rows, metric: str) -> tuple[Blocks, Blocks, bool]:
             block /= np.linalg.norm(block, axis=1, keepdims=True)
         return block
 
-    steps = [(begin, min(n, begin + step)) for begin in range(0, n, step)]
+    steps = list(spans(n, p))
     mean = sum((rows(*part).sum(axis=0) for part in steps), np.zeros(p)) / n
     size = max(float(np.abs(rows(*part) - mean).max()) for part in steps) or 1.0
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign._rows.arrays import AnyArray
+from kernalign._rows.blocks import spans
 
 _PROBED = 16  # columns, one after the other while there are rows that agree in all so far
-_BLOCK = 1 << 20  # values of whole rows held at a time
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 Places: TypeAlias = NDArray[np.intp]
@@ -43,11 +43,10 @@ def suspects(rows: Places, p: int, read: Read) -> Places:
 
 def hashes(rows: Places, p: int, read: Read) -> NDArray[np.int64]:
     """64-bit hashes of whole rows."""
-    step = max(1, _BLOCK // p)
     found = np.empty(len(rows), dtype=np.int64)
-    for begin in range(0, len(rows), step):
-        block = read(rows[begin : begin + step], slice(None))
-        found[begin : begin + step] = [hash(row.tobytes()) for row in block]
+    for begin, end in spans(len(rows), p):
+        block = read(rows[begin:end], slice(None))
+        found[begin:end] = [hash(row.tobytes()) for row in block]
     return found
 
 

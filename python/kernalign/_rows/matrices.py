@@ -10,11 +10,11 @@ from scipy import linalg
 
 from kernalign import _core
 from kernalign._rows import arrays
+from kernalign._rows.blocks import spans
 from kernalign._rows.magnitude import divided, exponent_of
 
 Array = NDArray[np.float64]
 
-_BLOCK_ELEMENTS = 1 << 20
 _ASYMMETRY = 1e-9
 
 
@@ -31,11 +31,9 @@ def thin_svd(x: Array) -> tuple[Array, Array, Array]:
 
 def dense(source: _core.Rows) -> Array:
     """All rows in float64, read block by block."""
-    n, p = source.shape
-    x = np.empty((n, p))
-    step = max(1, _BLOCK_ELEMENTS // p)
-    for begin in range(0, n, step):
-        x[begin : begin + step] = source.dense(begin, min(n, begin + step))
+    x = np.empty(source.shape)
+    for begin, end in spans(*source.shape):
+        x[begin:end] = source.dense(begin, end)
     return x
 
 

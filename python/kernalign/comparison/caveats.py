@@ -16,14 +16,13 @@ from kernalign._base.warn import warn
 from kernalign._engines.states import StateKey, Store
 from kernalign._rows import duplicates
 from kernalign._rows.arrays import AnyArray
+from kernalign._rows.blocks import spans
 from kernalign._rows.layered import Layer, Representation
 from kernalign.comparison.families.base import Family, Workshop
 from kernalign.comparison.families.grams import VARIANCE_SHARE
 from kernalign.comparison.families.lists import Lists
 from kernalign.metrics.record import OfEdges, OfLists
 from kernalign.metrics.registry import METRICS
-
-_BLOCK = 1 << 20  # values looked at together
 
 Value: TypeAlias = tuple[float, float | None] | None
 
@@ -137,8 +136,7 @@ def _zeros(matrix: AnyArray) -> int:
         left = left[matrix[left, column] == 0]
         if not len(left):
             return 0
-    step = max(1, _BLOCK // matrix.shape[1])
-    blocks = (matrix[left[begin : begin + step]] for begin in range(0, len(left), step))
+    blocks = (matrix[left[begin:end]] for begin, end in spans(len(left), matrix.shape[1]))
     return sum(int((~block.any(axis=1)).sum()) for block in blocks)
 
 

@@ -16,12 +16,12 @@ from kernalign._base import checks, hazards
 from kernalign._base.progress import ProgressArgument, reporting
 from kernalign._engines.neighbors import find
 from kernalign._rows import arrays, duplicates
+from kernalign._rows.blocks import spans
 from kernalign._rows.magnitude import restored
 from kernalign._rows.preprocessing import rounding_of, within_rounding
 
 Values = NDArray[np.float64]
 
-_BLOCK = 1 << 20  # values read at a time
 _DENSE = 400  # order up to which all eigenvalues cost nothing
 _EXAMINED = 2000  # rows whose neighbours are searched
 
@@ -190,9 +190,8 @@ class _Reader:
         return np.asarray(part, dtype=np.float64)
 
     def rows(self) -> Iterator[tuple[slice, Values]]:
-        step = max(1, _BLOCK // self.p)
-        for begin in range(0, self.n, step):
-            yield slice(begin, begin + step), self.block(self.matrix[begin : begin + step])
+        for begin, end in spans(self.n, self.p):
+            yield slice(begin, end), self.block(self.matrix[begin:end])
 
     def row(self, at: int) -> Values:
         return np.asarray(self.block(self.matrix[at : at + 1])[0])
@@ -252,9 +251,8 @@ def _spectrum(
         squares = np.diag(product)
     else:
         product, squares = np.zeros((m, m)), np.empty(reader.p)
-        step = max(1, _BLOCK // m)
-        for begin in range(0, reader.p, step):
-            columns = slice(begin, begin + step)
+        for begin, end in spans(reader.p, m):
+            columns = slice(begin, end)
             block = (
                 np.ldexp(reader.block(reader.matrix[:, columns])[finite], -exponent) - first[columns] - shift[columns]
             )

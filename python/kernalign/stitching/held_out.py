@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kernalign import _core
 from kernalign._base.checks import check_folds
-from kernalign.stitching.blocks import row_blocks
+from kernalign._rows.blocks import row_blocks
 from kernalign.stitching.problem import Matrix, Problem
 from kernalign.stitching.state import LeastSquaresState
 

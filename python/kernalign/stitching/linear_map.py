@@ -15,9 +15,9 @@ from kernalign._base import checks
 from kernalign._base.score import UndefinedScoreWarning
 from kernalign._base.warn import warn
 from kernalign._rows import arrays
+from kernalign._rows.blocks import row_blocks
 from kernalign.metrics.moments import Moments
 from kernalign.stitching import fitted_file
-from kernalign.stitching.blocks import row_blocks
 from kernalign.stitching.estimator import Estimator, NotFittedError
 from kernalign.stitching.problem import Matrix, Problem
 from kernalign.stitching.state import MOST_EXPONENTS, LeastSquaresState

@@ -8,7 +8,7 @@ import numpy as np
 
 from kernalign._base import checks
 from kernalign._rows import arrays
-from kernalign.stitching.blocks import row_blocks
+from kernalign._rows.blocks import row_blocks
 from kernalign.stitching.estimator import Estimator, NotFittedError
 from kernalign.stitching.problem import Matrix
 

@@ -12,6 +12,7 @@ from kernalign._base import checks
 from kernalign._base.progress import ProgressArgument, reporting
 from kernalign._base.readable import Readable
 from kernalign._rows import arrays
+from kernalign._rows.blocks import spans
 from kernalign.stitching.problem import Matrix, Problem
 from kernalign.stitching.state import LeastSquaresState
 
@@ -76,10 +77,9 @@ class RidgePath(Readable):
         weights = (shrunk.T[:, :, None] * targets[:, None, :]).reshape(len(s), self.gcv.size)
         whiten = vectors / s
         squares = np.zeros(self.gcv.shape)
-        step = max(1, _BLOCK_ELEMENTS // (self.gcv.size + x.shape[1]))
+        width = self.gcv.size + x.shape[1]
         with reporting(progress, "leave-one-out") as report:
-            for begin in range(0, problem.n, step):
-                end = min(problem.n, begin + step)
+            for begin, end in spans(problem.n, width, elements=_BLOCK_ELEMENTS, report=report):
                 u = (x.dense(begin, end) - problem.mean_x) @ whiten
                 left = 1 - problem.intercept / problem.n - u**2 @ shrunk.T
                 left[left <= _SATURATED] = 0  # the item alone determines a direction: no fit without it predicts it
@@ -88,8 +88,6 @@ class RidgePath(Readable):
                 with np.errstate(divide="ignore", invalid="ignore"):
                     error /= left[:, :, None]
                 squares += (error**2).sum(axis=0)
-                if report is not None:
-                    report(end, problem.n)
         return replace(self, loo=np.where(np.isnan(squares), np.inf, squares) / problem.n)
 
 

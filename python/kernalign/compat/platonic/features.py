@@ -9,6 +9,7 @@ import numpy as np
 from kernalign._base import checks
 from kernalign._base.warn import warn
 from kernalign._rows import arrays
+from kernalign._rows.blocks import spans
 from kernalign.compat.platonic import tensors
 
 _BLOCK_ELEMENTS = 1 << 22
@@ -64,7 +65,7 @@ def _mean_quantile(values: arrays.AnyArray, q: float) -> float:
     if values.ndim < 2:
         raise ValueError(f"feats must have at least 2 dimensions unless exact=True, got shape {values.shape}")
     items = values.reshape(len(values), -1)
-    step = max(1, _BLOCK_ELEMENTS // items.shape[1])
-    blocks = (np.abs(items[i : i + step]).astype(np.float64) for i in range(0, len(items), step))
+    parts = (items[begin:end] for begin, end in spans(*items.shape, elements=_BLOCK_ELEMENTS))
+    blocks = (np.abs(part).astype(np.float64) for part in parts)
     with np.errstate(invalid="ignore"):
         return float(np.concatenate([np.quantile(block, q, axis=1) for block in blocks]).mean())

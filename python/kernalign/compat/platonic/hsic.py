@@ -12,6 +12,7 @@ from kernalign._base.kernels import RBF
 from kernalign._engines import gram_sweep, linear
 from kernalign._engines.kernel_sums import KernelSums
 from kernalign._rows import arrays
+from kernalign._rows.blocks import spans
 from kernalign.compat.platonic import tensors
 from kernalign.compat.platonic.graphs import check_paired
 
@@ -105,8 +106,7 @@ def _matrices(K: Any, L: Any) -> tuple[arrays.AnyArray, arrays.AnyArray]:
 
 
 def _row_blocks(n: int) -> list[slice]:
-    step = max(1, _BLOCK_ELEMENTS // n)
-    return [slice(begin, min(n, begin + step)) for begin in range(0, n, step)]
+    return [slice(*span) for span in spans(n, n, elements=_BLOCK_ELEMENTS)]
 
 
 def _dtype(*matrices: Any) -> Any:

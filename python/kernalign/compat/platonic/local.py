@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kernalign import _core
 from kernalign._rows import arrays
+from kernalign._rows.blocks import blocks
 from kernalign.compat.platonic import hsic
 from kernalign.compat.platonic.graphs import check_paired, check_topk, graph
 from kernalign.metrics.neighbors.cknna import sparse_hsic, sparse_trace
@@ -83,7 +84,4 @@ def _with_self(index: NDArray[np.int64], value: Values, square: Values, k: int) 
 
 def _square_norms(rows: _core.Rows) -> Values:
     """Of every row, summed in feature order as the engine sums inner products, so that equal rows tie."""
-    n, columns = rows.shape
-    step = max(1, (1 << 20) // columns)
-    blocks = (rows.dense(begin, min(n, begin + step)) for begin in range(0, n, step))
-    return np.concatenate([np.cumsum(block * block, axis=1)[:, -1] for block in blocks])
+    return np.concatenate([np.cumsum(block * block, axis=1)[:, -1] for block in blocks(rows)])

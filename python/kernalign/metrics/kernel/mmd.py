@@ -19,6 +19,7 @@ from kernalign._engines.gram_source import EXACT_SKEW_ROWS, SAMPLED_ROWS, Side, 
 from kernalign._engines.gram_sweep import GramSweep
 from kernalign._rows import arrays
 from kernalign._rows.arrays import Options
+from kernalign._rows.blocks import spans
 from kernalign._rows.magnitude import power_of_two
 from kernalign._statistics import tails
 from kernalign.metrics.kernel.cka import biased_null
@@ -26,7 +27,6 @@ from kernalign.metrics.kernel.cka import biased_null
 Estimator: TypeAlias = Literal["unbiased", "biased", "linear-time", "block"]
 Vector: TypeAlias = NDArray[np.float64]
 
-_CHUNK_ELEMENTS = 1 << 20
 _OVERFLOW = "the kernel of x and y spans more than float64 can hold"
 _UNDERFLOW = "the kernel of x and y spans less than float64 can hold"
 
@@ -180,12 +180,8 @@ def _by_blocks(pair: arrays.Pair, side: Side, length: int, keywords: dict[str, A
 def _block_estimates(pair: arrays.Pair, side: Side, length: int) -> Iterator[Vector]:
     """Unbiased estimates of consecutive blocks; (sum of k(x, x') + k(y, y') - k(x, y') - k(x', y)) / (b (b - 1))."""
     p, total = pair.x.shape[1], min(pair.x.shape[0], pair.y.shape[0]) // length
-    step = max(1, _CHUNK_ELEMENTS // (length * max(p, length)))
-    for begin in range(0, total, step):
-        count = min(step, total - begin)
-        x, y = (
-            rows.dense(begin * length, (begin + count) * length).reshape(count, length, p) for rows in (pair.x, pair.y)
-        )
+    for begin, end in spans(total, length * max(p, length)):
+        x, y = (rows.dense(begin * length, end * length).reshape(-1, length, p) for rows in (pair.x, pair.y))
         base = 0.0 if side.options["form"] == "polynomial" else x.mean(axis=(0, 1))  # h does not depend on it
         x, y = x - base, y - base
         with np.errstate(over="ignore", invalid="ignore"):
