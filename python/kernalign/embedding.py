@@ -114,8 +114,7 @@ def smacof(distances: Any, dims: int = 2, *, starts: int = 8, max_iter: int = 30
 def raw_stress(points: Any, distances: Any) -> float:
     """Sum over pairs i < j of (distances_ij - |points_i - points_j|)^2, in the squared units of ``distances``."""
     z, d = _points(points, "points"), _distances(distances)
-    if len(z) != len(d):
-        raise ValueError(f"points and distances must have the same number of rows, got {len(z)} and {len(d)}")
+    checks.check_same_rows(len(z), len(d), "points", "distances")
     exponent = max(exponent_of(z), exponent_of(d))  # squares of any scale stay in range
     z, d = divided(z, exponent), divided(d, exponent)
     rows = ((np.sqrt(((z[i + 1 :] - z[i]) ** 2).sum(axis=1)) - d[i, i + 1 :]) for i in range(len(z)))

@@ -18,6 +18,12 @@ def check_count(n: int, least: int, what: str) -> None:
         raise ValueError(f"{what} needs at least {least} rows, got {n}")
 
 
+def check_same_rows(n: int, m: int, x: str = "x", y: str = "y") -> None:
+    """Raise unless two arrays of these names have as many rows."""
+    if n != m:
+        raise ValueError(f"{x} and {y} must have the same number of rows, got {n} and {m}")
+
+
 def check_options(options: Any, known: Any) -> None:
     """Raise unless every key of ``options`` is one of the TypedDict ``known``."""
     for option in options:

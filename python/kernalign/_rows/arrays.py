@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign import _core
-from kernalign._base.checks import check_choice, check_options, check_threads
+from kernalign._base.checks import check_choice, check_options, check_same_rows, check_threads
 from kernalign._base.progress import ProgressArgument
 from kernalign._rows.blocks import blocks
 from kernalign._rows.preprocessing import clip_threshold, rounding_of, standard_scale
@@ -77,8 +77,7 @@ def pair(
     """
     how = _asked(options) if options else _PLAIN
     (a, a_bf16), (b, b_bf16) = as_matrix(x, "x"), as_matrix(y, "y")
-    if a.shape[0] != b.shape[0]:
-        raise ValueError(f"x and y must have the same number of rows, got {a.shape[0]} and {b.shape[0]}")
+    check_same_rows(a.shape[0], b.shape[0])
     settings: dict[str, Any] = {"normalize": how.normalize, "clip_quantile": how.clip_quantile}
     if how.zero_rows == "drop_pair" and (unit_rows or divided or how.normalize == "l2"):
         keep = ~(_zero_rows(a, "x", a_bf16, zero_mean) | _zero_rows(b, "y", b_bf16, zero_mean))

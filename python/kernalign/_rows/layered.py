@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kernalign import _core, sources
+from kernalign._base.checks import check_same_rows
 from kernalign._base.packing import packable
 from kernalign._rows import arrays
 from kernalign._rows.arrays import AnyArray, Normalize
@@ -142,9 +143,7 @@ def _open(
     ]
     first = layers[0]
     for layer in layers[1:]:
-        if layer.rows.shape[0] != first.rows.shape[0]:
-            counts = f"{first.rows.shape[0]} and {layer.rows.shape[0]}"
-            raise ValueError(f"{first.name} and {layer.name} must have the same number of rows, got {counts}")
+        check_same_rows(first.rows.shape[0], layer.rows.shape[0], first.name, layer.name)
     if concatenated and len(layers) > 1:
         what = f"{given.origin}, its layers concatenated,"
         layers.append(_concatenation(given.whole, layers, what, place._replace(label=CONCATENATED), normalize))

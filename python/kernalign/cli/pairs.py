@@ -15,6 +15,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from kernalign._base.checks import check_same_rows
 from kernalign._base.progress import ProgressArgument, Report, reporting
 from kernalign._base.score import AlignmentWarning
 from kernalign._rows import arrays
@@ -78,9 +79,7 @@ def measure_pairs(representations: Sequence[Named], metrics: Sequence[str], **op
     One progress bar for all of them, on standard error and only if that is a terminal.
     """
     for x, y in itertools.pairwise(representations):
-        n, m = x.array.shape[0], y.array.shape[0]
-        if n != m:
-            raise ValueError(f"{x.name} and {y.name} must have the same number of rows, got {n} and {m}")
+        check_same_rows(x.array.shape[0], y.array.shape[0], x.name, y.name)
     pairs = itertools.combinations(representations, 2)
     tasks = [
         (*pair, metric)

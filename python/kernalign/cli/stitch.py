@@ -16,6 +16,7 @@ import click
 from numpy.typing import NDArray
 
 from kernalign import __version__
+from kernalign._base.checks import check_same_rows
 from kernalign.cli.output import check_output, number, show_table, write_text
 from kernalign.sources import array_names, open_source, shown, split_spec
 
@@ -131,8 +132,7 @@ def _pair(a: str, b: str) -> tuple[tuple[str, str], NDArray[Any], NDArray[Any]]:
     assert y is not None
     first, second = (source.name for source in sources)
     names = (first, second) if first != second else (shown(a), shown(b))
-    if len(x) != len(y):
-        raise ValueError(f"{names[0]} and {names[1]} must have the same number of rows, got {len(x)} and {len(y)}")
+    check_same_rows(len(x), len(y), *names)
     return names, x, y
 
 

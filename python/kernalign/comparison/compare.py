@@ -151,8 +151,5 @@ def _paired_items(x: Sequence[Representation], y: Sequence[Representation], squa
         raise ValueError(f"xs must hold at least two representations unless ys is given, got {len(x)}")
     first = x[0]
     for other in (*x, *y):
-        if other.n != first.n:
-            raise ValueError(
-                f"{first.origin} and {other.origin} must have the same number of rows, got {first.n} and {other.n}"
-            )
+        checks.check_same_rows(first.n, other.n, first.origin, other.origin)
     return first.n

@@ -119,8 +119,7 @@ def compare_scores(
         raise ValueError("zero_rows is not available here; drop the items first: a[keep], b[keep], y[keep]")
     for name, value in (("a", a), ("b", b)):  # messages then name the argument, not x and y
         rows, other = arrays.as_matrix(value, name)[0].shape[0], arrays.as_matrix(y, "y")[0].shape[0]
-        if rows != other:
-            raise ValueError(f"{name} and y must have the same number of rows, got {rows} and {other}")
+        checks.check_same_rows(rows, other, name)
     with reporting(options.pop("progress", False), metric) as report:
         if method == "jackknife":
             n, scores, stderr, settings = _jackknifed(metric, states, a, b, y, estimator, options, report)

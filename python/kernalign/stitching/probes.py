@@ -86,8 +86,7 @@ class LinearProbe(Predictor):
         checks.check_count(n, 2, "a probe")
         if self.task == "classification":
             numbers, classes = class_numbers(y, "y")
-            if len(numbers) != n:
-                raise ValueError(f"x and y must have the same number of rows, got {n} and {len(numbers)}")
+            checks.check_same_rows(n, len(numbers))
             if len(classes) < 2:
                 raise ValueError(f"y must hold at least two classes, got only {classes[0].item()!r}")
             goal = one_hot(numbers, len(classes))

@@ -179,8 +179,7 @@ def _sides(x: Any, y: Any, centred: bool | None, options: Options) -> tuple[Spec
         a, b = (check_made(side, centred, options) for side in (x, y))
         if a.centred != b.centred:
             raise ValueError(f"x and y must be centred alike, got {a.centred} and {b.centred}")
-        if a.n != b.n:
-            raise ValueError(f"x and y must have the same number of rows, got {a.n} and {b.n}")
+        checks.check_same_rows(a.n, b.n)
     else:
         pair = arrays.pair(x, y, **options)
         with reporting(pair.progress, "spectra") as report:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kernalign._base import checks
 from kernalign._engines import lists as list_engine
 from kernalign._rows import arrays
 from kernalign.compat.platonic import tensors
@@ -92,8 +93,7 @@ def _per_row(kernel: _Kernel, a: Graph, b: Graph) -> NDArray[np.int64]:
 
 def check_paired(n: int, m: int) -> None:
     """Raise unless both sides have the same number of rows."""
-    if n != m:
-        raise ValueError(f"feats_A and feats_B must have the same number of rows, got {n} and {m}")
+    checks.check_same_rows(n, m, "feats_A", "feats_B")
 
 
 def compute_nearest_neighbors(feats: Any, topk: int = 1) -> Any:

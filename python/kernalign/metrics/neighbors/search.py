@@ -109,8 +109,7 @@ def _given(x: Any, y: Any, k: int, ties: Ties, options: Options) -> Search:
     threads = checks.check_threads(options.get("threads"))
     if others := [name for name in options if name != "threads"]:
         raise TypeError(f"{others[0]} applies to arrays; x and y are Neighbors")
-    if x.n != y.n:
-        raise ValueError(f"x and y must have the same number of rows, got {x.n} and {y.n}")
+    checks.check_same_rows(x.n, y.n)
     if not np.array_equal(x.rows if x.rows is not None else (), y.rows if y.rows is not None else ()):
         raise ValueError("x and y must be neighbours of the same rows")
     k = checks.check_k(k, x.n)
