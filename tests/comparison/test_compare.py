@@ -238,10 +238,13 @@ def test_what_depends_on_one_layer_is_computed_once(monkeypatch):
         for module in (_core, lists):
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, counting(name, getattr(module, name)))
-    ka.compare(models(), metrics=("cka", "hsic", "kernel_alignment", *LISTS, "cknna"), k=5)
+    found = ka.compare(models(), metrics=("cka", "hsic", "kernel_alignment", *LISTS, "cknna"), k=5)
     ka.compare(models(), metrics=("distance_alignment",))
     layers = 7
-    assert counts == {"nearest_neighbors": 2 * layers, "u_centred_cubes": layers, "edge_products": layers}
+    assert counts == {"nearest_neighbors": 2 * layers, "u_centred_cubes": 0, "edge_products": layers}
+    assert len(dict(found.p_values)) == 4 + len(LISTS)
+    found.best("cka")
+    assert counts["u_centred_cubes"] == layers
 
 
 # The best pair of layers

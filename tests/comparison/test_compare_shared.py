@@ -188,10 +188,14 @@ def test_shares_of_ties_are_those_of_the_lists():
 def test_patterns_of_a_graph_are_counted_once_for_its_scores_and_for_the_search(monkeypatch):
     calls = counted(monkeypatch, list_engine, "edge_sums")
     found = ka.compare({"x": X}, {"y": Y}, metrics=("mutual_knn",), k=5)
+    assert calls["edge_sums"] == 0  # nobody has asked for a p-value
+    found.best("mutual_knn")
+    assert len(found.p_values["mutual_knn"]) == 1
     assert calls["edge_sums"] == 5
     check(found, "mutual_knn", 0, k=5)
     calls.clear()
     single = ka.compare({"x": X[:, 0], "y": Y[:, 0], "z": Y[:, 1]}, metrics=("mutual_knn",), k=5)
+    assert len(single.p_values["mutual_knn"]) == 3
     assert calls["edge_sums"] == 3  # no search, and three pairs of three graphs
     assert single.p_values["mutual_knn"]["x", "z"][0, 0] == found.p_values["mutual_knn"]["x", "y"][0, 1]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import pickle
 import struct
 
 import kernalign as ka
@@ -417,3 +418,21 @@ def test_raised_scores_are_counted():
     assert apart.max() == pytest.approx(np.log(1200))
     with pytest.raises(KeyError, match="names must be one of each side, a, b, c and a, b, c"):
         found.best("cka")["a", "d"]
+
+
+@pytest.mark.parametrize("mode", ["all", "best"])
+@pytest.mark.parametrize("copied", [False, True])
+def test_nulls_that_are_read_late_are_those_of_the_layers(mode, copied):
+    """Read first or last, or from a copy, numbers are the same; and what they were found from is let go."""
+    xs = {"a": layered(2, 5, 1, n=30), "b": layered(3, 4, 2, n=30), "c": layered(1, 4, 3, n=30)}
+    early, late = (ka.compare(xs, k=4, layers=mode) for _ in range(2))
+    best = {metric: early.best(metric) for metric in early.metrics}
+    if copied:
+        late = pickle.loads(pickle.dumps(late))
+    same(early, late)
+    for metric, one in best.items():
+        for a, b in zip(one.numbers, late.best(metric).numbers, strict=True):
+            np.testing.assert_array_equal(a, b)
+    if not copied:
+        for table in (late.p_values, late.nulls):
+            assert not any(table._makers.values())

@@ -71,6 +71,12 @@ class Store:
             store._states = dict(unpack(one, arrays) for one in facts["states"])
         return store
 
+    def only(self, *kinds: str) -> Store:
+        """A store of the states of these kinds."""
+        found = Store()
+        found._states = {key: state for key, state in self._states.items() if key.kind in kinds}
+        return found
+
     def merge(self, other: Store) -> Store:
         """Take in the states that another store holds and this one does not."""
         self._states = {**other._states, **self._states}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -65,6 +66,30 @@ def maximum(metric: str, cells: Cells, nulls: Nulls | None, pair: tuple[str, str
     else:
         found = _knn_maximum(cells, graphs(x, n), graphs(y, n))
     return best._replace(chance=found.mean, chance_sd=found.sd, p_value=found.p_value)
+
+
+class Searched:
+    """The best of all pairs of layers of two representations, whose null is found when it is first read."""
+
+    def __init__(
+        self, metric: str, cells: Cells, tail: Callable[[], Array], nulls: Mapping[str, Nulls], pair: Any, n: int
+    ) -> None:
+        found = best_of(metric, cells)
+        self.score, self.layers = found.score, found.layers
+        self._null: Callable[[], Maximum] | None = lambda: maximum(
+            metric, cells._replace(p_value=tail()) if cells.score.size == 1 else cells, nulls.get(metric), pair, n
+        )
+
+    @cached_property
+    def calibrated(self) -> Maximum:
+        """The same with its chance level."""
+        assert self._null is not None
+        found, self._null = self._null(), None
+        return found
+
+    @property
+    def chance(self) -> float:
+        return self.calibrated.chance
 
 
 def _knn_maximum(

@@ -92,6 +92,8 @@ class Caveats:
             if estimator != "biased" and not np.any(cka.score >= hazards.HIGH):
                 continue  # only biased scores are mostly chance, only high ones disagree
             for at in np.ndindex(np.shape(cka.score)):
+                if estimator != "biased" and not (cka.score[at] if at else cka.score) >= hazards.HIGH:
+                    continue  # nothing to say, whatever the chance level, which may not have been found
                 for text in pair_notes(*(_at(part, at) for part in (cka, knn)), biased=estimator == "biased"):
                     where = (_label(one, layer) for one, layer in zip((x[pair[0]], y[pair[1]]), at, strict=False))
                     self._note(text, " × ".join(where if at else pair))

@@ -61,7 +61,8 @@ def compare(
     Returns
     -------
     Comparison
-        Every score equals that of its function called for the two layers.
+        Every score equals that of its function called for the two layers. P-values and the nulls of searches are found
+        when they are first read, saved or pickled; until then the layers are held, and must not change.
 
     Warns
     -----

@@ -41,6 +41,8 @@ class Comparison:
         of a set with itself it has every pair once, in the order of the names, and both orders where the metric is not
         symmetric. In mode "best" it is an array (X, Y), symmetric where the metric is, with nan on the diagonal of a
         set with itself; chance and p are those of a best of so many. nan: undefined (see `reasons`) or not known.
+        p_values (in mode "best" chance and chance_sd, too) are found when first read, saved or pickled; until then the
+        layers are held.
     best_layers : mode "best": metric -> (X, Y, 2) places of the best layers, -1 where there is none; else empty
     reasons : one line for each undefined score: metric, where, why
     notes : caveats about the numbers, one line each
@@ -53,10 +55,10 @@ class Comparison:
     y_layers: dict[str, tuple[str, ...]]
     square: bool
     mode: Literal["all", "best"]
-    scores: dict[str, Table]
-    chance: dict[str, Table]
-    chance_sd: dict[str, Table]
-    p_values: dict[str, Table]
+    scores: Mapping[str, Table]
+    chance: Mapping[str, Table]
+    chance_sd: Mapping[str, Table]
+    p_values: Mapping[str, Table]
     best_layers: dict[str, Array]
     reasons: tuple[str, ...]
     notes: tuple[str, ...]
@@ -90,7 +92,9 @@ class Comparison:
             ]
         else:
             null = self.nulls.get(metric)
-            tables = self._gather(metric, lambda pair: maximum(metric, self.cells(metric, pair), null, pair, self.n))
+            tables = self._gather(
+                metric, lambda pair: maximum(metric, self._searched(metric, pair), null, pair, self.n)
+            )
         score, layers, chance, chance_sd, p_value = tables
         how = method(self.nulls, metric)
         return Best(metric, self.x_names, self.y_names, score, layers, chance, chance_sd, p_value, how)
@@ -265,7 +269,15 @@ class Comparison:
         if self.mode == "best":
             scores: Any = self.scores[metric]
             return np.asarray(scores)
-        return self._gather(metric, lambda pair: best_of(metric, self.cells(metric, pair)))[0]
+        return self._gather(metric, lambda pair: best_of(metric, self._searched(metric, pair)))[0]
+
+    def _searched(self, metric: str, pair: Names) -> Cells:
+        """The cells; p-values only of a single pair of layers, whose null is that of the best."""
+        tables: Any = self.scores, self.chance, self.chance_sd
+        score, chance, chance_sd = (table[metric][pair] for table in tables)
+        if score.size == 1:
+            return self.cells(metric, pair)
+        return Cells(score, chance, chance_sd, np.full_like(score, np.nan))
 
     def _gather(self, metric: str, find: Callable[[Names], Maximum]) -> tuple[Array, ...]:
         found = {pair: find(pair) for pair in self.pairs(metric)}

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from kernalign._base.progress import Report
-from kernalign._base.score import Score
+from kernalign._base.score import AlignmentWarning, Score
 from kernalign._engines.states import Store
 from kernalign._rows.layered import Layer, Representation
-from kernalign.comparison.best import Cells, Maximum, Nulls, maximum
+from kernalign.comparison.best import Array, Cells, Maximum, Nulls, Searched
 from kernalign.comparison.caveats import Caveats
 from kernalign.comparison.families.base import Family, Workshop
 from kernalign.comparison.plan import Plan
 from kernalign.comparison.result import Comparison
-from kernalign.comparison.tables import Names, gathered, layer_name
+from kernalign.comparison.tables import Later, Names, gathered, layer_name
 from kernalign.metrics.registry import METRICS
 
-_TABLES = ("scores", "chance", "chance_sd", "p_values")
+_TABLES = ("scores", "chance", "chance_sd")
 _BEST_TABLES = ("scores", "best_layers", "chance", "chance_sd", "p_values")  # in the order of `gathered`
 _UNITS = 1000  # progress steps of one task
 
@@ -37,26 +38,26 @@ class Run:
         self.shop = Workshop(layers, Store(), threads)
         self.caveats = Caveats()
         self.cells: dict[str, dict[Names, Cells]] = {}
-        self.best: dict[str, dict[Names, Maximum]] = {}
-        self.nulls: dict[str, Nulls] = {}
+        self.tails: dict[str, dict[Names, partial[Array]]] = {}
+        self.nulls: dict[str, partial[Nulls]] = {}
 
     def work(self, report: Report) -> None:
         plan, store = self.plan, self.shop.store
         states = plan.states()
-        pairs = [(family, plan.pairs(family), self._inner(family)) for family in plan.families]
-        steps = _Steps(report, len(states) + sum(len(self._layer_pairs(own)) + len(inner) for _, own, inner in pairs))
+        pairs = [(family, plan.pairs(family)) for family in plan.families]
+        steps = _Steps(report, len(states) + sum(len(self._layer_pairs(own)) for _, own in pairs))
         for key, family in states.items():
             store.make(key, partial(family.make, key, self.shop, steps.share()))
             steps.step()
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             self.caveats.listen(caught)
-            for family, own, inner in pairs:
-                scored = steps.counted(family.scores(inner + self._layer_pairs(own), self.shop))
-                first = [next(scored)[0] for _ in inner]
+            for family, own in pairs:
+                scored = steps.counted(family.scores(self._layer_pairs(own), self.shop))
                 if plan.searches and family.searched:
-                    self._find_nulls(family, family.searched, iter(first))
-                self.caveats.heard(None)
+                    self.caveats.check_ties(family, self.sides, self.shop)
+                    shop = replace(self.shop, store=store.only(*family.null_states()))
+                    self.nulls[family.searched] = partial(_nulls, family, self.sides, shop)
                 for pair in own:
                     self._score(family, pair, scored)
         self.caveats.done()
@@ -64,19 +65,11 @@ class Run:
     def result(self, settings: dict[str, Any]) -> Comparison:
         plan = self.plan
         layers = [{name: one.labels for name, one in side.items()} for side in (self.x, self.y)]
-        kept: dict[str, Any] = {table: {} for table in _BEST_TABLES}
-        for metric in plan.metrics:
-            if plan.mode == "best":
-                mirrored = plan.square and METRICS[metric].symmetric
-                parts: Any = gathered(self.best[metric], tuple(self.x), tuple(self.y), mirrored)
-                found = dict(zip(_BEST_TABLES, parts, strict=True))
-            else:
-                cells = self.cells[metric].items()
-                found = {name: {pair: own[at] for pair, own in cells} for at, name in enumerate(_TABLES)}
-            for table, part in found.items():
-                kept[table][metric] = part
-        tables: Any = self.cells if plan.mode == "all" else self.best
-        self.caveats.judge(self.sides, tables, self.shop.store, plan.asked.given("cka").get("estimator"))
+        nulls = Later(self.nulls)
+        best = self._searched(nulls) if plan.mode == "best" else {}
+        tables = _best_tables(plan, best) if plan.mode == "best" else self._tables()
+        judged: Any = best or self.cells
+        self.caveats.judge(self.sides, judged, self.shop.store, plan.asked.given("cka").get("estimator"))
         return Comparison(
             metrics=plan.metrics,
             n=plan.asked.n,
@@ -87,23 +80,38 @@ class Run:
             reasons=tuple(self.caveats.reasons),
             notes=tuple(self.caveats.notes),
             settings=settings,
-            nulls=self.nulls,
-            **kept,
+            nulls=nulls,
+            **tables,
         )
+
+    def _tables(self) -> dict[str, Any]:
+        ordered = [(metric, self.cells[metric]) for metric in self.plan.metrics]
+        found: dict[str, Any] = {
+            table: {metric: {pair: own[at] for pair, own in cells.items()} for metric, cells in ordered}
+            for at, table in enumerate(_TABLES)
+        }
+        return found | {
+            "p_values": Later({metric: partial(_p_values, self.tails[metric]) for metric in self.plan.metrics}),
+            "best_layers": {},
+        }
+
+    def _searched(self, nulls: Mapping[str, Nulls]) -> dict[str, dict[Names, Searched]]:
+        return {
+            metric: {
+                pair: Searched(metric, own, self.tails[metric][pair], nulls, pair, self.plan.asked.n)
+                for pair, own in self.cells[metric].items()
+            }
+            for metric in self.plan.metrics
+        }
 
     def _layer_pairs(self, pairs: Sequence[Names]) -> list[tuple[Layer, Layer]]:
         return [(a, b) for x, y in pairs for a in self.x[x].layers for b in self.y[y].layers]
-
-    def _inner(self, family: Family) -> list[tuple[Layer, Layer]]:
-        """Pairs of layers of one representation whose scores the null of a search over layers is made of."""
-        if not (self.plan.searches and family.searched):
-            return []
-        return [pair for side in self.sides.values() for one in side.values() for pair in family.inner_pairs(one)]
 
     def _score(self, family: Family, pair: Names, scored: Iterator[list[Score]]) -> None:
         x, y = self.x[pair[0]], self.y[pair[1]]
         shape = len(x.layers), len(y.layers)
         found = {metric: Cells(*np.full((4, *shape), np.nan)) for metric in family.metrics}
+        tails: dict[str, list[Score]] = {metric: [] for metric in family.metrics}
         for at in np.ndindex(shape):
             scores = next(scored)
             where = partial(_where, x, y, at)
@@ -111,24 +119,60 @@ class Run:
             for metric, score in zip(family.metrics, scores, strict=True):
                 if score.reason is not None:
                     self.caveats.undefined(metric, where(), score.reason)
-                tail = score.p_value if self.plan.p_values else None
-                for part, value in zip(found[metric], (score, score.chance, score.chance_sd, tail), strict=True):
+                at_once = score.p_value if self.plan.p_values and not family.light else None
+                for part, value in zip(found[metric], (score, score.chance, score.chance_sd, at_once), strict=True):
                     part[at] = np.nan if value is None else value
+                if self.plan.p_values and family.light:
+                    tails[metric].append(score)
         for metric, cells in found.items():
-            if self.plan.mode == "all":
-                self.cells.setdefault(metric, {})[pair] = cells
-            else:
-                most = maximum(metric, cells, self.nulls.get(metric), pair, self.plan.asked.n)
-                self.best.setdefault(metric, {})[pair] = most
+            self.cells.setdefault(metric, {})[pair] = cells
+            self.tails.setdefault(metric, {})[pair] = partial(_tail, tails[metric], cells.p_value)
 
-    def _find_nulls(self, family: Family, metric: str, inner: Iterator[Score]) -> None:
-        """What the covariance of layers is made of."""
-        self.caveats.check_ties(family, self.sides, self.shop)
+
+def _tail(scores: Sequence[Score], known: Array) -> Array:
+    """P-values of all pairs of layers: of the scores, if any were kept, nan where there is none."""
+    values = [np.nan if score.p_value is None else score.p_value for score in scores]
+    return np.array(values).reshape(known.shape) if values else known
+
+
+def _p_values(tails: Mapping[Names, partial[Array]]) -> dict[Names, Array]:
+    return {pair: tail() for pair, tail in tails.items()}
+
+
+def _best_tables(plan: Plan, best: Mapping[str, Mapping[Names, Searched]]) -> dict[str, Any]:
+    """Scores and layers, and chance levels that are found when they are read."""
+    x, y = (tuple(one.name for one in side) for side in (plan.x, plan.y))
+
+    def table(metric: str, found: Mapping[Names, Maximum]) -> dict[str, Array]:
+        mirrored = plan.square and METRICS[metric].symmetric
+        return dict(zip(_BEST_TABLES, gathered(found, x, y, mirrored), strict=True))
+
+    def gather(metric: str) -> dict[str, Array]:
+        return table(metric, {pair: one.calibrated for pair, one in best[metric].items()})
+
+    def known(metric: str) -> dict[str, Array]:
+        found = {pair: Maximum(one.score, one.layers, *[np.nan] * 3) for pair, one in best[metric].items()}
+        return table(metric, found)
+
+    levels = Later({metric: partial(gather, metric) for metric in best})
+    scores = {metric: known(metric) for metric in best}
+    return {
+        name: {metric: found[name] for metric, found in scores.items()}
+        if name in ("scores", "best_layers")
+        else Later({metric: partial(lambda metric, name: levels[metric][name], metric, name) for metric in best})
+        for name in _BEST_TABLES
+    }
+
+
+def _nulls(family: Family, sides: Mapping[str, Mapping[str, Representation]], shop: Workshop) -> Nulls:
+    """What the covariance of layers is made of."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AlignmentWarning)
         made = {
-            side: {one.name: family.null_parts(one, inner, self.shop) for one in members.values()}
-            for side, members in self.sides.items()
+            side: {name: family.null_parts(one, shop) for name, one in members.items()}
+            for side, members in sides.items()
         }
-        self.nulls[metric] = {"x": made["x"], "y": made.get("y", made["x"])}
+    return {"x": made["x"], "y": made.get("y", made["x"])}
 
 
 class _Steps:

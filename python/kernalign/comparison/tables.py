@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,37 @@ from kernalign.comparison.best import Maximum
 
 Array: TypeAlias = NDArray[Any]
 Names: TypeAlias = tuple[str, str]
+Made = TypeVar("Made")
+
+
+class Later(Mapping[str, Made]):
+    """Values by name that are made when they are first read; a copy that is pickled has them all."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], Made]]) -> None:
+        self._makers: dict[str, Callable[[], Made] | None] = dict(makers)
+        self._made: dict[str, Made] = {}
+
+    def __getitem__(self, name: str) -> Made:
+        maker = self._makers[name]
+        if maker is not None:
+            self._made[name] = maker()
+            self._makers[name] = None  # lets go of what it was made from
+        return self._made[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._makers
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)
 
 
 @dataclass(frozen=True, eq=False)

@@ -84,6 +84,11 @@ class Family:
         """The metric, if any, whose best of many layers has a known null."""
         return next((name for name in self.metrics if getattr(METRICS[name].states, "search_null", False)), None)
 
+    @property
+    def light(self) -> bool:
+        """Whether a score whose p-value nobody has read holds little but what layers hold."""
+        return False
+
     def states(self, layers: Sequence[Planned]) -> list[StateKey]:
         """The states to be made before pairs are finished, in order."""
         return []
@@ -101,10 +106,10 @@ class Family:
         records: list[Any] = [METRICS[name].states for name in self.metrics]
         return [record.finish for record in records]
 
-    def inner_pairs(self, one: Representation) -> list[LayerPair]:
-        """Pairs of layers of one representation whose scores the null of a search is made of."""
-        return []
+    def null_states(self) -> tuple[str, ...]:
+        """The kinds of states that the null of a search is made of."""
+        return ()
 
-    def null_parts(self, one: Representation, inner: Iterator[Score], shop: Workshop) -> dict[str, Any]:
+    def null_parts(self, one: Representation, shop: Workshop) -> dict[str, Any]:
         """What the null of a search over the layers of one representation is made of."""
         raise NotImplementedError

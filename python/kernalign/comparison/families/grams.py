@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from typing import Any, TypeAlias
@@ -55,6 +55,13 @@ class Grams(Family):
     @property
     def searched(self) -> str | None:
         return super().searched if self.estimator == "unbiased" else None
+
+    @property
+    def light(self) -> bool:
+        return not self._linear or self.asked.n <= EXACT_SKEW_ROWS  # else the skewness needs the sums of the pair
+
+    def null_states(self) -> tuple[str, ...]:
+        return self._key.kind, ROWS
 
     @cached_property
     def _linear(self) -> bool:
@@ -121,16 +128,16 @@ class Grams(Family):
             sweep, places = swept
             found: KernelSums = sweep.sums(places[x.place], places[y.place], pair.settings)
             return found
-        return linear_sums(pair, centred=self.centred, sides=sides)
+        return linear_sums(pair, centred=self.centred, sides=sides).settled()
 
-    def inner_pairs(self, one: Representation) -> list[LayerPair]:
-        return list(combinations(one.layers, 2))
-
-    def null_parts(self, one: Representation, inner: Iterator[Score], shop: Workshop) -> dict[str, Any]:
+    def null_parts(self, one: Representation, shop: Workshop) -> dict[str, Any]:
         """CKA of the layers among themselves, and what the skewness of the CKA of each is made of."""
         own = np.eye(len(one.layers))
-        for i, j in combinations(range(len(own)), 2):
-            own[i, j] = own[j, i] = next(inner)
+        assert self.searched is not None
+        alone = replace(self, metrics=(self.searched,))
+        inner = alone.scores(list(combinations(one.layers, 2)), shop)
+        for (i, j), (score,) in zip(combinations(range(len(own)), 2), inner, strict=True):
+            own[i, j] = own[j, i] = score
         n, sides = self.asked.n, [self.side(layer, shop) for layer in one.layers]
         if n < 6:
             return {"self": own}

@@ -53,6 +53,13 @@ class Lists(Family):
             ties = "index"
         return checks.check_k(given["k"], asked.n), similarity, ties, METRICS[name].symmetric
 
+    @property
+    def light(self) -> bool:
+        return True
+
+    def null_states(self) -> tuple[str, ...]:
+        return ("lists",)
+
     @cached_property
     def ordered(self) -> bool:
         records: list[Any] = [METRICS[name].states for name in self.metrics]
@@ -88,7 +95,7 @@ class Lists(Family):
             warn_of_ties(search.settings)
             yield [finish(search) for finish in finishers]
 
-    def null_parts(self, one: Representation, inner: Iterator[Score], shop: Workshop) -> dict[str, Any]:
+    def null_parts(self, one: Representation, shop: Workshop) -> dict[str, Any]:
         """What the covariance of overlaps is made of."""
         lists = [self.of(layer, shop).found.lists for layer in one.layers]
         return best.graph_parts(lists, self.asked.n, shop.threads)

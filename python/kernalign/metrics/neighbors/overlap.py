@@ -19,7 +19,7 @@ from kernalign._rows import arrays
 from kernalign._statistics import half_sampling, jackknife, kernel_null, list_null, tails
 from kernalign._statistics.kernel_null import Lazy
 from kernalign.metrics.neighbors import groups as group_overlap
-from kernalign.metrics.neighbors.search import Options, Search, Ties, search_both
+from kernalign.metrics.neighbors.search import ListSkew, Options, Search, Ties, search_both
 
 _FEWEST = 6  # items for a third moment
 _SKEW_COST = 2e7  # n k^2 up to which it is computed
@@ -312,9 +312,11 @@ def _upper_tail(found: Search, n: int, k: int, value: float, mean: float, sd: fl
     if not n >= _FEWEST or n * k * k > _SKEW_COST:
         return None, lambda: (tails.normal_tail((value - mean) / sd), "normal tail, exact moments")
 
+    skew = ListSkew(found.x, found.y)
+
     def tail() -> tuple[float, str]:
         half_step = 0.5 / (n * k)
-        p = tails.pearson3_tail((value - half_step - mean) / sd, found.skew)
-        return p, "Pearson III, exact third moment"
+        third, method = skew()
+        return tails.pearson3_tail((value - half_step - mean) / sd, third), f"Pearson III, {method}"
 
-    return lambda: (found.skew, "exact third moment"), tail
+    return skew, tail

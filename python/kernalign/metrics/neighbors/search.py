@@ -58,12 +58,6 @@ class Search:
         graphs = self.graphs or (list_engine.graph_sums(self.x.indices), list_engine.graph_sums(self.y.indices))
         return shared, *graphs
 
-    @cached_property
-    def skew(self) -> float:
-        """Skewness of the number of shared neighbours under random pairing, of lists without shared places."""
-        sides = (overlap_skew.pattern_sums([lists.edge_sums]) for lists in (self.x, self.y))
-        return float(overlap_skew.skews(self.n, *sides)[0, 0])
-
     def score(
         self,
         metric: str,
@@ -75,6 +69,21 @@ class Search:
         return Score(
             value, metric=metric, n=self.n, settings=self.settings, null=null, per_item=per_item, spread=spread
         )
+
+
+class ListSkew:
+    """Skewness of the number of shared neighbours under random pairing, of lists without shared places; once."""
+
+    def __init__(self, x: Neighbors, y: Neighbors) -> None:
+        self._lists = x, y  # which every pair that they are in shares: nothing of this pair is held
+
+    @cached_property
+    def _value(self) -> float:
+        sides = (overlap_skew.pattern_sums([one.edge_sums]) for one in self._lists)
+        return float(overlap_skew.skews(self._lists[0].n, *sides)[0, 0])
+
+    def __call__(self) -> tuple[float, str]:
+        return self._value, "exact third moment"
 
 
 _Sums: TypeAlias = tuple[float, float, float]
