@@ -14,6 +14,8 @@ import pytest
 from kernalign.metrics.neighbors.overlap import Neighbors, knn, mutual_knn
 from reference import neighbors as ref
 
+pytestmark = pytest.mark.numeric
+
 METRICS = ("cosine", "dot", "euclidean")
 
 

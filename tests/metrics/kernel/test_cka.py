@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from reference import alignment as oracle
 from samples import orthogonal, related
 
+pytestmark = pytest.mark.numeric
+
 METRICS = ("cka", "hsic", "kernel_alignment")
 ESTIMATORS = ("biased", "unbiased")
 FEATURE, GRAM = (300, 6, 9), (24, 40, 30)  # n > p + q and n < p + q

@@ -13,6 +13,8 @@ from reference import alignment as oracle
 from reference import jackknife, null_moments
 from samples import orthogonal, related
 
+pytestmark = pytest.mark.numeric
+
 METRICS = ("cka", "hsic", "kernel_alignment")
 ESTIMATORS = ("biased", "unbiased")
 KERNELS = {
