@@ -42,7 +42,6 @@ class ExactRows {
     double rough_error() const { return rough_error_; }
 
   private:
-    void examine(std::int64_t begin, std::int64_t end);
     void examine_all(int threads, Monitor* monitor);
 
     Rows rows_;

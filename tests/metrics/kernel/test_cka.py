@@ -395,7 +395,7 @@ def test_float64_offsets_cost_nothing(estimator, route, offset):
 
 @every_route
 @pytest.mark.parametrize("offset", [1, 30, 1000, 10_000])
-@pytest.mark.parametrize("n_times", [1, 10])
+@pytest.mark.parametrize("n_times", [1, 8])
 def test_float32_offsets_stay_under_1e_5(route, offset, n_times):
     n, p, q = ROUTES[route]
     x, y = related(n * n_times, p * (n_times if route == "gram" else 1), q, dtype=np.float32)
@@ -412,7 +412,7 @@ def test_a41_a_shift_of_1e4_in_float32_is_harmless(route):
     close(score, oracle.metric("cka", "unbiased", x, y), 1e-3)
 
 
-@pytest.mark.parametrize("shape", [FEATURE, GRAM, (3000, 64, 64), (500, 400, 300)], ids=str)
+@pytest.mark.parametrize("shape", [FEATURE, GRAM, (2100, 64, 64), (500, 400, 300)], ids=str)
 @every_estimator
 @pytest.mark.parametrize("offset", [0, 30])
 def test_float32_first_row_100_times_larger(shape, estimator, offset):
@@ -427,8 +427,9 @@ def test_float32_first_row_100_times_larger(shape, estimator, offset):
 
 def test_float32_mean_that_drifts_along_the_stream():
     """A shift fixed by the first block must not spoil the last one."""
-    x, y = related(5000, 6, 9, dtype=np.float32)
-    drift = np.linspace(0, 300, 5000, dtype=np.float32)[:, None]
+    n = 3200  # three blocks and a bit
+    x, y = related(n, 6, 9, dtype=np.float32)
+    drift = np.linspace(0, 300, n, dtype=np.float32)[:, None]
     x, y = x + drift * np.linspace(-1, 1, 6, dtype=np.float32), y + drift[::-1] / 50
     close(ka.cka(x, y), oracle.metric("cka", "unbiased", x, y), 1e-6)
 
