@@ -67,8 +67,8 @@ struct MomentSums {
     PairSums pair(int a, int b) const;                       // of the Grams of x' or y' (a <= b); needs symmetrise()
 };
 
-// Per-row sums that the delete-one jackknife of HSIC needs (mathematics 3.6). With K, L the Grams of the centred rows of x
-// and y, k = K1 - diag K and l likewise (n x 11, row-major, in this order):
+// Per-row sums that the delete-one jackknife of HSIC needs (mathematics 3.6). With K, L the Grams of the centred rows
+// of x and y, k = K1 - diag K and l likewise (n x 11, row-major, in this order):
 //   K_ii, L_ii, (K1)_i, (L1)_i, (K.L 1)_i, (K.K 1)_i, (L.L 1)_i, (Kl)_i, (Kk)_i, (Lk)_i, (Ll)_i      (. elementwise)
 // of the rows scaled as in `sums`, which is finish(centred) of the same rows. O(n (p^2 + pq + q^2)).
 constexpr std::int64_t kRowTerms = 11;

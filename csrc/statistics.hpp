@@ -28,8 +28,8 @@ double u_centred_product(std::int64_t n, const PairSums& sums);
 // <K, L> without the diagonals.
 double off_diagonal_product(const PairSums& sums);
 
-// Third moment E[Z^3] of Z = <K^U, P L^U P'> over uniform permutations P (mathematics 3.3). For each side, `cubes` is the
-// sum of the cubed entries and `trace` the trace of the matrix cube. n >= 6.
+// Third moment E[Z^3] of Z = <K^U, P L^U P'> over uniform permutations P (mathematics 3.3). For each side, `cubes` is
+// the sum of the cubed entries and `trace` the trace of the matrix cube. n >= 6.
 double u_centred_third_moment(std::int64_t n, double cubes_x, double trace_x, double cubes_y, double trace_y);
 
 // Variance of <K, P L P'> over uniform permutations for centred K, L (Kazi-Aoual et al. 1995). Per side: the trace, the

@@ -76,7 +76,8 @@ void check_search(const std::vector<float>& x, std::int64_t n, std::int64_t k, S
            int(metric));
     const Lists lists{found.index.data(), n, k};
     check_lists(lists, "x");
-    const auto distances = edit_distances(lists, lists, 2, nullptr), lengths = common_subsequences(lists, lists, 2, nullptr);
+    const auto distances = edit_distances(lists, lists, 2, nullptr),
+               lengths = common_subsequences(lists, lists, 2, nullptr);
     expect(std::all_of(distances.begin(), distances.end(), [](int v) { return v == 0; }), "edit", n, int(metric));
     expect(std::all_of(lengths.begin(), lengths.end(), [&](int v) { return v == k; }), "lcs", n, int(metric));
 }
