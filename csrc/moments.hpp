@@ -75,4 +75,36 @@ constexpr std::int64_t kRowTerms = 11;
 std::vector<double> moments_row_terms(const Rows& x, const Rows& y, const MomentSums& sums, Precision precision,
                                       int threads, Monitor* monitor);
 
+// Products of rows about means that are known beforehand: what shapes and fits of rows held whole are made of.
+//
+// Centring   Rows are x - mean - rest, in float64, times 2^-exponent: `rest` is what rounding took from the mean, so
+// that
+//            a large offset costs no digits of a small spread. Constant columns are exactly 0.
+// Precision  Products in float64, or of rows rounded to float32 and summed 1024 at a time; sums and squares are
+// float64.
+//            The same bits for any number of threads.
+// Memory     8 bytes for each product wanted, 32 MB of centred rows, and one tile of products per thread.
+struct Omitted {  // the rows i with i mod of == remainder; none if of is 0
+    std::int64_t of = 0, remainder = 0;
+    bool holds(std::int64_t i) const { return of > 0 && i % of == remainder; }
+    std::int64_t before(std::int64_t i) const { return of > 0 ? (i + of - 1 - remainder) / of : 0; }  // how many
+};
+struct Centre {
+    std::vector<double> mean, rest;
+    double largest = 0;  // distance of an entry from that of the first row (from 0 if not centred)
+    int exponent = 0;    // of the rows' scale; find_centre leaves it 0
+};
+Centre find_centre(const Rows& rows, bool centred, Omitted omitted, int threads, Monitor* monitor);
+
+struct CentredProducts {
+    std::array<LargeVector<double>, 3> products;  // xx, xy, yy, row-major; empty if not wanted
+    std::array<std::vector<double>, 2> squares;   // of the columns of x and of y
+};
+CentredProducts centred_products(const Rows& x, const Rows& y, const std::array<Centre, 2>& centres,
+                                 const std::array<bool, 3>& wanted, Omitted omitted, Precision precision, int threads,
+                                 Monitor* monitor);
+
+// Z^T Z of n float64 rows as they are; what overflows is infinite or nan.
+LargeVector<double> self_product(const double* rows, std::int64_t n, std::int64_t cols, int threads, Monitor* monitor);
+
 }  // namespace kernalign

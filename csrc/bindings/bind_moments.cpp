@@ -94,6 +94,49 @@ void bind_moments(py::module_& module) {
             return to_numpy(std::move(terms), {x.rows().rows(), kRowTerms});
         },
         py::arg("x"), py::arg("y"), py::arg("sums"), py::arg("double_precision"), py::arg("threads"));
+
+    py::class_<Centre>(module, "Centre")
+        .def_property_readonly("mean", [](const Centre& c) { return to_numpy(std::vector<double>(c.mean)); })
+        .def_property_readonly("rest", [](const Centre& c) { return to_numpy(std::vector<double>(c.rest)); })
+        .def_readonly("largest", &Centre::largest)
+        .def_readwrite("exponent", &Centre::exponent);
+    module.def(
+        "find_centre",
+        [](const PyRows& rows, bool centred, std::pair<std::int64_t, std::int64_t> omitted, int threads) {
+            return without_gil(py::none(), [&](Monitor* m) {
+                return find_centre(rows.rows(), centred, {omitted.first, omitted.second}, threads, m);
+            });
+        },
+        py::arg("rows"), py::arg("centred"), py::arg("omitted"), py::arg("threads"));
+    module.def(
+        "centred_products",
+        [](const PyRows& x, const PyRows& y, const Centre& centre_x, const Centre& centre_y,
+           const std::array<bool, 3>& wanted, std::pair<std::int64_t, std::int64_t> omitted, bool double_precision,
+           int threads, py::object progress) {
+            auto found = without_gil(std::move(progress), [&](Monitor* m) {
+                return centred_products(x.rows(), y.rows(), {centre_x, centre_y}, wanted,
+                                        {omitted.first, omitted.second}, precision_of(double_precision), threads, m);
+            });
+            const std::array<std::int64_t, 2> cols{x.rows().cols(), y.rows().cols()};
+            const auto product = [&](std::size_t k) {
+                const std::int64_t rows = wanted[k] ? cols[k / 2] : 0;
+                return to_numpy(std::move(found.products[k]), {rows, cols[(k + 1) / 2]});
+            };
+            return py::make_tuple(product(0), product(1), product(2), to_numpy(std::move(found.squares[0])),
+                                  to_numpy(std::move(found.squares[1])));
+        },
+        py::arg("x"), py::arg("y"), py::arg("centre_x"), py::arg("centre_y"), py::arg("wanted"), py::arg("omitted"),
+        py::arg("double_precision"), py::arg("threads"), py::arg("progress"));
+    module.def(
+        "self_product",
+        [](const py::array_t<double, py::array::c_style>& rows, int threads) {
+            require(rows.ndim() == 2, "rows must be 2-D");
+            const double* data = rows.data();
+            const std::int64_t n = rows.shape(0), cols = rows.shape(1);
+            auto product = without_gil(py::none(), [&](Monitor* m) { return self_product(data, n, cols, threads, m); });
+            return to_numpy(std::move(product), {cols, cols});
+        },
+        py::arg("rows").noconvert(), py::arg("threads"));
 }
 
 }  // namespace kernalign::bindings

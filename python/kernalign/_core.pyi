@@ -70,6 +70,15 @@ class Moments:
     @staticmethod
     def unpack(p: int, q: int, double_precision: bool, packed: NDArray[np.float64]) -> Moments: ...
 
+class Centre:
+    @property
+    def mean(self) -> NDArray[np.float64]: ...
+    @property
+    def rest(self) -> NDArray[np.float64]: ...
+    @property
+    def largest(self) -> float: ...
+    exponent: int
+
 class GramSource:
     def __init__(
         self,
@@ -100,6 +109,19 @@ class GramSums:
     def unpack(packed: NDArray[np.float64]) -> GramSums: ...
 
 def check_rows(rows: Rows, threads: int) -> None: ...
+def find_centre(rows: Rows, centred: bool, omitted: tuple[int, int], threads: int) -> Centre: ...
+def centred_products(
+    x: Rows,
+    y: Rows,
+    centre_x: Centre,
+    centre_y: Centre,
+    wanted: tuple[bool, bool, bool],
+    omitted: tuple[int, int],
+    double_precision: bool,
+    threads: int,
+    progress: Progress,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]: ...
+def self_product(rows: NDArray[np.float64], threads: int) -> NDArray[np.float64]: ...
 def moments_row_terms(
     x: Rows, y: Rows, sums: MomentSums, double_precision: bool, threads: int
 ) -> NDArray[np.float64]: ...

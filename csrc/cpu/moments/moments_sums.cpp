@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "cpu/moments/product_tiles.hpp"
 #include "cpu/simd/simd.hpp"
 #include "error.hpp"
 #include "moments.hpp"
@@ -63,14 +64,7 @@ MomentSums::MomentSums(std::int64_t p, std::int64_t q) {
 }
 
 void MomentSums::symmetrise() {
-    for (std::size_t s = 0; s < 2; ++s) {
-        const std::size_t cols = std::size_t(side[s].cols), tile = 64;
-        Matrix& m = products[2 * s];
-        for (std::size_t i0 = 0; i0 < cols; i0 += tile)  // tiles keep the transposed writes in cache
-            for (std::size_t j0 = 0; j0 <= i0; j0 += tile)
-                for (std::size_t i = i0; i < std::min(cols, i0 + tile); ++i)
-                    for (std::size_t j = j0; j < std::min(i, j0 + tile); ++j) m[i * cols + j] = m[j * cols + i];
-    }
+    for (std::size_t s = 0; s < 2; ++s) mirror_upper(products[2 * s], side[s].cols);
 }
 
 void MomentSums::rescale(int exponent_x, int exponent_y) {

@@ -1,4 +1,4 @@
-"""Centred float64 blocks of two paired representations, and what is multiplied out of them."""
+"""Two paired representations about their means: products from the engine, and row blocks for QR."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from kernalign._rows import arrays
 
 _BLOCK_ELEMENTS = 1 << 22  # 32 MB of both sides
 _FEWEST_ROWS = 256
-_PIECE_ELEMENTS = 1 << 16  # of both sides: half a megabyte
 _QR_COLUMNS = 64  # as fast as 32 and 128
 _LARGEST_EXPONENT = 1000
 _LARGEST = 2.0**1021  # beyond, differences from other means than the first row may overflow
@@ -34,23 +33,30 @@ class Fold:
     def mask(self, begin: int, end: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         return np.asarray((np.arange(begin, end) % self.of == self.remainder) == self.held)
 
-    def count(self, n: int) -> int:
-        held = len(range(self.remainder, n, self.of))
-        return held if self.held else n - held
-
 
 @dataclass(frozen=True)
 class Side:
-    """One representation, read as blocks from which ``mean`` is taken and which are divided by 2^exponent."""
+    """One representation, read as blocks from which a mean is taken and which are divided by 2^exponent."""
 
     rows: _core.Rows
-    mean: Vector
+    centre: _core.Centre
     exponent: int
     largest: float  # distance of an entry from the mean; infinite where float64 cannot hold it
 
+    @classmethod
+    def of(cls, rows: _core.Rows, centred: bool, omitted: tuple[int, int], threads: int) -> Side:
+        """Find the mean and the scale: one pass over the rows."""
+        centre = _core.find_centre(rows, centred, omitted, threads)
+        largest = math.inf if centre.largest > _LARGEST else centre.largest
+        exponent = math.frexp(largest)[1] if 0 < largest < math.inf else 0
+        if abs(exponent) > _ORDINARY_EXPONENT:
+            centre.exponent = min(max(exponent, -_LARGEST_EXPONENT), _LARGEST_EXPONENT)
+        return cls(rows, centre, centre.exponent, largest)
+
     def block(self, begin: int, end: int) -> Matrix:
         block = self.rows.dense(begin, end)
-        block -= self.mean
+        block -= self.centre.mean
+        block -= self.centre.rest
         if self.exponent:
             block *= math.ldexp(1.0, -self.exponent)
         return block
@@ -75,15 +81,15 @@ class Centred:
     x: Side
     y: Side
     fold: Fold | None = None
+    threads: int = 0
 
     @classmethod
     def of(cls, pair: arrays.Pair, *, centred: bool = True, fold: Fold | None = None) -> Centred:
-        """Find the means and the scales: one pass over the rows."""
-        step = max(1, _PIECE_ELEMENTS // (pair.x.shape[1] + pair.y.shape[1]))
-        steps = [(begin, min(pair.n, begin + step)) for begin in range(0, pair.n, step)]
-        n = pair.n if fold is None else fold.count(pair.n)
-        x, y = (_side(rows, n, steps, centred, fold) for rows in (pair.x, pair.y))
-        return cls(n, n - centred, x, y, fold)
+        """Find the means and the scales; a fold is left out."""
+        omitted = _omitted(fold)
+        n = pair.n - (0 if fold is None else len(range(fold.remainder, pair.n, fold.of)))
+        x, y = (Side.of(rows, centred, omitted, pair.threads) for rows in (pair.x, pair.y))
+        return cls(n, n - centred, x, y, fold, pair.threads)
 
     def held_out(self) -> Centred:
         """The rows that this fold leaves out, about the means of those that it has."""
@@ -113,30 +119,15 @@ class Centred:
 
     def products(self, which: str = "xx xy yy", *, double: bool = True, report: Report = None) -> Products:
         """Sums over the rows, multiplied in float64 or float32, added in float64. Holds 8 (p^2 + pq + q^2) bytes."""
-        p, q = self.columns
-        sums = {"xx": np.zeros((p, p)), "xy": np.zeros((p, q)), "yy": np.zeros((q, q))}
-        sums = {name: total if name in which.split() else np.zeros((0, 0)) for name, total in sums.items()}
-        squares = np.zeros(p), np.zeros(q)
-        dtype, n = np.float64 if double else np.float32, self.x.rows.shape[0]
-        for begin, end in _steps(n, p + q, max(_FEWEST_ROWS, (p + q) // 8)):
-            sides = {"x": np.empty((end - begin, p), dtype), "y": np.empty((end - begin, q), dtype)}
-            filled = 0
-            for x, y in self._pieces(begin, end):
-                for total, block, name in zip(squares, (x, y), "xy", strict=True):
-                    total += np.einsum("ij,ij->j", block, block)
-                    sides[name][filled : filled + len(block)] = block
-                filled += len(x)
-            for name in which.split():
-                sums[name] += sides[name[0]][:filled].T @ sides[name[1]][:filled]
-            if report is not None:
-                report(end, n)
-        return Products(**sums, squares=squares)
-
-    def _pieces(self, begin: int, end: int) -> Iterator[tuple[Matrix, Matrix]]:
-        """Both sides, as few rows at a time as stay in a core's cache while they are centred."""
-        step = max(1, _PIECE_ELEMENTS // sum(self.columns))
-        for at in range(begin, end, step):
-            yield self._block(at, min(end, at + step))
+        wanted, n = ("xx" in which, "xy" in which, "yy" in which), self.x.rows.shape[0]
+        sides, centres = (self.x.rows, self.y.rows), (self.x.centre, self.y.centre)
+        in_rows = None if report is None else lambda done, total: report(done * n // total, n)
+        xx, xy, yy, x, y = _core.centred_products(
+            *sides, *centres, wanted, _omitted(self.fold), double, self.threads, in_rows
+        )
+        if report is not None:
+            report(n, n)
+        return Products(xx, xy, yy, (x, y))
 
     def _block(self, begin: int, end: int) -> tuple[Matrix, Matrix]:
         x, y = self.x.block(begin, end), self.y.block(begin, end)
@@ -169,25 +160,12 @@ def _steps(n: int, columns: int, least: int = _FEWEST_ROWS) -> list[tuple[int, i
     return [(begin, min(n, begin + step)) for begin in range(0, n, step)]
 
 
-def _side(rows: _core.Rows, n: int, steps: list[tuple[int, int]], centred: bool, fold: Fold | None) -> Side:
-    """Differences from one row are exactly 0 in a constant column, and so is what is left of it."""
-    first = np.zeros(rows.shape[1])
-    start = 0 if fold is None or fold.mask(0, 1)[0] else 1
-    if centred:
-        first = rows.dense(start, start + 1)[0]
-    total, largest = np.zeros(rows.shape[1]), 0.0
-    with np.errstate(over="ignore", invalid="ignore"):
-        for begin, end in steps:
-            block = rows.dense(begin, end)
-            if fold is not None:
-                block = block[fold.mask(begin, end)]
-            block -= first
-            if len(block):
-                largest = max(largest, float(block.max()), -float(block.min()))
-            if centred:
-                total += np.full(len(block), 1 / n) @ block
-    if largest > _LARGEST:
-        largest = math.inf
-    exponent = math.frexp(largest)[1] if 0 < largest < math.inf else 0
-    exponent = 0 if abs(exponent) <= _ORDINARY_EXPONENT else min(max(exponent, -_LARGEST_EXPONENT), _LARGEST_EXPONENT)
-    return Side(rows, first + total, exponent, largest)
+def _omitted(fold: Fold | None) -> tuple[int, int]:
+    """How many folds there are, and which one an engine leaves out."""
+    assert fold is None or not fold.held
+    return (0, 0) if fold is None else (fold.of, fold.remainder)
+
+
+def self_product(rows: Matrix) -> Matrix:
+    """Z'Z of float64 rows as they are; infinite or nan where it overflows."""
+    return _core.self_product(rows, 0)

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 
+from kernalign._engines.centred import self_product
 from kernalign._rows import arrays
 from kernalign._rows.magnitude import check_magnitude
 from kernalign.stitching.problem import Problem, bordered_root
@@ -206,7 +207,7 @@ class LeastSquaresState:
         rows -= self._shift
         if self._triangle is None:
             with np.errstate(over="ignore", invalid="ignore"):  # then it is not accepted
-                gram = rows.T @ rows if self._gram is None else self._gram + rows.T @ rows
+                gram = self_product(rows) if self._gram is None else self._gram + self_product(rows)
             if self._products_only or self._accepts(gram, rows):
                 self._gram = gram
                 return

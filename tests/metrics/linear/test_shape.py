@@ -216,3 +216,11 @@ def test_streams_of_nothing_and_of_constants(name):
     with pytest.warns(ka.UndefinedScoreWarning, match="x is constant") as caught:
         assert math.isnan(getattr(ka.Moments().update(x * 0 + 3, y), name)())
     assert caught[0].filename == __file__
+
+
+def test_offsets_cost_no_digits_of_a_small_spread():
+    """1e6 is 14 digits larger than the spread: what rounding takes from a mean must not be left in the rows."""
+    x, y = (np.round(side * 64) / 64 for side in scaled_pair(3000, 4, 3))  # x 2^-25 + 2^20 is exact
+    for metric in (ka.nbs, ka.cca, ka.linear_predictivity):
+        moved = metric(x * 2.0**-25 + 2.0**20, y * 2.0**-25 - 2.0**20)
+        assert float(moved) == pytest.approx(float(metric(x, y)), rel=1e-12)

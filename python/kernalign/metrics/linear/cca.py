@@ -32,7 +32,7 @@ def cca(x: Any, y: Any, *, statistic: Statistic = "rho", centred: bool = True, *
     x, y : (n, p) and (n, q) arrays, paired by row; n >= 2.
     statistic : "rho": mean of the canonical correlations; "r2": mean of their squares.
     centred : False leaves the column means in, as a widely used notebook does (Kornblith et al. 2019); no null then.
-    **options : as for :func:`kernalign.cka`. ``threads`` does not hold NumPy's BLAS, which has its own setting.
+    **options : as for :func:`kernalign.cka`. ``threads`` holds products, not the decompositions by NumPy.
 
     Returns
     -------

@@ -31,7 +31,7 @@ def one_to_one(x: Any, y: Any, **options: Unpack[Options]) -> Score:
     Parameters
     ----------
     x, y : (n, p) and (n, q) arrays, paired by row; n >= 2.
-    **options : as for :func:`kernalign.cka`. ``threads`` does not hold NumPy's BLAS, which has its own setting.
+    **options : as for :func:`kernalign.cka`. ``threads`` holds products, not the decompositions by NumPy.
 
     Returns
     -------

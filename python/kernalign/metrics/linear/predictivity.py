@@ -29,7 +29,7 @@ def linear_predictivity(x: Any, y: Any, *, cv: int | None = None, **options: Unp
     x, y : (n, p) and (n, q) arrays, paired by row; n >= 2. Not symmetric: x predicts y.
     cv : None scores the items that were fitted; an integer K in [2, n] fits K times on all items but a fold and scores
         that fold. Item i is in fold i mod K, so that sorted items are spread; shuffle the rows of both for other folds.
-    **options : as for :func:`kernalign.cka`. ``threads`` does not hold NumPy's BLAS, which has its own setting.
+    **options : as for :func:`kernalign.cka`. ``threads`` holds products, not the decompositions by NumPy.
 
     Returns
     -------

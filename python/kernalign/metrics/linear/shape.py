@@ -35,7 +35,7 @@ def procrustes(x: Any, y: Any, **options: Unpack[Options]) -> Score:
     Parameters
     ----------
     x, y : (n, p) and (n, q) arrays, paired by row; n >= 2. The narrower one is padded with zero columns.
-    **options : as for :func:`kernalign.cka`. ``threads`` does not hold NumPy's BLAS, which has its own setting.
+    **options : as for :func:`kernalign.cka`. ``threads`` holds products, not the decompositions by NumPy.
 
     Returns
     -------
