@@ -6,9 +6,10 @@
 namespace kernalign::bindings {
 namespace {
 
+using OrderArray = py::array_t<std::int32_t, py::array::c_style | py::array::forcecast>;
 using Values = py::array_t<double, py::array::c_style>;
 
-Orders orders_of(const IndexArray& array) {
+Orders orders_of(const OrderArray& array) {
     require(array.ndim() == 2, "orders must be 2-D, got " + std::to_string(array.ndim()) + "-D");
     return {array.data(), array.shape(0), array.shape(1)};
 }
@@ -44,7 +45,7 @@ void bind_permuted(py::module_& module) {
     const auto report = py::arg("progress") = py::none();
     module.def(
         "permuted_overlaps",
-        [](const PyGraph& x, const PyGraph& y, const IndexArray& orders, int threads, py::object progress) {
+        [](const PyGraph& x, const PyGraph& y, const OrderArray& orders, int threads, py::object progress) {
             const Orders wanted = orders_of(orders);
             const Graph a = x.graph(), b = y.graph();
             require(a.n == wanted.n && b.n == wanted.n, "orders must be of the items of both graphs");
@@ -54,10 +55,10 @@ void bind_permuted(py::module_& module) {
                          [&](Monitor* monitor) { return permuted_overlaps(a, b, wanted, threads, monitor); }),
                 {count, n});
         },
-        py::arg("x"), py::arg("y"), py::arg("orders").noconvert(), workers, report);
+        py::arg("x"), py::arg("y"), py::arg("orders"), workers, report);
     module.def(
         "permuted_triangles",
-        [](const Values& x, const Values& y, const IndexArray& orders, int threads, py::object progress) {
+        [](const Values& x, const Values& y, const OrderArray& orders, int threads, py::object progress) {
             const Orders wanted = orders_of(orders);
             const Triangles a = triangles_of(x, wanted.n, "x"), b = triangles_of(y, wanted.n, "y");
             const py::ssize_t count = wanted.count, rows = a.layers, columns = b.layers;
@@ -66,10 +67,10 @@ void bind_permuted(py::module_& module) {
                          [&](Monitor* monitor) { return permuted_triangles(a, b, wanted, threads, monitor); }),
                 {count, rows, columns});
         },
-        py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("orders").noconvert(), workers, report);
+        py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("orders"), workers, report);
     module.def(
         "permuted_features",
-        [](const std::vector<Values>& x, const std::vector<Values>& y, const IndexArray& orders, int threads,
+        [](const std::vector<Values>& x, const std::vector<Values>& y, const OrderArray& orders, int threads,
            py::object progress) {
             const Orders wanted = orders_of(orders);
             const std::vector<Features> a = features_of(x, wanted.n, "x"), b = features_of(y, wanted.n, "y");
@@ -79,7 +80,7 @@ void bind_permuted(py::module_& module) {
                          [&](Monitor* monitor) { return permuted_features(a, b, wanted, threads, monitor); }),
                 {count, rows, columns});
         },
-        py::arg("x"), py::arg("y"), py::arg("orders").noconvert(), workers, report);
+        py::arg("x"), py::arg("y"), py::arg("orders"), workers, report);
 }
 
 }  // namespace kernalign::bindings

@@ -203,19 +203,19 @@ class ExactRows:
     def search(self, queries: NDArray[np.int32], k: int, threads: int = 0, progress: Progress = None) -> _Lists: ...
 
 def permuted_overlaps(
-    x: Graph, y: Graph, orders: NDArray[np.int32], threads: int = 0, progress: Progress = None
+    x: Graph, y: Graph, orders: NDArray[np.integer[Any]], threads: int = 0, progress: Progress = None
 ) -> NDArray[np.float64]: ...
 def permuted_triangles(
     x: NDArray[np.float64],
     y: NDArray[np.float64],
-    orders: NDArray[np.int32],
+    orders: NDArray[np.integer[Any]],
     threads: int = 0,
     progress: Progress = None,
 ) -> NDArray[np.float64]: ...
 def permuted_features(
     x: list[NDArray[np.float64]],
     y: list[NDArray[np.float64]],
-    orders: NDArray[np.int32],
+    orders: NDArray[np.integer[Any]],
     threads: int = 0,
     progress: Progress = None,
 ) -> NDArray[np.float64]: ...

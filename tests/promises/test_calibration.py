@@ -163,9 +163,9 @@ def test_best_cka_of_shuffled_real_layers(n):
     x, y = ([arrays.rows(v) for v in clipart(names, n)] for names in (VISION, TEXT))
     states = {"cka": ka.METRICS["cka"].states}
     pairs = permuted_scores.PermutedGrams(states, x, y, "unbiased")
-    own = [permuted_scores.PermutedGrams(states, s, s, "unbiased").scores(np.arange(n))["cka"] for s in (x, y)]
+    own = [permuted_scores.PermutedGrams(states, s, s, "unbiased").scores(np.arange(n)[None])["cka"][0] for s in (x, y)]
     skew = lm.cka_skews(n, *([make_side([rows], ka.Linear(), 1).cubes for rows in side] for side in (x, y)))
-    scores = [pairs.scores(order)["cka"] for order in shuffles(n, 5000)]
+    scores = pairs.scores(np.array(list(shuffles(n, 5000))))["cka"]
     _uniform(lm.cka_maximum(scores[0], *own, n, skew=skew, draws=20_000), scores, 0.0)
 
 
@@ -173,7 +173,7 @@ def test_best_overlap_of_shuffled_real_layers():
     n, k = 100, 10
     x, y = ([ka.knn(v, k).indices for v in clipart(names, n)] for names in (VISION, TEXT))
     pairs = permuted_scores.PermutedLists({"mutual_knn": ka.METRICS["mutual_knn"].states}, x, y)
-    scores = [pairs.scores(order)["mutual_knn"] for order in shuffles(n, 5000)]
+    scores = pairs.scores(np.array(list(shuffles(n, 5000))))["mutual_knn"]
     found = lm.knn_maximum(scores[0], lm.graph_covariance(x, n), lm.graph_covariance(y, n), draws=20_000)
     _uniform(found, scores, 1 / (n * k))
 

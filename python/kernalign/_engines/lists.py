@@ -21,7 +21,6 @@ from kernalign._core import (
     nearest_neighbors,
     overlap_curve,
     overlaps_without_one,
-    permuted_overlaps,
     shared_counts,
     subset_overlaps,
 )
@@ -41,7 +40,6 @@ __all__ = [
     "nearest_neighbors",
     "overlap_curve",
     "overlaps_without_one",
-    "permuted_overlaps",
     "shared_counts",
     "subset_overlaps",
 ]

@@ -33,6 +33,9 @@ from kernalign.metrics.kernel.cka import Estimator
 from kernalign.metrics.neighbors.search import Ties
 
 Values = NDArray[np.float64]
+_BATCH = 32  # pairings scored at a time, if not more than _VALUES items
+_VALUES = 1 << 20
+
 AnyMetric: TypeAlias = str | Callable[[Any, Any], Any]
 
 
@@ -160,24 +163,28 @@ def permutation_test(
     with reporting(options.pop("progress", False), "permutations") as report:
         engines = engines_for(tested, xs, ys, n, (k, estimator, kernel, similarity, ties), options)
         rng = np.random.default_rng(seed)
-        observed = _scores(engines, np.arange(n))
+        observed = {name: scores[0] for name, scores in _scores(engines, np.arange(n)[None]).items()}
         _warn_of_undefined(tested, observed)
         nulls = {name: np.empty(permutations) for name in tested}
-        for done in range(permutations):
-            order = rng.permutation(n) if blocks is None else shuffled_within(blocks, rng)
-            for name, scores in _scores(engines, order).items():
-                nulls[name][done] = tested[name].closest(scores)
+        alone = any(isinstance(engine, PermutedCalls) for engine in engines)
+        batch = 1 if alone else max(1, min(_BATCH, _VALUES // n))
+        for begin in range(0, permutations, batch):
+            end = min(permutations, begin + batch)
+            random = (rng.permutation(n) if blocks is None else shuffled_within(blocks, rng) for _ in range(begin, end))
+            for name, scores in _scores(engines, np.array(list(random))).items():
+                nulls[name][begin:end] = [tested[name].closest(one) for one in scores]
             if report is not None:
-                report(done + 1, permutations)
+                for done in range(begin, end):
+                    report(done + 1, permutations)
     settings = {"permutations": permutations, "seed": seed, "blocks": None if blocks is None else int(blocks.max()) + 1}
     tests = _tests(tested, observed, nulls, _bests(tested, engines), layered_x or layered_y, settings)
     return tests if not isinstance(metric, str) and isinstance(metric, Sequence) else next(iter(tests.values()))
 
 
-def _scores(engines: list[Permuted], order: NDArray[np.intp]) -> dict[str, Values]:
+def _scores(engines: list[Permuted], orders: NDArray[np.intp]) -> dict[str, Values]:
     merged: dict[str, Values] = {}
     for engine in engines:
-        merged |= engine.scores(order)
+        merged |= engine.scores(orders)
     return merged
 
 

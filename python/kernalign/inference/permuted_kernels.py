@@ -9,57 +9,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign._base.score import AlignmentWarning
+from kernalign._engines import permuted
 from kernalign._engines.gram_source import Side
 from kernalign._engines.gram_sweep import gram_pair
 from kernalign.metrics.kernel.cka import finish_kernel_alignment
 from kernalign.metrics.record import OfGrams
 
 Values = NDArray[np.float64]
-Order = NDArray[np.intp]
-
-_CHUNK = 1 << 14  # pairs of items gathered at a time: they stay in cache
-
-
-class Condensed:
-    """Strict upper triangles, row by row, of the symmetric matrices of layers of two sides, (layers, n (n - 1) / 2)."""
-
-    def __init__(self, n: int, x: Values, y: Values) -> None:
-        self._n = n
-        at = np.arange(n)
-        self._base = at * (2 * n - at - 1) // 2 - at - 1  # entry (i, j), i < j, is at base[i] + j
-        self._rows, self._columns = (index.astype(np.int32) for index in np.triu_indices(n, 1))
-        self._x, self._y = x, np.ascontiguousarray(y.T)  # rows are gathered whole
-
-    def products(self, order: Order) -> Values:
-        """(L_x, L_y) sums over i < j of X_ij Y_order[i]order[j]."""
-        total = np.zeros((len(self._x), self._y.shape[1]))
-        for begin in range(0, len(self._rows), _CHUNK):
-            part = slice(begin, begin + _CHUNK)
-            i, j = order[self._rows[part]], order[self._columns[part]]
-            at = self._base[np.minimum(i, j)] + np.maximum(i, j)
-            total += self._x[:, part] @ self._y[at]
-        return total
+Orders = NDArray[np.intp]
 
 
 class PermutedKernels:
     """HSIC, CKA and kernel alignment under any kernel: K and L, centred as the metric wants, are renamed as they are.
 
-    Bandwidths are those of the given data, which no pairing changes. Holds 4 n^2 bytes for each layer, and as much for
-    the places; a pairing takes n^2 / 2 multiply-adds for each pair of layers.
+    Bandwidths are those of the given data, which no pairing changes. Holds 4 n^2 bytes for each layer; a
+    pairing takes n^2 / 2 multiply-adds for each pair of layers.
     """
 
     def __init__(self, metrics: Mapping[str, OfGrams], x: Sequence[Side], y: Sequence[Side], estimator: str) -> None:
         self._metrics, self._unbiased = metrics, estimator == "unbiased"
         self._centred = all(states.centred for states in metrics.values())
         self._n = x[0].source.n
-        (off_x, self._diagonal_x, unit_x, norm_x), (off_y, self._diagonal_y, unit_y, norm_y) = map(self._side, (x, y))
-        self._gathered = Condensed(self._n, off_x, off_y)
+        self._threads = x[0].threads
+        self._off_x, self._diagonal_x, unit_x, norm_x = self._side(x)
+        self._off_y, self._diagonal_y, unit_y, norm_y = self._side(y)
         n = self._n
         self._units = np.outer(unit_x, unit_y) / (n * (n - 3 * self._unbiased) if self._centred else 1)
         self._norms = np.outer(norm_x, norm_y)
 
-    def scores(self, order: Order) -> dict[str, Values]:
-        products = 2 * self._gathered.products(order) + self._diagonal_x @ self._diagonal_y[:, order].T
+    def scores(self, orders: Orders) -> dict[str, Values]:
+        off = permuted.permuted_triangles(self._off_x, self._off_y, orders, self._threads)
+        products = 2 * off + np.array([self._diagonal_x @ self._diagonal_y[:, order].T for order in orders])
         cosines = np.clip(products / self._norms, -1.0, 1.0)
         hsic = products * self._units + 0 * self._norms  # nan where there is no kernel
         return {metric: cosines if states.cosine else hsic for metric, states in self._metrics.items()}

@@ -13,13 +13,13 @@ from scipy import sparse
 from kernalign import _core
 from kernalign._base.score import AlignmentWarning, Score
 from kernalign._engines import lists as list_engine
+from kernalign._engines import permuted
 from kernalign._engines.neighbors import Neighbors
 from kernalign._rows.magnitude import divided, exponent_of, power_of_two
-from kernalign.inference.permuted_kernels import Condensed
 from kernalign.metrics.record import OfGrams, OfLists
 
 Values = NDArray[np.float64]
-Order = NDArray[np.intp]
+Orders = NDArray[np.intp]
 
 _GRAM_BYTES = 1 << 28
 _GATHER = 60  # multiply-adds in the time of one gathered entry
@@ -29,9 +29,9 @@ _ROUNDING = 1e-13
 
 
 class Permuted(Protocol):
-    """Scores by metric, (L_x, L_y), where row i of x is paired with row order[i] of y; nan where undefined."""
+    """Scores by metric, (orders, L_x, L_y), where row i of x is paired with row order[i] of y; nan where undefined."""
 
-    def scores(self, order: Order) -> dict[str, Values]: ...
+    def scores(self, orders: Orders) -> dict[str, Values]: ...
 
 
 class PermutedGrams:
@@ -42,21 +42,25 @@ class PermutedGrams:
     """
 
     def __init__(
-        self, metrics: Mapping[str, OfGrams], x: Sequence[_core.Rows], y: Sequence[_core.Rows], estimator: str
+        self,
+        metrics: Mapping[str, OfGrams],
+        x: Sequence[_core.Rows],
+        y: Sequence[_core.Rows],
+        estimator: str,
+        threads: int = 0,
     ) -> None:
-        self._metrics, self._unbiased = metrics, estimator == "unbiased"
+        self._metrics, self._unbiased, self._threads = metrics, estimator == "unbiased", threads
         self._n = x[0].shape[0]
         self._centred = all(states.centred for states in metrics.values())
         (a, self._unit_x), (b, self._unit_y) = (self._dense(side) for side in (x, y))
         self._diagonal_x, self._diagonal_y = (np.stack([(v * v).sum(axis=1) for v in side]) for side in (a, b))
         self._features = None if self._gram_pays(a, b) else (a, b)
-        if self._features is None:
-            self._gathered = Condensed(self._n, self._grams(a), self._grams(b))
+        self._condensed = (self._grams(a), self._grams(b)) if self._features is None else None
         self._norm_x, self._norm_y = (self._norms(*side) for side in ((a, self._diagonal_x), (b, self._diagonal_y)))
 
-    def scores(self, order: Order) -> dict[str, Values]:
-        diagonals = self._diagonal_x @ self._diagonal_y[:, order].T
-        products = self._numerators(self._products(order, diagonals), diagonals, self._diagonal_x, self._diagonal_y)
+    def scores(self, orders: Orders) -> dict[str, Values]:
+        diagonals = np.array([self._diagonal_x @ self._diagonal_y[:, order].T for order in orders])
+        products = self._numerators(self._products(orders, diagonals), diagonals, self._diagonal_x, self._diagonal_y)
         found = {}
         for metric, states in self._metrics.items():
             if not states.cosine:
@@ -127,12 +131,11 @@ class PermutedGrams:
         traces = np.outer(d_x.sum(axis=1), d_y.sum(axis=1))
         return full - diagonals * (n / (n - 2)) + traces / ((n - 1) * (n - 2))
 
-    def _products(self, order: Order, diagonals: Values) -> Values:
-        if self._features is not None:
-            a, b = self._features
-            ys = [y[order] for y in b]
-            return np.array([[float(((x.T @ y) ** 2).sum()) for y in ys] for x in a])
-        return 2 * self._gathered.products(order) + diagonals
+    def _products(self, orders: Orders, diagonals: Values) -> Values:
+        if self._condensed is None:
+            assert self._features is not None
+            return permuted.permuted_features(*self._features, orders, self._threads)
+        return 2 * permuted.permuted_triangles(*self._condensed, orders, self._threads) + diagonals
 
 
 class PermutedLists:
@@ -144,50 +147,43 @@ class PermutedLists:
         x: Sequence[NDArray[np.int32]],
         y: Sequence[NDArray[np.int32]],
         weights: tuple[Sequence[Any], Sequence[Any]] | None = None,
+        threads: int = 0,
     ) -> None:
         """``weights``: sparse graphs in which tied neighbours share their places, for mutual_knn and jaccard_knn."""
-        self._metrics, self._x, self._y, self._weights = metrics, x, y, weights
-        self._n, self._k = x[0].shape
+        self._metrics, self._x, self._y, self._threads = metrics, x, y, threads
+        self._graphs = tuple([list_engine.graph_of(one) for one in side] for side in weights or (x, y))
 
-    def scores(self, order: Order) -> dict[str, Values]:
-        inverse = np.empty(self._n, dtype=np.int32)
-        inverse[order] = np.arange(self._n, dtype=np.int32)
-        shape = (len(self._x), len(self._y))
-        found = {metric: np.empty(shape) for metric in self._metrics}
-        for column, lists in enumerate(self._y):
-            renamed = inverse[lists[order]]
-            graph = None if self._weights is None else self._weights[1][column][order][:, order]
-            for row, own in enumerate(self._x):
-                shared = None
-                for metric, states in self._metrics.items():
-                    if states.of_lists is not None:
-                        items = states.of_lists(own, renamed)
-                    else:
-                        assert states.of_shared is not None
-                        shared = self._shared(row, own, renamed, graph) if shared is None else shared
-                        items = states.of_shared(shared, self._k)
-                    found[metric][row, column] = items.mean()
+    def scores(self, orders: Orders) -> dict[str, Values]:
+        found = {metric: np.empty((len(orders), len(self._x), len(self._y))) for metric in self._metrics}
+        of_shared = {m: states.of_shared for m, states in self._metrics.items() if states.of_shared is not None}
+        of_lists = {m: states.of_lists for m, states in self._metrics.items() if states.of_lists is not None}
+        for row, own in enumerate(self._x):
+            for column, lists in enumerate(self._y):
+                if of_shared:
+                    graphs = self._graphs[0][row], self._graphs[1][column]
+                    shared = permuted.permuted_overlaps(*graphs, orders, self._threads)
+                for metric, items in of_shared.items():
+                    found[metric][:, row, column] = items(shared, own.shape[1]).mean(axis=1)
+                for at, order in enumerate(orders if of_lists else ()):
+                    renamed = np.argsort(order).astype(np.int32)[lists[order]]
+                    for metric, compare in of_lists.items():
+                        found[metric][at, row, column] = compare(own, renamed, self._threads).mean()
         return found
-
-    def _shared(self, row: int, own: NDArray[np.int32], renamed: NDArray[np.int32], graph: Any) -> Values:
-        if self._weights is None:
-            return list_engine.shared_counts(own, renamed).astype(np.float64)
-        return np.asarray(self._weights[0][row].multiply(graph).sum(axis=1), dtype=np.float64).ravel()
 
 
 class PermutedGraphs:
     """A metric that is the product of two sparse matrices of norm 1."""
 
-    def __init__(self, metric: str, x: Sequence[Any], y: Sequence[Any]) -> None:
-        self._metric, self._x, self._y = metric, x, y
+    def __init__(self, metric: str, x: Sequence[Any], y: Sequence[Any], threads: int = 0) -> None:
+        self._metric, self._threads = metric, threads
+        self._x, self._y = ([list_engine.graph_of(graph) for graph in side] for side in (x, y))
+        self._nan = 0 * np.array([[a.data[0] + b.data[0] for b in y] for a in x])  # or 0
 
-    def scores(self, order: Order) -> dict[str, Values]:
-        found = np.empty((len(self._x), len(self._y)))
-        for column, graph in enumerate(self._y):
-            moved = graph[order][:, order]
-            for row, own in enumerate(self._x):
-                found[row, column] = own.multiply(moved).sum() + 0 * (own.data[0] + graph.data[0])  # nan stays nan
-        return {self._metric: found}
+    def scores(self, orders: Orders) -> dict[str, Values]:
+        products = [
+            [permuted.permuted_overlaps(a, b, orders, self._threads).sum(axis=1) for b in self._y] for a in self._x
+        ]
+        return {self._metric: np.moveaxis(np.array(products), 2, 0) + self._nan}
 
 
 class PermutedCalls:
@@ -198,7 +194,10 @@ class PermutedCalls:
         self.best: float | None = None
         self._called = False
 
-    def scores(self, order: Order) -> dict[str, Values]:
+    def scores(self, orders: Orders) -> dict[str, Values]:
+        return {self.name: np.array([self._called_once(order) for order in orders], dtype=np.float64)}
+
+    def _called_once(self, order: NDArray[np.intp]) -> list[list[Any]]:
         with warnings.catch_warnings():
             if self._called:
                 warnings.simplefilter("ignore", AlignmentWarning)  # the given pairing has warned
@@ -207,7 +206,7 @@ class PermutedCalls:
         if not self._called and isinstance(found[0][0], Score):
             self.best = found[0][0]._maximum
         self._called = True
-        return {self.name: np.array(found, dtype=np.float64)}
+        return found
 
 
 def tie_weights(rows: _core.Rows, lists: Neighbors, threads: int) -> Any:

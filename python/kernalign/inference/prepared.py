@@ -166,7 +166,7 @@ def engines_for(
                 [arrays.rows(v, s, divided=divided, **prepared) for v in side] for side, s in ((xs, "x"), (ys, "y"))
             )
             if isinstance(kernel, (Linear, Cosine)):
-                engines.append(PermutedGrams(wanted, x, y, estimator))
+                engines.append(PermutedGrams(wanted, x, y, estimator, threads))
             else:
                 a, b = ([make_side([rows], kernel, threads) for rows in side] for side in (x, y))
                 engines.append(PermutedKernels(wanted, a, b, estimator))
@@ -178,7 +178,7 @@ def engines_for(
             [states.graph(arrays.rows(v, s, **prepared), size, threads) for v in side]
             for side, s in ((xs, "x"), (ys, "y"))
         ]
-        engines.append(PermutedGraphs(name, *graphs))
+        engines.append(PermutedGraphs(name, graphs[0], graphs[1], threads))
     for name, one in tested.items():
         if one.function is not None:
             engines.append(PermutedCalls(name, _called(one, k, options), xs, ys))
@@ -234,4 +234,4 @@ def _lists(
             [tie_weights(rows, lists, threads) for rows, lists in zip(*pair, strict=True)]
             for pair in zip(sources, found, strict=True)
         )
-    return PermutedLists(metrics, x, y, weights)  # type: ignore[arg-type]
+    return PermutedLists(metrics, x, y, weights, threads)  # type: ignore[arg-type]

@@ -287,7 +287,7 @@ def _grouped(
         found = search_both(x, y, min(length, longest), metric, "index", options, ordered=True)
     if found.n != len(labels):
         raise ValueError(f"groups needs one label per row, got {len(labels)} for {found.n} rows that are not dropped")
-    overlap = group_overlap.compare(found.x, found.y, labels, k, fractional=ties == "fractional")
+    overlap = group_overlap.compare(found.x, found.y, labels, k, fractional=ties == "fractional", threads=found.threads)
     items = overlap.items / k
     found.settings.update(
         {
