@@ -69,8 +69,8 @@ class Neighbors:
                 "Neighbors needs indices (n, k), similarities (n, k) and tie_rows (n,), got shapes "
                 f"{shape}, {similarities.shape} and {ties.shape}"
             )
-        if indices.dtype != np.int32:
-            raise TypeError(f"Neighbors needs int32 indices, got {indices.dtype}")
+        if indices.dtype != np.int32 or not indices.flags.c_contiguous:
+            object.__setattr__(self, "indices", _as_int32(indices))
         if self.rows is not None and (self.items is None or np.shape(self.rows) != shape[:1]):
             raise ValueError(f"Neighbors of rows needs items and one row per list, got {self.items} and {self.rows}")
 
@@ -101,6 +101,15 @@ class Neighbors:
         ties = self.similarities[:, k - 1] == self.similarities[:, k]
         indices, similarities = np.ascontiguousarray(self.indices[:, :k]), self.similarities[:, :k].copy()
         return replace(self, indices=indices, similarities=similarities, tie_rows=ties)
+
+
+def _as_int32(indices: NDArray[Any]) -> NDArray[np.int32]:
+    """Indices of any integer type and layout, as the engines read them."""
+    if indices.dtype.kind not in "iu":
+        raise TypeError(f"Neighbors needs integer indices, got {indices.dtype}")
+    if indices.size and not (indices.min() >= 0 and indices.max() < 1 << 31):
+        raise ValueError(f"Neighbors needs indices of rows, got {indices.min()} to {indices.max()}")
+    return np.ascontiguousarray(indices, dtype=np.int32)
 
 
 def knn(

@@ -407,3 +407,38 @@ def test_half_sampling_has_the_size_of_the_sampling_error():
     assert low < score < high
     with pytest.raises(ValueError, match="k must be at most 20"):
         nb.mutual_knn(nb.knn(x, 20), nb.knn(y, 20), 5, uncertainty="half-sampling")
+
+
+@pytest.mark.parametrize("metric", [ka.mutual_knn, ka.jaccard_knn, ka.cycle_knn, ka.lcs_knn, ka.edit_knn])
+def test_k_is_that_of_lists_that_were_given(metric):
+    x, y = pair(40, 3, 0.5)
+    assert metric(ka.knn(x, 5), ka.knn(y, 5)) == metric(x, y, 5)
+    assert metric(x, y) == metric(x, y, 10)
+    with pytest.raises(ValueError, match="k must be given for lists of different lengths, got 5 and 6"):
+        metric(ka.knn(x, 5), ka.knn(y, 6))
+    assert metric(ka.knn(x, 5), ka.knn(y, 6), 5) == metric(x, y, 5)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint16])
+def test_lists_of_other_searches_may_have_any_layout_and_integers(dtype):
+    """The idiom of faiss: int64 indices with the item itself in the first column, which is cut off."""
+    x, y = pair(40, 3, 0.5)
+    lists = []
+    for side in (x, y):
+        found = ka.knn(side, 5)
+        indices = np.column_stack([np.arange(40), found.indices]).astype(dtype)[:, 1:]
+        assert not indices.flags.c_contiguous
+        similarities = np.asfortranarray(found.similarities)
+        lists.append(ka.Neighbors(indices, similarities, found.tie_rows, "cosine"))
+    for metric in (ka.mutual_knn, ka.lcs_knn, ka.cycle_knn):
+        assert metric(*lists) == metric(x, y, 5)
+    assert ka.mutual_knn(*lists).p_value == ka.mutual_knn(x, y, 5).p_value
+    assert ka.mutual_knn(*lists, 3) == ka.mutual_knn(x, y, 3)
+
+
+def test_lists_that_are_none_are_refused():
+    one = np.zeros((4, 2))
+    with pytest.raises(TypeError, match="Neighbors needs integer indices, got float64"):
+        ka.Neighbors(one, one, np.zeros(4, bool), "cosine")
+    with pytest.raises(ValueError, match="Neighbors needs indices of rows, got -1 to 1"):
+        ka.Neighbors(np.array([[1, -1]] * 4), one, np.zeros(4, bool), "cosine")

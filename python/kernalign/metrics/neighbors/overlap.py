@@ -19,7 +19,7 @@ from kernalign._rows import arrays
 from kernalign._statistics import half_sampling, jackknife, kernel_null, list_null, tails
 from kernalign._statistics.kernel_null import Lazy
 from kernalign.metrics.neighbors import groups as group_overlap
-from kernalign.metrics.neighbors.search import ListSkew, Options, Search, Ties, search_both
+from kernalign.metrics.neighbors.search import ListSkew, Options, Search, Ties, length_given, search_both
 
 _FEWEST = 6  # items for a third moment
 _SKEW_COST = 2e7  # n k^2 up to which it is computed
@@ -42,7 +42,7 @@ __all__ = [
 def mutual_knn(
     x: Any,
     y: Any,
-    k: int = 10,
+    k: int | None = None,
     *,
     metric: Metric = "cosine",
     ties: Ties = "fractional",
@@ -56,7 +56,7 @@ def mutual_knn(
     Parameters
     ----------
     x, y : (n, p) and (n, q) arrays, paired by row; or two `Neighbors`
-    k : 1 <= k <= n - 1; at most the length of the lists if these are given
+    k : 1 <= k <= n - 1; at most the length of the lists if these are given. None is 10 or, of `Neighbors`, that length
     metric : similarity that ranks the rows: "cosine", "dot" or "euclidean" (of arrays only)
     ties : "fractional": rows tied at the k-th place share it, so that the score is the expectation over independent
         random orders of the tied; "index": the smaller index wins on both sides, which makes unrelated but tied
@@ -106,7 +106,7 @@ def mutual_items(shared: NDArray[np.float64], k: int) -> NDArray[np.float64]:
 
 def finish_mutual_knn(found: Search, per_item: bool = False, spread: Spread | None = None) -> Score:
     """mutual_knn of lists that were found."""
-    n, k = found.x.n, found.x.k
+    n, k = found.x.indices.shape  # a list of every row
     overlaps, graph_x, graph_y = found.overlaps
     items = mutual_items(overlaps, k)
     if found.samples is not None:
@@ -127,7 +127,7 @@ def finish_mutual_knn(found: Search, per_item: bool = False, spread: Spread | No
 def jaccard_knn(
     x: Any,
     y: Any,
-    k: int = 10,
+    k: int | None = None,
     *,
     metric: Metric = "cosine",
     ties: Ties = "fractional",
@@ -156,7 +156,13 @@ def finish_jaccard_knn(found: Search, per_item: bool = False) -> Score:
 
 
 def cycle_knn(
-    x: Any, y: Any, k: int = 10, *, metric: Metric = "cosine", per_item: bool = False, **options: Unpack[Options]
+    x: Any,
+    y: Any,
+    k: int | None = None,
+    *,
+    metric: Metric = "cosine",
+    per_item: bool = False,
+    **options: Unpack[Options],
 ) -> Score:
     """Share of the items i that some j of i's neighbours in y has among its own neighbours in x: i -> j -> i.
 
@@ -179,7 +185,13 @@ def finish_cycle_knn(found: Search, per_item: bool = False) -> Score:
 
 
 def lcs_knn(
-    x: Any, y: Any, k: int = 10, *, metric: Metric = "cosine", per_item: bool = False, **options: Unpack[Options]
+    x: Any,
+    y: Any,
+    k: int | None = None,
+    *,
+    metric: Metric = "cosine",
+    per_item: bool = False,
+    **options: Unpack[Options],
 ) -> Score:
     """Mean length of the longest common subsequence of the two ordered neighbour lists, divided by k.
 
@@ -203,7 +215,13 @@ def finish_lcs_knn(found: Search, per_item: bool = False) -> Score:
 
 
 def edit_knn(
-    x: Any, y: Any, k: int = 10, *, metric: Metric = "cosine", per_item: bool = False, **options: Unpack[Options]
+    x: Any,
+    y: Any,
+    k: int | None = None,
+    *,
+    metric: Metric = "cosine",
+    per_item: bool = False,
+    **options: Unpack[Options],
 ) -> Score:
     """1 - mean Levenshtein distance of the two ordered neighbour lists / k (unit insertion, deletion, substitution).
 
@@ -262,7 +280,7 @@ def _judge(found: Search, items: NDArray[np.float64]) -> None:
 def _grouped(
     x: Any,
     y: Any,
-    k: int,
+    k: int | None,
     metric: Metric,
     ties: Ties,
     groups: Any,
@@ -276,6 +294,7 @@ def _grouped(
         raise ValueError(f"groups need exact search, got backend={options['backend']!r}")
     if not isinstance(x, Neighbors) and options.get("backend") in (None, "auto"):
         options["backend"] = "native"
+    k = length_given(x, y) if k is None else k
     labels = group_overlap.labels_of(groups, x.n if isinstance(x, Neighbors) else len(arrays.as_matrix(x, "x")[0]))
     k = group_overlap.check_k(k, labels)
     length = k + 2 * int(np.bincount(labels).max())  # the k-th place may be shared by all of a group

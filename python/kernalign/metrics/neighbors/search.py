@@ -20,6 +20,8 @@ from kernalign._engines.neighbors import METRICS, Backend, Found, Metric, Neighb
 from kernalign._rows import arrays
 from kernalign._statistics import overlap_skew
 
+USUAL = 10  # neighbours, where nobody says how many
+
 Ties: TypeAlias = Literal["fractional", "index"]
 
 
@@ -90,7 +92,15 @@ _Sums: TypeAlias = tuple[float, float, float]
 
 
 def search_both(
-    x: Any, y: Any, k: int, metric: Metric, ties: Ties, options: Options, *, ordered: bool = False, whole: bool = True
+    x: Any,
+    y: Any,
+    k: int | None,
+    metric: Metric,
+    ties: Ties,
+    options: Options,
+    *,
+    ordered: bool = False,
+    whole: bool = True,
 ) -> Search:
     """Neighbours of both sides; only with ``ordered`` are lists from arrays in order and their similarities known.
 
@@ -101,9 +111,19 @@ def search_both(
     if options:
         checks.check_options(options, Options)
     given = isinstance(x, Neighbors) or isinstance(y, Neighbors)
+    if k is None:
+        k = length_given(x, y) if given else USUAL
     if whole and (options.get("backend") == "sample" or (given and any(_of_sample(side) for side in (x, y)))):
         raise ValueError("this needs the neighbours of every row; those of a sample are for knn and mutual_knn")
     return _given(x, y, k, ties, options) if given else _from_arrays(x, y, k, metric, ties, ordered, options)
+
+
+def length_given(x: Any, y: Any) -> int:
+    """k where it was not given: that of the lists, if there are any."""
+    lengths = {side.k for side in (x, y) if isinstance(side, Neighbors)} or {USUAL}
+    if len(lengths) > 1:
+        raise ValueError(f"k must be given for lists of different lengths, got {x.k} and {y.k}")
+    return lengths.pop()
 
 
 def _of_sample(side: Any) -> bool:
