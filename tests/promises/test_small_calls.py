@@ -42,6 +42,12 @@ def test_python_calls_of_a_batch():
     assert python_calls(lambda: moments.update(X, Y)) <= 20
 
 
+def test_python_calls_of_a_small_comparison():
+    rng = np.random.default_rng(0)
+    models = {f"model {i}": rng.standard_normal((40, 2, 8)) for i in range(3)}
+    assert python_calls(lambda: ka.compare(models)) < 1500
+
+
 @pytest.mark.parametrize("metric", ["cka", "mutual_knn", "hsic"])
 def test_automatic_threads_change_nothing(metric):
     """A small call takes one thread by itself, and as many as it is told to: the same bits."""

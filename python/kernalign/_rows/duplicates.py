@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,11 +20,12 @@ Places: TypeAlias = NDArray[np.intp]
 Read: TypeAlias = Callable[[Places, Any], AnyArray]
 
 
-def probed_columns(p: int) -> list[int]:
+@lru_cache
+def probed_columns(p: int) -> tuple[int, ...]:
     """Evenly spaced columns, all if they are few: the middle one first, which is seldom padding."""
     columns = np.unique(np.linspace(0, p - 1, min(p, _PROBED)).astype(int)).tolist()
     middle = len(columns) // 2
-    return [*columns[middle:], *columns[:middle]]
+    return (*columns[middle:], *columns[:middle])
 
 
 def suspects(rows: Places, p: int, read: Read) -> Places:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,7 +45,7 @@ class Layer:
     def label(self) -> str:
         return self.place.label
 
-    @property
+    @cached_property
     def width(self) -> int:
         return self.rows.shape[1]
 
@@ -83,7 +84,7 @@ class Representation:
     def n(self) -> int:
         return self.layers[0].rows.shape[0]
 
-    @property
+    @cached_property
     def labels(self) -> tuple[str, ...]:
         return tuple(layer.label for layer in self.layers)
 

@@ -33,7 +33,7 @@ class Caveats:
     def __init__(self) -> None:
         self.reasons: list[str] = []
         self._notes: dict[str, tuple[str, int]] = {}
-        self._caught: list[warnings.WarningMessage] = []
+        self.caught: list[warnings.WarningMessage] = []
         self._others: list[warnings.WarningMessage] = []
 
     @property
@@ -44,16 +44,16 @@ class Caveats:
 
     def listen(self, caught: list[warnings.WarningMessage]) -> None:
         """Take warnings from the list of ``warnings.catch_warnings(record=True)``."""
-        self._caught = caught
+        self.caught = caught
 
     def heard(self, where: Callable[[], str] | None) -> None:
         """Assign the warnings since the last call to the pair of layers that ``where`` names; None: drop them."""
-        for caught in self._caught:
+        for caught in self.caught:
             if not issubclass(caught.category, AlignmentWarning):
                 self._others.append(caught)
             elif where is not None and not issubclass(caught.category, UndefinedScoreWarning):
                 self._note(str(caught.message), where())
-        self._caught.clear()
+        self.caught.clear()
 
     def undefined(self, metric: str, where: str, reason: str) -> None:
         self.reasons.append(f"{metric} of {where}: {reason}")

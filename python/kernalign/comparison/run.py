@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -112,17 +113,20 @@ class Run:
         shape = len(x.layers), len(y.layers)
         found = {metric: Cells(*np.full((4, *shape), np.nan)) for metric in family.metrics}
         tails: dict[str, list[Score]] = {metric: [] for metric in family.metrics}
-        for at in np.ndindex(shape):
+        later = self.plan.p_values and family.light
+        now = self.plan.p_values and not later
+        for at in itertools.product(*map(range, shape)):
             scores = next(scored)
             where = partial(_where, x, y, at)
-            self.caveats.heard(where)
+            if self.caveats.caught:
+                self.caveats.heard(where)
             for metric, score in zip(family.metrics, scores, strict=True):
                 if score.reason is not None:
                     self.caveats.undefined(metric, where(), score.reason)
-                at_once = score.p_value if self.plan.p_values and not family.light else None
+                at_once = score.p_value if now else None
                 for part, value in zip(found[metric], (score, score.chance, score.chance_sd, at_once), strict=True):
                     part[at] = np.nan if value is None else value
-                if self.plan.p_values and family.light:
+                if later:
                     tails[metric].append(score)
         for metric, cells in found.items():
             self.cells.setdefault(metric, {})[pair] = cells
@@ -187,7 +191,10 @@ class _Steps:
             self._report(self._done * _UNITS, self._count * _UNITS)
 
     def counted(self, scored: Iterator[list[Score]]) -> Iterator[list[Score]]:
-        """The same, each as a step."""
+        """The same, each as a step where somebody watches."""
+        return scored if self._report is None else self._counted(scored)
+
+    def _counted(self, scored: Iterator[list[Score]]) -> Iterator[list[Score]]:
         for scores in scored:
             self.step()
             yield scores

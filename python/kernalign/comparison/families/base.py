@@ -9,7 +9,6 @@ from typing import Any, Protocol, TypeAlias
 from kernalign._base.progress import Report
 from kernalign._base.score import Score
 from kernalign._engines.states import StateKey, Store
-from kernalign._rows import arrays
 from kernalign._rows.layered import Layer, Place, Representation
 from kernalign.metrics.registry import METRICS
 
@@ -67,9 +66,6 @@ class Workshop:
         """The layer that a state is made of."""
         assert key.place is not None
         return self.layers[key.place]
-
-    def pair(self, x: Layer, y: Layer, settings: dict[str, Any]) -> arrays.Pair:
-        return arrays.Pair(x.rows, y.rows, settings, self.threads)
 
 
 @dataclass(frozen=True)

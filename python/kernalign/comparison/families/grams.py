@@ -108,8 +108,13 @@ class Grams(Family):
         shares: dict[Place, float] = {}
         engine = shop.store.get(self._key)
         swept = None if engine is None else self._sweep(shop, engine=engine)
+        sides: dict[Place, Side] = {}
         for x, y in pairs:
-            sums = self._sums(shop.pair(x, y, settings), x, y, swept, shop)
+            for layer in (x, y):
+                if layer.place not in sides:
+                    sides[layer.place] = self.side(layer, shop)
+            pair = arrays.Pair(x.rows, y.rows, settings, shop.threads)
+            sums = self._sums(pair, x, y, (sides[x.place], sides[y.place]), swept, shop)
             if self.centred and self._linear:
                 for at, layer in enumerate((x, y)):
                     if layer.place not in shares:
@@ -117,8 +122,9 @@ class Grams(Family):
                         shop.store[StateKey(VARIANCE_SHARE, (), layer.place)] = shares[layer.place]
             yield [finish(sums, self.estimator) for finish in finishers]
 
-    def _sums(self, pair: arrays.Pair, x: Layer, y: Layer, swept: Swept | None, shop: Workshop) -> KernelSums:
-        sides = self.side(x, shop), self.side(y, shop)
+    def _sums(
+        self, pair: arrays.Pair, x: Layer, y: Layer, sides: tuple[Side, Side], swept: Swept | None, shop: Workshop
+    ) -> KernelSums:
         if self._linear:
             if linear_precision(pair) and not (sides[0].double and sides[1].double):  # otherwise than in the sweep
                 sides, swept = (self.side(x, shop, double=True), self.side(y, shop, double=True)), None

@@ -15,6 +15,7 @@ from kernalign._engines import lists as list_engine
 from kernalign._engines.neighbors import METRICS as SIMILARITIES
 from kernalign._engines.neighbors import Found, find
 from kernalign._engines.states import StateKey
+from kernalign._rows import arrays
 from kernalign._rows.layered import Layer, Representation
 from kernalign.comparison import best
 from kernalign.comparison.families.base import Asked, Family, LayerPair, Planned, Workshop
@@ -90,7 +91,7 @@ class Lists(Family):
         lists = {layer.place: self.of(layer, shop) for layer in shop.layers.values()}
         for x, y in pairs:
             a, b = lists[x.place], lists[y.place]
-            pair = shop.pair(x, y, settings)
+            pair = arrays.Pair(x.rows, y.rows, settings, shop.threads)
             search = join(pair, a.found, b.found, self.similarity, self.ties, graphs=(a.sums, b.sums))
             warn_of_ties(search.settings)
             yield [finish(search) for finish in finishers]
