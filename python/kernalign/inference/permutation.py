@@ -24,7 +24,6 @@ from kernalign.inference.prepared import (
     blocks_of,
     count_items,
     engines_for,
-    integer,
     layers_of,
     shuffled_within,
     tested_metrics,
@@ -156,7 +155,7 @@ def permutation_test(
     tested = tested_metrics(metric)
     if "zero_rows" in options:
         raise ValueError("zero_rows is not available here; drop the items first: x[keep], y[keep]")
-    permutations, seed = integer(permutations, "permutations", 1), integer(seed, "seed", 0)
+    permutations, seed = checks.integer(permutations, "permutations", 1), checks.integer(seed, "seed", 0)
     (xs, layered_x), (ys, layered_y) = layers_of(x, "x"), layers_of(y, "y")
     n = count_items(xs, ys)
     blocks = None if groups is None else blocks_of(groups, n)

@@ -119,14 +119,6 @@ def count_items(xs: list[Any], ys: list[Any]) -> int:
     return int(n)
 
 
-def integer(value: Any, name: str, least: int) -> int:
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be an integer, got {value!r}")
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}, got {value}")
-    return int(value)
-
-
 def blocks_of(groups: Any, n: int) -> NDArray[np.intp]:
     blocks = group_overlap.labels_of(groups, n)
     if np.bincount(blocks).max() == 1:
