@@ -58,10 +58,6 @@ class Workshop:
     store: Store
     threads: int
 
-    def made(self, key: StateKey, family: Family, report: Report = None) -> Any:
-        """The state of a family; made now if it was not."""
-        return self.store.make(key, lambda: family.make(key, self, report))
-
     def layer(self, key: StateKey) -> Layer:
         """The layer that a state is made of."""
         assert key.place is not None
