@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from kernalign import _core
 from kernalign._engines.gram_source import make_side
+from kernalign._engines.permuted_grams import PermutedFeatures
+from kernalign._engines.permuted_lists import PermutedLists
 from kernalign._rows import arrays
 from kernalign._statistics import best_of_layers as lm
 from kernalign._statistics import tails
-from kernalign.inference import permuted_scores
 from scipy import stats
 
 CLIPART = Path(__file__).parents[1] / "data" / "clipart_small.npz"
@@ -161,19 +162,22 @@ def _relabelled(lists, order, inverse):
 def test_best_cka_of_shuffled_real_layers(n):
     """Third cumulants that pairs have in common are left out: in the body p-values are up to .05 too large."""
     x, y = ([arrays.rows(v) for v in clipart(names, n)] for names in (VISION, TEXT))
-    states = {"cka": ka.METRICS["cka"].states}
-    pairs = permuted_scores.PermutedGrams(states, x, y, "unbiased")
-    own = [permuted_scores.PermutedGrams(states, s, s, "unbiased").scores(np.arange(n)[None])["cka"][0] for s in (x, y)]
+
+    def cka(x, y, orders):
+        engine = PermutedFeatures(x, y, centred=True, unbiased=True)
+        return engine.cosines(engine.products(orders))
+
+    own = [cka(side, side, np.arange(n)[None])[0] for side in (x, y)]
     skew = lm.cka_skews(n, *([make_side([rows], ka.Linear(), 1).cubes for rows in side] for side in (x, y)))
-    scores = pairs.scores(np.array(list(shuffles(n, 5000))))["cka"]
+    scores = cka(x, y, np.array(list(shuffles(n, 5000))))
     _uniform(lm.cka_maximum(scores[0], *own, n, skew=skew, draws=20_000), scores, 0.0)
 
 
 def test_best_overlap_of_shuffled_real_layers():
     n, k = 100, 10
     x, y = ([ka.knn(v, k).indices for v in clipart(names, n)] for names in (VISION, TEXT))
-    pairs = permuted_scores.PermutedLists({"mutual_knn": ka.METRICS["mutual_knn"].states}, x, y)
-    scores = pairs.scores(np.array(list(shuffles(n, 5000))))["mutual_knn"]
+    orders = np.array(list(shuffles(n, 5000)))
+    scores = PermutedLists(x, y).scores(orders, {"overlap": ka.METRICS["mutual_knn"].states.of_shared}, {})["overlap"]
     found = lm.knn_maximum(scores[0], lm.graph_covariance(x, n), lm.graph_covariance(y, n), draws=20_000)
     _uniform(found, scores, 1 / (n * k))
 

@@ -100,6 +100,17 @@ class KernelSums:
                 return str(flaw) if self.sides and flaw == self.sides[side].reason else f"{'xy'[side]} {flaw}"
         return None
 
+    def why_unaligned(self, estimator: str) -> str | None:
+        """The reason why the cosine of the matrices as they are does not exist, or None."""
+        if self.no_kernel is not None:
+            return self.no_kernel
+        for side, name in enumerate("xy"):
+            full = self.pairs[side, side].full
+            square = _core.off_diagonal_product(self.hollow[side, side]) if estimator == "unbiased" else full
+            if not square > 1e-14 * full:
+                return f"all rows of {name} are orthogonal" if full > 0 else f"{name} is zero"
+        return None
+
     def _flaw(self, side: int, estimator: str) -> str | None:
         """Why one side has no CKA with anything: what it is or does, or the whole sentence where it has no kernel."""
         biased, made = _core.centred_product(self.n, self.pairs[side, side]), self.sides and self.sides[side]

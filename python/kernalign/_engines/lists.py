@@ -21,6 +21,7 @@ from kernalign._core import (
     nearest_neighbors,
     overlap_curve,
     overlaps_without_one,
+    permuted_overlaps,
     shared_counts,
     subset_overlaps,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "nearest_neighbors",
     "overlap_curve",
     "overlaps_without_one",
+    "permuted_overlaps",
     "shared_counts",
     "subset_overlaps",
 ]

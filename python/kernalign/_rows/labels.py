@@ -41,13 +41,47 @@ def numbers_of(targets: Any, n: int, name: str, otherwise: str = "") -> Array:
 
 
 def class_numbers(labels: Any, name: str = "targets") -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """Number of the class of each item, and the classes, sorted."""
+    """Number of the class of each item, and the classes, sorted where they have an order."""
+    array = _labels(labels, name)
+    if array.dtype.kind == "f":
+        raise TypeError(f"{name} must be class labels (integers, booleans or strings), got dtype {array.dtype}")
+    return _numbered(array, name)
+
+
+def group_numbers(labels: Any, n: int, name: str = "groups") -> NDArray[np.intp]:
+    """Number from 0 of the group of each of n rows, from labels of any kind."""
+    array = _labels(labels, name)
+    if len(array) != n:
+        raise ValueError(f"{name} must hold one label per row, got {len(array)} labels for {n} rows")
+    return _numbered(array, name)[0]
+
+
+def _labels(labels: Any, name: str) -> NDArray[Any]:
     array = np.asarray(labels)
     if array.ndim != 1 or len(array) == 0:
         raise ValueError(f"{name} must be 1-D class labels, one per item, got shape {array.shape}")
-    if array.dtype.kind == "O" and all(isinstance(label, str) for label in array):
-        array = array.astype(str)
-    if array.dtype.kind not in "iubUS":
-        raise TypeError(f"{name} must be class labels (integers, booleans or strings), got dtype {array.dtype}")
-    names, inverse = np.unique(array, return_inverse=True)
+    return array
+
+
+def _numbered(array: NDArray[Any], name: str) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    if array.dtype.kind == "O":
+        missing = [_is_missing(label) for label in array]
+    else:
+        missing = array != array  # nan, NaT
+    if any(missing):
+        raise ValueError(f"{name} must have a label for every row, got none for row {int(np.argmax(missing))}")
+    if array.dtype.kind == "O" and not all(isinstance(label, str) for label in array):
+        numbers: dict[Any, int] = {}
+        try:
+            found = [numbers.setdefault(label, len(numbers)) for label in array]
+        except TypeError as error:
+            raise TypeError(f"{name} must be hashable labels: {error}") from None
+        names = np.empty(len(numbers), dtype=object)
+        names[:] = list(numbers)
+        return np.array(found, dtype=np.int64), names
+    names, inverse = np.unique(array.astype(str) if array.dtype.kind == "O" else array, return_inverse=True)
     return inverse.astype(np.int64), names
+
+
+def _is_missing(label: Any) -> bool:
+    return label is None or type(label).__name__ in ("NAType", "NaTType") or bool(label != label)

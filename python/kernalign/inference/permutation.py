@@ -18,22 +18,21 @@ from kernalign._base.warn import warn
 from kernalign._engines.neighbors import Metric
 from kernalign._rows import arrays
 from kernalign._statistics import calibration
+from kernalign._statistics.pairings import Orders, share
 from kernalign.inference.permuted_scores import Permuted, PermutedCalls
 from kernalign.inference.prepared import (
     Tested,
-    blocks_of,
     count_items,
     engines_for,
     layers_of,
-    shuffled_within,
+    pairings_of,
     tested_metrics,
 )
 from kernalign.metrics.kernel.cka import Estimator
 from kernalign.metrics.neighbors.search import Ties
 
 Values = NDArray[np.float64]
-_BATCH = 32  # pairings scored at a time, if not more than _VALUES items
-_VALUES = 1 << 20
+_BATCH = 32  # pairings scored at a time
 
 AnyMetric: TypeAlias = str | Callable[[Any, Any], Any]
 
@@ -158,29 +157,28 @@ def permutation_test(
     permutations, seed = checks.integer(permutations, "permutations", 1), checks.integer(seed, "seed", 0)
     (xs, layered_x), (ys, layered_y) = layers_of(x, "x"), layers_of(y, "y")
     n = count_items(xs, ys)
-    blocks = None if groups is None else blocks_of(groups, n)
+    pairings = pairings_of(groups, n)
     with reporting(options.pop("progress", False), "permutations") as report:
         engines = engines_for(tested, xs, ys, n, (k, estimator, kernel, similarity, ties), options)
-        rng = np.random.default_rng(seed)
-        observed = {name: scores[0] for name, scores in _scores(engines, np.arange(n)[None]).items()}
+        observed = {name: scores[0] for name, scores in _scores(engines, np.arange(n, dtype=np.int32)[None]).items()}
         _warn_of_undefined(tested, observed)
-        nulls = {name: np.empty(permutations) for name in tested}
+        nulls: dict[str, list[float]] = {name: [] for name in tested}
         alone = any(isinstance(engine, PermutedCalls) for engine in engines)
-        batch = 1 if alone else max(1, min(_BATCH, _VALUES // n))
-        for begin in range(0, permutations, batch):
-            end = min(permutations, begin + batch)
-            random = (rng.permutation(n) if blocks is None else shuffled_within(blocks, rng) for _ in range(begin, end))
-            for name, scores in _scores(engines, np.array(list(random))).items():
-                nulls[name][begin:end] = [tested[name].closest(one) for one in scores]
+        done = 0
+        for orders in pairings.drawn(permutations, seed, 1 if alone else _BATCH):
+            for name, scores in _scores(engines, orders).items():
+                nulls[name] += [tested[name].closest(one) for one in scores]
             if report is not None:
-                for done in range(begin, end):
-                    report(done + 1, permutations)
-    settings = {"permutations": permutations, "seed": seed, "blocks": None if blocks is None else int(blocks.max()) + 1}
-    tests = _tests(tested, observed, nulls, _bests(tested, engines), layered_x or layered_y, settings)
+                for _ in orders:
+                    done += 1
+                    report(done, permutations)
+    settings = {"permutations": permutations, "seed": seed, "blocks": None if groups is None else len(pairings.classes)}
+    pools = {name: np.array(null) for name, null in nulls.items()}
+    tests = _tests(tested, observed, pools, _bests(tested, engines), layered_x or layered_y, settings)
     return tests if not isinstance(metric, str) and isinstance(metric, Sequence) else next(iter(tests.values()))
 
 
-def _scores(engines: list[Permuted], orders: NDArray[np.intp]) -> dict[str, Values]:
+def _scores(engines: list[Permuted], orders: Orders) -> dict[str, Values]:
     merged: dict[str, Values] = {}
     for engine in engines:
         merged |= engine.scores(orders)
@@ -218,7 +216,7 @@ def _tests(
                 f"{name} is nan for random pairing {int(undefined.argmax())}, so it has no null distribution"
             )
         pools[name] = tested[name].sign * np.append(observed, null)
-    reached = {name: _share(pool, pool) for name, pool in pools.items()}
+    reached = {name: share(pool, pool) for name, pool in pools.items()}
     known = [pool for pool in pools.values() if not np.isnan(pool).any()]
     standard = [(pool - pool.mean()) / (pool.std() or 1.0) for pool in known]
     joint = np.max(standard, axis=0) if standard else np.full(1, np.nan)
@@ -234,17 +232,9 @@ def _tests(
             (int(row), int(column)) if layered and defined else None,
             scores,
             reached[name],
-            _share(joint, (pool - pool.mean()) / (pool.std() or 1.0)),
+            share(joint, (pool - pool.mean()) / (pool.std() or 1.0)),
             nulls[name],
             settings,
             bests[name],
         )
     return tests
-
-
-def _share(pool: Values, values: Values) -> float:
-    """Share of the pool, which holds the given pairing and the random ones, that reaches the given pairing's value."""
-    if np.isnan(values[0]):
-        return math.nan
-    slack = 1e-12 * float(np.abs(pool).max())  # equal scores may differ by rounding
-    return float((pool >= values[0] - slack).mean())

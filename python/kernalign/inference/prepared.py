@@ -15,17 +15,12 @@ from kernalign._base import checks
 from kernalign._base.kernels import Cosine, Linear, Precomputed, check_kernel
 from kernalign._engines.gram_source import make_side
 from kernalign._engines.neighbors import Metric, Neighbors, find
+from kernalign._engines.permuted_grams import PermutedFeatures, PermutedGrams, PermutedKernels
+from kernalign._engines.permuted_lists import PermutedGraphs, PermutedLists, tie_weights
 from kernalign._rows import arrays
-from kernalign.inference.permuted_kernels import PermutedKernels
-from kernalign.inference.permuted_scores import (
-    Permuted,
-    PermutedCalls,
-    PermutedGrams,
-    PermutedGraphs,
-    PermutedLists,
-    tie_weights,
-)
-from kernalign.metrics.neighbors import groups as group_overlap
+from kernalign._rows.labels import group_numbers
+from kernalign._statistics.pairings import Pairings
+from kernalign.inference.permuted_scores import GramScores, GraphScores, ListScores, Permuted, PermutedCalls
 from kernalign.metrics.neighbors.search import Ties
 from kernalign.metrics.record import MetricInfo, OfEdges, OfGrams, OfLists
 from kernalign.metrics.registry import METRICS
@@ -119,18 +114,14 @@ def count_items(xs: list[Any], ys: list[Any]) -> int:
     return int(n)
 
 
-def blocks_of(groups: Any, n: int) -> NDArray[np.intp]:
-    blocks = group_overlap.labels_of(groups, n)
+def pairings_of(groups: Any, n: int) -> Pairings:
+    """What may change places."""
+    if groups is None:
+        return Pairings.of_items(n)
+    blocks = group_numbers(groups, n)
     if np.bincount(blocks).max() == 1:
         raise ValueError("groups must hold a block of at least two items: items change places only inside their block")
-    return blocks
-
-
-def shuffled_within(blocks: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.intp]:
-    """A random order that keeps every item in its block."""
-    order = np.empty(len(blocks), dtype=np.intp)
-    order[np.argsort(blocks, kind="stable")] = np.lexsort((rng.random(len(blocks)), blocks))
-    return order
+    return Pairings.within(blocks)
 
 
 def engines_for(
@@ -157,20 +148,23 @@ def engines_for(
             x, y = (
                 [arrays.rows(v, s, divided=divided, **prepared) for v in side] for side, s in ((xs, "x"), (ys, "y"))
             )
+            how = {"centred": centred, "unbiased": estimator == "unbiased"}
+            engine: PermutedGrams
             if isinstance(kernel, (Linear, Cosine)):
-                engines.append(PermutedGrams(wanted, x, y, estimator, threads))
+                engine = PermutedFeatures(x, y, **how, threads=threads)
             else:
                 a, b = ([make_side([rows], kernel, threads) for rows in side] for side in (x, y))
-                engines.append(PermutedKernels(wanted, a, b, estimator))
+                engine = PermutedKernels(a, b, **how)
+            engines.append(GramScores(wanted, engine))
     if lists:
-        engines.append(_lists(lists, xs, ys, n, k, similarity, ties, prepared, threads))
+        engines.append(ListScores(lists, _lists(xs, ys, n, k, similarity, ties, prepared, threads)))
     for name, states in edges.items():
         size = checks.check_k(k, n)
         graphs = [
             [states.graph(arrays.rows(v, s, **prepared), size, threads) for v in side]
             for side, s in ((xs, "x"), (ys, "y"))
         ]
-        engines.append(PermutedGraphs(name, graphs[0], graphs[1], threads))
+        engines.append(GraphScores(name, PermutedGraphs(graphs[0], graphs[1], threads)))
     for name, one in tested.items():
         if one.function is not None:
             engines.append(PermutedCalls(name, _called(one, k, options), xs, ys))
@@ -193,7 +187,6 @@ def _called(one: Tested, k: int, options: Any) -> Callable[[Any, Any], Any]:
 
 
 def _lists(
-    metrics: dict[str, OfLists],
     xs: list[Any],
     ys: list[Any],
     n: int,
@@ -226,4 +219,4 @@ def _lists(
             [tie_weights(rows, lists, threads) for rows, lists in zip(*pair, strict=True)]
             for pair in zip(sources, found, strict=True)
         )
-    return PermutedLists(metrics, x, y, weights, threads)  # type: ignore[arg-type]
+    return PermutedLists(x, y, weights, threads)  # type: ignore[arg-type]

@@ -6,7 +6,6 @@ import itertools
 
 import numpy as np
 import pytest
-from kernalign.metrics.neighbors import groups as group_overlap
 from kernalign.metrics.neighbors.overlap import knn, mutual_knn
 from reference import neighbors as ref
 
@@ -74,25 +73,8 @@ def test_chance_is_the_mean_over_all_permitted_pairings(sizes):
     values = [ref.mutual(w, v[np.ix_(order, order)], k) for order in all_exchanges(labels)]
     score = mutual_knn(x, y, k, metric="euclidean", groups=labels)
     assert score.chance == pytest.approx(np.mean(values), rel=1e-12)
-    exact = np.mean(np.array(values) >= score - 1e-12)
-    assert score.p_value == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 999) + 2e-3)
-    assert "999 restricted permutations" in score.settings["p_method"]
-
-
-def test_exchanges_keep_groups_whole():
-    labels = np.array([0, 1, 0, 2, 2, 3, 1, 4, 4, 4])
-    rng = np.random.default_rng(1)
-    seen = set()
-    for _ in range(200):
-        order = group_overlap.exchanged(labels, rng)
-        assert sorted(order) == list(range(10))
-        for group in range(5):
-            rows = order[labels == group]
-            assert len(set(labels[rows])) == 1
-            assert (np.diff(rows) > 0).all()
-            assert len(rows) == (labels == labels[rows[0]]).sum()
-        seen.add(tuple(order))
-    assert len(seen) == 6  # three pairs change places; the single one and the triple have no equal
+    assert score.p_value == np.mean(np.array(values) >= score - 1e-12)
+    assert score.settings["p_method"] == f"all {len(values)} pairings of groups"
 
 
 def test_unrelated_captions_are_at_chance_although_rows_repeat():
@@ -127,10 +109,8 @@ def test_lists_in_place_of_arrays():
 
 def test_bad_groups():
     x, y, labels = captions(10, (4,), 0.5)
-    with pytest.raises(ValueError, match=r"one label per row, got shape \(39,\) for 40 rows"):
+    with pytest.raises(ValueError, match=r"one label per row, got 39 labels for 40 rows"):
         mutual_knn(x, y, 3, groups=labels[1:])
-    with pytest.raises(TypeError, match="integers or strings, got dtype float64"):
-        mutual_knn(x, y, 3, groups=labels.astype(float))
     with pytest.raises(ValueError, match="at most 36, the rows outside the largest group, got 37"):
         mutual_knn(x, y, 37, groups=labels)
     assert mutual_knn(x, y, 36, groups=labels) == 1

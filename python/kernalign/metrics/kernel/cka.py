@@ -187,22 +187,15 @@ def finish_hsic(sums: KernelSums, estimator: Estimator, spread: Spread | None = 
 
 def finish_kernel_alignment(sums: KernelSums, estimator: Estimator, spread: Spread | None = None) -> Score:
     """Kernel alignment of finished sums that were not centred."""
-    pairs = [sums.pairs[0, 1], sums.pairs[0, 0], sums.pairs[1, 1]]
-    unbiased = estimator == "unbiased"
-    if unbiased:
+    reason = sums.why_unaligned(estimator)
+    if reason is not None:
+        return undefined("kernel_alignment", sums.n, reason, estimator=estimator, settings=sums.describe())
+    own = sums.pairs[0, 0], sums.pairs[1, 1]
+    if estimator == "unbiased":
         product, square_x, square_y = (_core.off_diagonal_product(sums.hollow[key]) for key in ((0, 1), (0, 0), (1, 1)))
     else:
-        product, square_x, square_y = (p.full for p in pairs)
-    shares = []
-    if sums.no_kernel is not None:
-        return undefined("kernel_alignment", sums.n, sums.no_kernel, estimator=estimator, settings=sums.describe())
-    for name, pair, square in (("x", pairs[1], square_x), ("y", pairs[2], square_y)):
-        if not square > 1e-14 * pair.full:
-            reason = f"{name} is zero" if not pair.full > 0 else f"all rows of {name} are orthogonal"
-            return undefined(
-                "kernel_alignment", sums.n, reason, estimator=estimator, settings=sums.describe(), maximum=None
-            )
-        shares.append(pair.total_x / (sums.n * pair.trace_x) if pair.trace_x > 0 else 0.0)
+        product, square_x, square_y = (pair.full for pair in (sums.pairs[0, 1], *own))
+    shares = [pair.total_x / (sums.n * pair.trace_x) if pair.trace_x > 0 else 0.0 for pair in own]
     consequence = ", which alone brings the score near 1; cka removes it"
     sentence = hazards.common_mean("kernel_alignment", dict(zip("xy", shares, strict=True)), consequence)
     if sentence:

@@ -11,11 +11,8 @@ from scipy import sparse
 
 from kernalign._base import checks
 from kernalign._engines import lists as list_engine
-from kernalign._engines import permuted
 from kernalign._engines.neighbors import Neighbors
-
-_PERMUTATIONS = 999
-_BATCH = 27  # of them at a time
+from kernalign._statistics.pairings import Pairings, null_scores, share
 
 
 @dataclass(frozen=True)
@@ -41,24 +38,12 @@ class GroupOverlap:
 
     def p_value(self) -> tuple[float, str]:
         """Share of random permitted pairings, the given one among them, that overlap at least as much."""
-        rng = np.random.default_rng(0)
         x, y = (list_engine.graph_of(graph) for graph in (self.x, self.y))
-        least, reached = self.items.sum() * (1 - 1e-12), 0
-        for begin in range(0, _PERMUTATIONS, _BATCH):
-            orders = [exchanged(self.labels, rng) for _ in range(min(_BATCH, _PERMUTATIONS - begin))]
-            shared = permuted.permuted_overlaps(x, y, np.array(orders), self.threads)
-            reached += int((shared.sum(axis=1) >= least).sum())
-        return (1 + reached) / (_PERMUTATIONS + 1), f"{_PERMUTATIONS} restricted permutations of groups, seed 0"
-
-
-def labels_of(groups: Any, n: int) -> NDArray[np.intp]:
-    """Groups numbered from 0."""
-    given = np.asarray(groups)
-    if given.ndim != 1 or len(given) != n:
-        raise ValueError(f"groups needs one label per row, got shape {given.shape} for {n} rows")
-    if given.dtype.kind not in "iubUS":
-        raise TypeError(f"groups must be integers or strings, got dtype {given.dtype}")
-    return np.unique(given, return_inverse=True)[1].astype(np.intp)
+        pool, method = null_scores(
+            Pairings.of_groups(self.labels),
+            lambda orders: list_engine.permuted_overlaps(x, y, orders, self.threads).sum(axis=1),
+        )
+        return share(pool, pool), method
 
 
 def check_k(k: Any, labels: NDArray[np.intp]) -> int:
@@ -80,18 +65,6 @@ def compare(
     items = np.asarray(a.multiply(b).sum(axis=1), dtype=np.float64).ravel()
     tied = max(share for _, _, _, share in split)
     return GroupOverlap(a, b, labels, items, _chance(a, b, labels), tied, fractional, threads)
-
-
-def exchanged(labels: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.intp]:
-    """A row for every row: the groups of each size permuted among themselves, the order inside them kept."""
-    order = np.argsort(labels, kind="stable")
-    sizes = np.bincount(labels)
-    starts = np.cumsum(sizes) - sizes
-    result = np.empty(len(labels), dtype=np.intp)
-    for size in np.unique(sizes):
-        rows = order[starts[sizes == size][:, None] + np.arange(size)]
-        result[rows] = rows[rng.permutation(len(rows))]
-    return result
 
 
 def _weights(side: Neighbors, labels: NDArray[np.intp], k: int) -> tuple[Any, Any, bool, float]:

@@ -16,6 +16,7 @@ from kernalign._engines import lists as list_engine
 from kernalign._engines import sampled
 from kernalign._engines.neighbors import METRICS, Metric, Neighbors, knn
 from kernalign._rows import arrays
+from kernalign._rows.labels import group_numbers
 from kernalign._statistics import half_sampling, jackknife, kernel_null, list_null, tails
 from kernalign._statistics.kernel_null import Lazy
 from kernalign.metrics.neighbors import groups as group_overlap
@@ -70,7 +71,8 @@ def mutual_knn(
         caption). The neighbours of a row are then its k nearest among the rows of other groups, on both sides, so that
         it earns nothing for finding itself again; a shared neighbour is still a row, not a group. The null pairs the
         groups of x with those of y at random, whole and in the order of their rows, each with one of equal size:
-        ``chance`` is its exact mean and p_value = (1 + #{s_b >= s}) / (B + 1) of B = 999 such pairings (seed 0).
+        ``chance`` is its exact mean and p_value = (1 + #{s_b >= s}) / (B + 1) of B = 999 such pairings (seed 0; of all
+        where they are no more than 40,320).
         Groups of a size that no other has stay paired, so with few groups of each size it cannot reject.
         Exact search only; of lists, those of k + the largest group are long enough for anything but ties.
     **options : backend as for `knn`; normalize, clip_quantile, zero_rows, threads, device, progress, as everywhere
@@ -295,7 +297,7 @@ def _grouped(
     if not isinstance(x, Neighbors) and options.get("backend") in (None, "auto"):
         options["backend"] = "native"
     k = length_given(x, y) if k is None else k
-    labels = group_overlap.labels_of(groups, x.n if isinstance(x, Neighbors) else len(arrays.as_matrix(x, "x")[0]))
+    labels = group_numbers(groups, x.n if isinstance(x, Neighbors) else len(arrays.as_matrix(x, "x")[0]))
     k = group_overlap.check_k(k, labels)
     length = k + 2 * int(np.bincount(labels).max())  # the k-th place may be shared by all of a group
     longest = len(labels) - 1

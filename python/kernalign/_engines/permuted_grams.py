@@ -1,0 +1,222 @@
+"""Products of Gram matrices under many pairings of the same items: what no pairing changes is made once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernalign import _core
+from kernalign._engines.gram_source import Side
+from kernalign._engines.gram_sweep import gram_pair
+from kernalign._rows.blocks import spans
+from kernalign._rows.magnitude import divided, exponent_of, power_of_two
+
+Values = NDArray[np.float64]
+Orders = NDArray[np.int32]
+
+GATHER = 60  # multiply-adds in the time of one gathered entry
+_GRAM_BYTES = 1 << 28
+_ROUNDING = 1e-13
+
+
+class PermutedGrams:
+    """<K, P L P'> of Gram matrices that are centred, U-centred (``unbiased``) or as they are, less their diagonals if
+    ``unbiased``; (pairings, L_x, L_y) for every pairing, where row i of x is paired with row order[i] of y.
+
+    Attributes
+    ----------
+    norms : (L_x, L_y) |K| |L|, by which a product becomes a cosine; nan where a side has no structure
+    units : (L_x, L_y) what brings products to the data's own units; nan where a kernel does not exist
+    """
+
+    _n: int
+    _unbiased: bool
+    norms: Values
+    units: Values
+
+    def products(self, orders: Orders) -> Values:
+        raise NotImplementedError
+
+    def cosines(self, products: Values) -> Values:
+        """CKA, or kernel alignment."""
+        return np.clip(products / self.norms, -1.0, 1.0)
+
+    def hsic(self, products: Values) -> Values:
+        return products * self.units / (self._n * (self._n - 3 * self._unbiased))
+
+
+class PermutedFeatures(PermutedGrams):
+    """Of linear kernels: only the product of the whole matrices and that of the diagonals change.
+
+    Products of features, n p q multiply-adds for each pair of layers, or of stored Gram matrices, n^2 / 2 entries; the
+    latter where faster and not above 256 MB, or not above the size of the features.
+    """
+
+    def __init__(
+        self,
+        x: Sequence[_core.Rows],
+        y: Sequence[_core.Rows],
+        *,
+        centred: bool,
+        unbiased: bool,
+        threads: int = 0,
+    ) -> None:
+        self._centred, self._unbiased, self._threads = centred, unbiased, threads
+        self._n = x[0].shape[0]
+        (self._x, unit_x), (self._y, unit_y) = (self._dense(side) for side in (x, y))
+        self.units = np.outer(unit_x, unit_y)
+        self._diagonals = [np.stack([(v * v).sum(axis=1) for v in side]) for side in (self._x, self._y)]
+        self._condensed = (self._grams(self._x), self._grams(self._y)) if self._gram_pays() else None
+
+    @cached_property
+    def norms(self) -> Values:  # type: ignore[override]
+        x, y = (self._norms(*side) for side in zip((self._x, self._y), self._diagonals, strict=True))
+        return np.outer(x, y)
+
+    def products(self, orders: Orders) -> Values:
+        x, y = self._diagonals
+        diagonals = np.array([x @ y[:, order].T for order in orders])
+        if self._condensed is None:
+            full = _core.permuted_features(self._x, self._y, orders, self._threads)
+        else:
+            full = 2 * _core.permuted_triangles(*self._condensed, orders, self._threads) + diagonals
+        return self._numerators(full, diagonals, x, y)
+
+    def _dense(self, side: Sequence[_core.Rows]) -> tuple[list[Values], Values]:
+        layers, units = [], []
+        for rows in side:
+            x = rows.dense(0, self._n)
+            whole = exponent_of(x) + 1  # differences of any scale stay in range
+            x = divided(x, whole)
+            if self._centred:
+                x = x - x[0]  # differences from a row are exactly 0 where all rows are equal
+            rest = exponent_of(x)
+            x = divided(x, rest)
+            layers.append(x - x.mean(axis=0) if self._centred else x)
+            units.append(power_of_two(2 * (whole + rest)))
+        return layers, np.array(units)
+
+    def _gram_pays(self) -> bool:
+        a, b = self._x, self._y
+        entries = self._n**2 // 2
+        features = sum(v.size for v in (*a, *b))
+        if entries * (len(a) + len(b)) > max(features, _GRAM_BYTES // 8):
+            return False
+        by_features = self._n * sum(v.shape[1] for v in a) * sum(v.shape[1] for v in b)
+        return bool(entries * (len(b) * GATHER + len(a) * len(b)) < by_features)
+
+    def _grams(self, side: list[Values]) -> Values:
+        """Strictly upper triangles, row by row."""
+        n = self._n
+        condensed = np.empty((len(side), n * (n - 1) // 2))
+        at = np.arange(n)
+        starts = at * (2 * n - at - 1) // 2
+        for layer, x in enumerate(side):
+            for begin, end in spans(n, n, elements=1 << 21):
+                tile = x[begin:end] @ x.T
+                for row in range(begin, end):
+                    condensed[layer, starts[row] : starts[row] + n - 1 - row] = tile[row - begin, row + 1 :]
+        return condensed
+
+    def _norms(self, side: list[Values], diagonal: Values) -> Values:
+        full = np.array([(self._square(v) ** 2).sum() for v in side])
+        own = np.array(
+            [
+                float(self._numerators(np.array([[f]]), np.array([[d @ d]]), d[None], d[None])[0, 0])
+                for f, d in zip(full, diagonal, strict=True)
+            ]
+        )
+        known = own > (_ROUNDING if self._unbiased else 0.0) * full
+        return np.sqrt(np.where(known, own, np.nan))
+
+    def _square(self, x: Values) -> Values:
+        return np.asarray(x.T @ x if x.shape[1] <= self._n else x @ x.T)
+
+    def _numerators(self, full: Values, diagonals: Values, d_x: Values, d_y: Values) -> Values:
+        """<K', P L' P'> of centred, U-centred or hollow matrices from those of whole ones."""
+        n = self._n
+        if not self._unbiased:
+            return full
+        if not self._centred:
+            return full - diagonals
+        traces = np.outer(d_x.sum(axis=1), d_y.sum(axis=1))
+        return full - diagonals * (n / (n - 2)) + traces / ((n - 1) * (n - 2))
+
+
+class PermutedKernels(PermutedGrams):
+    """Of any kernel: K and L, centred as asked for, are renamed as they are.
+
+    Bandwidths are those of the given data, which no pairing changes. Holds 4 n^2 bytes for each layer; a pairing takes
+    n^2 / 2 multiply-adds for each pair of layers.
+    """
+
+    def __init__(self, x: Sequence[Side], y: Sequence[Side], *, centred: bool, unbiased: bool) -> None:
+        self._centred, self._unbiased = centred, unbiased
+        self._sides = x, y
+        self._n, self._threads = x[0].source.n, x[0].threads
+        (self._off_x, self._diagonal_x, unit_x), (self._off_y, self._diagonal_y, unit_y) = map(self._held, (x, y))
+        self.units = np.outer(unit_x, unit_y)
+
+    @cached_property
+    def norms(self) -> Values:  # type: ignore[override]
+        made = (self._off_x, self._diagonal_x), (self._off_y, self._diagonal_y)
+        x, y = (
+            [
+                np.sqrt(2 * off @ off + own @ own) if self._structured(one) else np.nan
+                for one, off, own in zip(side, *values, strict=True)
+            ]
+            for side, values in zip(self._sides, made, strict=True)
+        )
+        return np.outer(x, y)
+
+    def products(self, orders: Orders) -> Values:
+        off: Values = _core.permuted_triangles(self._off_x, self._off_y, orders, self._threads)
+        if self._unbiased:
+            return 2 * off
+        return np.asarray(2 * off) + np.array([self._diagonal_x @ self._diagonal_y[:, order].T for order in orders])
+
+    def _held(self, sides: Sequence[Side]) -> tuple[Values, Values, Values]:
+        """Off-diagonal entries, diagonals, and what both were divided by."""
+        n = self._n
+        off, diagonal, units = np.empty((len(sides), n * (n - 1) // 2)), np.zeros((len(sides), n)), []
+        rows, columns = np.triu_indices(n, 1)
+        for layer, side in enumerate(sides):
+            values = side.condensed(centred=self._centred and self._unbiased)
+            own = np.zeros(n) if self._unbiased else _diagonal(side)
+            unit = max(np.abs(values).max(), np.abs(own).max()) or 1.0
+            values /= unit
+            own /= unit
+            if self._centred:
+                sums = np.bincount(rows, values, n) + np.bincount(columns, values, n) + own
+                share = sums / (n - 2 * self._unbiased)
+                mean = share.sum() / (n - self._unbiased)
+                values -= share[rows]
+                values -= share[columns]
+                values += mean
+                own = own if self._unbiased else own - 2 * share + mean
+            off[layer], diagonal[layer] = values, own
+            units.append(unit if side.reason is None else np.nan)
+        return off, diagonal, np.array(units)
+
+    def _structured(self, side: Side) -> bool:
+        estimator = "unbiased" if self._unbiased else "biased"
+        sums = gram_pair((side, side), {}, centred=self._centred, threads=self._threads)
+        return (sums.why_undefined(estimator) if self._centred else sums.why_unaligned(estimator)) is None
+
+
+def _diagonal(side: Side) -> Values:
+    """k(a, a) of every row."""
+    form = side.options["form"]
+    if form in ("rbf", "laplacian"):
+        return np.ones(side.source.n)
+    [rows] = side.rows
+    blocks = [rows.dense(i, i + 1)[0] for i in range(side.source.n)]
+    if form == "precomputed":
+        return np.array([row[i] for i, row in enumerate(blocks)])
+    squares = np.array([row @ row for row in blocks])
+    if form == "polynomial":
+        return np.asarray((squares + side.options["offset"]) ** side.options["degree"])
+    return squares

@@ -1,0 +1,110 @@
+"""Pairings that are equally likely if x and y have nothing to do with each other, and p-values among them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernalign._rows.blocks import spans
+
+Values: TypeAlias = NDArray[np.float64]
+Orders: TypeAlias = NDArray[np.int32]  # of every pairing one row: item order[i] of y is paired with item i of x
+Labels: TypeAlias = NDArray[np.intp]  # numbers from 0
+
+FEW = 40_320  # pairings that are all scored: those of 8 items
+DRAWN = 999  # otherwise, with seed 0
+_MOST = 1 << 20  # places at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Pairings:
+    """What may change places: the units of a class among themselves, each with its rows in their order.
+
+    Attributes
+    ----------
+    n : items
+    classes : (units, rows) places of the items, for every class
+    what : the units, in the plural
+    """
+
+    n: int
+    classes: tuple[NDArray[np.intp], ...]
+    what: str = ""
+
+    @classmethod
+    def of_items(cls, n: int) -> Pairings:
+        """All n! pairings."""
+        return cls(n, (np.arange(n)[:, None],))
+
+    @classmethod
+    def of_groups(cls, labels: Labels) -> Pairings:
+        """Whole groups change places with groups of their size."""
+        order, sizes = np.argsort(labels, kind="stable"), np.bincount(labels)
+        starts = np.cumsum(sizes) - sizes
+        classes = (order[starts[sizes == size][:, None] + np.arange(size)] for size in np.unique(sizes))
+        return cls(len(labels), tuple(classes), "groups")
+
+    @classmethod
+    def within(cls, labels: Labels) -> Pairings:
+        """Items change places inside their block."""
+        order = np.argsort(labels, kind="stable")
+        return cls(len(labels), tuple(part[:, None] for part in np.split(order, np.cumsum(np.bincount(labels))[:-1])))
+
+    @property
+    def least(self) -> float:
+        """One over the number of pairings: no p-value is smaller."""
+        return math.exp(-sum(math.lgamma(len(units) + 1) for units in self.classes))
+
+    @property
+    def few(self) -> bool:
+        return self.least * FEW > 1 - 1e-9
+
+    def all(self) -> Iterator[Orders]:
+        """Every pairing, the given one first, some at a time."""
+        orders = [_permutations(len(units)) for units in self.classes]
+        counts = [len(one) for one in orders]
+        for begin, end in spans(math.prod(counts), self.n, elements=_MOST):
+            places = np.unravel_index(np.arange(begin, end), counts)
+            yield self._placed(end - begin, (own[at] for own, at in zip(orders, places, strict=True)))
+
+    def drawn(self, number: int, seed: int = 0, most: int = FEW) -> Iterator[Orders]:
+        """Random pairings, some at a time."""
+        rng = np.random.default_rng(seed)
+        for begin, end in spans(number, self.n, elements=min(most * self.n, _MOST)):
+            random = [[rng.permutation(len(units)) for units in self.classes] for _ in range(begin, end)]
+            yield self._placed(end - begin, map(np.array, zip(*random, strict=True)))
+
+    def _placed(self, number: int, orders: Iterable[NDArray[Any]]) -> Orders:
+        placed = np.empty((number, self.n), dtype=np.int32)
+        for units, order in zip(self.classes, orders, strict=True):
+            placed[:, units] = units[order]
+        return placed
+
+
+@lru_cache(maxsize=8)
+def _permutations(m: int) -> NDArray[np.intp]:
+    return np.array(list(itertools.permutations(range(m))))
+
+
+def null_scores(pairings: Pairings, scores: Callable[[Orders], Values]) -> tuple[Values, str]:
+    """Scores of all pairings, or of the given and 999 random ones, the given one's first; and how they were chosen."""
+    given = np.arange(pairings.n, dtype=np.int32)[None]
+    orders = pairings.all() if pairings.few else itertools.chain([given], pairings.drawn(DRAWN))
+    pool = np.concatenate([scores(batch) for batch in orders])
+    method = f"all {len(pool)} pairings" if pairings.few else f"{DRAWN} random pairings, seed 0"
+    return pool, f"{method} of {pairings.what}" if pairings.what else method
+
+
+def share(pool: Values, values: Values) -> float:
+    """Share of the pool, which begins with the score of the given pairing, that reaches the first of the values."""
+    if math.isnan(values[0]):
+        return math.nan
+    slack = 1e-12 * float(np.abs(pool).max())  # equal scores may differ by rounding
+    return float((pool >= values[0] - slack).mean())
