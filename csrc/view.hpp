@@ -39,7 +39,7 @@ struct Rows {
     const double* scale = nullptr;
     bool zero_mean = false;
     bool unit_norm = false;
-    bool paired = false;  // zero_rows can drop rows together with their partners: error messages say so
+    bool paired = false;  // zero_rows and nan_rows can drop rows with their partners: error messages say so
 
     std::int64_t rows() const { return view.rows; }
     std::int64_t cols() const { return view.cols; }

@@ -169,6 +169,7 @@ def fit_similarity(x: Any, y: Any, *, reflection: bool = True, scaling: bool = T
         Shapes differ, a value is not finite, one side is constant, or one is over 1e270 times the other (without
         scaling, 1e120).
     """
+    x, y = arrays.aligned(("x", x), ("y", y))
     a, b = _points(x, "x"), _points(y, "y")
     if a.shape != b.shape:
         raise ValueError(f"x and y must have the same shape, got {a.shape} and {b.shape}")

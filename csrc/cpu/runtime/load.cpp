@@ -101,7 +101,8 @@ void convert_row(const char* source, std::ptrdiff_t stride, std::int64_t cols, T
 [[noreturn]] void throw_not_finite(const Rows& rows, std::int64_t row, std::int64_t col, double value) {
     const std::string kind = std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
     throw std::invalid_argument(rows.name + " must be finite, got " + kind + " at row " + std::to_string(row) +
-                                ", column " + std::to_string(col));
+                                ", column " + std::to_string(col) +
+                                (rows.paired ? " (nan_rows=\"drop_pair\" drops such items)" : ""));
 }
 
 template <class T>
@@ -145,13 +146,13 @@ void preprocess(const Rows& rows, std::int64_t row, double* values) {
     }
     if (rows.unit_norm) {
         const double norm = norm_of(values, cols);
-        if (norm == 0 && rows.zero_mean)
-            throw std::invalid_argument(rows.name + " must have no constant row where rows are correlated, row " +
-                                        std::to_string(row) + " is constant");
-        if (norm == 0)
-            throw std::invalid_argument(rows.name + " must have no zero row where rows are normalised, row " +
-                                        std::to_string(row) + " is zero" +
+        if (norm == 0) {
+            const std::string kind = rows.zero_mean ? "constant" : "zero";
+            throw std::invalid_argument(rows.name + " must have no " + kind + " row where rows are " +
+                                        (rows.zero_mean ? "correlated" : "normalised") + ", row " +
+                                        std::to_string(row) + " is " + kind +
                                         (rows.paired ? " (zero_rows=\"drop_pair\" drops such items)" : ""));
+        }
         for (std::int64_t j = 0; j < cols; ++j) values[j] /= norm;
     }
 }

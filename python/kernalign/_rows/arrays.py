@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias, TypedDict, Unpack
 
@@ -15,11 +13,11 @@ from numpy.typing import NDArray
 from kernalign import _core
 from kernalign._base.checks import check_choice, check_options, check_same_rows, check_threads
 from kernalign._base.progress import ProgressArgument
-from kernalign._rows.blocks import blocks
+from kernalign._rows.items import BAD_ROWS, BadRows, Given, Items, Undirected, common_items, taken
+from kernalign._rows.pairing import PAIRINGS, Pairing, Places, index_of, match, side
 from kernalign._rows.preprocessing import clip_threshold, rounding_of, standard_scale
 
 Normalize: TypeAlias = Literal["l2", "standardize"] | None
-ZeroRows: TypeAlias = Literal["error", "drop_pair"]
 AnyArray: TypeAlias = NDArray[Any]
 
 _NORMALIZE = (None, "l2", "standardize")
@@ -32,7 +30,10 @@ class Options(TypedDict, total=False):
 
     normalize: Normalize
     clip_quantile: float | None
-    zero_rows: ZeroRows
+    zero_rows: BadRows
+    nan_rows: BadRows
+    pairing: Pairing
+    ids: tuple[Any, Any] | None
     threads: int | None
     device: str | None
     progress: ProgressArgument
@@ -42,7 +43,8 @@ class Options(TypedDict, total=False):
 class Pair:
     """Two paired representations, ready for an engine, and how the caller wants it to work.
 
-    ``settings`` say how the rows were preprocessed; ``dropped`` items had a zero row on either side.
+    ``settings`` say how the rows were paired and preprocessed, and how many were dropped; ``items`` are the rows of x,
+    as it was given, that the pair has, in order (None: all), so that labels of items can follow them.
     """
 
     x: _core.Rows
@@ -50,6 +52,7 @@ class Pair:
     settings: dict[str, Any]
     threads: int = 0
     progress: ProgressArgument = False
+    items: Places | None = None
 
     @property
     def n(self) -> int:
@@ -68,33 +71,71 @@ def pair(
     unit_rows: bool = False,
     divided: bool = False,
     zero_mean: bool = False,
+    square: bool = False,
+    advise: bool = True,
     **options: Unpack[Options],
 ) -> Pair:
     """Validate two paired representations and attach their preprocessing.
 
     ``unit_rows`` says that the metric itself divides by row norms (cosine), so that zero rows matter; ``divided``, that
-    the rows shall be read divided already, and ``zero_mean`` that their means be subtracted before.
+    the rows shall be read divided already, and ``zero_mean`` that their means be subtracted before. With ``square``,
+    both are Gram matrices. Errors ``advise`` to drop bad rows where the caller has such options.
     """
     how = _asked(options) if options else _PLAIN
     (a, a_bf16), (b, b_bf16) = as_matrix(x, "x"), as_matrix(y, "y")
-    check_same_rows(a.shape[0], b.shape[0])
     settings: dict[str, Any] = {"normalize": how.normalize, "clip_quantile": how.clip_quantile}
-    if how.zero_rows == "drop_pair" and (unit_rows or divided or how.normalize == "l2"):
-        keep = ~(_zero_rows(a, "x", a_bf16, zero_mean) | _zero_rows(b, "y", b_bf16, zero_mean))
-        settings["dropped"] = int(len(keep) - keep.sum())
-        if settings["dropped"] == len(keep):
-            what = "constant" if zero_mean else "zero"
-            raise ValueError(f"zero_rows='drop_pair' must leave an item, but every item has a {what} row on one side")
-        if settings["dropped"]:
-            a, b = a[keep], b[keep]
-    kwargs: dict[str, Any] = {"zero_mean": zero_mean, "paired": _MAY_DROP.get()}
+    kept = None
+    if how.all_items and type(x) is np.ndarray and type(y) is np.ndarray:
+        check_same_rows(a.shape[0], b.shape[0])
+        settings["pairing"] = "position"
+    else:
+        given = (Given("x", a, a_bf16, x), Given("y", b, b_bf16, y))
+        directed = unit_rows or divided or how.normalize == "l2"
+        undirected: Undirected = ("constant" if zero_mean else "zero") if directed else ""
+        rows, found = how.common_items(given, undirected, square=square)
+        settings, kept = settings | found, rows[0]
+        a, b = taken(a, rows[0], square=square), taken(b, rows[1], square=square)
+    kwargs: dict[str, Any] = {"zero_mean": zero_mean, "paired": advise}
     if how.normalize is None and how.clip_quantile is None:
         left = _core.Rows(a, "x", bfloat16=a_bf16, unit_norm=divided, **kwargs)
         right = _core.Rows(b, "y", bfloat16=b_bf16, unit_norm=divided, **kwargs)
     else:
         kwargs |= {"normalize": how.normalize, "clip_quantile": how.clip_quantile, "divided": divided}
         left, right = _rows(a, "x", a_bf16, **kwargs), _rows(b, "y", b_bf16, **kwargs)
-    return Pair(left, right, settings, how.threads, how.progress)
+    return Pair(left, right, settings, how.threads, how.progress, kept)
+
+
+def same_items(
+    given: Sequence[tuple[str, Any]], options: Options, undirected: Undirected = "", *, square: bool = False
+) -> tuple[list[Any], Items]:
+    """Several inputs, less the rows that `pair` would not take, in one order of items; what is left as it is is not
+    copied. Removes from ``options`` what has been done."""
+    how = _asked(options)
+    inputs = [Given(name, *as_matrix(value, name), value) for name, value in given]
+    found = how.common_items(inputs, undirected, square=square)
+    for done in ("pairing", "ids", "zero_rows", "nan_rows"):
+        options.pop(done, None)  # type: ignore[misc]
+    return [_chosen(one.value, rows, square) for one, rows in zip(inputs, found.rows, strict=True)], found
+
+
+def aligned(*given: tuple[str, Any]) -> list[Any]:
+    """Inputs, 1-D ones too, in one order of items by the labels that they carry; none is dropped."""
+    values = [value for _, value in given]
+    if sum(index_of(value) is not None for value in values) < 2:
+        return values
+    present = [(name, value) for name, value in given if value is not None]
+    matched = match([side(name, (*np.shape(value), 0)[0], value) for name, value in present], "auto")
+    found = iter(matched.rows)
+    return [None if value is None else _chosen(value, next(found), False) for value in values]
+
+
+def _chosen(x: Any, rows: Places | None, square: bool) -> Any:
+    """These rows of what a user gave."""
+    if rows is None:
+        return x
+    torch = sys.modules.get("torch")
+    array = x.detach() if torch is not None and isinstance(x, torch.Tensor) else np.asarray(x)
+    return array[rows][:, rows] if square else array[rows]
 
 
 class _Asked(NamedTuple):
@@ -103,8 +144,23 @@ class _Asked(NamedTuple):
     threads: int = 0
     normalize: Normalize = None
     clip_quantile: float | None = None
-    zero_rows: ZeroRows = "error"
+    zero_rows: BadRows = "error"
+    nan_rows: BadRows = "error"
+    pairing: Pairing = "auto"
+    ids: tuple[Any, ...] | None = None
     progress: ProgressArgument = False
+
+    @property
+    def all_items(self) -> bool:
+        """Whether arrays without labels are taken as they are."""
+        return self.ids is None and self.pairing != "ids" and self.zero_rows == self.nan_rows == "error"
+
+    def common_items(self, given: Sequence[Given], undirected: Undirected, *, square: bool) -> Items:
+        if self.ids is not None and len(self.ids) != len(given):
+            names = ", ".join(one.name for one in given)
+            raise ValueError(f"ids must be one sequence of labels for each of {names}, got {len(self.ids)}")
+        bad: Any = {"zero_rows": self.zero_rows, "nan_rows": self.nan_rows}
+        return common_items(given, self.pairing, self.ids, undirected=undirected, square=square, **bad)
 
 
 _PLAIN = _Asked()
@@ -118,28 +174,33 @@ def _asked(options: Options) -> _Asked:
         get("normalize"),
         get("clip_quantile"),
         get("zero_rows", "error"),
+        get("nan_rows", "error"),
+        get("pairing", "auto"),
+        get("ids"),
         get("progress", False),
     )
     if "device" in options:
         check_device(options["device"])
     if found.normalize is not None:
         check_choice(found.normalize, "normalize", _NORMALIZE)
-    if found.zero_rows != "error":
-        check_choice(found.zero_rows, "zero_rows", ("error", "drop_pair"))
+    for name in ("zero_rows", "nan_rows"):
+        check_choice(getattr(found, name), name, BAD_ROWS)
+    check_choice(found.pairing, "pairing", PAIRINGS)
+    if found.ids is not None:
+        if not isinstance(found.ids, (tuple, list)):
+            raise TypeError(
+                f"ids must be a tuple of labels, one sequence for each input, got {type(found.ids).__name__}"
+            )
+        if found.pairing == "position":
+            raise ValueError("ids must be left out where pairing='position' ignores labels")
     return found
 
 
-_MAY_DROP = ContextVar("may_drop", default=True)  # whether zero_rows is the caller's to choose
-
-
-@contextmanager
-def dropping_refused() -> Iterator[None]:
-    """Within, no error advises ``zero_rows="drop_pair"``: the caller of many metrics has no such choice to offer."""
-    token = _MAY_DROP.set(False)
-    try:
-        yield
-    finally:
-        _MAY_DROP.reset(token)
+def check_one_sided(options: Options, what: str) -> None:
+    """Raise where pairs of rows are asked for, but rows are not paired."""
+    for name, usual in (("zero_rows", "error"), ("nan_rows", "error"), ("pairing", "auto"), ("ids", None)):
+        if options.get(name, usual) != usual:
+            raise ValueError(f"{name} must be {usual!r} where {what}, got {options[name]!r}")  # type: ignore[literal-required]
 
 
 def rows(
@@ -246,8 +307,7 @@ def samples(x: Any, y: Any, *, divided: bool = False, **options: Unpack[Options]
     """Validate two samples of the same features, rows not paired; "standardize" takes moments of both together."""
     how = _asked(options)
     normalize, quantile = how.normalize, how.clip_quantile
-    if how.zero_rows != "error":
-        raise ValueError(f"zero_rows must be 'error' where rows are not paired, got {how.zero_rows!r}")
+    check_one_sided(options, "rows are not paired")
     (a, a_bf16), (b, b_bf16) = as_matrix(x, "x"), as_matrix(y, "y")
     if a.shape[1] != b.shape[1]:
         raise ValueError(f"x and y must have the same number of columns, got {a.shape[1]} and {b.shape[1]}")
@@ -263,9 +323,3 @@ def samples(x: Any, y: Any, *, divided: bool = False, **options: Unpack[Options]
         ]
     settings: dict[str, Any] = {"normalize": normalize, "clip_quantile": quantile}
     return Pair(sides[0], sides[1], settings, how.threads, how.progress)
-
-
-def _zero_rows(matrix: AnyArray, name: str, bf16: bool, zero_mean: bool) -> NDArray[np.bool_]:
-    """Which rows are zero, or constant if their means will be subtracted."""
-    source = _core.Rows(matrix, name, bfloat16=bf16, zero_mean=zero_mean)
-    return np.concatenate([~block.any(axis=1) for block in blocks(source)])

@@ -117,8 +117,7 @@ def measure(x: Named, y: Named, metric: str, **options: Any) -> Row:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", AlignmentWarning)
         try:
-            with arrays.dropping_refused():
-                score = registry.measure(metric, x.array, y.array, **taken)
+            score = registry.measure(metric, x.array, y.array, **taken)
             p_value = score.p_value  # computed now, so that its time counts
         except (TypeError, ValueError) as error:
             raise ValueError(f"{metric} of x = {x.name} and y = {y.name}: {error}") from error

@@ -8,7 +8,6 @@ from typing import Any, Literal
 from kernalign._base import checks
 from kernalign._base.kernels import Kernel, Precomputed, check_kernel
 from kernalign._base.progress import ProgressArgument, reporting
-from kernalign._rows import arrays
 from kernalign._rows.arrays import Normalize
 from kernalign._rows.layered import Representation, open_representations
 from kernalign.comparison.families.base import Asked
@@ -110,7 +109,7 @@ def compare(
     asked = Asked(n, k, estimator, kernel, normalize, clip_quantile, metric_options or {})
     plan = make_plan(names, asked, x, y, square=ys is None, mode=layers, p_values=p_values)
     run = Run(plan, x, y, count)
-    with reporting(progress, "comparing") as report, arrays.dropping_refused():
+    with reporting(progress, "comparing") as report:
         run.work(report)
     settings = {
         "k": k,

@@ -82,7 +82,7 @@ class Moments:
             For batches that are not numeric, finite and 2-D, that differ in rows, or whose columns or precision do not
             fit the stream.
         """
-        pair = arrays.pair(x_batch, y_batch)
+        pair = arrays.pair(x_batch, y_batch, advise=False)
         count = checks.check_threads(threads)
         double = pair.x.double_precision or pair.y.double_precision
         with self._turn():

@@ -139,7 +139,7 @@ class LinearStitcher(Estimator):
     def score(self, x: Any, y: Any) -> float:
         """R^2 = 1 - SSE / SST, both summed over outputs; nan (UndefinedScoreWarning) where y is constant."""
         solution = self._fitted()
-        pair = arrays.pair(x, y)
+        pair = arrays.pair(x, y, advise=False)
         for name, rows, known in zip("xy", (pair.x, pair.y), solution.coef.shape, strict=True):
             self._check_columns(name, rows.shape[1], known)
         first = pair.y.dense(0, 1)[0]

@@ -80,6 +80,7 @@ class LinearProbe(Predictor):
         """
         checks.check_choice(self.task, "task", ("classification", "regression"))
         l2 = checks.number(self.l2, "l2", "positive and finite")
+        x, y = arrays.aligned(("x", x), ("y", y))
         matrix, bf16 = arrays.as_matrix(x, "x")
         rows = arrays.prepared(matrix, "x", bf16, normalize=None, clip=None)
         n = rows.shape[0]
@@ -141,6 +142,7 @@ class LinearProbe(Predictor):
 
         nan, with an UndefinedScoreWarning, where y is constant.
         """
+        x, y = arrays.aligned(("x", x), ("y", y))
         predicted = self.predict(x)
         if self.classes_ is not None:
             truth = np.asarray(y)

@@ -41,7 +41,7 @@ class RidgeStitcher(LinearStitcher):
         """Fit to x (n, p) and y (n, q); see :meth:`LinearStitcher.fit`."""
         if not (isinstance(self.alpha, str) and self.alpha == "loo"):
             return super().fit(x, y)
-        pair, state = arrays.pair(x, y), LeastSquaresState().update(x, y)
+        pair, state = arrays.pair(x, y, advise=False), LeastSquaresState().update(x, y)
         problem = self._problem(state)
         self._solution = _from_path(problem, RidgePath.of(problem, self.alphas).left_out(pair.x, pair.y, problem))
         self._state = state

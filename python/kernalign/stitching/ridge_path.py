@@ -104,7 +104,7 @@ def ridge_path(
     TypeError, ValueError
         For bad arrays, or ``alphas`` that are not finite numbers >= 0.
     """
-    pair = arrays.pair(x, y)
+    pair = arrays.pair(x, y, advise=False)
     checks.check_count(pair.n, 2, "ridge_path")
     if alphas is not None:
         check_alphas(alphas)

@@ -73,7 +73,7 @@ class LeastSquaresState:
 
     def update(self, x: Any, y: Any) -> LeastSquaresState:
         """Add paired rows: x (m, p), y (m, q). Bad input and Ctrl-C leave the state as it was, without these rows."""
-        pair = arrays.pair(x, y)
+        pair = arrays.pair(x, y, advise=False)
         columns = pair.x.shape[1], pair.y.shape[1]
         for name, got, known in zip("xy", columns, self.columns or columns, strict=True):
             if got != known:

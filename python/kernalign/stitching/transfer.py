@@ -92,6 +92,7 @@ def transfer_accuracy(
     -----
     Holds both arrays in float64, and what map and probe need.
     """
+    a, b, labels = arrays.aligned(("a", a), ("b", b), ("labels", labels))
     x, y = (dense(arrays.rows(side, name)) for side, name in ((a, "a"), (b, "b")))
     numbers, classes = class_numbers(labels, "labels")
     if not len(x) == len(y) == len(numbers):

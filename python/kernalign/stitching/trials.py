@@ -65,7 +65,8 @@ def run_trials(
     TypeError, ValueError
         For bad arrays, a bad parameter of a stitcher, folds out of range, or a head without targets.
     """
-    pair = arrays.pair(x, y)
+    x, y, targets = arrays.aligned(("x", x), ("y", y), ("targets", targets))
+    pair = arrays.pair(x, y, advise=False)
     folds = check_folds(folds, pair.n, "folds")
     if not isinstance(stitchers, Mapping) or not all(isinstance(one, LinearStitcher) for one in stitchers.values()):
         raise TypeError(f"stitchers must be a dict of names and stitchers, got {stitchers!r}")

@@ -129,8 +129,7 @@ def decompose_reporting(source: _core.Rows, centred: bool, settings: dict[str, A
 def one_side(x: Any, name: str, options: Options) -> tuple[_core.Rows, dict[str, Any]]:
     """Validated rows of one representation that is not paired with another, and how they are preprocessed."""
     checks.check_options(options, Options)
-    if options.get("zero_rows", "error") != "error":
-        raise ValueError(f"zero_rows must be 'error' where there is one representation, got {options['zero_rows']!r}")
+    arrays.check_one_sided(options, "there is one representation")
     checks.check_choice(options.get("device"), "device", (None, "cpu"))
     checks.check_threads(options.get("threads"))
     normalize, clip_quantile = options.get("normalize"), options.get("clip_quantile")

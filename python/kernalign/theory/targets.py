@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kernalign._rows import arrays
 from kernalign._rows.arrays import Options
 from kernalign._rows.labels import as_targets
 from kernalign._rows.magnitude import divided, exponent_of
@@ -54,6 +55,7 @@ def decomposed(x: Any, targets: Any, centred: bool | None, classes: bool, option
         made = check_made(x, centred, options)
         y = as_targets(targets, made.n, classes)
     else:
+        x, targets = arrays.aligned(("x", x), ("targets", targets))
         rows, settings = one_side(x, "x", options)
         y = as_targets(targets, rows.shape[0], classes)
         made = decompose_reporting(rows, False if centred is None else centred, settings, options)

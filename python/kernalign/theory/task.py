@@ -57,6 +57,7 @@ def kernel_target_alignment(
     One pass, as `cka`: O(n p min(n, p)), without a decomposition. Uncentred, a mean that holds over half of the energy
     of x raises an AlignmentWarning.
     """
+    x, targets = arrays.aligned(("x", x), ("targets", targets))
     rows, settings = one_side(x, "x", options)
     y, centred = as_targets(targets, rows.shape[0], classes), checks.check_flag(centred, "centred")
     threads, progress = checks.check_threads(options.get("threads")), options.get("progress", False)

@@ -238,7 +238,7 @@ def kernel_pair(x: Any, y: Any, kernel: Kernel, options: Options) -> arrays.Pair
     """The validated arguments of a call with a kernel."""
     if not isinstance(kernel, KERNELS):
         check_kernel(kernel)
-    pair = arrays.pair(x, y, divided=isinstance(kernel, Cosine), **options)
+    pair = arrays.pair(x, y, divided=isinstance(kernel, Cosine), square=isinstance(kernel, Precomputed), **options)
     if isinstance(kernel, Precomputed) and any(pair.settings.get(name) for name in ("normalize", "clip_quantile")):
         raise ValueError("normalize and clip_quantile apply to rows, but kernel=Precomputed() takes Gram matrices")
     return pair
