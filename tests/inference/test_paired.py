@@ -144,11 +144,12 @@ def test_options_mean_what_they_mean_everywhere():
             "metric must be 'cka', 'hsic', 'kernel_alignment', 'mutual_knn' or 'jaccard_knn'",
         ),
         ({"uncertainty": "half-sampling"}, ValueError, "uncertainty must be None or 'jackknife', got 'half-sampling'"),
-        ({"b": np.ones((9, 2))}, ValueError, "b and y must have the same number of rows, got 9 and 20"),
+        ({"b": np.ones((9, 2))}, ValueError, "a and b must have the same number of rows, got 20 and 9"),
         ({"y": np.ones((20, 2, 2))}, ValueError, "y must be 2-D"),
         ({"metric": "mutual_knn", "k": 20}, ValueError, "k must be between 1 and n - 1 = 19"),
         ({"metric": "mutual_knn", "similarity": "l1"}, ValueError, "similarity must be 'cosine', 'dot' or 'euclidean'"),
-        ({"zero_rows": "drop_pair"}, ValueError, "zero_rows is not available here"),
+        ({"zero_rows": "drop"}, ValueError, "zero_rows must be 'error' or 'drop_pair', got 'drop'"),
+        ({"ids": (range(20), range(20))}, ValueError, "one sequence of labels for each of a, b, y, got 2"),
         ({"kk": 3}, TypeError, "unknown keyword argument 'kk'"),
     ],
 )
@@ -165,3 +166,21 @@ def test_infinite_evidence_only_from_differences_without_error():
     certain = paired.PairedDifference("cka", 9, 0.5, 0.4, 0.0, "jackknife", {})
     assert certain.p_value == 0
     assert certain.z == np.inf
+
+
+@pytest.mark.parametrize("metric", ["cka", "mutual_knn"])
+def test_three_sides_are_paired_and_lose_the_same_items(metric):
+    a, b, y = three(40)
+    b[3], y[7, 0] = 0, np.nan
+    keep = [at for at in range(40) if at not in (3, 7)]
+    orders = [np.random.default_rng(seed).permutation(40) for seed in range(3)]
+    sides = [side[order] for side, order in zip((a, b, y), orders, strict=True)]
+    keywords = {"normalize": "l2", "metric": metric}
+    found = ka.compare_scores(
+        keywords.pop("metric"), *sides, ids=orders, zero_rows="drop_pair", nan_rows="drop_pair", **keywords
+    )
+    order = [at for at in orders[0] if at in keep]
+    wanted = ka.compare_scores(metric, a[order], b[order], y[order], **keywords)
+    assert (found.n, found.difference, found.stderr) == (38, wanted.difference, wanted.stderr)
+    assert found.settings["dropped_rows"] == {"non-finite": 1, "zero": 1}
+    assert (found.settings["pairing"], found.settings["unpaired"]) == ("ids", (0, 0, 0))

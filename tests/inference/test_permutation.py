@@ -380,7 +380,7 @@ def test_same_seed_same_null():
         ({"seed": -1}, ValueError, "seed must be at least 0"),
         ({"groups": [0] * 11}, ValueError, "one label per row, got 11 labels for 12 rows"),
         ({"groups": range(12)}, ValueError, "a block of at least two items"),
-        ({"y": np.ones((11, 2))}, ValueError, r"same number of rows in every layer, got \[11, 12\]"),
+        ({"y": np.ones((11, 2))}, ValueError, "x and y must have the same number of rows, got 12 and 11"),
         ({"x": np.ones(12)}, ValueError, "x must be 2-D"),
         ({"x": [np.ones((12, 2)), np.ones(12)]}, ValueError, r"x\[1\] must be 2-D"),
         ({"x": []}, ValueError, "x must be 2-D"),
@@ -389,7 +389,7 @@ def test_same_seed_same_null():
         ({"metric": "mutual_knn", "k": 12}, ValueError, "k must be between 1 and n - 1 = 11, got 12"),
         ({"metric": "mutual_knn", "similarity": "l1"}, ValueError, "similarity must be 'cosine', 'dot' or"),
         ({"metric": "mutual_knn", "ties": "hash"}, ValueError, "ties must be 'fractional' or 'index'"),
-        ({"zero_rows": "drop_pair"}, ValueError, "zero_rows is not available here"),
+        ({"zero_rows": "drop"}, ValueError, "zero_rows must be 'error' or 'drop_pair', got 'drop'"),
         ({"metrics": 1}, TypeError, "unknown keyword argument 'metrics'"),
         ({"metric": lambda x, y: np.nan if y[0, 0] != 1 else 1.0}, ValueError, "is nan for random pairing"),
     ],
@@ -425,3 +425,62 @@ def test_calibrated_scores():
         ka.calibrated_score(score, 0)
     with pytest.warns(ka.UndefinedScoreWarning):
         assert np.isnan(ka.calibrated_score(ka.cka(np.ones((9, 2)), x[:9])))
+
+
+def labelled(n=40):
+    """Two sides with labels in different orders, one row of zeros and one of nan, and the clean items in one order."""
+    x, y = related(n, 4, 3)
+    x[5], y[8, 1] = 0, np.nan
+    order = np.random.default_rng(5).permutation(n)
+    keep = [at for at in range(n) if at not in (5, 8)]
+    return x, y[order], (np.arange(n), order), x[keep], y[keep], keep
+
+
+DROP = {"zero_rows": "drop_pair", "nan_rows": "drop_pair"}
+
+
+@pytest.mark.parametrize(
+    "keywords", [{"metric": "cka"}, {"metric": "mutual_knn"}, {"metric": ka.nbs}, {"metric": "cka", "kernel": ka.RBF()}]
+)
+def test_rows_are_paired_and_dropped_before_the_test(keywords):
+    x, y, ids, clean_x, clean_y, keep = labelled()
+    keywords = {"permutations": 19, "normalize": "l2", **keywords}
+    groups = np.arange(40) // 4
+    found = ka.permutation_test(x=x, y=y, ids=ids, groups=groups, **DROP, **keywords)
+    wanted = ka.permutation_test(x=clean_x, y=clean_y, groups=groups[keep], **keywords)
+    np.testing.assert_array_equal(found.null, wanted.null)
+    assert (found.score, found.p_value) == (wanted.score, wanted.p_value)
+    assert found.settings["dropped_rows"] == {"non-finite": 1, "zero": 1}
+    assert found.settings["pairing"] == "ids"
+
+
+def test_what_one_layer_lacks_is_dropped_from_all_layers_and_metrics():
+    x, y, ids, clean_x, clean_y, _ = labelled()
+    layers, clean = [x, np.ones_like(x) + x**2], [clean_x, np.ones_like(clean_x) + clean_x**2]
+    tested = ["cka", "mutual_knn"]
+    found = ka.permutation_test(tested, layers, y, ids=ids, permutations=9, **DROP)
+    wanted = ka.permutation_test(tested, clean, clean_y, permutations=9)
+    for name in tested:
+        np.testing.assert_array_equal(found[name].scores, wanted[name].scores)
+    cka = ka.permutation_test("cka", layers, y, ids=ids, permutations=9, **DROP)
+    assert cka.settings["dropped_rows"] == {"non-finite": 1}
+
+
+def test_gram_matrices_drop_rows_and_columns():
+    x, y, _, clean_x, clean_y, _ = labelled()
+    y = related(40, 4, 3)[1]
+    k, other = x @ x.T, y @ y.T
+    other[8] = other[:, 8] = k[5] = k[:, 5] = np.nan
+    found = ka.permutation_test("cka", k, other, kernel=ka.Precomputed(), permutations=19, nan_rows="drop_pair")
+    wanted = ka.permutation_test("cka", clean_x, clean_y, permutations=19)
+    np.testing.assert_allclose(found.null, wanted.null, rtol=1e-9, atol=1e-12)
+    assert found.settings["dropped_rows"] == {"non-finite": 2}
+    alone = ka.cka(k, other, kernel=ka.Precomputed(), nan_rows="drop_pair")
+    assert alone == pytest.approx(float(ka.cka(clean_x, clean_y)), rel=1e-9)
+
+
+def test_lists_of_neighbours_have_no_rows_to_drop():
+    x, _ = related(20, 4, 3)
+    lists = ka.knn(x, 3)
+    with pytest.raises(ValueError, match="nan_rows must be 'error' where x or y are Neighbors, got 'drop_pair'"):
+        ka.permutation_test("mutual_knn", lists, lists, nan_rows="drop_pair")

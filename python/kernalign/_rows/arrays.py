@@ -85,7 +85,7 @@ def pair(
     (a, a_bf16), (b, b_bf16) = as_matrix(x, "x"), as_matrix(y, "y")
     settings: dict[str, Any] = {"normalize": how.normalize, "clip_quantile": how.clip_quantile}
     kept = None
-    if how.all_items and type(x) is np.ndarray and type(y) is np.ndarray:
+    if (how is _PLAIN or how.all_items) and type(x) is np.ndarray and type(y) is np.ndarray:
         check_same_rows(a.shape[0], b.shape[0])
         settings["pairing"] = "position"
     else:

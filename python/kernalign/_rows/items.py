@@ -20,6 +20,11 @@ AnyArray: TypeAlias = NDArray[Any]
 BAD_ROWS = ("error", "drop_pair")
 
 
+def either(*kinds: Undirected) -> Undirected:
+    """The rows that one of several metrics cannot read: a row of zeros is constant, too."""
+    return "constant" if "constant" in kinds else "zero" if "zero" in kinds else ""
+
+
 class Given(NamedTuple):
     """An input: what errors call it, what it is an array of (bfloat16 as bit patterns), and what the user gave."""
 

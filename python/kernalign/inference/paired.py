@@ -21,6 +21,7 @@ from kernalign._engines.linear import linear_sums
 from kernalign._engines.neighbors import METRICS as SIMILARITIES
 from kernalign._engines.neighbors import Metric, find
 from kernalign._rows import arrays
+from kernalign._rows.items import either
 from kernalign._statistics import half_sampling, jackknife
 from kernalign.metrics.kernel.cka import Estimator, check_estimator
 from kernalign.metrics.record import OfGrams, OfLists
@@ -97,7 +98,8 @@ def compare_scores(
         "bootstrap" is refused: an item that is drawn twice is its own nearest neighbour.
     k, similarity : of the neighbour metrics, as ``k`` and ``metric`` of `mutual_knn`
     estimator : "unbiased" or "biased", of the others
-    **options : normalize, clip_quantile, threads and progress, as everywhere
+    **options : normalize, clip_quantile, zero_rows, nan_rows, pairing, threads and progress, as everywhere; ``ids`` are
+        those of a, b and y
 
     Returns
     -------
@@ -115,17 +117,16 @@ def compare_scores(
     method = _method(states)
     checks.check_uncertainty(uncertainty, (None, method))
     checks.check_options(options, arrays.Options)
-    if "zero_rows" in options:
-        raise ValueError("zero_rows is not available here; drop the items first: a[keep], b[keep], y[keep]")
-    for name, value in (("a", a), ("b", b)):  # messages then name the argument, not x and y
-        rows, other = arrays.as_matrix(value, name)[0].shape[0], arrays.as_matrix(y, "y")[0].shape[0]
-        checks.check_same_rows(rows, other, name)
+    undirected = either(
+        METRICS[metric].undirected({"metric": similarity}), "zero" if options.get("normalize") == "l2" else ""
+    )
+    (a, b, y), items = arrays.same_items([("a", a), ("b", b), ("y", y)], options, undirected)
     with reporting(options.pop("progress", False), metric) as report:
         if method == "jackknife":
             n, scores, stderr, settings = _jackknifed(metric, states, a, b, y, estimator, options, report)
         else:
             n, scores, stderr, settings = _half_sampled(metric, states, a, b, y, k, similarity, options, report)
-    return PairedDifference(metric, n, scores[0], scores[1], stderr, method, settings)
+    return PairedDifference(metric, n, scores[0], scores[1], stderr, method, {**settings, **items.settings})
 
 
 def _method(states: Any) -> str:

@@ -22,10 +22,12 @@ from kernalign._statistics.pairings import Orders, share
 from kernalign.inference.permuted_scores import Permuted, PermutedCalls
 from kernalign.inference.prepared import (
     Tested,
+    common_items,
     count_items,
     engines_for,
     layers_of,
     pairings_of,
+    rows_of,
     tested_metrics,
 )
 from kernalign.metrics.kernel.cka import Estimator
@@ -127,7 +129,8 @@ def permutation_test(
     k, similarity, ties : for metrics of neighbour lists, as ``k``, ``metric`` and ``ties`` of `mutual_knn`
     estimator, kernel : for cka, hsic and kernel_alignment; bandwidths are found once, since no pairing changes them.
         With ``Precomputed()`` x and y are Gram matrices.
-    **options : normalize, clip_quantile, threads and progress, as everywhere
+    **options : normalize, clip_quantile, zero_rows, nan_rows, pairing, ids, threads and progress, as everywhere; an
+        item that is dropped is so for all metrics and layers
 
     Returns
     -------
@@ -152,12 +155,12 @@ def permutation_test(
     """
     checks.check_options(options, arrays.Options)
     tested = tested_metrics(metric)
-    if "zero_rows" in options:
-        raise ValueError("zero_rows is not available here; drop the items first: x[keep], y[keep]")
     permutations, seed = checks.integer(permutations, "permutations", 1), checks.integer(seed, "seed", 0)
     (xs, layered_x), (ys, layered_y) = layers_of(x, "x"), layers_of(y, "y")
+    labelled = rows_of(xs[0])
+    xs, ys, items = common_items(tested, xs, ys, (kernel, similarity), options)
     n = count_items(xs, ys)
-    pairings = pairings_of(groups, n)
+    pairings = pairings_of(groups, n) if items.rows[0] is None else pairings_of(groups, labelled, items.rows[0])
     with reporting(options.pop("progress", False), "permutations") as report:
         engines = engines_for(tested, xs, ys, n, (k, estimator, kernel, similarity, ties), options)
         observed = {name: scores[0] for name, scores in _scores(engines, np.arange(n, dtype=np.int32)[None]).items()}
@@ -173,6 +176,7 @@ def permutation_test(
                     done += 1
                     report(done, permutations)
     settings = {"permutations": permutations, "seed": seed, "blocks": None if groups is None else len(pairings.classes)}
+    settings |= items.settings
     pools = {name: np.array(null) for name, null in nulls.items()}
     tests = _tests(tested, observed, pools, _bests(tested, engines), layered_x or layered_y, settings)
     return tests if not isinstance(metric, str) and isinstance(metric, Sequence) else next(iter(tests.values()))

@@ -18,7 +18,9 @@ from kernalign._engines.neighbors import Metric, Neighbors, find
 from kernalign._engines.permuted_grams import PermutedFeatures, PermutedGrams, PermutedKernels
 from kernalign._engines.permuted_lists import PermutedGraphs, PermutedLists, tie_weights
 from kernalign._rows import arrays
+from kernalign._rows.items import Items, Undirected, either
 from kernalign._rows.labels import group_numbers
+from kernalign._rows.pairing import Places
 from kernalign._statistics.pairings import Pairings
 from kernalign.inference.permuted_scores import GramScores, GraphScores, ListScores, Permuted, PermutedCalls
 from kernalign.metrics.neighbors.search import Ties
@@ -47,6 +49,13 @@ class Tested:
     @property
     def of_grams(self) -> bool:
         return self.function is None and self.record is not None and isinstance(self.record.states, OfGrams)
+
+    def undirected(self, kernel: Any, similarity: Any) -> Undirected:
+        """Rows that have no direction where the metric needs one."""
+        if self.record is None:
+            return ""
+        own = getattr(self.function, "keywords", {})  # of a partial
+        return self.record.undirected({"kernel": kernel, "metric": similarity, **own})
 
     def closest(self, scores: NDArray[np.float64]) -> float:
         """The best of several scores; nan if none exists."""
@@ -105,8 +114,29 @@ def layers_of(x: Any, name: str) -> tuple[list[Any], bool]:
     return [np.asarray(x) if isinstance(x, (list, tuple)) else x], False
 
 
+def common_items(
+    tested: dict[str, Tested], xs: list[Any], ys: list[Any], given: Any, options: Any
+) -> tuple[list[Any], list[Any], Items]:
+    """The layers of both sides, less the rows that their metrics would not take, in one order of items."""
+    kernel, similarity = given
+    layers = [(name, v) for side, name in ((xs, "x"), (ys, "y")) for v in side]
+    if any(isinstance(v, Neighbors) for _, v in layers):
+        arrays.check_one_sided(options, "x or y are Neighbors")
+        return xs, ys, Items((None,) * len(layers), {})
+    if (ids := options.get("ids")) is not None and len(ids) == 2:
+        options["ids"] = (ids[0],) * len(xs) + (ids[1],) * len(ys)
+    kinds = [one.undirected(kernel, similarity) for one in tested.values()]
+    kinds.append("zero" if options.get("normalize") == "l2" else "")
+    taken, items = arrays.same_items(layers, options, either(*kinds), square=isinstance(kernel, Precomputed))
+    return taken[: len(xs)], taken[len(xs) :], items
+
+
+def rows_of(v: Any) -> int:
+    return int(v.n) if isinstance(v, Neighbors) else len(v)
+
+
 def count_items(xs: list[Any], ys: list[Any]) -> int:
-    counts = {v.n if isinstance(v, Neighbors) else len(v) for v in (*xs, *ys)}
+    counts = {rows_of(v) for v in (*xs, *ys)}
     if len(counts) > 1:
         raise ValueError(f"x and y must have the same number of rows in every layer, got {sorted(counts)}")
     (n,) = counts
@@ -114,11 +144,13 @@ def count_items(xs: list[Any], ys: list[Any]) -> int:
     return int(n)
 
 
-def pairings_of(groups: Any, n: int) -> Pairings:
-    """What may change places."""
+def pairings_of(groups: Any, n: int, kept: Places | None = None) -> Pairings:
+    """What may change places, of those of n items that were kept (None: all)."""
     if groups is None:
-        return Pairings.of_items(n)
+        return Pairings.of_items(n if kept is None else len(kept))
     blocks = group_numbers(groups, n)
+    if kept is not None:
+        blocks = np.unique(blocks[kept], return_inverse=True)[1]
     if np.bincount(blocks).max() == 1:
         raise ValueError("groups must hold a block of at least two items: items change places only inside their block")
     return Pairings.within(blocks)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from kernalign._base.kernels import Distance
+from kernalign._base.kernels import Cosine, Distance
 from kernalign._base.score import Score
+from kernalign._rows.items import Undirected
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,8 @@ class OfDissimilarities:
     check: Callable[..., tuple[Any, Any]]
 
 
+_UNDIRECTED: dict[Any, Undirected] = {"cosine": "zero", "correlation": "constant"}
+
 States: TypeAlias = OfGrams | OfLists | OfEdges | OfDissimilarities
 
 
@@ -117,6 +120,14 @@ class MetricInfo:
         """The score of equal representations; None where it depends on the data."""
         most = self.range[1] if self.larger_is_closer else self.range[0]
         return most if math.isfinite(most) else None
+
+    def undirected(self, given: Mapping[str, Any]) -> Undirected:
+        """Which rows have no direction where the metric, with these keyword arguments, needs one."""
+        if isinstance(self.states, OfLists):
+            return "zero" if given.get("metric", "cosine") == "cosine" else ""
+        if isinstance(self.states, OfDissimilarities):
+            return _UNDIRECTED.get(given.get("distance", "correlation"), "")
+        return "zero" if isinstance(given.get("kernel"), Cosine) else ""
 
     def takes(self, keyword: str) -> bool:
         """Whether the function has a keyword argument of its own (one that not all metrics share) of this name."""
