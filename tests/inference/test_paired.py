@@ -3,6 +3,7 @@
 import kernalign as ka
 import numpy as np
 import pytest
+from kernalign._statistics import half_sampling
 from kernalign.inference import paired
 from reference import jackknife
 from scipy import stats
@@ -41,20 +42,32 @@ def test_jackknife_of_the_difference_equals_explicit_deletions(name, estimator, 
 
 @pytest.mark.parametrize("name", ["mutual_knn", "jaccard_knn"])
 @pytest.mark.parametrize("similarity", ["cosine", "euclidean"])
-def test_half_sampling_of_the_difference_equals_explicit_halves(name, similarity):
-    n, k = 60, 4
+def test_half_sampling_of_the_difference_equals_explicit_parts(name, similarity, monkeypatch):
+    monkeypatch.setattr(half_sampling, "_DIVISIONS", {2: 20, 4: 10})
+    n, k = 60, 6
     a, b, y = three(n)
     metric = getattr(ka, name)
+
+    def difference(items, k):
+        scores = [float(metric(x[items], y[items], k, metric=similarity)) for x in (a, b)]
+        return scores[0] - scores[1]
+
     found = ka.compare_scores(name, a, b, y, k=k, similarity=similarity)
     assert found.score_a == pytest.approx(float(metric(a, y, k, metric=similarity)), rel=1e-12)
-    rng = np.random.default_rng(0)
-    differences = []
-    for _ in range(100):
-        half = np.sort(rng.permutation(n)[: n // 2])
-        scores = [float(metric(x[half], y[half], k, metric=similarity)) for x in (a, b)]
-        differences.append(scores[0] - scores[1])
-    assert found.stderr == pytest.approx(np.std(differences, ddof=1), rel=1e-9)
+    assert found.stderr == pytest.approx(jackknife.stderr_of_parts(difference, n, k, {2: 20, 4: 10}), rel=1e-9)
     assert found.method == "half-sampling"
+
+
+def test_shared_places_leave_no_error_and_no_p_value():
+    """Index order is the same on both sides: unrelated rows agreed with three classes, and p was .001."""
+    rng = np.random.default_rng(0)
+    classes = np.eye(3)[rng.integers(0, 3, 200)]
+    x, b = 3 * classes + rng.normal(size=(200, 3)), rng.normal(size=(200, 5))
+    with pytest.warns(ka.AlignmentWarning, match=r"no standard error: 100.0% of the rows tie"):
+        found = ka.compare_scores("mutual_knn", x, b, classes)
+    assert found.score_a == pytest.approx(float(ka.mutual_knn(x, classes)), rel=1e-12)
+    assert abs(found.score_b - 10 / 199) < 0.01
+    assert np.isnan([found.stderr, found.p_value, found.z]).all()
 
 
 def test_shared_items_cancel():
@@ -146,6 +159,11 @@ def test_options_mean_what_they_mean_everywhere():
         ({"uncertainty": "half-sampling"}, ValueError, "uncertainty must be None or 'jackknife', got 'half-sampling'"),
         ({"b": np.ones((9, 2))}, ValueError, "a and b must have the same number of rows, got 20 and 9"),
         ({"y": np.ones((20, 2, 2))}, ValueError, "y must be 2-D"),
+        (
+            {"metric": "mutual_knn", "k": 11},
+            ValueError,
+            "12 items and k <= n / 2, got n = 20 and k = 11",
+        ),
         ({"metric": "mutual_knn", "k": 20}, ValueError, "k must be between 1 and n - 1 = 19"),
         ({"metric": "mutual_knn", "similarity": "l1"}, ValueError, "similarity must be 'cosine', 'dot' or 'euclidean'"),
         ({"zero_rows": "drop"}, ValueError, "zero_rows must be 'error' or 'drop_pair', got 'drop'"),

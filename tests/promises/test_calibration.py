@@ -112,15 +112,6 @@ def test_coverage_of_the_jackknife():
     assert 0.92 <= np.mean(plain) <= 0.97
 
 
-def test_coverage_of_half_sampling():
-    """Mildly conservative; the expected score of 100 items is the mean over all repetitions."""
-    scores = [ka.mutual_knn(*related_normals(100, seed)[:2], 5, uncertainty="half-sampling") for seed in range(100)]
-    truth = np.mean([float(score) for score in scores])
-    covered = [low <= truth <= high for low, high in (score.interval() for score in scores)]
-    assert 0.92 <= np.mean(covered) <= 1
-    assert np.mean([score.stderr for score in scores]) == pytest.approx(np.std(np.array(scores)), rel=0.45)
-
-
 def clipart(names, n):
     data = np.load(CLIPART)
     return [data[name][:n].astype(np.float64) for name in names]

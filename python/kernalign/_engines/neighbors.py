@@ -167,6 +167,15 @@ class Found:
     raw: Any = None
     sample: Neighbors | None = None
 
+    def first(self, k: int) -> Found:
+        """The k nearest of each row."""
+        if k == self.lists.k:
+            return self
+        lists = self.lists.first(k)
+        if self.sample is not None:
+            return _judged(lists, self.sample.first(k))
+        return Found(lists, (lists.indices, lists.similarities, lists.tie_rows.view(np.uint8)))
+
 
 def find(source: _core.Rows, k: int, metric: str, backend: str, threads: int, report: Report, *, sets: bool) -> Found:
     if backend not in _BACKENDS:
@@ -186,10 +195,18 @@ def find(source: _core.Rows, k: int, metric: str, backend: str, threads: int, re
         exact = sampled.lists_of(scorer, rows, k, threads, report)
         return Found(Neighbors(*exact, metric, backend="sample", rows=rows, items=n, settings=settings))
     lists, exact, settings["index"] = faiss.search(source, k, metric, rows, threads, report)
-    share = float((lists[1][rows] >= exact[1][:, -1:]).mean())
-    settings["recall_interval"] = wilson(share, len(rows)) if len(rows) < n else (share, share)
     settings["sampled_rows"] = len(rows)
-    return Found(
-        Neighbors(*lists, metric, exact=False, backend="faiss", recall=share, settings=settings),
-        sample=Neighbors(*exact, metric, backend="sample", rows=rows, items=n),
+    return _judged(
+        Neighbors(*lists, metric, exact=False, backend="faiss", settings=settings),
+        Neighbors(*exact, metric, backend="sample", rows=rows, items=n),
     )
+
+
+def _judged(lists: Neighbors, sample: Neighbors) -> Found:
+    """Lists that are not exact, with the share of true neighbours that those of the sampled rows hold."""
+    assert sample.rows is not None
+    rows = len(sample.rows)
+    share = float((lists.similarities[sample.rows] >= sample.similarities[:, -1:]).mean())
+    interval = wilson(share, rows) if rows < lists.n else (share, share)
+    settings = {**lists.settings, "recall_interval": interval}
+    return Found(replace(lists, recall=share, settings=settings), sample=sample)

@@ -16,7 +16,6 @@ from kernalign._base.intervals import normal_quantile
 from kernalign._base.progress import reporting
 from kernalign._base.score import AlignmentWarning, UndefinedScoreWarning
 from kernalign._base.warn import warn
-from kernalign._engines import lists as list_engine
 from kernalign._engines.linear import linear_sums
 from kernalign._engines.neighbors import METRICS as SIMILARITIES
 from kernalign._engines.neighbors import Metric, find
@@ -24,6 +23,7 @@ from kernalign._rows import arrays
 from kernalign._rows.items import either
 from kernalign._statistics import half_sampling, jackknife
 from kernalign.metrics.kernel.cka import Estimator, check_estimator
+from kernalign.metrics.neighbors.search import Search, join
 from kernalign.metrics.record import OfGrams, OfLists
 from kernalign.metrics.registry import METRICS
 
@@ -63,6 +63,8 @@ class PairedDifference:
     def z(self) -> float:
         if self.difference == 0 or math.isnan(self.difference):
             return self.difference
+        if math.isnan(self.stderr):
+            return math.nan
         return self.difference / self.stderr if self.stderr > 0 else math.copysign(math.inf, self.difference)
 
     @property
@@ -91,10 +93,11 @@ def compare_scores(
 
     Parameters
     ----------
-    metric : "cka", "hsic", "kernel_alignment" (linear kernels), "mutual_knn" or "jaccard_knn" (ties by index)
+    metric : "cka", "hsic", "kernel_alignment" (linear kernels), "mutual_knn" or "jaccard_knn" (ties shared)
     a, b, y : (n, p), (n, q) and (n, r) arrays, paired by row
     uncertainty : None or the method of the metric: "jackknife" (exact delete-one values of the difference; the first
-        three metrics) or "half-sampling" (the same random halves of the items for both scores; neighbour metrics).
+        three metrics) or "half-sampling" (the same random parts of the items for both scores; neighbour metrics, of at
+        least 12 items and k <= n / 2).
         "bootstrap" is refused: an item that is drawn twice is its own nearest neighbour.
     k, similarity : of the neighbour metrics, as ``k`` and ``metric`` of `mutual_knn`
     estimator : "unbiased" or "biased", of the others
@@ -104,7 +107,8 @@ def compare_scores(
     Returns
     -------
     PairedDifference
-        nan where a score does not exist. The error is for scores above chance: an AlignmentWarning says if both are
+        nan where a score does not exist; stderr and p_value are nan, with a warning, where over 1 % of the rows share
+        their k-th place. The error is for scores above chance: an AlignmentWarning says if both are
         within three standard deviations of it, where the statistics are degenerate and `permutation_test` answers.
 
     Raises
@@ -168,27 +172,34 @@ def _half_sampled(
     rows = [arrays.rows(v, name, **prepared) for v, name in ((a, "a"), (b, "b"), (y, "y"))]
     n = rows[0].shape[0]
     k = checks.check_k(k, n)
+    half_sampling.check(n, k)
     length = half_sampling.list_length(n, k)
     lists = []
     for done, side in enumerate(rows):
-        lists.append(find(side, length, similarity, "native", threads, None, sets=False).lists.indices)
+        lists.append(find(side, length, similarity, "native", threads, None, sets=False))
         if report is not None:
             report(done + 1, len(rows))
-
+    near = [one.first(k) for one in lists]
+    pairs = [arrays.Pair(side, rows[2], prepared, threads) for side in rows[:2]]
+    found = [join(pair, one, near[2], similarity, "fractional") for pair, one in zip(pairs, near, strict=False)]
+    scores = [float(states.finish(one)) for one in found]
+    _warn_near_chance(metric, [_overlap_z(one) for one in found])
+    settings = {**prepared, "k": k, "similarity": similarity, "ties": "fractional"}
+    if reason := next(filter(None, (one.why_no_error for one in found)), None):
+        warn(f"the difference of {metric} has no standard error: {reason}", AlignmentWarning)
+        return n, scores, math.nan, settings
     items = states.of_shared
     assert items is not None
-    halves = [half_sampling.half_scores(x, lists[2], k, items, threads) for x in lists[:2]]
-    first = [np.ascontiguousarray(v[:, :k]) for v in lists]
-    counts = [list_engine.shared_counts(x, first[2], threads).astype(np.float64) for x in first[:2]]
-    found = [float(items(shared, k).mean()) for shared in counts]
-    _warn_near_chance(metric, [_overlap_z(x, first[2], shared) for x, shared in zip(first[:2], counts, strict=True)])
-    settings = {**prepared, "k": k, "similarity": similarity, "ties": "index"}
-    return n, tuple(found), half_sampling.stderr(halves[0] - halves[1], n), settings
+    index = [one.lists.indices for one in lists]
+    a_parts, b_parts = (half_sampling.part_scores(one, index[2], k, items, threads) for one in index[:2])
+    parts = [one - other for one, other in zip(a_parts, b_parts, strict=True)]
+    return n, scores, half_sampling.stderr(parts, n, k), settings
 
 
-def _overlap_z(a: NDArray[np.int32], b: NDArray[np.int32], shared: Values) -> float:
-    n, k = a.shape
-    variance = _core.knn_overlap_variance(n, k, list_engine.graph_sums(a), k, list_engine.graph_sums(b))
+def _overlap_z(found: Search) -> float:
+    shared, *graphs = found.overlaps
+    n, k = found.n, found.k
+    variance = _core.knn_overlap_variance(n, k, graphs[0], k, graphs[1])
     return (float(shared.sum()) - n * k * k / (n - 1)) / math.sqrt(variance) if variance > 0 else math.inf
 
 

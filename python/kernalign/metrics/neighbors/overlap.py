@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from functools import partial
 from typing import Any, Literal, Unpack
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from kernalign import _core
 from kernalign._base import checks
 from kernalign._base.score import AlignmentWarning, Null, Score, Spread
+from kernalign._base.warn import warn
 from kernalign._engines import lists as list_engine
 from kernalign._engines import sampled
 from kernalign._engines.neighbors import METRICS, Metric, Neighbors, knn
@@ -63,10 +65,11 @@ def mutual_knn(
         random orders of the tied; "index": the smaller index wins on both sides, which makes unrelated but tied
         representations agree. Lists alone cannot resolve ties: index order is used, and ``settings["ties"]`` says so.
     per_item : keep the score of every item in ``score.per_item``
-    uncertainty : "half-sampling" estimates ``score.stderr`` from random halves of the items (a second search, for lists
-        of 4k + 40; slightly too large rather than too small). "jackknife" deletes each item once, exactly, from lists
-        of k + 1, with the preprocessing of all items: cheaper and without chance, but conservative (about 1.7 times the
-        true error). Lists, if given, must be that long; ties by index.
+    uncertainty : "half-sampling" estimates ``score.stderr`` from the scores of random halves and quarters of the items,
+        with neighbours as near (one search, for lists of 2k + 20). At least 12 items and k <= n / 2; of fewer than 30
+        items or k < 4 halves alone say, up to 1.5 times too much. "jackknife" deletes each item once, exactly, from
+        lists of k + 1, with the preprocessing of all items: without chance, but about 1.7 times too large for usual k.
+        Lists, if given, must be that long. nan where over 1 % of the rows share their k-th place.
     groups : n labels; rows with the same label are the same thing (an image with several captions is one row per
         caption). The neighbours of a row are then its k nearest among the rows of other groups, on both sides, so that
         it earns nothing for finding itself again; a shared neighbour is still a row, not a group. The null pairs the
@@ -92,12 +95,11 @@ def mutual_knn(
         checks.check_uncertainty(uncertainty, (None, "half-sampling", "jackknife"))
     if groups is not None:
         return _grouped(x, y, k, metric, ties, groups, per_item, uncertainty, options)
-    found = search_both(x, y, k, metric, ties, options, whole=uncertainty is not None)
+    length = None if uncertainty is None else partial(_list_length, uncertainty)
+    found = search_both(x, y, k, metric, ties, options, whole=uncertainty is not None, length=length)
     if found.x.rows is not None:
         return _sampled(found, per_item)
-    spread = None
-    if uncertainty is not None:
-        spread = _spread(x, y, found, metric, uncertainty, options)
+    spread = None if uncertainty is None else _spread(found, uncertainty)
     return finish_mutual_knn(found, per_item, spread)
 
 
@@ -246,18 +248,25 @@ def finish_edit_knn(found: Search, per_item: bool = False) -> Score:
     return found.score("edit_knn", float(items.mean()), Null(mean), items if per_item else None)
 
 
-def _spread(x: Any, y: Any, short: Search, metric: Metric, uncertainty: str, options: Options) -> Spread:
-    n, k = short.n, short.k
-    length = half_sampling.list_length(n, k) if uncertainty == "half-sampling" else k + 1
-    if length == n:
+def _list_length(uncertainty: str, n: int, k: int) -> int:
+    if uncertainty == "half-sampling":
+        half_sampling.check(n, k)
+        return half_sampling.list_length(n, k)
+    if k > n - 2:
         raise ValueError(f"uncertainty='jackknife' needs k <= n - 2 = {n - 2}, got {k}")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", AlignmentWarning)  # the score itself has warned
-        found = search_both(x, y, length, metric, "index", options, ordered=True)
+    return k + 1
+
+
+def _spread(found: Search, uncertainty: str) -> Spread:
+    assert found.longer is not None
+    a, b = (lists.indices for lists in found.longer)
+    if reason := found.why_no_error:
+        warn(f"mutual_knn has no standard error: {reason}", AlignmentWarning)
+        return Spread(math.nan, uncertainty)
     if uncertainty == "jackknife":
-        deleted = jackknife.deleted_overlaps(found.x.indices, found.y.indices)
-        return Spread(jackknife.jackknife_stderr(deleted), "jackknife")
-    return half_sampling.spread(found.x.indices, found.y.indices, k, mutual_items, found.threads)
+        return Spread(jackknife.jackknife_stderr(jackknife.deleted_overlaps(a, b)), uncertainty)
+    parts = half_sampling.part_scores(a, b, found.k, mutual_items, found.threads)
+    return Spread(half_sampling.stderr(parts, found.n, found.k), uncertainty)
 
 
 def _sampled(found: Search, per_item: bool) -> Score:

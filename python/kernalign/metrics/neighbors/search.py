@@ -33,7 +33,7 @@ class Options(arrays.Options, total=False):
 
 @dataclass(eq=False)
 class Search:
-    """The neighbours of both sides, the rows if they came from arrays, and, if known, the sums of both graphs."""
+    """The neighbours of both sides and, if known, how to resolve ties, the sums of both graphs and longer lists."""
 
     x: Neighbors
     y: Neighbors
@@ -42,6 +42,7 @@ class Search:
     samples: tuple[Neighbors, Neighbors] | None = None
     graphs: tuple[_Sums, _Sums] | None = None
     threads: int = 0
+    longer: tuple[Neighbors, Neighbors] | None = None
 
     @property
     def n(self) -> int:
@@ -50,6 +51,14 @@ class Search:
     @property
     def k(self) -> int:
         return self.x.k
+
+    @property
+    def why_no_error(self) -> str | None:
+        """Why parts of the items say nothing of the whole; None if they do: their ties are broken by index."""
+        share = self.settings["tie_rows_fraction"]
+        if self.settings["ties"] == "index" or not share > hazards.TIES:
+            return None
+        return f"{share:.1%} of the rows tie at the k-th place, and index order would break ties in parts of the items"
 
     @cached_property
     def overlaps(self) -> tuple[NDArray[np.float64], _Sums, _Sums]:
@@ -101,10 +110,12 @@ def search_both(
     *,
     ordered: bool = False,
     whole: bool = True,
+    length: Callable[[int, int], int] | None = None,
 ) -> Search:
     """Neighbours of both sides; only with ``ordered`` are lists from arrays in order and their similarities known.
 
-    With ``whole`` the neighbours of sampled rows alone are refused.
+    With ``whole`` the neighbours of sampled rows alone are refused. ``length(n, k)`` is that of the ``longer`` lists,
+    which the same search finds.
     """
     if ties != "fractional":
         checks.check_choice(ties, "ties", ("fractional", "index"))
@@ -115,7 +126,9 @@ def search_both(
         k = length_given(x, y) if given else USUAL
     if whole and (options.get("backend") == "sample" or (given and any(_of_sample(side) for side in (x, y)))):
         raise ValueError("this needs the neighbours of every row; those of a sample are for knn and mutual_knn")
-    return _given(x, y, k, ties, options) if given else _from_arrays(x, y, k, metric, ties, ordered, options)
+    if given:
+        return _given(x, y, k, ties, length, options)
+    return _from_arrays(x, y, k, metric, ties, ordered, length, options)
 
 
 def length_given(x: Any, y: Any) -> int:
@@ -130,7 +143,7 @@ def _of_sample(side: Any) -> bool:
     return isinstance(side, Neighbors) and side.rows is not None
 
 
-def _given(x: Any, y: Any, k: int, ties: Ties, options: Options) -> Search:
+def _given(x: Any, y: Any, k: int, ties: Ties, length: Callable[[int, int], int] | None, options: Options) -> Search:
     if not (isinstance(x, Neighbors) and isinstance(y, Neighbors)):
         raise TypeError(
             f"x and y must both be arrays or both be Neighbors, got {type(x).__name__} and {type(y).__name__}"
@@ -141,13 +154,18 @@ def _given(x: Any, y: Any, k: int, ties: Ties, options: Options) -> Search:
     checks.check_same_rows(x.n, y.n)
     if not np.array_equal(x.rows if x.rows is not None else (), y.rows if y.rows is not None else ()):
         raise ValueError("x and y must be neighbours of the same rows")
-    k = checks.check_k(k, x.n)
+    k, longer = checks.check_k(k, x.n), None
+    if length is not None:
+        needed, held = length(x.n, k), min(x.k, y.k)
+        if held < needed:
+            raise ValueError(f"uncertainty needs lists of {needed} neighbours for k = {k}, got {held}")
+        longer = x.first(needed), y.first(needed)
     x, y = x.first(k), y.first(k)
     settings = _settings(x, y)
     any_tied = bool(x.tie_rows.any() or y.tie_rows.any())
     settings["ties"] = "index" if any_tied or ties == "index" else ties
     warn_of_ties(settings)
-    return Search(x, y, settings, threads=threads)
+    return Search(x, y, settings, threads=threads, longer=longer)
 
 
 def _from_arrays(
@@ -157,6 +175,7 @@ def _from_arrays(
     metric: Metric,
     ties: Ties,
     ordered: bool,
+    length: Callable[[int, int], int] | None,
     options: Options,
 ) -> Search:
     if metric != "cosine":
@@ -166,12 +185,18 @@ def _from_arrays(
     pair = arrays.pair(x, y, unit_rows=metric == "cosine", **shared)
     (n, p), q, workers = pair.x.shape, pair.y.shape[1], pair.threads
     k = checks.check_k(k, n)
+    most, ordered = (k, ordered) if length is None else (length(n, k), True)
     if backend == "auto":  # once, for both sides
         backend, chosen["backend_choice"] = choose(n, max(p, q))
     with reporting(pair.progress, "nearest neighbours") as report:
-        a = find(pair.x, k, metric, backend, workers, report, sets=not ordered)
-        b = find(pair.y, k, metric, backend, workers, report, sets=not ordered)
+        a = find(pair.x, most, metric, backend, workers, report, sets=not ordered)
+        b = find(pair.y, most, metric, backend, workers, report, sets=not ordered)
+    longer = None
+    if length is not None:
+        longer = a.lists, b.lists
+        a, b = a.first(k), b.first(k)
     found = join(pair, a, b, metric, ties, chosen)
+    found.longer = longer
     if found.settings["ties"] == "index":
         warn_of_ties(found.settings)
     return found
