@@ -74,7 +74,7 @@ def test_files_are_named_in_errors(tmp_path, monkeypatch):
         ("uneven.npz:b", r"^xs\['x'\] and uneven\.npz:b must have the same number of rows, got 60 and 50$"),
     ):
         with pytest.raises(ValueError, match=match):
-            ka.compare({"x": x, "y": path})
+            ka.compare({"x": x, "y": path}, errors="raise")
 
 
 # Progress and Ctrl-C
@@ -113,7 +113,7 @@ AB = {"a": X, "b": X}
         (TypeError, "xs must be a dict of names and representations, got ndarray", (X,)),
         (ValueError, "xs must hold at least one representation", ({},)),
         (ValueError, "ys must hold at least one representation", ({"a": X}, {})),
-        (ValueError, "at least two representations unless ys is given, got 1", ({"a": X},)),
+        (TypeError, r"xs\['a'\] must have names that are not empty strings, got 3", ({**AB, "a": {3: X[:, 0]}},)),
         (TypeError, "xs must have names that are not empty strings, got 3", ({3: X},)),
         (ValueError, r"xs\['a'\] must be \(items, features\).*got shape \(60,\)", ({**AB, "a": X[:, 0, 0]},)),
         (ValueError, r"ys\['b'\] must be .*got shape \(60, 2, 5, 1\)", ({"a": X}, {"b": X[..., None]})),
@@ -129,7 +129,7 @@ AB = {"a": X, "b": X}
 )
 def test_bad_representations_are_named(error, match, arguments):
     with pytest.raises(error, match=match):
-        ka.compare(*arguments)
+        ka.compare(*arguments, errors="raise")
 
 
 @pytest.mark.parametrize(
@@ -149,6 +149,7 @@ def test_bad_representations_are_named(error, match, arguments):
         (TypeError, "threads must be", {"threads": 1.5}),
         (TypeError, "progress must be", {"progress": 3}),
         (ValueError, "device must be", {"device": "cuda"}),
+        (ValueError, "errors must be 'record' or 'raise', got 'ignore'", {"errors": "ignore"}),
         (TypeError, "metric_options must be a dict", {"metric_options": {"cka": 3}}),
         (ValueError, "'hsic', which is not among", {"metric_options": {"hsic": {}}}),
         (ValueError, "metric must be", {"metric_options": {"mutual_knn": {"metric": "l1"}}}),
@@ -174,16 +175,17 @@ def test_bad_numbers_are_named_with_their_place(metric):
     bad = X.copy()
     bad[7, 1, 3] = np.nan
     with pytest.raises(ValueError, match=r"xs\['b'\] layer 1 .*row 7"):
-        ka.compare({"a": X, "b": bad}, metrics=(metric,))
+        ka.compare({"a": X, "b": bad}, metrics=(metric,), errors="raise")
 
 
 def test_zero_rows_are_named_where_they_matter():
     bad = X.copy()
     bad[7, 1] = 0
     with pytest.raises(ValueError, match=r"xs\['b'\] layer 1 must have no zero row.*row 7 is zero$"):
-        ka.compare({"a": X, "b": bad}, metrics=("mutual_knn",))
+        ka.compare({"a": X, "b": bad}, metrics=("mutual_knn",), errors="raise")
     with pytest.raises(ValueError, match=r"xs\['b'\] layer 1 must have no zero row.* row 7 is zero$"):
-        ka.compare({"a": X, "b": bad}, metrics=("rsa",), metric_options={"rsa": {"distance": "cosine"}})
+        options = {"rsa": {"distance": "cosine"}}
+        ka.compare({"a": X, "b": bad}, metrics=("rsa",), metric_options=options, errors="raise")
     with pytest.warns(ka.AlignmentWarning, match="b layer 1: 1 rows are zero"):
         assert ka.compare({"a": X, "b": bad}, metrics=("cka",)).n == N
 

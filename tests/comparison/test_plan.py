@@ -19,7 +19,8 @@ EVERY = ("cka", "hsic", "distance_correlation", "mutual_knn", "lcs_knn", "cycle_
 
 
 def opened(given=None, argument="xs"):
-    return open_representations(given or models(), argument, normalize=None, clip_quantile=None, concatenated=False)
+    sides = {argument: given or models()}
+    return open_representations(sides, normalize=None, clip_quantile=None, concatenated=False)[argument]
 
 
 def asked(**changes):

@@ -1,4 +1,4 @@
-"""Short representations of results: one line, six digits, and the shape of an array instead of its entries."""
+"""Results and errors in one line: six digits, shapes of arrays instead of their entries, the file that is missing."""
 
 from __future__ import annotations
 
@@ -16,6 +16,14 @@ class Readable:
     def __repr__(self) -> str:
         shown = (f"{part.name}={_short(getattr(self, part.name))}" for part in fields(self) if part.repr)  # type: ignore[arg-type]
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def said(error: Exception) -> str:
+    """What an error says, in a line for those who do not read tracebacks."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    text = str(error) or type(error).__name__
+    return f"not enough memory: {text}" if isinstance(error, MemoryError) else text
 
 
 def _short(value: Any) -> str:

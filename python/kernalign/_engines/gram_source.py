@@ -35,6 +35,11 @@ class Side:
     linear: bool
     reason: str | None = None  # why the kernel does not exist
 
+    def check(self) -> None:
+        """Read all rows once; raises if one of them cannot be."""
+        for rows in self.rows:
+            _core.check_rows(rows, self.threads)
+
     @property
     def definite(self) -> bool:
         """True if the Gram matrix cannot have negative eigenvalues."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import Any, NamedTuple
 
 from kernalign._base import checkpoint
@@ -27,6 +28,11 @@ class StateKey(NamedTuple):
     kind: str
     options: tuple[str | int | bool, ...] = ()
     place: Place | None = None
+
+
+def joint_key(kind: str, options: Iterable[str | int | bool], places: Iterable[Place]) -> StateKey:
+    """The key of a state of several layers together, which it names."""
+    return StateKey(kind, (*options, *chain.from_iterable(places)))
 
 
 class Store:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, NamedTuple
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from kernalign._rows.arrays import AnyArray, Normalize
 from kernalign._rows.preprocessing import clip_threshold
 
 CONCATENATED = "concatenated"
+Made = TypeVar("Made")
 
 
 @packable
@@ -74,81 +76,168 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class Representation:
-    """A named representation and its layers; ``origin`` is what errors call it: the argument or the file."""
+    """A named representation, and for every label its layer or the error that kept it from being opened.
+
+    ``origin`` is what errors call it: the argument or the file.
+    """
 
     name: str
     origin: str
-    layers: tuple[Layer, ...]
-
-    @property
-    def n(self) -> int:
-        return self.layers[0].rows.shape[0]
+    opened: Mapping[str, Layer | Exception]
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        return tuple(layer.label for layer in self.layers)
+        return tuple(self.opened)
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """Those that could be opened."""
+        return tuple(one for one in self.opened.values() if isinstance(one, Layer))
 
 
 def open_representations(
-    given: Any, argument: str, *, normalize: Normalize, clip_quantile: float | None, concatenated: bool
-) -> list[Representation]:
-    """The representations of a dict of names, in its order.
+    sides: Mapping[str, Any],
+    *,
+    normalize: Normalize,
+    clip_quantile: float | None,
+    concatenated: bool,
+    record: bool = False,
+) -> dict[str, list[Representation]]:
+    """The representations of dicts of names, by argument, in their order; all have rows of the same items.
 
-    A value is an (n, p) array, an (n, L, p) array, a list of L arrays (n, p_l), or the path of a file that holds one
-    such array or several layers (``"file.npz:key"`` chooses one of several), which is memory-mapped where its format
-    allows; a list of `sources.Source` is such a file that was opened already.
+    A value is an (n, p) array, an (n, L, p) array, a list of L arrays (n, p_l) or a dict of them by name, or the path
+    of a file that holds one such array or several layers (``"file.npz:key"`` chooses one of several), which is
+    memory-mapped where its format allows; a list of `sources.Source` is such a file that was opened already.
 
     ``clip_quantile`` makes one threshold for a whole array, all its layers together, but one for every array of a list
     (Huh et al. 2024). The concatenation of all layers (of clipped ones; rows are normalised as a whole) comes last; it
     is a view of an (n, L, p) array where the layout allows, and a copy otherwise.
+
+    ``record``: what cannot be opened, or has another number of rows than most, is an error in the place of a layer.
     """
-    if not isinstance(given, Mapping):
-        raise TypeError(f"{argument} must be a dict of names and representations, got {type(given).__name__}")
-    if not given:
-        raise ValueError(f"{argument} must hold at least one representation, got none")
-    for name in given:
-        if not isinstance(name, str) or not name:
-            raise TypeError(f"{argument} must have names that are not empty strings, got {name!r}")
-    return [
-        _open(Place(argument, name, ""), value, normalize, clip_quantile, concatenated) for name, value in given.items()
-    ]
+    for argument, given in sides.items():
+        if not isinstance(given, Mapping):
+            raise TypeError(f"{argument} must be a dict of names and representations, got {type(given).__name__}")
+        if not given:
+            raise ValueError(f"{argument} must hold at least one representation, got none")
+        _check_names(given, argument)
+    places = [Place(argument, name, "") for argument, given in sides.items() for name in given]
+    found = {place: _read(sides[place.argument][place.name], place, record) for place in places}
+    _set_apart(list(found.values()), record)
+    how: Any = {"normalize": normalize, "clip_quantile": clip_quantile, "concatenated": concatenated, "record": record}
+    opened = {place: Representation(place.name, one.origin, _layers(place, one, **how)) for place, one in found.items()}
+    return {argument: [one for place, one in opened.items() if place.argument == argument] for argument in sides}
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Given:
-    """What a user gave: the whole array (None: layers that came apart), its layers, and what to call them."""
+    """What a user gave: the whole array (None: layers that came apart), its layers, and what to call them.
+
+    ``plain`` are the layers as `arrays.as_matrix` returns them, or errors.
+    """
 
     origin: str
     whole: Any
     parts: list[Any]
     names: list[str]
     labels: list[str]
+    plain: list[tuple[AnyArray, bool] | Exception] = field(default_factory=list)
+
+    @property
+    def rows(self) -> list[int]:
+        """How many each layer has; 0 of one that is an error."""
+        return [0 if isinstance(one, Exception) else len(one[0]) for one in self.plain]
 
 
-def _open(
-    place: Place, value: Any, normalize: Normalize, clip_quantile: float | None, concatenated: bool
-) -> Representation:
-    given = _split(value, f"{place.argument}[{place.name!r}]")
-    names = given.names
-    plain = [arrays.as_matrix(part, label) for part, label in zip(given.parts, names, strict=True)]
-    clips: list[float | None] = [None] * len(plain)
-    if clip_quantile is not None:
-        sides = [_core.Rows(a, label, bfloat16=bf16) for (a, bf16), label in zip(plain, names, strict=True)]
-        if given.whole is not None:
-            clips = [clip_threshold(sides, clip_quantile)] * len(plain)
-        else:
-            clips = [clip_threshold([side], clip_quantile) for side in sides]
-    layers = [
-        _layer(own, place._replace(label=label), *side, normalize, clip)
-        for own, label, side, clip in zip(names, given.labels, plain, clips, strict=True)
+def attempt(make: Callable[[], Made], record: bool) -> Made | Exception:
+    """What ``make`` makes or, if recording, the error with which input fails that is not what it should be."""
+    try:
+        return make()
+    except (TypeError, ValueError, OSError, MemoryError) as error:
+        if not record:
+            raise
+        return error.with_traceback(None)  # whose frames hold arrays
+
+
+def _read(value: Any, place: Place, record: bool) -> _Given:
+    what = f"{place.argument}[{place.name!r}]"
+    given = attempt(lambda: _split(value, what), record)
+    if isinstance(given, Exception):
+        return _Given(what, None, [], [what], ["0"], [given])
+    for part, name in zip(given.parts, given.names, strict=True):
+        given.plain.append(attempt(partial(arrays.as_matrix, part, name), record))
+    return given
+
+
+def _set_apart(found: list[_Given], record: bool) -> None:
+    """Make layers errors whose number of rows is not the most frequent one (the first of equals)."""
+    counts = Counter([n for given in found for n in given.rows if n])
+    if len(counts) < 2:
+        return
+    [(most, _)] = counts.most_common(1)
+    whole = next(given.origin for given in found if most in given.rows)
+    for given in found:
+        alike = next((name for name, n in zip(given.names, given.rows, strict=True) if n == most), None)
+        for at, n in enumerate(given.rows):
+            if n not in (0, most):
+                names = (whole, given.origin) if alike is None else (alike, given.names[at])
+                error = attempt(partial(check_same_rows, most, n, *names), record)
+                assert error is not None
+                given.plain[at] = error
+
+
+def _layers(
+    place: Place,
+    given: _Given,
+    *,
+    normalize: Normalize,
+    clip_quantile: float | None,
+    concatenated: bool,
+    record: bool,
+) -> dict[str, Layer | Exception]:
+    found: dict[str, Any] = {}
+    plain: list[Any] = list(given.plain)
+    clips = _clips(given, clip_quantile, record)
+    for name, label, side, clip in zip(given.names, given.labels, plain, clips, strict=True):
+        bad = first_error((side, clip))
+        make: Callable[[], Any] = partial(_layer, name, place._replace(label=label), side, normalize, clip)
+        found[label] = bad or attempt(make, record)
+    if concatenated and len(found) > 1:
+        if CONCATENATED in found:
+            raise ValueError(f"{given.origin} must have no layer called {CONCATENATED!r} where concatenated=True")
+        what, layers = f"{given.origin}, its layers concatenated,", list(found.values())
+        make = partial(_concatenation, given.whole, layers, what, place._replace(label=CONCATENATED), normalize)
+        found[CONCATENATED] = first_error(layers) or attempt(make, record)
+    return found
+
+
+def _clips(given: _Given, quantile: float | None, record: bool) -> Sequence[Any]:
+    """The threshold of every layer: one for a whole array."""
+    if quantile is None:
+        return [None] * len(given.plain)
+    sides: list[Any] = [
+        side if isinstance(side, Exception) else _core.Rows(side[0], name, bfloat16=side[1])
+        for side, name in zip(given.plain, given.names, strict=True)
     ]
-    first = layers[0]
-    for layer in layers[1:]:
-        check_same_rows(first.rows.shape[0], layer.rows.shape[0], first.name, layer.name)
-    if concatenated and len(layers) > 1:
-        what = f"{given.origin}, its layers concatenated,"
-        layers.append(_concatenation(given.whole, layers, what, place._replace(label=CONCATENATED), normalize))
-    return Representation(place.name, given.origin, tuple(layers))
+    groups = [[side] for side in sides] if given.whole is None else [sides]
+    clips: list[Any] = [
+        first_error(group) or attempt(partial(clip_threshold, group, quantile), record) for group in groups
+    ]
+    return clips if given.whole is None else clips * len(sides)
+
+
+def _check_names(given: Iterable[Any], what: str) -> None:
+    for name in given:
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"{what} must have names that are not empty strings, got {name!r}")
+
+
+def first_error(values: Iterable[Any]) -> Exception | None:
+    """The first of these that is an error, if one is."""
+    for one in values:
+        if isinstance(one, Exception):
+            return one
+    return None
 
 
 def _split(value: Any, what: str) -> _Given:
@@ -160,6 +249,9 @@ def _split(value: Any, what: str) -> _Given:
             return _Given(sources.shown(value[0].path), None, list(parts), list(names), list(labels))
         [source] = value
         what, value = source.spec, source.array
+    if isinstance(value, Mapping) and value:
+        _check_names(value, what)
+        return _Given(what, None, list(value.values()), [f"{what} layer {label}" for label in value], list(value))
     if isinstance(value, (list, tuple)) and value and all(np.ndim(part) == 2 for part in value):
         return _numbered(what, None, list(value))
     if not hasattr(value, "ndim"):
@@ -170,8 +262,8 @@ def _split(value: Any, what: str) -> _Given:
         return _numbered(what, value, [value[:, layer] for layer in range(value.shape[1])])
     if value.ndim != 2:
         raise ValueError(
-            f"{what} must be (items, features), (items, layers, features) or a list of (items, features) arrays, "
-            f"got shape {tuple(value.shape)}"
+            f"{what} must be (items, features), (items, layers, features) or a list or dict of (items, features) "
+            f"arrays, got shape {tuple(value.shape)}"
         )
     return _numbered(what, value, [value])
 
@@ -182,14 +274,15 @@ def _numbered(origin: str, whole: Any, parts: list[Any]) -> _Given:
     return _Given(origin, whole, parts, names, labels)
 
 
-def _layer(name: str, place: Place, matrix: AnyArray, bf16: bool, normalize: Normalize, clip: float | None) -> Layer:
+def _layer(name: str, place: Place, side: tuple[AnyArray, bool], normalize: Normalize, clip: float | None) -> Layer:
+    matrix, bf16 = side
     rows = arrays.prepared(matrix, name, bf16, normalize=normalize, clip=clip)
     return Layer(name, place, rows, matrix, bf16, clip, normalize)
 
 
 def _concatenation(whole: Any, layers: list[Layer], name: str, place: Place, normalize: Normalize) -> Layer:
     if isinstance(whole, np.ndarray) and whole.flags.c_contiguous:
-        matrix, bf16 = arrays.as_matrix(whole.reshape(len(whole), -1), name)
-        return _layer(name, place, matrix, bf16, normalize, layers[0].clip)
+        side = arrays.as_matrix(whole.reshape(len(whole), -1), name)
+        return _layer(name, place, side, normalize, layers[0].clip)
     matrix = np.concatenate([layer.clipped() for layer in layers], axis=1)
-    return _layer(name, place, matrix, False, normalize, None)
+    return _layer(name, place, (matrix, False), normalize, None)

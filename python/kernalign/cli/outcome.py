@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from kernalign._base.readable import said
+
 INTERRUPTED = 130
 
 
@@ -49,13 +51,8 @@ class Outcome(click.Group):
             ctx.exit(INTERRUPTED)
         except (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError):
             raise
-        except OSError as error:
-            message = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
-            raise self._failure(ctx, message, error) from error
-        except MemoryError as error:
-            raise self._failure(ctx, f"not enough memory: {error}", error) from error
-        except (ValueError, TypeError, ImportError) as error:
-            raise self._failure(ctx, str(error) or type(error).__name__, error) from error
+        except (OSError, MemoryError, ValueError, TypeError, ImportError) as error:
+            raise self._failure(ctx, said(error), error) from error
         except Exception as error:
             raise self._failure(ctx, f"{type(error).__name__}: {error} (--debug shows where)", error) from error
 

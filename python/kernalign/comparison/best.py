@@ -58,6 +58,7 @@ def maximum(metric: str, cells: Cells, nulls: Nulls | None, pair: tuple[str, str
     if cells.score.size == 1 or best.layers[0] < 0 or nulls is None:
         return best
     x, y = nulls["x"][pair[0]], nulls["y"][pair[1]]
+    cells = Cells(*(part[np.ix_(*(own["layers"].astype(int) for own in (x, y)))] for part in cells))
     if "self" in x:
         skew = _skews(x, y, n)
         found = best_of_layers.cka_maximum(cells.score, x["self"], y["self"], n, skew=skew)

@@ -21,6 +21,7 @@ from kernalign._rows.layered import Layer, Representation
 from kernalign.comparison.families.base import Family, Workshop
 from kernalign.comparison.families.grams import VARIANCE_SHARE
 from kernalign.comparison.families.lists import Lists
+from kernalign.comparison.tables import Reason, layer_name, only_of
 from kernalign.metrics.record import OfEdges, OfLists
 from kernalign.metrics.registry import METRICS
 
@@ -31,7 +32,7 @@ class Caveats:
     """Notes and reasons of one comparison; warnings of one kind become one note with a count."""
 
     def __init__(self) -> None:
-        self.reasons: list[str] = []
+        self.reasons: list[Reason] = []
         self._notes: dict[str, tuple[str, int]] = {}
         self.caught: list[warnings.WarningMessage] = []
         self._others: list[warnings.WarningMessage] = []
@@ -55,15 +56,14 @@ class Caveats:
                 self._note(str(caught.message), where())
         self.caught.clear()
 
-    def undefined(self, metric: str, where: str, reason: str) -> None:
-        self.reasons.append(f"{metric} of {where}: {reason}")
-
     def check_ties(self, family: Family, sides: Mapping[str, Mapping[str, Representation]], shop: Workshop) -> None:
         """Say that rows are equal, or that the null of a search takes the many k-th places they share by index."""
         if not isinstance(family, Lists):
             return
-        for one in (one for side in sides.values() for one in side.values()):
+        for one in [one for side in sides.values() for one in side.values()]:
             for layer in one.layers:
+                if layer.place not in shop.layers:
+                    continue
                 share = family.of(layer, shop).found.lists.tie_share
                 if family.ties == "fractional" and share > hazards.TIES:
                     text = f"{share:.1%} of the rows tie at the k-th place; the null of the best layers has index order"
@@ -79,7 +79,7 @@ class Caveats:
         estimator: str | None,
     ) -> None:
         """Add what the finished scores and the layers themselves give reason to say."""
-        for one in (one for side in sides.values() for one in side.values()):
+        for one in [one for side in sides.values() for one in side.values()]:
             for layer in one.layers:
                 share = store.get(StateKey(VARIANCE_SHARE, (), layer.place)) or 0.0
                 for text in (hazards.dominant(share, at_least=True), *row_notes(layer.matrix, tables)):
@@ -95,7 +95,8 @@ class Caveats:
                 if estimator != "biased" and not (cka.score[at] if at else cka.score) >= hazards.HIGH:
                     continue  # nothing to say, whatever the chance level, which may not have been found
                 for text in pair_notes(*(_at(part, at) for part in (cka, knn)), biased=estimator == "biased"):
-                    where = (_label(one, layer) for one, layer in zip((x[pair[0]], y[pair[1]]), at, strict=False))
+                    named = zip(pair, (x[pair[0]].labels, y[pair[1]].labels), at, strict=False)
+                    where = (layer_name(name, only_of(labels, layer)) for name, labels, layer in named)
                     self._note(text, " × ".join(where if at else pair))
 
     def done(self) -> None:
@@ -170,8 +171,4 @@ def _at(part: Any, at: tuple[int, ...]) -> Value:
 
 
 def _name(one: Representation, layer: Layer) -> str:
-    return one.name if len(one.layers) == 1 else f"{one.name} layer {layer.label}"
-
-
-def _label(one: Representation, at: int) -> str:
-    return _name(one, one.layers[at])
+    return layer_name(one.name, None if len(one.labels) == 1 else layer.label)

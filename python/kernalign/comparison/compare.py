@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from kernalign._base import checks
 from kernalign._base.kernels import Kernel, Precomputed, check_kernel
 from kernalign._base.progress import ProgressArgument, reporting
 from kernalign._rows.arrays import Normalize
-from kernalign._rows.layered import Representation, open_representations
+from kernalign._rows.layered import Layer, Representation, open_representations
 from kernalign.comparison.families.base import Asked
 from kernalign.comparison.plan import make_plan
 from kernalign.comparison.result import Comparison
@@ -34,16 +34,18 @@ def compare(
     threads: int | None = None,
     device: str | None = None,
     progress: ProgressArgument = False,
+    errors: Literal["record", "raise"] = "record",
 ) -> Comparison:
     """Compare every representation of xs with every one of ys, layer by layer, under several metrics.
 
     Parameters
     ----------
     xs, ys : dict of names and representations of the same n items: an (n, p) array, an (n, L, p) array, a list of L
-        arrays (n, p_l), or the path of a file that holds one of the first two or several (n, p_l) arrays: layers that
-        are called like these and are in the order of their names, layer2 before layer10 (``"file.npz:key"`` chooses
-        one). Files are memory-mapped where their format allows. ``ys=None``: all pairs of xs, each once where the
-        metric is symmetric (in the order of xs), in both orders where it is not; none with itself.
+        arrays (n, p_l) or a dict of them by the names of layers, or the path of a file that holds one of the first two
+        or several (n, p_l) arrays: layers that are called like these and are in the order of their names, layer2 before
+        layer10 (``"file.npz:key"`` chooses one). Files are memory-mapped where their format allows. ``ys=None``: all
+        pairs of xs, each once where the metric is symmetric (in the order of xs), in both orders where it is not; none
+        with itself, but where xs is a single one: its layers with each other.
     metrics : names of `kernalign.METRICS`
     k, estimator, kernel : handed to the metrics that take them; None leaves their own defaults ("unbiased" and
         ``Linear()`` for cka, hsic and kernel_alignment)
@@ -56,6 +58,10 @@ def compare(
     p_values : find p-values and, for `Comparison.best`, what the covariance of layers is made of; without, the
         skewness of CKA and the CKA of the layers of one representation among themselves are not computed
     threads, device, progress : as everywhere; progress counts a thousand for each layer's part and each pair of layers
+    errors : "record": what cannot be opened, has another number of rows than most, or cannot be scored (NaN, zero rows
+        under cosine) costs its own cells, which are nan with the reason in `Comparison.reasons`; if nothing can be
+        scored, the first error is raised. "raise": the first error is raised. Arguments that cannot be are always
+        errors.
 
     Returns
     -------
@@ -82,12 +88,15 @@ def compare(
     Raises
     ------
     TypeError, ValueError
-        Bad arguments, by name; representations of different n (both are named); ``Precomputed()`` with metrics that
-        need rows; a zero row under cosine or l2, a constant row under the correlation of rsa, NaN or infinity, with
-        the representation, layer and row.
+        Bad arguments, by name; ``Precomputed()`` with metrics that need rows. And see ``errors``: representations of
+        different n (both are named); a zero row under cosine or l2, a constant row under the correlation of rsa, NaN or
+        infinity, with the representation, layer and row.
+    OSError
+        See ``errors``: a file cannot be read.
     """
     checks.check_choice(layers, "layers", ("all", "best"))
     checks.check_choice(device, "device", (None, "cpu"))
+    checks.check_choice(errors, "errors", ("record", "raise"))
     k = checks.check_positive(k, "k")
     names = _metric_names(metrics, metric_options or {})
     if kernel is not None:
@@ -102,13 +111,16 @@ def compare(
         if not takes:
             raise ValueError(f"{name} needs rows, but kernel=Precomputed() says that Gram matrices are given")
     how: Any = {"normalize": normalize, "clip_quantile": clip_quantile, "concatenated": concatenated}
-    x = open_representations(xs, "xs", **how)
-    y = x if ys is None else open_representations(ys, "ys", **how)
-    n = _paired_items(x, y, ys is None)
+    sides = {"xs": xs} if ys is None else {"xs": xs, "ys": ys}
+    opened = open_representations(sides, **how, record=errors == "record")
+    x, y = opened["xs"], opened["xs" if ys is None else "ys"]
+    if ys is None and len(x) == 1 and layers == "best":
+        raise ValueError("layers must be 'all' for a single representation: each of its layers is best with itself")
+    n = _items((*x, *y))
     count = checks.check_threads(threads)
     asked = Asked(n, k, estimator, kernel, normalize, clip_quantile, metric_options or {})
     plan = make_plan(names, asked, x, y, square=ys is None, mode=layers, p_values=p_values)
-    run = Run(plan, x, y, count)
+    run = Run(plan, x, y, count, record=errors == "record")
     with reporting(progress, "comparing") as report:
         run.work(report)
     settings = {
@@ -146,10 +158,10 @@ def _metric_names(metrics: Any, options: Any) -> list[str]:
     return names
 
 
-def _paired_items(x: Sequence[Representation], y: Sequence[Representation], square: bool) -> int:
-    if square and len(x) < 2:
-        raise ValueError(f"xs must hold at least two representations unless ys is given, got {len(x)}")
-    first = x[0]
-    for other in (*x, *y):
-        checks.check_same_rows(first.n, other.n, first.origin, other.origin)
-    return first.n
+def _items(given: Iterable[Representation]) -> int:
+    """How many rows all layers have that could be opened; raises if none could be."""
+    opened = [one for representation in given for one in representation.opened.values()]
+    for one in opened:
+        if isinstance(one, Layer):
+            return one.rows.shape[0]
+    raise opened[0]  # type: ignore[misc]

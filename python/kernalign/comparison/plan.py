@@ -23,14 +23,11 @@ class PlannedLayer(NamedTuple):
 
 
 class Member(NamedTuple):
-    """A representation by its name, and its layers."""
+    """A representation by its name, its layers, and how many more could not be opened."""
 
     name: str
     layers: tuple[PlannedLayer, ...]
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        return tuple(layer.place.label for layer in self.layers)
+    missing: int
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,9 @@ class Plan:
     @property
     def searches(self) -> bool:
         """Whether there are layers to choose from, and enough items for the covariance of their scores."""
-        several = any(len(one.layers) > 1 for side in self.sides.values() for one in side)
+        if self.square and len(self.x) == 1:
+            return False
+        several = max([len(one.layers) for side in self.sides.values() for one in side]) > 1
         return self.p_values and self.asked.n >= 4 and several
 
     def states(self) -> dict[StateKey, Family]:
@@ -89,7 +88,7 @@ class Plan:
 
     def pairs(self, family: Family) -> list[Names]:
         """The pairs of representations that a family finishes."""
-        x, y = (tuple(one.name for one in side) for side in (self.x, self.y))
+        x, y = [tuple([one.name for one in side]) for side in (self.x, self.y)]
         return pairs_of(x, y, self.square, METRICS[family.metrics[0]].symmetric)
 
 
@@ -109,4 +108,5 @@ def make_plan(
 
 
 def _member(one: Representation) -> Member:
-    return Member(one.name, tuple(PlannedLayer(layer.place, layer.width) for layer in one.layers))
+    layers = tuple([PlannedLayer(layer.place, layer.width) for layer in one.layers])
+    return Member(one.name, layers, len(one.labels) - len(layers))

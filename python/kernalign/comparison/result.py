@@ -15,7 +15,7 @@ from kernalign._base.warn import warn
 from kernalign.comparison import file
 from kernalign.comparison import plot as plots
 from kernalign.comparison.best import Cells, Maximum, Nulls, best_of, maximum, method
-from kernalign.comparison.tables import Array, Best, Names, gathered, layer_name, pairs_of, reasons_by_place
+from kernalign.comparison.tables import Array, Best, Names, Reason, gathered, only_of, pairs_of
 from kernalign.metrics import registry
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 Table: TypeAlias = dict[Names, Array] | Array
 
 _SHOWN = 20
+_INTERVAL = ("stderr", "low", "high")
+_UNKNOWN = (math.nan,) * 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +41,16 @@ class Comparison:
     mode : "all" or "best"
     scores, chance, chance_sd, p_values : metric -> table. In mode "all" a table is a dict {(x, y): (L_x, L_y) array};
         of a set with itself it has every pair once, in the order of the names, and both orders where the metric is not
-        symmetric. In mode "best" it is an array (X, Y), symmetric where the metric is, with nan on the diagonal of a
-        set with itself; chance and p are those of a best of so many. nan: undefined (see `reasons`) or not known.
+        symmetric; of a single representation, the pair with itself. In mode "best" it is an array (X, Y), symmetric
+        where the metric is, with nan on the diagonal of a set with itself; chance and p are those of a best of so many.
+        nan: undefined, failed (see `reasons`) or not known.
         p_values (in mode "best" chance and chance_sd, too) are found when first read, saved or pickled; until then the
         layers are held.
     best_layers : mode "best": metric -> (X, Y, 2) places of the best layers, -1 where there is none; else empty
-    reasons : one line for each undefined score: metric, where, why
+    intervals : mode "all", metrics whose options ask for uncertainty: metric -> {(x, y): (L_x, L_y, 3)}: standard
+        error and the ends of a 95 % interval
+    reasons : for each score that is nan a named tuple: metric, x, y, x_layer, y_layer (None where there is only one),
+        status ("undefined": it does not exist for this input; "failed": the input cannot be read or scored) and text
     notes : caveats about the numbers, one line each
     settings : what was asked for
     """
@@ -60,10 +66,11 @@ class Comparison:
     chance_sd: Mapping[str, Table]
     p_values: Mapping[str, Table]
     best_layers: dict[str, Array]
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
     notes: tuple[str, ...]
     settings: dict[str, Any]
     nulls: Mapping[str, Nulls] = field(repr=False)
+    intervals: Mapping[str, Mapping[Names, Array]] = field(repr=False, default_factory=dict)
 
     @property
     def x_names(self) -> tuple[str, ...]:
@@ -108,12 +115,18 @@ class Comparison:
     def rows(self) -> Iterator[dict[str, Any]]:
         """One dict for every score: x, y, their layers, metric, score, chance, chance_sd, z, corrected, p_value, n.
 
-        And ``reason``, which says why a score is undefined (a best one: why those of its layers are), else None.
+        And ``status``, "ok" or that of the ``reason``, which says why a score is nan (a best one: why those of its
+        layers are), else None; ``stderr``, ``low`` and ``high`` if there are intervals.
         """
-        reasons = reasons_by_place(self.reasons)
+        reasons: dict[tuple[Any, ...], dict[str, str]] = {}
+        for one in self.reasons:
+            for place in {one[:3], one[:5]}:
+                reasons.setdefault(place, {})[one.text] = one.status
         for metric in self.metrics:
             for x, y, i, j, score, chance, sd, p in self._flat(metric):
-                yield {
+                at = () if self.mode == "best" else (only_of(self.x_layers[x], i), only_of(self.y_layers[y], j))
+                why = reasons.get((metric, x, y, *at), {}) if math.isnan(score) else {}
+                row = {
                     "x": x,
                     "y": y,
                     "x_layer": self.x_layers[x][i] if i >= 0 else None,
@@ -126,14 +139,18 @@ class Comparison:
                     "corrected": _corrected(metric, score, chance),
                     "p_value": p,
                     "n": self.n,
-                    "reason": self._reason(reasons, metric, x, y, (i, j)) if math.isnan(score) else None,
+                    "status": min(why.values(), default="ok"),  # "failed" before "undefined"
+                    "reason": "; ".join(why) or None,
                 }
+                if self.intervals:
+                    spread = self.intervals.get(metric, {}).get((x, y))
+                    row |= zip(_INTERVAL, _UNKNOWN if spread is None else map(float, spread[i, j]), strict=True)
+                yield row
 
-    def _reason(self, reasons: Mapping[str, str], metric: str, x: str, y: str, at: tuple[int, int]) -> str | None:
-        a, b = self.x_layers[x], self.y_layers[y]
-        cells = [at] if self.mode == "all" else list(np.ndindex(len(a), len(b)))
-        places = (f"{metric} of {layer_name(x, a, i)} × {layer_name(y, b, j)}" for i, j in cells)
-        return "; ".join(dict.fromkeys(reasons[place] for place in places if place in reasons)) or None
+    @property
+    def failed(self) -> bool:
+        """Whether some score is missing because its input could not be read or scored."""
+        return any(reason.status == "failed" for reason in self.reasons)
 
     def _flat(self, metric: str) -> Iterator[tuple[str, str, int, int, float, float, float, float]]:
         """Names, layers, score, chance, chance_sd and p_value of every score."""
@@ -257,8 +274,9 @@ class Comparison:
             spread = f"{known.min():.4f} to {known.max():.4f}" if len(known) else "all undefined"
             of = "the best of all layers, " if self.mode == "best" else ""
             lines.append(f"  {metric}: {of}{spread}")
-        for title, texts in (("undefined", self.reasons), ("note", self.notes)):
-            lines += [f"  {title}: {text}" for text in texts[:_SHOWN]]
+        reasons, notes = [f"{one.status}: {one}" for one in self.reasons], [f"note: {note}" for note in self.notes]
+        for texts in (reasons, notes):
+            lines += [f"  {text}" for text in texts[:_SHOWN]]
             if len(texts) > _SHOWN:
                 lines.append(f"  and {len(texts) - _SHOWN} more")
         return "\n".join(lines)
@@ -280,7 +298,7 @@ class Comparison:
         return Cells(score, chance, chance_sd, np.full_like(score, np.nan))
 
     def _gather(self, metric: str, find: Callable[[Names], Maximum]) -> tuple[Array, ...]:
-        found = {pair: find(pair) for pair in self.pairs(metric)}
+        found = {pair: find(pair) for pair in self.pairs(metric) if not self.square or pair[0] != pair[1]}
         return gathered(found, self.x_names, self.y_names, self.square and registry.METRICS[metric].symmetric)
 
     def _check(self, metric: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,27 +12,37 @@ from typing import Any
 import numpy as np
 
 from kernalign._base.progress import Report
+from kernalign._base.readable import said
 from kernalign._base.score import AlignmentWarning, Score
 from kernalign._engines.states import Store
-from kernalign._rows.layered import Layer, Representation
+from kernalign._rows.layered import Layer, Place, Representation, first_error
 from kernalign.comparison.best import Array, Cells, Maximum, Nulls, Searched
 from kernalign.comparison.caveats import Caveats
-from kernalign.comparison.families.base import Family, Workshop
+from kernalign.comparison.families.base import Family, Scorer, Workshop
 from kernalign.comparison.plan import Plan
 from kernalign.comparison.result import Comparison
-from kernalign.comparison.tables import Later, Names, gathered, layer_name
+from kernalign.comparison.tables import Later, Names, Reason, gathered, layer_name, only_of
 from kernalign.metrics.registry import METRICS
 
 _TABLES = ("scores", "chance", "chance_sd")
 _BEST_TABLES = ("scores", "best_layers", "chance", "chance_sd", "p_values")  # in the order of `gathered`
+_FAILURES = (ValueError, OSError, ArithmeticError, MemoryError)  # of data; other errors are misuse or bugs
 _UNITS = 1000  # progress steps of one task
 
 
 class Run:
-    """One comparison under way."""
+    """One comparison under way; what fails is recorded, and costs nothing else, or raised at once."""
 
-    def __init__(self, plan: Plan, x: Sequence[Representation], y: Sequence[Representation], threads: int) -> None:
-        self.plan = plan
+    def __init__(
+        self,
+        plan: Plan,
+        x: Sequence[Representation],
+        y: Sequence[Representation],
+        threads: int,
+        *,
+        record: bool = False,
+    ) -> None:
+        self.plan, self.record = plan, record
         self.x, self.y = ({one.name: one for one in side} for side in (x, y))
         self.sides = {"x": self.x} if plan.square else {"x": self.x, "y": self.y}
         layers = {layer.place: layer for side in self.sides.values() for one in side.values() for layer in one.layers}
@@ -40,28 +50,69 @@ class Run:
         self.caveats = Caveats()
         self.cells: dict[str, dict[Names, Cells]] = {}
         self.tails: dict[str, dict[Names, partial[Array]]] = {}
+        self.intervals: dict[str, dict[Names, Array]] = {}
         self.nulls: dict[str, partial[Nulls]] = {}
+        self.scored = False
+        self.error = first_error([one for side in (x, y) for given in side for one in given.opened.values()])
 
     def work(self, report: Report) -> None:
-        plan, store = self.plan, self.shop.store
-        states = plan.states()
+        plan = self.plan
         pairs = [(family, plan.pairs(family)) for family in plan.families]
-        steps = _Steps(report, len(states) + sum(len(self._layer_pairs(own)) for _, own in pairs))
-        for key, family in states.items():
-            store.make(key, partial(family.make, key, self.shop, steps.share()))
-            steps.step()
+        count = sum([len(self.x[a].labels) * len(self.y[b].labels) for _, own in pairs for a, b in own])
+        steps = _Steps(report, len(plan.states()) + count)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             self.caveats.listen(caught)
-            for family, own in pairs:
-                scored = steps.counted(family.scores(self._layer_pairs(own), self.shop))
+            made = [self._states(family, steps) for family in plan.families]
+            self.caveats.heard(None)
+            for (family, own), (shop, failed) in zip(pairs, made, strict=True):
                 if plan.searches and family.searched:
-                    self.caveats.check_ties(family, self.sides, self.shop)
-                    shop = replace(self.shop, store=store.only(*family.null_states()))
-                    self.nulls[family.searched] = partial(_nulls, family, self.sides, shop)
+                    self.caveats.check_ties(family, self.sides, shop)
+                    lean = replace(shop, store=shop.store.only(*family.null_states()))
+                    self.nulls[family.searched] = partial(_nulls, family, self.sides, lean)
+                scorer = family.scorer(shop) if shop.layers else None
                 for pair in own:
-                    self._score(family, pair, scored)
+                    self._score(family, pair, scorer, failed, steps)
         self.caveats.done()
+        if not self.scored and self.error is not None:
+            raise self.error  # there is no rest that it could cost
+
+    def _states(self, family: Family, steps: _Steps) -> tuple[Workshop, dict[Place, Exception]]:
+        """Make what a family needs: a workshop of the layers of which that can be made, and why the others are not."""
+        shop, store = self.shop, self.shop.store
+        failed: dict[Place, Exception] = {}
+        bad: dict[Place, Exception] | None = None
+        while shop.layers and bad != {}:
+            bad = {}
+            for key in family.states(tuple(shop.layers.values())):
+                if key in store:
+                    continue
+                error = self._tried(partial(store.make, key, partial(family.make, key, shop, steps.share())))
+                steps.step()
+                if isinstance(error, Exception):
+                    bad |= {key.place: error} if key.place is not None else self._unfit(family, shop, error)
+            failed |= bad
+            shop = replace(shop, layers={place: one for place, one in shop.layers.items() if place not in failed})
+        return shop, failed
+
+    def _unfit(self, family: Family, shop: Workshop, error: Exception) -> dict[Place, Exception]:
+        """The layers that a joint state cannot be made of, and why: all of them if each alone is fit."""
+        checked = {place: self._tried(partial(family.check, layer, shop)) for place, layer in shop.layers.items()}
+        found = {place: one for place, one in checked.items() if isinstance(one, Exception)}
+        return found or dict.fromkeys(shop.layers, error)
+
+    def _tried(self, make: Callable[[], Any]) -> Any:
+        try:
+            return make()
+        except _FAILURES as error:
+            return self._failure(error)
+
+    def _failure(self, error: Exception) -> Exception:
+        """Note an error that is being handled, or raise it."""
+        if not self.record:
+            raise
+        self.error = self.error or error
+        return error.with_traceback(None)  # whose frames hold arrays
 
     def result(self, settings: dict[str, Any]) -> Comparison:
         plan = self.plan
@@ -81,6 +132,7 @@ class Run:
             reasons=tuple(self.caveats.reasons),
             notes=tuple(self.caveats.notes),
             settings=settings,
+            intervals=self.intervals,
             nulls=nulls,
             **tables,
         )
@@ -105,37 +157,70 @@ class Run:
             for metric in self.plan.metrics
         }
 
-    def _layer_pairs(self, pairs: Sequence[Names]) -> list[tuple[Layer, Layer]]:
-        return [(a, b) for x, y in pairs for a in self.x[x].layers for b in self.y[y].layers]
-
-    def _score(self, family: Family, pair: Names, scored: Iterator[list[Score]]) -> None:
+    def _score(
+        self, family: Family, pair: Names, scorer: Scorer | None, failed: Mapping[Place, Exception], steps: _Steps
+    ) -> None:
         x, y = self.x[pair[0]], self.y[pair[1]]
-        shape = len(x.layers), len(y.layers)
+        shape = len(x.labels), len(y.labels)
         found = {metric: Cells(*np.full((4, *shape), np.nan)) for metric in family.metrics}
-        tails: dict[str, list[Score]] = {metric: [] for metric in family.metrics}
+        tails: dict[str, list[Score | None]] = {metric: [] for metric in family.metrics}
         later = self.plan.p_values and family.light
         now = self.plan.p_values and not later
+        uncertain = "uncertainty" in self.plan.asked.own(family.metrics[0])
+        alike = x is y and METRICS[family.metrics[0]].symmetric
+        mirror: dict[tuple[int, ...], Any] = {}
+        layers = [
+            [one if isinstance(one, Exception) else failed.get(one.place, one) for one in side.opened.values()]
+            for side in (x, y)
+        ]
         for at in itertools.product(*map(range, shape)):
-            scores = next(scored)
-            where = partial(_where, x, y, at)
+            a, b = layers[0][at[0]], layers[1][at[1]]
+            scores: Any = a if isinstance(a, Exception) else b
+            if at[::-1] in mirror:
+                scores = mirror[at[::-1]]
+            elif scorer is not None and isinstance(a, Layer) and isinstance(b, Layer):
+                try:
+                    scores = scorer(a, b)
+                    self.scored = True
+                except _FAILURES as error:
+                    scores = self._failure(error)
+            if steps.watched:
+                steps.step()
             if self.caveats.caught:
-                self.caveats.heard(where)
+                self.caveats.heard(partial(_where, x, y, at))
+            if isinstance(scores, Exception):
+                self._explain(family.metrics, x, y, at, "failed", said(scores))
+                scores = [None] * len(family.metrics)
+            elif alike and not any(score.reason for score in scores):  # a reason tells x from y
+                mirror[at] = scores
             for metric, score in zip(family.metrics, scores, strict=True):
+                if later:
+                    tails[metric].append(score)
+                if score is None:
+                    continue
                 if score.reason is not None:
-                    self.caveats.undefined(metric, where(), score.reason)
+                    self._explain([metric], x, y, at, "undefined", score.reason)
                 at_once = score.p_value if now else None
                 for part, value in zip(found[metric], (score, score.chance, score.chance_sd, at_once), strict=True):
                     part[at] = np.nan if value is None else value
-                if later:
-                    tails[metric].append(score)
+                if uncertain and score.stderr is not None:
+                    table = self.intervals.setdefault(metric, {}).setdefault(pair, np.full((*shape, 3), np.nan))
+                    table[at] = score.stderr, *score.interval()
         for metric, cells in found.items():
             self.cells.setdefault(metric, {})[pair] = cells
             self.tails.setdefault(metric, {})[pair] = partial(_tail, tails[metric], cells.p_value)
 
+    def _explain(
+        self, metrics: Sequence[str], x: Representation, y: Representation, at: Any, status: str, text: str
+    ) -> None:
+        layers = only_of(x.labels, at[0]), only_of(y.labels, at[1])
+        self.caveats.reasons += [Reason(metric, x.name, y.name, *layers, status, text) for metric in metrics]
 
-def _tail(scores: Sequence[Score], known: Array) -> Array:
+
+def _tail(scores: Sequence[Score | None], known: Array) -> Array:
     """P-values of all pairs of layers: of the scores, if any were kept, nan where there is none."""
-    values = [np.nan if score.p_value is None else score.p_value for score in scores]
+    found = (None if score is None else score.p_value for score in scores)
+    values = [np.nan if value is None else value for value in found]
     return np.array(values).reshape(known.shape) if values else known
 
 
@@ -173,10 +258,18 @@ def _nulls(family: Family, sides: Mapping[str, Mapping[str, Representation]], sh
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AlignmentWarning)
         made = {
-            side: {name: family.null_parts(one, shop) for name, one in members.items()}
+            side: {name: _null_parts(family, one, shop) for name, one in members.items()}
             for side, members in sides.items()
         }
     return {"x": made["x"], "y": made.get("y", made["x"])}
+
+
+def _null_parts(family: Family, one: Representation, shop: Workshop) -> dict[str, Any]:
+    """Those of the layers that have the family's states, and the places of these."""
+    places = {label: at for at, label in enumerate(one.labels)}
+    layers = [layer for layer in one.layers if layer.place in shop.layers]
+    made = family.null_parts(layers, shop) if layers else {}
+    return {"layers": np.array([places[layer.label] for layer in layers], dtype=float), **made}
 
 
 class _Steps:
@@ -184,20 +277,12 @@ class _Steps:
 
     def __init__(self, report: Report, count: int) -> None:
         self._report, self._count, self._done = report, count, 0
+        self.watched = report is not None
 
     def step(self) -> None:
-        self._done += 1
+        self._done = min(self._done + 1, self._count)  # what failed is tried again without the bad layers
         if self._report is not None:
             self._report(self._done * _UNITS, self._count * _UNITS)
-
-    def counted(self, scored: Iterator[list[Score]]) -> Iterator[list[Score]]:
-        """The same, each as a step where somebody watches."""
-        return scored if self._report is None else self._counted(scored)
-
-    def _counted(self, scored: Iterator[list[Score]]) -> Iterator[list[Score]]:
-        for scores in scored:
-            self.step()
-            yield scores
 
     def share(self) -> Report:
         """A report for one task, as a part of all."""
@@ -209,4 +294,5 @@ class _Steps:
 
 
 def _where(x: Representation, y: Representation, at: tuple[int, ...]) -> str:
-    return " × ".join(layer_name(one.name, one.labels, layer) for one, layer in zip((x, y), at, strict=True))
+    sides = zip((x, y), at, strict=True)
+    return " × ".join(layer_name(one.name, only_of(one.labels, layer)) for one, layer in sides)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,31 @@ from kernalign.comparison.best import Maximum
 Array: TypeAlias = NDArray[Any]
 Names: TypeAlias = tuple[str, str]
 Made = TypeVar("Made")
+
+
+class Reason(NamedTuple):
+    """Why one score is nan.
+
+    Attributes
+    ----------
+    metric : its name
+    x, y : names of the representations
+    x_layer, y_layer : labels of their layers; None where there is only one
+    status : "undefined" (the quantity does not exist for this input) or "failed" (the input cannot be read or scored)
+    text : what is the matter
+    """
+
+    metric: str
+    x: str
+    y: str
+    x_layer: str | None
+    y_layer: str | None
+    status: str
+    text: str
+
+    def __str__(self) -> str:
+        x, y = layer_name(self.x, self.x_layer), layer_name(self.y, self.y_layer)
+        return f"{self.metric} of {x} × {y}: {self.text}"
 
 
 class Later(Mapping[str, Made]):
@@ -87,8 +112,11 @@ class Best:
 
 
 def pairs_of(x_names: tuple[str, ...], y_names: tuple[str, ...], square: bool, symmetric: bool) -> list[Names]:
-    """The pairs to compare: of a set with itself every pair once, or in both orders if they differ."""
-    if not square:
+    """The pairs to compare: of a set with itself every pair once, or in both orders if they differ.
+
+    One representation alone is compared with itself.
+    """
+    if not square or len(x_names) == 1:
         return [(x, y) for x in x_names for y in y_names]
     places = range(len(x_names))
     return [(x_names[i], x_names[j]) for i in places for j in places if i < j or (i > j and not symmetric)]
@@ -111,17 +139,11 @@ def gathered(
     return tables[0], layers, *tables[1:]
 
 
-def layer_name(name: str, labels: Sequence[str], at: int) -> str:
+def only_of(labels: Sequence[str], at: int) -> str | None:
+    """The label of a layer; None where there is only one."""
+    return None if len(labels) == 1 else labels[at]
+
+
+def layer_name(name: str, label: str | None) -> str:
     """What notes and reasons call one layer."""
-    return name if len(labels) == 1 else f"{name} layer {labels[at]}"
-
-
-def reasons_by_place(lines: Iterable[str]) -> dict[str, str]:
-    """Reasons by what is before them in a line, "metric of layer × layer"; names may hold colons, too."""
-    found: dict[str, str] = {}
-    for line in lines:
-        place, *rest = line.split(": ")
-        for at, part in enumerate(rest):
-            found.setdefault(place, ": ".join(rest[at:]))
-            place += f": {part}"
-    return found
+    return name if label is None else f"{name} layer {label}"

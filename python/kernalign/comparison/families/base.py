@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from kernalign._base.progress import Report
 from kernalign._base.score import Score
 from kernalign._engines.states import StateKey, Store
-from kernalign._rows.layered import Layer, Place, Representation
+from kernalign._rows.layered import Layer, Place
 from kernalign.metrics.registry import METRICS
 
-LayerPair: TypeAlias = tuple[Layer, Layer]
+Scorer: TypeAlias = Callable[[Layer, Layer], list[Score]]
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,12 @@ class Family:
         """Make one of them."""
         raise NotImplementedError
 
-    def scores(self, pairs: Sequence[LayerPair], shop: Workshop) -> Iterator[list[Score]]:
-        """For every pair, in order, the score of each metric."""
+    def check(self, layer: Layer, shop: Workshop) -> None:
+        """Raise if a state that all layers have in common cannot be made of this one."""
+        raise NotImplementedError
+
+    def scorer(self, shop: Workshop) -> Scorer:
+        """What makes the scores of a pair of layers, one of each metric; x goes from one to the next the slower."""
         raise NotImplementedError
 
     def finishers(self) -> list[Callable[..., Score]]:
@@ -102,6 +106,6 @@ class Family:
         """The kinds of states that the null of a search is made of."""
         return ()
 
-    def null_parts(self, one: Representation, shop: Workshop) -> dict[str, Any]:
-        """What the null of a search over the layers of one representation is made of."""
+    def null_parts(self, layers: Sequence[Layer], shop: Workshop) -> dict[str, Any]:
+        """What the null of a search over these layers of one representation is made of."""
         raise NotImplementedError

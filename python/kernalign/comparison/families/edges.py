@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kernalign._base.progress import Report
-from kernalign._base.score import Score
 from kernalign._engines.states import StateKey
-from kernalign.comparison.families.base import Asked, Family, LayerPair, Planned, Workshop
+from kernalign.comparison.families.base import Asked, Family, Planned, Scorer, Workshop
 from kernalign.metrics.neighbors import cknna
 from kernalign.metrics.record import OfEdges
 
@@ -36,8 +35,7 @@ class Edges(Family):
     def make(self, key: StateKey, shop: Workshop, report: Report) -> cknna.Edges:
         return cknna.edges(shop.layer(key).rows, self.k, shop.threads, report)
 
-    def scores(self, pairs: Sequence[LayerPair], shop: Workshop) -> Iterator[list[Score]]:
+    def scorer(self, shop: Workshop) -> Scorer:
         finishers, settings = self.finishers(), self.asked.settings
         graphs = {key.place: shop.store[key] for key in self.states(tuple(shop.layers.values()))}
-        for x, y in pairs:
-            yield [finish(graphs[x.place], graphs[y.place], self.variant, settings) for finish in finishers]
+        return lambda x, y: [finish(graphs[x.place], graphs[y.place], self.variant, settings) for finish in finishers]

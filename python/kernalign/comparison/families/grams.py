@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
@@ -18,14 +18,15 @@ from kernalign._engines.gram_source import EXACT_SKEW_ROWS, Side, make_side
 from kernalign._engines.gram_sweep import GramSweep
 from kernalign._engines.kernel_sums import KernelSums
 from kernalign._engines.linear import linear_precision, linear_sums
-from kernalign._engines.states import ROWS, StateKey
+from kernalign._engines.states import ROWS, StateKey, joint_key
 from kernalign._rows import arrays
-from kernalign._rows.layered import Layer, Place, Representation
-from kernalign.comparison.families.base import Asked, Family, LayerPair, Planned, Workshop
+from kernalign._rows.layered import Layer, Place
+from kernalign.comparison.families.base import Asked, Family, Planned, Scorer, Workshop
 from kernalign.metrics.record import OfGrams
 
 Swept: TypeAlias = tuple[GramSweep, dict[Place, int]]
 
+SWEEP = "sweep"
 VARIANCE_SHARE = "variance share"
 
 
@@ -61,18 +62,22 @@ class Grams(Family):
         return not self._linear or self.asked.n <= EXACT_SKEW_ROWS  # else the skewness needs the sums of the pair
 
     def null_states(self) -> tuple[str, ...]:
-        return self._key.kind, ROWS
+        return SWEEP, ROWS
 
     @cached_property
     def _linear(self) -> bool:
         return isinstance(self.kernel, kernels.Linear)
 
     @cached_property
-    def _key(self) -> StateKey:
-        return StateKey("sweep", (repr(self.kernel), self.centred))
+    def _kernel(self) -> str:
+        return repr(self.kernel)
+
+    def _key(self, swept: Sequence[Place]) -> StateKey:
+        return joint_key(SWEEP, (self._kernel, self.centred), swept)
 
     def states(self, layers: Sequence[Planned]) -> list[StateKey]:
-        return [self._key] if len(self._swept(layers)) > 1 else []
+        swept = self._swept(layers)
+        return [self._key(swept)] if len(swept) > 1 else []
 
     def _swept(self, layers: Collection[Planned]) -> list[Place]:
         """Layers of which some pair goes through Gram matrices."""
@@ -90,6 +95,9 @@ class Grams(Family):
         sweep = GramSweep(sides, centred=self.centred, threads=shop.threads, **made)
         return sweep, {place: at for at, place in enumerate(swept)}
 
+    def check(self, layer: Layer, shop: Workshop) -> None:
+        self.side(layer, shop).check()
+
     def side(self, layer: Layer, shop: Workshop, *, double: bool = False) -> Side:
         """A layer with its kernel, made once; multiplied in float64 if asked to be."""
 
@@ -97,19 +105,20 @@ class Grams(Family):
             rows = layer.rows_as(divided=True) if isinstance(self.kernel, kernels.Cosine) else layer.rows
             return make_side([rows], self.kernel, shop.threads)
 
-        found: Side = shop.store.make(StateKey(ROWS, self._key.options[:1], layer.place), made)
+        found: Side = shop.store.make(StateKey(ROWS, (self._kernel,), layer.place), made)
         if double and not found.double:
-            key = StateKey(ROWS, (*self._key.options[:1], "float64"), layer.place)
+            key = StateKey(ROWS, (self._kernel, "float64"), layer.place)
             found = shop.store.make(key, lambda: make_side(found.rows, self.kernel, shop.threads, double=True))
         return found
 
-    def scores(self, pairs: Sequence[LayerPair], shop: Workshop) -> Iterator[list[Score]]:
+    def scorer(self, shop: Workshop) -> Scorer:
         finishers, settings = self.finishers(), self.asked.settings
         shares: dict[Place, float] = {}
-        engine = shop.store.get(self._key)
+        engine = shop.store.get(self._key(self._swept(shop.layers.values())))
         swept = None if engine is None else self._sweep(shop, engine=engine)
         sides: dict[Place, Side] = {}
-        for x, y in pairs:
+
+        def scores(x: Layer, y: Layer) -> list[Score]:
             for layer in (x, y):
                 if layer.place not in sides:
                     sides[layer.place] = self.side(layer, shop)
@@ -120,7 +129,9 @@ class Grams(Family):
                     if layer.place not in shares:
                         shares[layer.place] = sums.top_share_bound(at)
                         shop.store[StateKey(VARIANCE_SHARE, (), layer.place)] = shares[layer.place]
-            yield [finish(sums, self.estimator) for finish in finishers]
+            return [finish(sums, self.estimator) for finish in finishers]
+
+        return scores
 
     def _sums(
         self, pair: arrays.Pair, x: Layer, y: Layer, sides: tuple[Side, Side], swept: Swept | None, shop: Workshop
@@ -136,15 +147,14 @@ class Grams(Family):
             return found
         return linear_sums(pair, centred=self.centred, sides=sides).settled()
 
-    def null_parts(self, one: Representation, shop: Workshop) -> dict[str, Any]:
+    def null_parts(self, layers: Sequence[Layer], shop: Workshop) -> dict[str, Any]:
         """CKA of the layers among themselves, and what the skewness of the CKA of each is made of."""
-        own = np.eye(len(one.layers))
+        own = np.eye(len(layers))
         assert self.searched is not None
-        alone = replace(self, metrics=(self.searched,))
-        inner = alone.scores(list(combinations(one.layers, 2)), shop)
-        for (i, j), (score,) in zip(combinations(range(len(own)), 2), inner, strict=True):
-            own[i, j] = own[j, i] = score
-        n, sides = self.asked.n, [self.side(layer, shop) for layer in one.layers]
+        score = replace(self, metrics=(self.searched,)).scorer(shop)
+        for i, j in combinations(range(len(own)), 2):
+            [own[i, j]] = [own[j, i]] = score(layers[i], layers[j])
+        n, sides = self.asked.n, [self.side(layer, shop) for layer in layers]
         if n < 6:
             return {"self": own}
         if n > EXACT_SKEW_ROWS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -16,9 +16,9 @@ from kernalign._engines.neighbors import METRICS as SIMILARITIES
 from kernalign._engines.neighbors import Found, find
 from kernalign._engines.states import StateKey
 from kernalign._rows import arrays
-from kernalign._rows.layered import Layer, Representation
+from kernalign._rows.layered import Layer
 from kernalign.comparison import best
-from kernalign.comparison.families.base import Asked, Family, LayerPair, Planned, Workshop
+from kernalign.comparison.families.base import Asked, Family, Planned, Scorer, Workshop
 from kernalign.metrics.neighbors.search import join, warn_of_ties
 from kernalign.metrics.record import OfLists
 from kernalign.metrics.registry import METRICS
@@ -86,17 +86,20 @@ class Lists(Family):
         made: LayerLists = shop.store[self._key(layer, self.ordered)]
         return made
 
-    def scores(self, pairs: Sequence[LayerPair], shop: Workshop) -> Iterator[list[Score]]:
+    def scorer(self, shop: Workshop) -> Scorer:
         finishers, settings = self.finishers(), self.asked.settings
         lists = {layer.place: self.of(layer, shop) for layer in shop.layers.values()}
-        for x, y in pairs:
+
+        def scores(x: Layer, y: Layer) -> list[Score]:
             a, b = lists[x.place], lists[y.place]
             pair = arrays.Pair(x.rows, y.rows, settings, shop.threads)
             search = join(pair, a.found, b.found, self.similarity, self.ties, graphs=(a.sums, b.sums))
             warn_of_ties(search.settings)
-            yield [finish(search) for finish in finishers]
+            return [finish(search) for finish in finishers]
 
-    def null_parts(self, one: Representation, shop: Workshop) -> dict[str, Any]:
+        return scores
+
+    def null_parts(self, layers: Sequence[Layer], shop: Workshop) -> dict[str, Any]:
         """What the covariance of overlaps is made of."""
-        lists = [self.of(layer, shop).found.lists for layer in one.layers]
+        lists = [self.of(layer, shop).found.lists for layer in layers]
         return best.graph_parts(lists, self.asked.n, shop.threads)

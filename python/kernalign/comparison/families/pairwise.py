@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from kernalign._base.score import Score
-from kernalign.comparison.families.base import Family, LayerPair, Workshop
+from kernalign._rows.layered import Layer
+from kernalign.comparison.families.base import Family, Scorer, Workshop
 from kernalign.metrics.registry import METRICS
 
 
@@ -18,14 +18,17 @@ class Pairwise(Family):
     def searched(self) -> None:
         return None  # there are no states to make a null of
 
-    def scores(self, pairs: Sequence[LayerPair], shop: Workshop) -> Iterator[list[Score]]:
+    def scorer(self, shop: Workshop) -> Scorer:
         [name] = self.metrics
         record, common = METRICS[name], ("k", "estimator", "kernel")
         given = self.asked.given(name)
         keywords = {key: value for key, value in given.items() if key not in common or record.takes(key)}
         keywords = {"normalize": self.asked.normalize, "threads": shop.threads or None} | keywords
-        for x, y in pairs:
+
+        def scores(x: Layer, y: Layer) -> list[Score]:
             try:
-                yield [record.function(x.clipped(), y.clipped(), **keywords)]
+                return [record.function(x.clipped(), y.clipped(), **keywords)]
             except (TypeError, ValueError) as error:
                 raise type(error)(f"{name} of x = {x.name} and y = {y.name}: {error}") from error
+
+        return scores

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,9 @@ from kernalign._base.progress import Report
 from kernalign._base.score import Score
 from kernalign._engines.gram_source import Side
 from kernalign._engines.gram_sweep import GramSweep
-from kernalign._engines.states import StateKey
+from kernalign._engines.states import StateKey, joint_key
 from kernalign._rows.layered import Layer
-from kernalign.comparison.families.base import Asked, Family, LayerPair, Planned, Workshop
+from kernalign.comparison.families.base import Asked, Family, Planned, Scorer, Workshop
 from kernalign.metrics.kernel.rsa import (
     RANKED,
     Ranks,
@@ -46,7 +46,7 @@ class Dissimilarities(Family):
 
     def states(self, layers: Sequence[Planned]) -> list[StateKey]:
         if self.comparison not in RANKED:
-            return [self._sweep]
+            return [self._sweep(layers)]
         kept = min(len(layers), _KEPT_BYTES // (4 * self.asked.n * (self.asked.n - 1)))
         last = layers[len(layers) - kept :]  # those of y, which pairs of one x visit one after the other, first
         return [self._key(layer) for layer in last]
@@ -61,9 +61,8 @@ class Dissimilarities(Family):
         sides = [self._side(layer, shop) for layer in shop.layers.values()]
         return GramSweep(sides, centred=self.comparison == "pearson", threads=shop.threads, **made)
 
-    @property
-    def _sweep(self) -> StateKey:
-        return StateKey("sweep of dissimilarities", (self.distance, self.comparison))
+    def _sweep(self, layers: Iterable[Planned]) -> StateKey:
+        return joint_key("sweep of dissimilarities", (self.distance, self.comparison), (one.place for one in layers))
 
     def _key(self, layer: Planned) -> StateKey:
         return StateKey("ranks", (self.distance, self.comparison), layer.place)
@@ -76,22 +75,32 @@ class Dissimilarities(Family):
     def _ranks(self, layer: Layer, shop: Workshop, report: Report = None) -> Ranks:
         return ranked(self._side(layer, shop), self.comparison, report)
 
-    def scores(self, pairs: Sequence[LayerPair], shop: Workshop) -> Iterator[list[Score]]:
-        return self._of_ranks(pairs, shop) if self.comparison in RANKED else self._of_sums(pairs, shop)
+    def check(self, layer: Layer, shop: Workshop) -> None:
+        self._side(layer, shop).check()
 
-    def _of_sums(self, pairs: Sequence[LayerPair], shop: Workshop) -> Iterator[list[Score]]:
-        sweep = self._swept(shop, engine=shop.store[self._sweep])
+    def scorer(self, shop: Workshop) -> Scorer:
+        return self._of_ranks(shop) if self.comparison in RANKED else self._of_sums(shop)
+
+    def _of_sums(self, shop: Workshop) -> Scorer:
+        sweep = self._swept(shop, engine=shop.store[self._sweep(shop.layers.values())])
         places = {place: at for at, place in enumerate(shop.layers)}
-        for x, y in pairs:
-            sums = sweep.sums(places[x.place], places[y.place], self.asked.settings)
-            yield [finish_reduced(sums, self.distance, self.comparison)]
 
-    def _of_ranks(self, pairs: Sequence[LayerPair], shop: Workshop) -> Iterator[list[Score]]:
+        def scores(x: Layer, y: Layer) -> list[Score]:
+            sums = sweep.sums(places[x.place], places[y.place], self.asked.settings)
+            return [finish_reduced(sums, self.distance, self.comparison)]
+
+        return scores
+
+    def _of_ranks(self, shop: Workshop) -> Scorer:
         current: tuple[Layer, Ranks] | None = None  # an x whose ranks are not kept
-        for x, y in pairs:
+
+        def scores(x: Layer, y: Layer) -> list[Score]:
+            nonlocal current
             a, b = (shop.store.get(self._key(layer)) for layer in (x, y))
             if a is None:
                 current = current if current is not None and current[0] is x else (x, self._ranks(x, shop))
                 a = current[1]
             b = self._ranks(y, shop) if b is None else b
-            yield [finish_ranked(a, b, self.distance, self.comparison, self.asked.settings)]
+            return [finish_ranked(a, b, self.distance, self.comparison, self.asked.settings)]
+
+        return scores
