@@ -20,7 +20,6 @@ from kernalign._base.files import atomic_write
 _VERSION = 1
 _DIGEST_BYTES = 32
 _LENGTH = struct.Struct("<Q")
-_NUMBERS = "numbers"
 _MALFORMED = (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError)
 
 
@@ -51,10 +50,7 @@ def write(
 
 @contextmanager
 def reading(path: str | os.PathLike[str], kind: str) -> Iterator[tuple[dict[str, Any], dict[str, NDArray[Any]]]]:
-    """The facts and arrays of a file; what is wrong with them, found here or by the caller's block, is a ValueError.
-
-    Arrays that the text does not describe, as in files of version 0.1.0, are one array "numbers".
-    """
+    """The facts and arrays of a file; what is wrong with them, found here or by the caller's block, is a ValueError."""
     path, magic = Path(path), _magic(kind)
     if path.exists() and not path.is_file():
         raise ValueError(f"{path} must be a regular file")
@@ -65,21 +61,17 @@ def reading(path: str | os.PathLike[str], kind: str) -> Iterator[tuple[dict[str,
     if hashlib.blake2b(body, digest_size=_DIGEST_BYTES).digest() != data[-_DIGEST_BYTES:]:
         raise ValueError(f"{path} is damaged: its checksum does not fit its content")
     (length,) = _LENGTH.unpack_from(data, len(magic))
-    if length >> 32:  # the Moments of version 0.1.0 had four bytes of length
-        length, begin = length & 0xFFFFFFFF, begin - 4
     try:
         facts = json.loads(bytes(body[begin : begin + length]))
         if facts["version"] != _VERSION:
             raise ValueError(f"it has format version {facts['version']}, this release reads {_VERSION}")
-        yield facts, _arrays(facts.pop("arrays", None), body[begin + length :])
+        yield facts, _arrays(facts.pop("arrays"), body[begin + length :])
     except _MALFORMED as error:
         raise ValueError(f"{path} is malformed: {error}") from error
 
 
 def _arrays(shapes: Any, data: memoryview) -> dict[str, NDArray[Any]]:
     """Copies in native order; no more memory is asked for than the file has bytes."""
-    if shapes is None:
-        return {_NUMBERS: np.frombuffer(data, dtype="<f8").astype(np.float64)}
     found, at = {}, 0
     for name, (kind, shape) in shapes.items():
         dtype = np.dtype(str(kind))

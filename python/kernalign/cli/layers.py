@@ -39,7 +39,7 @@ def run(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AlignmentWarning)  # all are told below
         found = compare(models, metrics=metrics, **options, progress=sys.stderr.isatty())
-    told = [*(f"undefined: {text}" for text in found.reasons), *found.notes]
+    told = [*(f"{reason.status}: {reason}" for reason in found.reasons), *found.notes]
     for text in told[:_MOST_NOTES]:
         click.echo(f"note: {text}", err=True)
     if len(told) > _MOST_NOTES:
@@ -60,6 +60,8 @@ def run(
         click.echo(_as_csv(rows), nl=False)
     else:
         _show(rows)
+    if found.failed:
+        click.get_current_context().exit(1)
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:

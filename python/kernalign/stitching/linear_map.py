@@ -6,22 +6,21 @@ import math
 import os
 from abc import abstractmethod
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from kernalign._base import checks
+from kernalign._base import checkpoint, checks
 from kernalign._base.score import UndefinedScoreWarning
 from kernalign._base.warn import warn
 from kernalign._rows import arrays
 from kernalign._rows.blocks import row_blocks
 from kernalign.metrics.moments import Moments
-from kernalign.stitching import fitted_file
 from kernalign.stitching.estimator import Estimator, NotFittedError
 from kernalign.stitching.problem import Matrix, Problem
 from kernalign.stitching.state import MOST_EXPONENTS, LeastSquaresState
 
+_KIND = "stitcher"
 _SOLVERS: dict[str, type[LinearStitcher]] = {}
 
 
@@ -167,7 +166,7 @@ class LinearStitcher(Estimator):
         parts = {"coef": solution.coef, "intercept": solution.intercept} | solution.more
         facts = {"n": solution.n, "residual": solution.residual, "solver": solution.solver}
         kind = {"stitcher": type(self).__name__, "parameters": self.get_params(deep=False)}
-        fitted_file.write(Path(path), kind | facts, parts, overwrite=overwrite)
+        checkpoint.write(path, _KIND, kind | facts, parts, overwrite=overwrite)
 
     @property
     def coef_(self) -> Matrix:
@@ -238,7 +237,7 @@ def load_stitcher(path: str | os.PathLike[str]) -> LinearStitcher:
     ValueError
         The file is not a whole stitcher file of this version.
     """
-    with fitted_file.reading(Path(path)) as (facts, parts):
+    with checkpoint.reading(path, _KIND) as (facts, parts):
         stitcher = _SOLVERS[facts["stitcher"]](**facts["parameters"])
         for name, values in parts.items():
             if values.dtype.kind not in "fiu" or not (np.isfinite(values) | (name == "gcv")).all():
