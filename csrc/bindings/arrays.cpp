@@ -1,6 +1,8 @@
 // How Python objects reach the engines: Rows over NumPy memory, the GIL, Ctrl-C and progress.
 #include "bindings/arrays.hpp"
 
+#include <cmath>
+
 #include "cpu/runtime/load.hpp"
 
 namespace kernalign::bindings {
@@ -25,6 +27,22 @@ DType dtype_of(const py::array& array, const std::string& name, bool bfloat16) {
     }
     throw py::type_error(name + " must have a native float or integer dtype, got " +
                          std::string(py::str(py::object(array.dtype()))));
+}
+
+// Between the numbers next to 1.
+double spacing_of(DType dtype) {
+    switch (dtype) {
+        case DType::bf16:
+            return std::ldexp(1.0, -7);
+        case DType::f16:
+            return std::ldexp(1.0, -10);
+        case DType::f32:
+            return std::ldexp(1.0, -23);
+        case DType::f64:
+            return std::ldexp(1.0, -52);
+        default:
+            return 0;
+    }
 }
 
 }  // namespace
@@ -52,6 +70,21 @@ py::array_t<double> PyRows::dense(std::int64_t begin, std::int64_t end) const {
     double* to = out.mutable_data();
     without_gil(py::none(), [&](Monitor*) { load_rows(rows(), begin, end, to, rows_.cols()); });
     return out;
+}
+
+PyRows PyRows::given() const {
+    PyRows plain = *this;
+    plain.shift_.clear();
+    plain.scale_.clear();
+    plain.rows_.clip = Rows().clip;
+    plain.rows_.unit_norm = plain.rows_.zero_mean = false;
+    return plain;
+}
+
+std::vector<double> PyRows::offset() const {
+    std::vector<double> result = shift_;
+    for (std::size_t j = 0; j < result.size() && !scale_.empty(); ++j) result[j] *= scale_[j];
+    return result;
 }
 
 void PyMonitor::poll(std::int64_t done, std::int64_t total) {
@@ -84,6 +117,9 @@ void bind_arrays(py::module_& module) {
         .def_property_readonly("name", [](const PyRows& r) { return r.rows().name; })
         .def_property_readonly("double_precision",
                                [](const PyRows& r) { return natural_precision(r.rows().view.dtype) == Precision::f64; })
+        .def_property_readonly("spacing", [](const PyRows& r) { return spacing_of(r.rows().view.dtype); })
+        .def_property_readonly("given", &PyRows::given)
+        .def_property_readonly("offset", [](const PyRows& r) { return to_numpy(r.offset()); })
         .def("dense", &PyRows::dense, py::arg("begin"), py::arg("end"));
 }
 

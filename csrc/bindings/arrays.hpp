@@ -37,6 +37,8 @@ class PyRows {
         return rows;
     }
     py::array_t<double> dense(std::int64_t begin, std::int64_t end) const;
+    PyRows given() const;                // the same rows before preprocessing
+    std::vector<double> offset() const;  // what was subtracted from the scaled columns; empty if nothing was
 
   private:
     py::array data_;

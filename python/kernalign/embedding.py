@@ -13,6 +13,7 @@ from scipy import linalg
 from kernalign._base import checks
 from kernalign._base.readable import Readable
 from kernalign._rows import arrays
+from kernalign._rows.decompositions import eigh, svd
 from kernalign._rows.magnitude import check_magnitude, divided, exponent_of, restored
 from kernalign._rows.matrices import centre, dense, symmetric
 
@@ -57,7 +58,7 @@ def classical_mds(distances: Any, dims: int = 2) -> Array:
     d *= d
     d -= d.mean(axis=0)
     d -= d.mean(axis=1, keepdims=True)
-    values, vectors = linalg.eigh(d * -0.5, subset_by_index=(n - dims, n - 1), overwrite_a=True)
+    values, vectors = eigh(d * -0.5, dims)
     values, vectors = values[::-1], vectors[:, ::-1]
     positive = np.where(values > n * np.finfo(float).eps * max(values[0], 0.0), values, 0.0)
     largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(dims)]
@@ -186,7 +187,7 @@ def fit_similarity(x: Any, y: Any, *, reflection: bool = True, scaling: bool = T
             raise ValueError(f"{name} must hold at least two different points, got only {points[0]}")
         sides.append((mean, centred, norm))
     (mean_x, x_c, norm_x), (mean_y, y_c, norm_y) = sides
-    u, s, vt = linalg.svd((x_c / norm_x).T @ (y_c / norm_y))
+    u, s, vt = svd((x_c / norm_x).T @ (y_c / norm_y), full=True)
     signs = np.ones(len(s))
     if not reflection and linalg.det(u) * linalg.det(vt) < 0:
         signs[-1] = -1.0  # gives up the least correlated direction

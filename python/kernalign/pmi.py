@@ -13,6 +13,7 @@ from scipy import linalg
 
 from kernalign._base import checks
 from kernalign._base.readable import Readable
+from kernalign._rows.decompositions import eigh
 from kernalign._rows.matrices import Array, square, symmetric
 
 ZeroCells: TypeAlias = Literal["error", "floor", "ppmi"]
@@ -194,7 +195,7 @@ def psd_shift(kernel: Any) -> PsdShift:
     tolerance = 10 * n * np.finfo(float).eps * linalg.norm(k)
     if n == 1:
         return PsdShift(math.ldexp(-across, unit))
-    values, vectors = linalg.eigh(rotated[1:, 1:])
+    values, vectors = eigh(rotated[1:, 1:])
     if values[0] < -tolerance:
         return PsdShift(
             math.nan, f"a direction that sums to zero has the negative eigenvalue {math.ldexp(values[0], unit):.6g}"
@@ -217,7 +218,7 @@ def kernel_features(kernel: Any, constant: float = 0.0) -> Array:
     ValueError
         K + constant has an eigenvalue below minus that: see `psd_shift`.
     """
-    values, vectors = linalg.eigh(symmetric(kernel, "kernel") + constant)
+    values, vectors = eigh(symmetric(kernel, "kernel") + constant)
     values, vectors = values[::-1], vectors[:, ::-1]
     tolerance = 10 * len(values) * np.finfo(float).eps * np.abs(values).max()
     if values[-1] < -tolerance:

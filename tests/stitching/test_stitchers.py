@@ -246,6 +246,7 @@ def test_merged_streams_are_one_stream(stitcher: LinearStitcher, sizes: list[int
     assert merged.residual_ == pytest.approx(whole.residual_, rel=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore:.* columns hardly vary")
 @pytest.mark.parametrize("kind", ["rotated", "columns", "late"])
 @pytest.mark.parametrize("noise", [0.0, 0.1])
 @pytest.mark.parametrize("exponent", [2, 4, 6, 8, 10, 12])

@@ -89,8 +89,8 @@ def faint_columns(count: int) -> str | None:
     if not count:
         return None
     return (
-        f"{count} columns hardly vary (standard deviation below {FAINT:.0e} of the median column's): standardised, what"
-        " may be rounding errors weighs as much as any signal; drop them unless they are in other units"
+        f"{count} columns hardly vary (standard deviation below {FAINT:.0e} of the median column's): standardised or"
+        " fitted, what may be rounding errors weighs as much as any signal; drop them unless they are in other units"
     )
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy.linalg import lapack
 
 from kernalign import _core
 from kernalign._base.progress import Report
+from kernalign._engines import directions
 from kernalign._engines.directions import Matrix, Vector
 from kernalign._rows import arrays
+from kernalign._rows.digits import Digits, Rounding
 
 _BLOCK_ELEMENTS = 1 << 22  # 32 MB of both sides
 _FEWEST_ROWS = 256
@@ -52,6 +55,17 @@ class Side:
         if abs(exponent) > _ORDINARY_EXPONENT:
             centre.exponent = min(max(exponent, -_LARGEST_EXPONENT), _LARGEST_EXPONENT)
         return cls(rows, centre, centre.exponent, largest)
+
+    @cached_property
+    def rounding(self) -> Rounding:
+        return Digits.of(self.rows).rounding
+
+    def noise(self, squares: Vector, n: int, rounding: Rounding | None = None) -> Vector:
+        """What rounding of the n entries may put into each scaled column, of these sums of squares."""
+        offset = self.rows.offset
+        mean = self.centre.mean + (offset if len(offset) else 0.0)
+        with np.errstate(over="ignore"):
+            return directions.noise(squares, np.ldexp(mean, -self.exponent), n, rounding or self.rounding)
 
     def block(self, begin: int, end: int) -> Matrix:
         block = self.rows.dense(begin, end)

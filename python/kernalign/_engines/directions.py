@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
+
+from kernalign._rows.decompositions import eigenvalues, eigh, singular_values, svd
+from kernalign._rows.digits import Rounding
 
 Matrix: TypeAlias = NDArray[np.float64]
 Vector: TypeAlias = NDArray[np.float64]
@@ -18,22 +22,41 @@ _SMALL = 256  # a sure SVD of so few columns costs nothing
 _NUCLEAR_ERROR = 1e-11  # relative
 
 
+def noise(squares: Vector, mean: Vector, n: int, rounding: Rounding) -> Vector:
+    """What rounding may put into each of p columns: lengths such that, in columns divided by them, directions of errors
+    are at most 1 long, and those that are longer are the data's.
+
+    ``squares`` are the columns' sums of squares about ``mean``: what is rounded is the entry as it was given.
+    """
+    given = np.sqrt(squares + n * mean**2)
+    most = (1 + math.sqrt(len(squares) / n)) * np.maximum(rounding.error * given, rounding.least * math.sqrt(n))
+    return np.where(squares > 0, most, 0.0)
+
+
 @dataclass(frozen=True)
 class Directions:
     """Principal directions of one side, by descending singular value, without those that are rounding.
 
     ``right``: p x r, orthonormal. ``left``: m x r, where the rows (or their QR) were at hand. ``doubtful``: there may
-    be smaller ones that were taken for rounding.
+    be smaller ones that were taken for rounding; ``noisy``: the rounding of entries may be in any of them.
+    ``rounded``: how many more are no longer than that. ``whitener``: p x r; the rows times this are the left ones.
     """
 
     values: Vector
     right: Matrix
     left: Matrix | None = None
     doubtful: bool = False
+    noisy: bool = False
+    rounded: int = 0
+    given_whitener: Matrix | None = None
 
     @property
     def rank(self) -> int:
         return len(self.values)
+
+    @cached_property
+    def whitener(self) -> Matrix:
+        return self.right / self.values if self.given_whitener is None else self.given_whitener
 
     def condition(self, keep: int) -> float:
         """Largest over smallest of the first ``keep`` singular values."""
@@ -42,34 +65,88 @@ class Directions:
     def sound(self, keep: int) -> bool:
         """Whether the first ``keep`` are as good as from an SVD of the rows."""
         return self.left is not None or (
-            self.condition(keep) <= _SOUND and not (self.doubtful and keep == len(self.values))
+            self.condition(keep) <= _SOUND and not self.noisy and not (self.doubtful and keep == len(self.values))
         )
 
 
-def of_gram(gram: Matrix, expected: int, floor: float | None = None) -> Directions:
-    """Directions from X^T X; ``expected`` is the largest rank that X can have.
-
-    Eigenvalues below ``floor`` times the largest are taken for rounding (default: the size of X^T X times epsilon).
-    """
-    values, vectors = linalg.eigh(gram, driver="evd", check_finite=False)
+def of_gram(gram: Matrix, expected: int, noise: Vector) -> Directions:
+    """Directions from X^T X, to be used if sound; ``expected`` is the largest rank that X can have."""
+    values, vectors = eigh(gram)
     values, vectors = values[::-1], vectors[:, ::-1]
-    floor = len(values) * EPSILON if floor is None else floor
-    rank = min(int((values > floor * values[0]).sum()), expected) if values[0] > 0 else 0
-    return Directions(np.sqrt(values[:rank]), vectors[:, :rank], doubtful=rank < expected)
+    rank = min(int((values > len(values) * EPSILON * values[0]).sum()), expected) if values[0] > 0 else 0
+    noisy = rank > 0 and float(values[rank - 1]) <= float(noise.max()) ** 2
+    return Directions(np.sqrt(values[:rank]), vectors[:, :rank], doubtful=rank < expected, noisy=noisy)
 
 
-def of_rows(x: Matrix, expected: int) -> Directions:
-    """Directions, left ones included, of a matrix that is held whole."""
+def resolution(p: int, double: bool) -> float:
+    """To within what products determine the eigenvalues of X^T X, p columns scaled to length 1.
+
+    Float32 products were measured to err by up to 5 sqrt(p) units.
+    """
+    return p * EPSILON if double else 8 * math.sqrt(p) * 2.0**-24
+
+
+def of_products(gram: Matrix, expected: int, noise: Vector, double: bool) -> tuple[Directions, Vector]:
+    """Directions from X^T X where there is nothing else, and the eigenvalues of it with columns scaled to length 1.
+
+    What is not longer than ``noise``, or than products resolve, is left out.
+    """
+    p = len(gram)
+    lengths = np.sqrt(np.diagonal(gram))
+    places = np.flatnonzero(lengths > 0)
+    if not len(places):
+        return Directions(np.zeros(0), np.zeros((p, 0)), given_whitener=np.zeros((p, 0))), np.zeros(1)
+    units, floor = lengths[places], math.sqrt(resolution(p, double))
+    head = gram[np.ix_(places, places)]
+    values, vectors = eigh(head / units / units[:, None])
+    scale, scaled = np.maximum(noise[places], floor * units), values / floor**2
+    if (scale > floor * units).any():
+        scaled, vectors = eigh(head / scale / scale[:, None])
+    keep = np.flatnonzero(scaled > max(1.0, p * EPSILON * scaled[-1]))[::-1][:expected]
+    roots, vectors = np.sqrt(scaled[keep]), vectors[:, keep]
+    turn, s, right = svd((roots[:, None] * vectors.T) * scale)
+    rank = int((s > p * EPSILON * s[0]).sum()) if len(s) else 0
+    whitener, across = np.zeros((p, rank)), np.zeros((p, rank))
+    whitener[places] = (vectors / roots / scale[:, None]) @ turn[:, :rank]
+    across[places] = right[:rank].T
+    seen = min(int((np.abs(values) > p * EPSILON * values[-1]).sum()), expected)
+    return Directions(s[:rank], across, rounded=seen - rank, given_whitener=whitener), values
+
+
+def of_rows(x: Matrix, expected: int, noise: Vector, floor: float | None = None) -> Directions:
+    """Directions, left ones included, of a matrix that is held whole.
+
+    Singular values below ``floor`` times the largest are rounding (default: the size of X times epsilon).
+    """
+    floor = max(x.shape) * EPSILON if floor is None else floor
+    found = _of_rows(x, expected, floor)
+    if not found.rank or float(found.values[-1]) > float(noise.max()):
+        return found
+    scaled = np.divide(x, noise, out=np.zeros_like(x), where=noise > 0)
+    left, s, right = svd(scaled)
+    rank = int((s > 1).sum())
+    if rank >= found.rank:
+        return found
+    if not rank:
+        return Directions(s[:0], right[:0].T, left[:, :0], rounded=found.rank)
+    turn, values, across = svd((s[:rank, None] * right[:rank]) * noise)
+    left, rank = left[:, :rank] @ turn, int((values > floor * values[0]).sum())
+    return Directions(values[:rank], across[:rank].T, left[:, :rank], rounded=found.rank - rank)
+
+
+def _of_rows(x: Matrix, expected: int, floor: float) -> Directions:
+    """Those of float64 arithmetic."""
     rows, columns = x.shape
     if min(rows, columns) > _SMALL:
         wide = rows < columns
-        found = of_gram(x @ x.T if wide else x.T @ x, min(expected, rows, columns))
+        gram = x @ x.T if wide else x.T @ x
+        found = of_gram(gram, min(expected, rows, columns), np.zeros(len(gram)))
         if found.sound(found.rank):
-            other = (x.T if wide else x) @ found.right / found.values
+            other = (x.T if wide else x) @ found.whitener
             left, right = (found.right, other) if wide else (other, found.right)
             return Directions(found.values, right, left)
-    u, s, vt = linalg.svd(x, full_matrices=False, check_finite=False)
-    rank = min(int((s > max(rows, columns) * EPSILON * s[0]).sum()), expected) if s[0] > 0 else 0
+    u, s, vt = svd(x)
+    rank = min(int((s > floor * s[0]).sum()), expected) if s[0] > 0 else 0
     return Directions(s[:rank], vt[:rank].T, u[:, :rank])
 
 
@@ -81,9 +158,9 @@ def nuclear_norm(matrix: Matrix) -> float:
     rows, columns = matrix.shape
     if min(rows, columns) > _SMALL:
         gram = matrix @ matrix.T if rows < columns else matrix.T @ matrix
-        values = np.maximum(linalg.eigvalsh(gram, check_finite=False), 0)
+        values = np.maximum(eigenvalues(gram), 0)
         roots, noise = np.sqrt(values), len(values) * EPSILON * values[-1]
         error = np.minimum(np.sqrt(noise), noise / np.maximum(roots, np.sqrt(noise))).sum() if noise > 0 else 0.0
         if error <= _NUCLEAR_ERROR * roots.sum():
             return float(roots.sum())
-    return float(linalg.svdvals(matrix, check_finite=False).sum())
+    return float(singular_values(matrix).sum())

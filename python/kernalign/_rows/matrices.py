@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
 
 from kernalign import _core
 from kernalign._rows import arrays
 from kernalign._rows.blocks import spans
+from kernalign._rows.decompositions import svd
 from kernalign._rows.magnitude import divided, exponent_of
 
 Array = NDArray[np.float64]
@@ -24,7 +24,7 @@ def thin_svd(x: Array) -> tuple[Array, Array, Array]:
         return np.empty((len(x), 0)), np.empty(0), np.empty((0, x.shape[1]))
     exponent = exponent_of(x)
     np.ldexp(x, -exponent, out=x)  # squares of any scale stay in range
-    u, s, vt = linalg.svd(x, full_matrices=False, overwrite_a=True, check_finite=False)
+    u, s, vt = svd(x)
     rank = int((s > max(x.shape) * np.finfo(float).eps * s[0]).sum())
     return np.ascontiguousarray(u[:, :rank]), np.ldexp(s[:rank], exponent), vt[:rank]
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
 
 from kernalign import _core
 from kernalign._base import checks, hazards
@@ -17,6 +16,7 @@ from kernalign._base.progress import ProgressArgument, reporting
 from kernalign._engines.neighbors import find
 from kernalign._rows import arrays, duplicates
 from kernalign._rows.blocks import spans
+from kernalign._rows.decompositions import eigenvalues
 from kernalign._rows.magnitude import restored
 from kernalign._rows.preprocessing import rounding_of, within_rounding
 
@@ -269,7 +269,7 @@ def _shares(product: Values) -> tuple[float, float]:
     square = float(np.vdot(product, product))
     order = len(product)
     if order <= _DENSE:
-        top = float(linalg.eigvalsh(product, subset_by_index=(order - 1, order - 1))[0])
+        top = float(eigenvalues(product, largest=1)[0])
     else:
         from scipy.sparse.linalg import eigsh  # slow to import
 

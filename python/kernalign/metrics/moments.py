@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import threading
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from kernalign._base.score import Score
 from kernalign._engines.kernel_sums import KernelSums
 from kernalign._engines.linear import moment_sums
 from kernalign._rows import arrays
+from kernalign._rows.digits import Digits
 from kernalign._rows.magnitude import check_magnitude
 from kernalign.metrics.kernel import cka as alignment
 from kernalign.metrics.linear import cca as subspace
@@ -57,6 +59,7 @@ class Moments:
         self._lock = threading.RLock()  # the engine works without the GIL
         self._busy = False
         self._known_n = 0
+        self._digits: tuple[Digits, Digits] | None = None
 
     @property
     def n(self) -> int:
@@ -99,6 +102,9 @@ class Moments:
                 )
             pair.check(count)
             self._core = core
+            self._digits = self._digits or (Digits(core.cols[0]), Digits(core.cols[1]))
+            for digits, rows in zip(self._digits, (pair.x, pair.y), strict=True):
+                digits.update(rows)
             with reporting(progress, "moments") as report:
                 core.update(pair.x, pair.y, count, report)
         return self
@@ -115,11 +121,16 @@ class Moments:
             raise TypeError(f"other must be a Moments, got {type(other).__name__}")
         with other._turn():
             right = None if other._core is None else other._core.copy()
+            seen = copy.deepcopy(other._digits)
         with self._turn():
             if self._core is None:
-                self._core = right
+                self._core, self._digits = right, seen
             elif right is not None:
                 self._core.merge(right)
+                assert self._digits is not None
+                assert seen is not None
+                for digits, others in zip(self._digits, seen, strict=True):
+                    digits.merge(others)
         return self
 
     def cka(self, *, estimator: alignment.Estimator = "unbiased", kernel: Kernel = Linear()) -> Score:  # noqa: B008
@@ -143,22 +154,22 @@ class Moments:
 
     def procrustes(self) -> Score:
         """Procrustes distance; see :func:`kernalign.procrustes`. Products do not resolve shapes that nearly agree."""
-        return shape.finish_procrustes(shape.of_stream(*self._products("procrustes"), "procrustes"))
+        return shape.finish_procrustes(shape.of_stream(self._products("procrustes"), "procrustes"))
 
     def nbs(self) -> Score:
         """Normalised Bures similarity; see :func:`kernalign.nbs`."""
-        return shape.finish_nbs(shape.of_stream(*self._products("nbs"), "nbs"))
+        return shape.finish_nbs(shape.of_stream(self._products("nbs"), "nbs"))
 
     def angular_distance(self) -> Score:
         """Angle between shapes; see :func:`kernalign.angular_distance`. As for :meth:`procrustes`."""
-        return shape.finish_angular_distance(shape.of_stream(*self._products("angular_distance"), "angular_distance"))
+        return shape.finish_angular_distance(shape.of_stream(self._products("angular_distance"), "angular_distance"))
 
     def cca(self, *, statistic: subspace.Statistic = "rho", centred: bool = True) -> Score:
         """Mean canonical correlation; see :func:`kernalign.cca`. Warns where products do not determine it."""
         subspace.check_statistic(statistic)
         centred = checks.check_flag(centred, "centred")
-        engine, double = self._products("cca", centred=centred)
-        return subspace.finish_cca(principal.of_stream(engine, double, "cca", centred=centred), statistic)
+        products = self._products("cca", centred=centred)
+        return subspace.finish_cca(principal.of_stream(products, "cca", centred=centred), statistic)
 
     def linear_predictivity(self, *, cv: int | None = None) -> Score:
         """Share of y that x explains; see :func:`kernalign.linear_predictivity`. Warns as :meth:`cca` does.
@@ -170,17 +181,20 @@ class Moments:
         """
         if cv is not None:
             raise ValueError(f"cv must be None for a stream, which keeps no rows to leave out, got {cv!r}")
-        return predictivity.finish(predictivity.of_stream(*self._products("linear_predictivity")))
+        return predictivity.finish(predictivity.of_stream(self._products("linear_predictivity")))
 
-    def centred_products(self) -> tuple[int, tuple[Matrix, Matrix], tuple[Matrix, Matrix, Matrix], bool]:
-        """n, the column means, the products x'x, x'y, y'y of centred rows, and whether they were float64 products."""
-        engine, double = self._products("centred_products")
+    def centred_products(
+        self,
+    ) -> tuple[principal.Products, tuple[Matrix, Matrix], tuple[Matrix, Matrix, Matrix]]:
+        """The finished products; of them, in their own units: the column means, and x'x, x'y, y'y of centred rows."""
+        products = self._products("centred_products")
+        engine = products.engine
         a, b = engine.exponents
         for name, exponent in (("x", a), ("y", b)):
             check_magnitude(2.0**exponent, name, _MOST_EXPONENT)
         units = {(0, 0): 2 * a, (0, 1): a + b, (1, 1): 2 * b}
         xx, xy, yy = (np.ldexp(engine.product(*sides), exponent) for sides, exponent in units.items())
-        return engine.n, (engine.mean(0), engine.mean(1)), (xx, xy, yy), double
+        return products, (engine.mean(0), engine.mean(1)), (xx, xy, yy)
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the state to ``path``: whole or not at all, checksummed, without pickle.
@@ -197,6 +211,8 @@ class Moments:
                 packed = self._core.pack()
                 p, q = self._core.cols
                 facts = {"empty": False, "p": p, "q": q, "double_precision": self._core.double_precision}
+                assert self._digits is not None
+                facts["digits"] = [digits.pack() for digits in self._digits]
         checkpoint.write(path, _KIND, facts, {"numbers": packed}, overwrite=overwrite)
 
     @classmethod
@@ -215,6 +231,8 @@ class Moments:
                 if not (type(p) is int and type(q) is int and type(double) is bool):
                     raise TypeError("p, q and double_precision must be two integers and a boolean")
                 state._core = _core.Moments.unpack(p, q, double, arrays["numbers"])
+                x, y = facts["digits"]
+                state._digits = Digits.unpack(x, p), Digits.unpack(y, q)
         return state
 
     @contextmanager
@@ -229,12 +247,15 @@ class Moments:
             finally:
                 self._busy = False
 
-    def _products(self, metric: str, *, centred: bool = True) -> tuple[_core.MomentSums, bool]:
-        """The finished products, and whether they were float64."""
+    def _products(self, metric: str, *, centred: bool = True) -> principal.Products:
         with self._turn():
             checks.check_count(self.n, 2, metric)
             assert self._core is not None
-            return self._core.finish(centred, 0), self._core.double_precision
+            assert self._digits is not None
+            x, y = self._digits
+            return principal.Products(
+                self._core.finish(centred, 0), self._core.double_precision, (x.rounding, y.rounding)
+            )
 
     def _sums(self, metric: str, estimator: str, kernel: Kernel) -> KernelSums:
         if not isinstance(check_kernel(kernel), Linear):

@@ -14,7 +14,9 @@ from kernalign import _core
 from kernalign._base import checks
 from kernalign._base.readable import Readable
 from kernalign._base.score import Score
+from kernalign._engines import directions
 from kernalign._rows import arrays
+from kernalign._rows.digits import Digits
 from kernalign.stitching.heads import GivenHead, Head, LinearHead, as_head
 from kernalign.stitching.held_out import CV, check_cv, fit, items_of, predictions
 from kernalign.stitching.problem import Matrix, Problem
@@ -111,8 +113,10 @@ class _Data:
         """A linear head's projector on the range of its weight, and its rank."""
         if self.linear is None:
             return None
-        left, s, _ = np.linalg.svd(self.linear.weight, full_matrices=False)
-        left = left[:, s > max(self.linear.weight.shape) * np.finfo(float).eps * s[0]]
+        weight, rounding = self.linear.weight, Digits.of(arrays.rows(self.linear.weight, "weight")).rounding
+        noise = directions.noise((weight**2).sum(axis=0), np.zeros(weight.shape[1]), len(weight), rounding)
+        left = directions.of_rows(weight, min(weight.shape), noise).left
+        assert left is not None
         return left @ left.T, left.shape[1]
 
 
@@ -149,6 +153,7 @@ def stitching_certificate(
     checks.check_count(first.n, 2, "stitching_certificate")
     cv = check_cv(cv, first.n)
     problem = fit(data.f1, data.joint, data.columns)
+    problem.warn("stitching_certificate")
     return _certify(data, problem, cv)
 
 
@@ -163,6 +168,7 @@ def misalignment(f1: Any, f2: Any, *, cv: CV = None) -> Score:
     checks.check_count(pair.n, 2, "misalignment")
     cv = check_cv(cv, pair.n)
     problem = fit(pair.x, pair.y.dense, pair.y.shape[1])
+    problem.warn("misalignment")
     total = float(problem.power.sum()) / pair.n
     error = 0.0
     for items, predicted in predictions(pair.x, pair.y.dense, problem, cv):
@@ -173,6 +179,7 @@ def misalignment(f1: Any, f2: Any, *, cv: CV = None) -> Score:
         "alignment_bound": _alignment_bound(problem, pair.y.shape[1]),
         "solver": problem.solver,
         "saturated": len(problem.spectrum[0]) >= pair.n,
+        "rounded_x": problem.directions.rounded,
     }
     return Score(value, metric="misalignment", n=pair.n, estimator=_estimate(cv), settings=settings, maximum=None)
 

@@ -77,7 +77,7 @@ class LinearStitcher(Estimator):
             For input that is not numeric, finite, 2-D and paired, fewer than two rows, or a parameter out of range.
         """
         state = LeastSquaresState(products_only=self._products_only).update(x, y)
-        self._solution = self._solved(state)
+        self._solution = self._solved(self._problem(state))
         self._state = state
         return self
 
@@ -121,7 +121,7 @@ class LinearStitcher(Estimator):
             raise TypeError(f"moments must be a kernalign.Moments, got {type(moments).__name__}")
         checks.check_count(moments.n, 2, type(self).__name__)
         problem = Problem.of_moments(moments, inverted=not self._products_only)
-        self._solution, self._state = self._solve(problem), None
+        self._solution, self._state = self._solved(problem), None
         return self
 
     def transform(self, x: Any) -> Matrix:
@@ -196,11 +196,14 @@ class LinearStitcher(Estimator):
         if self._solution is None:
             if self._state is None:
                 raise NotFittedError(f"this {type(self).__name__} is not fitted yet; call fit or partial_fit first")
-            self._solution = self._solved(self._state)
+            self._solution = self._solved(self._problem(self._state))
         return self._solution
 
-    def _solved(self, state: LeastSquaresState) -> Solution:
-        return self._solve(self._problem(state))
+    def _solved(self, problem: Problem) -> Solution:
+        solution = self._solve(problem)
+        if not self._products_only:
+            problem.warn(type(self).__name__)
+        return solution
 
     def _problem(self, state: LeastSquaresState) -> Problem:
         checks.check_count(state.n, 2, type(self).__name__)

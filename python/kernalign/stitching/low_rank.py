@@ -36,7 +36,7 @@ class LowRankStitcher(LinearStitcher):
         full = problem.least_norm
         beyond = np.concatenate([np.cumsum(strength[::-1] ** 2)[::-1], [0.0]])
         curve = (float(problem.residual(full).sum()) + beyond) / problem.n
-        found = int((strength[:rank] > strength.max(initial=0) * len(strength) * np.finfo(float).eps).sum())
+        found = min(rank, problem.rank_fitted)
         return Solution.of(problem, full @ kept @ kept.T, rank=found, residual_curve=curve)
 
     @property

@@ -11,13 +11,17 @@ from numpy.typing import NDArray
 from scipy import linalg
 from scipy.linalg import lapack
 
+from kernalign._base import hazards
 from kernalign._base.score import AlignmentWarning
 from kernalign._base.warn import warn
+from kernalign._engines import directions
+from kernalign._engines.directions import Directions
+from kernalign._rows.decompositions import eigh, svd
+from kernalign._rows.digits import EXACT, Rounding
+from kernalign.metrics.linear.principal import warn_of_rounding
 from kernalign.metrics.moments import Moments
 
 Matrix = NDArray[np.float64]
-
-_EIGEN_LIMIT = 1e-8  # least ratio of eigenvalues for which an eigendecomposition keeps half of the digits
 
 _MOST_LOSS = 1e-3  # condition^2 x precision of the products beyond which fitted coefficients deserve a warning
 
@@ -41,21 +45,21 @@ class Problem:
     rows_x: Matrix | None = None
     rows_y: Matrix | None = None
     beyond: Matrix | None = None
-    full_rank: bool = False  # gram is known to be safely positive definite, but for zero columns
-    precision: float = float(np.finfo(np.float64).eps)  # of the products in gram and cross
+    shortest: float = 0.0  # bound below the singular values of x, columns scaled to length 1 but for zero ones
+    double: bool = True  # precision of the products in gram and cross
+    roundings: tuple[Rounding, Rounding] = (EXACT, EXACT)  # of the entries of x and y
 
     @classmethod
-    def of_gram(cls, gram: Matrix, shift: Matrix, columns: tuple[int, int], n: int) -> Problem:
-        """From Z'Z of well-conditioned Z = [1 | x - s | y - t]."""
+    def of_gram(cls, gram: Matrix, shift: Matrix, columns: tuple[int, int], n: int, shortest: float) -> Problem:
+        """From Z'Z of well-conditioned Z = [1 | x - s | y - t]; ``shortest`` as above."""
         p = columns[0]
         sums = gram[0, 1:]
         mean = shift[1:] + sums / n
         within = gram[1 : 1 + p, 1:] - np.outer(sums[:p], sums / n)
         power = np.diagonal(gram)[1 + p :] - sums[p:] ** 2 / n
         centred = within[:, :p], within[:, p:]
-        return cls(
-            n, mean[:p], mean[p:], power.clip(0), "normal equations", gram=centred[0], cross=centred[1], full_rank=True
-        )
+        more: dict[str, Any] = {"gram": centred[0], "cross": centred[1], "shortest": shortest}
+        return cls(n, mean[:p], mean[p:], power.clip(0), "normal equations", **more)
 
     @classmethod
     def of_triangle(
@@ -87,19 +91,19 @@ class Problem:
     @classmethod
     def of_moments(cls, moments: Moments, *, inverted: bool) -> Problem:
         """From centred second moments; warns where their condition costs a solver that inverts x'x too many digits."""
-        n, means, (gram, cross, target), double = moments.centred_products()
-        precision = float(np.finfo(np.float64 if double else np.float32).eps)
+        products, means, (gram, cross, target) = moments.centred_products()
+        precision = 2.0**-52 if products.double else 2.0**-23
         condition = scaled_condition(gram) if inverted else 1.0
-        if condition * precision > _MOST_LOSS:
+        certain = condition * precision <= _MOST_LOSS
+        if not certain:
             warn(
                 f"x has condition number {np.sqrt(condition):.1e}, and moments square it: coefficients may be "
                 f"off by {min(1.0, condition * precision):.0e}; stream the rows through partial_fit instead",
                 AlignmentWarning,
             )
-        power = np.diagonal(target).clip(0)
-        certain = inverted and condition * precision <= _MOST_LOSS
-        more: dict[str, Any] = {"gram": gram, "cross": cross, "full_rank": certain, "precision": precision}
-        return cls(n, *means, power, "normal equations", **more)
+        more: dict[str, Any] = {"double": products.double, "roundings": products.roundings}
+        more |= {"gram": gram, "cross": cross, "shortest": 1 / np.sqrt(condition) if inverted and certain else 0.0}
+        return cls(products.engine.n, *means, np.diagonal(target).clip(0), "normal equations", **more)
 
     @property
     def finite(self) -> bool:
@@ -117,27 +121,33 @@ class Problem:
         return self.rows_x.T @ self.rows_x, self.rows_x.T @ self.rows_y
 
     @cached_property
+    def noise(self) -> Matrix:
+        """What rounding of the entries may put into each column of x."""
+        return directions.noise(self._squares, self.mean_x, self.n, self.roundings[0])
+
+    @property
+    def _squares(self) -> Matrix:
+        """Of the columns of x."""
+        return np.diagonal(self.gram) if self.rows_x is None else (self.rows_x**2).sum(axis=0)  # type: ignore[arg-type]
+
+    @cached_property
+    def directions(self) -> Directions:
+        """Of x, without those that are rounding."""
+        if self.rows_x is None:
+            assert self.gram is not None
+            return directions.of_products(self.gram, len(self.gram), self.noise, self.double)[0]
+        floor = 8 * max(len(self.mean_x), len(self.mean_y)) * directions.EPSILON  # a QR's does not grow with n
+        return directions.of_rows(self.rows_x, min(self.rows_x.shape), self.noise, floor)
+
+    @cached_property
     def spectrum(self) -> tuple[Matrix, Matrix, Matrix]:
         """s, V and U'y of x = U diag(s) V', descending, directions beyond the rank left out."""
-        if self.gram is None or self.cross is None:
-            assert self.rows_x is not None
-            left, s, right = np.linalg.svd(self.rows_x, full_matrices=False)
-            keep = s > self._tolerance * s[0]
-            return s[keep], right[keep].T, left[:, keep].T @ self.rows_y
-        places = np.flatnonzero(np.diagonal(self.gram) > 0)
-        head = self.gram[np.ix_(places, places)]
-        values, right = linalg.eigh(head, driver="evd") if len(places) else (np.empty(0), head)
-        largest = values.max(initial=0)
-        keep = values > 8 * len(values) * self.precision * largest
-        if self.full_rank and not (values > _EIGEN_LIMIT * largest).all():  # columns of very unequal scale
-            _, s, transposed = np.linalg.svd(gram_root(head))
-            keep = s > self._tolerance * s[0]
-            s, right = s[keep], transposed[keep].T
-        else:
-            s, right = np.sqrt(values[keep])[::-1], right[:, keep][:, ::-1]
-        vectors = np.zeros((len(self.gram), len(s)))
-        vectors[places] = right
-        return s, vectors, (vectors.T @ self.cross) / s[:, None]
+        found = self.directions
+        if found.left is None:
+            assert self.cross is not None
+            return found.values, found.right, found.whitener.T @ self.cross
+        assert self.rows_y is not None
+        return found.values, found.right, found.left.T @ self.rows_y
 
     @cached_property
     def least_norm(self) -> Matrix:
@@ -148,13 +158,31 @@ class Problem:
     @cached_property
     def strongest(self) -> tuple[Matrix, Matrix]:
         """Singular values, descending, and right singular vectors (as rows) of the least-squares predictions of y."""
-        _, strength, directions = np.linalg.svd(self.spectrum[2], full_matrices=False)
-        return strength, directions
+        _, strength, across = svd(self.spectrum[2])
+        return strength, across
+
+    @cached_property
+    def rank_fitted(self) -> int:
+        """Directions of the least-squares predictions of y that are longer than the rounding of y."""
+        fitted = self.spectrum[2]
+        if not fitted.size:
+            return 0
+        noise = directions.noise(self.power, self.mean_y, self.n, self.roundings[1])
+        return directions.of_rows(fitted, min(fitted.shape), noise).rank
 
     @property
-    def _tolerance(self) -> float:
-        """Singular values at most this times the largest are rounding: the error of a QR does not grow with n."""
-        return 8 * max(len(self.mean_x), len(self.mean_y)) * self.precision
+    def _sure(self) -> bool:
+        """Whether x'x is safely positive definite, but for zero columns, and no direction of x is rounding."""
+        return self.shortest > 0 and bool((self.noise <= self.shortest * np.sqrt(self._squares)).all())
+
+    def warn(self, name: str) -> None:
+        """Say, in the name of a public function, what of x is rounding, or may be."""
+        if not self._sure:
+            warn_of_rounding(name, "x", self.directions, self.roundings[0])
+        squares = self._squares
+        faint = hazards.faint_columns(hazards.faint(np.sqrt(squares[squares > self.noise**2])))
+        if faint is not None:
+            warn(f"{name}: of x, {faint}", AlignmentWarning)
 
     def residual(self, coef: Matrix) -> Matrix:
         """Column sums of (x S - y)^2 for a p x q map."""
@@ -165,7 +193,7 @@ class Problem:
 
     def least_squares(self) -> tuple[Matrix, int]:
         """The S of least norm among the best, and the rank of x."""
-        if self.gram is not None and self.full_rank:
+        if self.gram is not None and self._sure:
             active = np.diagonal(self.gram) > 0
             factor, failed = lapack.dpotrf(self.gram[np.ix_(active, active)]) if active.any() else (None, True)
             if not failed:
@@ -180,9 +208,10 @@ class Problem:
         p = len(self.mean_x)
         if self.gram is not None and self.cross is not None:
             # In directions that are rounding, a penalty below it would divide noise by next to nothing.
-            noise = 8 * p * self.precision * float(np.trace(self.gram))
+            precision = directions.EPSILON if self.double else 2.0**-23
+            noise = max(8 * p * precision * float(np.trace(self.gram)), float(self.noise.max()) ** 2)
             factor, failed = (
-                lapack.dpotrf(self.gram + alpha * np.eye(p)) if self.full_rank or alpha > noise else (None, True)
+                lapack.dpotrf(self.gram + alpha * np.eye(p)) if self._sure or alpha > noise else (None, True)
             )
             if not failed:
                 solution: Matrix = lapack.dpotrs(factor, self.cross)[0]
@@ -222,7 +251,7 @@ def gram_root(gram: Matrix) -> Matrix:
     if not failed:
         upper: Matrix = factor
         return upper
-    values, vectors = np.linalg.eigh(gram)
+    values, vectors = eigh(gram)
     return np.asarray(np.sqrt(values.clip(0))[:, None] * vectors.T)
 
 

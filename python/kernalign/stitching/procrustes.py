@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from kernalign._base import checks
+from kernalign._rows.decompositions import svd
 from kernalign.stitching.linear_map import LinearStitcher, Solution
 from kernalign.stitching.problem import Problem
 
@@ -41,7 +42,7 @@ class ProcrustesStitcher(LinearStitcher):
         for name in ("scale", "reflection"):
             checks.check_flag(getattr(self, name), name)
         gram, cross = problem.products
-        left, strength, right = np.linalg.svd(cross, full_matrices=False)
+        left, strength, right = svd(cross)
         if not self.reflection and cross.shape[0] == cross.shape[1] and np.linalg.det(left @ right) < 0:
             left[:, -1] *= -1
             strength[-1] *= -1

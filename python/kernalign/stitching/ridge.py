@@ -43,6 +43,7 @@ class RidgeStitcher(LinearStitcher):
             return super().fit(x, y)
         pair, state = arrays.pair(x, y, advise=False), LeastSquaresState().update(x, y)
         problem = self._problem(state)
+        problem.warn(type(self).__name__)
         self._solution = _from_path(problem, RidgePath.of(problem, self.alphas).left_out(pair.x, pair.y, problem))
         self._state = state
         return self

@@ -13,7 +13,8 @@ many chunks: until Z'Z has outgrown it, the old inverse bounds the new one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -22,6 +23,7 @@ from scipy.linalg import lapack
 
 from kernalign._engines.centred import self_product
 from kernalign._rows import arrays
+from kernalign._rows.digits import Digits
 from kernalign._rows.magnitude import check_magnitude
 from kernalign.stitching.problem import Problem, bordered_root
 
@@ -66,6 +68,7 @@ class LeastSquaresState:
         self._waiting: Matrix | None = None  # raw rows [1 | x | y]
         self._filled = 0
         self._largest = [0.0, 0.0]  # magnitudes in x and in y, where they may be out of range
+        self._digits: tuple[Digits, Digits] | None = None
 
     @property
     def solver(self) -> Solver:
@@ -83,6 +86,9 @@ class LeastSquaresState:
         if self._waiting is not None and self._filled + pair.n >= len(self._waiting):
             before["_waiting"] = self._waiting.copy()  # flushing overwrites it
         try:
+            self._digits = deepcopy(self._digits) or (Digits(columns[0]), Digits(columns[1]))
+            for digits, rows in zip(self._digits, (pair.x, pair.y), strict=True):
+                digits.update(rows)
             self._take(pair, columns)
         except BaseException:
             self.__dict__.update(before)
@@ -145,6 +151,11 @@ class LeastSquaresState:
         move[0] += right._shift - self._shift
         self.n += right.n
         self._largest = [max(pair) for pair in zip(self._largest, right._largest, strict=True)]
+        self._digits = deepcopy(self._digits)
+        assert self._digits is not None
+        assert right._digits is not None
+        for digits, others in zip(self._digits, right._digits, strict=True):
+            digits.merge(others)
         if self._gram is not None and right._gram is not None:
             gram = self._gram + move.T @ right._gram @ move
             if self._products_only or self._accepts(gram, None):
@@ -179,6 +190,12 @@ class LeastSquaresState:
             check_magnitude(largest, name, exponent)
         if all(self._largest):
             check_magnitude(self._largest[0] / self._largest[1], "x, over y,", _MOST_RATIO)
+        assert self._digits is not None
+        x, y = self._digits
+        return replace(self._reduced(intercept), roundings=(x.rounding, y.rounding))
+
+    def _reduced(self, intercept: bool) -> Problem:
+        assert self.columns is not None
         width = 1 + sum(self.columns)
         if self._shift is None and self._filled <= width and not self._products_only:
             assert self._waiting is not None
@@ -190,7 +207,8 @@ class LeastSquaresState:
             assert whole._triangle is not None
             return Problem.of_triangle(whole._triangle, whole._shift, self.columns, self.n, intercept=intercept)
         if intercept:
-            return Problem.of_gram(whole._gram, whole._shift, self.columns, self.n)
+            shortest = 0.0 if self._products_only else 1 / CONDITION_LIMIT
+            return Problem.of_gram(whole._gram, whole._shift, self.columns, self.n, shortest)
         root = bordered_root(whole._gram, 1 + self.columns[0])  # raw products would square a large mean
         return Problem.of_root(root, whole._shift, self.columns, self.n, whole.solver)
 

@@ -80,6 +80,7 @@ def run_trials(
         raise ValueError(f"every fold must leave at least 2 items to fit on, got {pair.n} items in {folds} folds")
     sums = _Sums(len(stitchers), pair.y, reader, goal)
     whole = fit(pair.x, pair.y.dense, pair.y.shape[1], intercept=True)
+    whole.warn("run_trials")
     with reporting(progress, "stitching") as report:
         for fold in range(folds):
             problem = fit(pair.x, pair.y.dense, pair.y.shape[1], without=(fold, folds), intercept=True)

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
 
 from kernalign._base import checks
 from kernalign._rows import arrays
+from kernalign._rows.decompositions import eigh, singular_values, svd
 from kernalign.compat.platonic.graphs import check_paired
 
 Basis = NDArray[np.float64]
@@ -41,7 +41,7 @@ def similarity(a: Basis, b: Basis) -> float:
     check_paired(len(a), len(b))
     if a.shape[1] == 0 or b.shape[1] == 0:
         return float("nan")
-    return float(np.minimum(np.linalg.svd(a.T @ b, compute_uv=False), 1).mean())
+    return float(np.minimum(singular_values(a.T @ b), 1).mean())
 
 
 def _leading(x: Basis, q: int) -> Basis:
@@ -49,13 +49,13 @@ def _leading(x: Basis, q: int) -> Basis:
     n, p = x.shape
     size = min(n, p)
     least = max(0, size - q - 1)
-    values, vectors = linalg.eigh(x @ x.T if n <= p else x.T @ x, subset_by_index=(least, size - 1))
+    values, vectors = eigh(x @ x.T if n <= p else x.T @ x, size - least)
     values, vectors = values[::-1], vectors[:, ::-1]
     gap = values[q - 1] - (values[q] if q < size else 0)
     if gap > _LEAST_GAP * values[0]:
         u: Basis = vectors[:, :q] if n <= p else (x @ vectors[:, :q]) / np.sqrt(values[:q])
         return np.ascontiguousarray(u)
-    u, s, _ = np.linalg.svd(x, full_matrices=False)
+    u, s, _ = svd(x)
     return _non_zero(u, s, q, max(n, p))
 
 
@@ -65,7 +65,7 @@ def _random(x: Basis, q: int, rng: np.random.Generator) -> Basis:
     for _ in range(_POWER_ITERATIONS):
         start = x @ np.linalg.qr(x.T @ np.linalg.qr(start)[0])[0]
     frame = np.linalg.qr(start)[0]
-    u, s, _ = np.linalg.svd(frame.T @ x, full_matrices=False)
+    u, s, _ = svd(frame.T @ x)
     return _non_zero(frame @ u, s, q, max(x.shape))
 
 

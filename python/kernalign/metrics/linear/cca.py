@@ -6,7 +6,6 @@ from typing import Any, Literal, TypeAlias, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
 
 from kernalign._base import checks
 from kernalign._base.progress import reporting
@@ -15,6 +14,7 @@ from kernalign._base.warn import warn
 from kernalign._engines.directions import Vector, nuclear_norm
 from kernalign._rows import arrays
 from kernalign._rows.arrays import Options
+from kernalign._rows.decompositions import singular_values, svd
 from kernalign.metrics.linear import principal
 from kernalign.metrics.linear.principal import Principal
 
@@ -63,7 +63,7 @@ def cca(x: Any, y: Any, *, statistic: Statistic = "rho", centred: bool = True, *
     centred = checks.check_flag(centred, "centred")
     pair = paired("cca", x, y, options)
     with reporting(pair.progress, "cca") as report:
-        state = principal.of_pair(pair, centred=centred, report=report)
+        state = principal.of_pair("cca", pair, centred=centred, report=report)
     return finish_cca(state, statistic)
 
 
@@ -97,7 +97,7 @@ def svcca(x: Any, y: Any, *, rank: int | None = None, variance: float = 0.99, **
         rank = _check_rank(rank, pair)
         return _finish_svcca(_leading("svcca", pair, rank), rank=rank)
     with reporting(pair.progress, "svcca") as report:
-        state = principal.of_pair(pair, keep=_holding(variance), report=report)
+        state = principal.of_pair("svcca", pair, keep=_holding(variance), report=report)
     return _finish_svcca(state, variance=variance)
 
 
@@ -118,7 +118,7 @@ def pwcca(x: Any, y: Any, **options: Unpack[Options]) -> Score:
     """
     pair = paired("pwcca", x, y, options)
     with reporting(pair.progress, "pwcca") as report:
-        state = principal.of_pair(pair, report=report)
+        state = principal.of_pair("pwcca", pair, report=report)
     return _finish_pwcca(state)
 
 
@@ -149,14 +149,16 @@ def principal_angles(x: Any, y: Any, rank: int, **options: Unpack[Options]) -> N
     if state.reason is not None:
         warn(f"principal_angles is undefined: {state.reason}", UndefinedScoreWarning)
         return np.full(rank, np.nan)
-    cosines = linalg.svdvals(state.overlap, check_finite=False)
+    cosines = singular_values(state.overlap)
     if cosines[0] < _SMALL_ANGLE:
         return np.asarray(np.arccos(cosines))
     if state.x.left is None or state.y.left is None:
-        state = principal.of_pair(pair, keep=_first(rank), rows=True)
+        state = principal.of_pair("principal_angles", pair, keep=_first(rank), rows=True)
     assert state.x.left is not None
     assert state.y.left is not None
-    return np.asarray(linalg.subspace_angles(state.x.left[:, :rank], state.y.left[:, :rank])[::-1])
+    x, y = state.x.left[:, :rank], state.y.left[:, :rank]
+    sines, cosines = singular_values(y - x @ (x.T @ y))[::-1], singular_values(state.overlap)
+    return np.asarray(np.where(cosines**2 > 0.5, np.arcsin(np.minimum(sines, 1)), np.arccos(np.minimum(cosines, 1))))
 
 
 def subspace_overlap(x: Any, y: Any, rank: int, **options: Unpack[Options]) -> Score:
@@ -209,7 +211,7 @@ def _finish_pwcca(state: Principal) -> Score:
             " their variables, and the weights, are not determined",
             AlignmentWarning,
         )
-    variables, rho, _ = linalg.svd(state.overlap, full_matrices=False, check_finite=False)
+    variables, rho, _ = svd(state.overlap)
     weights = np.abs((variables.T * state.x.values) @ state.x.right.T).sum(axis=1)
     value = float(weights @ np.minimum(rho, 1) / weights.sum())
     return Score(value, metric="pwcca", n=state.n, settings=state.describe(weights="x"))
@@ -258,7 +260,7 @@ def _holding(variance: float) -> principal.Keep:
 
 def _leading(metric: str, pair: arrays.Pair, rank: int) -> Principal:
     with reporting(pair.progress, metric) as report:
-        state = principal.of_pair(pair, keep=_first(rank), report=report)
+        state = principal.of_pair(metric, pair, keep=_first(rank), report=report)
     _check_cut(metric, state, rank)
     return state
 

@@ -7,17 +7,17 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from kernalign import _core
-from kernalign._base import checks
+from kernalign._base import checks, hazards
 from kernalign._base.checks import check_folds
 from kernalign._base.progress import Report, reporting
 from kernalign._base.score import AlignmentWarning, Null, Score, undefined
 from kernalign._base.warn import warn
 from kernalign._engines import directions
 from kernalign._engines.centred import Centred, Fold
-from kernalign._engines.directions import Directions, Matrix
+from kernalign._engines.directions import Directions, Matrix, Vector
 from kernalign._rows import arrays
 from kernalign._rows.arrays import Options
+from kernalign._rows.digits import Rounding
 from kernalign.metrics.linear import principal
 
 
@@ -76,12 +76,14 @@ class Fit:
     settings: dict[str, Any] = field(default_factory=dict)
     folds: int | None = None
     reason: str | None = None
+    rounded: int = 0  # directions of x that are no longer than the rounding of its entries
 
 
 def finish(fit: Fit) -> Score:
     """Predictivity of finished sums of squares."""
     estimator = "in-sample" if fit.folds is None else "cross-validated"
-    settings = {**fit.settings, "cv": fit.folds, "rank_x": fit.rank, "df": fit.free - fit.rank}
+    settings = {**fit.settings, "cv": fit.folds, "rank_x": fit.rank, "rounded_x": fit.rounded}
+    settings["df"] = fit.free - fit.rank
     reason = fit.reason or (None if fit.total > 0 else "y does not vary over the items scored")
     settings["saturated"] = reason is None and fit.rank >= fit.free
     if reason is not None:
@@ -99,17 +101,21 @@ def finish(fit: Fit) -> Score:
     return Score(value, metric="linear_predictivity", n=fit.n, estimator=estimator, settings=settings, null=null)
 
 
-def of_stream(engine: _core.MomentSums, double: bool) -> Fit:
+def of_stream(products: principal.Products) -> Fit:
     """From the products of a stream; warns where squaring the condition number of x has cost too much."""
+    engine, double = products.engine, products.double
     settings = _settings({"normalize": None, "clip_quantile": None}, "stream", double)
     xx, total = engine.product(0, 0), float(engine.product(1, 1).trace())
     for square, name in ((float(xx.trace()), "x"), (total, "y")):
         reason = principal.why_undefined(square, name)
         if reason is not None:
             return Fit(engine.n, 0, 0, 0, engine.n - 1, settings, reason=reason)
-    found = principal.stream_directions(xx, engine.n - 1, double, "linear_predictivity", "x")
-    error = total - _explained(found, engine.product(0, 1))
-    return Fit(engine.n, max(0.0, error), total, found.rank, engine.n - 1, settings)
+    found = principal.stream_directions(products, 0, engine.n - 1, "linear_predictivity")
+    if not found.rank:
+        reason = principal.all_rounding("x", products.roundings[0])
+        return Fit(engine.n, 0, 0, 0, engine.n - 1, settings, reason=reason)
+    error = total - float(((found.whitener.T @ engine.product(0, 1)) ** 2).sum())
+    return Fit(engine.n, max(0.0, error), total, found.rank, engine.n - 1, settings, rounded=found.rounded)
 
 
 def _in_sample(pair: arrays.Pair, report: Report) -> Fit:
@@ -117,9 +123,13 @@ def _in_sample(pair: arrays.Pair, report: Report) -> Fit:
     reason = data.why_undefined()
     if reason is not None:
         return Fit(pair.n, 0, 0, 0, data.free, _settings(pair.settings, "none"), reason=reason)
-    found, against, total, route = _decomposed(data, report)
-    error = max(0.0, total - _explained(found, against))
-    return Fit(pair.n, error, total, found.rank, data.free, _settings(pair.settings, route))
+    made = _decomposed(data, data.x.rounding, report)
+    reason = made.why_undefined(data.x.rounding, data.y.rounding)
+    rank, settings = made.found.rank, _settings(pair.settings, made.route)
+    if reason is None:
+        made.warn(data.x.rounding)
+    error = max(0.0, made.total - made.explained)
+    return Fit(pair.n, error, made.total, rank, data.free, settings, reason=reason, rounded=made.found.rounded)
 
 
 def _cross_validated(pair: arrays.Pair, folds: int, report: Report) -> Fit:
@@ -128,54 +138,92 @@ def _cross_validated(pair: arrays.Pair, folds: int, report: Report) -> Fit:
     if reason is not None:
         return Fit(pair.n, 0, 0, 0, whole.free, _settings(pair.settings, "none"), folds, reason)
     error = total = 0.0
-    least: tuple[int, int] | None = None  # freedom and rank of the fit with the least freedom left
-    routes = set()
+    least: _Decomposed | None = None  # the fit with the least freedom left
+    routes, roundings = set(), (whole.x.rounding, whole.y.rounding)
     for remainder in range(folds):
         data = Centred.of(pair, fold=Fold(remainder, folds, held=False))
-        found, against, _, route = _decomposed(data, None)
-        coefficients = _coefficients(found, against)
+        made = _decomposed(data, roundings[0], None)
+        coefficients = made.coefficients
         unit = np.ldexp(1.0, 2 * (data.y.exponent - whole.y.exponent))  # every fit has its own scale
         for x, y in data.held_out().blocks():
             residual = y - x @ coefficients
             total += float(np.vdot(y, y) * unit)
             error += float(np.vdot(residual, residual) * unit)
-        if least is None or data.free - found.rank < least[0] - least[1]:
-            least = data.free, found.rank
-        routes.add(route)
+        if least is None or made.freedom < least.freedom:
+            least = made
+        routes.add(made.route)
         if report is not None:
             report(remainder + 1, folds)
     assert least is not None
-    return Fit(pair.n, error, total, least[1], least[0], _settings(pair.settings, "+".join(sorted(routes))), folds)
+    reason = least.why_undefined(*roundings)
+    if reason is None:
+        least.warn(roundings[0])
+    found, settings = least.found, _settings(pair.settings, "+".join(sorted(routes)))
+    return Fit(pair.n, error, total, found.rank, least.data.free, settings, folds, reason, found.rounded)
 
 
-def _decomposed(data: Centred, report: Report) -> tuple[Directions, Matrix, float, str]:
-    """Directions of x, what they are multiplied with to predict y, the sum of squares of y, and the route.
+@dataclass(frozen=True)
+class _Decomposed:
+    """Directions of x, and what they are multiplied with to predict y.
 
-    The second is x^T y, or y (its rows as those of the left directions) where these are known.
+    That is x^T y, or y (its rows as those of the left directions) where these are known; ``squares`` are of columns.
     """
+
+    data: Centred
+    found: Directions
+    against: Matrix
+    squares: tuple[Vector, Vector]
+    route: str
+
+    @property
+    def total(self) -> float:
+        return float(self.squares[1].sum())
+
+    @property
+    def freedom(self) -> int:
+        return self.data.free - self.found.rank
+
+    @property
+    def explained(self) -> float:
+        """|U^T Y|^2"""
+        basis = self.found.whitener if self.found.left is None else self.found.left
+        return float(((basis.T @ self.against) ** 2).sum())
+
+    @property
+    def coefficients(self) -> Matrix:
+        """The least-squares solution of least norm."""
+        basis = self.found.whitener if self.found.left is None else self.found.left
+        return np.asarray((self.found.right / self.found.values) @ (basis.T @ self.against))
+
+    def why_undefined(self, *roundings: Rounding) -> str | None:
+        """The reason where a side does not vary but by rounding, or None."""
+        for side, squares, rounding in zip((self.data.x, self.data.y), self.squares, roundings, strict=True):
+            if (squares <= side.noise(squares, self.data.n, rounding) ** 2).all():
+                return principal.all_rounding(side.rows.name, rounding)
+        return None
+
+    def warn(self, rounding: Rounding) -> None:
+        """Of directions of x that are rounding, and of columns that may be."""
+        principal.warn_of_rounding("linear_predictivity", "x", self.found, rounding)
+        squares = self.squares[0]
+        varies = squares > self.data.x.noise(squares, self.data.n, rounding) ** 2
+        faint = hazards.faint_columns(hazards.faint(np.sqrt(squares[varies])))
+        if faint is not None:
+            warn(f"linear_predictivity: of x, {faint}", AlignmentWarning)
+
+
+def _decomposed(data: Centred, rounding: Rounding, report: Report) -> _Decomposed:
     p, q = data.columns
     if data.n > p:
         sums = data.products("xx xy", report=report)
-        found = directions.of_gram(sums.xx, min(p, data.free))
+        noise = data.x.noise(sums.squares[0], data.n, rounding)
+        found = directions.of_gram(sums.xx, min(p, data.free), noise)
         if found.sound(found.rank):
-            return found, sums.xy, float(sums.squares[1].sum()), "feature"
+            return _Decomposed(data, found, sums.xy, sums.squares, "feature")
     x, y = data.stacked(report)
-    route = "qr" if data.n > p + q else "rows"
-    return directions.of_rows(x, data.free), y, float(np.vdot(y, y)), route
-
-
-def _explained(found: Directions, against: Matrix) -> float:
-    """|U^T Y|^2"""
-    if found.left is not None:
-        return float(((found.left.T @ against) ** 2).sum())
-    return float((((found.right / found.values).T @ against) ** 2).sum())
-
-
-def _coefficients(found: Directions, against: Matrix) -> Matrix:
-    """The least-squares solution of least norm."""
-    if found.left is not None:
-        return np.asarray((found.right / found.values) @ (found.left.T @ against))
-    return np.asarray((found.right / found.values**2) @ (found.right.T @ against))
+    squares = (x**2).sum(axis=0), (y**2).sum(axis=0)
+    found = directions.of_rows(x, data.free, data.x.noise(squares[0], data.n, rounding))
+    return _Decomposed(data, found, y, squares, "qr" if data.n > p + q else "rows")
 
 
 def _check_folds(cv: Any, n: int) -> int:

@@ -16,11 +16,22 @@ from kernalign._engines import directions
 from kernalign._engines.centred import Centred
 from kernalign._engines.directions import Directions, Matrix, Vector
 from kernalign._rows import arrays
+from kernalign._rows.digits import Rounding
 
 Keep: TypeAlias = Callable[[Vector], int]
 
 _WRONG = 1e-4  # error that the directions of a stream may have without a warning (float64: condition 1e6)
 _SINGLE, _DOUBLE = 2.0**-24, 2.0**-53
+_MANY = 0.05  # of the directions, whose loss deserves a word
+
+
+@dataclass(frozen=True)
+class Products:
+    """The finished products of a stream, whether they were multiplied in float64, and how its entries are rounded."""
+
+    engine: _core.MomentSums
+    double: bool
+    roundings: tuple[Rounding, Rounding]
 
 
 @dataclass(frozen=True)
@@ -68,6 +79,8 @@ class Principal:
             "rank_y": self.ranks[1],
             "saturated": self.saturated,
             "forced": self.forced,
+            "rounded_x": self.x.rounded,
+            "rounded_y": self.y.rounded,
             **more,
         }
 
@@ -78,7 +91,13 @@ def every(values: Vector) -> int:
 
 
 def of_pair(
-    pair: arrays.Pair, *, keep: Keep = every, centred: bool = True, rows: bool = False, report: Report = None
+    metric: str,
+    pair: arrays.Pair,
+    *,
+    keep: Keep = every,
+    centred: bool = True,
+    rows: bool = False,
+    report: Report = None,
 ) -> Principal:
     """From the rows: by p x p products when n > p + q and they are well conditioned, else from the rows or their QR.
 
@@ -91,21 +110,31 @@ def of_pair(
         return _nothing(data.n, data.free, "none", reason, pair.settings)
     if not rows and data.n > p + q:
         sums = data.products(report=report)
-        x, y = directions.of_gram(sums.xx, min(p, data.free)), directions.of_gram(sums.yy, min(q, data.free))
+        x, y = (
+            directions.of_gram(gram, min(len(gram), data.free), side.noise(squares, data.n))
+            for gram, side, squares in zip((sums.xx, sums.yy), (data.x, data.y), sums.squares, strict=True)
+        )
         kept = keep(x.values), keep(y.values)
         if x.sound(kept[0]) and y.sound(kept[1]):
             overlap = _overlap_of_products(sums.xy, x, y, kept)
             return Principal(data.n, data.free, x, y, overlap, "feature", pair.settings)
-    stacked = data.stacked(report)
-    x, y = (directions.of_rows(side, data.free) for side in stacked)
+    x, y = (
+        directions.of_rows(rows, data.free, side.noise((rows**2).sum(axis=0), data.n))
+        for rows, side in zip(data.stacked(report), (data.x, data.y), strict=True)
+    )
+    for found, side in ((x, data.x), (y, data.y)):
+        if not found.rank:
+            return _nothing(data.n, data.free, "none", all_rounding(side.rows.name, side.rounding), pair.settings)
+        warn_of_rounding(metric, side.rows.name, found, side.rounding)
     assert x.left is not None
     assert y.left is not None
     overlap = x.left[:, : keep(x.values)].T @ y.left[:, : keep(y.values)]
     return Principal(data.n, data.free, x, y, overlap, "qr" if data.n > p + q else "rows", pair.settings)
 
 
-def of_stream(engine: _core.MomentSums, double: bool, metric: str, *, centred: bool = True) -> Principal:
+def of_stream(products: Products, metric: str, *, centred: bool = True) -> Principal:
     """From the products of a stream; warns where squaring the condition number has cost too much."""
+    engine, double = products.engine, products.double
     n, free = engine.n, engine.n - centred
     settings: dict[str, Any] = {"normalize": None, "clip_quantile": None}
     sides = []
@@ -114,7 +143,9 @@ def of_stream(engine: _core.MomentSums, double: bool, metric: str, *, centred: b
         reason = why_undefined(float(gram.trace()), name, centred)
         if reason is not None:
             return _nothing(n, free, "stream", reason, settings, double)
-        found = stream_directions(gram, free, double, metric, name)
+        found = stream_directions(products, side, free, metric)
+        if not found.rank:
+            return _nothing(n, free, "stream", all_rounding(name, products.roundings[side]), settings, double)
         sides.append(found)
     x, y = sides
     overlap = _overlap_of_products(engine.product(0, 1), x, y, (x.rank, y.rank))
@@ -128,18 +159,38 @@ def why_undefined(square: float, name: str, centred: bool = True) -> str | None:
     return None if square > 0 else f"{name} is {'constant' if centred else 'zero'}"
 
 
-def stream_directions(gram: Matrix, free: int, double: bool, metric: str, name: str) -> Directions:
-    """Directions of one side of a stream; warns, in the name of a public method two calls up, where they are poor."""
-    unit = _DOUBLE if double else _SINGLE
-    zero = len(gram) * directions.EPSILON  # what is smaller than this times the largest cannot be told from 0
-    found = directions.of_gram(gram, min(len(gram), free), max(zero, unit))
-    least = unit / _WRONG
-    values = np.linalg.eigvalsh(gram) if found.doubtful and not double else found.values**2
-    grey = (values > zero * values.max()) & (values < least * values.max())
-    if grey.any():
+def all_rounding(name: str, rounding: Rounding) -> str:
+    """The reason where no direction is left."""
+    return f"{name} is constant, up to the rounding of {rounding.name}"
+
+
+def warn_of_rounding(metric: str, name: str, found: Directions, rounding: Rounding) -> None:
+    """Say, in the name of a public function, where many directions are nothing but rounding errors of the entries."""
+    total = found.rank + found.rounded
+    if found.rounded > _MANY * total:
+        warn(
+            f"{metric}: {found.rounded} of {total} directions of {name} are no longer than the rounding of"
+            f" {rounding.name} and are left out",
+            AlignmentWarning,
+        )
+
+
+def stream_directions(products: Products, which: int, free: int, metric: str) -> Directions:
+    """Directions of one side of a stream; warns, in the name of a public method, where they are poor."""
+    engine, double, name = products.engine, products.double, "xy"[which]
+    gram = engine.product(which, which)
+    p = len(gram)
+    mean = np.ldexp(engine.mean(which) if free < engine.n else np.zeros(p), -engine.exponents[which])
+    noise = directions.noise(np.diagonal(gram), mean, engine.n, products.roundings[which])
+    found, values = directions.of_products(gram, min(p, free), noise, double)
+    warn_of_rounding(metric, name, found, products.roundings[which])
+    seen = max(p * directions.EPSILON * values[-1], -2 * values[0])  # errors of products have either sign
+    least = max((_DOUBLE if double else _SINGLE) / _WRONG, directions.resolution(p, double))
+    grey = int(((values > seen) & (values < least)).sum())
+    if grey > found.rounded:
         precision = "float64" if double else "float32"
         warn(
-            f"{metric}: {int(grey.sum())} directions of {name} are so small that {precision} products of a stream do"
+            f"{metric}: {grey} directions of {name} are so small that {precision} products of a stream do"
             f" not determine them (a ratio of singular values above {least**-0.5:.0g}); the score may be wrong by more"
             f" than {_WRONG:g}. Reduce the columns, or give {'the function all rows' if double else 'float64 rows'}",
             AlignmentWarning,
@@ -148,9 +199,7 @@ def stream_directions(gram: Matrix, free: int, double: bool, metric: str, name: 
 
 
 def _overlap_of_products(xy: Matrix, x: Directions, y: Directions, kept: tuple[int, int]) -> Matrix:
-    left = x.right[:, : kept[0]] / x.values[: kept[0]]
-    right = y.right[:, : kept[1]] / y.values[: kept[1]]
-    return np.asarray(left.T @ xy @ right)
+    return np.asarray(x.whitener[:, : kept[0]].T @ xy @ y.whitener[:, : kept[1]])
 
 
 def _nothing(n: int, free: int, route: str, reason: str, settings: dict[str, Any], double: bool = True) -> Principal:

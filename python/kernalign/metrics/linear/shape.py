@@ -10,7 +10,6 @@ from typing import Any, Unpack
 import numpy as np
 from scipy import linalg
 
-from kernalign import _core
 from kernalign._base import checks
 from kernalign._base.progress import Report, reporting
 from kernalign._base.score import AlignmentWarning, Score, undefined
@@ -20,7 +19,8 @@ from kernalign._engines.centred import Centred
 from kernalign._engines.directions import Matrix
 from kernalign._rows import arrays
 from kernalign._rows.arrays import Options
-from kernalign.metrics.linear.principal import why_undefined
+from kernalign._rows.decompositions import svd
+from kernalign.metrics.linear.principal import Products, why_undefined
 
 _WIDE = 256  # with fewer columns float32 products save nothing, and their rounding (7e-7 for 20 columns) averages less
 # Below this 1 - NBS the difference of norms has lost too many digits, and the residual itself is summed. Float32
@@ -138,8 +138,9 @@ def finish_angular_distance(shapes: Shapes) -> Score:
     return Score(value, metric="angular_distance", n=shapes.n, settings=shapes.settings, maximum=None)
 
 
-def of_stream(engine: _core.MomentSums, double: bool, metric: str) -> Shapes:
+def of_stream(products: Products, metric: str) -> Shapes:
     """From the products of a stream; warns where a distance is below what they resolve."""
+    engine, double = products.engine, products.double
     settings = _settings({"normalize": None, "clip_quantile": None}, "stream", double)
     squares = [float(engine.product(side, side).trace()) for side in (0, 1)]
     for square, name in zip(squares, "xy", strict=True):
@@ -202,7 +203,7 @@ def _narrow(x: Matrix) -> Matrix:
 def _gap(xy: Matrix, blocks: Iterable[tuple[Matrix, Matrix]], a: float, b: float) -> float:
     """1 - NBS as half of |X / |X| - Y Q / |Y||^2, with the best orthogonal Q; the wider side takes the place of X."""
     p, q = xy.shape
-    u, _, vt = linalg.svd(xy.T if p >= q else xy, full_matrices=False, check_finite=False)
+    u, _, vt = svd(xy.T if p >= q else xy)
     rotation = u @ vt  # its rows are orthonormal
     total = 0.0
     for x, y in blocks:
