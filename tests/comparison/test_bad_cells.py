@@ -64,7 +64,10 @@ def test_a_layer_with_nan_costs_its_own_cells(kernel):
     assert {reason.status for reason in found.reasons} == {"failed"}
     assert len(found.reasons) == sum(5 * (1 if ka.METRICS[metric].symmetric else 2) for metric in EVERY)
     shared = [reason for reason in found.reasons if reason.metric in ("cka", "mutual_knn", "cknna", "rsa")]
-    assert {reason.text for reason in shared} == {"xs['b'] layer 1 must be finite, got nan at row 7, column 3"}
+    advice = '(nan_rows="drop_pair" drops such items)'
+    assert {reason.text for reason in shared} == {
+        f"xs['b'] layer 1 must be finite, got nan at row 7, column 3 {advice}"
+    }
     assert next(one for one in found.reasons if one.metric == "cka")[:5] == ("cka", "a", "b", "0", "1")
 
 

@@ -66,7 +66,10 @@ def test_files_are_named_in_errors(tmp_path, monkeypatch):
     np.savez("uneven.npz", a=x[:, 0], b=x[:50, 1])
     np.savez("mixed.npz", a=x[:, 0], b=x)
     for path, match in (
-        ("bad.npy", r"^bad\.npy layer 1 must be finite, got nan at row 7, column 3$"),
+        (
+            "bad.npy",
+            r"^bad\.npy layer 1 must be finite, got nan at row 7, column 3 \(nan_rows=.drop_pair. drops such items\)$",
+        ),
         ("flat.npy", r"^flat\.npy must be 2-D \(items, features\) or 3-D .*, got shape \(60,\)$"),
         ("number.npy", r"^number\.npy must be an array with rows, got a single number \(shape \(\)\)$"),
         ("uneven.npz", r"^uneven\.npz:a and uneven\.npz:b must have the same number of rows, got 60 and 50$"),
@@ -181,9 +184,9 @@ def test_bad_numbers_are_named_with_their_place(metric):
 def test_zero_rows_are_named_where_they_matter():
     bad = X.copy()
     bad[7, 1] = 0
-    with pytest.raises(ValueError, match=r"xs\['b'\] layer 1 must have no zero row.*row 7 is zero$"):
+    with pytest.raises(ValueError, match=r"xs\['b'\] layer 1 must have no zero row.*row 7 is zero \(zero_rows=.*\)$"):
         ka.compare({"a": X, "b": bad}, metrics=("mutual_knn",), errors="raise")
-    with pytest.raises(ValueError, match=r"xs\['b'\] layer 1 must have no zero row.* row 7 is zero$"):
+    with pytest.raises(ValueError, match=r"xs\['b'\] layer 1 must have no zero row.* row 7 is zero \(zero_rows=.*\)$"):
         options = {"rsa": {"distance": "cosine"}}
         ka.compare({"a": X, "b": bad}, metrics=("rsa",), metric_options=options, errors="raise")
     with pytest.warns(ka.AlignmentWarning, match="b layer 1: 1 rows are zero"):

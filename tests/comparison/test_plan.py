@@ -20,7 +20,7 @@ EVERY = ("cka", "hsic", "distance_correlation", "mutual_knn", "lcs_knn", "cycle_
 
 def opened(given=None, argument="xs"):
     sides = {argument: given or models()}
-    return open_representations(sides, normalize=None, clip_quantile=None, concatenated=False)[argument]
+    return open_representations(sides, normalize=None, clip_quantile=None, concatenated=False)[0][argument]
 
 
 def asked(**changes):

@@ -92,9 +92,9 @@ def pair(
         given = (Given("x", a, a_bf16, x), Given("y", b, b_bf16, y))
         directed = unit_rows or divided or how.normalize == "l2"
         undirected: Undirected = ("constant" if zero_mean else "zero") if directed else ""
-        rows, found = how.common_items(given, undirected, square=square)
-        settings, kept = settings | found, rows[0]
-        a, b = taken(a, rows[0], square=square), taken(b, rows[1], square=square)
+        found = how.common_items(given, undirected, square=square)
+        settings, kept = settings | found.settings, found.rows[0]
+        a, b = (taken(side, rows, square=square) for side, rows in zip((a, b), found.rows, strict=True))
     kwargs: dict[str, Any] = {"zero_mean": zero_mean, "paired": advise}
     if how.normalize is None and how.clip_quantile is None:
         left = _core.Rows(a, "x", bfloat16=a_bf16, unit_norm=divided, **kwargs)
@@ -160,7 +160,11 @@ class _Asked(NamedTuple):
             names = ", ".join(one.name for one in given)
             raise ValueError(f"ids must be one sequence of labels for each of {names}, got {len(self.ids)}")
         bad: Any = {"zero_rows": self.zero_rows, "nan_rows": self.nan_rows}
-        return common_items(given, self.pairing, self.ids, undirected=undirected, square=square, **bad)
+        found = common_items(given, self.pairing, self.ids, undirected=undirected, square=square, **bad)
+        for error in found.errors:
+            if error is not None:
+                raise error
+        return found
 
 
 _PLAIN = _Asked()

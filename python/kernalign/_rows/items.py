@@ -35,10 +35,14 @@ class Given(NamedTuple):
 
 
 class Items(NamedTuple):
-    """The rows of every input that are taken, in an order of items that all share (None: all, as they are)."""
+    """The rows of every input that are taken, in an order of items that all share (None: all, as they are).
+
+    ``errors`` are of inputs whose bad rows would otherwise be named by other numbers than the user's.
+    """
 
     rows: tuple[Places | None, ...]
     settings: dict[str, Any]
+    errors: tuple[ValueError | None, ...]
 
 
 def common_items(
@@ -53,7 +57,8 @@ def common_items(
 ) -> Items:
     """The items of several inputs: rows paired, those that cannot be read dropped on all sides if that is asked for.
 
-    With ``square``, inputs are Gram matrices: an item is a row and a column.
+    With ``square``, inputs are Gram matrices: an item is a row and a column. ``ids`` are labels of the rows of every
+    input (None: those that it carries).
     """
     sides = [
         pairing.side(one.name, len(one.matrix), one.value, own)
@@ -62,24 +67,30 @@ def common_items(
     matched = pairing.match(sides, how)
     rows, settings = list(matched.rows), matched.settings
     dropped: dict[str, int] = {}
+    errors: list[ValueError | None] = [None] * len(inputs)
     kinds: list[Any] = [("non-finite", _not_finite, nan_rows), (undirected, _UNDIRECTED.get(undirected), zero_rows)]
     for kind, bad, wish in sorted(kinds, key=lambda one: one[2] == "error"):
         if bad is None or (wish == "error" and all(own is None for own in rows)):
             continue  # the engines find the row, under its own number
         at_fault = [bad(one.matrix, one.bfloat16, square) for one in inputs]
         if wish == "error":
-            _refuse(inputs, at_fault, rows, kind)
+            named = [_error(*case, kind) for case in zip(inputs, at_fault, rows, strict=True)]
+            errors = [known or new for known, new in zip(errors, named, strict=True)]
             continue
         ill = np.logical_or.reduce([own if at is None else own[at] for own, at in zip(at_fault, rows, strict=True)])
         dropped[kind] = int(ill.sum())
         if ill.all():
             option = "nan_rows" if kind == "non-finite" else "zero_rows"
-            raise ValueError(f"{option}='drop_pair' must leave an item, but every item has a {kind} row on one side")
+            worst = max(zip(at_fault, inputs, strict=True), key=lambda one: int(one[0].sum()))
+            raise ValueError(
+                f"{option}='drop_pair' must leave an item, but every item has a {kind} row on one side"
+                f" ({worst[1].name} has {int(worst[0].sum())})"
+            )
         if ill.any():
             rows = [np.flatnonzero(~ill) if at is None else at[~ill] for at in rows]
-    if dropped or "drop_pair" in (zero_rows, nan_rows):
+    if "drop_pair" in (zero_rows, nan_rows):
         settings |= {"dropped": sum(dropped.values()), "dropped_rows": dropped}
-    return Items(tuple(rows), settings)
+    return Items(tuple(rows), settings, tuple(errors))
 
 
 def taken(matrix: AnyArray, rows: Places | None, *, square: bool = False) -> AnyArray:
@@ -89,23 +100,20 @@ def taken(matrix: AnyArray, rows: Places | None, *, square: bool = False) -> Any
     return matrix[np.ix_(rows, rows)] if square else matrix[rows]
 
 
-def _refuse(
-    inputs: Sequence[Given], at_fault: Sequence[NDArray[np.bool_]], rows: Sequence[Places | None], kind: str
-) -> None:
-    """Name the first bad row that is taken, under the number that the user knows it by."""
-    for one, bad, own in zip(inputs, at_fault, rows, strict=True):
-        found = np.flatnonzero(bad) if own is None else np.sort(own[bad[own]])
-        if not len(found):
-            continue
-        row = int(found[0])
-        if kind != "non-finite":
-            need = f"have no {kind} row where rows are {'normalised' if kind == 'zero' else 'correlated'}"
-            raise ValueError(f'{one.name} must {need}, row {row} is {kind} (zero_rows="drop_pair" drops such items)')
-        column = int(np.argmax(_odd(one.matrix[row : row + 1], one.bfloat16)[0]))
-        raise ValueError(
-            f"{one.name} must be finite, got {_value(one.matrix[row, column], one.bfloat16)} at row {row}, column"
-            f' {column} (nan_rows="drop_pair" drops such items)'
-        )
+def _error(one: Given, bad: NDArray[np.bool_], own: Places | None, kind: str) -> ValueError | None:
+    """Names the first bad row that is taken, under the number that the user knows it by."""
+    found = np.flatnonzero(bad) if own is None else np.sort(own[bad[own]])
+    if not len(found):
+        return None
+    row = int(found[0])
+    if kind != "non-finite":
+        need = f"have no {kind} row where rows are {'normalised' if kind == 'zero' else 'correlated'}"
+        return ValueError(f'{one.name} must {need}, row {row} is {kind} (zero_rows="drop_pair" drops such items)')
+    column = int(np.argmax(_odd(one.matrix[row : row + 1], one.bfloat16)[0]))
+    return ValueError(
+        f"{one.name} must be finite, got {_value(one.matrix[row, column], one.bfloat16)} at row {row}, column"
+        f' {column} (nan_rows="drop_pair" drops such items)'
+    )
 
 
 def _value(cell: Any, bf16: bool) -> float:

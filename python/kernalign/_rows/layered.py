@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from kernalign import _core, sources
-from kernalign._base.checks import check_same_rows
 from kernalign._base.packing import packable
 from kernalign._rows import arrays
 from kernalign._rows.arrays import AnyArray, Normalize
+from kernalign._rows.layer_rows import LayersGiven, RowOptions, attempt, pair_rows
 from kernalign._rows.preprocessing import clip_threshold
 
 CONCATENATED = "concatenated"
@@ -54,7 +53,7 @@ class Layer:
     def rows_as(self, *, divided: bool, zero_mean: bool = False) -> _core.Rows:
         """The rows, less their means and divided by their lengths if asked for (`arrays.pair`)."""
         how: Any = {"normalize": self.normalize, "clip": self.clip, "divided": divided, "zero_mean": zero_mean}
-        return arrays.prepared(self.matrix, self.name, self.bfloat16, **how)
+        return arrays.prepared(self.matrix, self.name, self.bfloat16, paired=True, **how)
 
     @property
     def constant(self) -> bool:
@@ -102,8 +101,11 @@ def open_representations(
     clip_quantile: float | None,
     concatenated: bool,
     record: bool = False,
-) -> dict[str, list[Representation]]:
+    rows: RowOptions | None = None,
+) -> tuple[dict[str, list[Representation]], dict[str, Any]]:
     """The representations of dicts of names, by argument, in their order; all have rows of the same items.
+
+    And, as settings, how the rows were paired, and which were dropped.
 
     A value is an (n, p) array, an (n, L, p) array, a list of L arrays (n, p_l) or a dict of them by name, or the path
     of a file that holds one such array or several layers (``"file.npz:key"`` chooses one of several), which is
@@ -123,72 +125,27 @@ def open_representations(
         _check_names(given, argument)
     places = [Place(argument, name, "") for argument, given in sides.items() for name in given]
     found = {place: _read(sides[place.argument][place.name], place, record) for place in places}
-    _set_apart(list(found.values()), record)
+    settings = pair_rows(list(found.values()), rows or RowOptions(), record)
     how: Any = {"normalize": normalize, "clip_quantile": clip_quantile, "concatenated": concatenated, "record": record}
     opened = {place: Representation(place.name, one.origin, _layers(place, one, **how)) for place, one in found.items()}
-    return {argument: [one for place, one in opened.items() if place.argument == argument] for argument in sides}
+    by_side = {argument: [one for place, one in opened.items() if place.argument == argument] for argument in sides}
+    return by_side, settings
 
 
-@dataclass
-class _Given:
-    """What a user gave: the whole array (None: layers that came apart), its layers, and what to call them.
-
-    ``plain`` are the layers as `arrays.as_matrix` returns them, or errors.
-    """
-
-    origin: str
-    whole: Any
-    parts: list[Any]
-    names: list[str]
-    labels: list[str]
-    plain: list[tuple[AnyArray, bool] | Exception] = field(default_factory=list)
-
-    @property
-    def rows(self) -> list[int]:
-        """How many each layer has; 0 of one that is an error."""
-        return [0 if isinstance(one, Exception) else len(one[0]) for one in self.plain]
-
-
-def attempt(make: Callable[[], Made], record: bool) -> Made | Exception:
-    """What ``make`` makes or, if recording, the error with which input fails that is not what it should be."""
-    try:
-        return make()
-    except (TypeError, ValueError, OSError, MemoryError) as error:
-        if not record:
-            raise
-        return error.with_traceback(None)  # whose frames hold arrays
-
-
-def _read(value: Any, place: Place, record: bool) -> _Given:
+def _read(value: Any, place: Place, record: bool) -> LayersGiven:
     what = f"{place.argument}[{place.name!r}]"
     given = attempt(lambda: _split(value, what), record)
     if isinstance(given, Exception):
-        return _Given(what, None, [], [what], ["0"], [given])
+        return LayersGiven(what, None, [None], [what], ["0"], [given], place.name)
+    given.name = place.name
     for part, name in zip(given.parts, given.names, strict=True):
         given.plain.append(attempt(partial(arrays.as_matrix, part, name), record))
     return given
 
 
-def _set_apart(found: list[_Given], record: bool) -> None:
-    """Make layers errors whose number of rows is not the most frequent one (the first of equals)."""
-    counts = Counter([n for given in found for n in given.rows if n])
-    if len(counts) < 2:
-        return
-    [(most, _)] = counts.most_common(1)
-    whole = next(given.origin for given in found if most in given.rows)
-    for given in found:
-        alike = next((name for name, n in zip(given.names, given.rows, strict=True) if n == most), None)
-        for at, n in enumerate(given.rows):
-            if n not in (0, most):
-                names = (whole, given.origin) if alike is None else (alike, given.names[at])
-                error = attempt(partial(check_same_rows, most, n, *names), record)
-                assert error is not None
-                given.plain[at] = error
-
-
 def _layers(
     place: Place,
-    given: _Given,
+    given: LayersGiven,
     *,
     normalize: Normalize,
     clip_quantile: float | None,
@@ -211,7 +168,7 @@ def _layers(
     return found
 
 
-def _clips(given: _Given, quantile: float | None, record: bool) -> Sequence[Any]:
+def _clips(given: LayersGiven, quantile: float | None, record: bool) -> Sequence[Any]:
     """The threshold of every layer: one for a whole array."""
     if quantile is None:
         return [None] * len(given.plain)
@@ -240,18 +197,18 @@ def first_error(values: Iterable[Any]) -> Exception | None:
     return None
 
 
-def _split(value: Any, what: str) -> _Given:
+def _split(value: Any, what: str) -> LayersGiven:
     if isinstance(value, (str, os.PathLike)):
         value = sources.open_layers(value)
     if isinstance(value, list) and value and all(isinstance(one, sources.Source) for one in value):
         if len(value) > 1:
             parts, names, labels = zip(*((one.array, one.spec, one.name) for one in value), strict=True)
-            return _Given(sources.shown(value[0].path), None, list(parts), list(names), list(labels))
+            return LayersGiven(sources.shown(value[0].path), None, list(parts), list(names), list(labels))
         [source] = value
         what, value = source.spec, source.array
     if isinstance(value, Mapping) and value:
         _check_names(value, what)
-        return _Given(what, None, list(value.values()), [f"{what} layer {label}" for label in value], list(value))
+        return LayersGiven(what, None, list(value.values()), [f"{what} layer {label}" for label in value], list(value))
     if isinstance(value, (list, tuple)) and value and all(np.ndim(part) == 2 for part in value):
         return _numbered(what, None, list(value))
     if not hasattr(value, "ndim"):
@@ -268,15 +225,15 @@ def _split(value: Any, what: str) -> _Given:
     return _numbered(what, value, [value])
 
 
-def _numbered(origin: str, whole: Any, parts: list[Any]) -> _Given:
+def _numbered(origin: str, whole: Any, parts: list[Any]) -> LayersGiven:
     labels = [str(at) for at in range(len(parts))]
     names = [f"{origin} layer {label}" for label in labels] if len(parts) > 1 else [origin]
-    return _Given(origin, whole, parts, names, labels)
+    return LayersGiven(origin, whole, parts, names, labels)
 
 
 def _layer(name: str, place: Place, side: tuple[AnyArray, bool], normalize: Normalize, clip: float | None) -> Layer:
     matrix, bf16 = side
-    rows = arrays.prepared(matrix, name, bf16, normalize=normalize, clip=clip)
+    rows = arrays.prepared(matrix, name, bf16, normalize=normalize, clip=clip, paired=True)
     return Layer(name, place, rows, matrix, bf16, clip, normalize)
 
 

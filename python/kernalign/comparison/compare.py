@@ -9,7 +9,10 @@ from kernalign._base import checks
 from kernalign._base.kernels import Kernel, Precomputed, check_kernel
 from kernalign._base.progress import ProgressArgument, reporting
 from kernalign._rows.arrays import Normalize
+from kernalign._rows.items import BadRows, either
+from kernalign._rows.layer_rows import RowOptions
 from kernalign._rows.layered import Layer, Representation, open_representations
+from kernalign._rows.pairing import Pairing
 from kernalign.comparison.families.base import Asked
 from kernalign.comparison.plan import make_plan
 from kernalign.comparison.result import Comparison
@@ -35,6 +38,10 @@ def compare(
     device: str | None = None,
     progress: ProgressArgument = False,
     errors: Literal["record", "raise"] = "record",
+    pairing: Pairing = "auto",
+    ids: Mapping[str, Any] | None = None,
+    zero_rows: BadRows = "error",
+    nan_rows: BadRows = "error",
 ) -> Comparison:
     """Compare every representation of xs with every one of ys, layer by layer, under several metrics.
 
@@ -62,6 +69,11 @@ def compare(
         under cosine) costs its own cells, which are nan with the reason in `Comparison.reasons`; if nothing can be
         scored, the first error is raised. "raise": the first error is raised. Arguments that cannot be are always
         errors.
+    pairing, ids : as everywhere, for all representations at once: "auto" brings the rows of those that carry labels
+        into the order of the first of them, "ids" takes the items that all have; ``ids`` is a dict of names and labels
+    zero_rows, nan_rows : "drop_pair" drops an item for all representations, layers and metrics, so that every cell is
+        of the same items, if any layer has NaN or infinity there or, where a metric needs a direction, a row of zeros
+        (a constant row for the correlation of rsa). `Comparison.settings` has the counts, ``dropped`` and by reason.
 
     Returns
     -------
@@ -110,9 +122,15 @@ def compare(
         takes = registry.METRICS[name].takes("kernel") and isinstance(given, Precomputed)
         if not takes:
             raise ValueError(f"{name} needs rows, but kernel=Precomputed() says that Gram matrices are given")
-    how: Any = {"normalize": normalize, "clip_quantile": clip_quantile, "concatenated": concatenated}
+    rows = None
+    if (pairing, ids, zero_rows, nan_rows) != ("auto", None, "error", "error"):
+        given = [{"kernel": kernel, **dict((metric_options or {}).get(name, {}))} for name in names]
+        kinds = [registry.METRICS[name].undirected(own) for name, own in zip(names, given, strict=True)]
+        undirected = either(*kinds, "zero" if normalize == "l2" else "")
+        rows = RowOptions(pairing, ids, zero_rows, nan_rows, undirected, isinstance(kernel, Precomputed))
+    how: Any = {"normalize": normalize, "clip_quantile": clip_quantile, "concatenated": concatenated, "rows": rows}
     sides = {"xs": xs} if ys is None else {"xs": xs, "ys": ys}
-    opened = open_representations(sides, **how, record=errors == "record")
+    opened, paired = open_representations(sides, **how, record=errors == "record")
     x, y = opened["xs"], opened["xs" if ys is None else "ys"]
     if ys is None and len(x) == 1 and layers == "best":
         raise ValueError("layers must be 'all' for a single representation: each of its layers is best with itself")
@@ -133,7 +151,7 @@ def compare(
         "p_values": p_values,
         "metric_options": {name: {key: str(v) for key, v in given.items()} for name, given in asked.options.items()},
     }
-    found = run.result(settings)
+    found = run.result(settings | paired)
     run.caveats.warn()
     return found
 

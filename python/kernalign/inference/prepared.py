@@ -122,7 +122,7 @@ def common_items(
     layers = [(name, v) for side, name in ((xs, "x"), (ys, "y")) for v in side]
     if any(isinstance(v, Neighbors) for _, v in layers):
         arrays.check_one_sided(options, "x or y are Neighbors")
-        return xs, ys, Items((None,) * len(layers), {})
+        return xs, ys, Items((None,) * len(layers), {}, ())
     if (ids := options.get("ids")) is not None and len(ids) == 2:
         options["ids"] = (ids[0],) * len(xs) + (ids[1],) * len(ys)
     kinds = [one.undirected(kernel, similarity) for one in tested.values()]

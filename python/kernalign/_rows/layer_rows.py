@@ -1,0 +1,137 @@
+"""Layers as a user gave them, and their rows brought into one order of items."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+
+from kernalign._base.checks import check_choice, check_same_rows
+from kernalign._rows import pairing
+from kernalign._rows.items import BAD_ROWS, AnyArray, BadRows, Given, Undirected, common_items, taken
+from kernalign._rows.pairing import PAIRINGS, Pairing
+
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class RowOptions:
+    """How rows are paired, ``ids`` by the name of a representation, and which are dropped; see `items.common_items`."""
+
+    pairing: Pairing = "auto"
+    ids: Mapping[str, Any] | None = None
+    zero_rows: BadRows = "error"
+    nan_rows: BadRows = "error"
+    undirected: Undirected = ""
+    square: bool = False
+
+    def __post_init__(self) -> None:
+        check_choice(self.pairing, "pairing", PAIRINGS)
+        for name in ("zero_rows", "nan_rows"):
+            check_choice(getattr(self, name), name, BAD_ROWS)
+        if self.ids is not None and not isinstance(self.ids, Mapping):
+            raise TypeError(f"ids must be a dict of names and labels, got {type(self.ids).__name__}")
+        if self.ids is not None and self.pairing == "position":
+            raise ValueError("ids must be left out where pairing='position' ignores labels")
+
+
+@dataclass
+class LayersGiven:
+    """What a user gave by one name: the whole array (None: layers that came apart), its layers, and what to call them.
+
+    ``plain`` are the layers as `arrays.as_matrix` returns them, or errors.
+    """
+
+    origin: str
+    whole: Any
+    parts: list[Any]
+    names: list[str]
+    labels: list[str]
+    plain: list[tuple[AnyArray, bool] | Exception] = field(default_factory=list)
+    name: str = ""
+
+    @property
+    def rows(self) -> list[int]:
+        """How many each layer has; 0 of one that is an error."""
+        return [0 if isinstance(one, Exception) else len(one[0]) for one in self.plain]
+
+
+def attempt(make: Callable[[], Made], record: bool) -> Made | Exception:
+    """What ``make`` makes or, if recording, the error with which input fails that is not what it should be."""
+    try:
+        return make()
+    except (TypeError, ValueError, OSError, MemoryError) as error:
+        if not record:
+            raise
+        return error.with_traceback(None)  # whose frames hold arrays
+
+
+def pair_rows(found: Sequence[LayersGiven], asked: RowOptions, record: bool) -> dict[str, Any]:
+    """Bring the rows of all layers into one order of items, less those that are dropped; what was done, as settings."""
+    ids = asked.ids or {}
+    if unknown := [name for name in ids if name not in [given.name for given in found]]:
+        raise ValueError(f"ids must be of representations that are given, got {unknown[0]!r}")
+    others = [part for given in found for part in given.parts if type(part) is not np.ndarray]
+    labelled = bool(ids) or any(pairing.index_of(part) is not None for part in others)
+    if asked.pairing != "ids":
+        if labelled and asked.pairing == "auto":
+            sides = [
+                pairing.side(one.name, len(one.matrix), one.value, ids.get(given.name))
+                for given, _, one in _opened(found)
+            ]
+            pairing.match([side for side in sides if side.labels is not None], "auto")  # before rows are counted
+        _set_apart(found, record)
+    drops = "drop_pair" in (asked.zero_rows, asked.nan_rows)
+    if not (drops or asked.pairing == "ids" or (labelled and asked.pairing == "auto")):
+        return {"pairing": "position"}
+    opened = list(_opened(found))
+    if not opened:
+        return {}
+    matched = common_items(
+        [one for *_, one in opened],
+        asked.pairing,
+        [ids.get(given.name) for given, *_ in opened],
+        undirected=asked.undirected,
+        zero_rows=asked.zero_rows,
+        nan_rows=asked.nan_rows,
+        square=asked.square,
+    )
+    for (given, at, one), rows, error in zip(opened, matched.rows, matched.errors, strict=True):
+        if error is not None and not record:
+            raise error
+        given.plain[at] = error or (taken(one.matrix, rows, square=asked.square), one.bfloat16)
+        if at == 0 and isinstance(given.whole, np.ndarray):
+            given.whole = taken(given.whole, rows)
+    settings = dict(matched.settings)
+    if "unpaired" in settings:
+        settings["unpaired"] = {one.name: n for (*_, one), n in zip(opened, settings["unpaired"], strict=True) if n}
+    return settings
+
+
+def _opened(found: Sequence[LayersGiven]) -> Iterator[tuple[LayersGiven, int, Given]]:
+    """Every layer that could be read: what it is of, which it is there, and itself."""
+    for given in found:
+        for at, (name, part, side) in enumerate(zip(given.names, given.parts, given.plain, strict=True)):
+            if not isinstance(side, Exception):
+                yield given, at, Given(name, *side, part)
+
+
+def _set_apart(found: Sequence[LayersGiven], record: bool) -> None:
+    """Make layers errors whose number of rows is not the most frequent one (the first of equals)."""
+    counts = Counter([n for given in found for n in given.rows if n])
+    if len(counts) < 2:
+        return
+    [(most, _)] = counts.most_common(1)
+    whole = next(given.origin for given in found if most in given.rows)
+    for given in found:
+        alike = next((name for name, n in zip(given.names, given.rows, strict=True) if n == most), None)
+        for at, n in enumerate(given.rows):
+            if n not in (0, most):
+                names = (whole, given.origin) if alike is None else (alike, given.names[at])
+                error = attempt(partial(check_same_rows, most, n, *names), record)
+                assert error is not None
+                given.plain[at] = error
