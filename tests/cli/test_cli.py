@@ -251,6 +251,20 @@ def test_zero_rows_are_named_without_advice_that_does_not_fit(files: Path, more:
 
 
 @pytest.mark.parametrize("more", [[], ["--layers", "best"]])
+def test_bad_rows_are_dropped_if_asked_for(files: Path, more: list[str]) -> None:
+    x = np.load("a.npy")
+    x[7], x[9, 0] = 0, np.nan
+    np.save("bad.npy", x)
+    drop = ["--zero-rows", "drop_pair", "--nan-rows", "drop_pair"]
+    result = run("compare", "bad.npy", "b.npz:u", "--metric", "mutual_knn", "-k", "3", *more, *drop, "--json")
+    assert result.exit_code == 0, result.output
+    [row] = json.loads(result.stdout)["rows"]
+    keep = [at for at in range(N) if at not in (7, 9)]
+    wanted = ka.mutual_knn(x[keep], np.load("b.npz")["u"][keep], 3)
+    assert (row["n"], row["value"]) == (N - 2, pytest.approx(float(wanted)))
+
+
+@pytest.mark.parametrize("more", [[], ["--layers", "best"]])
 def test_names_that_are_not_utf_8_are_escaped(files: Path, more: list[str]) -> None:
     odd = os.fsdecode(b"odd\xff.npy")
     try:

@@ -36,6 +36,8 @@ from kernalign.sources import SHAPES, Source, are_layers, by_name, files_of, ope
 @click.option("--uncertainty", is_flag=True, help="Add 95 % intervals to CKA and HSIC (jackknife).")
 @click.option("--layers", type=click.Choice(["all", "best"]), help="Of models: every pair of layers, or the best.")
 @click.option("--concatenated", is_flag=True, help="Count all layers together as one more.")
+@click.option("--zero-rows", type=click.Choice(["error", "drop_pair"]), help="Drop items with a row without direction.")
+@click.option("--nan-rows", type=click.Choice(["error", "drop_pair"]), help="Drop items with NaN or infinity.")
 @click.option("--threads", type=click.IntRange(min=1), help="How many threads work; all cores if not given.")
 @click.option("--json", "form", flag_value="json", help="Print JSON.")
 @click.option("--csv", "form", flag_value="csv", help="Print CSV.")
@@ -51,6 +53,8 @@ def compare(
     uncertainty: bool,
     layers: str | None,
     concatenated: bool,
+    zero_rows: str | None,
+    nan_rows: str | None,
     threads: int | None,
     form: str | None,
     output: Path | None,
@@ -80,6 +84,7 @@ def compare(
     models = _open(files, wanted)
     options: dict[str, Any] = {"k": k, "estimator": estimator, "normalize": normalize, "threads": threads}
     options["uncertainty"] = "jackknife" if uncertainty else None
+    options |= {name: value for name, value in (("zero_rows", zero_rows), ("nan_rows", nan_rows)) if value}
     names, given = _names(models), [shown(file) for file in files]
     picture = output is not None and output.suffix.lower() == ".png"
     if wanted or picture or any(_array(one).ndim == 3 for model in models for one in model):

@@ -113,6 +113,8 @@ def measure(x: Named, y: Named, metric: str, **options: Any) -> Row:
     for name in ("estimator", "rank"):
         if taken.get(name, "") is None:
             del taken[name]
+    if not registry.METRICS[metric].paired:
+        taken = {name: value for name, value in taken.items() if name not in ("zero_rows", "nan_rows")}
     begin = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", AlignmentWarning)
