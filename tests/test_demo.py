@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import kernalign.demo as shipped
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from kernalign._base.score import Fixed, Null, Score
 from kernalign.cli import main
 from kernalign.demo.words import meaning
 
@@ -63,20 +63,18 @@ def test_demo_json_tells_related_from_shuffled() -> None:
     assert 0.15 < vision < 0.25
 
 
-@dataclass
-class Result:
-    value: float
-    chance: float | None
-    corrected: float | None
-    p_value: float | None
+def result(metric: str, value: float, p: float | None, chance: float | None) -> Score:
+    tail = None if p is None else Fixed(p, "given")
+    null = None if chance is None else Null(chance, p_value=tail)
+    return Score(value, metric=metric, n=539, null=null)
 
 
-def knn(value: float, p: float | None, chance: float | None = 0.02) -> Result:
-    return Result(value, chance, None if chance is None else (value - chance) / (1 - chance), p)
+def knn(value: float, p: float | None, chance: float | None = 0.02) -> Score:
+    return result("mutual_knn", value, p, chance)
 
 
-def cka(value: float, p: float | None) -> Result:
-    return Result(value, 0.0, value, p)
+def cka(value: float, p: float | None) -> Score:
+    return result("cka", value, p, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -101,6 +99,6 @@ def cka(value: float, p: float | None) -> Result:
         (cka(0.8, 0), knn(float("nan"), None, None), "No statement about this and that is possible"),
     ],
 )
-def test_words_follow_from_the_numbers(a: Result, b: Result, words: str) -> None:
+def test_words_follow_from_the_numbers(a: Score, b: Score, words: str) -> None:
     assert words in meaning("this", "that", a, b)
     assert meaning("this", "that", a, b)[0].isupper()

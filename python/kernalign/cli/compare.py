@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import click
-from numpy.typing import NDArray
 
-from kernalign.cli import layers as layered
-from kernalign.cli.output import as_csv, as_json, check_output, show_rows, write_text
-from kernalign.cli.pairs import MetricName, Named, measure_pairs
+from kernalign._base.score import AlignmentWarning
+from kernalign.cli.output import check_output
+from kernalign.cli.scores import check_picture, report
+from kernalign.comparison.compare import compare as compare_models
 from kernalign.metrics import registry
 from kernalign.sources import SHAPES, Source, are_layers, by_name, files_of, open_sources, shown
+
+Model: TypeAlias = list[Source] | str  # arrays that were opened, or the name of what could not be
+
+_OPTIONS = ("k", "estimator", "rank")  # what a metric may need and the command line offers
+
+
+class MetricName(click.ParamType):  # type: ignore[type-arg]
+    """A metric that can be called with what the command line offers."""
+
+    name = "metric"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        known = [name for name, record in registry.METRICS.items() if set(record.needs) <= set(_OPTIONS)]
+        if value not in known:
+            self.fail(f"{value!r} is not one of {', '.join(map(repr, known))}.", param, ctx)
+        return value
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        return f"[{'|'.join(registry.METRICS)}]"
 
 
 @click.command()
@@ -36,14 +57,23 @@ from kernalign.sources import SHAPES, Source, are_layers, by_name, files_of, ope
 @click.option("--uncertainty", is_flag=True, help="Add 95 % intervals to CKA and HSIC (jackknife).")
 @click.option("--layers", type=click.Choice(["all", "best"]), help="Of models: every pair of layers, or the best.")
 @click.option("--concatenated", is_flag=True, help="Count all layers together as one more.")
-@click.option("--zero-rows", type=click.Choice(["error", "drop_pair"]), help="Drop items with a row without direction.")
-@click.option("--nan-rows", type=click.Choice(["error", "drop_pair"]), help="Drop items with NaN or infinity.")
+@click.option(
+    "--zero-rows",
+    default="error",
+    type=click.Choice(["error", "drop_pair"]),
+    help="Drop items with a row without direction.",
+)
+@click.option(
+    "--nan-rows", default="error", type=click.Choice(["error", "drop_pair"]), help="Drop items with NaN or infinity."
+)
 @click.option("--threads", type=click.IntRange(min=1), help="How many threads work; all cores if not given.")
 @click.option("--json", "form", flag_value="json", help="Print JSON.")
 @click.option("--csv", "form", flag_value="csv", help="Print CSV.")
 @click.option("--output", type=click.Path(path_type=Path), help="Write a .json, .csv or .png file too.")
 @click.option("--force", is_flag=True, help="Overwrite the output file if it exists.")
+@click.pass_context
 def compare(
+    ctx: click.Context,
     files: tuple[str, ...],
     metrics: tuple[str, ...],
     k: int,
@@ -53,8 +83,8 @@ def compare(
     uncertainty: bool,
     layers: str | None,
     concatenated: bool,
-    zero_rows: str | None,
-    nan_rows: str | None,
+    zero_rows: str,
+    nan_rows: str,
     threads: int | None,
     form: str | None,
     output: Path | None,
@@ -67,82 +97,98 @@ def compare(
     representations score; p is the probability of at least this score if the items were paired at random.
 
     A 3-D array (items, layers, features) is a model with layers; with --layers or --concatenated, so is a FILE that
-    holds several 2-D arrays: its layers, in the order of their names (layer2 before layer10). If there is a model with
-    layers, or with a .png file, what depends on one layer is computed once. "best" (the default) shows the best pair
-    of layers, with the chance level and p of a best of so many. The .png is a heat map of each metric: models, or with
-    --layers all the layers of the only two.
+    holds several 2-D arrays: its layers, in the order of their names (layer2 before layer10). Of models with layers
+    "best" (the default) shows the best pair of layers, with the chance level and p of a best of so many; a single model
+    is compared with itself, layer by layer. The .png is a heat map of each metric: models, or with --layers all the
+    layers of the only two.
+
+    What depends on one array is computed once. A file that cannot be read, an array of other items or a pair that
+    cannot be scored costs its own scores, which say why; everything else is written, and the exit status is 1.
     """
     if output is not None:
         check_output(output, (".json", ".csv", ".png"), overwrite=force)
+        if output.suffix.lower() == ".png":
+            check_picture()
     metrics = tuple(dict.fromkeys(metrics))
-    ranked = [metric for metric in metrics if registry.METRICS[metric].takes("rank")]
-    if rank is None and any("rank" in registry.METRICS[metric].needs for metric in metrics):
+    options = _metric_options(metrics, rank, uncertainty)
+    models = _open(files, bool(layers or concatenated))
+    mode = _mode(list(models.values()), layers, concatenated)
+    if uncertainty and mode == "best":
+        raise click.UsageError("--uncertainty is for single layers, not for the best of many; see --layers all")
+    asked: dict[str, Any] = {"k": k, "estimator": estimator, "normalize": normalize, "threads": threads}
+    asked |= {"layers": mode, "concatenated": concatenated, "zero_rows": zero_rows, "nan_rows": nan_rows}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AlignmentWarning)  # the report tells of them
+        progress = sys.stderr.isatty()
+        found = compare_models(models, metrics=metrics, metric_options=options, **asked, progress=progress)
+    asked |= {"uncertainty": uncertainty, "rank": rank}
+    settings = {"files": [shown(file) for file in files], "metrics": list(metrics), **asked}
+    report(found, settings, form, output, force=force)
+    if found.failed:
+        ctx.exit(1)
+
+
+def _metric_options(metrics: tuple[str, ...], rank: int | None, uncertainty: bool) -> dict[str, dict[str, Any]]:
+    """What single metrics are told; the uncertainty meant here is the jackknife of Gram metrics."""
+    records = {metric: registry.METRICS[metric] for metric in metrics}
+    if rank is None and any("rank" in record.needs for record in records.values()):
         raise click.UsageError("subspace_overlap needs --rank")
-    if rank is not None and not ranked:
+    if rank is not None and not any(record.takes("rank") for record in records.values()):
         raise click.UsageError("--rank is for subspace_overlap and svcca")
-    wanted = bool(layers or concatenated)
-    models = _open(files, wanted)
-    options: dict[str, Any] = {"k": k, "estimator": estimator, "normalize": normalize, "threads": threads}
-    options["uncertainty"] = "jackknife" if uncertainty else None
-    options |= {name: value for name, value in (("zero_rows", zero_rows), ("nan_rows", nan_rows)) if value}
-    names, given = _names(models), [shown(file) for file in files]
-    picture = output is not None and output.suffix.lower() == ".png"
-    if wanted or picture or any(_array(one).ndim == 3 for model in models for one in model):
-        if options.pop("uncertainty"):
-            raise click.UsageError("--uncertainty is for 2-D arrays without --layers, --concatenated or a .png file")
-        options |= {"layers": layers or "best", "concatenated": concatenated}
-        if rank is not None:
-            options["metric_options"] = {metric: {"rank": rank} for metric in ranked}
-        twice = [name for name, count in Counter(names).items() if count > 1]
-        if twice:
-            raise click.UsageError(f"{twice[0]} is given twice")
-        layered.run(dict(zip(names, models, strict=True)), metrics, options, given, form, output, force)
-        return
-    if rank is not None:
-        options["rank"] = rank
-    named = [Named(name, _array(one)) for name, [one] in zip(names, models, strict=True)]
-    rows = list(measure_pairs(named, metrics, **options))
-
-    def document() -> str:
-        return as_json([row.as_dict() for row in rows], files=given, metrics=list(metrics), **options)
-
-    if output is not None:
-        text = document() if output.suffix.lower() == ".json" else as_csv(rows)
-        write_text(output, text, overwrite=force)
-    if form == "json":
-        click.echo(document(), nl=False)
-    elif form == "csv":
-        click.echo(as_csv(rows), nl=False)
-    else:
-        show_rows(rows)
+    options: dict[str, dict[str, Any]] = {metric: {} for metric in metrics}
+    for metric, record in records.items():
+        if rank is not None and record.takes("rank"):
+            options[metric]["rank"] = rank
+        if uncertainty and record.takes("uncertainty") and record.takes("estimator"):
+            options[metric]["uncertainty"] = "jackknife"
+    return options
 
 
-def _open(files: tuple[str, ...], layered: bool) -> list[list[Source]]:
+def _mode(models: list[Model], layers: str | None, concatenated: bool) -> str:
+    """Which scores are kept: of the best layers unless told otherwise, of all where there is nothing to choose from."""
+    if len(models) > 1:
+        return layers or ("best" if concatenated or any(map(_layered, models)) else "all")
+    if not _layered(models[0]):
+        raise click.UsageError("compare needs at least two representations, or one with layers")
+    if layers == "best":
+        raise click.UsageError("--layers best needs at least two representations: each layer is best with itself")
+    return "all"
+
+
+def _layered(model: Model) -> bool:
+    if isinstance(model, str):
+        return False
+    return len(model) > 1 or any(one.array is not None and one.array.ndim == 3 for one in model)
+
+
+def _open(files: tuple[str, ...], layered: bool) -> dict[str, Model]:
+    """The representations by short names where these tell them apart, by whole paths elsewhere."""
     if not all(files):
         raise click.UsageError("a file or directory must have a name, got an empty one")
     paths = [path for spec in files for path in (files_of(spec) if Path(spec).is_dir() else [spec])]
     models = [model for path in paths for model in _models(path, layered)]
-    if len(models) < 2:
-        merged = any(len(model) > 1 for model in models)
-        hint = "; with --layers or --concatenated all arrays of a file are one" if merged else ""
-        raise click.UsageError(f"compare needs at least two representations, got {len(models)}{hint}")
-    return models
+    wholes = [_name(model, whole=True) for model in models]
+    shorts = [_name(model, whole=False) for model in models]
+    count = Counter(shorts)
+    names = [short if count[short] == 1 else whole for short, whole in zip(shorts, wholes, strict=True)]
+    for name, times in Counter(names).items():
+        if times > 1:
+            raise click.UsageError(f"{name} is given twice")
+    return dict(zip(names, models, strict=True))
 
 
-def _models(path: str | Path, layered: bool) -> list[list[Source]]:
+def _models(path: str | Path, layered: bool) -> list[Model]:
     """The representations of a file: each of its arrays or, if layers are asked for and can be, all of them as one."""
-    found = open_sources(path, dimensions=tuple(SHAPES))
+    try:
+        found = open_sources(path, dimensions=tuple(SHAPES))
+    except (ValueError, OSError):
+        return [str(path)]  # that opens no better later, but costs nothing else
     return [by_name(found)] if layered and are_layers(found) else [[one] for one in found]
 
 
-def _names(models: list[list[Source]]) -> list[str]:
-    """Short names where they tell the models apart, whole paths elsewhere."""
-    wholes = [model[0].spec if len(model) == 1 else shown(model[0].path) for model in models]
-    shorts = [model[0].name if len(model) == 1 else shown(model[0].path.stem) for model in models]
-    count = Counter(shorts)
-    return [short if count[short] == 1 else whole for short, whole in zip(shorts, wholes, strict=True)]
-
-
-def _array(source: Source) -> NDArray[Any]:
-    assert source.array is not None  # it was opened here
-    return source.array
+def _name(model: Model, *, whole: bool) -> str:
+    if isinstance(model, str):
+        return shown(model if whole else Path(model).stem)
+    if len(model) > 1:
+        return shown(model[0].path if whole else model[0].path.stem)
+    return model[0].spec if whole else model[0].name

@@ -5,46 +5,24 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from kernalign import __version__
 from kernalign._base.files import atomic_write
-from kernalign.cli.pairs import Row
 
 _PLAIN_WIDTH = 240  # columns where no terminal sets a limit
 _FOLDED = {"x", "y", "pair", "reason"}  # columns that may take several lines
 _WORDS = _FOLDED | {"metric"}
-_INTERVAL = ("stderr", "low", "high")
-
-
-def show_rows(rows: Sequence[Row]) -> None:
-    """A table of rows; intervals and the reasons of undefined values where there are any."""
-    columns: dict[str, list[str]] = {
-        "x": [row.x for row in rows],
-        "y": [row.y for row in rows],
-        "metric": [row.metric for row in rows],
-        "value": [number(row.value) for row in rows],
-        "95 % interval": ["" if row.low is None else f"{number(row.low)} to {number(row.high)}" for row in rows],
-        "chance": [number(row.chance) for row in rows],
-        "corrected": [number(row.corrected) for row in rows],
-        "z": [number(row.z, ".1f") for row in rows],
-        "p": [probability(row.p_value) for row in rows],
-        "n": [str(row.n) for row in rows],
-        "seconds": [f"{row.seconds:.3f}" for row in rows],
-        "reason": [row.reason or "" for row in rows],
-    }
-    for optional in ("95 % interval", "reason"):
-        if not any(columns[optional]):
-            del columns[optional]
-    show_table(list(columns), list(zip(*columns.values(), strict=True)))
 
 
 def show_table(columns: Sequence[str], body: Sequence[Sequence[str]]) -> None:
@@ -67,15 +45,20 @@ def as_json(rows: Sequence[dict[str, Any]], **settings: Any) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def as_csv(rows: Sequence[Row]) -> str:
+def as_csv(rows: Sequence[dict[str, Any]]) -> str:
     """Rows as CSV; numbers that do not exist are empty."""
     stream = io.StringIO()
-    dropped = {"settings"} | (set(_INTERVAL) if all(row.stderr is None for row in rows) else set())
-    fields = [name for name in Row.__dataclass_fields__ if name not in dropped]
-    writer = csv.DictWriter(stream, fields, extrasaction="ignore", lineterminator="\n")
+    writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(row.as_dict() for row in rows)
+    writer.writerows(rows)
     return stream.getvalue()
+
+
+def plain(value: Any) -> Any:
+    """A value in types that JSON knows: a number that is not finite becomes None."""
+    if isinstance(value, (float, np.floating)):
+        return float(value) if math.isfinite(value) else None
+    return value
 
 
 def write_text(path: Path, text: str, *, overwrite: bool) -> None:

@@ -2,21 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
-
-class Measured(Protocol):
-    """What the words are derived from: a Score, or a row made of one."""
-
-    @property
-    def chance(self) -> float | None: ...
-    @property
-    def corrected(self) -> float | None: ...
-    @property
-    def p_value(self) -> float | None: ...
-    @property
-    def value(self) -> float: ...
-
+from kernalign._base.score import Score
 
 _SIGNIFICANT = 1e-3
 # share of the way from chance to identical neighbourhoods -> what it amounts to (conventions, not laws)
@@ -28,32 +14,32 @@ _AMOUNTS = (
 )
 
 
-def meaning(x: str, y: str, cka: Measured, knn: Measured) -> str:
+def meaning(x: str, y: str, cka: Score, knn: Score) -> str:
     """One or two plain sentences about a pair, from its unbiased CKA and its mutual k-NN."""
     if knn.chance is None or knn.corrected is None or knn.p_value is None:
         return _sentence(f"no statement about {x} and {y} is possible: the overlap of neighbours does not exist")
-    numbers = f"({knn.value:.2f} against {knn.chance:.3f}, {_p(knn.p_value)})"
+    numbers = f"({float(knn):.2f} against {knn.chance:.3f}, {_p(knn.p_value)})"
     if knn.p_value > _SIGNIFICANT:
         text = f"{x} and {y} share no more neighbours than chance explains {numbers}: no common structure is seen"
     else:
-        ratio = knn.value / knn.chance if knn.chance else float("inf")
+        ratio = float(knn) / knn.chance if knn.chance else float("inf")
         strength = "far above chance" if ratio >= 5 else "above chance"
         amount = next((words for least, words in _AMOUNTS if knn.corrected >= least), _AMOUNTS[-1][1])
         text = f"{x} and {y} share neighbours {strength} {numbers}: {amount}"
     return _sentence(text) + _global(cka, knn)
 
 
-def _global(cka: Measured, knn: Measured) -> str:
+def _global(cka: Score, knn: Score) -> str:
     """What CKA adds, where it tells another story than the neighbours do."""
     if cka.p_value is None or cka.corrected is None or knn.p_value is None or knn.corrected is None:
         return ""
     local, overall = knn.p_value <= _SIGNIFICANT, cka.p_value <= _SIGNIFICANT
     if local and not overall:
-        return f" Over all items together (CKA {cka.value:.2f}, {_p(cka.p_value)}) that is not to be seen."
+        return f" Over all items together (CKA {float(cka):.2f}, {_p(cka.p_value)}) that is not to be seen."
     if overall and not local:
-        return f" Over all items together they are related, though (CKA {cka.value:.2f}, {_p(cka.p_value)})."
+        return f" Over all items together they are related, though (CKA {float(cka):.2f}, {_p(cka.p_value)})."
     if local and overall and cka.corrected - knn.corrected > 0.3:
-        return f" They agree better on the coarse arrangement of all items (CKA {cka.value:.2f})."
+        return f" They agree better on the coarse arrangement of all items (CKA {float(cka):.2f})."
     return ""
 
 

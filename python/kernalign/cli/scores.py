@@ -1,0 +1,110 @@
+"""Shows a comparison on the command line: a table, JSON, CSV or heat maps, and notes on standard error."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kernalign._base.files import atomic_write
+from kernalign.cli.output import as_csv, as_json, number, plain, probability, show_table, write_text
+from kernalign.comparison.result import Comparison
+
+_MOST_NOTES = 20
+
+
+def report(found: Comparison, settings: dict[str, Any], form: str | None, output: Path | None, *, force: bool) -> None:
+    """Write the output file, say what there is to say, and print all scores."""
+    told = _told(found)
+    for text in told[:_MOST_NOTES]:
+        click.echo(f"note: {text}", err=True)
+    if len(told) > _MOST_NOTES:
+        click.echo(f"note: and {len(told) - _MOST_NOTES} more", err=True)
+    rows = _rows(found)
+
+    def document() -> str:
+        return as_json(rows, **settings, notes=told)
+
+    suffix = "" if output is None else output.suffix.lower()
+    if output is not None and suffix == ".png":
+        with atomic_write(output, overwrite=force) as file:
+            _picture(found).savefig(file, format="png", dpi=150)
+    elif output is not None:
+        write_text(output, document() if suffix == ".json" else as_csv(rows), overwrite=force)
+    if form is None:
+        _show(rows)
+    else:
+        click.echo(document() if form == "json" else as_csv(rows), nl=False)
+
+
+def check_picture() -> None:
+    """Refuse before the work what would fail after it."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise ImportError("a .png file needs matplotlib: pip install 'kernalign[plot]'") from error
+
+
+def _told(found: Comparison) -> list[str]:
+    """What failed, each once, what is undefined, and the notes."""
+    failed = Counter(reason.text for reason in found.reasons if reason.status == "failed")
+    undefined = [f"undefined: {reason}" for reason in found.reasons if reason.status == "undefined"]
+    lost = [f"failed: {text} ({count} score{'s' if count > 1 else ''})" for text, count in failed.items()]
+    return [*lost, *undefined, *found.notes]
+
+
+def _rows(found: Comparison) -> list[dict[str, Any]]:
+    """One dict for every score; without layers where nothing has any, and then pair by pair."""
+    rows = [{("value" if key == "score" else key): plain(value) for key, value in row.items()} for row in found.rows()]
+    if _layered(found):
+        return rows
+    places = {name: at for at, name in enumerate(found.x_layers)}
+    rows.sort(key=lambda row: sorted((places[row["x"]], places[row["y"]])))
+    return [{key: value for key, value in row.items() if not key.endswith("_layer")} for row in rows]
+
+
+def _layered(found: Comparison) -> bool:
+    return any(len(labels) > 1 for labels in found.x_layers.values())
+
+
+def _show(rows: Sequence[dict[str, Any]]) -> None:
+    """A table; layers, intervals and the reasons of missing values where there are any."""
+    columns: list[tuple[str, list[str]]] = [
+        ("x", [row["x"] for row in rows]),
+        ("layer", [row.get("x_layer") or "" for row in rows]),
+        ("y", [row["y"] for row in rows]),
+        ("layer", [row.get("y_layer") or "" for row in rows]),
+        ("metric", [row["metric"] for row in rows]),
+        ("value", [row["status"] if row["value"] is None else number(row["value"]) for row in rows]),
+        ("95 % interval", [_interval(row) for row in rows]),
+        ("chance", [number(row["chance"]) for row in rows]),
+        ("corrected", [number(row["corrected"]) for row in rows]),
+        ("z", [number(row["z"], ".1f") for row in rows]),
+        ("p", [probability(row["p_value"]) for row in rows]),
+        ("n", [str(row["n"]) for row in rows]),
+        ("reason", [row["reason"] or "" for row in rows]),
+    ]
+    shown = [(name, cells) for name, cells in columns if any(cells)]
+    show_table([name for name, _ in shown], list(zip(*(cells for _, cells in shown), strict=True)))
+
+
+def _interval(row: dict[str, Any]) -> str:
+    return "" if row.get("low") is None else f"{number(row['low'])} to {number(row['high'])}"
+
+
+def _picture(found: Comparison) -> Any:
+    """Heat maps of all metrics side by side: of layers if all of two representations are known, else of the best."""
+    from matplotlib.figure import Figure
+
+    one_pair = all(len(found.pairs(metric)) == 1 for metric in found.metrics)
+    kind: Any = "layers" if found.mode == "all" and one_pair and _layered(found) else "heatmap"
+    columns = len(found.y_layers if kind == "heatmap" else next(iter(found.y_layers.values())))
+    width = min(12.0, 4.0 + 0.4 * columns)
+    figure = Figure(figsize=(width * len(found.metrics), min(10.0, 0.8 * width)), layout="constrained")
+    axes = figure.subplots(1, len(found.metrics), squeeze=False)[0]
+    for metric, ax in zip(found.metrics, axes, strict=True):
+        found.plot(metric, kind, ax=ax)
+    return figure
