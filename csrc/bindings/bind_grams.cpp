@@ -109,7 +109,7 @@ void bind_grams(py::module_& module) {
             const GramSource wanted = source.get();
             const CubeSums sums =
                 without_gil(py::none(), [&](Monitor* m) { return u_centred_cubes(wanted, threads, m); });
-            return py::make_tuple(sums.squares, sums.cubes, sums.trace);
+            return py::make_tuple(sums.squares, sums.cubes, sums.trace, sums.rows);
         },
         py::arg("source"), py::arg("threads"));
     module.def(

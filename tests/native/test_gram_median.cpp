@@ -105,19 +105,23 @@ TEST(cubes_are_those_of_the_whole_matrix) {
             std::vector<double> u = check::gram(x, kernel, true);
             const auto size = std::size_t(n);
             std::vector<double> rows(size, 0.0);
-            double total = 0, squares = 0, cubes = 0, trace = 0;
+            double total = 0, squares = 0, cubes = 0, trace = 0, rows_squared = 0;
             for (std::size_t i = 0; i < size; ++i) {
                 u[i * size + i] = 0;
                 for (std::size_t j = 0; j < size; ++j) rows[i] += u[i * size + j];
                 total += rows[i];
             }
-            for (std::size_t i = 0; i < size; ++i)
+            for (std::size_t i = 0; i < size; ++i) {
+                double row = 0;
                 for (std::size_t j = 0; j < size; ++j) {
                     double& v = u[i * size + j];
                     v = i == j ? 0 : v - (rows[i] + rows[j]) / double(n - 2) + total / double((n - 1) * (n - 2));
                     squares += v * v;
                     cubes += v * v * v;
+                    row += v * v;
                 }
+                rows_squared += row * row;
+            }
             std::vector<double> square(u.size());
             blas::gemm_nt(n, n, n, u.data(), n, u.data(), n, square.data(), n);
             for (std::size_t i = 0; i < u.size(); ++i) trace += square[i] * u[i];
@@ -133,9 +137,11 @@ TEST(cubes_are_those_of_the_whole_matrix) {
                 const CubeSums one = u_centred_cubes(wanted, 1, nullptr), two = u_centred_cubes(wanted, 2, nullptr);
                 const double least = precision == Precision::f64 ? 1e-9 : 1e-5;
                 CHECK(one.squares == two.squares && one.cubes == two.cubes && one.trace == two.trace);
+                CHECK(one.rows == two.rows);
                 CHECK(std::fabs(std::ldexp(one.squares, 2 * exponent) / squares - 1) < least);
                 CHECK(std::fabs(std::ldexp(one.cubes, 3 * exponent) - cubes) < least * size3);
                 CHECK(std::fabs(std::ldexp(one.trace, 3 * exponent) - trace) < least * size3);
+                CHECK(std::fabs(std::ldexp(one.rows, 4 * exponent) / rows_squared - 1) < least);
             }
         }
 }

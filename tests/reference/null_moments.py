@@ -14,6 +14,24 @@ def enumerate_products(a, b):
     return np.array([inner(a, b[np.ix_(p, p)]) for p in permutations(range(len(a)))])
 
 
+def drawn_products(a, b, pairings=999, seed=0):
+    """<A, P B P'> for the given pairing and so many random ones."""
+    rng = np.random.default_rng(seed)
+    orders = [np.arange(len(a)), *(rng.permutation(len(a)) for _ in range(pairings))]
+    return np.array([inner(a, b[np.ix_(p, p)]) for p in orders])
+
+
+def share(values):
+    """Share of the values that reach the first, but for rounding."""
+    return float(np.mean(values >= values[0] - 1e-12 * np.abs(values).max()))
+
+
+def concentration(k, g):
+    """n times the product, over both sides, of the sum of the squared shares of the rows in |K^U|^2."""
+    shares = [(u**2).sum(axis=1) / inner(u, u) for u in (u_centre(k), u_centre(g))]
+    return float(len(k) * np.prod([share @ share for share in shares]))
+
+
 def u_variance(n):
     """Variance of unbiased CKA under random pairing, whatever the data."""
     return 2 / (n * (n - 3))

@@ -40,7 +40,8 @@ void mirror(const T* x, std::int64_t m, std::int64_t k, std::int64_t stride, T* 
             for (std::int64_t i = i0; i < std::min(m, i0 + kPatch); ++i) out[j * n + i] = x[i * stride + j];
 }
 
-// Sums of squares and cubes over all tiles; `whole`, if there is one, receives X itself.
+// Sums of squares and cubes over all tiles; `whole`, if there is one, receives X itself, and the squares of its rows
+// are summed.
 template <class T>
 CubeSums sum_tiles(const ScaledRows<T>& side, const Centring& centring, LargeVector<T>* whole, int threads,
                    Progress& progress) {
@@ -49,6 +50,8 @@ CubeSums sum_tiles(const ScaledRows<T>& side, const Centring& centring, LargeVec
     const std::int64_t size = std::clamp<std::int64_t>(4 * kPanelElements / cols, 128, kCubeTile);
     const std::vector<GramTask> tasks = gram_tasks(n, size);
     std::vector<std::array<double, 2>> partial(tasks.size());
+    std::vector<std::vector<double>> rows_of(
+        tasks.size());  // sums of squares of the rows of a tile, then of its columns
     parallel_for(std::int64_t(tasks.size()), threads, progress, [&](std::int64_t task, int) {
         const auto [i0, m, j0, k] = tasks[std::size_t(task)];
         const bool diagonal = i0 == j0;
@@ -60,10 +63,18 @@ CubeSums sum_tiles(const ScaledRows<T>& side, const Centring& centring, LargeVec
         else
             multiply(rows, Factor<T>{side.get(j0, j0 + k, right), cols, k}, cols, tile.data(), k, scratch);
         double both[2] = {0, 0};
+        std::vector<double>& squares = rows_of[std::size_t(task)];
+        if (whole) squares.assign(std::size_t(m + k), 0.0);
         for (std::int64_t i = 0; i < m; ++i) {
             const std::int64_t from = diagonal ? i + 1 : 0;
-            simd().grams.cubes(tile.data() + i * k + from, centring.a[std::size_t(i0 + i)] + centring.c,
-                               centring.a.data() + j0 + from, both, k - from);
+            T* row = tile.data() + i * k;
+            const double before = both[0];
+            simd().grams.cubes(row + from, centring.a[std::size_t(i0 + i)] + centring.c, centring.a.data() + j0 + from,
+                               both, k - from);
+            if (!whole) continue;
+            squares[std::size_t(i)] = both[0] - before;
+            double* columns = squares.data() + m;
+            for (std::int64_t j = from; j < k; ++j) columns[j] += double(row[j]) * double(row[j]);
         }
         partial[std::size_t(task)] = {2 * both[0], 2 * both[1]};
         if (!whole) return;
@@ -81,6 +92,15 @@ CubeSums sum_tiles(const ScaledRows<T>& side, const Centring& centring, LargeVec
         sums.squares += squares;
         sums.cubes += cubes;
     }
+    if (!whole) return sums;
+    std::vector<double> squares(std::size_t(n), 0.0);
+    for (std::size_t task = 0; task < tasks.size(); ++task) {
+        const auto [i0, m, j0, k] = tasks[task];
+        const double* part = rows_of[task].data();
+        for (std::int64_t i = 0; i < m; ++i) squares[std::size_t(i0 + i)] += part[i];
+        for (std::int64_t j = 0; j < k; ++j) squares[std::size_t(j0 + j)] += part[m + j];
+    }
+    sums.rows = simd().dot(squares.data(), squares.data(), n);
     return sums;
 }
 
@@ -123,8 +143,10 @@ double sum_bands(std::int64_t n, int threads, Progress& progress, F&& f) {
 }
 
 // tr X^3 by algebra of the features. X = B - D with B = Z M Z', Z = [x, a, 1], M = [[I,0,0],[0,0,1],[0,1,c]] and D the
-// diagonal of B, so tr X^3 = tr (Z'Z M)^3 - 3 sum D_i (B^2)_ii + 2 sum D_i^3.
-double trace_of_cube(const ScaledRows<double>& side, const Centring& centring, int threads, Progress& progress) {
+// diagonal of B, so tr X^3 = tr (Z'Z M)^3 - 3 sum D_i (B^2)_ii + 2 sum D_i^3, and row i of X has the square
+// (B^2)_ii - D_i^2.
+void add_features(const ScaledRows<double>& side, const Centring& centring, CubeSums& sums, int threads,
+                  Progress& progress) {
     const std::int64_t n = side.size(), p = side.cols(), m = p + 2;
     std::vector<double> z(std::size_t(n * m)), gram(std::size_t(m * m)), h(gram.size());
     sum_bands(n, threads, progress, [&](std::int64_t begin, std::int64_t rows) {
@@ -150,6 +172,7 @@ double trace_of_cube(const ScaledRows<double>& side, const Centring& centring, i
         }
         return 0.0;
     });
+    std::vector<double> squares(static_cast<std::size_t>(n));
     const double diagonals = sum_bands(n, threads, progress, [&](std::int64_t begin, std::int64_t rows) {
         std::vector<double> v(std::size_t(rows * m));
         for (std::int64_t i = begin; i < begin + rows; ++i) times_m(z.data() + i * m);
@@ -158,19 +181,22 @@ double trace_of_cube(const ScaledRows<double>& side, const Centring& centring, i
         for (std::int64_t i = 0; i < rows; ++i) {
             const std::size_t g = std::size_t(begin + i);
             const double d = side.squared_norms[g] + 2 * centring.a[g] + centring.c;
-            sum += d * (2 * d * d - 3 * simd().dot(v.data() + i * m, z.data() + (begin + i) * m, m));
+            const double whole = simd().dot(v.data() + i * m, z.data() + (begin + i) * m, m);
+            squares[g] = whole - d * d;
+            sum += d * (2 * d * d - 3 * whole);
         }
         return sum;
     });
-    return diagonals + sum_bands(m, threads, progress, [&](std::int64_t begin, std::int64_t rows) {
-               std::vector<double> square(std::size_t(rows * m));
-               blas::gemm_nn(rows, m, m, h.data() + begin * m, m, h.data(), m, square.data(), m);
-               double sum = 0;
-               for (std::int64_t i = 0; i < rows; ++i)
-                   for (std::int64_t j = 0; j < m; ++j)
-                       sum += square[std::size_t(i * m + j)] * h[std::size_t(j * m + begin + i)];
-               return sum;
-           });
+    sums.rows = simd().dot(squares.data(), squares.data(), n);
+    sums.trace = diagonals + sum_bands(m, threads, progress, [&](std::int64_t begin, std::int64_t rows) {
+                     std::vector<double> square(std::size_t(rows * m));
+                     blas::gemm_nn(rows, m, m, h.data() + begin * m, m, h.data(), m, square.data(), m);
+                     double sum = 0;
+                     for (std::int64_t i = 0; i < rows; ++i)
+                         for (std::int64_t j = 0; j < m; ++j)
+                             sum += square[std::size_t(i * m + j)] * h[std::size_t(j * m + begin + i)];
+                     return sum;
+                 });
 }
 
 template <class T>
@@ -200,17 +226,25 @@ CubeSums linear_cubes(const GramSource& source, int threads, Monitor* monitor) {
     if (held) return held_cubes(side, threads, progress);
     const Centring centring = u_centring(side);
     CubeSums sums = sum_tiles<double>(side.rows(), centring, nullptr, threads, progress);
-    sums.trace = trace_of_cube(side.rows(), centring, threads, progress);
+    add_features(side.rows(), centring, sums, threads, progress);
     return sums;
 }
 
+struct BandSums {
+    std::vector<CubeSums> parts;
+    std::vector<double> rows;  // sums of squares of the rows of the band, for one tile of columns after the other
+};
+
 // Rows [begin, begin + m) of X, for any kernel.
 void fill_band(const GramSide<double>& side, const Centring& centring, std::int64_t begin, std::int64_t m,
-               std::vector<double>& band, std::vector<CubeSums>* sums, int threads, Progress& progress) {
+               std::vector<double>& band, BandSums* sums, int threads, Progress& progress) {
     const std::int64_t n = side.size(), tiles = (n + kGramTile - 1) / kGramTile;
     const std::int64_t parts = (m + kGramTile - 1) / kGramTile;
     band.resize(std::size_t(kCubeBand * n));
-    if (sums) sums->assign(std::size_t(tiles * parts), CubeSums());
+    if (sums) {
+        sums->parts.assign(std::size_t(tiles * parts), CubeSums());
+        sums->rows.assign(std::size_t(tiles * m), 0.0);
+    }
     parallel_for(tiles * parts, threads, progress, [&](std::int64_t task, int) {
         const std::int64_t j0 = task / parts * kGramTile, k = std::min(kGramTile, n - j0);
         const std::int64_t i0 = begin + task % parts * kGramTile, rows = std::min(kGramTile, begin + m - i0);
@@ -220,6 +254,7 @@ void fill_band(const GramSide<double>& side, const Centring& centring, std::int6
         double both[2] = {0, 0};
         for (std::int64_t i = 0; i < rows; ++i) {
             double* row = tile.data() + i * k;
+            const double before = both[0];
             if (i0 == j0) {
                 row[i] = 0;
                 for (std::int64_t j = 0; j < i; ++j) row[j] = band[std::size_t((i0 - begin + j) * n + j0 + i)];
@@ -231,9 +266,10 @@ void fill_band(const GramSide<double>& side, const Centring& centring, std::int6
             } else {
                 simd().grams.cubes(row, centring.a[std::size_t(i0 + i)] + centring.c, centring.a.data() + j0, both, k);
             }
+            if (sums) sums->rows[std::size_t(task / parts * m + i0 - begin + i)] = both[0] - before;
             std::copy(row, row + k, band.data() + (i0 - begin + i) * n + j0);
         }
-        if (sums) (*sums)[std::size_t(task)] = {both[0], both[1], 0};
+        if (sums) sums->parts[std::size_t(task)] = {both[0], both[1], 0, 0};
     });
 }
 
@@ -265,13 +301,19 @@ CubeSums kernel_cubes(GramSource source, int threads, Monitor* monitor) {
     const Centring centring(all.sides[0].hollow);
     CubeSums sums;
     std::vector<double> left, right;
-    std::vector<CubeSums> partial;
+    BandSums partial;
     for (std::int64_t i = 0; i < n; i += kCubeBand) {
         const std::int64_t m = std::min(kCubeBand, n - i);
         fill_band(side, centring, i, m, left, &partial, threads, progress);
-        for (const CubeSums& part : partial) {
+        for (const CubeSums& part : partial.parts) {
             sums.squares += part.squares;
             sums.cubes += part.cubes;
+        }
+        for (std::int64_t row = 0; row < m; ++row) {
+            double square = 0;
+            for (std::size_t at = std::size_t(row); at < partial.rows.size(); at += std::size_t(m))
+                square += partial.rows[at];
+            sums.rows += square * square;
         }
         sums.trace += band_trace(left, m, left, m, n, i, threads, progress);
         for (std::int64_t j = i + kCubeBand; j < n; j += kCubeBand) {

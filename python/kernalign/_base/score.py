@@ -29,13 +29,15 @@ class UndefinedScoreWarning(AlignmentWarning):
 class Null:
     """Distribution of a score over random pairings of the items: exact moments, tail on demand.
 
-    ``skew`` and ``p_value`` are called when first read, and once; each returns the number and its method's name.
+    ``skew`` and ``p_value`` are called when first read, and once; each returns the number and its method's name, or
+    None and why there is none. ``quantile`` gives what a standardised score exceeds with some probability, and pickles.
     """
 
     mean: float
     sd: float | None = None
-    skew: Callable[[], tuple[float, str]] | None = None
-    p_value: Callable[[], tuple[float, str]] | None = None
+    skew: Callable[[], tuple[float | None, str]] | None = None
+    p_value: Callable[[], tuple[float | None, str]] | None = None
+    quantile: Callable[[float], float | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -174,11 +176,10 @@ class Score(float):
         if null is not None:
             skew, p = self.chance_skew, self.p_value
             methods = self.settings.get("skew_method", ""), self.settings.get("p_method", "")
-            null = Null(
-                null.mean,
-                null.sd,
-                None if skew is None else Fixed(skew, methods[0]),
-                None if p is None else Fixed(p, methods[1]),
+            null = replace(
+                null,
+                skew=None if skew is None else Fixed(skew, methods[0]),
+                p_value=None if p is None else Fixed(p, methods[1]),
             )
         keywords = {
             "metric": self.metric,
@@ -198,10 +199,10 @@ class Score(float):
 class Fixed:
     """A lazy number that is already known."""
 
-    value: float
+    value: float | None
     method: str
 
-    def __call__(self) -> tuple[float, str]:
+    def __call__(self) -> tuple[float | None, str]:
         return self.value, self.method
 
 

@@ -55,24 +55,39 @@ class Side:
             settings |= {"degree": self.options["degree"], "offset": self.options["offset"]}
         return settings
 
-    @cached_property
+    @property
     def cubes(self) -> tuple[float, float, float]:
         """Sum of squares, sum of cubes and trace of the cube of K^U; O(n^2 p), or O(n^3) for kernels."""
+        return self._third_order[:3]
+
+    @property
+    def concentration(self) -> float:
+        """Sum of the squared shares that the rows have in |K^U|^2: 1/n if they are alike, 1/2 if a pair is all.
+
+        From evenly spaced rows where there are more than 5000.
+        """
+        n = self.source.n
+        squares, _, _, rows = self._third_order if n <= EXACT_SKEW_ROWS else self._sampled
+        return float(rows / squares**2) * (1 if n <= EXACT_SKEW_ROWS else SAMPLED_ROWS / n)
+
+    @property
+    def skew_ratio(self) -> float:
+        """tr(X^3) / |X|^3 of X = K^U, from evenly spaced rows where there are more than 2000."""
+        squares, _, trace, _ = self._third_order if self.source.n <= SAMPLED_ROWS else self._sampled
+        return float(trace / squares**1.5)
+
+    @cached_property
+    def _third_order(self) -> tuple[float, float, float, float]:
         return _core.u_centred_cubes(self.source, self.threads)
 
     @cached_property
-    def skew_ratio(self) -> float:
-        """tr(X^3) / |X|^3 of X = K^U, from evenly spaced rows where there are more than 2000."""
+    def _sampled(self) -> tuple[float, float, float, float]:
         n = self.source.n
-        if n <= SAMPLED_ROWS:
-            squares, _, trace = self.cubes
-            return float(trace / squares**1.5)
         index = np.linspace(0, n - 1, SAMPLED_ROWS).astype(int)
         columns = index if self.options["form"] == "precomputed" else slice(None)
         sample = np.concatenate([self._row(i)[:, columns] for i in index])
         source = _core.GramSource([_core.Rows(sample, "sample")], **self.options)
-        squares, _, trace = _core.u_centred_cubes(source, self.threads)
-        return float(trace / squares**1.5)
+        return _core.u_centred_cubes(source, self.threads)
 
     def condensed(self, *, centred: bool = False, report: Report = None) -> NDArray[np.float64]:
         """The strict upper triangle of the Gram matrix, row by row: 8 bytes for each pair of items."""

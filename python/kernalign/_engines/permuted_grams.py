@@ -28,12 +28,14 @@ class PermutedGrams:
 
     Attributes
     ----------
-    norms : (L_x, L_y) |K| |L|, by which a product becomes a cosine; nan where a side has no structure
+    lengths : (L_x, L_y) |K| |L|
+    norms : the same; nan where a side has no structure
     units : (L_x, L_y) what brings products to the data's own units; nan where a kernel does not exist
     """
 
     _n: int
     _unbiased: bool
+    lengths: Values
     norms: Values
     units: Values
 
@@ -72,9 +74,13 @@ class PermutedFeatures(PermutedGrams):
         self._condensed = (self._grams(self._x), self._grams(self._y)) if self._gram_pays() else None
 
     @cached_property
-    def norms(self) -> Values:  # type: ignore[override]
+    def lengths(self) -> Values:  # type: ignore[override]
         x, y = (self._norms(*side) for side in zip((self._x, self._y), self._diagonals, strict=True))
         return np.outer(x, y)
+
+    @property
+    def norms(self) -> Values:  # type: ignore[override]
+        return self.lengths
 
     def products(self, orders: Orders) -> Values:
         x, y = self._diagonals
@@ -161,22 +167,21 @@ class PermutedKernels(PermutedGrams):
         self.units = np.outer(unit_x, unit_y)
 
     @cached_property
-    def norms(self) -> Values:  # type: ignore[override]
+    def lengths(self) -> Values:  # type: ignore[override]
         made = (self._off_x, self._diagonal_x), (self._off_y, self._diagonal_y)
-        x, y = (
-            [
-                np.sqrt(2 * off @ off + own @ own) if self._structured(one) else np.nan
-                for one, off, own in zip(side, *values, strict=True)
-            ]
-            for side, values in zip(self._sides, made, strict=True)
-        )
+        x, y = (np.sqrt(2 * (off**2).sum(axis=1) + (own**2).sum(axis=1)) for off, own in made)
         return np.outer(x, y)
+
+    @cached_property
+    def norms(self) -> Values:  # type: ignore[override]
+        exist = [np.array([self._structured(side) for side in sides]) for sides in self._sides]
+        return np.where(np.outer(*exist), self.lengths, np.nan)
 
     def products(self, orders: Orders) -> Values:
         off: Values = _core.permuted_triangles(self._off_x, self._off_y, orders, self._threads)
-        if self._unbiased:
-            return 2 * off
-        return np.asarray(2 * off) + np.array([self._diagonal_x @ self._diagonal_y[:, order].T for order in orders])
+        if not self._unbiased:
+            off += np.array([self._diagonal_x @ self._diagonal_y[:, order].T / 2 for order in orders])
+        return 2 * off
 
     def _held(self, sides: Sequence[Side]) -> tuple[Values, Values, Values]:
         """Off-diagonal entries, diagonals, and what both were divided by."""
@@ -220,3 +225,18 @@ def _diagonal(side: Side) -> Values:
     if form == "polynomial":
         return np.asarray((squares + side.options["offset"]) ** side.options["degree"])
     return squares
+
+
+def pairing_cost(x: Side, y: Side) -> int:
+    """Multiply-adds, or the time of so many, that a pairing takes; what is held is less, in numbers."""
+    n = x.source.n
+    by_triangles = n * n // 2 * GATHER
+    return min(by_triangles, n * x.rows[0].shape[1] * y.rows[0].shape[1]) if x.linear and y.linear else by_triangles
+
+
+def permuted(x: Side, y: Side, *, centred: bool = True, unbiased: bool = True) -> PermutedGrams:
+    """Of one representation each."""
+    if not (x.linear and y.linear):
+        return PermutedKernels([x], [y], centred=centred, unbiased=unbiased)
+    [rows_x], [rows_y] = x.rows, y.rows
+    return PermutedFeatures([rows_x], [rows_y], centred=centred, unbiased=unbiased, threads=x.threads)

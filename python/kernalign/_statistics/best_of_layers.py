@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kernalign._base import checks
 from kernalign._statistics.best_of_layers_draws import Law
-from kernalign._statistics.calibration import RandomPairings, pearson3_quantile
+from kernalign._statistics.calibration import RandomPairings
 from kernalign._statistics.kernel_null import ROUNDED_SD
 from kernalign._statistics.overlap_covariance import (
     THIRD_MOMENT,
@@ -22,7 +22,7 @@ from kernalign._statistics.overlap_covariance import (
     parts,
 )
 from kernalign._statistics.overlap_skew import skews
-from kernalign._statistics.tails import pearson3_tail
+from kernalign._statistics.tails import pearson3_quantile, pearson3_tail
 
 Values = NDArray[np.float64]
 

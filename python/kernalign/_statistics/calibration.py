@@ -6,12 +6,10 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from kernalign._base import checks
 from kernalign._base.score import Score
-
-_NORMAL_SKEW = 1e-3
+from kernalign._statistics.tails import pearson3_quantile
 
 
 class RandomPairings:
@@ -42,13 +40,13 @@ def calibrated_score(score: Score, alpha: float = 0.05) -> float:
     -------
     float
         0 where score <= t, else (score - t) / (maximum - t), at most 1. The threshold t = chance + chance_sd q, with q
-        the upper alpha quantile of the Pearson III law of the score's skewness, normal where that is not known. nan for
-        nan.
+        the upper alpha quantile of the law that the score's p-value is read from: Pearson III, or random pairings where
+        that does not hold. nan for nan.
 
     Raises
     ------
     ValueError
-        The score's null distribution or its maximum is not known: use `permutation_test`.
+        The score's null distribution or its maximum is not known, or it has no p-value: use `permutation_test`.
     """
     check_alpha(alpha)
     if math.isnan(score):
@@ -58,8 +56,16 @@ def calibrated_score(score: Score, alpha: float = 0.05) -> float:
             f"calibrated_score needs a score whose chance level, spread and maximum are known; those of {score.metric}"
             " are not: use permutation_test"
         )
-    threshold = score.chance + score.chance_sd * pearson3_quantile(alpha, score.chance_skew or 0.0)
-    return rescaled(float(score), threshold, score._maximum)
+    assert score._null is not None
+    if score._null.quantile is None:
+        quantile: float | None = pearson3_quantile(alpha, score.chance_skew or 0.0)
+    else:
+        quantile = score._null.quantile(alpha)
+    if quantile is None:
+        _ = score.p_value
+        why = score.settings["p_method"]
+        raise ValueError(f"calibrated_score needs the null distribution of {score.metric}, got {why}")
+    return rescaled(float(score), score.chance + score.chance_sd * quantile, score._maximum)
 
 
 def rescaled(score: float, threshold: float, best: float) -> float:
@@ -74,15 +80,6 @@ def order_statistic(pool: NDArray[np.float64], alpha: float) -> float:
     check_alpha(alpha)
     rank = min(len(pool), math.ceil((1 - alpha) * len(pool) * (1 - 1e-12)))
     return float(np.partition(pool, rank - 1)[rank - 1])
-
-
-def pearson3_quantile(alpha: float, skew: float) -> float:
-    """What a standardised Pearson type III variable of the given skewness exceeds with probability alpha."""
-    if abs(skew) < _NORMAL_SKEW:
-        return float(-special.ndtri(alpha))
-    shape = 4 / skew**2
-    gamma = special.gammainccinv(shape, alpha) if skew > 0 else special.gammaincinv(shape, alpha)
-    return float(math.copysign(1.0, skew) * (gamma - shape) / math.sqrt(shape))
 
 
 def check_alpha(alpha: float) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -15,7 +15,9 @@ from kernalign import _core
 from kernalign._base.packing import packable
 from kernalign._base.score import Null
 from kernalign._engines.gram_source import EXACT_SKEW_ROWS, SAMPLED_ROWS
-from kernalign._statistics.tails import normal_tail, pearson3_tail
+from kernalign._engines.permuted_grams import pairing_cost, permuted
+from kernalign._statistics.null_tail import COST, Law, Scores, Tail
+from kernalign._statistics.pairings import Pairings
 
 if TYPE_CHECKING:
     from kernalign._engines.kernel_sums import KernelSums
@@ -23,29 +25,13 @@ if TYPE_CHECKING:
 Vector = NDArray[np.float64]
 
 ROUNDED_SD = 1e-7  # of the mean; a spread of neighbour overlaps this small is the root of a rounded 0
+MOST_SKEW = 3.0  # of one direction alone sqrt(8), chi-squared of one degree, which Pearson III is
+MOST_SKEW_UNSEEN = 2.0  # where the items are gone that could have made it
+MOST_CONCENTRATED = 0.1  # n times the product of both sides' concentration: 1/n for items that are alike
 _EQUAL = 1e-13  # a variance this small, of the mean square, is rounding: of squares of float32 numbers, too
 
 
 Lazy: TypeAlias = Callable[[], tuple[float, str]]
-
-
-class _UnbiasedTail:
-    """Skewness and upper tail of the unbiased HSIC or CKA under random pairing; computed once, the inputs let go."""
-
-    def __init__(self, sums: KernelSums, z: float) -> None:
-        self._sums: KernelSums | None = sums
-        self._z = z
-        self._known: tuple[float, str] | None = None
-
-    def skew(self) -> tuple[float, str]:
-        if self._known is None:
-            assert self._sums is not None
-            self._known, self._sums = unbiased_skew(self._sums), None
-        return self._known
-
-    def p_value(self) -> tuple[float, str]:
-        value, method = self.skew()
-        return pearson3_tail(self._z, value), f"Pearson III, {method}"
 
 
 def unbiased_null(sums: KernelSums, cka: float, scale: float) -> Null:
@@ -53,13 +39,33 @@ def unbiased_null(sums: KernelSums, cka: float, scale: float) -> Null:
 
     Skewness (none for n < 6) and tail are computed when read.
     """
-    unit = math.sqrt(2 / (sums.n * (sums.n - 3)))
-    z = cka / unit
+    n = sums.n
+    unit = math.sqrt(2 / (n * (n - 3)))
+    tail = Tail(cka / unit, partial(Pairings.of_items, n), partial(_law, sums), partial(_scores, sums))
+    return Null(0.0, scale * unit, tail.skew if n >= 6 else None, tail.p_value, tail.quantile)
+
+
+def _law(sums: KernelSums) -> Law:
+    """Pearson III holds where no few items have the sums to themselves; of a stream, this cannot be seen."""
     if sums.n < 6:
-        known = _enumerated_tail(sums) if sums.sides is not None else (normal_tail(z), "normal (n < 6)")
-        return Null(0.0, scale * unit, None, lambda: known)
-    tail = _UnbiasedTail(sums, z)
-    return Null(0.0, scale * unit, tail.skew, tail.p_value)
+        return Law(None, "", False)
+    skew, method = unbiased_skew(sums)
+    if sums.sides is None:
+        return Law(skew, method, abs(skew) <= MOST_SKEW_UNSEEN)
+    x, y = sums.sides
+    return Law(skew, method, abs(skew) <= MOST_SKEW and sums.n * x.concentration * y.concentration <= MOST_CONCENTRATED)
+
+
+def _scores(sums: KernelSums) -> Scores | str:
+    """Standardised scores of pairings."""
+    n, why = sums.n, "none: a few items or one direction rule the score, so that Pearson III does not hold"
+    if sums.sides is None:
+        return f"{why}, and the rows are gone"
+    if pairing_cost(*sums.sides) > COST:
+        return f"{why}, and pairings of so many items and features take long: permutation_test scores them"
+    made = permuted(*sums.sides)
+    unit = float(made.lengths[0, 0]) * math.sqrt(2 / (n * (n - 3)))
+    return lambda orders: made.products(orders)[:, 0, 0] / unit
 
 
 def unbiased_skew(sums: KernelSums) -> tuple[float, str]:
@@ -88,17 +94,6 @@ def _covariance_ratio(engine: _core.MomentSums, side: int) -> float:
     covariance = engine.product(side, side)
     square = covariance @ covariance
     return float(np.vdot(square, covariance) / np.vdot(covariance, covariance) ** 1.5)
-
-
-def _enumerated_tail(sums: KernelSums) -> tuple[float, str]:
-    """All n! pairings (n <= 5)."""
-    assert sums.sides is not None
-    x, y = (side.u_centred() for side in sums.sides)
-    if not (np.isfinite(x).all() and np.isfinite(y).all()):
-        return math.nan, "all pairings"  # of a side of which rounding alone is left
-    orders = itertools.permutations(range(sums.n))
-    values = [float(np.vdot(x, y[np.ix_(order, order)])) for order in map(list, orders)]
-    return sum(value >= values[0] - 1e-12 for value in values) / len(values), "all pairings"
 
 
 @packable

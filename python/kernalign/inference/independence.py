@@ -12,6 +12,7 @@ from kernalign._base import checks
 from kernalign._base.kernels import RBF, Kernel
 from kernalign._base.score import Score
 from kernalign._rows.arrays import Options
+from kernalign._statistics.pairings import Pairings
 from kernalign.inference.permutation import permutation_test
 from kernalign.metrics.kernel import cka
 
@@ -45,8 +46,8 @@ def independence_test(
     kernel : as in :func:`kernalign.cka`; with a characteristic one (RBF, Laplacian) every dependence is found in the
         limit, with ``Linear()`` correlation is.
     method :
-        "moments": unbiased HSIC and a Pearson III law with the exact permutation mean, variance and third moment (from
-        rows sampled beyond n = 5000; the statistic's settings say so).
+        "moments": unbiased HSIC and its p-value, from its exact permutation moments or, where these do not make its
+        tail, from pairings (as of `kernalign.cka`).
         "gamma": biased HSIC and a gamma law with its exact permutation mean and variance (Kazi-Aoual et al. 1995). That
         of Gretton et al. 2008 estimates both moments, for kernels with k(a, a) = 1.
         "permutation": unbiased HSIC among that of ``permutations`` random pairings, p = (1 + #{>=}) / (B + 1);
@@ -57,7 +58,8 @@ def independence_test(
     Returns
     -------
     IndependenceTest
-        ``p_value`` is nan where the statistic does not exist or no pairing changes it: a side is constant.
+        ``p_value`` is nan where the statistic does not exist or no pairing changes it (a side is constant), or where
+        ``method`` says why there is none.
     """
     checks.check_choice(method, "method", ("moments", "gamma", "permutation"))
     if method == "permutation":
@@ -87,4 +89,5 @@ def _gamma_tail(statistic: Score) -> float:
     if not statistic.chance or not statistic.chance_sd:
         return math.nan
     shape = (statistic.chance / statistic.chance_sd) ** 2
-    return float(special.gammaincc(shape, shape * float(statistic) / statistic.chance))
+    tail = float(special.gammaincc(shape, shape * float(statistic) / statistic.chance))
+    return max(tail, Pairings.of_items(statistic.n).least)

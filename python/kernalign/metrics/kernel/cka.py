@@ -49,8 +49,10 @@ def cka(
     -------
     Score
         In [-1, 1] (unbiased) or [0, 1] (biased); 1 for equal geometry, 0 at chance for the unbiased one. Chance level,
-        spread, skew and p-value come from the exact permutation moments; the p-value of the biased estimate is that of
-        the unbiased one on the same data. nan, with ``reason``, where a side is constant.
+        spread, skew and p-value come from the exact permutation moments; where a few items rule the score, so that these
+        do not make its tail, and up to n = 8, the p-value is that of pairings of the finished state, and None where
+        they would take long (``settings["p_method"]`` says which). That of the biased estimate is that of the unbiased
+        one on the same data. nan, with ``reason``, where a side is constant.
 
     Notes
     -----
@@ -273,9 +275,9 @@ def _biased_null(sums: KernelSums, scale: float) -> Null:
         return null
     unbiased = kernel_null.unbiased_null(sums, sums.unbiased_cka(), 1.0)
 
-    def p_value() -> tuple[float, str]:
+    def p_value() -> tuple[float | None, str]:
         assert unbiased.p_value is not None
         p, method = unbiased.p_value()
         return p, f"{method}, of the unbiased estimate"
 
-    return replace(null, p_value=p_value)
+    return replace(null, p_value=p_value, quantile=unbiased.quantile)

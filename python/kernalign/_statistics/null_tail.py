@@ -1,0 +1,78 @@
+"""Skewness, p-value and quantiles of a score under random pairing, found when they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, NamedTuple, TypeAlias
+
+from kernalign._statistics.calibration import order_statistic
+from kernalign._statistics.pairings import Orders, Pairings, Values, null_scores, share
+from kernalign._statistics.tails import pearson3_quantile, pearson3_tail
+
+COST = 100_000_000  # multiply-adds, or the time of so many, that a pairing may take: four seconds for 999 on one core
+
+Scores: TypeAlias = Callable[[Orders], Values]
+
+
+class Law(NamedTuple):
+    """Skewness of a standardised score, how it was found, and whether its Pearson III law is right in the tail."""
+
+    skew: float | None
+    method: str
+    holds: bool
+
+
+class Tail:
+    """Upper tail of a standardised score: Pearson III where it holds, otherwise the scores of pairings.
+
+    ``z``: the score; ``pairings``, ``law``: what they say; ``scores``: makes what scores pairings in the units of z, or
+    says why it cannot. All three are called once, and let go when the tail is known. A pickled tail is.
+    """
+
+    def __init__(
+        self, z: float, pairings: Callable[[], Pairings], law: Callable[[], Law], scores: Callable[[], Scores | str]
+    ) -> None:
+        self._z = z
+        self._given: Any = pairings, law, scores
+
+    def skew(self) -> tuple[float | None, str]:
+        law = self._law
+        if law.holds:
+            _ = self._found  # which costs nothing now
+        return law.skew, law.method
+
+    def p_value(self) -> tuple[float | None, str]:
+        """None and why, where Pearson III does not hold and pairings cannot be scored."""
+        return self._found[:2]
+
+    def quantile(self, alpha: float) -> float | None:
+        """What the standardised score exceeds with probability alpha."""
+        p, _, drawn = self._found
+        if drawn is not None:
+            return order_statistic(drawn, alpha)
+        return None if p is None else pearson3_quantile(alpha, self._law.skew or 0.0)
+
+    @cached_property
+    def _law(self) -> Law:
+        found: Law = self._given[1]()
+        return found
+
+    @cached_property
+    def _found(self) -> tuple[float | None, str, Values | None]:
+        pairings, law, z = self._given[0](), self._law, self._z
+        if law.holds and not pairings.few and (law.skew is None or law.skew >= 0 or z < -2 / law.skew):
+            p = max(pearson3_tail(z, law.skew or 0.0), pairings.least)
+            return self._settled(p, f"Pearson III, {law.method}", None)
+        scores = self._given[2]()
+        if isinstance(scores, str):
+            return self._settled(None, scores, None)
+        drawn, method = null_scores(pairings, scores)
+        return self._settled(share(drawn, drawn), method, drawn)
+
+    def _settled(self, p: float | None, method: str, drawn: Values | None) -> tuple[float | None, str, Values | None]:
+        self._given = None
+        return p, method, drawn
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_z": self._z, "_law": self._law, "_found": self._found, "_given": None}
