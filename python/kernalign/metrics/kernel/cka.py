@@ -49,9 +49,9 @@ def cka(
     -------
     Score
         In [-1, 1] (unbiased) or [0, 1] (biased); 1 for equal geometry, 0 at chance for the unbiased one. Chance level,
-        spread, skew and p-value come from the exact permutation moments; where a few items rule the score, so that these
-        do not make its tail, and up to n = 8, the p-value is that of pairings of the finished state, and None where
-        they would take long (``settings["p_method"]`` says which). That of the biased estimate is that of the unbiased
+        spread, skew and p-value come from the exact permutation moments. Where a few items rule the score, so that
+        moments do not make its tail, and up to n = 8, the p-value is that of pairings of the finished state, None where
+        these would take long (``settings["p_method"]`` says which). That of the biased estimate is that of the unbiased
         one on the same data. nan, with ``reason``, where a side is constant.
 
     Notes
