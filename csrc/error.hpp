@@ -16,6 +16,12 @@ inline void require(bool ok, const std::string& message) {
     if (!ok) throw std::invalid_argument(message);
 }
 
+// Rows belong to the caller, who may write into them while an engine reads: what every reading of the same rows would
+// have held is checked where memory depends on it.
+inline void require_unchanged(bool ok, const std::string& name) {
+    if (!ok) throw std::invalid_argument(name + " must not change while it is read, but its values changed");
+}
+
 inline void require_same_rows(std::int64_t x_rows, std::int64_t y_rows) {
     if (x_rows != y_rows)
         throw std::invalid_argument("x and y must have the same number of rows, got " + std::to_string(x_rows) +

@@ -6,20 +6,27 @@
 namespace kernalign::bindings {
 namespace {
 
-// What the array holds, unchecked; it must outlive the result.
-Lists lists_of(const IndexArray& array, const char* name) {
-    require(array.ndim() == 2, std::string(name) + " must be 2-D, got " + std::to_string(array.ndim()) + "-D");
-    return {array.data(), array.shape(0), array.shape(1)};
-}
+// A copy of an array, checked: the array itself may be written to while the engine reads.
+class OwnLists {
+  public:
+    OwnLists(const IndexArray& array, const char* name) : index_(array.data(), array.data() + array.size()) {
+        require(array.ndim() == 2, std::string(name) + " must be 2-D, got " + std::to_string(array.ndim()) + "-D");
+        lists_ = {index_.data(), array.shape(0), array.shape(1)};
+        check_lists(lists_, name);
+    }
+    const Lists& operator*() const { return lists_; }
+
+  private:
+    std::vector<std::int32_t> index_;
+    Lists lists_;
+};
 
 // f(a, b, monitor) of checked lists, without the GIL.
 template <class F>
 auto of_both(const IndexArray& x, const IndexArray& y, py::object progress, F&& f) {
-    const Lists a = lists_of(x, "x"), b = lists_of(y, "y");
     return without_gil(std::move(progress), [&](Monitor* monitor) {
-        check_lists(a, "x");
-        check_lists(b, "y");
-        return f(a, b, monitor);
+        const OwnLists a(x, "x"), b(y, "y");
+        return f(*a, *b, monitor);
     });
 }
 
@@ -39,10 +46,9 @@ void define_per_row(py::module_& module, const char* name, F* f) {
 // f of checked lists, without the GIL.
 template <class F>
 auto of_one(const IndexArray& x, F&& f) {
-    const Lists lists = lists_of(x, "x");
     return without_gil(py::none(), [&](Monitor*) {
-        check_lists(lists, "x");
-        return f(lists);
+        const OwnLists lists(x, "x");
+        return f(*lists);
     });
 }
 
@@ -120,13 +126,12 @@ void bind_lists(py::module_& module) {
     module.def(
         "edge_products",
         [](const PyRows& rows, const IndexArray& lists, int threads, py::object progress) {
-            const Lists edges = lists_of(lists, "lists");
             EdgeProducts out;
             without_gil(std::move(progress), [&](Monitor* monitor) {
-                check_lists(edges, "lists");
-                out = edge_products(rows.rows(), edges, threads, monitor);
+                const OwnLists edges(lists, "lists");
+                out = edge_products(rows.rows(), *edges, threads, monitor);
             });
-            const py::ssize_t n = edges.n, k = edges.k;
+            const py::ssize_t n = lists.shape(0), k = lists.shape(1);
             return py::make_tuple(to_numpy(std::move(out.edge), {n, k}), to_numpy(std::move(out.square), {n}),
                                   to_numpy(std::move(out.projection), {n}), out.mean_square);
         },

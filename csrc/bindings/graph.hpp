@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <optional>
-#include <utility>
+#include <vector>
 
 #include "bindings/arrays.hpp"
 #include "error.hpp"
@@ -15,15 +15,15 @@ using IndexArray = py::array_t<std::int32_t, py::array::c_style>;
 using PlaceArray = py::array_t<std::int64_t, py::array::c_style>;
 using WeightArray = py::array_t<double, py::array::c_style>;
 
-// A Graph value that keeps the arrays it points into alive.
+// A Graph value with its own copy of the arrays, which may be written to while an engine reads.
 class PyGraph {
   public:
-    PyGraph(IndexArray index, PlaceArray begin, std::optional<WeightArray> weight)
-        : index_(std::move(index)), begin_(std::move(begin)), weight_(std::move(weight)) {
-        const std::int64_t* places = begin_.data();
-        bool fits = begin_.ndim() == 1 && begin_.size() > 0 && places[0] == 0 && index_.ndim() == 1 &&
-                    places[begin_.size() - 1] == index_.size() && std::is_sorted(places, places + begin_.size());
-        fits = fits && (!weight_ || (weight_->ndim() == 1 && weight_->size() == index_.size()));
+    PyGraph(const IndexArray& index, const PlaceArray& begin, const std::optional<WeightArray>& weight)
+        : index_(index.data(), index.data() + index.size()), begin_(begin.data(), begin.data() + begin.size()) {
+        if (weight) weight_.emplace(weight->data(), weight->data() + weight->size());
+        bool fits = begin.ndim() == 1 && !begin_.empty() && begin_.front() == 0 && index.ndim() == 1 &&
+                    begin_.back() == std::int64_t(index_.size()) && std::is_sorted(begin_.begin(), begin_.end());
+        fits = fits && (!weight || (weight->ndim() == 1 && weight_->size() == index_.size()));
         require(fits, "begin must ascend from 0 to the number of edges, each with one index and one weight");
         check_graph(graph());
     }
@@ -32,9 +32,9 @@ class PyGraph {
     }
 
   private:
-    IndexArray index_;
-    PlaceArray begin_;
-    std::optional<WeightArray> weight_;
+    std::vector<std::int32_t> index_;
+    std::vector<std::int64_t> begin_;
+    std::optional<std::vector<double>> weight_;
 };
 
 }  // namespace kernalign::bindings

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import pickle
 import resource
@@ -418,6 +419,18 @@ def test_a_header_that_lies_is_refused_even_with_a_right_checksum(columns, side,
     text = json.dumps(header).encode()
     body = data[:magic] + struct.pack("<Q", len(text)) + text + data[begin + length : -digest_bytes]
     refuse(saved, body + hashlib.blake2b(body, digest_size=digest_bytes).digest())
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_number_that_no_rows_have_is_refused_even_with_a_right_checksum(value, saved):
+    data = saved.read_bytes()[:-32]
+    begin = len(b"KERNALIGN MOMENTS") + 8
+    (length,) = struct.unpack_from("<Q", data, begin - 8)
+    count = json.loads(data[begin : begin + length])["arrays"]["numbers"][1][0]
+    for place in (2, 5, count // 2, count - 1):  # a sum, an exponent, products, a row that waits for its block
+        at = len(data) - 8 * (count - place)
+        body = data[:at] + struct.pack("<d", value) + data[at + 8 :]
+        refuse(saved, body + hashlib.blake2b(body, digest_size=32).digest())
 
 
 def test_missing_file_and_missing_directory_are_os_errors(tmp_path):

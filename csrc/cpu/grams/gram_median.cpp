@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <memory>
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -11,6 +12,8 @@
 #include "cpu/grams/gram_tiles.hpp"
 #include "cpu/products/outlier.hpp"
 #include "cpu/runtime/blas.hpp"
+#include "cpu/runtime/ordering.hpp"
+#include "error.hpp"
 #include "grams.hpp"
 
 namespace kernalign {
@@ -21,6 +24,7 @@ constexpr std::int64_t kCollected = 1 << 19;  // values expected where they are 
 constexpr std::int64_t kSampledRows = 1024;
 constexpr double kDeviations = 6;        // of the sample's estimate, to either side
 constexpr double kNarrowBracket = 1e-3;  // share of all pairs to either side, at least
+constexpr int kMostPasses = 24;          // over all pairs: one for each 22 bits, and few for a misled sample
 constexpr double kDuplicates = 1e-2;     // squared medians below this share of the squared norms are found in float64
 
 // The bits of numbers that are not negative order like the numbers.
@@ -74,7 +78,8 @@ template <class T>
 class PairDistances {
   public:
     PairDistances(const GramSource& source, std::int64_t tile, int threads, Monitor* monitor)
-        : threads_(threads),
+        : name_(source.parts.front().name),
+          threads_(threads),
           tile_(tile),
           monitor_(monitor),
           progress_(monitor, 0),
@@ -100,6 +105,7 @@ class PairDistances {
             const std::int64_t end = count.below + count.held;
             if (k < count.below) {
                 expected = count.below;
+                require_unchanged(bracket.low > 0, name_);
                 bracket = {0, bracket.low - 1};
             } else if (k >= end) {
                 expected = pairs() - end;
@@ -138,7 +144,7 @@ class PairDistances {
         const double share = double(k) / double(pairs());
         const auto quantile = [&](double q) {
             const auto at = std::ptrdiff_t(std::clamp(q, 0.0, 1.0) * double(sample.size() - 1));
-            std::nth_element(sample.begin(), sample.begin() + at, sample.end());
+            std::nth_element(sample.begin(), sample.begin() + at, sample.end(), Ascending());
             return sample[std::size_t(at)];
         };
         // The estimate's error is that of a mean over rows of each row's share below.
@@ -157,6 +163,8 @@ class PairDistances {
     }
 
     Count pass(const Bracket& bracket, std::int64_t expected) {
+        // Nothing is left to look at only if the pairs of an earlier pass were others.
+        require_unchanged(bracket.low <= bracket.high && ++passes_ <= kMostPasses, name_);
         const int shift = bracket.shift();
         if (shift > 0 && expected <= kCollected) {
             Count collected;
@@ -231,7 +239,8 @@ class PairDistances {
         return sum;
     }
 
-    int threads_;
+    std::string name_;
+    int threads_, passes_ = 0;
     std::int64_t tile_;
     Monitor* monitor_;
     Progress progress_;
@@ -269,7 +278,7 @@ double median_distance(const GramSource& source, bool off_diagonal, int threads,
         if (!has_outlier(squares)) {
             const double median = median_of(distances, off_diagonal);
             const auto middle = squares.begin() + std::ptrdiff_t(squares.size() / 2);
-            std::nth_element(squares.begin(), middle, squares.end());
+            std::nth_element(squares.begin(), middle, squares.end(), Ascending());
             const double scaled = std::ldexp(median, -distances.side().exponent() / 2);
             if (scaled * scaled >= kDuplicates * *middle) return median;
         }

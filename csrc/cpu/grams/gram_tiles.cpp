@@ -6,6 +6,7 @@
 
 #include "cpu/products/outlier.hpp"
 #include "cpu/runtime/blas.hpp"
+#include "cpu/runtime/ordering.hpp"
 
 namespace kernalign {
 
@@ -19,7 +20,7 @@ bool needs_double(const GramSource& source, const GramSide<float>& side) {
     if (has_outlier(squares)) return true;
     const KernelForm form = source.kernel.form;
     if (form != KernelForm::rbf && form != KernelForm::polynomial) return false;
-    std::nth_element(squares.begin(), squares.begin() + std::ptrdiff_t(squares.size() / 2), squares.end());
+    std::nth_element(squares.begin(), squares.begin() + std::ptrdiff_t(squares.size() / 2), squares.end(), Ascending());
     const double median = squares[squares.size() / 2];
     if (form == KernelForm::polynomial) {
         double mean = 0;  // the squared length of the mean row

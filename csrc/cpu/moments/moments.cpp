@@ -290,8 +290,12 @@ bool Moments::fits(const std::vector<Block>& blocks) {
     bool fit = true;
     for (std::size_t s = 0; s < 2; ++s) {
         double largest = 0;
-        for (const Block& block : blocks)
+        for (const Block& block : blocks) {
+            require_unchanged(!std::isnan(block.side[s].norm), s ? "y" : "x");
             largest = std::isfinite(block.side[s].norm) ? std::max(largest, block.side[s].norm) : kOverflow;
+        }
+        require(largest < kOverflow || exponents[s] < kExponentLimit,
+                std::string(s ? "y" : "x") + " must have differences that float64 can hold");
         if (largest < kLargestNorm || exponents[s] >= kExponentLimit) continue;
         exponents[s] = std::min(exponents[s] + std::ilogb(largest) / 2, kExponentLimit);
         fit = false;

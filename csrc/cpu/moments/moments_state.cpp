@@ -16,6 +16,21 @@ std::int64_t whole(double value, double least, double most) {
     return std::int64_t(value);
 }
 
+// Refuses sums that no rows have, which a file with a good checksum may hold.
+void check_sums(const MomentSums& sums) {
+    const auto sound = [](bool ok) { require(ok, "a saved Moments state must hold sums of finite rows"); };
+    for (std::size_t s = 0; s < 2; ++s) {
+        const SideSums& side = sums.side[s];
+        const LargeVector<double>& product = sums.products[2 * s];
+        const auto cols = std::size_t(side.cols);
+        sound(side.norm >= 0 && side.norm_square >= 0 && (sums.n > 0 || side.norm == 0));
+        for (std::size_t i = 0; i < cols; ++i) {
+            sound(product[i * cols + i] >= 0);
+            for (std::size_t j = 0; j < i; ++j) sound(product[i * cols + j] == product[j * cols + i]);
+        }
+    }
+}
+
 }  // namespace
 
 MomentSums Moments::finish(bool centred, int threads, Monitor* monitor) const {
@@ -89,6 +104,8 @@ Moments Moments::unpack(std::int64_t p, std::int64_t q, Precision precision, con
     const std::int64_t waiting = size > 1 ? whole(packed[1], 0, double(kMomentsBlock - 1)) : -1;
     require(waiting >= 0 && size == fixed + waiting * (p + q),
             "a saved Moments state must have the length that its sizes say");
+    require(std::all_of(packed.begin(), packed.end(), [](double value) { return std::isfinite(value); }),
+            "a saved Moments state must hold finite numbers");
     Moments state(p, q, precision);
     auto from = packed.begin();
     const auto next = [&] { return *from++; };
@@ -109,6 +126,7 @@ Moments Moments::unpack(std::int64_t p, std::int64_t q, Precision precision, con
     }
     for (LargeVector<double>& v : state.sums_.products) take_vector(v, std::int64_t(v.size()));
     for (std::size_t s = 0; s < 2; ++s) take_vector(state.waiting_rows_[s], waiting * state.cols(int(s)));
+    check_sums(state.sums_);
     return state;
 }
 

@@ -8,6 +8,7 @@
 #include "cpu/runtime/load.hpp"
 #include "cpu/runtime/parallel.hpp"
 #include "cpu/simd/simd.hpp"
+#include "error.hpp"
 
 namespace kernalign {
 namespace {
@@ -133,7 +134,10 @@ void ExactRows::rough_score(const double* x, const std::int32_t* others, std::in
             simd().neighbors.four_dots(x, narrow, products, cols());
         else
             simd().neighbors.four_dots(x, wide, products, cols());
-        for (std::int64_t c = 0; c < lanes; ++c) out[begin + c] = products[c] * factor(others[begin + c]);
+        for (std::int64_t c = 0; c < lanes; ++c) {
+            out[begin + c] = products[c] * factor(others[begin + c]);
+            require_unchanged(!std::isnan(out[begin + c]), name());
+        }
     }
 }
 
@@ -161,7 +165,10 @@ void ExactRows::score(const double* x, const std::int32_t* others, std::int64_t 
             simd().neighbors.score_in_order(x, narrow, factors, distance, scores, lanes, cols());
         else
             simd().neighbors.score_in_order(x, wide, factors, distance, scores, lanes, cols());
-        std::copy(scores, scores + lanes, out + begin);
+        for (std::int64_t c = 0; c < lanes; ++c) {
+            require_unchanged(!std::isnan(scores[c]), name());
+            out[begin + c] = scores[c];
+        }
     }
 }
 

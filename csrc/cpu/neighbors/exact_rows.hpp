@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "monitor.hpp"
@@ -17,6 +18,7 @@ class ExactRows {
 
     std::int64_t count() const { return rows_.rows(); }
     std::int64_t cols() const { return rows_.cols(); }
+    const std::string& name() const { return rows_.name; }
     Similarity similarity() const { return similarity_; }
 
     // X_i in float64.
@@ -31,7 +33,8 @@ class ExactRows {
     Raw raw(std::int64_t row, double* scratch) const;
     double factor(std::int64_t row) const { return factor_.empty() ? 1.0 : factor_[std::size_t(row)]; }
 
-    // out[c] = similarity of x (values from read) with row others[c].
+    // out[c] = similarity of x (values from read) with row others[c]. Never NaN: that such rows would have, which were
+    // finite when they were first read, is refused.
     void score(const double* x, const std::int32_t* others, std::int64_t count, double* out,
                std::vector<double>& scratch) const;
 

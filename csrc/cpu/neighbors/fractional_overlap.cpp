@@ -76,6 +76,7 @@ class Side {
             });
         for (std::size_t q = 0; q < queries.size(); ++q) {
             const std::int64_t row = queries[q].row;
+            require_unchanged(tied_count[q] > 0, rows_->name());
             share_[std::size_t(row)] = double(lists_.k - strict(row)) / double(tied_count[q]);
             sums_.square += double(tied_count[q]) * share(row) * share(row);
         }

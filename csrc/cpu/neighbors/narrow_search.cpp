@@ -2,9 +2,9 @@
 #include "cpu/neighbors/narrow_search.hpp"
 
 #include <algorithm>
-#include <functional>
 
 #include "cpu/neighbors/tile_search.hpp"
+#include "cpu/runtime/ordering.hpp"
 
 namespace kernalign {
 namespace {
@@ -79,7 +79,7 @@ std::int64_t sampled_keep(TileSearch<Halves>& search, const Halves& halves, cons
             sure[j] = bounds[j] - kCautious * (lost[i] * size[j] + size[i] * lost[j]);
         }
         bounds[i] = sure[i] = -std::numeric_limits<float>::infinity();
-        std::nth_element(sure.begin(), sure.begin() + place - 1, sure.end(), std::greater<>());
+        std::nth_element(sure.begin(), sure.begin() + place - 1, sure.end(), Descending());
         const float cut = sure[std::size_t(place - 1)];
         most = std::max<std::int64_t>(most, std::count_if(bounds, bounds + loaded, [&](float b) { return b >= cut; }));
     }

@@ -8,6 +8,7 @@
 #include "cpu/neighbors/narrow_search.hpp"
 #include "cpu/neighbors/query_search.hpp"
 #include "cpu/neighbors/symmetric_search.hpp"
+#include "cpu/runtime/ordering.hpp"
 #include "cpu/runtime/parallel.hpp"
 #include "error.hpp"
 
@@ -25,10 +26,11 @@ struct Scratch {
 };
 
 // True when the bounds alone prove which k are nearest (in some order), without a tie at the k-th place.
-bool certify_set(const Slack& slack, Candidates& candidates, std::int64_t row, Neighbors& out) {
+bool certify_set(const ExactRows& rows, const Slack& slack, Candidates& candidates, std::int64_t row, Neighbors& out) {
     std::int64_t size = 0;
     float others = 0;
     const std::uint64_t* best = candidates.sorted(row, &size, &others);
+    require_unchanged(size >= out.k, rows.name());
     double least = std::numeric_limits<double>::infinity();
     for (std::int64_t t = 0; t < out.k; ++t) {
         const Candidate candidate(best[t]);
@@ -44,6 +46,7 @@ bool certify(const ExactRows& rows, const BoundPanels<float>& panels, Candidates
     std::int64_t size = 0;
     float others = 0;
     const std::uint64_t* best = candidates.sorted(row, &size, &others);
+    require_unchanged(size >= out.k, rows.name());
     s.others.resize(std::size_t(size));
     s.score.resize(std::size_t(size));
     for (std::int64_t c = 0; c < size; ++c) s.others[std::size_t(c)] = Candidate(best[c]).index();
@@ -71,6 +74,7 @@ bool certify_narrow(const ExactRows& rows, const BoundPanels<float>& panels, Can
     float others = 0;
     std::uint64_t* keys = candidates.all(row, &size, &others);
     const std::int64_t k = out.k;
+    require_unchanged(size >= k, rows.name());
     std::nth_element(keys, keys + k - 1, keys + size, std::greater<>());
     s.others.resize(std::size_t(size));
     s.score.resize(std::size_t(size));
@@ -85,7 +89,7 @@ bool certify_narrow(const ExactRows& rows, const BoundPanels<float>& panels, Can
         if (double(Candidate(keys[c]).bound()) >= cut) s.others[std::size_t(used++)] = Candidate(keys[c]).index();
     rows.rough_score(s.values.data(), s.others.data() + k, used - k, s.score.data() + k, s.row, s.rounded);
     s.best.assign(s.score.begin(), s.score.begin() + used);
-    std::nth_element(s.best.begin(), s.best.begin() + k - 1, s.best.end(), std::greater<>());
+    std::nth_element(s.best.begin(), s.best.begin() + k - 1, s.best.end(), Descending());
     const double last = s.best[std::size_t(k - 1)];
     *least = last - error;
     if (double(others) >= panels.threshold(*least)) return false;
@@ -156,7 +160,7 @@ Neighbors nearest_neighbors(const Rows& x, std::int64_t k, Similarity similarity
         std::fill(out.similarity.begin(), out.similarity.end(), std::numeric_limits<double>::quiet_NaN());
         std::fill(out.tie.begin(), out.tie.end(), std::uint8_t(0));
         queries = every_row([&](std::int64_t i, Scratch& scratch, double* least) {
-            return (detail == Detail::sets && certify_set(slack, *candidates, i, out)) ||
+            return (detail == Detail::sets && certify_set(rows, slack, *candidates, i, out)) ||
                    certify(rows, panels, *candidates, i, out, scratch, least);
         });
     }

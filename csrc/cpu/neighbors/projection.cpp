@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <limits>
 
 #include "cpu/products/rounding.hpp"
 #include "cpu/runtime/blas.hpp"
+#include "cpu/runtime/ordering.hpp"
 #include "cpu/simd/simd.hpp"
 #include "memory.hpp"
 
@@ -98,7 +98,7 @@ struct Sample {
             float* u = products.data() + q * count;
             for (std::int64_t s = 0; s < count; ++s) u[s] += offsets[std::size_t(s)];
             u[q * apart] = -std::numeric_limits<float>::infinity();
-            std::nth_element(u, u + place - 1, u + count, std::greater<>());
+            std::nth_element(u, u + place - 1, u + count, Descending());
             least[std::size_t(q)] = u[place - 1];
         }
         return least;

@@ -58,7 +58,11 @@ void search_queries(const ExactRows& rows, const Frame& frame, const std::vector
                          for (std::int64_t c = 0; c < count; ++c)
                              best[std::size_t(q)].offer(similarities[c], others[c]);
                      });
-    for (std::size_t q = 0; q < queries.size(); ++q) write_row(best[q].sorted(), places[q], out);
+    for (std::size_t q = 0; q < queries.size(); ++q) {
+        const std::vector<Scored>& scored = best[q].sorted();
+        require_unchanged(std::int64_t(scored.size()) >= out.k, rows.name());
+        write_row(scored, places[q], out);
+    }
 }
 
 Neighbors nearest_of_rows(const ExactRows& rows, const std::int32_t* queries, std::int64_t q, std::int64_t k,
