@@ -84,6 +84,18 @@ def test_compare_hands_its_options_to_the_metrics(files: Path) -> None:
     assert document["settings"]["threads"] == 1
 
 
+def test_uncertainty_is_that_of_each_metric(files: Path) -> None:
+    metrics = [word for name in ("mutual_knn", "rsa", "jaccard_knn", "nbs") for word in ("--metric", name)]
+    overlap, rsa, jaccard, nbs = rows_of(
+        run("compare", "a.npy", "b.npz:u", "--uncertainty", *metrics, "-k", "5", "--json")
+    )
+    a, u = np.load("a.npy"), np.load("b.npz")["u"]
+    assert overlap["stderr"] == ka.mutual_knn(a, u, 5, uncertainty="half-sampling").stderr
+    assert (rsa["low"], rsa["high"]) == ka.rsa(a, u, uncertainty="jackknife").interval()
+    assert jaccard["stderr"] == ka.jaccard_knn(a, u, 5, uncertainty="half-sampling").stderr
+    assert nbs["stderr"] is None
+
+
 def test_table_is_plain_text_when_nobody_watches(files: Path) -> None:
     result = run("compare", "a.npy", "b.npz", "--uncertainty")
     assert result.exit_code == 0

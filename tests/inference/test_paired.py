@@ -6,6 +6,7 @@ import pytest
 from kernalign._statistics import half_sampling
 from kernalign.inference import paired
 from reference import jackknife
+from reference import rsa as rsa_oracle
 from scipy import stats
 
 
@@ -68,6 +69,16 @@ def test_shared_places_leave_no_error_and_no_p_value():
     assert found.score_a == pytest.approx(float(ka.mutual_knn(x, classes)), rel=1e-12)
     assert abs(found.score_b - 10 / 199) < 0.01
     assert np.isnan([found.stderr, found.p_value, found.z]).all()
+
+
+def test_influences_of_rsa_are_subtracted():
+    a, b, y = three(40)
+    found = ka.compare_scores("rsa", a, b, y)
+    assert (found.score_a, found.score_b) == (ka.rsa(a, y), ka.rsa(b, y))
+    left, right = (rsa_oracle.influences(x, y, "correlation", "spearman") for x in (a, b))
+    assert found.stderr == pytest.approx(np.sqrt(((left - right) ** 2).sum() / (40 * 39)), rel=1e-5)
+    with pytest.warns(ka.UndefinedScoreWarning, match="rsa is undefined: all dissimilarities of b are equal"):
+        assert np.isnan(ka.compare_scores("rsa", a, np.eye(40), y).p_value)
 
 
 def test_shared_items_cancel():
@@ -152,9 +163,9 @@ def test_options_mean_what_they_mean_everywhere():
     "arguments,error,message",
     [
         (
-            {"metric": "rsa"},
+            {"metric": "cca"},
             ValueError,
-            "metric must be 'cka', 'hsic', 'kernel_alignment', 'mutual_knn' or 'jaccard_knn'",
+            "metric must be 'cka', 'hsic', 'kernel_alignment', 'rsa', 'mutual_knn' or 'jaccard_knn'",
         ),
         ({"uncertainty": "half-sampling"}, ValueError, "uncertainty must be None or 'jackknife', got 'half-sampling'"),
         ({"b": np.ones((9, 2))}, ValueError, "a and b must have the same number of rows, got 20 and 9"),

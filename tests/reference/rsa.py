@@ -62,6 +62,27 @@ def rsa(x, y, distance="correlation", comparison="spearman"):
     return COMPARISONS[comparison](dissimilarities(x, distance), dissimilarities(y, distance))
 
 
+def weighted(a, b, weights, comparison):
+    """The comparison where item i counts weights[i] times, and a pair of items the product of theirs."""
+    first, second = np.triu_indices(len(weights), 1)
+    w = weights[first] * weights[second]
+    w = w / w.sum()
+    if comparison == "spearman":
+        a, b = (((signs > 0) + (signs == 0) / 2) @ w for signs in (order_signs(a), order_signs(b)))
+    if comparison != "cosine":
+        a, b = a - a @ w, b - b @ w
+    return float(w @ (a * b) / np.sqrt((w @ a**2) * (w @ b**2)))
+
+
+def influences(x, y, distance, comparison, step=1e-5):
+    """n times the derivative of rsa by the weight of each item, numerically."""
+    a, b, n = dissimilarities(x, distance), dissimilarities(y, distance), len(x)
+    more, less = (
+        np.array([weighted(a, b, 1 + sign * step * row, comparison) for row in np.eye(n)]) for sign in (1, -1)
+    )
+    return n * (more - less) / (2 * step)
+
+
 def square(values, n):
     """The symmetric matrix with zero diagonal of a condensed vector."""
     out = np.zeros((n, n))

@@ -15,6 +15,7 @@ from kernalign._base.intervals import normal_quantile
 from kernalign._base.warn import warn
 
 _ROUNDING = 1e-9  # of cosines, with float32 products, at most
+_LARGEST_EXPONENT = 700.0
 
 
 class AlignmentWarning(UserWarning):
@@ -42,7 +43,7 @@ class Null:
 
 @dataclass(frozen=True)
 class Spread:
-    """Sampling error of a score; ``transform`` is "atanh" where intervals are made on Fisher's scale."""
+    """Sampling error of a score; ``transform``: intervals are made on Fisher's scale ("atanh") or a "log" scale."""
 
     stderr: float
     method: str
@@ -140,7 +141,7 @@ class Score(float):
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Two-sided normal interval; on Fisher's atanh scale for scores like correlations, but where only rounding
-        parts them from 1.
+        parts them from 1, and on a log scale for a positive HSIC, whose error grows with it.
 
         Raises
         ------
@@ -152,6 +153,9 @@ class Score(float):
             raise ValueError(f"{self.metric} was computed without uncertainty=..., so it has no interval")
         half = reach * self._spread.stderr
         value = float(self)
+        if self._spread.transform == "log" and value > 0:
+            factor = math.exp(min(half / value, _LARGEST_EXPONENT))
+            return value / factor, value * factor
         if self._spread.transform != "atanh":
             return value - half, value + half
         if 1 - abs(value) < _ROUNDING:  # where 1 - value^2 says nothing

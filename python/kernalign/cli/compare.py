@@ -54,7 +54,9 @@ class MetricName(click.ParamType):  # type: ignore[type-arg]
     "--estimator", type=click.Choice(["unbiased", "biased"]), help="Of CKA, HSIC and their like; they have defaults."
 )
 @click.option("--rank", type=click.IntRange(min=1), help="Directions of subspace_overlap (needed) and svcca.")
-@click.option("--uncertainty", is_flag=True, help="Add 95 % intervals to CKA and HSIC (jackknife).")
+@click.option(
+    "--uncertainty", is_flag=True, help="Add 95 % intervals to CKA, HSIC, RSA and their like, and to mutual_knn."
+)
 @click.option("--layers", type=click.Choice(["all", "best"]), help="Of models: every pair of layers, or the best.")
 @click.option("--concatenated", is_flag=True, help="Count all layers together as one more.")
 @click.option(
@@ -129,7 +131,7 @@ def compare(
 
 
 def _metric_options(metrics: tuple[str, ...], rank: int | None, uncertainty: bool) -> dict[str, dict[str, Any]]:
-    """What single metrics are told; the uncertainty meant here is the jackknife of Gram metrics."""
+    """What single metrics are told."""
     records = {metric: registry.METRICS[metric] for metric in metrics}
     if rank is None and any("rank" in record.needs for record in records.values()):
         raise click.UsageError("subspace_overlap needs --rank")
@@ -139,8 +141,8 @@ def _metric_options(metrics: tuple[str, ...], rank: int | None, uncertainty: boo
     for metric, record in records.items():
         if rank is not None and record.takes("rank"):
             options[metric]["rank"] = rank
-        if uncertainty and record.takes("uncertainty") and record.takes("estimator"):
-            options[metric]["uncertainty"] = "jackknife"
+        if uncertainty and record.uncertainty is not None:
+            options[metric]["uncertainty"] = record.uncertainty
     return options
 
 

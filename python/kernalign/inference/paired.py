@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import warnings
 from dataclasses import dataclass, field
 from typing import Any, Unpack
 
@@ -21,10 +23,10 @@ from kernalign._engines.neighbors import METRICS as SIMILARITIES
 from kernalign._engines.neighbors import Metric, find
 from kernalign._rows import arrays
 from kernalign._rows.items import either
-from kernalign._statistics import half_sampling, jackknife
+from kernalign._statistics import half_sampling, jackknife, pair_influence
 from kernalign.metrics.kernel.cka import Estimator, check_estimator
 from kernalign.metrics.neighbors.search import Search, join
-from kernalign.metrics.record import OfGrams, OfLists
+from kernalign.metrics.record import OfDissimilarities, OfGrams, OfLists
 from kernalign.metrics.registry import METRICS
 
 Values = NDArray[np.float64]
@@ -93,12 +95,13 @@ def compare_scores(
 
     Parameters
     ----------
-    metric : "cka", "hsic", "kernel_alignment" (linear kernels), "mutual_knn" or "jaccard_knn" (ties shared)
+    metric : "cka", "hsic", "kernel_alignment" (linear kernels), "rsa" (Spearman, of correlation distances),
+        "mutual_knn" or "jaccard_knn" (ties shared)
     a, b, y : (n, p), (n, q) and (n, r) arrays, paired by row
-    uncertainty : None or the method of the metric: "jackknife" (exact delete-one values of the difference; the first
-        three metrics) or "half-sampling" (the same random parts of the items for both scores; neighbour metrics, of at
-        least 12 items and k <= n / 2).
-        "bootstrap" is refused: an item that is drawn twice is its own nearest neighbour.
+    uncertainty : None or the method of the metric: "jackknife" (exact delete-one values of the difference; of rsa the
+        influence of every item) or "half-sampling" (the same random parts of the items for both scores; neighbour
+        metrics, of at least 12 items and k <= n / 2). "bootstrap" is refused: an item that is drawn twice is its own
+        nearest neighbour.
     k, similarity : of the neighbour metrics, as ``k`` and ``metric`` of `mutual_knn`
     estimator : "unbiased" or "biased", of the others
     **options : normalize, clip_quantile, zero_rows, nan_rows, pairing, threads and progress, as everywhere; ``ids`` are
@@ -126,7 +129,9 @@ def compare_scores(
     )
     (a, b, y), items = arrays.same_items([("a", a), ("b", b), ("y", y)], options, undirected)
     with reporting(options.pop("progress", False), metric) as report:
-        if method == "jackknife":
+        if isinstance(states, OfDissimilarities):
+            n, scores, stderr, settings = _influenced(metric, states, a, b, y, options, report)
+        elif method == "jackknife":
             n, scores, stderr, settings = _jackknifed(metric, states, a, b, y, estimator, options, report)
         else:
             n, scores, stderr, settings = _half_sampled(metric, states, a, b, y, k, similarity, options, report)
@@ -135,7 +140,7 @@ def compare_scores(
 
 def _method(states: Any) -> str:
     """How the sampling error of a difference of two scores is found; empty where it is not known."""
-    if isinstance(states, OfGrams) and states.distance is None:
+    if isinstance(states, OfDissimilarities) or (isinstance(states, OfGrams) and states.distance is None):
         return "jackknife"
     return "half-sampling" if isinstance(states, OfLists) and states.of_shared is not None else ""
 
@@ -150,9 +155,7 @@ def _jackknifed(
         sums = linear_sums(pair, centred=states.centred)
         reason = sums.why_undefined(estimator) if states.centred and states.cosine else None
         if reason is not None:
-            which = reason.replace("x ", "a " if x is a else "b ", 1) if reason.startswith("x ") else reason
-            warn(f"{metric} is undefined: {which}", UndefinedScoreWarning)
-            return pair.n, (math.nan, math.nan), math.nan, pair.settings
+            return _undefined(metric, reason, "a" if x is a else "b", pair)
         deleted.append(jackknife.deleted_scores(sums, estimator, centred=states.centred, cosine=states.cosine))
         scores.append(states.finish(sums, estimator))
         chances.append(scores[-1].z)
@@ -161,6 +164,30 @@ def _jackknifed(
     _warn_near_chance(metric, chances)
     stderr = jackknife.jackknife_stderr(deleted[0] - deleted[1])
     return pair.n, tuple(map(float, scores)), stderr, {**pair.settings, "estimator": estimator, "kernel": "linear"}
+
+
+def _influenced(metric: str, states: OfDissimilarities, a: Any, b: Any, y: Any, options: Any, report: Any) -> Any:
+    scores, moved = [], []
+    for done, x in enumerate((a, b)):
+        kind = states.check(len(x))
+        pair = arrays.pair(x, y, **states.read_as(kind[0]), **options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UndefinedScoreWarning)  # which names x
+            score, of_items = states.of_pair(pair, *kind, None, uncertain=True)
+        if score.reason is not None:
+            return _undefined(metric, score.reason, "a" if x is a else "b", pair)
+        scores.append(score)
+        moved.append(of_items)
+        if report is not None:
+            report(done + 1, 2)
+    _warn_near_chance(metric, [score.z for score in scores])
+    return pair.n, tuple(map(float, scores)), pair_influence.stderr(moved[0] - moved[1]), scores[0].settings
+
+
+def _undefined(metric: str, reason: str, which: str, pair: arrays.Pair) -> Any:
+    named = re.sub(r"\bx\b", which, reason)
+    warn(f"{metric} is undefined: {named}", UndefinedScoreWarning)
+    return pair.n, (math.nan, math.nan), math.nan, pair.settings
 
 
 def _half_sampled(

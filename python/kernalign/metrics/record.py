@@ -80,9 +80,13 @@ class OfDissimilarities:
     Attributes
     ----------
     check : (n, distance, comparison) -> both; raises unless they exist for n items
+    read_as : (distance) -> how rows are prepared
+    of_pair : (pair, distance, comparison, report, uncertain=True) -> Score and the influence of every item, or None
     """
 
     check: Callable[..., tuple[Any, Any]]
+    read_as: Callable[[Any], Any]
+    of_pair: Callable[..., tuple[Score, Any]]
 
 
 _UNDIRECTED: dict[Any, Undirected] = {"cosine": "zero", "correlation": "constant"}
@@ -128,6 +132,13 @@ class MetricInfo:
         if isinstance(self.states, OfDissimilarities):
             return _UNDIRECTED.get(given.get("distance", "correlation"), "")
         return "zero" if isinstance(given.get("kernel"), Cosine) else ""
+
+    @property
+    def uncertainty(self) -> str | None:
+        """How the function estimates its sampling error, if it does."""
+        if not self.takes("uncertainty"):
+            return None
+        return "half-sampling" if isinstance(self.states, OfLists) else "jackknife"
 
     def takes(self, keyword: str) -> bool:
         """Whether the function has a keyword argument of its own (one that not all metrics share) of this name."""

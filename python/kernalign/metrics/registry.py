@@ -78,7 +78,7 @@ _RECORDS: dict[str, MetricInfo] = {
         "correlation of the dissimilarities of all pairs of items",
         _SIGNED,
         rsa.rsa,
-        states=OfDissimilarities(rsa.check_kind),
+        states=OfDissimilarities(rsa.check_kind, rsa.read_as, rsa.of_pair),
     ),
     "mutual_knn": MetricInfo(
         "share of the k nearest neighbours that both sides have in common",

@@ -291,3 +291,62 @@ def test_numbers_too_large_to_square_are_no_nan_without_reason(comparison):
         assert score.reason == "x spans more than float64 can hold"
     else:
         assert score == pytest.approx(float(ka.rsa(x, y, distance="sqeuclidean", comparison=comparison)), rel=1e-10)
+
+
+@every_distance
+@pytest.mark.parametrize("comparison", ["pearson", "spearman", "cosine"])
+@pytest.mark.parametrize("tied", [False, True])
+def test_jackknife_sums_the_influence_of_every_item(distance, comparison, tied):
+    x, y = related(18, 6, 9, seed=3)
+    if tied:
+        x, y = np.round(x), np.round(y) + 1.0
+    score = ka.rsa(x, y, distance=distance, comparison=comparison, uncertainty="jackknife")
+    moved = oracle.influences(x, y, distance, comparison)
+    assert score.stderr == pytest.approx(np.sqrt((moved**2).sum() / (18 * 17)), rel=1e-5)
+    assert score == ka.rsa(x, y, distance=distance, comparison=comparison)
+    low, high = score.interval()
+    assert -1 < low < score < high < 1
+
+
+@pytest.mark.parametrize("comparison", ["pearson", "spearman"])
+def test_jackknife_is_near_that_of_explicit_deletions(comparison):
+    x, y = related(40, 6, 9)
+    rest = [np.delete(np.arange(40), i) for i in range(40)]
+    deleted = np.array([float(ka.rsa(x[r], y[r], comparison=comparison)) for r in rest])
+    explicit = np.sqrt(39 / 40 * ((deleted - deleted.mean()) ** 2).sum())
+    assert ka.rsa(x, y, comparison=comparison, uncertainty="jackknife").stderr == pytest.approx(explicit, rel=0.05)
+
+
+def coverage(n, comparison, repetitions, draw):
+    """Share of 95 % intervals that hold the expected score."""
+    found = []
+    for seed in range(repetitions):
+        rng = np.random.default_rng([n, seed])
+        z = draw(rng, (n, 6))
+        x, y = (z + 0.5 * draw(rng, (n, 6)) for _ in "xy")
+        found.append(ka.rsa(x, y, comparison=comparison, uncertainty="jackknife", threads=1))
+    centre = np.mean([float(score) for score in found])
+    return np.mean([low <= centre <= high for low, high in (score.interval() for score in found)])
+
+
+def test_coverage_of_the_jackknife():
+    assert 0.91 <= coverage(30, "spearman", 200, lambda rng, size: rng.standard_normal(size)) <= 0.985
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("comparison", ["pearson", "spearman", "cosine"])
+@pytest.mark.parametrize("n", [10, 20, 50, 150])
+@pytest.mark.parametrize("law", ["normal", "t"])
+def test_coverage_of_the_jackknife_of_many_kinds(n, comparison, law):
+    draws = {"normal": lambda rng, size: rng.standard_normal(size), "t": lambda rng, size: rng.standard_t(3, size)}
+    assert 0.905 <= coverage(n, comparison, 600, draws[law]) <= 0.98
+
+
+def test_jackknife_of_kendall_is_not_known():
+    x, y = related(20, 6, 9)
+    with pytest.raises(ValueError, match="not known for comparison='kendall'"):
+        ka.rsa(x, y, comparison="kendall", uncertainty="jackknife")
+    with pytest.raises(ValueError, match="uncertainty must be None or 'jackknife', got 'half-sampling'"):
+        ka.rsa(x, y, uncertainty="half-sampling")  # type: ignore[arg-type]
+    with pytest.warns(ka.UndefinedScoreWarning):
+        assert ka.rsa(np.eye(9), y[:9], uncertainty="jackknife").stderr is None

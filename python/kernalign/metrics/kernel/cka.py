@@ -98,7 +98,8 @@ def hsic(
     -------
     Score
         "unbiased": the U-statistic of Song et al. 2012, any sign, 0 at chance. "biased": tr(KHLH) / n^2, >= 0. In the
-        squared units of both kernels.
+        squared units of both kernels. Its intervals, on a log scale where it is positive, cover too little in small
+        samples: 95 % ones 81-93 % for n = 12 and 88-96 % for n = 50 (least with heavy tails or one feature a side).
 
     References
     ----------
@@ -253,7 +254,7 @@ def jackknife_spread(sums: KernelSums, metric: str, estimator: str) -> Spread:
     if math.isnan(stderr):
         reason = "without one of the items the score does not exist"
         warn(f"the jackknife of {metric} is undefined: {reason}", UndefinedScoreWarning)
-    return Spread(stderr, "jackknife", None if metric == "hsic" else "atanh")
+    return Spread(stderr, "jackknife", "log" if metric == "hsic" else "atanh")
 
 
 def biased_null(sums: KernelSums, scale: float) -> Null:

@@ -14,13 +14,13 @@ from kernalign._base import checks
 from kernalign._base.kernels import Distance
 from kernalign._base.packing import packable
 from kernalign._base.progress import Report, reporting
-from kernalign._base.score import Null, Score, undefined
+from kernalign._base.score import Null, Score, Spread, undefined
 from kernalign._engines.gram_source import Side, make_side
 from kernalign._engines.gram_sweep import GramSweep
 from kernalign._engines.kernel_sums import KernelSums, bounded
 from kernalign._rows import arrays
 from kernalign._rows.arrays import Options
-from kernalign._statistics import kernel_null, tails
+from kernalign._statistics import kernel_null, pair_influence, tails
 from kernalign._statistics.kernel_null import PairMatrix
 from kernalign.metrics.kernel.ranks import mid_ranks
 
@@ -37,6 +37,7 @@ def rsa(
     *,
     distance: Dissimilarity = "correlation",
     comparison: Comparison = "spearman",
+    uncertainty: Literal["jackknife"] | None = None,
     **options: Unpack[Options],
 ) -> Score:
     """Agreement of the dissimilarities that x and y put between items, over the n (n - 1) / 2 pairs.
@@ -46,6 +47,8 @@ def rsa(
     x, y : (n, p) and (n, q) arrays, paired by row; n >= 3.
     distance : "correlation" (1 - Pearson correlation of two rows), "cosine" (1 - cosine), "euclidean" or "sqeuclidean".
     comparison : "spearman" (mid-ranks), "pearson", "kendall" (tau-a: ties count as neither) or "cosine".
+    uncertainty : "jackknife" adds a standard error from the influence of every item (within a few per cent of deleting
+        each once; not for "kendall"). Holds all dissimilarities.
     **options : as for :func:`kernalign.cka`.
 
     Returns
@@ -72,15 +75,41 @@ def rsa(
     biased linear CKA (Diedrichsen et al. 2021): use :func:`kernalign.cka`.
     """
     check(distance, comparison)
+    check_uncertainty(uncertainty, comparison)
     pair = arrays.pair(x, y, **read_as(distance), **options)
     checks.check_count(pair.n, 3, "rsa")
-    sides = [distance_side(rows, distance, comparison, pair.threads) for rows in (pair.x, pair.y)]
     with reporting(pair.progress, "rsa") as report:
-        if comparison in RANKED:
-            a, b = (ranked(side, comparison, report) for side in sides)
-            return finish_ranked(a, b, distance, comparison, pair.settings)
+        return of_pair(pair, distance, comparison, report, uncertain=uncertainty is not None)[0]
+
+
+def of_pair(
+    pair: arrays.Pair, distance: Dissimilarity, comparison: Comparison, report: Report, *, uncertain: bool
+) -> tuple[Score, Vector | None]:
+    """The score of two sides and, where it is ``uncertain`` and exists, the influence of every item on it."""
+    sides = [distance_side(rows, distance, comparison, pair.threads) for rows in (pair.x, pair.y)]
+    if comparison in RANKED:
+        ranks = [ranked(side, comparison, report) for side in sides]
+        score = finish_ranked(ranks[0], ranks[1], distance, comparison, pair.settings)
+        values = [side.values for side in ranks]
+    else:
         sweep = GramSweep(sides, centred=comparison == "pearson", threads=pair.threads, report=report)
-    return finish_reduced(sweep.sums(0, 1, pair.settings), distance, comparison)
+        score = finish_reduced(sweep.sums(0, 1, pair.settings), distance, comparison)
+        values = [side.condensed() for side in sides] if uncertain else []
+    if not uncertain or math.isnan(score):
+        return score, None
+    if comparison == "pearson":
+        values = [side - side.mean() for side in values]
+    moved = pair_influence.influences(*values, pair.n, ranked=comparison == "spearman")
+    score._spread = Spread(pair_influence.stderr(moved), "jackknife", "atanh")
+    return score, moved
+
+
+def check_uncertainty(uncertainty: Any, comparison: Any) -> None:
+    """Raise unless the sampling error is known."""
+    if uncertainty is not None:
+        checks.check_uncertainty(uncertainty, (None, "jackknife"))
+        if comparison == "kendall":
+            raise ValueError("uncertainty='jackknife' of rsa is not known for comparison='kendall'")
 
 
 def check(distance: Any, comparison: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal, Unpack
 
@@ -99,7 +100,7 @@ def mutual_knn(
     found = search_both(x, y, k, metric, ties, options, whole=uncertainty is not None, length=length)
     if found.x.rows is not None:
         return _sampled(found, per_item)
-    spread = None if uncertainty is None else _spread(found, uncertainty)
+    spread = None if uncertainty is None else _spread("mutual_knn", found, uncertainty, mutual_items)
     return finish_mutual_knn(found, per_item, spread)
 
 
@@ -136,13 +137,20 @@ def jaccard_knn(
     metric: Metric = "cosine",
     ties: Ties = "fractional",
     per_item: bool = False,
+    uncertainty: Literal["half-sampling"] | None = None,
     **options: Unpack[Options],
 ) -> Score:
     """Mean of m / (2k - m), where m is the number of neighbours that an item has in common in x and y.
 
     Arguments as for `mutual_knn`. The null mean is exact, but known only without ties or with ties="index".
     """
-    return finish_jaccard_knn(search_both(x, y, k, metric, ties, options), per_item)
+    length = None
+    if uncertainty is not None:
+        checks.check_uncertainty(uncertainty, (None, "half-sampling"))
+        length = partial(_list_length, uncertainty)
+    found = search_both(x, y, k, metric, ties, options, length=length)
+    spread = None if uncertainty is None else _spread("jaccard_knn", found, uncertainty, jaccard_items)
+    return finish_jaccard_knn(found, per_item, spread)
 
 
 def jaccard_items(shared: NDArray[np.float64], k: int) -> NDArray[np.float64]:
@@ -150,13 +158,13 @@ def jaccard_items(shared: NDArray[np.float64], k: int) -> NDArray[np.float64]:
     return shared / (2 * k - shared)
 
 
-def finish_jaccard_knn(found: Search, per_item: bool = False) -> Score:
+def finish_jaccard_knn(found: Search, per_item: bool = False, spread: Spread | None = None) -> Score:
     """jaccard_knn of lists that were found."""
     shared = found.overlaps[0]
     items = jaccard_items(shared, found.k)
     exact = found.settings["ties"] != "fractional" or found.settings["tie_rows_fraction"] == 0
     null = Null(list_null.jaccard(found.n, found.k)) if exact else None
-    return found.score("jaccard_knn", float(items.mean()), null, items if per_item else None)
+    return found.score("jaccard_knn", float(items.mean()), null, items if per_item else None, spread)
 
 
 def cycle_knn(
@@ -257,15 +265,15 @@ def _list_length(uncertainty: str, n: int, k: int) -> int:
     return k + 1
 
 
-def _spread(found: Search, uncertainty: str) -> Spread:
+def _spread(name: str, found: Search, uncertainty: str, of_shared: Callable[[Any, int], Any]) -> Spread:
     assert found.longer is not None
     a, b = (lists.indices for lists in found.longer)
     if reason := found.why_no_error:
-        warn(f"mutual_knn has no standard error: {reason}", AlignmentWarning)
+        warn(f"{name} has no standard error: {reason}", AlignmentWarning)
         return Spread(math.nan, uncertainty)
     if uncertainty == "jackknife":
         return Spread(jackknife.jackknife_stderr(jackknife.deleted_overlaps(a, b)), uncertainty)
-    parts = half_sampling.part_scores(a, b, found.k, mutual_items, found.threads)
+    parts = half_sampling.part_scores(a, b, found.k, of_shared, found.threads)
     return Spread(half_sampling.stderr(parts, found.n, found.k), uncertainty)
 
 
