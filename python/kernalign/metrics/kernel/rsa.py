@@ -99,7 +99,7 @@ def of_pair(
         return score, None
     if comparison == "pearson":
         values = [side - side.mean() for side in values]
-    moved = pair_influence.influences(*values, pair.n, ranked=comparison == "spearman")
+    moved = pair_influence.influences(values[0], values[1], pair.n, ranked=comparison == "spearman")
     score._spread = Spread(pair_influence.stderr(moved), "jackknife", "atanh")
     return score, moved
 
