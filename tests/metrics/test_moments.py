@@ -1,5 +1,6 @@
 """ka.Moments: batching, merging and saving must not change the answer."""
 
+import copy
 import hashlib
 import json
 import math
@@ -341,6 +342,30 @@ def test_a_saved_stream_goes_on_bit_for_bit(dtype, rel, taken, tmp_path):
         if taken < N:
             each.update(x[taken:], y[taken:])
     assert answers(again) == answers(state) == answers(ka.Moments().update(x, y))
+
+
+@dtypes
+@pytest.mark.parametrize("taken", [0, 100, 1500])
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+def test_a_copied_stream_goes_on_bit_for_bit_and_by_itself(dtype, rel, taken, copied):
+    x, y = related(N, P, Q, 3, dtype)
+    state = stream(x[:taken], y[:taken], 100)
+    twin = copied(state)
+    assert (twin.n, repr(twin)) == (taken, repr(state))
+    twin.update(x[taken:], y[taken:])
+    assert state.n == taken
+    state.update(x[taken:], y[taken:])
+    assert answers(twin) == answers(state)
+    assert float(twin.cca()) == float(state.cca())
+
+
+def test_a_reset_stream_is_a_new_one():
+    x, y = related(N, P, Q)
+    state = stream(x, y, 500)
+    assert repr(state) == f"Moments(n={N}, p={P}, q={Q})"
+    assert state.reset() is state
+    assert repr(state) == "Moments(n=0)"
+    assert answers(state.update(y, x)) == answers(stream(y, x, 500))
 
 
 def test_a_merged_state_survives_saving(tmp_path):

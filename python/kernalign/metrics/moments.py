@@ -39,6 +39,7 @@ class Moments:
     blocks of 1024 counted from the start of the stream, so how it was cut into batches does not change one bit of the
     result. float64 and integer batches are multiplied in float64; 16- and 32-bit floats in float32, summed in float64.
     A stream that began with float32 does not accept float64 later. Threads may share one object: calls take turns.
+    It can be pickled and copied; a copy goes on with the same bits.
 
     Examples
     --------
@@ -204,15 +205,7 @@ class Moments:
         FileExistsError
             The file exists and ``overwrite`` is False.
         """
-        facts: dict[str, Any] = {"empty": True}
-        packed = np.empty(0)
-        with self._turn():
-            if self._core is not None:
-                packed = self._core.pack()
-                p, q = self._core.cols
-                facts = {"empty": False, "p": p, "q": q, "double_precision": self._core.double_precision}
-                assert self._digits is not None
-                facts["digits"] = [digits.pack() for digits in self._digits]
+        facts, packed = self._state()
         checkpoint.write(path, _KIND, facts, {"numbers": packed}, overwrite=overwrite)
 
     @classmethod
@@ -224,15 +217,41 @@ class Moments:
         ValueError
             The file is not a whole, unchanged Moments file of this version.
         """
-        state = cls()
         with checkpoint.reading(path, _KIND) as (facts, arrays):
-            if not facts["empty"]:
-                p, q, double = facts["p"], facts["q"], facts["double_precision"]
-                if not (type(p) is int and type(q) is int and type(double) is bool):
-                    raise TypeError("p, q and double_precision must be two integers and a boolean")
-                state._core = _core.Moments.unpack(p, q, double, arrays["numbers"])
-                x, y = facts["digits"]
-                state._digits = Digits.unpack(x, p), Digits.unpack(y, q)
+            return cls._restored(facts, arrays["numbers"])
+
+    def reset(self) -> Moments:
+        """Forget all rows, and how many columns they had; returns self."""
+        with self._turn():
+            self._core = self._digits = None
+        return self
+
+    def __repr__(self) -> str:
+        columns = "" if self._core is None else ", p={}, q={}".format(*self._core.cols)
+        return f"Moments(n={self.n}{columns})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self)._restored, self._state()
+
+    def _state(self) -> tuple[dict[str, Any], Matrix]:
+        """Facts and numbers from which the same stream goes on."""
+        with self._turn():
+            if self._core is None or self._digits is None:
+                return {"empty": True}, np.empty(0)
+            p, q = self._core.cols
+            facts = {"empty": False, "p": p, "q": q, "double_precision": self._core.double_precision}
+            return facts | {"digits": [digits.pack() for digits in self._digits]}, self._core.pack()
+
+    @classmethod
+    def _restored(cls, facts: dict[str, Any], packed: Matrix) -> Moments:
+        state = cls()
+        if not facts["empty"]:
+            p, q, double = facts["p"], facts["q"], facts["double_precision"]
+            if not (type(p) is int and type(q) is int and type(double) is bool):
+                raise TypeError("p, q and double_precision must be two integers and a boolean")
+            state._core = _core.Moments.unpack(p, q, double, packed)
+            x, y = facts["digits"]
+            state._digits = Digits.unpack(x, p), Digits.unpack(y, q)
         return state
 
     @contextmanager
