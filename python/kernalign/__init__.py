@@ -1,5 +1,7 @@
 """Fast, trustworthy measures of how alike two neural representations are."""
 
+from importlib import import_module
+
 from kernalign import _blas
 
 _blas.preload()
@@ -118,6 +120,16 @@ for _name in __all__:
         globals()[_name].__module__ = __name__
 
 
+_MODULES = ("compat", "embedding", "pmi", "robustness", "sources", "stitching")
+
+
+def __getattr__(name: str) -> object:
+    """Public modules that nothing above needs are imported when they are first used."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_module(f"{__name__}.{name}")
+
+
 def __dir__() -> list[str]:
     """The public names; rooms that begin with an underscore and this module's own imports are nobody's business."""
-    return sorted([*__all__, "__version__", "compat", "embedding", "pmi", "robustness", "sources", "stitching"])
+    return sorted([*__all__, "__version__", *_MODULES])

@@ -22,48 +22,49 @@ from samples import related
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 EVERY = [AffineStitcher(), RidgeStitcher(1.0), RidgeStitcher(), ProcrustesStitcher(), LowRankStitcher(2)]
-WORDING = "we name the argument, the requirement and what was given, in words of our own"
-Y_COLUMNS = "y is always 2-D here, and always needed"
-# scikit-learn's checks that the house rules answer otherwise, and why
+PROBES = [LinearProbe(0.1, task="classification"), LinearProbe(0.1, task="regression")]
+WORDING = "we name the argument, the requirement and what was given, in words of our own: "
+Y_COLUMNS = "y is a representation: always needed, and always 2-D"
+LABELS = "class labels are integers, booleans or strings: floats are a TypeError, infinite or not"
+# scikit-learn's checks that the house rules answer otherwise, and how
 OTHERWISE = {
-    "check_n_features_in_after_fitting": WORDING,
-    "check_complex_data": "complex input is a TypeError",
-    "check_dtype_object": "object input is a TypeError",
-    "check_estimators_empty_data_messages": WORDING,
-    "check_estimators_nan_inf": WORDING,
-    "check_estimator_sparse_tag": WORDING,
-    "check_estimator_sparse_array": WORDING,
-    "check_estimator_sparse_matrix": WORDING,
-    "check_fit2d_1sample": WORDING,
-    "check_fit2d_predict1d": WORDING,
+    "check_n_features_in_after_fitting": WORDING + "x must have the 5 columns of the fit, got 6",
+    "check_complex_data": WORDING + "x must be real, got dtype complex128 (a TypeError)",
+    "check_dtype_object": "an object array is a TypeError, even if all that it holds are numbers",
+    "check_estimators_empty_data_messages": WORDING + "x must have at least one row and one column, got shape (12, 0)",
+    "check_estimators_nan_inf": WORDING + "x must be finite, got nan at row 3, column 1",
+    "check_fit2d_1sample": WORDING + "needs at least 2 rows, got 1",
+    "check_fit2d_predict1d": WORDING + "x must be 2-D (items, features), got shape (3,)",
+    "check_requires_y_none": WORDING + "y must be a 2-D numeric array, got NoneType",
+}
+STITCHERS_OTHERWISE = {
     "check_transformer_data_not_an_array": Y_COLUMNS,
     "check_transformer_general": Y_COLUMNS,
     "check_transformer_preserve_dtypes": Y_COLUMNS,
-    "check_requires_y_none": Y_COLUMNS,
+}
+CLASSIFIERS_OTHERWISE = {
+    "check_classifiers_one_label": "a probe of a single class is a ValueError: it has nothing to tell apart",
+    "check_classifiers_regression_target": LABELS,
+    "check_supervised_y_2d": "a column of class labels is a ValueError",
+    "check_supervised_y_no_nan": LABELS,
 }
 
-PROBE_OTHERWISE = {
-    "check_classifiers_one_label": WORDING,
-    "check_classifiers_regression_target": WORDING,
-    "check_supervised_y_2d": "a column of class labels is a ValueError; a column of numbers gives a column",
-    "check_supervised_y_no_nan": WORDING,
-}
+
+def otherwise(estimator: object) -> dict[str, str]:
+    """What is expected to fail of an estimator, and why."""
+    if not isinstance(estimator, LinearProbe):
+        return OTHERWISE | STITCHERS_OTHERWISE
+    return OTHERWISE | (CLASSIFIERS_OTHERWISE if estimator.task == "classification" else {})
 
 
-@pytest.mark.parametrize("stitcher", EVERY, ids=repr)
-def test_scikit_learn_checks(stitcher) -> None:
-    checks = pytest.importorskip("sklearn.utils.estimator_checks", reason="needs scikit-learn")
-    sklearn = pytest.importorskip("sklearn")
-    if tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 6):
-        pytest.skip("check_estimator reports results from 1.6 on")
+@parametrize_with_checks([*EVERY, *PROBES], expected_failed_checks=otherwise)
+def test_scikit_learn_checks(estimator, check) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        results = checks.check_estimator(stitcher, on_fail=None)
-    broken = {r["check_name"]: r["exception"] for r in results if r["status"] == "failed"}
-    assert {name: error for name, error in broken.items() if name not in OTHERWISE} == {}
-    assert sum(r["status"] == "passed" for r in results) >= 30
+        check(estimator)
 
 
 def test_clone_pipeline_and_search() -> None:
@@ -177,16 +178,3 @@ def test_a_probe_is_searched_cloned_and_put_into_pipelines() -> None:
     assert chain.predict(x).shape == (60,)
     with pytest.raises(NotFittedError, match="not fitted yet"):
         base.clone(probe).predict(x)
-
-
-@pytest.mark.parametrize("task", ["classification", "regression"])
-def test_scikit_learn_checks_of_a_probe(task: str) -> None:
-    checks = pytest.importorskip("sklearn.utils.estimator_checks", reason="needs scikit-learn")
-    if not hasattr(LinearProbe().__sklearn_tags__(), "classifier_tags"):
-        pytest.skip("check_estimator reports results from 1.6 on")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        results = checks.check_estimator(LinearProbe(0.1, task=task), on_fail=None)
-    broken = {r["check_name"]: r["exception"] for r in results if r["status"] == "failed"}
-    assert {name: error for name, error in broken.items() if name not in OTHERWISE | PROBE_OTHERWISE} == {}
-    assert sum(r["status"] == "passed" for r in results) >= 30

@@ -224,12 +224,12 @@ def as_matrix(x: Any, name: str) -> tuple[AnyArray, bool]:
     """Return a 2-D NumPy view of ``x`` (bfloat16 as its 16-bit patterns) and whether it is bfloat16."""
     if type(x) is np.ndarray and x.ndim == 2 and x.dtype.char in _NUMBERS and x.dtype.isnative and 0 not in x.shape:
         return x, False
+    if hasattr(x, "tocsr"):
+        raise TypeError(f"{name} must be dense, got the sparse {type(x).__name__}; use .toarray()")
     if x is None or isinstance(x, (str, bytes, dict)):
         raise TypeError(f"{name} must be a 2-D numeric array, got {type(x).__name__}")
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError(f"{name} must not be a masked array (the mask would be ignored); fill it first")
-    if hasattr(x, "tocsr"):
-        raise TypeError(f"{name} must be dense, got {type(x).__name__}; use .toarray()")
     array, bf16 = to_numpy(x, name)
     if array.ndim != 2:
         raise ValueError(f"{name} must be 2-D (items, features), got shape {array.shape}")

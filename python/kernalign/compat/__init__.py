@@ -1,1 +1,3 @@
 """Other people's names over our engines."""
+
+from kernalign.compat import platonic as platonic
