@@ -65,7 +65,7 @@ class Side:
         offset = self.rows.offset
         mean = self.centre.mean + (offset if len(offset) else 0.0)
         with np.errstate(over="ignore"):
-            return directions.noise(squares, np.ldexp(mean, -self.exponent), n, rounding or self.rounding)
+            return directions.noise(np.sqrt(squares), np.ldexp(mean, -self.exponent), n, rounding or self.rounding)
 
     def block(self, begin: int, end: int) -> Matrix:
         block = self.rows.dense(begin, end)

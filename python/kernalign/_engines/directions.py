@@ -22,15 +22,15 @@ _SMALL = 256  # a sure SVD of so few columns costs nothing
 _NUCLEAR_ERROR = 1e-11  # relative
 
 
-def noise(squares: Vector, mean: Vector, n: int, rounding: Rounding) -> Vector:
+def noise(lengths: Vector, mean: Vector, n: int, rounding: Rounding) -> Vector:
     """What rounding may put into each of p columns: lengths such that, in columns divided by them, directions of errors
     are at most 1 long, and those that are longer are the data's.
 
-    ``squares`` are the columns' sums of squares about ``mean``: what is rounded is the entry as it was given.
+    ``lengths`` are of the columns about ``mean``: what is rounded is the entry as it was given.
     """
-    given = np.sqrt(squares + n * mean**2)
-    most = (1 + math.sqrt(len(squares) / n)) * np.maximum(rounding.error * given, rounding.least * math.sqrt(n))
-    return np.where(squares > 0, most, 0.0)
+    given = np.hypot(lengths, math.sqrt(n) * mean)
+    most = (1 + math.sqrt(len(lengths) / n)) * np.maximum(rounding.error * given, rounding.least * math.sqrt(n))
+    return np.where(lengths > 0, most, 0.0)
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ class _Data:
         if self.linear is None:
             return None
         weight, rounding = self.linear.weight, Digits.of(arrays.rows(self.linear.weight, "weight")).rounding
-        noise = directions.noise((weight**2).sum(axis=0), np.zeros(weight.shape[1]), len(weight), rounding)
+        noise = directions.noise(np.linalg.norm(weight, axis=0), np.zeros(weight.shape[1]), len(weight), rounding)
         left = directions.of_rows(weight, min(weight.shape), noise).left
         assert left is not None
         return left @ left.T, left.shape[1]

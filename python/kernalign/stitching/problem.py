@@ -18,6 +18,7 @@ from kernalign._engines import directions
 from kernalign._engines.directions import Directions
 from kernalign._rows.decompositions import eigh, svd
 from kernalign._rows.digits import EXACT, Rounding
+from kernalign._rows.magnitude import divided, exponent_of
 from kernalign.metrics.linear.principal import warn_of_rounding
 from kernalign.metrics.moments import Moments
 
@@ -123,12 +124,16 @@ class Problem:
     @cached_property
     def noise(self) -> Matrix:
         """What rounding of the entries may put into each column of x."""
-        return directions.noise(self._squares, self.mean_x, self.n, self.roundings[0])
+        return directions.noise(self._lengths, self.mean_x, self.n, self.roundings[0])
 
-    @property
-    def _squares(self) -> Matrix:
+    @cached_property
+    def _lengths(self) -> Matrix:
         """Of the columns of x."""
-        return np.diagonal(self.gram) if self.rows_x is None else (self.rows_x**2).sum(axis=0)  # type: ignore[arg-type]
+        if self.rows_x is None:
+            assert self.gram is not None
+            return np.sqrt(np.diagonal(self.gram))
+        exponent = exponent_of(self.rows_x)
+        return np.asarray(np.ldexp(np.linalg.norm(divided(self.rows_x, exponent), axis=0), exponent))
 
     @cached_property
     def directions(self) -> Directions:
@@ -167,20 +172,19 @@ class Problem:
         fitted = self.spectrum[2]
         if not fitted.size:
             return 0
-        noise = directions.noise(self.power, self.mean_y, self.n, self.roundings[1])
+        noise = directions.noise(np.sqrt(self.power), self.mean_y, self.n, self.roundings[1])
         return directions.of_rows(fitted, min(fitted.shape), noise).rank
 
     @property
     def _sure(self) -> bool:
         """Whether x'x is safely positive definite, but for zero columns, and no direction of x is rounding."""
-        return self.shortest > 0 and bool((self.noise <= self.shortest * np.sqrt(self._squares)).all())
+        return self.shortest > 0 and bool((self.noise <= self.shortest * self._lengths).all())
 
     def warn(self, name: str) -> None:
         """Say, in the name of a public function, what of x is rounding, or may be."""
         if not self._sure:
             warn_of_rounding(name, "x", self.directions, self.roundings[0])
-        squares = self._squares
-        faint = hazards.faint_columns(hazards.faint(np.sqrt(squares[squares > self.noise**2])))
+        faint = hazards.faint_columns(hazards.faint(self._lengths[self._lengths > self.noise]))
         if faint is not None:
             warn(f"{name}: of x, {faint}", AlignmentWarning)
 

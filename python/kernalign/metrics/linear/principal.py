@@ -181,7 +181,7 @@ def stream_directions(products: Products, which: int, free: int, metric: str) ->
     gram = engine.product(which, which)
     p = len(gram)
     mean = np.ldexp(engine.mean(which) if free < engine.n else np.zeros(p), -engine.exponents[which])
-    noise = directions.noise(np.diagonal(gram), mean, engine.n, products.roundings[which])
+    noise = directions.noise(np.sqrt(np.diagonal(gram)), mean, engine.n, products.roundings[which])
     found, values = directions.of_products(gram, min(p, free), noise, double)
     warn_of_rounding(metric, name, found, products.roundings[which])
     seen = max(p * directions.EPSILON * values[-1], -2 * values[0])  # errors of products have either sign
