@@ -11,6 +11,7 @@
 namespace kernalign {
 namespace {
 
+constexpr double kLargestSquare = 1e30;
 constexpr std::int64_t kScratch = 32 << 20;   // bytes of centred rows
 constexpr std::int64_t kPiece = 1 << 14;      // elements that stay in a core's cache while they are centred
 constexpr std::int64_t kSlices = 64;          // of the rows whose mean is found
@@ -168,9 +169,13 @@ CentredProducts centred_products(const Rows& x, const Rows& y, const std::array<
                                  Monitor* monitor) {
     require_same_rows(x.rows(), y.rows());
     threads = resolve_threads(threads);
-    if (precision == Precision::f32)
-        return multiply_centred<float>({&x, &y}, centres, wanted, omitted, threads, monitor);
-    return multiply_centred<double>({&x, &y}, centres, wanted, omitted, threads, monitor);
+    CentredProducts result = precision == Precision::f32
+                                 ? multiply_centred<float>({&x, &y}, centres, wanted, omitted, threads, monitor)
+                                 : multiply_centred<double>({&x, &y}, centres, wanted, omitted, threads, monitor);
+    for (std::size_t s = 0; s < 2; ++s)
+        for (const double square : result.squares[s])  // of rows brought to unit size: their products are finite
+            require_unchanged(square < kLargestSquare, (s ? y : x).name);
+    return result;
 }
 
 LargeVector<double> self_product(const double* rows, std::int64_t n, std::int64_t cols, int threads, Monitor* monitor) {
