@@ -21,6 +21,17 @@ def drawn_products(a, b, pairings=999, seed=0):
     return np.array([inner(a, b[np.ix_(p, p)]) for p in orders])
 
 
+def exchanges(labels):
+    """Every order that gives whole groups the places of groups of their size, rows in order; the given one first."""
+    members = [np.flatnonzero(labels == g) for g in range(labels.max() + 1)]
+    for order in permutations(range(len(members))):
+        if all(len(members[a]) == len(members[b]) for a, b in enumerate(order)):
+            renamed = np.empty(len(labels), dtype=int)
+            for a, b in enumerate(order):
+                renamed[members[a]] = members[b]
+            yield renamed
+
+
 def share(values):
     """Share of the values that reach the first, but for rounding."""
     return float(np.mean(values >= values[0] - 1e-12 * np.abs(values).max()))

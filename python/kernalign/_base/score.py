@@ -31,11 +31,12 @@ class Null:
     """Distribution of a score over random pairings of the items: exact moments, tail on demand.
 
     ``skew`` and ``p_value`` are called when first read, and once; each returns the number and its method's name, or
-    None and why there is none. ``quantile`` gives what a standardised score exceeds with some probability, and pickles.
+    None and why there is none; ``sd`` may be a call too. ``quantile`` gives what a standardised score exceeds with some
+    probability, and pickles.
     """
 
-    mean: float
-    sd: float | None = None
+    mean: float | None
+    sd: float | Callable[[], float | None] | None = None
     skew: Callable[[], tuple[float | None, str]] | None = None
     p_value: Callable[[], tuple[float | None, str]] | None = None
     quantile: Callable[[float], float | None] | None = None
@@ -103,7 +104,8 @@ class Score(float):
 
     @property
     def chance_sd(self) -> float | None:
-        return self._null.sd if self._null else None
+        sd = self._null.sd if self._null else None
+        return sd() if callable(sd) else sd
 
     @cached_property
     def chance_skew(self) -> float | None:
@@ -116,9 +118,8 @@ class Score(float):
 
     @property
     def z(self) -> float | None:
-        if self.chance is None or not self.chance_sd:
-            return None
-        return (float(self) - self.chance) / self.chance_sd
+        chance, sd = self.chance, self.chance_sd
+        return None if chance is None or not sd else (float(self) - chance) / sd
 
     @cached_property
     def p_value(self) -> float | None:
@@ -182,6 +183,7 @@ class Score(float):
             methods = self.settings.get("skew_method", ""), self.settings.get("p_method", "")
             null = replace(
                 null,
+                sd=self.chance_sd,
                 skew=None if skew is None else Fixed(skew, methods[0]),
                 p_value=None if p is None else Fixed(p, methods[1]),
             )

@@ -39,6 +39,7 @@ class KernelSums:
     engine: Engine | None = None  # None once nothing needs it
     indices: tuple[int, int] = (0, 1)  # of the sides in the engine
     threads: int = 0
+    groups: NDArray[np.intp] | None = None  # numbers of those that are exchanged whole by the null
     # What follows from one side alone; the pairs of a sweep share it.
     known: tuple[dict[str, Any], dict[str, Any]] = field(default_factory=lambda: ({}, {}))
 
@@ -161,6 +162,7 @@ class KernelSums:
             "products": products[0] if products[0] == products[1] else products,
             "accumulation": "float64",
             "backend": "cpu",
+            **({} if self.groups is None else {"groups": int(self.groups.max()) + 1}),
             **more,
         }
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign import _core
+from kernalign._engines.exchanged import Units, feature_sums, mean_product, triangle_sums
 from kernalign._engines.gram_source import Side
 from kernalign._engines.gram_sweep import gram_pair
 from kernalign._rows.blocks import spans
@@ -40,6 +41,10 @@ class PermutedGrams:
     units: Values
 
     def products(self, orders: Orders) -> Values:
+        raise NotImplementedError
+
+    def mean_product(self, units: Units) -> float:
+        """Mean product of the first layers over all pairings that exchange units of a class, rows in their order."""
         raise NotImplementedError
 
     def cosines(self, products: Values) -> Values:
@@ -90,6 +95,12 @@ class PermutedFeatures(PermutedGrams):
         else:
             full = 2 * _core.permuted_triangles(*self._condensed, orders, self._threads) + diagonals
         return self._numerators(full, diagonals, x, y)
+
+    def mean_product(self, units: Units) -> float:
+        d_x, d_y = (side[:1] for side in self._diagonals)
+        full = mean_product(feature_sums(self._x[0], units), feature_sums(self._y[0], units), units)
+        diagonal = sum((d_x[0, c].sum(axis=0) * d_y[0, c].sum(axis=0)).sum() / len(c) for c in units)
+        return float(self._numerators(np.array([[full]]), np.array([[diagonal]]), d_x, d_y)[0, 0])
 
     def _dense(self, side: Sequence[_core.Rows]) -> tuple[list[Values], Values]:
         layers, units = [], []
@@ -152,36 +163,56 @@ class PermutedFeatures(PermutedGrams):
         return full - diagonals * (n / (n - 2)) + traces / ((n - 1) * (n - 2))
 
 
-class PermutedKernels(PermutedGrams):
-    """Of any kernel: K and L, centred as asked for, are renamed as they are.
+class PermutedTriangles(PermutedGrams):
+    """Of symmetric matrices that are held as their strict upper triangles, (L, n (n - 1) / 2), and their diagonals.
 
-    Bandwidths are those of the given data, which no pairing changes. Holds 4 n^2 bytes for each layer; a pairing takes
-    n^2 / 2 multiply-adds for each pair of layers.
+    A pairing takes n^2 / 2 multiply-adds for each pair of layers.
     """
 
-    def __init__(self, x: Sequence[Side], y: Sequence[Side], *, centred: bool, unbiased: bool) -> None:
-        self._centred, self._unbiased = centred, unbiased
-        self._sides = x, y
-        self._n, self._threads = x[0].source.n, x[0].threads
-        (self._off_x, self._diagonal_x, unit_x), (self._off_y, self._diagonal_y, unit_y) = map(self._held, (x, y))
-        self.units = np.outer(unit_x, unit_y)
+    def __init__(
+        self, x: Values, y: Values, n: int, threads: int = 0, diagonals: tuple[Values, Values] | None = None
+    ) -> None:
+        self._off, self._diagonals = (x, y), diagonals
+        self._n, self._threads = n, threads
+        self._unbiased = diagonals is None
 
     @cached_property
     def lengths(self) -> Values:  # type: ignore[override]
-        made = (self._off_x, self._diagonal_x), (self._off_y, self._diagonal_y)
-        x, y = (np.sqrt(2 * (off**2).sum(axis=1) + (own**2).sum(axis=1)) for off, own in made)
-        return np.outer(x, y)
+        squares = [2 * (off**2).sum(axis=1) for off in self._off]
+        for square, own in zip(squares, self._diagonals or (), strict=False):
+            square += (own**2).sum(axis=1)
+        return np.asarray(np.sqrt(np.outer(*squares)))
+
+    def products(self, orders: Orders) -> Values:
+        off: Values = _core.permuted_triangles(*self._off, orders, self._threads)
+        if self._diagonals is not None:
+            x, y = self._diagonals
+            off += np.array([x @ y[:, order].T / 2 for order in orders])
+        return 2 * off
+
+    def mean_product(self, units: Units) -> float:
+        own = self._diagonals or (np.zeros((1, self._n)),) * 2
+        x, y = (triangle_sums(off[0], diagonal[0], units) for off, diagonal in zip(self._off, own, strict=True))
+        return mean_product(x, y, units)
+
+
+class PermutedKernels(PermutedTriangles):
+    """Of any kernel: K and L, centred as asked for, are renamed as they are.
+
+    Bandwidths are those of the given data, which no pairing changes. Holds 4 n^2 bytes for each layer.
+    """
+
+    def __init__(self, x: Sequence[Side], y: Sequence[Side], *, centred: bool, unbiased: bool) -> None:
+        self._centred, self._unbiased, self._sides = centred, unbiased, (x, y)
+        self._n = x[0].source.n
+        (off_x, own_x, unit_x), (off_y, own_y, unit_y) = map(self._held, (x, y))
+        super().__init__(off_x, off_y, self._n, x[0].threads, None if unbiased else (own_x, own_y))
+        self.units = np.outer(unit_x, unit_y)
 
     @cached_property
     def norms(self) -> Values:  # type: ignore[override]
         exist = [np.array([self._structured(side) for side in sides]) for sides in self._sides]
         return np.where(np.outer(*exist), self.lengths, np.nan)
-
-    def products(self, orders: Orders) -> Values:
-        off: Values = _core.permuted_triangles(self._off_x, self._off_y, orders, self._threads)
-        if not self._unbiased:
-            off += np.array([self._diagonal_x @ self._diagonal_y[:, order].T / 2 for order in orders])
-        return 2 * off
 
     def _held(self, sides: Sequence[Side]) -> tuple[Values, Values, Values]:
         """Off-diagonal entries, diagonals, and what both were divided by."""

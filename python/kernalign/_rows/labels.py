@@ -56,6 +56,18 @@ def group_numbers(labels: Any, n: int, name: str = "groups") -> NDArray[np.intp]
     return _numbered(array, name)[0]
 
 
+def groups_of(groups: Any, pair: arrays.Pair) -> NDArray[np.intp] | None:
+    """Numbers of the groups of a pair's items from labels of the rows of x as they were given; None if none has two."""
+    if groups is None:
+        return None
+    numbers = group_numbers(groups, pair.n if pair.items is None else len(groups))
+    if pair.items is not None:
+        if pair.items.max() >= len(numbers):
+            raise ValueError(f"groups must hold one label per row, got {len(numbers)} labels for more rows")
+        numbers = np.unique(numbers[pair.items], return_inverse=True)[1]
+    return numbers if np.bincount(numbers).max() > 1 else None
+
+
 def _labels(labels: Any, name: str) -> NDArray[Any]:
     array = np.asarray(labels)
     if array.ndim != 1 or len(array) == 0:

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from kernalign import _core
 from kernalign._base.packing import packable
-from kernalign._base.score import Null
+from kernalign._base.score import Fixed, Null
 from kernalign._engines.gram_source import EXACT_SKEW_ROWS, SAMPLED_ROWS
 from kernalign._engines.permuted_grams import pairing_cost, permuted
-from kernalign._statistics.null_tail import COST, Law, Scores, Tail
+from kernalign._statistics.null_tail import COST, LONG, Law, Scores, Tail, exchange_null
 from kernalign._statistics.pairings import Pairings
 
 if TYPE_CHECKING:
@@ -39,10 +39,23 @@ def unbiased_null(sums: KernelSums, cka: float, scale: float) -> Null:
 
     Skewness (none for n < 6) and tail are computed when read.
     """
+    if sums.groups is not None:
+        return grouped_null(sums, scale, unbiased=True)
     n = sums.n
     unit = math.sqrt(2 / (n * (n - 3)))
     tail = Tail(cka / unit, partial(Pairings.of_items, n), partial(_law, sums), partial(_scores, sums))
     return Null(0.0, scale * unit, tail.skew if n >= 6 else None, tail.p_value, tail.quantile)
+
+
+def grouped_null(sums: KernelSums, scale: float, *, unbiased: bool) -> Null:
+    """Null of scale * CKA when whole groups change places."""
+    assert sums.sides is not None
+    assert sums.groups is not None
+    refused = f"none: {LONG}" if pairing_cost(*sums.sides) > COST else None
+    if refused and not all(side.linear for side in sums.sides):
+        return Null(None, p_value=Fixed(None, refused))
+    made = permuted(*sums.sides, unbiased=unbiased)
+    return exchange_null(sums.groups, made, scale / float(made.lengths[0, 0]), refused)
 
 
 def _law(sums: KernelSums) -> Law:
@@ -62,7 +75,7 @@ def _scores(sums: KernelSums) -> Scores | str:
     if sums.sides is None:
         return f"{why}, and the rows are gone"
     if pairing_cost(*sums.sides) > COST:
-        return f"{why}, and pairings of so many items and features take long: permutation_test scores them"
+        return f"{why}, and {LONG}"
     made = permuted(*sums.sides)
     unit = float(made.lengths[0, 0]) * math.sqrt(2 / (n * (n - 3)))
     return lambda orders: made.products(orders)[:, 0, 0] / unit

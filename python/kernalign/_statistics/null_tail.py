@@ -6,11 +6,16 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
+
+from kernalign._base.score import Null
+from kernalign._engines.permuted_grams import PermutedGrams
 from kernalign._statistics.calibration import order_statistic
-from kernalign._statistics.pairings import Orders, Pairings, Values, null_scores, share
+from kernalign._statistics.pairings import Labels, Orders, Pairings, Values, null_scores, share
 from kernalign._statistics.tails import pearson3_quantile, pearson3_tail
 
 COST = 100_000_000  # multiply-adds, or the time of so many, that a pairing may take: four seconds for 999 on one core
+LONG = "pairings of so many items and features take long: permutation_test scores them"
 
 Scores: TypeAlias = Callable[[Orders], Values]
 
@@ -76,3 +81,46 @@ class Tail:
 
     def __getstate__(self) -> dict[str, Any]:
         return {"_z": self._z, "_law": self._law, "_found": self._found, "_given": None}
+
+
+class DrawnTail:
+    """Spread and upper tail of a score of known mean, from the scores of pairings."""
+
+    def __init__(self, pairings: Pairings, mean: float, scores: Scores | str) -> None:
+        """``scores``: what scores pairings, or why they are not scored."""
+        self._given: Any = pairings, scores
+        self._mean = mean
+
+    def sd(self) -> float | None:
+        drawn = self._found[2]
+        return None if drawn is None else float(np.sqrt(np.mean((drawn - self._mean) ** 2)))
+
+    def p_value(self) -> tuple[float | None, str]:
+        return self._found[:2]
+
+    def quantile(self, alpha: float) -> float | None:
+        """What the standardised score exceeds with probability alpha."""
+        drawn, sd = self._found[2], self.sd()
+        return (order_statistic(drawn, alpha) - self._mean) / sd if drawn is not None and sd else None
+
+    @cached_property
+    def _found(self) -> tuple[float | None, str, Values | None]:
+        (pairings, scores), self._given = self._given, None
+        if isinstance(scores, str):
+            return None, scores, None
+        drawn, method = null_scores(pairings, scores)
+        return share(drawn, drawn), method, drawn
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_mean": self._mean, "_found": self._found, "_given": None}
+
+
+def exchange_null(labels: Labels, made: PermutedGrams, scale: float, refused: str | None) -> Null:
+    """Null of scale * (product of both sides) when whole groups change places: its exact mean, the rest from pairings.
+
+    ``refused``: why pairings are not scored.
+    """
+    pairings = Pairings.of_groups(labels)
+    mean = scale * made.mean_product(pairings.classes)
+    tail = DrawnTail(pairings, mean, refused or (lambda orders: scale * made.products(orders)[:, 0, 0]))
+    return Null(mean, tail.sd, None, tail.p_value, tail.quantile)

@@ -1,12 +1,14 @@
 """rsa against naive definitions, enumeration of the null, exact ties, and everything that must not matter."""
 
 import itertools
+import math
 
 import kernalign as ka
 import ml_dtypes
 import numpy as np
 import pytest
 from kernalign.metrics.kernel.ranks import mid_ranks
+from reference import null_moments
 from reference import rsa as oracle
 from samples import orthogonal, related
 from scipy import stats
@@ -120,7 +122,8 @@ def test_null_moments_are_those_of_all_pairings(distance, comparison, n):
     assert score.chance == pytest.approx(np.mean(scores), rel=1e-10, abs=1e-12)
     assert score.chance_sd == pytest.approx(np.std(scores), rel=1e-9)
     assert score.z == pytest.approx((float(score) - np.mean(scores)) / np.std(scores), rel=1e-8, abs=1e-8)
-    assert score.p_value == pytest.approx(stats.norm.sf(score.z), rel=1e-10)
+    assert score.p_value == pytest.approx(null_moments.share(np.array(scores)), abs=1e-12)
+    assert score.settings["p_method"] == f"all {math.factorial(n)} pairings"
 
 
 @pytest.mark.parametrize("n", [4, 5])
@@ -139,10 +142,37 @@ def test_kendall_is_zero_at_chance_and_says_no_more():
     assert (score.chance, score.chance_sd, score.z, score.p_value) == (0.0, None, None, None)
 
 
-def test_p_values_of_unrelated_data_are_right_on_average():
+@pytest.mark.parametrize("comparison", ["pearson", "spearman"])
+def test_p_values_are_those_of_the_pairings(comparison):
+    x, y = np.random.default_rng(0).normal(size=(2, 30, 5))
     rng = np.random.default_rng(0)
-    p = [ka.rsa(rng.normal(size=(40, 5)), rng.normal(size=(40, 5))).p_value for _ in range(200)]
-    assert 0.02 <= np.mean(np.array(p) < 0.05) <= 0.1
+    orders = [np.arange(30), *(rng.permutation(30) for _ in range(999))]
+    sides = [oracle.dissimilarities(v, "correlation") for v in (x, y)]
+    if comparison == "spearman":
+        sides = [oracle.mid_ranks(v) for v in sides]
+    a, b = (oracle.square(v - v.mean(), 30) for v in sides)
+    values = np.array([(a * b[np.ix_(order, order)]).sum() for order in orders])
+    score = ka.rsa(x, y, comparison=comparison)
+    assert score.p_value == null_moments.share(values)
+    assert score.settings["p_method"] == "999 random pairings, seed 0"
+    strong = ka.rsa(x, x, comparison=comparison)
+    assert strong.p_value == 1 / 1000
+    assert ka.calibrated_score(strong) == pytest.approx(1)
+
+
+def test_eight_items_have_no_p_value_below_that_of_all_pairings():
+    x = np.random.default_rng(1).normal(size=(8, 5))
+    assert ka.rsa(x, x).p_value == 1 / 40320
+
+
+def test_many_items_have_no_p_value():
+    x, y = np.random.default_rng(1).normal(size=(2, 1900, 3))
+    for comparison in ("spearman", "pearson"):
+        score = ka.rsa(x, y, comparison=comparison)
+        assert score.p_value is None
+        assert score.settings["p_method"].startswith("none: pairings of so many items")
+        with pytest.raises(ValueError, match="calibrated_score needs the null distribution of rsa"):
+            ka.calibrated_score(score)
 
 
 # What must not matter

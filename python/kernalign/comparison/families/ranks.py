@@ -25,6 +25,7 @@ from kernalign.metrics.kernel.rsa import (
 from kernalign.metrics.record import OfDissimilarities
 
 _KEPT_BYTES = 1 << 30  # of ranks
+_LIGHT = 1000  # items whose ranks, 4 MB, may wait for somebody to read a p-value
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,10 @@ class Dissimilarities(Family):
         """What metrics of one family have in common; None if the options leave no shared states."""
         own = asked.options.get(name, {})
         return record.check(asked.n, **own) if set(own) <= {"distance", "comparison"} else None
+
+    @property
+    def light(self) -> bool:
+        return self.comparison not in RANKED or self.asked.n <= _LIGHT
 
     def states(self, layers: Sequence[Planned]) -> list[StateKey]:
         if self.comparison not in RANKED:

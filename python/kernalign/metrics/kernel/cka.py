@@ -17,6 +17,7 @@ from kernalign._engines.kernel_sums import KernelSums, bounded
 from kernalign._engines.linear import linear_sums
 from kernalign._rows import arrays
 from kernalign._rows.arrays import Options
+from kernalign._rows.labels import groups_of
 from kernalign._statistics import jackknife, kernel_null
 
 Estimator: TypeAlias = Literal["unbiased", "biased"]
@@ -30,6 +31,7 @@ def cka(
     estimator: Estimator = "unbiased",
     kernel: Kernel = Linear(),  # noqa: B008 (frozen)
     uncertainty: Uncertainty = None,
+    groups: Any = None,
     **options: Unpack[Options],
 ) -> Score:
     """Centred kernel alignment of two representations of the same items.
@@ -41,6 +43,10 @@ def cka(
     kernel : ``Linear()``, ``Cosine()``, ``RBF(...)``, ``Laplacian(...)``, ``Polynomial(...)`` or ``Precomputed()`` (x
         and y are then n x n Gram matrices). A bandwidth that is a rule is each side's own, from exact medians.
     uncertainty : "jackknife" adds an exact delete-one standard error (n >= 5).
+    groups : labels of any kind, one per row of x. Rows with one label are one thing (captions of an image, trials of a
+        stimulus), and no independent evidence. The score stays; its null pairs the groups of x with those of y at
+        random, whole and in the order of their rows, each with one of equal size: ``chance`` is the exact mean,
+        ``chance_sd`` and ``p_value`` are those of all such pairings if they are few, else of 999 (seed 0).
     **options : preprocessing (``normalize=None | "l2" | "standardize"``, ``clip_quantile=None | 0.95``,
         ``zero_rows="error" | "drop_pair"``), ``threads`` (None: all cores this process may use; the result does not
         depend on it), ``device``, and ``progress`` (True for a bar on standard error, or callable(done, total)).
@@ -76,7 +82,7 @@ def cka(
     ----------
     Kornblith et al. 2019, eq. 4; Song et al. 2012, eq. 5; Szekely and Rizzo 2014.
     """
-    sums, spread = _sums("cka", x, y, estimator, kernel, uncertainty, options)
+    sums, spread = _sums("cka", x, y, estimator, kernel, uncertainty, options, groups)
     warn_of_dominance(sums)
     return finish_cka(sums, estimator, spread)
 
@@ -88,6 +94,7 @@ def hsic(
     estimator: Estimator = "unbiased",
     kernel: Kernel = Linear(),  # noqa: B008 (frozen)
     uncertainty: Uncertainty = None,
+    groups: Any = None,
     **options: Unpack[Options],
 ) -> Score:
     """Hilbert-Schmidt independence criterion of two representations of the same items.
@@ -105,7 +112,7 @@ def hsic(
     ----------
     Gretton et al. 2005; Song et al. 2012, eq. 5.
     """
-    sums, spread = _sums("hsic", x, y, estimator, kernel, uncertainty, options)
+    sums, spread = _sums("hsic", x, y, estimator, kernel, uncertainty, options, groups)
     return finish_hsic(sums, estimator, spread)
 
 
@@ -220,12 +227,20 @@ def check_estimator(estimator: Any, n: int, what: str, *, jackknife: bool = Fals
 
 
 def _sums(
-    metric: str, x: Any, y: Any, estimator: Estimator, kernel: Kernel, uncertainty: Uncertainty, options: Options
+    metric: str,
+    x: Any,
+    y: Any,
+    estimator: Estimator,
+    kernel: Kernel,
+    uncertainty: Uncertainty,
+    options: Options,
+    groups: Any = None,
 ) -> tuple[KernelSums, Spread | None]:
     """Sums of one public call by the cheaper route, and its jackknife if asked for."""
     pair = kernel_pair(x, y, kernel, options)
     if uncertainty is not None:
         checks.check_uncertainty(uncertainty, (None, "jackknife"))
+        check_ungrouped(groups)
     check_estimator(estimator, pair.n, metric, jackknife=uncertainty is not None)
     with reporting(pair.progress, metric) as report:
         centred = metric != "kernel_alignment"
@@ -234,7 +249,15 @@ def _sums(
         else:
             sums = kernel_sums(pair, kernel, centred=centred, report=report)
         spread = jackknife_spread(sums, metric, estimator) if uncertainty else None
+    if groups is not None:
+        sums.groups = groups_of(groups, pair)
     return sums.settled(), spread
+
+
+def check_ungrouped(groups: Any) -> None:
+    """Raise if there are groups: an error that leaves out one item at a time is not that of groups."""
+    if groups is not None:
+        raise ValueError("uncertainty is not available with groups")
 
 
 def kernel_pair(x: Any, y: Any, kernel: Kernel, options: Options) -> arrays.Pair:
@@ -270,7 +293,10 @@ def biased_null(sums: KernelSums, scale: float) -> Null:
 
 
 def _biased_null(sums: KernelSums, scale: float) -> Null:
-    """The same with the p-value of the unbiased estimate."""
+    """The same with the p-value of the unbiased estimate; with groups, of the score itself."""
+    if sums.groups is not None:
+        norms = (math.sqrt(sums.centred(side, side)) for side in (0, 1))
+        return kernel_null.grouped_null(sums, math.prod(norms) * scale, unbiased=False)
     null = biased_null(sums, scale)
     if sums.n < 4 or sums.why_undefined("unbiased") is not None:
         return null

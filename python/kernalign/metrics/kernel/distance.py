@@ -13,9 +13,17 @@ from kernalign._engines.gram_sweep import kernel_sums
 from kernalign._engines.kernel_sums import KernelSums
 from kernalign._rows import arrays
 from kernalign._rows.arrays import Options
+from kernalign._rows.labels import groups_of
 from kernalign._rows.magnitude import power_of_two
 from kernalign._statistics import kernel_null
-from kernalign.metrics.kernel.cka import Estimator, Uncertainty, check_estimator, finish_cka, jackknife_spread
+from kernalign.metrics.kernel.cka import (
+    Estimator,
+    Uncertainty,
+    check_estimator,
+    check_ungrouped,
+    finish_cka,
+    jackknife_spread,
+)
 
 
 def distance_alignment(x: Any, y: Any, *, estimator: Estimator = "biased", **options: Unpack[Options]) -> Score:
@@ -88,6 +96,7 @@ def distance_correlation(
     *,
     estimator: Estimator = "unbiased",
     uncertainty: Uncertainty = None,
+    groups: Any = None,
     **options: Unpack[Options],
 ) -> Score:
     """Squared distance correlation: dependence of any form, 0 only (in the limit) if x and y are independent.
@@ -98,6 +107,7 @@ def distance_correlation(
     estimator : "unbiased": the bias-corrected dCor^2, the cosine of U-centred matrices of Euclidean distances (n >= 4);
         "biased": the cosine of double-centred ones (n >= 2).
     uncertainty : "jackknife" adds an exact delete-one standard error.
+    groups : n labels of rows that are one thing, exchanged whole by the null, as for :func:`kernalign.cka`.
     **options : as for :func:`kernalign.cka`.
 
     Returns
@@ -111,9 +121,12 @@ def distance_correlation(
     Szekely, Rizzo and Bakirov 2007; Szekely and Rizzo 2014.
     """
     checks.check_uncertainty(uncertainty, (None, "jackknife"))
+    if uncertainty is not None:
+        check_ungrouped(groups)
     pair = arrays.pair(x, y, **options)
     check_estimator(estimator, pair.n, "distance_correlation", jackknife=uncertainty is not None)
     with reporting(pair.progress, "distance_correlation") as report:
         sums = kernel_sums(pair, Distance(), centred=True, report=report)
         spread = jackknife_spread(sums, "distance_correlation", estimator) if uncertainty else None
+    sums.groups = groups_of(groups, pair)
     return finish_cka(sums.settled(), estimator, spread, metric="distance_correlation")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, TypeAlias, Unpack
 
 import numpy as np
@@ -14,14 +16,19 @@ from kernalign._base import checks
 from kernalign._base.kernels import Distance
 from kernalign._base.packing import packable
 from kernalign._base.progress import Report, reporting
-from kernalign._base.score import Null, Score, Spread, undefined
+from kernalign._base.score import Fixed, Null, Score, Spread, undefined
 from kernalign._engines.gram_source import Side, make_side
 from kernalign._engines.gram_sweep import GramSweep
 from kernalign._engines.kernel_sums import KernelSums, bounded
+from kernalign._engines.permuted_grams import GATHER, PermutedTriangles
 from kernalign._rows import arrays
 from kernalign._rows.arrays import Options
-from kernalign._statistics import kernel_null, pair_influence, tails
+from kernalign._rows.labels import groups_of
+from kernalign._statistics import kernel_null, pair_influence
 from kernalign._statistics.kernel_null import PairMatrix
+from kernalign._statistics.null_tail import COST, LONG, Law, Scores, Tail, exchange_null
+from kernalign._statistics.pairings import Labels, Pairings
+from kernalign.metrics.kernel.cka import check_ungrouped
 from kernalign.metrics.kernel.ranks import mid_ranks
 
 Dissimilarity: TypeAlias = Literal["correlation", "cosine", "euclidean", "sqeuclidean"]
@@ -38,6 +45,7 @@ def rsa(
     distance: Dissimilarity = "correlation",
     comparison: Comparison = "spearman",
     uncertainty: Literal["jackknife"] | None = None,
+    groups: Any = None,
     **options: Unpack[Options],
 ) -> Score:
     """Agreement of the dissimilarities that x and y put between items, over the n (n - 1) / 2 pairs.
@@ -49,13 +57,16 @@ def rsa(
     comparison : "spearman" (mid-ranks), "pearson", "kendall" (tau-a: ties count as neither) or "cosine".
     uncertainty : "jackknife" adds a standard error from the influence of every item (within a few per cent of deleting
         each once; not for "kendall"). Holds all dissimilarities.
+    groups : labels of rows that are one thing, exchanged whole by the null, as for :func:`kernalign.cka`; not known for
+        "kendall".
     **options : as for :func:`kernalign.cka`.
 
     Returns
     -------
     Score
         In [-1, 1]. ``chance`` is the exact mean over random pairings of the items (Mantel's null: 0, but for
-        "cosine"), ``chance_sd`` is exact too (not known for "kendall"), and the p-value is a normal tail.
+        "cosine"), ``chance_sd`` is exact too (not known for "kendall"), and the p-value is that of all pairings up to 8
+        items, else of 999 (seed 0): None for "kendall" and for over 1800 items.
 
     Notes
     -----
@@ -76,24 +87,36 @@ def rsa(
     """
     check(distance, comparison)
     check_uncertainty(uncertainty, comparison)
+    if uncertainty is not None:
+        check_ungrouped(groups)
     pair = arrays.pair(x, y, **read_as(distance), **options)
     checks.check_count(pair.n, 3, "rsa")
     with reporting(pair.progress, "rsa") as report:
-        return of_pair(pair, distance, comparison, report, uncertain=uncertainty is not None)[0]
+        return of_pair(
+            pair, distance, comparison, report, uncertain=uncertainty is not None, groups=groups_of(groups, pair)
+        )[0]
 
 
 def of_pair(
-    pair: arrays.Pair, distance: Dissimilarity, comparison: Comparison, report: Report, *, uncertain: bool
+    pair: arrays.Pair,
+    distance: Dissimilarity,
+    comparison: Comparison,
+    report: Report,
+    *,
+    uncertain: bool,
+    groups: Labels | None = None,
 ) -> tuple[Score, Vector | None]:
     """The score of two sides and, where it is ``uncertain`` and exists, the influence of every item on it."""
     sides = [distance_side(rows, distance, comparison, pair.threads) for rows in (pair.x, pair.y)]
     if comparison in RANKED:
         ranks = [ranked(side, comparison, report) for side in sides]
-        score = finish_ranked(ranks[0], ranks[1], distance, comparison, pair.settings)
+        score = finish_ranked(ranks[0], ranks[1], distance, comparison, pair.settings, groups)
         values = [side.values for side in ranks]
     else:
         sweep = GramSweep(sides, centred=comparison == "pearson", threads=pair.threads, report=report)
-        score = finish_reduced(sweep.sums(0, 1, pair.settings), distance, comparison)
+        sums = sweep.sums(0, 1, pair.settings)
+        sums.groups = groups
+        score = finish_reduced(sums, distance, comparison)
         values = [side.condensed() for side in sides] if uncertain else []
     if not uncertain or math.isnan(score):
         return score, None
@@ -173,29 +196,37 @@ def ranked(side: Side, comparison: Comparison, report: Report) -> Ranks:
 
 
 def finish_ranked(
-    x: Ranks, y: Ranks, distance: Dissimilarity, comparison: Comparison, settings: dict[str, Any]
+    x: Ranks,
+    y: Ranks,
+    distance: Dissimilarity,
+    comparison: Comparison,
+    settings: dict[str, Any],
+    groups: Labels | None = None,
 ) -> Score:
     """rsa of two sides that were ranked."""
-    settings = _settings(settings, distance, comparison)
+    settings = _settings(settings, distance, comparison, groups)
     for name, side in (("x", x), ("y", y)):
         if side.reason is not None:
             return undefined("rsa", x.n, side.reason.format(name), settings=settings)
     if comparison == "kendall":
-        return _kendall(x, y, settings)
+        return _kendall(x, y, settings, Null(0.0 if groups is None else None))
     assert x.moments is not None
     assert y.moments is not None
     scale = 1 / (math.sqrt(x.moments.square) * math.sqrt(y.moments.square))
     _, variance = kernel_null.pairing_moments(x.moments, y.moments)
-    return _score(2 * float(x.values @ y.values) * scale, x.n, 0.0, math.sqrt(variance) * scale, settings)
+    value, sd = bounded(2 * float(x.values @ y.values) * scale), math.sqrt(variance) * scale
+    null = _null(x.n, groups, lambda: (x.values, y.values), value, 0.0, sd, scale)
+    return Score(value, metric="rsa", n=x.n, settings=settings, null=null)
 
 
-def _settings(settings: dict[str, Any], distance: str, comparison: str) -> dict[str, Any]:
-    return {**settings, "distance": distance, "comparison": comparison, "backend": "cpu"}
+def _settings(settings: dict[str, Any], distance: str, comparison: str, groups: Labels | None) -> dict[str, Any]:
+    grouped = {} if groups is None else {"groups": int(groups.max()) + 1}
+    return {**settings, "distance": distance, "comparison": comparison, "backend": "cpu", **grouped}
 
 
 def finish_reduced(sums: KernelSums, distance: Dissimilarity, comparison: Comparison) -> Score:
     """rsa without ranks, of sums over tiles: a cosine of matrices, less a constant first so that nothing cancels."""
-    n, settings = sums.n, _settings(sums.settings, distance, comparison)
+    n, settings = sums.n, _settings(sums.settings, distance, comparison, sums.groups)
     own = [sums.hollow[s, s] for s in (0, 1)]
     sides = [PairMatrix.of(n, o) for o in own]
     mean, variance = kernel_null.pairing_moments(*sides)
@@ -207,11 +238,59 @@ def finish_reduced(sums: KernelSums, distance: Dissimilarity, comparison: Compar
             reason = f"all dissimilarities of {name} are {'equal' if comparison == 'pearson' else 'zero'}"
             return undefined("rsa", n, reason, settings=settings)
     scale = 1 / (math.sqrt(squares[0]) * math.sqrt(squares[1]))
-    value = sums.hollow[0, 1].full
-    if comparison == "pearson":
-        value, mean = value - mean, 0.0
+    subtracted = mean if comparison == "pearson" else 0.0
+    value, sd = bounded((sums.hollow[0, 1].full - subtracted) * scale), math.sqrt(variance) * scale
     settings |= {"accumulation": "float64", "products": sums.describe()["products"]}
-    return _score(value * scale, n, mean * scale, math.sqrt(variance) * scale, settings)
+    assert sums.sides is not None
+    x, y = sums.sides
+
+    def triangles() -> tuple[Vector, Vector]:
+        both = x.condensed(), y.condensed()
+        for one in both:
+            one /= one.max() or 1.0
+            one -= one.mean() if comparison == "pearson" else 0.0
+            one /= math.sqrt(2 * one @ one)
+        return both
+
+    null = _null(n, sums.groups, triangles, value, (mean - subtracted) * scale, sd, 1.0)
+    return Score(value, metric="rsa", n=n, settings=settings, null=null)
+
+
+def _null(
+    n: int,
+    groups: Labels | None,
+    triangles: Callable[[], tuple[Vector, Vector]],
+    value: float,
+    mean: float,
+    sd: float,
+    scale: float,
+) -> Null:
+    """Of ``scale`` times the product of both triangles under pairings."""
+    refused = f"none: {LONG}" if n * n // 2 * GATHER > COST else None
+
+    def made() -> PermutedTriangles:
+        x, y = triangles()
+        return PermutedTriangles(x[None], y[None], n)
+
+    if groups is not None:
+        if refused:
+            return Null(None, p_value=Fixed(None, refused))
+        return exchange_null(groups, made(), scale, None)
+    if not sd:
+        return Null(mean)
+
+    def scores() -> Scores:
+        engine = made()
+        return lambda orders: (scale * engine.products(orders)[:, 0, 0] - mean) / sd
+
+    if refused:  # nothing finished is kept
+        return Null(mean, sd, None, Fixed(None, refused), _unknown)
+    tail = Tail((value - mean) / sd, partial(Pairings.of_items, n), partial(Law, None, "", False), scores)
+    return Null(mean, sd, None, tail.p_value, tail.quantile)
+
+
+def _unknown(alpha: float) -> None:
+    """The quantile of a null that is not known."""
 
 
 def _row_square(n: int, condensed: Vector) -> float:
@@ -225,25 +304,16 @@ def _row_square(n: int, condensed: Vector) -> float:
     return float(sums @ sums)
 
 
-def _kendall(x: Ranks, y: Ranks, settings: dict[str, Any]) -> Score:
+def _kendall(x: Ranks, y: Ranks, settings: dict[str, Any], null: Null) -> Score:
     from scipy import stats  # slow to import
 
     count = len(x.values) * (len(x.values) - 1) // 2
     with np.errstate(all="ignore"):  # of its p-value, where very many are tied
         tau_b = float(stats.kendalltau(x.values, y.values, method="asymptotic").statistic)
-    value = tau_b * math.sqrt(x.untied) * math.sqrt(y.untied) / count
-    return _score(value, x.n, 0.0, None, settings)
+    value = bounded(tau_b * math.sqrt(x.untied) * math.sqrt(y.untied) / count)
+    return Score(value, metric="rsa", n=x.n, settings=settings, null=null)
 
 
 def _tied_pairs(values: Vector) -> int:
     counts = np.unique(values, return_counts=True)[1].astype(object)
     return int((counts * (counts - 1) // 2).sum())
-
-
-def _score(value: float, n: int, mean: float, sd: float | None, settings: dict[str, Any]) -> Score:
-    value = bounded(value)
-    if not sd:
-        return Score(value, metric="rsa", n=n, settings=settings, null=Null(mean))
-    tail = tails.normal_tail((value - mean) / sd)
-    null = Null(mean, sd, p_value=lambda: (tail, "normal tail, exact moments"))
-    return Score(value, metric="rsa", n=n, settings=settings, null=null)
