@@ -270,6 +270,24 @@ def test_joint_p_value_is_that_of_the_largest_standardised_score():
     assert alone.joint_p_value == alone.p_value == tests["cka"].p_value
 
 
+def test_whole_groups_change_places():
+    rng = np.random.default_rng(3)
+    labels = np.repeat(np.arange(30), 4)
+    x, y = (np.repeat(rng.normal(size=(30, p)), 4, axis=0) + 0.05 * rng.normal(size=(120, p)) for p in (6, 5))
+    items, groups = (
+        ka.permutation_test(["cka", "rsa"], x, y, groups=g, permutations=199) for g in (None, labels.astype(str))
+    )
+    assert items["cka"].p_value == 1 / 200
+    assert groups["cka"].p_value > 0.05
+    assert groups["cka"].settings["groups"] == 30
+    score = ka.cka(x, y, groups=labels)
+    assert groups["cka"].mean == pytest.approx(score.chance, abs=4 * score.chance_sd / 199**0.5)
+    assert groups["rsa"].mean == pytest.approx(ka.rsa(x, y, groups=labels).chance, abs=0.02)
+    draws = np.random.default_rng(0)
+    order = (4 * draws.permutation(30)[:, None] + np.arange(4)).ravel()
+    assert groups["cka"].null[0] == pytest.approx(ka.cka(x, y[order]), rel=1e-10)
+
+
 def test_blocks_take_away_what_they_explain():
     rng = np.random.default_rng(4)
     classes = np.repeat(np.arange(6), 10)
@@ -277,11 +295,11 @@ def test_blocks_take_away_what_they_explain():
     p = []
     for b in range(60):
         x, y = (centres[classes] + rng.normal(size=(60, 3)) for _ in "xy")
-        p.append(ka.permutation_test("cka", x, y, permutations=39, groups=classes, seed=b).p_value)
+        p.append(ka.permutation_test("cka", x, y, permutations=39, blocks=classes, seed=b).p_value)
         assert ka.permutation_test("cka", x, y, permutations=39, seed=b).p_value == 1 / 40
     assert stats.kstest(np.array(p) - rng.random(60) / 40, "uniform").pvalue > 0.01
     labels = np.array(["abcdef"[c] for c in classes])
-    a, b = (ka.permutation_test("cka", x, y, permutations=9, groups=g) for g in (classes, labels))
+    a, b = (ka.permutation_test("cka", x, y, permutations=9, blocks=g) for g in (classes, labels))
     np.testing.assert_array_equal(a.null, b.null)
     assert a.settings["blocks"] == 6
 
@@ -379,7 +397,13 @@ def test_same_seed_same_null():
         ({"permutations": 9.5}, TypeError, r"permutations must be an integer, got 9\.5"),
         ({"seed": -1}, ValueError, "seed must be at least 0"),
         ({"groups": [0] * 11}, ValueError, "one label per row, got 11 labels for 12 rows"),
-        ({"groups": range(12)}, ValueError, "a block of at least two items"),
+        ({"blocks": [0] * 11}, ValueError, "blocks must hold one label per row, got 11 labels for 12 rows"),
+        ({"blocks": range(12)}, ValueError, "blocks must hold a block of at least two items"),
+        ({"groups": [0] * 11 + [1]}, ValueError, "groups must hold two groups of equal size"),
+        ({"groups": range(12), "blocks": [0] * 12}, ValueError, "groups and blocks must not both be given"),
+        ({"metric": "mutual_knn", "estimator": "plain"}, ValueError, "estimator must be 'unbiased' or 'biased'"),
+        ({"ties": "hash"}, ValueError, "ties must be 'fractional' or 'index'"),
+        ({"k": 1.5}, TypeError, "k must be an integer"),
         ({"y": np.ones((11, 2))}, ValueError, "x and y must have the same number of rows, got 12 and 11"),
         ({"x": np.ones(12)}, ValueError, "x must be 2-D"),
         ({"x": [np.ones((12, 2)), np.ones(12)]}, ValueError, r"x\[1\] must be 2-D"),

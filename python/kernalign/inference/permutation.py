@@ -53,7 +53,7 @@ class PermutationTest(calibration.RandomPairings):
     joint_p_value : the same for the largest standardised score over all metrics tested together: the chance that any
         of them is this far out (single-step max-T of Westfall and Young)
     null : (permutations,) scores of the random pairings, each the best over all pairs of layers
-    settings : permutations, seed, blocks, and what the metric was given
+    settings : permutations, seed, number of groups or blocks, and what the metric was given
     """
 
     metric: str
@@ -102,6 +102,7 @@ def permutation_test(
     *,
     permutations: int = 1000,
     groups: Any = None,
+    blocks: Any = None,
     seed: int = 0,
     k: int = 10,
     estimator: Estimator = "unbiased",
@@ -121,10 +122,12 @@ def permutation_test(
         metrics see the same pairings, and the score of layered input is the best over all pairs of layers: its p-value
         accounts for the search. `Neighbors`, or lists of them, for metrics of neighbour lists.
     permutations : number B of random pairings; the smallest p-value is 1 / (B + 1)
-    groups : n labels of blocks. Items change places only inside their block, so the null hypothesis is that the pairing
-        is exchangeable inside every block, whatever differs between blocks: time blocks, classes (is there alignment
-        beyond what the classes give?). A block of one item never moves. It means something else than ``groups`` of
-        `mutual_knn`, where rows of one group are the same thing and whole groups are exchanged.
+    groups : labels of any kind, one per row; rows with one label are one thing (captions of an image, trials of a
+        stimulus). Whole groups change places, each with one of equal size, rows in their order; scores are those of all
+        rows.
+    blocks : labels of any kind, one per row. Items change places only inside their block, so the null hypothesis is
+        that the pairing is exchangeable inside every block, whatever differs between blocks: time blocks, classes (is
+        there alignment beyond what the classes give?). A block of one item never moves.
     seed : of the pairings; the same seed gives the same pairings for every metric
     k, similarity, ties : for metrics of neighbour lists, as ``k``, ``metric`` and ``ties`` of `mutual_knn`
     estimator, kernel : for cka, hsic and kernel_alignment; bandwidths are found once, since no pairing changes them.
@@ -147,7 +150,7 @@ def permutation_test(
     Raises
     ------
     ValueError, TypeError
-        Bad input, a metric that is nan for some pairing, or blocks that leave nothing to permute.
+        Bad input, a metric that is nan for some pairing, or groups or blocks that leave nothing to permute.
 
     References
     ----------
@@ -160,7 +163,7 @@ def permutation_test(
     labelled = rows_of(xs[0])
     xs, ys, items = common_items(tested, xs, ys, (kernel, similarity), options)
     n = count_items(xs, ys)
-    pairings = pairings_of(groups, n) if items.rows[0] is None else pairings_of(groups, labelled, items.rows[0])
+    pairings = pairings_of(groups, blocks, labelled, items.rows[0])
     with reporting(options.pop("progress", False), "permutations") as report:
         engines = engines_for(tested, xs, ys, n, (k, estimator, kernel, similarity, ties), options)
         observed = {name: scores[0] for name, scores in _scores(engines, np.arange(n, dtype=np.int32)[None]).items()}
@@ -175,8 +178,11 @@ def permutation_test(
                 for _ in orders:
                     done += 1
                     report(done, permutations)
-    settings = {"permutations": permutations, "seed": seed, "blocks": None if groups is None else len(pairings.classes)}
-    settings |= items.settings
+    settings = {"permutations": permutations, "seed": seed, "groups": None, "blocks": None, **items.settings}
+    if groups is not None:
+        settings["groups"] = sum(map(len, pairings.classes))
+    elif blocks is not None:
+        settings["blocks"] = len(pairings.classes)
     pools = {name: np.array(null) for name, null in nulls.items()}
     tests = _tests(tested, observed, pools, _bests(tested, engines), layered_x or layered_y, settings)
     return tests if not isinstance(metric, str) and isinstance(metric, Sequence) else next(iter(tests.values()))

@@ -144,22 +144,31 @@ def count_items(xs: list[Any], ys: list[Any]) -> int:
     return int(n)
 
 
-def pairings_of(groups: Any, n: int, kept: Places | None = None) -> Pairings:
+def pairings_of(groups: Any, blocks: Any, n: int, kept: Places | None) -> Pairings:
     """What may change places, of those of n items that were kept (None: all)."""
-    if groups is None:
+    if groups is not None and blocks is not None:
+        raise ValueError("groups and blocks must not both be given: groups change places whole, items inside blocks")
+    if groups is None and blocks is None:
         return Pairings.of_items(n if kept is None else len(kept))
-    blocks = group_numbers(groups, n)
+    name, given = ("blocks", blocks) if groups is None else ("groups", groups)
+    labels = group_numbers(given, n, name)
     if kept is not None:
-        blocks = np.unique(blocks[kept], return_inverse=True)[1]
-    if np.bincount(blocks).max() == 1:
-        raise ValueError("groups must hold a block of at least two items: items change places only inside their block")
-    return Pairings.within(blocks)
+        labels = np.unique(labels[kept], return_inverse=True)[1]
+    pairings = Pairings.within(labels) if groups is None else Pairings.of_groups(labels)
+    if pairings.least == 1:
+        what = "a block of at least two items" if groups is None else "two groups of equal size"
+        raise ValueError(f"{name} must hold {what}: otherwise nothing changes places")
+    return pairings
 
 
 def engines_for(
     tested: dict[str, Tested], xs: list[Any], ys: list[Any], n: int, given: Any, options: Any
 ) -> list[Permuted]:
     k, estimator, kernel, similarity, ties = given
+    checks.check_choice(ties, "ties", ("fractional", "index"))
+    checks.check_choice(similarity, "similarity", ("cosine", "dot", "euclidean"))
+    checks.check_choice(estimator, "estimator", ("unbiased", "biased"))
+    checks.integer(k, "k", 1)
     grams, lists, edges = (_states(tested, kind) for kind in (OfGrams, OfLists, OfEdges))
     if isinstance(check_kernel(kernel), Precomputed):
         other = [name for name in tested if name not in grams]
@@ -228,8 +237,6 @@ def _lists(
     prepared: Any,
     threads: int,
 ) -> PermutedLists:
-    checks.check_choice(ties, "ties", ("fractional", "index"))
-    checks.check_choice(similarity, "similarity", ("cosine", "dot", "euclidean"))
     k = checks.check_k(k, n)
     found: list[list[Neighbors]] = [[], []]
     sources: list[list[Any]] = [[], []]
