@@ -49,11 +49,13 @@ def class_numbers(labels: Any, name: str = "targets") -> tuple[NDArray[np.int64]
 
 
 def group_numbers(labels: Any, n: int, name: str = "groups") -> NDArray[np.intp]:
-    """Number from 0 of the group of each of n rows, from labels of any kind."""
+    """Number from 0 of the group of each of n rows, as they come, from labels of any kind: no name matters."""
     array = _labels(labels, name)
     if len(array) != n:
         raise ValueError(f"{name} must hold one label per row, got {len(array)} labels for {n} rows")
-    return _numbered(array, name)[0]
+    numbers = _numbered(array, name)[0]
+    first = np.unique(numbers, return_index=True)[1]
+    return np.asarray(np.argsort(np.argsort(first))[numbers])
 
 
 def groups_of(groups: Any, pair: arrays.Pair) -> NDArray[np.intp] | None:
