@@ -462,3 +462,24 @@ def test_other_warnings_come_through(monkeypatch):
     xs = {"a": layered(1, 5, 1), "b": layered(1, 5, 2)}
     with pytest.warns(RuntimeWarning, match="something else"):
         ka.compare(xs, metrics=("cka",), metric_options={"cka": {"uncertainty": "jackknife"}})
+
+
+@pytest.mark.parametrize("layers", ["all", "best"])
+def test_groups_change_places_whole_for_every_metric_that_has_them(layers):
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(20), 3)
+    x, y = (np.repeat(rng.normal(size=(20, p)), 3, axis=0) + 0.1 * rng.normal(size=(60, p)) for p in (6, 5))
+    metrics = ("cka", "hsic", "distance_correlation", "rsa", "mutual_knn", "cca")
+    found = ka.compare({"x": x}, {"y": y}, metrics=metrics, k=4, groups=labels.astype(str), layers=layers)
+    assert found.settings["groups"] == 20
+    for metric in metrics:
+        own = {"groups": labels} if metric != "cca" else {}
+        alone = ka.measure(metric, x, y, **own, **({"k": 4} if metric == "mutual_knn" else {}))
+        assert np.squeeze(found.scores[metric]["x", "y"] if layers == "all" else found.best(metric).score) == alone
+        if metric != "cca":
+            p = found.p_values[metric]["x", "y"] if layers == "all" else found.best(metric).p_value
+            assert np.squeeze(p) == alone.p_value > 0.01
+    with pytest.raises(ValueError, match="groups must hold one label per row, got 59 labels for 60 rows"):
+        ka.compare({"x": x}, {"y": y}, groups=labels[1:])
+    several = ka.compare({"x": np.stack([x, x**3], axis=1)}, {"y": y}, metrics=("cka",), groups=labels, layers="best")
+    assert np.isnan(several.best("cka").p_value).all()

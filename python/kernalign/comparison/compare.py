@@ -10,6 +10,7 @@ from kernalign._base.kernels import Kernel, Precomputed, check_kernel
 from kernalign._base.progress import ProgressArgument, reporting
 from kernalign._rows.arrays import Normalize
 from kernalign._rows.items import BadRows, either
+from kernalign._rows.labels import group_numbers
 from kernalign._rows.layer_rows import RowOptions
 from kernalign._rows.layered import Layer, Representation, open_representations
 from kernalign._rows.pairing import Pairing
@@ -34,6 +35,7 @@ def compare(
     kernel: Kernel | None = None,
     metric_options: Mapping[str, Mapping[str, Any]] | None = None,
     p_values: bool = True,
+    groups: Any = None,
     threads: int | None = None,
     device: str | None = None,
     progress: ProgressArgument = False,
@@ -64,6 +66,9 @@ def compare(
     metric_options : metric -> further keyword arguments of its function: ``{"mutual_knn": {"metric": "euclidean"}}``
     p_values : find p-values and, for `Comparison.best`, what the covariance of layers is made of; without, the
         skewness of CKA and the CKA of the layers of one representation among themselves are not computed
+    groups : labels of any kind, one for each item that is compared; items with one label are one thing (captions of an
+        image, trials of a stimulus). Chance levels and p-values of metrics that take ``groups`` are then those of whole
+        groups that change places; these metrics are called pair by pair. That of a search over layers is not known.
     threads, device, progress : as everywhere; progress counts a thousand for each layer's part and each pair of layers
     errors : "record": what cannot be opened, has another number of rows than most, or cannot be scored (NaN, zero rows
         under cosine) costs its own cells, which are nan with the reason in `Comparison.reasons`; if nothing can be
@@ -136,7 +141,13 @@ def compare(
         raise ValueError("layers must be 'all' for a single representation: each of its layers is best with itself")
     n = _items((*x, *y))
     count = checks.check_threads(threads)
-    asked = Asked(n, k, estimator, kernel, normalize, clip_quantile, metric_options or {})
+    options = {name: dict(own) for name, own in (metric_options or {}).items()}
+    if groups is not None:
+        labels = group_numbers(groups, n)
+        for name in names:
+            if registry.METRICS[name].takes("groups"):
+                options.setdefault(name, {}).setdefault("groups", tuple(labels.tolist()))
+    asked = Asked(n, k, estimator, kernel, normalize, clip_quantile, options)
     plan = make_plan(names, asked, x, y, square=ys is None, mode=layers, p_values=p_values)
     run = Run(plan, x, y, count, record=errors == "record")
     with reporting(progress, "comparing") as report:
@@ -149,7 +160,10 @@ def compare(
         "clip_quantile": clip_quantile,
         "concatenated": concatenated,
         "p_values": p_values,
-        "metric_options": {name: {key: str(v) for key, v in given.items()} for name, given in asked.options.items()},
+        "metric_options": {
+            name: {key: str(v) for key, v in own.items()} for name, own in (metric_options or {}).items()
+        },
+        **({} if groups is None else {"groups": int(labels.max()) + 1}),
     }
     found = run.result(settings | paired)
     run.caveats.warn()
