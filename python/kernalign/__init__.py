@@ -21,6 +21,7 @@ from kernalign.inference.model_maps import (  # noqa: E402
     metric_agreement,
 )
 from kernalign.inference.paired import PairedDifference, compare_scores  # noqa: E402
+from kernalign.inference.pairing_check import PairingCheck, check_pairing  # noqa: E402
 from kernalign.inference.permutation import PermutationTest, permutation_test  # noqa: E402
 from kernalign.metrics.describe import Description, describe  # noqa: E402
 from kernalign.metrics.kernel.cka import cka, hsic, kernel_alignment  # noqa: E402
@@ -62,6 +63,7 @@ __all__ = [
     "Moments",
     "Neighbors",
     "PairedDifference",
+    "PairingCheck",
     "PermutationTest",
     "Polynomial",
     "Precomputed",
@@ -72,6 +74,7 @@ __all__ = [
     "band_alignment",
     "calibrated_score",
     "cca",
+    "check_pairing",
     "cka",
     "cknna",
     "compare",

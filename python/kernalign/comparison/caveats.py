@@ -6,6 +6,7 @@ import math
 import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,15 +18,21 @@ from kernalign._engines.states import StateKey, Store
 from kernalign._rows import duplicates
 from kernalign._rows.arrays import AnyArray
 from kernalign._rows.blocks import spans
-from kernalign._rows.layered import Layer, Representation
+from kernalign._rows.layer_rows import attempt
+from kernalign._rows.layered import CONCATENATED, Layer, Representation, first_error
 from kernalign.comparison.families.base import Family, Workshop
 from kernalign.comparison.families.grams import VARIANCE_SHARE
 from kernalign.comparison.families.lists import Lists
 from kernalign.comparison.tables import Reason, layer_name, only_of
+from kernalign.inference.pairing_check import suspected
+from kernalign.inference.row_steps import sketched
 from kernalign.metrics.record import OfEdges, OfLists
 from kernalign.metrics.registry import METRICS
 
 Value: TypeAlias = tuple[float, float | None] | None
+
+
+_WORTH_A_CHECK = 200  # items; the scores of fewer take less time than the check
 
 
 class Caveats:
@@ -99,6 +106,27 @@ class Caveats:
                     where = (layer_name(name, only_of(labels, layer)) for name, labels, layer in named)
                     self._note(text, " × ".join(where if at else pair))
 
+    def check_pairings(self, sides: Mapping[str, Mapping[str, Representation]], n: int) -> None:
+        """Say where another order of rows scores clearly higher: of each representation beside the first, and of the
+        first of the other side, by the last of their layers."""
+        if n < _WORTH_A_CHECK:
+            return
+        x = [one for one in sides["x"].values() if one.layers]
+        y = [one for one in sides["y"].values() if one.layers] if "y" in sides else []
+        pairs = [(x[0], other) for other in y or x[1:]] if x else []
+        pairs += [(other, y[0]) for other in x[1:]] if y else []
+        steps = {
+            one: attempt(partial(sketched, _last(one).clipped(), seed), True)
+            for seed, one in enumerate(dict.fromkeys(one for pair in pairs for one in pair))
+        }
+        for a, b in pairs:
+            found = None if first_error((steps[a], steps[b])) else suspected(steps[a], steps[b])  # type: ignore[arg-type]
+            if found is not None:
+                scores = f"scores {found.best:.2f}, the given pairing {found.given:.2f}"
+                self._note(
+                    f"{found.pairing} {scores}: are rows paired rightly? (check_pairing)", f"{a.name} × {b.name}"
+                )
+
     def done(self) -> None:
         """Let the warnings that are not about scores through."""
         self.heard(None)
@@ -120,6 +148,11 @@ class Caveats:
         kind = re.sub(r"\d[\d.,]*", "#", text)
         first, count = self._notes.get(kind, (f"{where}: {text}", 0))
         self._notes[kind] = first, count + 1
+
+
+def _last(one: Representation) -> Layer:
+    """The last layer that is not the concatenation of the others."""
+    return next((layer for layer in reversed(one.layers) if layer.label != CONCATENATED), one.layers[-1])
 
 
 def row_notes(matrix: AnyArray, metrics: Iterable[str]) -> list[str]:
