@@ -57,6 +57,25 @@ def rows_of(result: Result) -> list[dict[str, object]]:
     return rows
 
 
+def test_groups_come_from_lines_columns_or_arrays(files: Path) -> None:
+    labels = np.repeat(np.arange(N // 2), 2)
+    np.save("groups.npy", labels)
+    np.savez("b.npz", u=np.load("b.npz")["u"], image=labels)
+    Path("groups.txt").write_text("".join(f"image {label}\n" for label in labels))
+    Path("items.csv").write_text("caption,image\n" + "".join(f"caption {i},{labels[i]}\n" for i in range(N)))
+    Path("one.csv").write_text("image\n" + "".join(f"{label}\n" for label in labels))
+    score = ka.cka(np.load("a.npy"), np.load("b.npz")["u"], groups=labels)
+    for spec in ("groups.npy", "b.npz:image", "image", "groups.txt", "items.csv:image", "one.csv"):
+        [row] = rows_of(run("compare", "b.npz:u", "a.npy", "--metric", "cka", "--groups", spec, "--json"))
+        assert row["chance"] == pytest.approx(score.chance, rel=1e-12)
+        assert row["p_value"] == pytest.approx(score.p_value, abs=0.05)
+    args = ("compare", "a.npy", "b.npz:u", "--metric", "cka", "--groups")
+    assert "must choose a column of items.csv: items.csv:COLUMN, of caption, image" in run(*args, "items.csv").stderr
+    assert "--groups must be a file, FILE:COLUMN, FILE:KEY or a key of a.npy" in run(*args, "nothing").stderr
+    Path("groups.txt").write_text("a\nb\n")
+    assert "groups must hold one label per row, got 2 labels for 40 rows" in failed(run(*args, "groups.txt"), 1)
+
+
 def test_compare_measures_every_pair_with_the_library(files: Path) -> None:
     rows = rows_of(run("compare", "a.npy", "b.npz", "-k", "7", "--json"))
     assert [(r["x"], r["y"], r["metric"]) for r in rows] == [

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import click
 
 from kernalign._base.score import AlignmentWarning
+from kernalign.cli.groups import read_groups
 from kernalign.cli.output import check_output
 from kernalign.cli.scores import check_picture, report
 from kernalign.comparison.compare import compare as compare_models
@@ -68,6 +69,11 @@ class MetricName(click.ParamType):  # type: ignore[type-arg]
 @click.option(
     "--nan-rows", default="error", type=click.Choice(["error", "drop_pair"]), help="Drop items with NaN or infinity."
 )
+@click.option(
+    "--groups",
+    metavar="KEY|FILE|FILE:COLUMN",
+    help="Labels of items that are one thing (captions of an image): chance and p exchange them whole.",
+)
 @click.option("--threads", type=click.IntRange(min=1), help="How many threads work; all cores if not given.")
 @click.option("--json", "form", flag_value="json", help="Print JSON.")
 @click.option("--csv", "form", flag_value="csv", help="Print CSV.")
@@ -87,6 +93,7 @@ def compare(
     concatenated: bool,
     zero_rows: str,
     nan_rows: str,
+    groups: str | None,
     threads: int | None,
     form: str | None,
     output: Path | None,
@@ -115,15 +122,20 @@ def compare(
     options = _metric_options(metrics, rank, uncertainty)
     models = _open(files, bool(layers or concatenated))
     mode = _mode(list(models.values()), layers, concatenated)
+    if uncertainty and groups is not None:
+        raise click.UsageError("--uncertainty is not available with --groups")
     if uncertainty and mode == "best":
         raise click.UsageError("--uncertainty is for single layers, not for the best of many; see --layers all")
     asked: dict[str, Any] = {"k": k, "estimator": estimator, "normalize": normalize, "threads": threads}
     asked |= {"layers": mode, "concatenated": concatenated, "zero_rows": zero_rows, "nan_rows": nan_rows}
+    labels = None if groups is None else read_groups(groups, files[0])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AlignmentWarning)  # the report tells of them
         progress = sys.stderr.isatty()
-        found = compare_models(models, metrics=metrics, metric_options=options, **asked, progress=progress)
-    asked |= {"uncertainty": uncertainty, "rank": rank}
+        found = compare_models(
+            models, metrics=metrics, metric_options=options, **asked, groups=labels, progress=progress
+        )
+    asked |= {"uncertainty": uncertainty, "rank": rank, "groups": groups}
     settings = {"files": [shown(file) for file in files], "metrics": list(metrics), **asked}
     report(found, settings, form, output, force=force)
     if found.failed:
