@@ -1,4 +1,4 @@
-"""Decompositions by LAPACK: by a fast driver, and by the slowest and surest where that does not converge."""
+"""Decompositions of finite matrices by LAPACK: by a fast driver, and by the slowest and surest where that fails."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ def svd(matrix: Matrix, *, full: bool = False) -> tuple[Matrix, Matrix, Matrix]:
     """U, s (descending) and V'; thin unless ``full``."""
     found: tuple[Matrix, Matrix, Matrix]
     try:
-        found = linalg.svd(matrix, full_matrices=full, check_finite=False)
+        found = linalg.svd(matrix, full_matrices=full)
     except linalg.LinAlgError:
-        found = linalg.svd(matrix, full_matrices=full, check_finite=False, lapack_driver="gesvd")
+        found = linalg.svd(matrix, full_matrices=full, lapack_driver="gesvd")
     return found
 
 
 def singular_values(matrix: Matrix) -> Matrix:
     """Descending."""
     try:
-        return np.asarray(linalg.svdvals(matrix, check_finite=False))
+        return np.asarray(linalg.svdvals(matrix))
     except linalg.LinAlgError:
         return svd(matrix)[1]
 
@@ -34,9 +34,9 @@ def eigh(matrix: Matrix, largest: int | None = None) -> tuple[Matrix, Matrix]:
     n = len(matrix)
     fast: dict[str, Any] = {"driver": "evd"} if largest is None else {"subset_by_index": (n - largest, n - 1)}
     try:
-        values, vectors = linalg.eigh(matrix, check_finite=False, **fast)
+        values, vectors = linalg.eigh(matrix, **fast)
     except linalg.LinAlgError:
-        values, vectors = linalg.eigh(matrix, check_finite=False, driver="ev")
+        values, vectors = linalg.eigh(matrix, driver="ev")
         values, vectors = values[-(largest or n) :], vectors[:, -(largest or n) :]
     return values, vectors
 
@@ -46,6 +46,6 @@ def eigenvalues(matrix: Matrix, largest: int | None = None) -> Matrix:
     n = len(matrix)
     some: dict[str, Any] = {} if largest is None else {"subset_by_index": (n - largest, n - 1)}
     try:
-        return np.asarray(linalg.eigvalsh(matrix, check_finite=False, **some))
+        return np.asarray(linalg.eigvalsh(matrix, **some))
     except linalg.LinAlgError:
         return eigh(matrix, largest)[0]
