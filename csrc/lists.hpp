@@ -20,7 +20,7 @@ struct Lists {
 };
 
 // Throws std::invalid_argument unless every index is in [0, n), no list holds its own row, and none repeats an index.
-void check_lists(const Lists& lists, const char* name);
+void check_lists(const Lists& lists, const char* name, Monitor* monitor);
 
 // Throws std::invalid_argument unless both have the same n and k.
 void require_same_shape(const Lists& a, const Lists& b);
@@ -43,7 +43,7 @@ std::vector<std::uint8_t> cycles(const Lists& a, const Lists& b, int threads, Mo
 std::vector<std::int32_t> in_degrees(const Lists& lists);
 
 // The sums of neighbors.hpp with weights 0 and 1.
-GraphSums graph_sums(const Lists& lists);
+GraphSums graph_sums(const Lists& lists, Monitor* monitor);
 
 // A neighbour graph: i points to index[begin[i]] ... index[begin[i + 1] - 1], with these weights w_ij (null: all 1).
 // All other w_ij are 0; nothing points to itself, or twice to the same.
@@ -88,7 +88,7 @@ std::vector<std::int64_t> subset_overlaps(const Lists& a, const Lists& b, std::i
 
 // For every item the sum of |A_j and B_j| over the others j when it is deleted: a list that held it among its k nearest
 // holds the next one instead, which is the last of lists of k + 1.  O(nk).
-std::vector<std::int64_t> overlaps_without_one(const Lists& a, const Lists& b);
+std::vector<std::int64_t> overlaps_without_one(const Lists& a, const Lists& b, Monitor* monitor);
 
 // Inner products along the edges of a neighbour graph, of rows centred in float64: what CKNNA needs of a linear kernel.
 struct EdgeProducts {

@@ -9,10 +9,11 @@ namespace {
 // A copy of an array, checked: the array itself may be written to while the engine reads.
 class OwnLists {
   public:
-    OwnLists(const IndexArray& array, const char* name) : index_(array.data(), array.data() + array.size()) {
+    OwnLists(const IndexArray& array, const char* name, Monitor* monitor)
+        : index_(array.data(), array.data() + array.size()) {
         require(array.ndim() == 2, std::string(name) + " must be 2-D, got " + std::to_string(array.ndim()) + "-D");
         lists_ = {index_.data(), array.shape(0), array.shape(1)};
-        check_lists(lists_, name);
+        check_lists(lists_, name, monitor);
     }
     const Lists& operator*() const { return lists_; }
 
@@ -25,7 +26,7 @@ class OwnLists {
 template <class F>
 auto of_both(const IndexArray& x, const IndexArray& y, py::object progress, F&& f) {
     return without_gil(std::move(progress), [&](Monitor* monitor) {
-        const OwnLists a(x, "x"), b(y, "y");
+        const OwnLists a(x, "x", monitor), b(y, "y", monitor);
         return f(*a, *b, monitor);
     });
 }
@@ -46,9 +47,9 @@ void define_per_row(py::module_& module, const char* name, F* f) {
 // f of checked lists, without the GIL.
 template <class F>
 auto of_one(const IndexArray& x, F&& f) {
-    return without_gil(py::none(), [&](Monitor*) {
-        const OwnLists lists(x, "x");
-        return f(*lists);
+    return without_gil(py::none(), [&](Monitor* monitor) {
+        const OwnLists lists(x, "x", monitor);
+        return f(*lists, monitor);
     });
 }
 
@@ -60,11 +61,16 @@ void bind_lists(py::module_& module) {
     define_per_row(module, "common_subsequences", common_subsequences);
     define_per_row(module, "edit_distances", edit_distances);
     define_per_row(module, "cycles", cycles);
-    module.def("in_degrees", [](const IndexArray& lists) { return to_numpy(of_one(lists, in_degrees)); }, x);
+    module.def(
+        "in_degrees",
+        [](const IndexArray& lists) {
+            return to_numpy(of_one(lists, [](const Lists& a, Monitor*) { return in_degrees(a); }));
+        },
+        x);
     module.def(
         "graph_sums",
         [](const IndexArray& lists) {
-            const GraphSums sums = of_one(lists, [](const Lists& a) { return graph_sums(a); });
+            const GraphSums sums = of_one(lists, graph_sums);
             return py::make_tuple(sums.square, sums.reciprocal, sums.degree_square);
         },
         x);
@@ -118,9 +124,7 @@ void bind_lists(py::module_& module) {
     module.def(
         "overlaps_without_one",
         [](const IndexArray& lists_x, const IndexArray& lists_y) {
-            return to_numpy(of_both(lists_x, lists_y, py::none(), [](const Lists& a, const Lists& b, Monitor*) {
-                return overlaps_without_one(a, b);
-            }));
+            return to_numpy(of_both(lists_x, lists_y, py::none(), overlaps_without_one));
         },
         x, y);
     module.def(
@@ -128,7 +132,7 @@ void bind_lists(py::module_& module) {
         [](const PyRows& rows, const IndexArray& lists, int threads, py::object progress) {
             EdgeProducts out;
             without_gil(std::move(progress), [&](Monitor* monitor) {
-                const OwnLists edges(lists, "lists");
+                const OwnLists edges(lists, "lists", monitor);
                 out = edge_products(rows.rows(), *edges, threads, monitor);
             });
             const py::ssize_t n = lists.shape(0), k = lists.shape(1);

@@ -57,8 +57,8 @@ void bind_neighbors(py::module_& module) {
             const Similarity similarity = similarity_of(metric);
             Neighbors a = from_tuple(x_lists, x), b = from_tuple(y_lists, y);
             Overlap overlap = without_gil(std::move(progress), [&](Monitor* monitor) {
-                check_lists({a.index.data(), a.n, a.k}, x.rows().name.c_str());
-                check_lists({b.index.data(), b.n, b.k}, y.rows().name.c_str());
+                check_lists({a.index.data(), a.n, a.k}, x.rows().name.c_str(), monitor);
+                check_lists({b.index.data(), b.n, b.k}, y.rows().name.c_str(), monitor);
                 return fractional_overlap(x.rows(), std::move(a), y.rows(), std::move(b), similarity, threads, monitor);
             });
             return py::make_tuple(to_numpy(std::move(overlap.item)), to_tuple(overlap.x), to_tuple(overlap.y));

@@ -75,7 +75,7 @@ void check_search(const std::vector<float>& x, std::int64_t n, std::int64_t k, S
     expect(std::fabs(total - overlap.x.square) < 1e-9 * total, "overlap with itself is the sum of squared weights", n,
            int(metric));
     const Lists lists{found.index.data(), n, k};
-    check_lists(lists, "x");
+    check_lists(lists, "x", nullptr);
     const auto distances = edit_distances(lists, lists, 2, nullptr),
                lengths = common_subsequences(lists, lists, 2, nullptr);
     expect(std::all_of(distances.begin(), distances.end(), [](int v) { return v == 0; }), "edit", n, int(metric));

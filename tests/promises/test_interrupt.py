@@ -10,13 +10,37 @@ from samples import related
 
 PRELUDE = """
 import gc, os, signal, sys, threading, time
+from functools import partial
 import numpy as np
 import kernalign as ka
+from kernalign import _core
 
 def windows(rows, columns, seed):
     # Overlapping windows of one random stream: hours of work in a few megabytes.
     stream = np.random.default_rng(seed).normal(size=rows + columns).astype(np.float32)
     return np.lib.stride_tricks.sliding_window_view(stream, columns)[:rows]
+
+def lists(n, k, seed):
+    # Neighbour lists of n items, each of k others.
+    steps = np.random.default_rng(seed).integers(1, n // (k + 1), (n, k))
+    return ((np.arange(n)[:, None] + np.cumsum(steps, axis=1)) % n).astype(np.int32)
+
+def graph(n, k, seed):
+    return _core.Graph(np.sort(lists(n, k, seed), axis=1).ravel(), k * np.arange(n + 1))
+
+def clouds(n, p, seed):
+    return np.random.default_rng(seed).normal(size=(n, p))
+
+def orders(count, n):
+    return np.stack([np.random.default_rng(seed).permutation(n) for seed in range(count)]).astype(np.int32)
+
+def halves(count, n):
+    return np.random.default_rng(0).random((count, n)) < 0.5
+
+def often(call):
+    # What is over in a second or two, until the signal comes.
+    while True:
+        call()
 
 def tasks():
     return len(os.listdir("/proc/self/task"))
@@ -69,6 +93,22 @@ CALLS = {
     " kernel=ka.RBF(20.0))",
     "rsa": "lambda: ka.rsa(windows(50_000, 256, 1), windows(50_000, 256, 2), comparison='pearson')",
     "rsa, ranks": "lambda: ka.rsa(windows(6000, 60_000, 1), windows(6000, 60_000, 2))",
+    "centred products": "lambda: ka.procrustes(windows(20_000_000, 256, 1), windows(20_000_000, 200, 2))",
+    "folds": "lambda: ka.linear_predictivity(windows(20_000_000, 256, 1), windows(20_000_000, 200, 2), cv=5)",
+    "sampled search": "lambda: ka.knn(windows(2_000_000, 600, 1), 10, backend='sample')",
+    "permuted overlaps": "partial(_core.permuted_overlaps, graph(20_000, 50, 1), graph(20_000, 50, 2),"
+    " np.tile(orders(20, 20_000), (100, 1)))",
+    "permuted triangles": "partial(_core.permuted_triangles, *(clouds(2, 2000 * 1999 // 2, seed) for seed in (1, 2)),"
+    " np.tile(orders(20, 2000), (200, 1)))",
+    "permuted features": "partial(_core.permuted_features, *([clouds(20_000, 300, seed)] for seed in (1, 2)),"
+    " np.tile(orders(20, 20_000), (50, 1)))",
+    "half-samples": "partial(_core.subset_overlaps, *(lists(100_000, 100, seed) for seed in (1, 2)), 10,"
+    " halves(1000, 100_000))",
+    "delete-one overlaps": "partial(often, partial(_core.overlaps_without_one,"
+    " *(lists(1_000_000, 21, seed) for seed in (1, 2))))",
+    "reciprocated edges": "partial(often, partial(_core.graph_sums, lists(1_000_000, 20, 1)))",
+    "products of graphs": "partial(often, partial(_core.graph_products, [graph(100_000, 60, s) for s in range(6)]))",
+    "cycles": "partial(often, partial(_core.cycles, *(lists(100_000, 200, seed) for seed in (1, 2))))",
 }
 
 

@@ -1,5 +1,6 @@
 // What the moments of overlaps need of neighbour graphs: sums over edges that meet (lists.hpp).
 #include <algorithm>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -71,6 +72,19 @@ class Marks {
             ends_[std::size_t(graph.index[e])].*end = known ? weight(graph, e) : 0.0;
     }
     std::vector<Ends> ends_;
+};
+
+// What a worker needs of the graph that it is at: its rows come one block after the other.
+struct Turned {
+    std::optional<std::size_t> graph;
+    std::optional<Reversed> reversed;
+    std::optional<Marks> marks;
+    void take(const Graph& own, std::size_t at) {
+        if (graph == at) return;
+        reversed.emplace(own);
+        if (!marks) marks.emplace(own.n);
+        graph = at;
+    }
 };
 
 double row_sum(const Graph& graph, std::int64_t i) {
@@ -162,32 +176,46 @@ GraphProducts graph_products(const std::vector<Graph>& graphs, int threads, Moni
         degree.push_back(degrees(graph));
     }
     GraphProducts out;
-    for (auto* table : {&out.same, &out.reverse, &out.degrees}) table->assign(count * count, 0.0);
-    Progress progress(monitor, std::int64_t(count));
-    parallel_for(std::int64_t(count), resolve_threads(threads), progress, [&](std::int64_t task, int) {
-        const std::size_t a = std::size_t(task);
+    const std::array<std::vector<double>*, 3> tables{&out.same, &out.reverse, &out.degrees};
+    for (auto* table : tables) table->assign(count * count, 0.0);
+    if (count == 0) return out;
+    const std::int64_t n = graphs[0].n, blocks = (n + kRows - 1) / kRows, tasks = std::int64_t(count) * blocks;
+    threads = int(std::min<std::int64_t>(resolve_threads(threads), std::max<std::int64_t>(1, tasks)));
+    std::vector<std::vector<std::array<double, 3>>> parts(static_cast<std::size_t>(tasks));
+    std::vector<Turned> scratch(static_cast<std::size_t>(threads));
+    Progress progress(monitor, tasks);
+    parallel_for(tasks, threads, progress, [&](std::int64_t task, int worker) {
+        const std::size_t a = std::size_t(task / blocks);
         const Graph& own = graphs[a];
-        const Reversed turned(own);
-        const Graph reversed = turned.graph();
-        Marks marks(own.n);
-        for (std::int64_t i = 0; i < own.n; ++i) {
-            marks.set(own, reversed, i);
+        Turned& turned = scratch[std::size_t(worker)];
+        turned.take(own, a);
+        const Graph reversed = turned.reversed->graph();
+        auto& part = parts[std::size_t(task)];
+        part.assign(count - a, {});
+        for (std::int64_t i = task % blocks * kRows; i < std::min(n, (task % blocks + 1) * kRows); ++i) {
+            turned.marks->set(own, reversed, i);
             for (std::size_t b = a; b < count; ++b) {
                 const Graph& other = graphs[b];
                 double same = 0, reverse = 0;
                 for (std::int64_t e = other.begin[i]; e < other.begin[i + 1]; ++e) {
-                    const Ends& ends = marks[other.index[e]];
+                    const Ends& ends = (*turned.marks)[other.index[e]];
                     same += weight(other, e) * ends.out;
                     reverse += weight(other, e) * ends.in;
                 }
-                out.same[a * count + b] += same;
-                out.reverse[a * count + b] += reverse;
-                out.degrees[a * count + b] += degree[a][std::size_t(i)] * degree[b][std::size_t(i)];
+                part[b - a][0] += same;
+                part[b - a][1] += reverse;
+                part[b - a][2] += degree[a][std::size_t(i)] * degree[b][std::size_t(i)];
             }
-            marks.clear(own, reversed, i);
+            turned.marks->clear(own, reversed, i);
         }
     });
-    for (auto* table : {&out.same, &out.reverse, &out.degrees})
+    for (std::int64_t task = 0; task < tasks; ++task) {
+        const std::size_t a = std::size_t(task / blocks);
+        for (std::size_t b = a; b < count; ++b)
+            for (std::size_t t = 0; t < tables.size(); ++t)
+                (*tables[t])[a * count + b] += parts[std::size_t(task)][b - a][t];
+    }
+    for (auto* table : tables)
         for (std::size_t a = 0; a < count; ++a)
             for (std::size_t b = 0; b < a; ++b) (*table)[a * count + b] = (*table)[b * count + a];
     return out;

@@ -102,14 +102,16 @@ std::vector<std::int64_t> subset_overlaps(const Lists& a, const Lists& b, std::i
     return numbers;
 }
 
-std::vector<std::int64_t> overlaps_without_one(const Lists& a, const Lists& b) {
+std::vector<std::int64_t> overlaps_without_one(const Lists& a, const Lists& b, Monitor* monitor) {
     require_same_shape(a, b);
     const std::int64_t k = a.k - 1;
     require(k >= 1, "lists must hold one index more than k, got " + std::to_string(a.k));
     std::vector<std::int64_t> without(std::size_t(a.n), 0);
     std::vector<std::int32_t> place(std::size_t(a.n), 0);
     std::int64_t total = 0;
+    Progress progress(monitor, 0);
     for (std::int64_t i = 0; i < a.n; ++i) {
+        if (i % kItems == 0) progress.poll();
         const std::int32_t *x = a.row(i), *y = b.row(i);
         for (std::int64_t t = 0; t <= k; ++t) place[std::size_t(y[t])] = std::int32_t(t) + 1;
         const auto near = [&](std::int32_t j) { return place[std::size_t(j)] != 0 && place[std::size_t(j)] <= k; };

@@ -11,6 +11,7 @@ namespace kernalign {
 namespace {
 
 constexpr std::int64_t kEntries = 1 << 16;  // of one task
+constexpr std::int64_t kPolled = 1024;      // lists between two polls
 
 // Positions (from 1) of the current list's indices; 0 for the others. Cleared by writing a new list.
 class Positions {
@@ -99,19 +100,22 @@ class EditDistance {
 
 }  // namespace
 
-void check_lists(const Lists& lists, const char* name) {
+void check_lists(const Lists& lists, const char* name, Monitor* monitor) {
+    Progress progress(monitor, 0);
     std::vector<std::int64_t> seen(std::size_t(lists.n), -1);
     const auto refuse = [&](const std::string& what, std::int64_t i, std::int32_t j) {
         throw std::invalid_argument(std::string(name) + " must hold " + what + ", got " + std::to_string(j) +
                                     " in row " + std::to_string(i));
     };
-    for (std::int64_t i = 0; i < lists.n; ++i)
+    for (std::int64_t i = 0; i < lists.n; ++i) {
+        if (i % kPolled == 0) progress.poll();
         for (std::int64_t t = 0; t < lists.k; ++t) {
             const std::int32_t j = lists.row(i)[t];
             if (j < 0 || j >= lists.n) refuse("indices from 0 to n - 1 = " + std::to_string(lists.n - 1), i, j);
             if (j == i || seen[std::size_t(j)] == i) refuse("other rows, each once", i, j);
             seen[std::size_t(j)] = i;
         }
+    }
 }
 
 void require_same_shape(const Lists& a, const Lists& b) {
@@ -167,8 +171,12 @@ std::vector<std::int32_t> edit_distances(const Lists& a, const Lists& b, int thr
 
 std::vector<std::uint8_t> cycles(const Lists& a, const Lists& b, int threads, Monitor* monitor) {
     std::vector<std::int32_t> sorted(a.index, a.index + a.n * a.k);
-    for (std::int64_t i = 0; i < a.n; ++i) std::sort(sorted.begin() + i * a.k, sorted.begin() + (i + 1) * a.k);
-    return per_list<std::uint8_t>(a, b, workers_for(a, threads), monitor, [&](std::int64_t i, std::size_t) {
+    threads = workers_for(a, threads);
+    per_list<std::uint8_t>(a, b, threads, monitor, [&](std::int64_t i, std::size_t) {
+        std::sort(sorted.begin() + i * a.k, sorted.begin() + (i + 1) * a.k);
+        return std::uint8_t(0);
+    });
+    return per_list<std::uint8_t>(a, b, threads, monitor, [&](std::int64_t i, std::size_t) {
         bool closed = false;
         for (std::int64_t t = 0; t < b.k && !closed; ++t) {
             const auto begin = sorted.begin() + b.row(i)[t] * a.k;
@@ -184,7 +192,8 @@ std::vector<std::int32_t> in_degrees(const Lists& lists) {
     return degrees;
 }
 
-GraphSums graph_sums(const Lists& lists) {
+GraphSums graph_sums(const Lists& lists, Monitor* monitor) {
+    Progress progress(monitor, 0);
     GraphSums sums;
     sums.square = double(lists.n) * double(lists.k);
     const std::vector<std::int32_t> degrees = in_degrees(lists);
@@ -194,12 +203,15 @@ GraphSums graph_sums(const Lists& lists) {
     for (std::size_t i = 0; i < degrees.size(); ++i) begin[i + 1] = begin[i] + degrees[i];
     std::vector<std::int32_t> sources(std::size_t(lists.n * lists.k));
     std::vector<std::int64_t> next(begin.begin(), begin.end() - 1);
-    for (std::int64_t i = 0; i < lists.n; ++i)
+    for (std::int64_t i = 0; i < lists.n; ++i) {
+        if (i % kPolled == 0) progress.poll();
         for (std::int64_t t = 0; t < lists.k; ++t)
             sources[std::size_t(next[std::size_t(lists.row(i)[t])]++)] = std::int32_t(i);
+    }
     std::int64_t reciprocal = 0;
     Positions positions(lists.n);
     for (std::int64_t i = 0; i < lists.n; ++i) {
+        if (i % kPolled == 0) progress.poll();
         positions.set(lists.row(i), lists.k);
         for (std::int64_t e = begin[std::size_t(i)]; e < begin[std::size_t(i) + 1]; ++e)
             reciprocal += positions[sources[std::size_t(e)]] != 0;
