@@ -88,6 +88,8 @@ class Digits:
         high, low = (np.array(each, dtype=np.int64) for each in exponents)
         if not (type(native) is int and type(used) is int and high.shape == low.shape == (columns,)):
             raise ValueError(f"digits must be of {columns} columns")
+        if native not in (*_FORMATS, 64) or not 0 <= used <= _MANTISSA or np.abs([high, low]).max() > _NOTHING:
+            raise ValueError("digits must be significant bits of numbers and their exponents")
         digits.native, digits.used, digits.high, digits.low = native, used, high, low
         return digits
 

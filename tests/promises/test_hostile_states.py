@@ -1,0 +1,210 @@
+"""Saved states with a good checksum and anything inside: one ValueError, or an object that answers; never a hang."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import random
+import signal
+import struct
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import kernalign as ka
+import numpy as np
+import pytest
+from kernalign.stitching import AffineStitcher, LowRankStitcher, ProcrustesStitcher, RidgeStitcher, load_stitcher
+from samples import related
+
+FILES = 100  # of each kind; the slow test makes this many thousand
+SECONDS = 5  # for one file
+X, Y = related(60, 4, 3)
+VALUES = [
+    None,
+    True,
+    -1,
+    0,
+    1,
+    2,
+    10**6,
+    10**400,
+    -(2**63),
+    0.5,
+    math.nan,
+    math.inf,
+    "",
+    "x",
+    "cka",
+    [],
+    [1],
+    {},
+    {"n": 1},
+]
+NUMBERS = [math.nan, math.inf, -math.inf, 0.0, -0.0, 1e-320, 1e308, -1.0, 2.0**53, 0.5]
+QUESTIONS = ("cka", "hsic", "kernel_alignment", "procrustes", "nbs", "angular_distance", "cca", "linear_predictivity")
+
+
+def ask_moments(path: Path) -> None:
+    for question in (*QUESTIONS, "centred_products"):
+        answer(getattr(ka.Moments.load(path), question))
+    state = ka.Moments.load(path)
+    answer(lambda: state.update(X, Y).cka())
+    answer(lambda: ka.Moments.load(path).merge(ka.Moments.load(path)).cka())
+
+
+def ask_comparison(path: Path) -> None:
+    found = ka.Comparison.load(path)
+    for table in (found.scores, found.chance, found.p_values):
+        for metric in found.metrics:
+            answer(lambda table=table, metric=metric: table[metric])
+    for question in (found.__repr__, lambda: list(found.rows()), lambda: found.failed, found.__str__):
+        answer(question)
+    answer(lambda: found.save(path.with_suffix(".again"), overwrite=True))
+
+
+def ask_stitcher(path: Path) -> None:
+    stitcher = load_stitcher(path)
+    answer(lambda: stitcher.transform(X))
+    answer(lambda: stitcher.score(X, Y))
+    answer(stitcher.__repr__)
+
+
+def moments(path: Path) -> None:
+    ka.Moments().update(*related(1100, 3, 2)).save(path)
+
+
+def comparison(path: Path) -> None:
+    layers = {"a": [X, X[:, :2]], "b": Y}
+    ka.compare(layers, metrics=("cka", "mutual_knn", "rsa")).save(path)
+
+
+def best(path: Path) -> None:
+    ka.compare({"a": [X, X[:, :2]], "b": Y}, metrics=("cka", "mutual_knn"), layers="best").save(path)
+
+
+def stitcher(make: Callable[[], Any]) -> Callable[[Path], None]:
+    return lambda path: make().fit(X, Y).save(path)
+
+
+KINDS: dict[str, tuple[Callable[[Path], None], Callable[[Path], None]]] = {
+    "Moments": (moments, ask_moments),
+    "Comparison": (comparison, ask_comparison),
+    "Comparison of best layers": (best, ask_comparison),
+    "AffineStitcher": (stitcher(AffineStitcher), ask_stitcher),
+    "LowRankStitcher": (stitcher(lambda: LowRankStitcher(rank=1)), ask_stitcher),
+    "RidgeStitcher": (stitcher(RidgeStitcher), ask_stitcher),
+    "ProcrustesStitcher": (stitcher(ProcrustesStitcher), ask_stitcher),
+}
+
+
+def answer(question: Callable[[], Any]) -> None:
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        with suppress(ValueError, TypeError):
+            question()
+
+
+@contextmanager
+def limited(what: str) -> Iterator[None]:
+    def stop(*_: Any) -> None:
+        raise AssertionError(f"it takes over {SECONDS} s: {what}")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(SECONDS)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def taken_apart(data: bytes) -> tuple[bytes, dict[str, Any], bytearray]:
+    """The magic word, the facts and the raw arrays of a file."""
+    begin = data.index(b'{"version"')
+    (length,) = struct.unpack_from("<Q", data, begin - 8)
+    return data[: begin - 8], json.loads(data[begin : begin + length]), bytearray(data[begin + length : -32])
+
+
+def put_together(magic: bytes, facts: Any, arrays: bytes) -> bytes:
+    text = json.dumps(facts).encode()
+    body = magic + struct.pack("<Q", len(text)) + text + arrays
+    return body + hashlib.blake2b(body, digest_size=32).digest()
+
+
+def places(facts: Any) -> Iterator[tuple[Any, Any]]:
+    """Every container and key of a JSON value."""
+    for key, value in list(facts.items() if isinstance(facts, dict) else enumerate(facts)):
+        yield facts, key
+        if isinstance(value, (dict, list)):
+            yield from places(value)
+
+
+def mutated(data: bytes, rng: random.Random) -> tuple[bytes, str]:
+    magic, facts, arrays = taken_apart(data)
+    done = []
+    for _ in range(rng.choice((1, 1, 1, 2, 5))):
+        way = rng.randrange(6)
+        if way < 3:
+            container, key = rng.choice(list(places(facts)))
+            if way == 0 and isinstance(container, dict):
+                done.append(f"without {key!r}")
+                del container[key]
+            elif way == 1:
+                other, name = rng.choice(list(places(facts)))
+                done.append(f"{key!r} is that of {name!r}")
+                container[key] = json.loads(json.dumps(other[name]))
+            else:
+                container[key] = rng.choice(VALUES)
+                done.append(f"{key!r} is {container[key]!r:.30}")
+        elif way < 5 and len(arrays) >= 8:
+            at = rng.randrange(len(arrays) // 8) * 8
+            value = rng.choice(NUMBERS)
+            struct.pack_into("<d", arrays, at, value)
+            done.append(f"the number at {at} is {value}")
+        elif arrays:
+            arrays = arrays[: rng.randrange(len(arrays))] if rng.random() < 0.3 else arrays + b"\0" * 8
+            done.append(f"{len(arrays)} bytes of arrays")
+    return put_together(magic, facts, bytes(arrays)), "; ".join(done)
+
+
+def ask_of_mutants(kind: str, files: int, seed: int, tmp_path: Path) -> None:
+    make, ask = KINDS[kind]
+    good, path = tmp_path / "good", tmp_path / "mutant"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        make(good)
+    data = good.read_bytes()
+    path.write_bytes(put_together(*taken_apart(data)))
+    ask(path)
+    rng = random.Random(seed)
+    refused = 0
+    for _ in range(files):
+        content, what = mutated(data, rng)
+        path.write_bytes(content)
+        named = True
+        with limited(what):
+            try:
+                ask(path)
+            except ValueError as error:
+                named = str(path) in str(error)
+                refused += 1
+            except Exception as error:
+                raise AssertionError(f"{type(error).__name__}: {error}, after {what}") from error
+        assert named, what
+    assert 0 < refused < files
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_state_that_was_tampered_with_is_refused_or_answers(kind: str, tmp_path: Path) -> None:
+    ask_of_mutants(kind, FILES, 0, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_very_many_states_that_were_tampered_with(kind: str, tmp_path: Path) -> None:
+    ask_of_mutants(kind, 1000 * FILES, int(os.environ.get("KERNALIGN_SEED", "1")), tmp_path)
