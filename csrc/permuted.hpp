@@ -28,6 +28,9 @@ void check_orders(const Orders& orders);
 std::vector<double> permuted_overlaps(const Graph& a, const Graph& b, const Orders& orders, int threads,
                                       Monitor* monitor);
 
+// n x k: the lists under one order. Row i is the list of item o(i), every item named by the place that it is put in.
+std::vector<std::int32_t> renamed_lists(const Lists& lists, const Orders& order);
+
 // Strict upper triangles of symmetric n x n matrices, row by row, one after another.
 struct Triangles {
     const double* values = nullptr;

@@ -57,6 +57,21 @@ void bind_permuted(py::module_& module) {
         },
         py::arg("x"), py::arg("y"), py::arg("orders"), workers, report);
     module.def(
+        "renamed_lists",
+        [](const IndexArray& lists, const OrderArray& order) {
+            require(lists.ndim() == 2 && order.ndim() == 1 && order.shape(0) == lists.shape(0),
+                    "lists must be 2-D, with a place in the order for every row");
+            const Lists given{lists.data(), lists.shape(0), lists.shape(1)};
+            const Orders one{order.data(), 1, order.shape(0)};
+            return to_numpy(permuted(one, py::none(),
+                                     [&](Monitor*) {
+                                         check_lists(given, "lists");
+                                         return renamed_lists(given, one);
+                                     }),
+                            {py::ssize_t(given.n), py::ssize_t(given.k)});
+        },
+        py::arg("lists").noconvert(), py::arg("order"));
+    module.def(
         "permuted_triangles",
         [](const Values& x, const Values& y, const OrderArray& orders, int threads, py::object progress) {
             const Orders wanted = orders_of(orders);

@@ -211,6 +211,7 @@ class ExactRows:
 def permuted_overlaps(
     x: Graph, y: Graph, orders: NDArray[np.integer[Any]], threads: int = 0, progress: Progress = None
 ) -> NDArray[np.float64]: ...
+def renamed_lists(lists: NDArray[np.int32], order: NDArray[np.integer[Any]]) -> NDArray[np.int32]: ...
 def permuted_triangles(
     x: NDArray[np.float64],
     y: NDArray[np.float64],

@@ -171,7 +171,7 @@ def test_cknna_does_not_depend_on_the_order_of_neighbours(variant):
     mixed = cknna.Edges(
         np.take_along_axis(a.index, order, axis=1),
         np.take_along_axis(a.value, order, axis=1),
-        *(a.square, a.projection, a.mean_square),
+        *(a.square, a.projection, a.mean_square, a.tied),
     )
     expected = cknna.finish_cknna(a, b, variant, {})
     assert cknna.finish_cknna(mixed, b, variant, {}) == pytest.approx(expected, rel=1e-13)

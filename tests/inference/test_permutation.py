@@ -149,7 +149,7 @@ def test_tied_neighbours_share_their_places_or_go_by_index(name, ties):
 
 
 def test_ties_among_very_many_items_are_refused(monkeypatch):
-    monkeypatch.setattr(permuted_lists, "_TIED_EDGES", 100)
+    monkeypatch.setattr(permuted_lists, "TIED_EDGES", 100)
     with pytest.raises(ValueError, match="tie at the k-th place; pass ties='index'"):
         ka.permutation_test("mutual_knn", np.ones((20, 2)), related(20, 2, 2)[1], k=3, permutations=2)
 

@@ -1,4 +1,4 @@
-// What two neighbour graphs share when the items of one change places (permuted.hpp).
+// Neighbour lists and graphs whose items change places (permuted.hpp).
 #include <algorithm>
 #include <stdexcept>
 #include <string>
@@ -54,6 +54,16 @@ void check_orders(const Orders& orders) {
                                             ", each once, got " + std::to_string(j) + " at " + std::to_string(i));
             seen[std::size_t(j)] = b;
         }
+}
+
+std::vector<std::int32_t> renamed_lists(const Lists& lists, const Orders& order) {
+    const std::int32_t* const moved = order.row(0);
+    std::vector<std::int32_t> place(std::size_t(lists.n)), renamed(std::size_t(lists.n * lists.k));
+    for (std::int64_t i = 0; i < lists.n; ++i) place[std::size_t(moved[i])] = std::int32_t(i);
+    for (std::int64_t i = 0; i < lists.n; ++i)
+        for (std::int64_t t = 0; t < lists.k; ++t)
+            renamed[std::size_t(i * lists.k + t)] = place[std::size_t(lists.row(moved[i])[t])];
+    return renamed;
 }
 
 std::vector<double> permuted_overlaps(const Graph& a, const Graph& b, const Orders& orders, int threads,

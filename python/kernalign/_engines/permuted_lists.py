@@ -20,7 +20,7 @@ OfShared: TypeAlias = Callable[[Values, int], Values]  # (shared weight of every
 OfIndices: TypeAlias = Callable[[NDArray[np.int32], NDArray[np.int32], int], Values]  # (lists, lists, threads)
 
 _TILE = 1 << 21
-_TIED_EDGES = 1 << 25
+TIED_EDGES = 1 << 25
 
 
 class PermutedLists:
@@ -50,7 +50,7 @@ class PermutedLists:
                 for name, items in of_shared.items():
                     found[name][:, row, column] = items(shared, own.shape[1]).mean(axis=1)
                 for at, order in enumerate(orders if of_lists else ()):
-                    renamed = np.argsort(order).astype(np.int32)[lists[order]]
+                    renamed = _core.renamed_lists(lists, order)
                     for name, compare in of_lists.items():
                         found[name][at, row, column] = compare(own, renamed, self._threads).mean()
         return found
@@ -89,9 +89,9 @@ def tie_weights(rows: _core.Rows, lists: Neighbors, threads: int) -> Any:
         weight = above + equal * ((k - above.sum(axis=1)) / equal.sum(axis=1))[:, None]
         at = weight > 0
         edges += int(at.sum())
-        if edges > _TIED_EDGES:
+        if edges > TIED_EDGES:
             raise ValueError(
-                f"over {_TIED_EDGES} pairs of items tie at the k-th place; pass ties='index' or drop duplicate rows"
+                f"over {TIED_EDGES} pairs of items tie at the k-th place; pass ties='index' or drop duplicate rows"
             )
         row_parts.append(np.repeat(queries, at.sum(axis=1)))
         column_parts.append(index[at])

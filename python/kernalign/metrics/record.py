@@ -63,7 +63,7 @@ class OfEdges:
 
     Attributes
     ----------
-    finish : (Edges, Edges, variant, settings) -> Score
+    finish : (Edges, Edges, variant, settings, threads) -> Score
     check : (n, k, variant) -> k; raises unless the variant exists for k neighbours of n items
     graph : (rows, k, threads) -> sparse matrix of norm 1; the score of the default variant is the product of two
     """

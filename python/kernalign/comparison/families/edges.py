@@ -38,4 +38,5 @@ class Edges(Family):
     def scorer(self, shop: Workshop) -> Scorer:
         finishers, settings = self.finishers(), self.asked.settings
         graphs = {key.place: shop.store[key] for key in self.states(tuple(shop.layers.values()))}
-        return lambda x, y: [finish(graphs[x.place], graphs[y.place], self.variant, settings) for finish in finishers]
+        options = self.variant, settings, shop.threads
+        return lambda x, y: [finish(graphs[x.place], graphs[y.place], *options) for finish in finishers]

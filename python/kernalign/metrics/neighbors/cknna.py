@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal, TypeAlias, Unpack
 
 import numpy as np
@@ -15,12 +15,15 @@ from kernalign import _core
 from kernalign._base import checks
 from kernalign._base.packing import packable
 from kernalign._base.progress import reporting
-from kernalign._base.score import Score, undefined
+from kernalign._base.score import Null, Score, undefined
 from kernalign._engines import lists as list_engine
 from kernalign._engines.kernel_sums import bounded
 from kernalign._rows import arrays
 from kernalign._rows.arrays import Options
 from kernalign._rows.magnitude import check_rows_magnitude
+from kernalign._statistics.list_tail import pairing_p_value, too_long
+from kernalign._statistics.pairings import Pairings
+from kernalign.metrics.neighbors.search import warn_of_ties, why_no_p_value
 
 _MOST_EXPONENT = 250  # squares of kernel values stay in the range of float64
 
@@ -47,6 +50,9 @@ def cknna(
     ``"platonic"``: unbiased HSIC of the kernels multiplied by M, as the released code has it but without its epsilon;
     the kernels are not centred before masking, so it is not invariant to translation. Needs k >= 2.
 
+    ``chance``, but for "platonic", is the exact mean over random pairings, and the p-value that of 999 of them (all, of
+    up to 8 items), none where over 1 % of the rows tie at the k-th place: index order is the same on both sides.
+
     Raises
     ------
     ValueError
@@ -56,7 +62,7 @@ def cknna(
     k = check(pair.n, k, variant)
     with reporting(pair.progress, "nearest neighbours") as report:
         a, b = (edges(rows, k, pair.threads, report) for rows in (pair.x, pair.y))
-    return finish_cknna(a, b, variant, pair.settings)
+    return finish_cknna(a, b, variant, pair.settings, pair.threads)
 
 
 def check(n: int, k: Any, variant: Any) -> int:
@@ -69,10 +75,11 @@ def check(n: int, k: Any, variant: Any) -> int:
     return int(k)
 
 
-def finish_cknna(a: Edges, b: Edges, variant: Variant, settings: dict[str, Any]) -> Score:
+def finish_cknna(a: Edges, b: Edges, variant: Variant, settings: dict[str, Any], threads: int = 0) -> Score:
     """CKNNA of two weighted neighbour graphs."""
     n, k = a.index.shape
     settings = {**settings, "k": k, "k_over_n": k / n, "kernel": "linear", "accumulation": "float64"}
+    settings |= {"ties": "index", "tie_rows_fraction": max(a.tied, b.tied)}
     (values_x, own_x), (values_y, own_y) = a.alone(variant), b.alone(variant)
     keys, at_a, at_b = np.intersect1d(a.keys, b.keys, assume_unique=True, return_indices=True)
     k_common, m_common = values_x[at_a], values_y[at_b]
@@ -81,10 +88,27 @@ def finish_cknna(a: Edges, b: Edges, variant: Variant, settings: dict[str, Any])
     if not (own_x > 0 and own_y > 0):
         side = "x" if not own_x > 0 else "y"
         return undefined("cknna", n, f"the self-alignment of {side} is not positive", **keywords)
+    warn_of_ties(settings)
     value = cross / math.sqrt(own_x * own_y)
-    if variant != "platonic":  # which is no cosine
-        value = bounded(value)
-    return Score(value, metric="cknna", n=n, **keywords)
+    if variant == "platonic":  # which is no cosine
+        return Score(value, metric="cknna", n=n, **keywords)
+    mean = float(values_x.sum() * values_y.sum()) / math.sqrt(own_x * own_y) / (n * (n - 1))
+    null = Null(mean, p_value=partial(_p_value, a, b, variant, why_no_p_value(settings), threads))
+    return Score(bounded(value), metric="cknna", n=n, null=null, **keywords)
+
+
+def _p_value(a: Edges, b: Edges, variant: Variant, reason: str | None, threads: int) -> tuple[float | None, str]:
+    if reason := reason or too_long(a.index.size):
+        return None, reason
+    n, k = a.index.shape
+    ends = np.arange(0, n * k + 1, k)
+    x, y = (
+        list_engine.Graph((one.keys % n).astype(np.int32), ends, one.alone(variant)[0])
+        for one in sorted((a, b), key=lambda one: one.keys.tobytes())  # so that (y, x) has the same p
+    )
+    return pairing_p_value(
+        Pairings.of_items(n), lambda orders: list_engine.permuted_overlaps(x, y, orders, threads).sum(axis=1)
+    )
 
 
 @packable
@@ -100,6 +124,7 @@ class Edges:
     square: Values
     projection: Values
     mean_square: float
+    tied: float  # share of the rows whose k-th place another could have
     _alone: dict[Variant, tuple[Values, float]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -146,8 +171,8 @@ class Edges:
 
 def edges(rows: _core.Rows, k: int, threads: int, report: Any) -> Edges:
     check_rows_magnitude(rows, _MOST_EXPONENT)
-    index = list_engine.nearest_neighbors(rows, k, "dot", True, threads, report)[0]
-    return Edges(index, *list_engine.edge_products(rows, index, threads, report))
+    index, _, ties = list_engine.nearest_neighbors(rows, k, "dot", True, threads, report)[:3]
+    return Edges(index, *list_engine.edge_products(rows, index, threads, report), float(ties.mean()))
 
 
 def u_centred_graph(rows: _core.Rows, k: int, threads: int) -> Any:

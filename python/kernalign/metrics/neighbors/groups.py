@@ -12,7 +12,8 @@ from scipy import sparse
 from kernalign._base import checks
 from kernalign._engines import lists as list_engine
 from kernalign._engines.neighbors import Neighbors
-from kernalign._statistics.pairings import Pairings, null_scores, share
+from kernalign._statistics.list_tail import pairing_p_value
+from kernalign._statistics.pairings import Pairings
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,10 @@ class GroupOverlap:
     def p_value(self) -> tuple[float, str]:
         """Share of random permitted pairings, the given one among them, that overlap at least as much."""
         x, y = (list_engine.graph_of(graph) for graph in (self.x, self.y))
-        pool, method = null_scores(
+        return pairing_p_value(
             Pairings.of_groups(self.labels),
             lambda orders: list_engine.permuted_overlaps(x, y, orders, self.threads).sum(axis=1),
         )
-        return share(pool, pool), method
 
 
 def check_k(k: Any, labels: NDArray[np.intp]) -> int:

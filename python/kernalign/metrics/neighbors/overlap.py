@@ -20,13 +20,13 @@ from kernalign._engines import sampled
 from kernalign._engines.neighbors import METRICS, Metric, Neighbors, knn
 from kernalign._rows import arrays
 from kernalign._rows.labels import group_numbers
-from kernalign._statistics import half_sampling, jackknife, kernel_null, list_null, tails
-from kernalign._statistics.kernel_null import Lazy
+from kernalign._statistics import half_sampling, jackknife, kernel_null, list_null
+from kernalign._statistics.list_tail import Overlap, list_p_value
+from kernalign._statistics.null_tail import Tail
 from kernalign.metrics.neighbors import groups as group_overlap
-from kernalign.metrics.neighbors.search import ListSkew, Options, Search, Ties, length_given, search_both
+from kernalign.metrics.neighbors.search import Options, Search, Ties, length_given, search_both, why_no_p_value
 
 _FEWEST = 6  # items for a third moment
-_SKEW_COST = 2e7  # n k^2 up to which it is computed
 
 __all__ = [
     "METRICS",
@@ -85,7 +85,9 @@ def mutual_knn(
     -------
     Score
         in [0, 1], with the exact null mean k / (n - 1), variance and skewness under random pairing, z, and the p_value
-        of a Pearson III law with these moments (a normal one where ties are shared, or n k^2 > 2e7).
+        of a Pearson III law with these moments; up to n = 8 that of all pairings, and where |skewness| > 2 (with shared
+        ties > 1, or n < 50) of 999 random ones. None, ``settings["p_method"]`` saying why, where index order breaks the
+        ties of over 1 % of the rows, since it is the same on both sides, or where there are too many neighbours.
         With backend="sample" the mean over 2000 rows: ``stderr`` and ``interval`` are about the mean over all n, and
         ``settings["exact_interval"]`` holds that with 95 % certainty (Hoeffding). Of the null the mean alone is known.
         With backend="faiss" the overlap of the lists found; ``settings`` hold the ``recall`` of both sides with their
@@ -119,10 +121,15 @@ def finish_mutual_knn(found: Search, per_item: bool = False, spread: Spread | No
     mean = k / (n - 1)
     variance = _core.knn_overlap_variance(n, k, graph_x, k, graph_y) / (n * k) ** 2
     value, sd = float(items.mean()), math.sqrt(max(0.0, variance)) if k < n - 1 else 0.0
-    if sd > kernel_null.ROUNDED_SD * mean:
-        null = Null(mean, sd, *_upper_tail(found, n, k, value, mean, sd))
-    else:  # rounding: one side is constant, or all others are neighbours
+    if not sd > kernel_null.ROUNDED_SD * mean:  # rounding: one side is constant, or all others are neighbours
         null = Null(mean, 0.0)
+    elif found.settings["ties"] == "index" and (reason := why_no_p_value(found.settings)):
+        null = Null(mean, sd, p_value=lambda: (None, reason))
+    else:
+        overlap = Overlap(found.x, found.y, found.weights, n * k * mean, n * k * sd, found.threads)
+        step = 0.0 if found.weights else 0.5 / (n * k)  # half a whole neighbour
+        tail = Tail((value - step - mean) / sd, overlap.pairings, overlap.law, overlap.scores)
+        null = Null(mean, sd, tail.skew if n >= _FEWEST else None, tail.p_value, tail.quantile)
     items_kept = items if per_item else None
     return Score(
         value, metric="mutual_knn", n=n, settings=found.settings, null=null, per_item=items_kept, spread=spread
@@ -142,7 +149,8 @@ def jaccard_knn(
 ) -> Score:
     """Mean of m / (2k - m), where m is the number of neighbours that an item has in common in x and y.
 
-    Arguments as for `mutual_knn`. The null mean is exact, but known only without ties or with ties="index".
+    Arguments as for `mutual_knn`. The null mean is exact, but known only without ties or with ties="index"; the p-value
+    is that of all pairings, or of 999 random ones, of up to 1e6 neighbours.
     """
     length = None
     if uncertainty is not None:
@@ -163,7 +171,7 @@ def finish_jaccard_knn(found: Search, per_item: bool = False, spread: Spread | N
     shared = found.overlaps[0]
     items = jaccard_items(shared, found.k)
     exact = found.settings["ties"] != "fractional" or found.settings["tie_rows_fraction"] == 0
-    null = Null(list_null.jaccard(found.n, found.k)) if exact else None
+    null = _listed(found, list_null.jaccard(found.n, found.k), of_shared=jaccard_items) if exact else None
     return found.score("jaccard_knn", float(items.mean()), null, items if per_item else None, spread)
 
 
@@ -179,7 +187,8 @@ def cycle_knn(
     """Share of the items i that some j of i's neighbours in y has among its own neighbours in x: i -> j -> i.
 
     Not symmetric, and far from 0 by chance (0.66 for n = 100, k = 10): read ``corrected``. Arguments as for
-    `mutual_knn`; ties are broken by index. The null mean depends on the in-degrees of x's graph and is exact.
+    `mutual_knn`; ties are broken by index. The null mean depends on the in-degrees of x's graph and is exact; the
+    p-value as for `jaccard_knn`, None where over 1 % of the rows tie at the k-th place.
     """
     return finish_cycle_knn(search_both(x, y, k, metric, "index", options), per_item)
 
@@ -192,7 +201,8 @@ def cycle_items(x: NDArray[np.int32], y: NDArray[np.int32], threads: int = 0) ->
 def finish_cycle_knn(found: Search, per_item: bool = False) -> Score:
     """cycle_knn of lists that were found."""
     items = cycle_items(found.x.indices, found.y.indices, found.threads)
-    null = Null(list_null.cycle(found.n, found.k, list_engine.in_degrees(found.x.indices)))
+    mean = list_null.cycle(found.n, found.k, list_engine.in_degrees(found.x.indices))
+    null = _listed(found, mean, of_lists=cycle_items, symmetric=False)
     return found.score("cycle_knn", float(items.mean()), null, items if per_item else None)
 
 
@@ -207,7 +217,8 @@ def lcs_knn(
 ) -> Score:
     """Mean length of the longest common subsequence of the two ordered neighbour lists, divided by k.
 
-    Arguments as for `mutual_knn`; ties are broken by index. The null mean is exact.
+    Arguments as for `mutual_knn`; ties are broken by index. The null mean is exact; the p-value as for `jaccard_knn`,
+    None where over 1 % of the rows tie at the k-th place or inside their lists.
     """
     return finish_lcs_knn(search_both(x, y, k, metric, "index", options, ordered=True), per_item)
 
@@ -221,9 +232,8 @@ def finish_lcs_knn(found: Search, per_item: bool = False) -> Score:
     """lcs_knn of lists that were found."""
     items = lcs_items(found.x.indices, found.y.indices, found.threads)
     mean = list_null.common_subsequence(found.n, found.k)
-    return found.score(
-        "lcs_knn", float(items.mean()), None if mean is None else Null(mean), items if per_item else None
-    )
+    null = None if mean is None else _listed(found, mean, ordered=True, of_lists=lcs_items)
+    return found.score("lcs_knn", float(items.mean()), null, items if per_item else None)
 
 
 def edit_knn(
@@ -238,7 +248,8 @@ def edit_knn(
     """1 - mean Levenshtein distance of the two ordered neighbour lists / k (unit insertion, deletion, substitution).
 
     Arguments as for `mutual_knn`; ties are broken by index. The null mean depends on n and k alone; lists with many
-    common items, which are rare unless k is near n, are sampled for it: ``settings["chance_method"]`` says so.
+    common items, which are rare unless k is near n, are sampled for it: ``settings["chance_method"]`` says so. The
+    p-value as for `lcs_knn`.
     """
     return finish_edit_knn(search_both(x, y, k, metric, "index", options, ordered=True), per_item)
 
@@ -253,7 +264,15 @@ def finish_edit_knn(found: Search, per_item: bool = False) -> Score:
     items = edit_items(found.x.indices, found.y.indices, found.threads)
     mean, method = list_null.edit(found.n, found.k)
     found.settings["chance_method"] = method
-    return found.score("edit_knn", float(items.mean()), Null(mean), items if per_item else None)
+    null = _listed(found, mean, ordered=True, of_lists=edit_items)
+    return found.score("edit_knn", float(items.mean()), null, items if per_item else None)
+
+
+def _listed(found: Search, mean: float, *, ordered: bool = False, **items: Any) -> Null:
+    """Null of a mean of a function of the lists of every item, of which the tail is read from pairings."""
+    if reason := why_no_p_value(found.settings, (found.x, found.y) if ordered else ()):
+        return Null(mean, p_value=lambda: (None, reason))
+    return Null(mean, p_value=partial(list_p_value, found.x, found.y, found.threads, **items))
 
 
 def _list_length(uncertainty: str, n: int, k: int) -> int:
@@ -338,23 +357,3 @@ def _grouped(
     )
     null = Null(overlap.chance / k, p_value=overlap.p_value)
     return found.score("mutual_knn", float(items.mean()), null, items if per_item else None)
-
-
-def _upper_tail(found: Search, n: int, k: int, value: float, mean: float, sd: float) -> tuple[Lazy | None, Lazy]:
-    """Skewness and tail of an overlap: Pearson III from three exact moments, whole counts being a lattice.
-
-    Without lists of whole weights (shared places), or where the third moment would take long, a normal tail.
-    """
-    if found.settings["ties"] == "fractional" and found.settings["tie_rows_fraction"] > 0:
-        return None, lambda: (tails.normal_tail((value - mean) / sd), "normal tail, exact moments")
-    if not n >= _FEWEST or n * k * k > _SKEW_COST:
-        return None, lambda: (tails.normal_tail((value - mean) / sd), "normal tail, exact moments")
-
-    skew = ListSkew(found.x, found.y)
-
-    def tail() -> tuple[float, str]:
-        half_step = 0.5 / (n * k)
-        third, method = skew()
-        return tails.pearson3_tail((value - half_step - mean) / sd, third), f"Pearson III, {method}"
-
-    return skew, tail

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
@@ -17,8 +17,9 @@ from kernalign._base.warn import warn
 from kernalign._engines import lists as list_engine
 from kernalign._engines.faiss import choose
 from kernalign._engines.neighbors import METRICS, Backend, Found, Metric, Neighbors, find
+from kernalign._engines.permuted_lists import tie_weights
 from kernalign._rows import arrays
-from kernalign._statistics import overlap_skew
+from kernalign._statistics.list_tail import Weights
 
 USUAL = 10  # neighbours, where nobody says how many
 
@@ -33,12 +34,16 @@ class Options(arrays.Options, total=False):
 
 @dataclass(eq=False)
 class Search:
-    """The neighbours of both sides and, if known, how to resolve ties, the sums of both graphs and longer lists."""
+    """The neighbours of both sides and, if known, the sums of both graphs and longer lists.
+
+    Where tied neighbours share their places, ``finish_ties`` makes the `overlaps`, and ``weights`` both graphs.
+    """
 
     x: Neighbors
     y: Neighbors
     settings: dict[str, Any]
     finish_ties: Callable[[], tuple[NDArray[np.float64], _Sums, _Sums]] | None = None
+    weights: Weights | None = None
     samples: tuple[Neighbors, Neighbors] | None = None
     graphs: tuple[_Sums, _Sums] | None = None
     threads: int = 0
@@ -82,19 +87,22 @@ class Search:
         )
 
 
-class ListSkew:
-    """Skewness of the number of shared neighbours under random pairing, of lists without shared places; once."""
+def why_no_p_value(settings: dict[str, Any], ordered: Sequence[Neighbors] = ()) -> str | None:
+    """Why pairings of lists are no null; None if they are. The order inside lists matters, too, if they are given."""
+    share, where = settings["tie_rows_fraction"], "at the k-th place"
+    if settings["ties"] == "fractional":
+        return None
+    if ordered and not share > hazards.TIES:
+        share, where = max(map(_tied_inside, ordered)), "inside their lists"
+    if not share > hazards.TIES:
+        return None
+    return f"none: {share:.1%} of the rows tie {where}, and index order breaks ties alike on both sides"
 
-    def __init__(self, x: Neighbors, y: Neighbors) -> None:
-        self._lists = x, y  # which every pair that they are in shares: nothing of this pair is held
 
-    @cached_property
-    def _value(self) -> float:
-        sides = (overlap_skew.pattern_sums([one.edge_sums]) for one in self._lists)
-        return float(overlap_skew.skews(self._lists[0].n, *sides)[0, 0])
-
-    def __call__(self) -> tuple[float, str]:
-        return self._value, "exact third moment"
+def _tied_inside(lists: Neighbors) -> float:
+    """Share of the rows with equal neighbours next to each other."""
+    values = lists.similarities
+    return float((values[:, 1:] == values[:, :-1]).any(axis=1).mean())
 
 
 _Sums: TypeAlias = tuple[float, float, float]
@@ -223,8 +231,12 @@ def join(
         with reporting(pair.progress, "tied neighbours") as report:
             return list_engine.fractional_overlap(pair.x, a.raw, pair.y, b.raw, metric, workers, report)
 
+    def weights() -> tuple[Any, Any]:
+        return tie_weights(pair.x, a.lists, workers), tie_weights(pair.y, b.lists, workers)
+
     samples = (a.sample, b.sample) if a.sample is not None and b.sample is not None else None
-    return Search(a.lists, b.lists, settings, finish_ties if tied and native else None, samples, graphs, workers)
+    shared = (finish_ties, weights) if tied and native else (None, None)
+    return Search(a.lists, b.lists, settings, shared[0], shared[1], samples, graphs, workers)
 
 
 def _settings(x: Neighbors, y: Neighbors) -> dict[str, Any]:
