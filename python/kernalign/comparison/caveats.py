@@ -32,7 +32,7 @@ from kernalign.metrics.registry import METRICS
 Value: TypeAlias = tuple[float, float | None] | None
 
 
-_WORTH_A_CHECK = 200  # items; the scores of fewer take less time than the check
+_WORTH_A_CHECK = 2000  # items times pairs of layers, for each representation; fewer are scored in no time
 
 
 class Caveats:
@@ -109,7 +109,9 @@ class Caveats:
     def check_pairings(self, sides: Mapping[str, Mapping[str, Representation]], n: int) -> None:
         """Say where another order of rows scores clearly higher: of each representation beside the first, and of the
         first of the other side, by the last of their layers."""
-        if n < _WORTH_A_CHECK:
+        layers = [sum(len(one.layers) for one in sides[side].values()) for side in sides]
+        representations = sum(len(side) for side in sides.values())
+        if n * layers[0] * layers[-1] < _WORTH_A_CHECK * representations:
             return
         x = [one for one in sides["x"].values() if one.layers]
         y = [one for one in sides["y"].values() if one.layers] if "y" in sides else []

@@ -155,8 +155,7 @@ def compared(a: Steps, b: Steps) -> Found:
 
 
 def suspected(a: Steps, b: Steps) -> Found | None:
-    """The cheap form: None unless rows that moved by one to three, or were sorted as text, score clearly higher; then
-    all pairings are tried."""
+    """The cheap form: None unless rows that moved by one to three score clearly higher; then all pairings are tried."""
     if not _quickly_compared(a, b).clear:
         return None
     found = compared(a, b)
@@ -175,7 +174,6 @@ def _quickly_compared(a: Steps, b: Steps) -> Found:
     scores -= np.lib.stride_tricks.sliding_window_view(squares, n) @ a.squares * (n / (n - 2))
     scores = (scores + constant(a, b)) / scale
     tried = [(float(scores[reach + move]), moved_by(move)) for move in range(-reach, reach + 1) if move]
-    tried += sorted_as_text(a, b)
     return _judged(a, b, float(scores[reach]), tried, len(tried), 0.0, _WIDER * _chance_sd(a, b))
 
 

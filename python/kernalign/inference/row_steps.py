@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -19,7 +19,7 @@ from kernalign._rows.magnitude import divided, exponent_of
 Array = NDArray[np.float64]
 Order = NDArray[np.intp]
 
-_FEW_DIRECTIONS, _FEW_COLUMNS = 8, 64
+_FEW_DIRECTIONS, _FEW_COLUMNS, _FEW_ROWS = 16, 64, 512
 _EDGES = 33  # between which a part of the rows may have moved
 _CHUNK = 1 << 22
 _FLAT = 1e-9
@@ -55,9 +55,8 @@ class Steps:
     @cached_property
     def as_text(self) -> tuple[Steps, Steps]:
         """Steps of the rows in the order of their numbers, from 0 and from 1, as text."""
-        numbers = np.arange(len(self.rows))
-        orders = (np.argsort((numbers + first).astype(str), kind="stable") for first in (0, 1))
-        return tuple(Steps(self.rows[order]) for order in orders)  # type: ignore[return-value]
+        first, second = text_orders(len(self.rows))
+        return Steps(self.rows[first]), Steps(self.rows[second])
 
     @cached_property
     def items(self) -> float:
@@ -67,6 +66,12 @@ class Steps:
     @cached_property
     def skew_ratio(self) -> float:
         return float(np.einsum("ij,jk,ki->", *[self.product] * 3) / (self.product**2).sum() ** 1.5)
+
+
+@lru_cache(maxsize=4)
+def text_orders(n: int) -> tuple[Order, Order]:
+    """Numbers from 0 and from 1 in their order as text."""
+    return np.argsort(np.arange(n).astype(str)), np.argsort(np.arange(1, n + 1).astype(str))
 
 
 def projected(rows: _core.Rows, directions: int, seed: int) -> Steps:
@@ -87,8 +92,9 @@ def projected(rows: _core.Rows, directions: int, seed: int) -> Steps:
 
 
 def sketched(matrix: AnyArray, seed: int) -> Steps:
-    """Steps of a few directions of a few columns: enough for the cheap form."""
-    p = matrix.shape[1]
+    """Steps of a few directions of a few columns, of as many rows in the middle: enough for the cheap form."""
+    n, p = matrix.shape
+    matrix = matrix[max(0, n - _FEW_ROWS) // 2 :][:_FEW_ROWS]
     if p > _FEW_COLUMNS:
         matrix = matrix[:, np.sort(np.random.default_rng(seed).choice(p, _FEW_COLUMNS, replace=False))]
     return projected(_core.Rows(matrix, "x"), _FEW_DIRECTIONS, seed)
