@@ -18,6 +18,7 @@ from kernalign._engines.centred import Centred, Products
 from kernalign._engines.directions import Matrix, Vector
 from kernalign._rows import arrays
 from kernalign._rows.arrays import Options
+from kernalign.metrics.linear.principal import how
 
 Index: TypeAlias = NDArray[np.intp]
 
@@ -160,7 +161,7 @@ def _products(metric: str, x: Any, y: Any, options: Options) -> tuple[Centred, P
     pair = arrays.pair(x, y, **options)
     checks.check_count(pair.n, 2, metric)
     data = Centred.of(pair)
-    settings = {**pair.settings, "route": "feature", "products": "float64", "accumulation": "float64", "backend": "cpu"}
+    settings = how(pair.settings, "feature")
     if not (math.isfinite(data.x.largest) and math.isfinite(data.y.largest)):
         return data, None, settings
     with reporting(pair.progress, metric) as report:

@@ -103,29 +103,28 @@ def finish(fit: Fit) -> Score:
 
 def of_stream(products: principal.Products) -> Fit:
     """From the products of a stream; warns where squaring the condition number of x has cost too much."""
-    engine, double = products.engine, products.double
-    settings = _settings({"normalize": None, "clip_quantile": None}, "stream", double)
-    xx, total = engine.product(0, 0), float(engine.product(1, 1).trace())
-    for square, name in ((float(xx.trace()), "x"), (total, "y")):
-        reason = principal.why_undefined(square, name)
-        if reason is not None:
-            return Fit(engine.n, 0, 0, 0, engine.n - 1, settings, reason=reason)
-    found = principal.stream_directions(products, 0, engine.n - 1, "linear_predictivity")
+    engine, settings = products.engine, products.settings
+    free = engine.n - 1
+    reason = products.why_undefined()
+    if reason is not None:
+        return Fit(engine.n, 0, 0, 0, free, settings, reason=reason)
+    found = principal.stream_directions(products, 0, free, "linear_predictivity")
     if not found.rank:
         reason = principal.all_rounding("x", products.roundings[0])
-        return Fit(engine.n, 0, 0, 0, engine.n - 1, settings, reason=reason)
+        return Fit(engine.n, 0, 0, 0, free, settings, reason=reason)
+    total = float(engine.product(1, 1).trace())
     error = total - float(((found.whitener.T @ engine.product(0, 1)) ** 2).sum())
-    return Fit(engine.n, max(0.0, error), total, found.rank, engine.n - 1, settings, rounded=found.rounded)
+    return Fit(engine.n, max(0.0, error), total, found.rank, free, settings, rounded=found.rounded)
 
 
 def _in_sample(pair: arrays.Pair, report: Report) -> Fit:
     data = Centred.of(pair)
     reason = data.why_undefined()
     if reason is not None:
-        return Fit(pair.n, 0, 0, 0, data.free, _settings(pair.settings, "none"), reason=reason)
+        return Fit(pair.n, 0, 0, 0, data.free, principal.how(pair.settings, "none"), reason=reason)
     made = _decomposed(data, data.x.rounding, report)
     reason = made.why_undefined(data.x.rounding, data.y.rounding)
-    rank, settings = made.found.rank, _settings(pair.settings, made.route)
+    rank, settings = made.found.rank, principal.how(pair.settings, made.route)
     if reason is None:
         made.warn(data.x.rounding)
     error = max(0.0, made.total - made.explained)
@@ -136,7 +135,7 @@ def _cross_validated(pair: arrays.Pair, folds: int, report: Report) -> Fit:
     whole = Centred.of(pair)
     reason = whole.why_undefined()
     if reason is not None:
-        return Fit(pair.n, 0, 0, 0, whole.free, _settings(pair.settings, "none"), folds, reason)
+        return Fit(pair.n, 0, 0, 0, whole.free, principal.how(pair.settings, "none"), folds, reason)
     error = total = 0.0
     least: _Decomposed | None = None  # the fit with the least freedom left
     routes, roundings = set(), (whole.x.rounding, whole.y.rounding)
@@ -158,7 +157,7 @@ def _cross_validated(pair: arrays.Pair, folds: int, report: Report) -> Fit:
     reason = least.why_undefined(*roundings)
     if reason is None:
         least.warn(roundings[0])
-    found, settings = least.found, _settings(pair.settings, "+".join(sorted(routes)))
+    found, settings = least.found, principal.how(pair.settings, "+".join(sorted(routes)))
     return Fit(pair.n, error, total, found.rank, least.data.free, settings, folds, reason, found.rounded)
 
 
@@ -230,8 +229,3 @@ def _check_folds(cv: Any, n: int) -> int:
     folds = check_folds(cv, n, "cv", "an integer or None")
     checks.check_count(n - -(-n // folds), 2, "linear_predictivity (every fit of it)")
     return folds
-
-
-def _settings(given: dict[str, Any], route: str, double: bool = True) -> dict[str, Any]:
-    products = "float64" if double else "float32"
-    return {**given, "route": route, "products": products, "accumulation": "float64", "backend": "cpu"}

@@ -33,6 +33,21 @@ class Products:
     double: bool
     roundings: tuple[Rounding, Rounding]
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Settings of a score made from this."""
+        return how({"normalize": None, "clip_quantile": None}, "stream", self.double)
+
+    def why_undefined(self, centred: bool = True) -> str | None:
+        """The reason where a side has no directions, or None."""
+        for side, name in enumerate("xy"):
+            square = float(self.engine.product(side, side).trace())
+            if not np.isfinite(square):
+                return f"{name} spans more than float64 can hold"
+            if not square > 0:
+                return f"{name} is {'constant' if centred else 'zero'}"
+        return None
+
 
 @dataclass(frozen=True)
 class Principal:
@@ -70,11 +85,7 @@ class Principal:
     def describe(self, **more: Any) -> dict[str, Any]:
         """Settings of a score made from this."""
         return {
-            **self.settings,
-            "route": self.route,
-            "products": "float64" if self.double else "float32",
-            "accumulation": "float64",
-            "backend": "cpu",
+            **how(self.settings, self.route, self.double),
             "rank_x": self.ranks[0],
             "rank_y": self.ranks[1],
             "saturated": self.saturated,
@@ -83,6 +94,12 @@ class Principal:
             "rounded_y": self.y.rounded,
             **more,
         }
+
+
+def how(given: dict[str, Any], route: str, double: bool = True) -> dict[str, Any]:
+    """Settings that say how products were made."""
+    products = "float64" if double else "float32"
+    return {**given, "route": route, "products": products, "accumulation": "float64", "backend": "cpu"}
 
 
 def every(values: Vector) -> int:
@@ -134,15 +151,13 @@ def of_pair(
 
 def of_stream(products: Products, metric: str, *, centred: bool = True) -> Principal:
     """From the products of a stream; warns where squaring the condition number has cost too much."""
-    engine, double = products.engine, products.double
+    engine, double, settings = products.engine, products.double, products.settings
     n, free = engine.n, engine.n - centred
-    settings: dict[str, Any] = {"normalize": None, "clip_quantile": None}
+    reason = products.why_undefined(centred)
+    if reason is not None:
+        return _nothing(n, free, "stream", reason, settings, double)
     sides = []
     for side, name in enumerate("xy"):
-        gram = engine.product(side, side)
-        reason = why_undefined(float(gram.trace()), name, centred)
-        if reason is not None:
-            return _nothing(n, free, "stream", reason, settings, double)
         found = stream_directions(products, side, free, metric)
         if not found.rank:
             return _nothing(n, free, "stream", all_rounding(name, products.roundings[side]), settings, double)
@@ -150,13 +165,6 @@ def of_stream(products: Products, metric: str, *, centred: bool = True) -> Princ
     x, y = sides
     overlap = _overlap_of_products(engine.product(0, 1), x, y, (x.rank, y.rank))
     return Principal(n, free, x, y, overlap, "stream", settings, double=double)
-
-
-def why_undefined(square: float, name: str, centred: bool = True) -> str | None:
-    """The reason why a side with this sum of squares has no directions, or None."""
-    if not np.isfinite(square):
-        return f"{name} spans more than float64 can hold"
-    return None if square > 0 else f"{name} is {'constant' if centred else 'zero'}"
 
 
 def all_rounding(name: str, rounding: Rounding) -> str:

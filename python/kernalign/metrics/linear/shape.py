@@ -20,7 +20,7 @@ from kernalign._engines.directions import Matrix
 from kernalign._rows import arrays
 from kernalign._rows.arrays import Options
 from kernalign._rows.decompositions import svd
-from kernalign.metrics.linear.principal import Products, why_undefined
+from kernalign.metrics.linear.principal import Products, how
 
 _WIDE = 256  # with fewer columns float32 products save nothing, and their rounding (7e-7 for 20 columns) averages less
 # Below this 1 - NBS the difference of norms has lost too many digits, and the residual itself is summed. Float32
@@ -141,13 +141,10 @@ def finish_angular_distance(shapes: Shapes) -> Score:
 def of_stream(products: Products, metric: str) -> Shapes:
     """From the products of a stream; warns where a distance is below what they resolve."""
     engine, double = products.engine, products.double
-    settings = _settings({"normalize": None, "clip_quantile": None}, "stream", double)
-    squares = [float(engine.product(side, side).trace()) for side in (0, 1)]
-    for square, name in zip(squares, "xy", strict=True):
-        reason = why_undefined(square, name)
-        if reason is not None:
-            return Shapes(engine.n, (0, 0), 0, (0, 0), settings, reason)
-    norms = math.sqrt(squares[0]), math.sqrt(squares[1])
+    reason = products.why_undefined()
+    if reason is not None:
+        return Shapes(engine.n, (0, 0), 0, (0, 0), products.settings, reason)
+    norms = math.sqrt(engine.product(0, 0).trace()), math.sqrt(engine.product(1, 1).trace())
     gap = max(0.0, 1 - directions.nuclear_norm(engine.product(0, 1)) / (norms[0] * norms[1]))
     if metric != "nbs" and gap < _RESOLUTION[double]:
         angle = math.sqrt(2 * _RESOLUTION[double])
@@ -157,7 +154,7 @@ def of_stream(products: Products, metric: str) -> Shapes:
             " does",
             AlignmentWarning,
         )
-    return Shapes(engine.n, norms, gap, engine.exponents, settings)
+    return Shapes(engine.n, norms, gap, engine.exponents, products.settings)
 
 
 def _of_pair(metric: str, x: Any, y: Any, options: Options) -> Shapes:
@@ -166,7 +163,7 @@ def _of_pair(metric: str, x: Any, y: Any, options: Options) -> Shapes:
     data = Centred.of(pair)
     double = pair.x.double_precision or pair.y.double_precision or min(data.columns) < _WIDE
     feature = pair.n > sum(data.columns)
-    settings = _settings(pair.settings, "feature" if feature else "rows", double or not feature)
+    settings = how(pair.settings, "feature" if feature else "rows", double or not feature)
     reason = data.why_undefined()
     if reason is not None:
         return Shapes(pair.n, (0, 0), 0, (0, 0), settings, reason)
@@ -210,8 +207,3 @@ def _gap(xy: Matrix, blocks: Iterable[tuple[Matrix, Matrix]], a: float, b: float
         residual = x / a - (y / b) @ rotation if p >= q else y / b - (x / a) @ rotation
         total += float(np.vdot(residual, residual))
     return total / 2
-
-
-def _settings(given: dict[str, Any], route: str, double: bool) -> dict[str, Any]:
-    products = "float64" if double else "float32"
-    return {**given, "route": route, "products": products, "accumulation": "float64", "backend": "cpu"}
