@@ -64,8 +64,8 @@ void bind_permuted(py::module_& module) {
             const Lists given{lists.data(), lists.shape(0), lists.shape(1)};
             const Orders one{order.data(), 1, order.shape(0)};
             return to_numpy(permuted(one, py::none(),
-                                     [&](Monitor*) {
-                                         check_lists(given, "lists");
+                                     [&](Monitor* monitor) {
+                                         check_lists(given, "lists", monitor);
                                          return renamed_lists(given, one);
                                      }),
                             {py::ssize_t(given.n), py::ssize_t(given.k)});
