@@ -6,22 +6,6 @@
 namespace kernalign::bindings {
 namespace {
 
-// A copy of an array, checked: the array itself may be written to while the engine reads.
-class OwnLists {
-  public:
-    OwnLists(const IndexArray& array, const char* name, Monitor* monitor)
-        : index_(array.data(), array.data() + array.size()) {
-        require(array.ndim() == 2, std::string(name) + " must be 2-D, got " + std::to_string(array.ndim()) + "-D");
-        lists_ = {index_.data(), array.shape(0), array.shape(1)};
-        check_lists(lists_, name, monitor);
-    }
-    const Lists& operator*() const { return lists_; }
-
-  private:
-    std::vector<std::int32_t> index_;
-    Lists lists_;
-};
-
 // f(a, b, monitor) of checked lists, without the GIL.
 template <class F>
 auto of_both(const IndexArray& x, const IndexArray& y, py::object progress, F&& f) {

@@ -59,16 +59,15 @@ void bind_permuted(py::module_& module) {
     module.def(
         "renamed_lists",
         [](const IndexArray& lists, const OrderArray& order) {
-            require(lists.ndim() == 2 && order.ndim() == 1 && order.shape(0) == lists.shape(0),
-                    "lists must be 2-D, with a place in the order for every row");
-            const Lists given{lists.data(), lists.shape(0), lists.shape(1)};
+            require(order.ndim() == 1 && lists.ndim() > 0 && order.shape(0) == lists.shape(0),
+                    "order must hold a place for every row of lists");
             const Orders one{order.data(), 1, order.shape(0)};
             return to_numpy(permuted(one, py::none(),
                                      [&](Monitor* monitor) {
-                                         check_lists(given, "lists", monitor);
-                                         return renamed_lists(given, one);
+                                         const OwnLists given(lists, "lists", monitor);
+                                         return renamed_lists(*given, one);
                                      }),
-                            {py::ssize_t(given.n), py::ssize_t(given.k)});
+                            {lists.shape(0), lists.shape(1)});
         },
         py::arg("lists").noconvert(), py::arg("order"));
     module.def(

@@ -1,8 +1,9 @@
-// A neighbour graph over NumPy memory.
+// Neighbour lists and graphs from NumPy memory.
 #pragma once
 
 #include <algorithm>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "bindings/arrays.hpp"
@@ -14,6 +15,22 @@ namespace kernalign::bindings {
 using IndexArray = py::array_t<std::int32_t, py::array::c_style>;
 using PlaceArray = py::array_t<std::int64_t, py::array::c_style>;
 using WeightArray = py::array_t<double, py::array::c_style>;
+
+// A copy of an array, checked: the array itself may be written to while the engine reads.
+class OwnLists {
+  public:
+    OwnLists(const IndexArray& array, const char* name, Monitor* monitor)
+        : index_(array.data(), array.data() + array.size()) {
+        require(array.ndim() == 2, std::string(name) + " must be 2-D, got " + std::to_string(array.ndim()) + "-D");
+        lists_ = {index_.data(), array.shape(0), array.shape(1)};
+        check_lists(lists_, name, monitor);
+    }
+    const Lists& operator*() const { return lists_; }
+
+  private:
+    std::vector<std::int32_t> index_;
+    Lists lists_;
+};
 
 // A Graph value with its own copy of the arrays, which may be written to while an engine reads.
 class PyGraph {

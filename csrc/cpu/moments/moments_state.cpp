@@ -1,5 +1,6 @@
 // The Moments state as a value: finished, merged, packed for a file and unpacked.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <string>
 #include <utility>
@@ -16,14 +17,24 @@ std::int64_t whole(double value, double least, double most) {
     return std::int64_t(value);
 }
 
+// Sums of scaled rows: fourth powers of numbers up to 2^50, as many as there can be (MomentSums::exponents_for).
+constexpr double kLargestSum = 0x1p300;
+
 // Refuses sums that no rows have, which a file with a good checksum may hold.
 void check_sums(const MomentSums& sums) {
     const auto sound = [](bool ok) { require(ok, "a saved Moments state must hold sums of finite rows"); };
+    const auto bounded = [&](const auto& values) {
+        for (const double value : values) sound(std::fabs(value) < kLargestSum);
+    };
+    bounded(std::array{sums.norm_product});
+    for (const LargeVector<double>& product : sums.products) bounded(product);
     for (std::size_t s = 0; s < 2; ++s) {
         const SideSums& side = sums.side[s];
         const LargeVector<double>& product = sums.products[2 * s];
         const auto cols = std::size_t(side.cols);
         sound(side.norm >= 0 && side.norm_square >= 0 && (sums.n > 0 || side.norm == 0));
+        bounded(std::array{side.norm, side.norm_square});
+        for (const std::vector<double>* v : {&side.sum, &side.own, &side.other}) bounded(*v);
         for (std::size_t i = 0; i < cols; ++i) {
             sound(product[i * cols + i] >= 0);
             for (std::size_t j = 0; j < i; ++j) sound(product[i * cols + j] == product[j * cols + i]);
