@@ -208,4 +208,7 @@ def test_a_state_that_was_tampered_with_is_refused_or_answers(kind: str, tmp_pat
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_very_many_states_that_were_tampered_with(kind: str, tmp_path: Path) -> None:
-    ask_of_mutants(kind, int(os.environ.get("KERNALIGN_FILES", 1000 * FILES)), int(os.environ.get("KERNALIGN_SEED", "1")), tmp_path)
+    files, seed = (
+        int(os.environ.get(name, usual)) for name, usual in (("KERNALIGN_FILES", 1000 * FILES), ("KERNALIGN_SEED", 1))
+    )
+    ask_of_mutants(kind, files, seed, tmp_path)
