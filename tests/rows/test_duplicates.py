@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import kernalign as ka
 import ml_dtypes
 import numpy as np
@@ -164,3 +166,24 @@ def test_metrics_without_neighbours_need_no_repeats(monkeypatch):
     assert told(x, ("cka",)) == (0, 0)
     with pytest.raises(TypeError):
         told(x, ("cka", "cknna"))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("metric", ["cka", "distance_correlation", "rsa", "mutual_knn", "cca", "procrustes"])
+def test_repeated_items_are_said_on_the_score_itself(metric, dtype):
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(30), 3)
+    x, y = rng.normal(size=(30, 5)).astype(dtype)[labels], rng.normal(size=(90, 4)).astype(dtype)
+    call = getattr(ka, metric)
+    with pytest.warns(ka.AlignmentWarning, match="60 rows of x repeat an earlier row: if they are one thing"):
+        call(x, y)
+    with pytest.warns(ka.AlignmentWarning, match="60 rows of y repeat"):
+        call(y, x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        call(y[:, ::-1], y)
+        many = rng.normal(size=(201, 4)).astype(dtype)
+        call(np.concatenate([many[:200], many[3:4]]), many)  # one repeat is an accident
+        call(np.eye(5)[rng.integers(0, 5, 90)], y)  # classes and counts repeat by nature
+        if metric in ("cka", "distance_correlation", "rsa", "mutual_knn"):
+            call(x, y, groups=labels)

@@ -54,6 +54,14 @@ def duplicate_rows(count: int) -> str | None:
     )
 
 
+def repeated_items(count: int, name: str) -> str:
+    """Repeated items are no independent evidence."""
+    return (
+        f"{count} rows of {name} repeat an earlier row: if they are one thing (captions of an image, trials of a"
+        " stimulus), chance levels and p-values are wrong unless groups= says so; otherwise keep one of each"
+    )
+
+
 def large_mean(share: float) -> str | None:
     """A common mean row is most of what uncentred products see."""
     if not share > MEAN:

@@ -31,14 +31,14 @@ class PermutedGrams:
     ----------
     lengths : (L_x, L_y) |K| |L|
     norms : the same; nan where a side has no structure
-    units : (L_x, L_y) what brings products to the data's own units; nan where a kernel does not exist
+    unit : of either side what brings its matrices to the data's own units; nan where a kernel does not exist
     """
 
     _n: int
     _unbiased: bool
     lengths: Values
     norms: Values
-    units: Values
+    unit: tuple[Values, Values]
 
     def products(self, orders: Orders) -> Values:
         raise NotImplementedError
@@ -52,7 +52,7 @@ class PermutedGrams:
         return np.clip(products / self.norms, -1.0, 1.0)
 
     def hsic(self, products: Values) -> Values:
-        return products * self.units / (self._n * (self._n - 3 * self._unbiased))
+        return products * np.outer(*self.unit) / (self._n * (self._n - 3 * self._unbiased))
 
 
 class PermutedFeatures(PermutedGrams):
@@ -74,7 +74,7 @@ class PermutedFeatures(PermutedGrams):
         self._centred, self._unbiased, self._threads = centred, unbiased, threads
         self._n = x[0].shape[0]
         (self._x, unit_x), (self._y, unit_y) = (self._dense(side) for side in (x, y))
-        self.units = np.outer(unit_x, unit_y)
+        self.unit = unit_x, unit_y
         self._diagonals = [np.stack([(v * v).sum(axis=1) for v in side]) for side in (self._x, self._y)]
         self._condensed = (self._grams(self._x), self._grams(self._y)) if self._gram_pays() else None
 
@@ -207,7 +207,7 @@ class PermutedKernels(PermutedTriangles):
         self._n = x[0].source.n
         (off_x, own_x, unit_x), (off_y, own_y, unit_y) = map(self._held, (x, y))
         super().__init__(off_x, off_y, self._n, x[0].threads, None if unbiased else (own_x, own_y))
-        self.units = np.outer(unit_x, unit_y)
+        self.unit = unit_x, unit_y
 
     @cached_property
     def norms(self) -> Values:  # type: ignore[override]

@@ -11,8 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign import _core
+from kernalign._base import hazards
 from kernalign._base.checks import check_choice, check_options, check_same_rows, check_threads
 from kernalign._base.progress import ProgressArgument
+from kernalign._base.score import AlignmentWarning
+from kernalign._base.warn import warn
+from kernalign._rows.duplicates import repeated_items
 from kernalign._rows.items import BAD_ROWS, BadRows, Given, Items, Undirected, common_items, taken
 from kernalign._rows.pairing import PAIRINGS, Pairing, Places, index_of, match, side
 from kernalign._rows.preprocessing import clip_threshold, rounding_of, standard_scale
@@ -22,6 +26,7 @@ AnyArray: TypeAlias = NDArray[Any]
 
 _NORMALIZE = (None, "l2", "standardize")
 _NUMBERS = "efdbBhHiIlLqQ?"  # dtypes that engines read as they are, if in native order
+MANY_REPEATS = 0.01  # of the rows
 FEW_COLUMNS = 16  # with fewer, the rounding of single float32 products does not average out
 
 
@@ -73,13 +78,15 @@ def pair(
     zero_mean: bool = False,
     square: bool = False,
     advise: bool = True,
+    grouped: bool = False,
     **options: Unpack[Options],
 ) -> Pair:
     """Validate two paired representations and attach their preprocessing.
 
     ``unit_rows`` says that the metric itself divides by row norms (cosine), so that zero rows matter; ``divided``, that
     the rows shall be read divided already, and ``zero_mean`` that their means be subtracted before. With ``square``,
-    both are Gram matrices. Errors ``advise`` to drop bad rows where the caller has such options.
+    both are Gram matrices. Errors ``advise`` to drop bad rows where the caller has such options, and warn of repeated
+    items unless these are ``grouped``.
     """
     how = _asked(options) if options else _PLAIN
     (a, a_bf16), (b, b_bf16) = as_matrix(x, "x"), as_matrix(y, "y")
@@ -95,6 +102,13 @@ def pair(
         found = how.common_items(given, undirected, square=square)
         settings, kept = settings | found.settings, found.rows[0]
         a, b = (taken(side, rows, square=square) for side, rows in zip((a, b), found.rows, strict=True))
+    if advise and not grouped and not square:
+        for matrix, name in ((a, "x"), (b, "y")):
+            column = matrix[:, matrix.shape[1] // 2].copy()
+            column.sort()
+            equal = column[1:] == column[:-1]
+            if len(equal) and equal[equal.argmax()]:
+                _warn_of_repeats(matrix, name)
     kwargs: dict[str, Any] = {"zero_mean": zero_mean, "paired": advise}
     if how.normalize is None and how.clip_quantile is None:
         left = _core.Rows(a, "x", bfloat16=a_bf16, unit_norm=divided, **kwargs)
@@ -103,6 +117,12 @@ def pair(
         kwargs |= {"normalize": how.normalize, "clip_quantile": how.clip_quantile, "divided": divided}
         left, right = _rows(a, "x", a_bf16, **kwargs), _rows(b, "y", b_bf16, **kwargs)
     return Pair(left, right, settings, how.threads, how.progress, kept)
+
+
+def _warn_of_repeats(matrix: AnyArray, name: str) -> None:
+    count = repeated_items(matrix)
+    if count > MANY_REPEATS * len(matrix):
+        warn(hazards.repeated_items(count, name), AlignmentWarning)
 
 
 def same_items(

@@ -9,12 +9,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign._rows.arrays import AnyArray
 from kernalign._rows.blocks import spans
 
 _PROBED = 16  # columns, one after the other while there are rows that agree in all so far
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 
+AnyArray: TypeAlias = NDArray[Any]
 Places: TypeAlias = NDArray[np.intp]
 # Cells of rows and columns, as NumPy indexes them; equal ones have equal bits: -0.0 must have become 0.0.
 Read: TypeAlias = Callable[[Places, Any], AnyArray]
@@ -41,6 +41,28 @@ def suspects(rows: Places, p: int, read: Read) -> Places:
         shared = _shared(keys)
         left, keys = left[shared], keys[shared]
     return left
+
+
+def repeats(matrix: AnyArray) -> int:
+    """How many rows repeat an earlier one, bit by bit but for the sign of zeros."""
+
+    def read(rows: Places, columns: Any) -> AnyArray:
+        cells: AnyArray = matrix[rows, columns]
+        return cells + cells.dtype.type(0) if cells.dtype.kind == "f" else cells  # -0.0 is 0.0
+
+    p = matrix.shape[1]
+    rows = suspects(np.arange(len(matrix)), p, read)
+    return len(rows) - len(np.unique(hashes(rows, p, read)))
+
+
+def repeated_items(matrix: AnyArray) -> int:
+    """The same of rows that are neither zero nor whole numbers, as classes and counts are, which repeat by nature."""
+    if matrix.dtype.kind != "f" or not (matrix[:: max(1, len(matrix) // 16)] % 1).any():
+        return 0
+    found = repeats(matrix)
+    if found == len(matrix) - 1:
+        return 0  # of a constant side there is more to say
+    return found - max(0, len(matrix) - int(np.count_nonzero(matrix.any(axis=1))) - 1) if found else 0
 
 
 def hashes(rows: Places, p: int, read: Read) -> NDArray[np.int64]:

@@ -161,7 +161,7 @@ def row_notes(matrix: AnyArray, metrics: Iterable[str]) -> list[str]:
     """Sentences about odd rows of one representation (bfloat16 as bit patterns) that matter to these metrics."""
     said = [hazards.zero_rows(_zeros(matrix))]
     if any(isinstance(METRICS[name].states, (OfLists, OfEdges)) for name in metrics):
-        repeats = _repeats(matrix)
+        repeats = duplicates.repeats(matrix)
         if repeats < len(matrix) - 1:
             said.append(hazards.duplicate_rows(repeats))  # of a constant representation there is more to say
     return [text for text in said if text]
@@ -176,18 +176,6 @@ def _zeros(matrix: AnyArray) -> int:
             return 0
     blocks = (matrix[left[begin:end]] for begin, end in spans(len(left), matrix.shape[1]))
     return sum(int((~block.any(axis=1)).sum()) for block in blocks)
-
-
-def _repeats(matrix: AnyArray) -> int:
-    """How many rows repeat an earlier one, bit by bit but for the sign of zeros."""
-
-    def read(rows: duplicates.Places, columns: Any) -> AnyArray:
-        cells: AnyArray = matrix[rows, columns]
-        return cells + cells.dtype.type(0) if cells.dtype.kind == "f" else cells  # -0.0 is 0.0
-
-    p = matrix.shape[1]
-    rows = duplicates.suspects(np.arange(len(matrix)), p, read)
-    return len(rows) - len(np.unique(duplicates.hashes(rows, p, read)))
 
 
 def pair_notes(cka: Value, knn: Value, *, biased: bool) -> list[str]:

@@ -237,7 +237,7 @@ def _sums(
     groups: Any = None,
 ) -> tuple[KernelSums, Spread | None]:
     """Sums of one public call by the cheaper route, and its jackknife if asked for."""
-    pair = kernel_pair(x, y, kernel, options)
+    pair = kernel_pair(x, y, kernel, options, grouped=groups is not None)
     if uncertainty is not None:
         checks.check_uncertainty(uncertainty, (None, "jackknife"))
         check_ungrouped(groups)
@@ -260,11 +260,12 @@ def check_ungrouped(groups: Any) -> None:
         raise ValueError("uncertainty is not available with groups")
 
 
-def kernel_pair(x: Any, y: Any, kernel: Kernel, options: Options) -> arrays.Pair:
+def kernel_pair(x: Any, y: Any, kernel: Kernel, options: Options, *, grouped: bool = False) -> arrays.Pair:
     """The validated arguments of a call with a kernel."""
     if not isinstance(kernel, KERNELS):
         check_kernel(kernel)
-    pair = arrays.pair(x, y, divided=isinstance(kernel, Cosine), square=isinstance(kernel, Precomputed), **options)
+    precomputed = isinstance(kernel, Precomputed)
+    pair = arrays.pair(x, y, divided=isinstance(kernel, Cosine), square=precomputed, grouped=grouped, **options)
     if isinstance(kernel, Precomputed) and any(pair.settings.get(name) for name in ("normalize", "clip_quantile")):
         raise ValueError("normalize and clip_quantile apply to rows, but kernel=Precomputed() takes Gram matrices")
     return pair

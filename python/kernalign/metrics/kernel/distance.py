@@ -123,7 +123,7 @@ def distance_correlation(
     checks.check_uncertainty(uncertainty, (None, "jackknife"))
     if uncertainty is not None:
         check_ungrouped(groups)
-    pair = arrays.pair(x, y, **options)
+    pair = arrays.pair(x, y, grouped=groups is not None, **options)
     check_estimator(estimator, pair.n, "distance_correlation", jackknife=uncertainty is not None)
     with reporting(pair.progress, "distance_correlation") as report:
         sums = kernel_sums(pair, Distance(), centred=True, report=report)

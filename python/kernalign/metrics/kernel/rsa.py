@@ -89,7 +89,7 @@ def rsa(
     check_uncertainty(uncertainty, comparison)
     if uncertainty is not None:
         check_ungrouped(groups)
-    pair = arrays.pair(x, y, **read_as(distance), **options)
+    pair = arrays.pair(x, y, **read_as(distance), grouped=groups is not None, **options)
     checks.check_count(pair.n, 3, "rsa")
     with reporting(pair.progress, "rsa") as report:
         return of_pair(
