@@ -20,6 +20,7 @@ from kernalign._base.files import atomic_write
 _VERSION = 1
 _DIGEST_BYTES = 32
 _LENGTH = struct.Struct("<Q")
+_DTYPES = {np.dtype(kind).newbyteorder("<").str for kind in "?bBhHiIqQefd"}
 _MALFORMED = (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError)
 
 
@@ -74,9 +75,9 @@ def _arrays(shapes: Any, data: memoryview) -> dict[str, NDArray[Any]]:
     """Copies in native order; no more memory is asked for than the file has bytes."""
     found, at = {}, 0
     for name, (kind, shape) in shapes.items():
-        dtype = np.dtype(str(kind))
-        if dtype.kind not in "fiub" or not all(type(extent) is int and extent >= 0 for extent in shape):
+        if kind not in _DTYPES or not all(type(extent) is int and extent >= 0 for extent in shape):
             raise ValueError(f"{name} must be numbers of a shape, got dtype {kind} and shape {shape}")
+        dtype = np.dtype(kind)
         size = math.prod(shape) * dtype.itemsize
         if size > len(data) - at:
             raise ValueError(f"it ends within {name}")

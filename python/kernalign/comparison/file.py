@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kernalign._base import checkpoint
 from kernalign._base.packing import pack, unpack
@@ -59,7 +60,10 @@ def load(path: str | os.PathLike[str], make: Callable[..., Made]) -> Made:
             for table, values in found.items():
                 array: Any = arrays.pop(f"{table} {metric}", None)
                 if mode == "best" and table != "intervals":
-                    values[metric] = _shaped(array, (len(x), len(y), *[2] * (table == "best_layers")))
+                    shape = (len(x), len(y), *[2] * (table == "best_layers"))
+                    values[metric] = _shaped(array, shape)
+                    if table == "best_layers":
+                        values[metric] = _checked_places(values[metric], x, y)
                 elif table in _TABLES or array is not None:
                     depth = (3,) if table == "intervals" else ()
                     values[metric] = _parted(array, x, y, square, symmetric, depth)
@@ -96,7 +100,15 @@ def _joined(table: Any, pairs: Sequence[Names]) -> Array:
 def _shaped(array: Array, shape: tuple[int, ...]) -> Array:
     if array is None or array.shape != shape:
         raise ValueError(f"a table must have the shape {shape}, got {None if array is None else array.shape}")
-    return array.astype(np.intp) if len(shape) == 3 else array.astype(np.float64)
+    return array.astype(np.float64)
+
+
+def _checked_places(best: Array, x: Any, y: Any) -> NDArray[np.intp]:
+    """Places of layers, -1 where there is none."""
+    ends = np.stack(np.meshgrid(*([len(one) for one in side.values()] for side in (x, y)), indexing="ij"), axis=-1)
+    if not ((best >= -1) & (best < ends) & (best == np.floor(best))).all():
+        raise ValueError("best_layers must be places of layers")
+    return best.astype(np.intp)
 
 
 def _parted(array: Array, x: Any, y: Any, square: bool, symmetric: bool, depth: tuple[int, ...]) -> dict[Names, Array]:
