@@ -50,7 +50,7 @@ def duplicate_rows(count: int) -> str | None:
         return None
     return (
         f"{count} rows repeat an earlier row: repeated items are each other's nearest neighbours, which"
-        " raises neighbour overlap where both sides repeat them; keep one of each, or pass groups to mutual_knn"
+        " raises neighbour overlap where both sides repeat them; keep one of each, or pass groups"
     )
 
 

@@ -31,11 +31,11 @@ class Null:
     """Distribution of a score over random pairings of the items: exact moments, tail on demand.
 
     ``skew`` and ``p_value`` are called when first read, and once; each returns the number and its method's name, or
-    None and why there is none; ``sd`` may be a call too. ``quantile`` gives what a standardised score exceeds with some
-    probability, and pickles.
+    None and why there is none; ``mean`` and ``sd`` may be calls too. ``quantile`` gives what a standardised score
+    exceeds with some probability, and pickles.
     """
 
-    mean: float | None
+    mean: float | Callable[[], float | None] | None
     sd: float | Callable[[], float | None] | None = None
     skew: Callable[[], tuple[float | None, str]] | None = None
     p_value: Callable[[], tuple[float | None, str]] | None = None
@@ -100,7 +100,8 @@ class Score(float):
 
     @property
     def chance(self) -> float | None:
-        return self._null.mean if self._null else None
+        mean = self._null.mean if self._null else None
+        return mean() if callable(mean) else mean
 
     @property
     def chance_sd(self) -> float | None:

@@ -70,8 +70,11 @@ class PermutedGraphs:
         return np.asarray(np.moveaxis(np.array(found), 2, 0) + self._nan)
 
 
-def tie_weights(rows: _core.Rows, lists: Neighbors, threads: int) -> Any:
-    """Sparse graph of the k nearest where all that tie at the k-th place share what room is left (mathematics 2.12)."""
+def tie_weights(rows: _core.Rows, lists: Neighbors, threads: int, labels: NDArray[Any] | None = None) -> Any:
+    """Sparse graph of the k nearest where all that tie at the k-th place share what room is left (mathematics 2.12).
+
+    With ``labels`` the k nearest are those of other groups.
+    """
     n, k = lists.n, lists.k
     tied = np.flatnonzero(lists.tie_rows).astype(np.int32)
     single = np.flatnonzero(~lists.tie_rows)
@@ -85,6 +88,9 @@ def tie_weights(rows: _core.Rows, lists: Neighbors, threads: int) -> Any:
         assert scorer is not None
         index, value, _ = scorer.nearest(queries, np.tile(everything, (len(queries), 1)), n - 1, threads)
         kth = value[:, k - 1 : k]
+        if labels is not None:
+            value[labels[index] == labels[queries][:, None]] = -np.inf
+            kth = lists.similarities[queries, k - 1 : k]
         above, equal = value > kth, value == kth
         weight = above + equal * ((k - above.sum(axis=1)) / equal.sum(axis=1))[:, None]
         at = weight > 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,7 +15,7 @@ from kernalign._engines.neighbors import Neighbors
 from kernalign._engines.permuted_lists import TIED_EDGES, PermutedLists
 from kernalign._statistics import overlap_skew
 from kernalign._statistics.null_tail import Law, Scores
-from kernalign._statistics.pairings import Orders, Pairings, Values, null_scores, share
+from kernalign._statistics.pairings import Pairings, Values
 
 _FEWEST = 6  # items for a third moment
 _MOST_SKEW = 2.0
@@ -85,17 +85,31 @@ def _patterns(graph: Any) -> int:
     return int(np.diff(graph.indptr)[graph.indices].sum(dtype=np.int64))
 
 
-def list_p_value(
-    x: Neighbors, y: Neighbors, threads: int, of_shared: Any = None, of_lists: Any = None, symmetric: bool = True
-) -> tuple[float | None, str]:
-    """Share of pairings of whole lists that score at least as much, the mean over items of either function."""
+def scores_of_lists(
+    x: Neighbors,
+    y: Neighbors,
+    weights: Weights | None,
+    threads: int,
+    *,
+    of_shared: Any = None,
+    of_lists: Any = None,
+    symmetric: bool = True,
+) -> Scores | str:
+    """What scores pairings by the mean over items of either function, or why they are not scored."""
     if reason := too_long(x.indices.size):
-        return None, reason
-    a, b = _in_order(x.indices, y.indices) if symmetric else (x.indices, y.indices)
-    lists = PermutedLists([a], [b], None, threads)
+        return reason
     shared = {} if of_shared is None else {"": of_shared}
     ordered = {} if of_lists is None else {"": of_lists}
-    return pairing_p_value(Pairings.of_items(x.n), lambda orders: lists.scores(orders, shared, ordered)[""][:, 0, 0])
+
+    @cache
+    def lists() -> PermutedLists:
+        a, b = _in_order(x.indices, y.indices) if symmetric else (x.indices, y.indices)
+        if weights is None:
+            return PermutedLists([a], [b], None, threads)
+        graph, other = weights()
+        return PermutedLists([a], [b], ([graph], [other]), threads)
+
+    return lambda orders: lists().scores(orders, shared, ordered)[""][:, 0, 0]
 
 
 def too_long(entries: int) -> str | None:
@@ -108,9 +122,3 @@ def too_long(entries: int) -> str | None:
 def _in_order(x: Lists, y: Lists) -> tuple[Lists, Lists]:
     """Both sides, in an order that does not depend on which is x: random pairings then give both calls the same p."""
     return (y, x) if y.tobytes() < x.tobytes() else (x, y)
-
-
-def pairing_p_value(pairings: Pairings, scores: Callable[[Orders], Values]) -> tuple[float, str]:
-    """Share of pairings that score at least as much as the given one, and how they were chosen."""
-    pool, method = null_scores(pairings, scores)
-    return share(pool, pool), method

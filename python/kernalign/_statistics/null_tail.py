@@ -84,24 +84,28 @@ class Tail:
 
 
 class DrawnTail:
-    """Spread and upper tail of a score of known mean, from the scores of pairings."""
+    """Spread and upper tail of a score, and its mean unless that is known, from the scores of pairings."""
 
-    def __init__(self, pairings: Pairings, mean: float, scores: Scores | str) -> None:
+    def __init__(self, pairings: Pairings, mean: float | None, scores: Scores | str) -> None:
         """``scores``: what scores pairings, or why they are not scored."""
         self._given: Any = pairings, scores
         self._mean = mean
 
-    def sd(self) -> float | None:
+    def mean(self) -> float | None:
         drawn = self._found[2]
-        return None if drawn is None else float(np.sqrt(np.mean((drawn - self._mean) ** 2)))
+        return float(drawn.mean()) if self._mean is None and drawn is not None else self._mean
+
+    def sd(self) -> float | None:
+        drawn, mean = self._found[2], self.mean()
+        return None if drawn is None or mean is None else float(np.sqrt(np.mean((drawn - mean) ** 2)))
 
     def p_value(self) -> tuple[float | None, str]:
         return self._found[:2]
 
     def quantile(self, alpha: float) -> float | None:
         """What the standardised score exceeds with probability alpha."""
-        drawn, sd = self._found[2], self.sd()
-        return (order_statistic(drawn, alpha) - self._mean) / sd if drawn is not None and sd else None
+        drawn, mean, sd = self._found[2], self.mean(), self.sd()
+        return None if drawn is None or mean is None or not sd else (order_statistic(drawn, alpha) - mean) / sd
 
     @cached_property
     def _found(self) -> tuple[float | None, str, Values | None]:

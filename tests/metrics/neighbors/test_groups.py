@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import kernalign as ka
 import numpy as np
 import pytest
+from kernalign import AlignmentWarning
 from kernalign.metrics.neighbors.overlap import knn, mutual_knn
 from reference import neighbors as ref
 from reference.null_moments import exchanges
@@ -30,6 +32,7 @@ def weights(x, labels, k, metric, ties):
     return ref.fractional_weights(s, k) if ties == "fractional" else ref.index_weights(ref.lists(s, k), len(s))
 
 
+@pytest.mark.filterwarnings("ignore:.*rows tie:kernalign.AlignmentWarning")
 @pytest.mark.parametrize("metric", ["cosine", "dot", "euclidean"])
 @pytest.mark.parametrize("ties", ["fractional", "index"])
 @pytest.mark.parametrize("sizes", [(5,), (1, 2, 3), (1,)])
@@ -89,10 +92,105 @@ def test_lists_in_place_of_arrays():
     expected = mutual_knn(x, y, 6, groups=labels)
     assert mutual_knn(knn(x, 12), knn(y, 12), 6, groups=labels) == expected
     # x repeats rows: lists of 7 hold 6 rows of other groups but not all that tie at the 6th place.
-    short = mutual_knn(knn(x, 8), knn(y, 8), 7, groups=labels)
+    with pytest.warns(AlignmentWarning, match="rows tie at the k-th place"):
+        short = mutual_knn(knn(x, 8), knn(y, 8), 7, groups=labels)
     assert short.settings["ties"] == "index"
+    assert short.p_value is None
     with pytest.raises(ValueError, match="the lists must hold 6 rows of other groups"):
         mutual_knn(knn(x, 6), knn(y, 6), 6, groups=labels)
+
+
+def items_of(name, a, b, k):
+    if name == "jaccard_knn":
+        m = np.array([len(np.intersect1d(*rows)) for rows in zip(a, b, strict=True)])
+        return m / (2 * k - m)
+    if name == "cycle_knn":
+        return np.array([any(i in a[j] for j in row) for i, row in enumerate(b)], dtype=float)
+    one = {"lcs_knn": lambda u, v: ref.lcs(u, v) / k, "edit_knn": lambda u, v: 1 - ref.levenshtein(u, v) / k}[name]
+    return np.array([one(u, v) for u, v in zip(a, b, strict=True)])
+
+
+@pytest.mark.parametrize("name", ["jaccard_knn", "cycle_knn", "lcs_knn", "edit_knn"])
+@pytest.mark.parametrize("sizes", [(2,), (1, 2), (3, 2, 2)])
+def test_list_metrics_exchange_whole_groups(name, sizes):
+    rng = np.random.default_rng(len(sizes))
+    labels = rng.permutation(np.repeat(np.arange(6), [sizes[g % len(sizes)] for g in range(6)]))
+    x = rng.standard_normal((len(labels), 4))
+    y, k = x + rng.standard_normal(x.shape), 3
+    a, b = (ref.lists(masked(side, labels, "euclidean"), k) for side in (x, y))
+    values = [items_of(name, a, ref.permuted_lists(b, np.argsort(order)), k).mean() for order in exchanges(labels)]
+    score = getattr(ka, name)(x, y, k, metric="euclidean", groups=labels, per_item=True)
+    np.testing.assert_allclose(score.per_item, items_of(name, a, b, k), atol=1e-14)
+    assert score.chance == pytest.approx(np.mean(values), rel=1e-12)
+    assert score.chance_sd == pytest.approx(np.std(values), rel=1e-12)
+    assert score.p_value == pytest.approx(np.mean(np.array(values) >= score - 1e-12), abs=1e-12)
+    assert score.settings["groups"] == 6
+
+
+@pytest.mark.parametrize("variant", ["ucentred", "paper"])
+@pytest.mark.parametrize("sizes", [(2,), (1, 2)])
+def test_cknna_exchanges_whole_groups(variant, sizes):
+    rng = np.random.default_rng(len(sizes))
+    labels = rng.permutation(np.repeat(np.arange(6), [sizes[g % len(sizes)] for g in range(6)]))
+    x, k = rng.standard_normal((len(labels), 4)), 3
+    y = x + rng.standard_normal(x.shape)
+    kernels = [side @ side.T for side in (x, y)]
+    centred = [ref.u_centred(g) if variant == "ucentred" else g - g.mean(axis=1, keepdims=True) for g in kernels]
+    w, v = (weights(side, labels, k, "dot", "index") * kernel for side, kernel in zip((x, y), centred, strict=True))
+    norm = np.linalg.norm(w) * np.linalg.norm(v)
+    values = [(w * v[np.ix_(order, order)]).sum() / norm for order in exchanges(labels)]
+    score = ka.cknna(x, y, k, variant=variant, groups=labels)
+    assert score == pytest.approx(values[0], rel=1e-10)
+    assert score.chance == pytest.approx(np.mean(values), rel=1e-9)
+    assert score.chance_sd == pytest.approx(np.std(values), rel=1e-9)
+    assert score.p_value == pytest.approx(np.mean(np.array(values) >= score - 1e-12), abs=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:.*rows tie:kernalign.AlignmentWarning")
+def test_rnx_of_groups_is_corrected_by_their_chance():
+    x, y, labels = captions(24, (1, 2, 3), 0.5)
+    curve = ka.rnx_curve(x, y, [2, 5, 9], groups=labels)
+    for k, q, r in zip(curve.ks, curve.q_nx, curve.r_nx, strict=True):
+        score = mutual_knn(x, y, int(k), ties="index", groups=labels)
+        assert q == pytest.approx(float(score), rel=1e-12)
+        assert r == pytest.approx(score.corrected, rel=1e-12)
+
+
+@pytest.mark.parametrize("metric", [ka.jaccard_knn, ka.cycle_knn, ka.lcs_knn, ka.edit_knn, ka.mutual_knn, ka.cknna])
+def test_repeated_items_that_are_unrelated_are_no_evidence(metric):
+    """Without groups, rows that repeat on both sides reject nearly always."""
+    p = []
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        labels = np.repeat(np.arange(20), 3)
+        x, y = (rng.standard_normal((20, 4))[labels] + 0.01 * rng.standard_normal((60, 4)) for _ in "xy")
+        p.append(metric(x, y, 5, groups=labels).p_value)
+        assert metric is ka.cycle_knn or metric(x, y, 5).p_value <= 0.01
+    assert np.mean(np.array(p) <= 0.05) <= 0.2
+    assert 0.3 < np.mean(p) < 0.75
+
+
+def test_many_ties_are_shared_whatever_the_length_of_lists():
+    """Three classes in groups of two: a third of all rows tie."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(45), 2)
+    classes = np.eye(3)[rng.integers(0, 3, 45)][labels]
+    x = rng.standard_normal((45, 4))[labels]
+    score = mutual_knn(x, classes, 5, groups=labels, per_item=True)
+    w, v = (weights(side, labels, 5, "cosine", "fractional") for side in (x, classes))
+    np.testing.assert_allclose(score.per_item, (w * v).sum(axis=1) / 5, atol=1e-12)
+    assert score.settings["ties"] == "fractional"
+    assert score.p_value > 0.01
+
+
+def test_comparison_of_groups():
+    x, y, labels = captions(30, (2,), 0.3)
+    metrics = ("jaccard_knn", "lcs_knn", "cknna")
+    found = ka.compare({"x": x + 1e-3 * y[:, :1]}, {"y": y}, metrics=metrics, k=4, groups=labels)
+    for metric in metrics:
+        score = getattr(ka, metric)(x + 1e-3 * y[:, :1], y, 4, groups=labels)
+        assert found.p_values[metric]["x", "y"][0, 0] == score.p_value
+        assert found.chance[metric]["x", "y"][0, 0] == pytest.approx(score.chance)
 
 
 def test_bad_groups():
@@ -107,5 +205,6 @@ def test_bad_groups():
     with pytest.raises(ValueError, match="groups need exact search, got backend='sample'"):
         mutual_knn(x, y, 3, groups=labels, backend="sample")
     x[3] = 0
-    with pytest.raises(ValueError, match="40 for 39 rows that are not dropped"):
-        mutual_knn(x, y, 3, groups=labels, zero_rows="drop_pair")
+    keep = np.arange(40) != 3
+    dropped = mutual_knn(x, y, 3, groups=labels, zero_rows="drop_pair")
+    assert dropped == mutual_knn(x[keep], y[keep], 3, groups=labels[keep])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from functools import cached_property, partial
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
 from typing import Any, Literal, TypeAlias, Unpack
 
 import numpy as np
@@ -18,11 +18,15 @@ from kernalign._base.progress import reporting
 from kernalign._base.score import Null, Score, undefined
 from kernalign._engines import lists as list_engine
 from kernalign._engines.kernel_sums import bounded
+from kernalign._engines.neighbors import Neighbors
 from kernalign._rows import arrays
 from kernalign._rows.arrays import Options
+from kernalign._rows.labels import groups_of
 from kernalign._rows.magnitude import check_rows_magnitude
-from kernalign._statistics.list_tail import pairing_p_value, too_long
-from kernalign._statistics.pairings import Pairings
+from kernalign._statistics.list_tail import too_long
+from kernalign._statistics.null_tail import DrawnTail, Scores
+from kernalign._statistics.pairings import Labels, Orders, Pairings
+from kernalign.metrics.neighbors.groups import chance, check_k, outside
 from kernalign.metrics.neighbors.search import warn_of_ties, why_no_p_value
 
 _MOST_EXPONENT = 250  # squares of kernel values stay in the range of float64
@@ -37,6 +41,7 @@ def cknna(
     k: int = 10,
     *,
     variant: Variant = "ucentred",
+    groups: Any = None,
     **options: Unpack[Options],
 ) -> Score:
     """Centred kernel nearest-neighbour alignment (Huh et al. 2024, eq. 16-18) of linear kernels, in O(nk) memory.
@@ -50,6 +55,7 @@ def cknna(
     ``"platonic"``: unbiased HSIC of the kernels multiplied by M, as the released code has it but without its epsilon;
     the kernels are not centred before masking, so it is not invariant to translation. Needs k >= 2.
 
+    With ``groups``, as for `mutual_knn`, neighbours are those of other groups, and whole groups change places.
     ``chance``, but for "platonic", is the exact mean over random pairings, and the p-value that of 999 of them (all, of
     up to 8 items), none where over 1 % of the rows tie at the k-th place: index order is the same on both sides.
 
@@ -59,10 +65,12 @@ def cknna(
         Fewer than 4 rows, k out of range, NaN or infinity, an unknown variant.
     """
     pair = arrays.pair(x, y, **options)
-    k = check(pair.n, k, variant)
+    k, labels = check(pair.n, k, variant), groups_of(groups, pair)
+    if labels is not None:
+        check_k(k, labels)
     with reporting(pair.progress, "nearest neighbours") as report:
-        a, b = (edges(rows, k, pair.threads, report) for rows in (pair.x, pair.y))
-    return finish_cknna(a, b, variant, pair.settings, pair.threads)
+        a, b = (edges(rows, k, pair.threads, report, labels) for rows in (pair.x, pair.y))
+    return finish_cknna(a, b, variant, pair.settings, pair.threads, labels)
 
 
 def check(n: int, k: Any, variant: Any) -> int:
@@ -75,11 +83,14 @@ def check(n: int, k: Any, variant: Any) -> int:
     return int(k)
 
 
-def finish_cknna(a: Edges, b: Edges, variant: Variant, settings: dict[str, Any], threads: int = 0) -> Score:
-    """CKNNA of two weighted neighbour graphs."""
+def finish_cknna(
+    a: Edges, b: Edges, variant: Variant, settings: dict[str, Any], threads: int = 0, labels: Labels | None = None
+) -> Score:
+    """CKNNA of two weighted neighbour graphs, of other groups if rows have ``labels``."""
     n, k = a.index.shape
     settings = {**settings, "k": k, "k_over_n": k / n, "kernel": "linear", "accumulation": "float64"}
     settings |= {"ties": "index", "tie_rows_fraction": max(a.tied, b.tied)}
+    settings |= {} if labels is None else {"groups": int(labels.max()) + 1}
     (values_x, own_x), (values_y, own_y) = a.alone(variant), b.alone(variant)
     keys, at_a, at_b = np.intersect1d(a.keys, b.keys, assume_unique=True, return_indices=True)
     k_common, m_common = values_x[at_a], values_y[at_b]
@@ -92,23 +103,32 @@ def finish_cknna(a: Edges, b: Edges, variant: Variant, settings: dict[str, Any],
     value = cross / math.sqrt(own_x * own_y)
     if variant == "platonic":  # which is no cosine
         return Score(value, metric="cknna", n=n, **keywords)
-    mean = float(values_x.sum() * values_y.sum()) / math.sqrt(own_x * own_y) / (n * (n - 1))
-    null = Null(mean, p_value=partial(_p_value, a, b, variant, why_no_p_value(settings), threads))
+    scale = 1 / math.sqrt(own_x * own_y)
+    if labels is None:
+        mean = float(values_x.sum() * values_y.sum()) / (n * (n - 1))
+    else:
+        mean = n * chance(a.graph(variant), b.graph(variant), labels)
+    scores = why_no_p_value(settings) or too_long(a.index.size) or _scores(a, b, variant, scale, threads)
+    pairings = Pairings.of_items(n) if labels is None else Pairings.of_groups(labels)
+    tail = DrawnTail(pairings, mean * scale, scores)
+    null = Null(mean * scale, p_value=tail.p_value)
+    if labels is not None:
+        null = replace(null, sd=tail.sd, quantile=tail.quantile)
     return Score(bounded(value), metric="cknna", n=n, null=null, **keywords)
 
 
-def _p_value(a: Edges, b: Edges, variant: Variant, reason: str | None, threads: int) -> tuple[float | None, str]:
-    if reason := reason or too_long(a.index.size):
-        return None, reason
-    n, k = a.index.shape
-    ends = np.arange(0, n * k + 1, k)
-    x, y = (
-        list_engine.Graph((one.keys % n).astype(np.int32), ends, one.alone(variant)[0])
-        for one in sorted((a, b), key=lambda one: one.keys.tobytes())  # so that (y, x) has the same p
-    )
-    return pairing_p_value(
-        Pairings.of_items(n), lambda orders: list_engine.permuted_overlaps(x, y, orders, threads).sum(axis=1)
-    )
+def _scores(a: Edges, b: Edges, variant: Variant, scale: float, threads: int) -> Scores:
+    first, second = sorted((a, b), key=lambda one: one.keys.tobytes())  # so that (y, x) has the same p
+
+    @cache
+    def graphs() -> tuple[list_engine.Graph, list_engine.Graph]:
+        return list_engine.graph_of(first.graph(variant)), list_engine.graph_of(second.graph(variant))
+
+    def scores(orders: Orders) -> Values:
+        x, y = graphs()
+        return np.asarray(scale * list_engine.permuted_overlaps(x, y, orders, threads).sum(axis=1))
+
+    return scores
 
 
 @packable
@@ -152,6 +172,12 @@ class Edges:
             self._alone[variant] = values, float(own)
         return self._alone[variant]
 
+    def graph(self, variant: Variant) -> Any:
+        """Sparse matrix of the kernel along the edges."""
+        n, k = self.index.shape
+        where = (self.keys % n).astype(np.int32), np.arange(0, n * k + 1, k)
+        return sparse.csr_matrix((self.alone(variant)[0], *where), shape=(n, n))
+
     def raw(self) -> Values:
         """x_i . x_j"""
         return self.value + self.projection[:, None] + self.projection[self.index] + self.mean_square
@@ -169,10 +195,18 @@ class Edges:
         return np.asarray(self.value - own[:, None] - own[self.index] + total)
 
 
-def edges(rows: _core.Rows, k: int, threads: int, report: Any) -> Edges:
+def edges(rows: _core.Rows, k: int, threads: int, report: Any, labels: Labels | None = None) -> Edges:
+    """The k nearest of every row, of other groups if they have ``labels``."""
     check_rows_magnitude(rows, _MOST_EXPONENT)
-    index, _, ties = list_engine.nearest_neighbors(rows, k, "dot", True, threads, report)[:3]
-    return Edges(index, *list_engine.edge_products(rows, index, threads, report), float(ties.mean()))
+    tied: Any
+    if labels is None:
+        index, _, tied = list_engine.nearest_neighbors(rows, k, "dot", True, threads, report)[:3]
+    else:
+        length = min(len(labels) - 1, k + int(np.bincount(labels).max()))
+        found = list_engine.nearest_neighbors(rows, length, "dot", False, threads, report)
+        lists = outside(Neighbors(found[0], found[1], found[2].view(np.bool_), "dot"), labels, k).lists
+        index, tied = lists.indices, lists.tie_rows
+    return Edges(index, *list_engine.edge_products(rows, index, threads, report), float(tied.mean()))
 
 
 def u_centred_graph(rows: _core.Rows, k: int, threads: int) -> Any:

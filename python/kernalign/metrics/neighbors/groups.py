@@ -1,52 +1,68 @@
-"""Overlap of neighbours when several rows are the same thing: own group left out, groups exchanged whole."""
+"""Neighbours when several rows are the same thing: those of other groups, on both sides."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+import warnings
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from kernalign._base import checks
-from kernalign._engines import lists as list_engine
-from kernalign._engines.neighbors import Neighbors
-from kernalign._statistics.list_tail import pairing_p_value
-from kernalign._statistics.pairings import Pairings
+from kernalign._base.score import AlignmentWarning
+from kernalign._engines.neighbors import Metric, Neighbors
+from kernalign._engines.permuted_lists import tie_weights
+from kernalign._rows.labels import group_numbers, groups_of
+from kernalign._statistics.pairings import Labels
+from kernalign.metrics.neighbors.search import Options, Search, Ties, length_given, search_both, warn_of_ties
 
 
-@dataclass(frozen=True)
-class GroupOverlap:
-    """Weights of both neighbour graphs without pairs inside a group, and what they share.
+def search_groups(x: Any, y: Any, k: int | None, metric: Metric, ties: Ties, groups: Any, options: Options) -> Search:
+    """The k nearest rows of other groups on both sides, in order.
 
-    Attributes
-    ----------
-    items : weight that each row's lists share
-    chance : its mean over all permitted pairings and rows
-    tied : larger share of rows whose k-th place is tied
-    fractional : whether the tied share it (else the smaller index has it)
+    Ties are shared where the rows are at hand, or lists that were given hold all that tie; else the smaller index wins.
     """
+    if options.get("backend") in ("sample", "faiss"):
+        raise ValueError(f"groups need exact search, got backend={options['backend']!r}")
+    given = isinstance(x, Neighbors) and isinstance(y, Neighbors)
+    if not given:
+        options["backend"] = "native"
+    k = length_given(x, y) if k is None else k
+    labels = group_numbers(groups, x.n if given else len(groups))
+    largest = int(np.bincount(labels).max())
 
-    x: Any
-    y: Any
-    labels: NDArray[np.intp]
-    items: NDArray[np.float64]
-    chance: float
-    tied: float
-    fractional: bool
-    threads: int = 0
+    def length(n: int, k: int) -> int:
+        return min(x.k, y.k) if given else min(n - 1, k + 2 * largest)
 
-    def p_value(self) -> tuple[float, str]:
-        """Share of random permitted pairings, the given one among them, that overlap at least as much."""
-        x, y = (list_engine.graph_of(graph) for graph in (self.x, self.y))
-        return pairing_p_value(
-            Pairings.of_groups(self.labels),
-            lambda orders: list_engine.permuted_overlaps(x, y, orders, self.threads).sum(axis=1),
-        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AlignmentWarning)  # ties among rows of one group do not matter
+        found = search_both(x, y, k, metric, "index", options, length=length)
+    assert found.longer is not None
+    if found.pair is not None:
+        of_pair = groups_of(groups, found.pair)
+        labels = np.arange(found.n) if of_pair is None else of_pair
+    check_k(k, labels)
+    sides = [outside(lists, labels, k) for lists in found.longer]
+    resolved = found.pair is not None or not any(side.open.any() for side in sides)
+    shared = ties == "fractional" and resolved
+    settings = found.settings | {
+        "groups": int(labels.max()) + 1,
+        "ties": "fractional" if shared else "index",
+        "tie_rows_fraction": max(side.lists.tie_share for side in sides),
+    }
+    warn_of_ties(settings)
+    made = Search(sides[0].lists, sides[1].lists, settings, threads=found.threads, groups=labels)
+    if shared and settings["tie_rows_fraction"] > 0:
+        rows = (None, None) if found.pair is None else (found.pair.x, found.pair.y)
+        graphs = tuple(side.weights(one, labels, found.threads) for side, one in zip(sides, rows, strict=True))
+        made.weights = lambda: graphs
+        made.finish_ties = lambda: (np.asarray(graphs[0].multiply(graphs[1]).sum(axis=1)).ravel(), None, None)
+    return made
 
 
-def check_k(k: Any, labels: NDArray[np.intp]) -> int:
+def check_k(k: Any, labels: Labels) -> int:
     """Return k; every row must have k rows of other groups."""
     checked = checks.check_k(k, len(labels))
     others = len(labels) - int(np.bincount(labels).max())
@@ -55,43 +71,57 @@ def check_k(k: Any, labels: NDArray[np.intp]) -> int:
     return checked
 
 
-def compare(
-    x: Neighbors, y: Neighbors, labels: NDArray[np.intp], k: int, *, fractional: bool, threads: int
-) -> GroupOverlap:
-    """The k nearest rows of other groups on both sides, from lists that hold them."""
-    split = [_weights(side, labels, k) for side in (x, y)]
-    fractional = fractional and all(resolved for _, _, resolved, _ in split)
-    a, b = (shared if fractional else first for shared, first, _, _ in split)
-    items = np.asarray(a.multiply(b).sum(axis=1), dtype=np.float64).ravel()
-    tied = max(share for _, _, _, share in split)
-    return GroupOverlap(a, b, labels, items, _chance(a, b, labels), tied, fractional, threads)
+class Outside(NamedTuple):
+    """The k nearest rows of other groups, ties by index.
+
+    Attributes
+    ----------
+    lists : they, and whether the k-th place is tied with another row of another group
+    longer : the lists that they were taken from
+    open : rows whose longer list may not hold all that tie there
+    """
+
+    lists: Neighbors
+    longer: Neighbors
+    open: NDArray[np.bool_]
+
+    def weights(self, rows: Any, labels: Labels, threads: int) -> Any:
+        """Sparse graph in which the tied share what room is left; rows that are open are searched again."""
+        k, longer = self.lists.k, self.longer
+        kth = self.lists.similarities[:, -1:]
+        other = labels[longer.indices] != labels[:, None]
+        above, equal = (longer.similarities > kth) & other, (longer.similarities == kth) & other
+        weight = above + equal * ((k - above.sum(axis=1)) / equal.sum(axis=1))[:, None]
+        weight[self.open] = 0
+        ends = np.arange(longer.n + 1, dtype=np.int64) * longer.k
+        closed = sparse.csr_matrix(
+            (weight.ravel(), longer.indices.ravel(), ends), shape=(longer.n, longer.n), copy=True
+        )
+        closed.eliminate_zeros()
+        if not self.open.any():
+            return closed
+        again = tie_weights(rows, replace(self.lists, tie_rows=self.open), threads, labels)
+        return closed + sparse.diags(self.open.astype(np.float64)) @ again
 
 
-def _weights(side: Neighbors, labels: NDArray[np.intp], k: int) -> tuple[Any, Any, bool, float]:
-    """Graphs with ties shared and broken by index, whether the lists show all that tie, and the share of tied rows."""
-    n, length = side.n, side.k
-    outside = labels[side.indices] != labels[:, None]
-    rank = outside.cumsum(axis=1)
+def outside(longer: Neighbors, labels: Labels, k: int) -> Outside:
+    """From lists that hold k rows of other groups each."""
+    other = labels[longer.indices] != labels[:, None]
+    rank = other.cumsum(axis=1)
     if rank[:, -1].min() < k:
         raise ValueError(f"the lists must hold {k} rows of other groups each, got {rank[:, -1].min()} for one of them")
-    at = (outside & (rank == k)).argmax(axis=1)[:, None]
-    kth = np.take_along_axis(side.similarities, at, axis=1)
-    above = (side.similarities > kth) & outside
-    equal = (side.similarities == kth) & outside
-    room, claims = k - above.sum(axis=1), equal.sum(axis=1)
-    ended = (side.similarities[:, -1:] < kth).ravel() | (rank[:, -1] == n - np.bincount(labels)[labels])
-    shared = above + equal * (room / claims)[:, None]
-    first = (outside & (rank <= k)).astype(np.float64)
-    ends = np.arange(n + 1, dtype=np.int64) * length
-    places = side.indices.ravel(), ends
-    graphs = [sparse.csr_matrix((w.ravel(), *places), shape=(n, n), copy=True) for w in (shared, first)]
-    for graph in graphs:
-        graph.eliminate_zeros()
-    return graphs[0], graphs[1], bool(ended.all()), float((claims > room).mean())
+    among = other & (rank <= k)
+    indices, values = (np.ascontiguousarray(v[among].reshape(-1, k)) for v in (longer.indices, longer.similarities))
+    at_end = values[:, -1:]
+    tied = ((longer.similarities == at_end) & other & (rank > k)).any(axis=1)
+    every = rank[:, -1] == longer.n - np.bincount(labels)[labels]
+    open_ended = (longer.similarities[:, -1] == at_end[:, 0]) & ~every
+    lists = replace(longer, indices=indices, similarities=values, tie_rows=tied | open_ended)
+    return Outside(lists, longer, open_ended)
 
 
-def _chance(x: Any, y: Any, labels: NDArray[np.intp]) -> float:
-    """Mean overlap of a row over all permitted pairings, exactly.
+def chance(x: Any, y: Any, labels: Labels) -> float:
+    """Mean weight that a row's lists share over all pairings of whole groups, exactly.
 
     A pair of rows of different groups goes to each pair of rows with the same places in groups of the same sizes
     equally often.
@@ -108,3 +138,12 @@ def _chance(x: Any, y: Any, labels: NDArray[np.intp]) -> float:
     count = np.bincount(sizes, minlength=size.max() + 1)[size].astype(np.float64)
     pairs = count[:, None] * (count - (size[:, None] == size))
     return float((sums[0] * sums[1] / np.maximum(pairs, 1)).sum() / n)
+
+
+def graph(lists: NDArray[np.int32], weights: NDArray[np.float64] | None = None) -> Any:
+    """Sparse matrix of (n, k) lists."""
+    n, k = lists.shape
+    values = np.ones(lists.size) if weights is None else weights.ravel()
+    made = sparse.csr_matrix((values, lists.ravel(), np.arange(0, n * k + 1, k)), shape=(n, n), copy=True)
+    made.eliminate_zeros()
+    return made

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal, Unpack
@@ -11,20 +10,16 @@ from typing import Any, Literal, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign import _core
 from kernalign._base import checks
 from kernalign._base.score import AlignmentWarning, Null, Score, Spread
 from kernalign._base.warn import warn
 from kernalign._engines import lists as list_engine
 from kernalign._engines import sampled
 from kernalign._engines.neighbors import METRICS, Metric, Neighbors, knn
-from kernalign._rows import arrays
-from kernalign._rows.labels import group_numbers
-from kernalign._statistics import half_sampling, jackknife, kernel_null, list_null
-from kernalign._statistics.list_tail import Overlap, list_p_value
-from kernalign._statistics.null_tail import Tail
-from kernalign.metrics.neighbors import groups as group_overlap
-from kernalign.metrics.neighbors.search import Options, Search, Ties, length_given, search_both, why_no_p_value
+from kernalign._statistics import half_sampling, jackknife, list_null
+from kernalign.metrics.neighbors.groups import search_groups
+from kernalign.metrics.neighbors.null import grouped_chance, listed_null, overlap_null
+from kernalign.metrics.neighbors.search import Options, Search, Ties, search_both
 
 _FEWEST = 6  # items for a third moment
 
@@ -96,10 +91,9 @@ def mutual_knn(
     """
     if uncertainty is not None:
         checks.check_uncertainty(uncertainty, (None, "half-sampling", "jackknife"))
-    if groups is not None:
-        return _grouped(x, y, k, metric, ties, groups, per_item, uncertainty, options)
     length = None if uncertainty is None else partial(_list_length, uncertainty)
-    found = search_both(x, y, k, metric, ties, options, whole=uncertainty is not None, length=length)
+    whole = uncertainty is not None
+    found = _search(x, y, k, metric, ties, groups, options, whole=whole, length=length)
     if found.x.rows is not None:
         return _sampled(found, per_item)
     spread = None if uncertainty is None else _spread("mutual_knn", found, uncertainty, mutual_items)
@@ -113,27 +107,17 @@ def mutual_items(shared: NDArray[np.float64], k: int) -> NDArray[np.float64]:
 
 def finish_mutual_knn(found: Search, per_item: bool = False, spread: Spread | None = None) -> Score:
     """mutual_knn of lists that were found."""
-    n, k = found.x.indices.shape  # a list of every row
     overlaps, graph_x, graph_y = found.overlaps
-    items = mutual_items(overlaps, k)
+    items = overlaps / found.x.indices.shape[1]
     if found.samples is not None:
         _judge(found, items)
-    mean = k / (n - 1)
-    variance = _core.knn_overlap_variance(n, k, graph_x, k, graph_y) / (n * k) ** 2
-    value, sd = float(items.mean()), math.sqrt(max(0.0, variance)) if k < n - 1 else 0.0
-    if not sd > kernel_null.ROUNDED_SD * mean:  # rounding: one side is constant, or all others are neighbours
-        null = Null(mean, 0.0)
-    elif found.settings["ties"] == "index" and (reason := why_no_p_value(found.settings)):
-        null = Null(mean, sd, p_value=lambda: (None, reason))
+    value, kept = float(items.mean()), items if per_item else None
+    if found.groups is not None:
+        null = listed_null(found, grouped_chance(found), of_shared=mutual_items)
     else:
-        overlap = Overlap(found.x, found.y, found.weights, n * k * mean, n * k * sd, found.threads)
-        step = 0.0 if found.weights else 0.5 / (n * k)  # half a whole neighbour
-        tail = Tail((value - step - mean) / sd, overlap.pairings, overlap.law, overlap.scores)
-        null = Null(mean, sd, tail.skew if n >= _FEWEST else None, tail.p_value, tail.quantile)
-    items_kept = items if per_item else None
-    return Score(
-        value, metric="mutual_knn", n=n, settings=found.settings, null=null, per_item=items_kept, spread=spread
-    )
+        null = overlap_null(found, value, graph_x, graph_y)
+    n = len(items)
+    return Score(value, metric="mutual_knn", n=n, settings=found.settings, null=null, per_item=kept, spread=spread)
 
 
 def jaccard_knn(
@@ -145,6 +129,7 @@ def jaccard_knn(
     ties: Ties = "fractional",
     per_item: bool = False,
     uncertainty: Literal["half-sampling"] | None = None,
+    groups: Any = None,
     **options: Unpack[Options],
 ) -> Score:
     """Mean of m / (2k - m), where m is the number of neighbours that an item has in common in x and y.
@@ -156,7 +141,7 @@ def jaccard_knn(
     if uncertainty is not None:
         checks.check_uncertainty(uncertainty, (None, "half-sampling"))
         length = partial(_list_length, uncertainty)
-    found = search_both(x, y, k, metric, ties, options, length=length)
+    found = _search(x, y, k, metric, ties, groups, options, length=length)
     spread = None if uncertainty is None else _spread("jaccard_knn", found, uncertainty, jaccard_items)
     return finish_jaccard_knn(found, per_item, spread)
 
@@ -170,8 +155,12 @@ def finish_jaccard_knn(found: Search, per_item: bool = False, spread: Spread | N
     """jaccard_knn of lists that were found."""
     shared = found.overlaps[0]
     items = jaccard_items(shared, found.k)
-    exact = found.settings["ties"] != "fractional" or found.settings["tie_rows_fraction"] == 0
-    null = _listed(found, list_null.jaccard(found.n, found.k), of_shared=jaccard_items) if exact else None
+    if found.groups is not None:
+        null = listed_null(found, None, of_shared=jaccard_items)
+    elif found.weights is None:
+        null = listed_null(found, list_null.jaccard(found.n, found.k), of_shared=jaccard_items)
+    else:
+        null = None
     return found.score("jaccard_knn", float(items.mean()), null, items if per_item else None, spread)
 
 
@@ -182,6 +171,7 @@ def cycle_knn(
     *,
     metric: Metric = "cosine",
     per_item: bool = False,
+    groups: Any = None,
     **options: Unpack[Options],
 ) -> Score:
     """Share of the items i that some j of i's neighbours in y has among its own neighbours in x: i -> j -> i.
@@ -190,7 +180,7 @@ def cycle_knn(
     `mutual_knn`; ties are broken by index. The null mean depends on the in-degrees of x's graph and is exact; the
     p-value as for `jaccard_knn`, None where over 1 % of the rows tie at the k-th place.
     """
-    return finish_cycle_knn(search_both(x, y, k, metric, "index", options), per_item)
+    return finish_cycle_knn(_search(x, y, k, metric, "index", groups, options), per_item)
 
 
 def cycle_items(x: NDArray[np.int32], y: NDArray[np.int32], threads: int = 0) -> NDArray[np.float64]:
@@ -201,8 +191,10 @@ def cycle_items(x: NDArray[np.int32], y: NDArray[np.int32], threads: int = 0) ->
 def finish_cycle_knn(found: Search, per_item: bool = False) -> Score:
     """cycle_knn of lists that were found."""
     items = cycle_items(found.x.indices, found.y.indices, found.threads)
-    mean = list_null.cycle(found.n, found.k, list_engine.in_degrees(found.x.indices))
-    null = _listed(found, mean, of_lists=cycle_items, symmetric=False)
+    mean = None
+    if found.groups is None:
+        mean = list_null.cycle(found.n, found.k, list_engine.in_degrees(found.x.indices))
+    null = listed_null(found, mean, of_lists=cycle_items, symmetric=False)
     return found.score("cycle_knn", float(items.mean()), null, items if per_item else None)
 
 
@@ -213,6 +205,7 @@ def lcs_knn(
     *,
     metric: Metric = "cosine",
     per_item: bool = False,
+    groups: Any = None,
     **options: Unpack[Options],
 ) -> Score:
     """Mean length of the longest common subsequence of the two ordered neighbour lists, divided by k.
@@ -220,7 +213,7 @@ def lcs_knn(
     Arguments as for `mutual_knn`; ties are broken by index. The null mean is exact; the p-value as for `jaccard_knn`,
     None where over 1 % of the rows tie at the k-th place or inside their lists.
     """
-    return finish_lcs_knn(search_both(x, y, k, metric, "index", options, ordered=True), per_item)
+    return finish_lcs_knn(_search(x, y, k, metric, "index", groups, options, ordered=True), per_item)
 
 
 def lcs_items(x: NDArray[np.int32], y: NDArray[np.int32], threads: int = 0) -> NDArray[np.float64]:
@@ -231,8 +224,8 @@ def lcs_items(x: NDArray[np.int32], y: NDArray[np.int32], threads: int = 0) -> N
 def finish_lcs_knn(found: Search, per_item: bool = False) -> Score:
     """lcs_knn of lists that were found."""
     items = lcs_items(found.x.indices, found.y.indices, found.threads)
-    mean = list_null.common_subsequence(found.n, found.k)
-    null = None if mean is None else _listed(found, mean, ordered=True, of_lists=lcs_items)
+    mean = list_null.common_subsequence(found.n, found.k) if found.groups is None else None
+    null = None if mean is None and found.groups is None else listed_null(found, mean, ordered=True, of_lists=lcs_items)
     return found.score("lcs_knn", float(items.mean()), null, items if per_item else None)
 
 
@@ -243,6 +236,7 @@ def edit_knn(
     *,
     metric: Metric = "cosine",
     per_item: bool = False,
+    groups: Any = None,
     **options: Unpack[Options],
 ) -> Score:
     """1 - mean Levenshtein distance of the two ordered neighbour lists / k (unit insertion, deletion, substitution).
@@ -251,7 +245,7 @@ def edit_knn(
     common items, which are rare unless k is near n, are sampled for it: ``settings["chance_method"]`` says so. The
     p-value as for `lcs_knn`.
     """
-    return finish_edit_knn(search_both(x, y, k, metric, "index", options, ordered=True), per_item)
+    return finish_edit_knn(_search(x, y, k, metric, "index", groups, options, ordered=True), per_item)
 
 
 def edit_items(x: NDArray[np.int32], y: NDArray[np.int32], threads: int = 0) -> NDArray[np.float64]:
@@ -262,17 +256,22 @@ def edit_items(x: NDArray[np.int32], y: NDArray[np.int32], threads: int = 0) -> 
 def finish_edit_knn(found: Search, per_item: bool = False) -> Score:
     """edit_knn of lists that were found."""
     items = edit_items(found.x.indices, found.y.indices, found.threads)
-    mean, method = list_null.edit(found.n, found.k)
-    found.settings["chance_method"] = method
-    null = _listed(found, mean, ordered=True, of_lists=edit_items)
+    mean = None
+    if found.groups is None:
+        mean, found.settings["chance_method"] = list_null.edit(found.n, found.k)
+    null = listed_null(found, mean, ordered=True, of_lists=edit_items)
     return found.score("edit_knn", float(items.mean()), null, items if per_item else None)
 
 
-def _listed(found: Search, mean: float, *, ordered: bool = False, **items: Any) -> Null:
-    """Null of a mean of a function of the lists of every item, of which the tail is read from pairings."""
-    if reason := why_no_p_value(found.settings, (found.x, found.y) if ordered else ()):
-        return Null(mean, p_value=lambda: (None, reason))
-    return Null(mean, p_value=partial(list_p_value, found.x, found.y, found.threads, **items))
+def _search(
+    x: Any, y: Any, k: int | None, metric: Metric, ties: Ties, groups: Any, options: Options, **kind: Any
+) -> Search:
+    """Lists among all rows, or among those of other groups."""
+    if groups is None:
+        return search_both(x, y, k, metric, ties, options, **kind)
+    if kind.get("length") is not None:
+        raise ValueError("uncertainty is not available with groups")
+    return search_groups(x, y, k, metric, ties, groups, options)
 
 
 def _list_length(uncertainty: str, n: int, k: int) -> int:
@@ -313,47 +312,3 @@ def _judge(found: Search, items: NDArray[np.float64]) -> None:
     truth = sampled.shared(x.indices, y.indices) / found.k
     estimate, interval = sampled.corrected(float(items.mean()), truth - items[x.rows], found.n)
     found.settings.update(exact_estimate=estimate, exact_interval=interval)
-
-
-def _grouped(
-    x: Any,
-    y: Any,
-    k: int | None,
-    metric: Metric,
-    ties: Ties,
-    groups: Any,
-    per_item: bool,
-    uncertainty: str | None,
-    options: Options,
-) -> Score:
-    if uncertainty is not None:
-        raise ValueError("uncertainty is not available with groups")
-    if options.get("backend") in ("sample", "faiss"):
-        raise ValueError(f"groups need exact search, got backend={options['backend']!r}")
-    if not isinstance(x, Neighbors) and options.get("backend") in (None, "auto"):
-        options["backend"] = "native"
-    k = length_given(x, y) if k is None else k
-    labels = group_numbers(groups, x.n if isinstance(x, Neighbors) else len(arrays.as_matrix(x, "x")[0]))
-    k = group_overlap.check_k(k, labels)
-    length = k + 2 * int(np.bincount(labels).max())  # the k-th place may be shared by all of a group
-    longest = len(labels) - 1
-    if isinstance(x, Neighbors) and isinstance(y, Neighbors):
-        longest = min(x.k, y.k)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", AlignmentWarning)  # ties at the end of the longer lists do not matter
-        found = search_both(x, y, min(length, longest), metric, "index", options, ordered=True)
-    if found.n != len(labels):
-        raise ValueError(f"groups needs one label per row, got {len(labels)} for {found.n} rows that are not dropped")
-    overlap = group_overlap.compare(found.x, found.y, labels, k, fractional=ties == "fractional", threads=found.threads)
-    items = overlap.items / k
-    found.settings.update(
-        {
-            "k": k,
-            "k_over_n": k / found.n,
-            "groups": int(labels.max()) + 1,
-            "ties": "fractional" if overlap.fractional else "index",
-            "tie_rows_fraction": overlap.tied,
-        }
-    )
-    null = Null(overlap.chance / k, p_value=overlap.p_value)
-    return found.score("mutual_knn", float(items.mean()), null, items if per_item else None)

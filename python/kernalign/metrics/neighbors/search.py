@@ -20,6 +20,7 @@ from kernalign._engines.neighbors import METRICS, Backend, Found, Metric, Neighb
 from kernalign._engines.permuted_lists import tie_weights
 from kernalign._rows import arrays
 from kernalign._statistics.list_tail import Weights
+from kernalign._statistics.pairings import Labels
 
 USUAL = 10  # neighbours, where nobody says how many
 
@@ -37,17 +38,20 @@ class Search:
     """The neighbours of both sides and, if known, the sums of both graphs and longer lists.
 
     Where tied neighbours share their places, ``finish_ties`` makes the `overlaps`, and ``weights`` both graphs.
+    ``pair`` are the rows, if lists were not given; ``groups`` number the groups of rows whose neighbours are of others.
     """
 
     x: Neighbors
     y: Neighbors
     settings: dict[str, Any]
-    finish_ties: Callable[[], tuple[NDArray[np.float64], _Sums, _Sums]] | None = None
+    finish_ties: Callable[[], tuple[NDArray[np.float64], Any, Any]] | None = None
     weights: Weights | None = None
     samples: tuple[Neighbors, Neighbors] | None = None
     graphs: tuple[_Sums, _Sums] | None = None
     threads: int = 0
     longer: tuple[Neighbors, Neighbors] | None = None
+    pair: arrays.Pair | None = None
+    groups: Labels | None = None
 
     @property
     def n(self) -> int:
@@ -56,6 +60,10 @@ class Search:
     @property
     def k(self) -> int:
         return self.x.k
+
+    def first(self, k: int) -> Search:
+        """The k nearest of each row, ties by index."""
+        return Search(self.x.first(k), self.y.first(k), self.settings, threads=self.threads, groups=self.groups)
 
     @property
     def why_no_error(self) -> str | None:
@@ -66,7 +74,7 @@ class Search:
         return f"{share:.1%} of the rows tie at the k-th place, and index order would break ties in parts of the items"
 
     @cached_property
-    def overlaps(self) -> tuple[NDArray[np.float64], _Sums, _Sums]:
+    def overlaps(self) -> tuple[NDArray[np.float64], Any, Any]:
         """Shared weight of every item, and both graphs' sums for the null variance."""
         if self.finish_ties is not None:
             return self.finish_ties()
@@ -204,7 +212,7 @@ def _from_arrays(
         longer = a.lists, b.lists
         a, b = a.first(k), b.first(k)
     found = join(pair, a, b, metric, ties, chosen)
-    found.longer = longer
+    found.longer, found.pair = longer, pair
     if found.settings["ties"] == "index":
         warn_of_ties(found.settings)
     return found
@@ -227,7 +235,7 @@ def join(
     if tied and not native:
         settings["ties"] = "index"
 
-    def finish_ties() -> tuple[NDArray[np.float64], _Sums, _Sums]:
+    def finish_ties() -> tuple[NDArray[np.float64], Any, Any]:
         with reporting(pair.progress, "tied neighbours") as report:
             return list_engine.fractional_overlap(pair.x, a.raw, pair.y, b.raw, metric, workers, report)
 
