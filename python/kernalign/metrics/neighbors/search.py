@@ -248,7 +248,7 @@ def join(
 
 
 def _settings(x: Neighbors, y: Neighbors) -> dict[str, Any]:
-    found, k = {}, x.k
+    found, (rows, k) = {}, x.indices.shape
     for key in (*x.settings, *y.settings):
         a, b = x.settings.get(key), y.settings.get(key)
         found[key] = a if a == b and key != "recall_interval" else (a, b)
@@ -256,7 +256,7 @@ def _settings(x: Neighbors, y: Neighbors) -> dict[str, Any]:
         **found,
         **({} if x.exact and y.exact else {"recall": (x.recall, y.recall)}),
         "k": k,
-        "k_over_n": k / x.n,
+        "k_over_n": k / (x.items or rows),
         "metric": x.metric if x.metric == y.metric else (x.metric, y.metric),
         "backend": x.backend if x.backend == y.backend else (x.backend, y.backend),
         "exact": x.exact and y.exact,
