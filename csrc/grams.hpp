@@ -84,8 +84,9 @@ CubeSums u_centred_cubes(const GramSource& source, int threads, Monitor* monitor
 // them.
 double median_distance(const GramSource& source, bool off_diagonal, int threads, Monitor* monitor);
 
-// The strict upper triangle of K, row by row, scaled back: n (n - 1) / 2 numbers, in float64. If centred, of shifted
-// rows and without the pilot, as above.
-std::vector<double> condensed_gram(const GramSource& source, bool centred, int threads, Monitor* monitor);
+// The strict upper triangle of K, row by row, scaled back unless not `restored`: n (n - 1) / 2 numbers, in float64. If
+// centred, of shifted rows and without the pilot, as above.
+std::vector<double> condensed_gram(const GramSource& source, bool centred, int threads, Monitor* monitor,
+                                   bool restored = true);
 
 }  // namespace kernalign

@@ -118,8 +118,15 @@ void bind_arrays(py::module_& module) {
         .def_property_readonly("double_precision",
                                [](const PyRows& r) { return natural_precision(r.rows().view.dtype) == Precision::f64; })
         .def_property_readonly("spacing", [](const PyRows& r) { return spacing_of(r.rows().view.dtype); })
+        .def_property_readonly("zero_mean", [](const PyRows& r) { return r.rows().zero_mean; })
         .def_property_readonly("given", &PyRows::given)
         .def_property_readonly("offset", [](const PyRows& r) { return to_numpy(r.offset()); })
+        .def(
+            "vary",
+            [](const PyRows& r, double relative, double absolute) {
+                return without_gil(py::none(), [&](Monitor*) { return rows_vary(r.rows(), relative, absolute); });
+            },
+            py::arg("relative"), py::arg("absolute"))
         .def("dense", &PyRows::dense, py::arg("begin"), py::arg("end"));
 }
 

@@ -122,12 +122,13 @@ void bind_grams(py::module_& module) {
         py::arg("source"), py::arg("off_diagonal"), py::arg("threads"), py::arg("progress"));
     module.def(
         "condensed_gram",
-        [](const PySource& source, bool centred, int threads, py::object progress) {
+        [](const PySource& source, bool centred, int threads, py::object progress, bool restored) {
             const GramSource wanted = source.get();
-            return to_numpy(without_gil(std::move(progress),
-                                        [&](Monitor* m) { return condensed_gram(wanted, centred, threads, m); }));
+            return to_numpy(without_gil(std::move(progress), [&](Monitor* m) {
+                return condensed_gram(wanted, centred, threads, m, restored);
+            }));
         },
-        py::arg("source"), py::arg("centred"), py::arg("threads"), py::arg("progress"));
+        py::arg("source"), py::arg("centred"), py::arg("threads"), py::arg("progress"), py::arg("restored"));
 }
 
 }  // namespace kernalign::bindings

@@ -1,11 +1,12 @@
-"""Readable float64 definitions of representational similarity analysis; ties are exact, or within 1e-11."""
+"""Readable float64 definitions of representational similarity analysis; ties are exact, or within rounding."""
 
 from fractions import Fraction
 from itertools import combinations
 
 import numpy as np
 
-TIE = 1e-11  # relative to the larger of two dissimilarities and the median one
+TIE = 1e-11  # relative to the larger of two dissimilarities
+ZERO = {"float64": 1e-15, "float32": 2e-7, "float16": 1e-3}  # distances of rows of length 1, of entries so rounded
 
 
 def _unit(row, zero_mean):
@@ -16,10 +17,12 @@ def _unit(row, zero_mean):
 
 def dissimilarities(x, distance):
     """Of all pairs i < j, row by row; angles as half the squared distance of unit rows, so that nothing cancels."""
+    zero = ZERO.get(str(np.asarray(x).dtype), 0.0)
     x = np.asarray(x).astype(np.float64)
     if distance in ("correlation", "cosine"):
         x = np.array([_unit(row, distance == "correlation") for row in x])
     squares = np.concatenate([((x[i + 1 :] - row) ** 2).sum(axis=1) for i, row in enumerate(x)])
+    squares[squares <= zero**2 * (x**2).sum(axis=1).mean()] = 0
     root = {"euclidean": np.sqrt, "sqeuclidean": np.asarray}.get(distance, lambda v: v / 2)
     return root(squares).astype(np.float64)
 
@@ -27,7 +30,7 @@ def dissimilarities(x, distance):
 def order_signs(values):
     """Matrix of -1, 0, 1: which of two is larger, 0 for a tie."""
     values = np.asarray(values)
-    scale = np.maximum(np.maximum(values[:, None], values), np.median(values))
+    scale = np.maximum(np.maximum(values[:, None], values), 1e-4 * np.mean(values))
     difference = values[:, None] - values
     return np.where(np.abs(difference) <= TIE * scale, 0.0, np.sign(difference))
 

@@ -10,7 +10,8 @@
 
 namespace kernalign {
 
-std::vector<double> condensed_gram(const GramSource& source, bool centred, int threads, Monitor* monitor) {
+std::vector<double> condensed_gram(const GramSource& source, bool centred, int threads, Monitor* monitor,
+                                   bool restored) {
     threads = resolve_threads(threads, source.work());
     const Sides sides({source}, centred, threads, monitor);
     const std::int64_t n = source.rows();
@@ -19,7 +20,7 @@ std::vector<double> condensed_gram(const GramSource& source, bool centred, int t
         [&](const auto& side) {
             using Side = std::decay_t<decltype(side)>;
             using T = std::conditional_t<std::is_same_v<Side, GramSide<float>>, float, double>;
-            const double unit = std::ldexp(1.0, side.exponent());
+            const double unit = restored ? std::ldexp(1.0, side.exponent()) : 1.0;
             std::vector<LargeVector<T>> tiles(static_cast<std::size_t>(threads));
             std::vector<typename Side::Panels> panels(static_cast<std::size_t>(threads));
             each_tile(n, gram_tile_size({source}), threads, monitor,

@@ -190,6 +190,28 @@ bool dense_as(const Rows& rows) {
            reinterpret_cast<std::uintptr_t>(rows.view.data) % alignof(T) == 0;
 }
 
+bool rows_vary(const Rows& rows, double relative, double absolute) {
+    const std::int64_t cols = rows.cols(), most = std::max<std::int64_t>(1, (1 << 14) / cols);
+    std::vector<double> first(static_cast<std::size_t>(cols)), block;
+    load_rows(rows, 0, 1, first.data(), cols);
+    for (std::int64_t begin = 1, step = 1; begin < rows.rows(); begin += step, step = most) {  // most tell at once
+        const std::int64_t end = std::min(rows.rows(), begin + step);
+        block.resize(std::size_t((end - begin) * cols));
+        load_rows(rows, begin, end, block.data(), cols);
+        for (std::int64_t i = 0; i < end - begin; ++i) {
+            double square = 0;
+            for (std::int64_t j = 0; j < cols; ++j) {
+                const double a = block[std::size_t(i * cols + j)], b = first[std::size_t(j)], gap = std::fabs(a - b);
+                square += gap * gap;
+                if (!rows.unit_norm && gap > std::max(relative * std::max(std::fabs(a), std::fabs(b)), absolute))
+                    return true;
+            }
+            if (rows.unit_norm && square > relative * relative) return true;
+        }
+    }
+    return false;
+}
+
 void check_rows(const Rows& rows, int threads, Monitor* monitor) {
     constexpr std::int64_t kStep = 256;
     const std::int64_t tasks = (rows.rows() + kStep - 1) / kStep;

@@ -17,6 +17,11 @@ void load_rows(const Rows& rows, std::int64_t begin, std::int64_t end, T* out, s
 // Reads all rows once and throws std::invalid_argument on the first bad value.
 void check_rows(const Rows& rows, int threads, Monitor* monitor);
 
+// True if an entry differs from that of the first row by more than `relative` of the larger of both and more than
+// `absolute`, or if a row of norm 1 is further than `relative` from the first; reads no more rows than it takes to
+// tell.
+bool rows_vary(const Rows& rows, double relative, double absolute);
+
 // True when the data is already a dense block of T that needs no preprocessing (it may still hold NaN).
 template <class T>
 bool dense_as(const Rows& rows);

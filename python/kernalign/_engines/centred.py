@@ -15,7 +15,7 @@ from kernalign._base.progress import Report
 from kernalign._engines import directions
 from kernalign._engines.directions import Matrix, Vector
 from kernalign._rows import arrays
-from kernalign._rows.digits import Digits, Rounding
+from kernalign._rows.digits import Digits, Rounding, beyond_casting
 
 _BLOCK_ELEMENTS = 1 << 22  # 32 MB of both sides
 _FEWEST_ROWS = 256
@@ -120,7 +120,7 @@ class Centred:
             if not math.isfinite(side.largest):
                 return f"{name} spans more than float64 can hold"
             if side.largest == 0:
-                return f"{name} is constant" if self.free < self.n else f"{name} is zero"
+                return f"{name} is constant{beyond_casting(side.rows)}" if self.free < self.n else f"{name} is zero"
         return None
 
     def blocks(self, least: int = _FEWEST_ROWS, report: Report = None) -> Iterator[tuple[Matrix, Matrix]]:

@@ -15,6 +15,7 @@ from kernalign import _core
 from kernalign._base.kernels import RBF, Distance, Kernel, Laplacian, Polynomial, Precomputed
 from kernalign._base.progress import Report
 from kernalign._rows import arrays
+from kernalign._rows.digits import COARSEST, only_rounding
 from kernalign._rows.magnitude import divided, exponent_of
 
 EXACT_SKEW_ROWS = 5000
@@ -34,6 +35,12 @@ class Side:
     threads: int
     linear: bool
     reason: str | None = None  # why the kernel does not exist
+    varies: bool = True  # by more than any rounding
+
+    @cached_property
+    def rounded(self) -> str | None:
+        """The format whose rounding is all that tells the rows apart, or None."""
+        return None if self.varies else only_rounding(self.rows[0])
 
     def check(self) -> None:
         """Read all rows once; raises if one of them cannot be."""
@@ -89,9 +96,12 @@ class Side:
         source = _core.GramSource([_core.Rows(sample, "sample")], **self.options)
         return _core.u_centred_cubes(source, self.threads)
 
-    def condensed(self, *, centred: bool = False, report: Report = None) -> NDArray[np.float64]:
-        """The strict upper triangle of the Gram matrix, row by row: 8 bytes for each pair of items."""
-        return _core.condensed_gram(self.source, centred, self.threads, report)
+    def condensed(self, *, centred: bool = False, restored: bool = True, report: Report = None) -> NDArray[np.float64]:
+        """The strict upper triangle of the Gram matrix, row by row: 8 bytes for each pair of items.
+
+        Unless ``restored`` to its own unit, in one in which no square underflows.
+        """
+        return _core.condensed_gram(self.source, centred, self.threads, report, restored)
 
     def u_centred(self) -> NDArray[np.float64]:
         """K^U as a matrix of Frobenius norm 1, for a handful of rows."""
@@ -153,4 +163,5 @@ def make_side(
             width *= kernel.fraction
         options |= {"form": str(kernel), "width": float(width)}
     source = _core.GramSource(list(rows), **options)
-    return Side(tuple(rows), source, kernel, options, double, threads, options["form"] == "linear", reason)
+    varies = given or len(rows) > 1 or rows[0].vary(*COARSEST)
+    return Side(tuple(rows), source, kernel, options, double, threads, options["form"] == "linear", reason, varies)

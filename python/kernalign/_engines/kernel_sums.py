@@ -13,6 +13,7 @@ from kernalign import _core
 from kernalign._base import hazards
 from kernalign._base.kernels import Linear
 from kernalign._engines.gram_source import EXACT_SKEW_ROWS, Side
+from kernalign._rows.digits import beyond_casting
 from kernalign._rows.magnitude import power_of_two
 
 Engine = _core.MomentSums | _core.GramSums
@@ -119,7 +120,9 @@ class KernelSums:
             return "spans more than float64 can hold"
         linear = not made or made.linear  # an outlier that makes the biased square large is multiplied in float64
         if not biased > (0.0 if linear else self.noise(side)):
-            return "is constant"
+            return "is constant" + beyond_casting(made.rows[0] if made else None)
+        if made and not made.varies and made.rounded:
+            return f"is constant, up to the rounding of {made.rounded}"
         if made and made.reason:
             return made.reason
         if estimator == "unbiased":

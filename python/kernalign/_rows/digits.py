@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kernalign import _core
-from kernalign._rows.blocks import spans
+from kernalign._rows.blocks import blocks, spans
+from kernalign._rows.magnitude import lengths
 
 _MANTISSA = (1 << 52) - 1
 _LONG = 16  # bits that an entry needs as a multiple of one number, beyond which a column is not taken for whole numbers
@@ -16,23 +18,61 @@ _NOTHING = 1 << 14
 
 
 class Rounding(NamedTuple):
-    """``error``: of a product in such a format, relative; ``least``: spacing of its least numbers; and its name."""
+    """Of a format: spacings of its numbers next to 1 and of its least ones, and how many of them a sum errs by."""
 
-    error: float
-    least: float
     name: str
+    spacing: float
+    least: float
+    spacings: int
+
+    @property
+    def error(self) -> float:
+        """Of entries that are sums of products in this format, relative."""
+        return self.spacings * self.spacing
 
 
-# By significant bits. Results of float32 and float64 have the rounding of a whole sum, measured up to four spacings;
-# 16-bit numbers are sums in float32, rounded once.
+# By significant bits. Sums in float32 were measured to err by up to 2.7 spacings; 16-bit numbers are sums in float32,
+# rounded once.
 _FORMATS = {
-    8: Rounding(2.0**-7, 0.0, "bfloat16"),
-    11: Rounding(2.0**-10, 2.0**-24, "float16"),
-    24: Rounding(2.0**-21, 0.0, "float32"),
-    53: Rounding(2.0**-50, 0.0, "float64"),
+    8: Rounding("bfloat16", 2.0**-7, 0.0, 1),
+    11: Rounding("float16", 2.0**-10, 2.0**-24, 1),
+    24: Rounding("float32", 2.0**-23, 0.0, 4),
+    53: Rounding("float64", 2.0**-52, 0.0, 4),
 }
 
 EXACT = _FORMATS[53]
+
+
+COARSEST = 2.0**-6, 2.0**-24  # twice the spacing of bfloat16, and the least numbers of float16
+
+
+def only_rounding(rows: _core.Rows) -> str | None:
+    """The name of the format if rounding to it is all that tells rows, as they are read, from the first one.
+
+    Not so where they vary by more than `COARSEST`, which is asked before.
+    """
+    rounding = Digits.of(rows).rounding
+    bound = 2 * float(np.median(row_errors(rows))) if rows.zero_mean else max(2 * rounding.spacing, EXACT.error)
+    return None if rows.vary(bound, rounding.least) else rounding.name
+
+
+def beyond_casting(rows: _core.Rows | None) -> str:
+    """What to add where rows are constant that may not have been before they were float64 numbers."""
+    if rows is None or rows.spacing or np.abs(rows.given.dense(0, 1)).max() < 2.0**53:
+        return ""
+    return " once its integers, beyond 2^53, are cast to float64"
+
+
+def row_errors(rows: _core.Rows) -> NDArray[np.float64]:
+    """How far rounding of entries may have moved each row, as it is read."""
+    error, errors = max(Digits.of(rows).rounding.spacing, EXACT.error), []
+    for block, given in zip(blocks(rows), blocks(rows.given), strict=True):
+        moved = error * lengths(block)
+        if rows.zero_mean:  # what is left of a row is known no better than the row
+            given = given / np.abs(given).max(axis=1, keepdims=True)
+            moved *= lengths(given) / lengths(given - given.mean(axis=1, keepdims=True))
+        errors.append(moved)
+    return np.concatenate(errors)
 
 
 class Digits:
@@ -43,6 +83,7 @@ class Digits:
     """
 
     def __init__(self, columns: int) -> None:
+        self.open = np.inf  # further rows, of dtypes of this spacing or a wider one, change nothing
         self.native = 0  # significant bits of the finest dtype; 64 of integers
         self.used = 0  # bits of significands that some entry has set
         self.high, self.low = np.full(columns, -_NOTHING), np.full(columns, _NOTHING)  # exponents of a column's bits
@@ -58,10 +99,11 @@ class Digits:
         """Look at further rows."""
         self.native = max(self.native, 1 - int(np.log2(rows.spacing)) if rows.spacing else 64)
         given, n = rows.given, rows.shape[0]
+        coarser = max((length for length in _FORMATS if length < self.native), default=0)
         for begin, end in ((0, 1), *spans(n, rows.shape[1])):
-            coarser = [length for length in _FORMATS if length < self.native]
-            if self.native == 64 or self._bits > max(coarser, default=0):
-                return  # nothing that follows can change the answer
+            if self.native == 64 or self._bits > coarser:
+                self.open = rows.spacing
+                return
             block = given.dense(begin, end)
             self.used |= int(np.bitwise_or.reduce(block.view(np.uint64), axis=None)) & _MANTISSA
             if self._bits <= 11:

@@ -28,6 +28,12 @@ def divided(values: Array, exponent: int) -> Array:
     return np.asarray(np.ldexp(values, -exponent))
 
 
+def lengths(rows: Array) -> Array:
+    """Euclidean norms of rows whose squares may not fit."""
+    exponent = exponent_of(rows)
+    return np.asarray(np.ldexp(np.linalg.norm(divided(rows, exponent), axis=1), exponent))
+
+
 def power_of_two(exponent: int) -> float:
     """Which may be 0 or infinite."""
     with np.errstate(over="ignore", under="ignore"):

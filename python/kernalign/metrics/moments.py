@@ -105,7 +105,8 @@ class Moments:
             self._core = core
             self._digits = self._digits or (Digits(core.cols[0]), Digits(core.cols[1]))
             for digits, rows in zip(self._digits, (pair.x, pair.y), strict=True):
-                digits.update(rows)
+                if rows.spacing < digits.open:
+                    digits.update(rows)
             with reporting(progress, "moments") as report:
                 core.update(pair.x, pair.y, count, report)
         return self

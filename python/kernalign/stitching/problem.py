@@ -18,7 +18,7 @@ from kernalign._engines import directions
 from kernalign._engines.directions import Directions
 from kernalign._rows.decompositions import eigh, svd
 from kernalign._rows.digits import EXACT, Rounding
-from kernalign._rows.magnitude import divided, exponent_of
+from kernalign._rows.magnitude import lengths
 from kernalign.metrics.linear.principal import warn_of_rounding
 from kernalign.metrics.moments import Moments
 
@@ -132,8 +132,7 @@ class Problem:
         if self.rows_x is None:
             assert self.gram is not None
             return np.sqrt(np.diagonal(self.gram))
-        exponent = exponent_of(self.rows_x)
-        return np.asarray(np.ldexp(np.linalg.norm(divided(self.rows_x, exponent), axis=0), exponent))
+        return lengths(self.rows_x.T)
 
     @cached_property
     def directions(self) -> Directions:

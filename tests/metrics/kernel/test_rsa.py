@@ -313,14 +313,58 @@ def test_unknown_choices_are_named(argument, bad):
 
 
 @every_comparison
-def test_numbers_too_large_to_square_are_no_nan_without_reason(comparison):
+@pytest.mark.parametrize("distance", ["euclidean", "sqeuclidean"])
+@pytest.mark.parametrize("scale", [1e200, 1e-155, 1e-170, 1e-290])
+def test_units_whose_squares_do_not_fit_change_nothing(comparison, distance, scale):
     x, y = related(20, 3, 3)
-    with pytest.warns(ka.UndefinedScoreWarning) if comparison in ("spearman", "kendall") else np.errstate():
-        score = ka.rsa(x * 1e200, y, distance="sqeuclidean", comparison=comparison)
-    if np.isnan(score):
-        assert score.reason == "x spans more than float64 can hold"
-    else:
-        assert score == pytest.approx(float(ka.rsa(x, y, distance="sqeuclidean", comparison=comparison)), rel=1e-10)
+    expected = ka.rsa(x, y, distance=distance, comparison=comparison)
+    assert ka.rsa(x * scale, y, distance=distance, comparison=comparison) == pytest.approx(float(expected), rel=1e-10)
+
+
+# Rounding
+
+
+def two_class_logits():
+    """Logits of two classes: every correlation is 1 or -1, and over half of the distances are 0."""
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((2, 60, 2))
+    x[:, 0] += 0.8
+    same = (x[:, 0] > x[:, 1]) != (y[:, 0] > y[:, 1])
+    y[same] = y[same, ::-1]
+    return x, y
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
+@pytest.mark.parametrize("comparison", ["spearman", "pearson", "kendall"])
+def test_most_distances_are_zero(dtype, comparison):
+    x, y = (side.astype(dtype) for side in two_class_logits())
+    score = ka.rsa(x, y, comparison=comparison)
+    assert score == pytest.approx(oracle.rsa(x, y, "correlation", comparison), rel=1e-10)
+    if comparison != "kendall":
+        assert score == pytest.approx(1, rel=1e-10)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
+@pytest.mark.parametrize("distance", ["correlation", "cosine"])
+@every_comparison
+def test_rows_on_one_line_have_no_angles(dtype, distance, comparison):
+    rng = np.random.default_rng(1)
+    x = (rng.uniform(1, 9, (30, 1)) * rng.standard_normal(12) + (2 if distance == "correlation" else 0)).astype(dtype)
+    y = rng.standard_normal((30, 4))
+    reason = "zero" if comparison == "cosine" else "equal"
+    for a, b, name in ((x, y, "x"), (y, x, "y"), (x, x, "x")):
+        with pytest.warns(ka.UndefinedScoreWarning, match=f"all dissimilarities of {name} are {reason}"):
+            assert np.isnan(ka.rsa(a, b, distance=distance, comparison=comparison))
+
+
+@pytest.mark.parametrize("spread", [1e-5, 1e-9])
+def test_small_distances_beside_large_ones_keep_their_order(spread):
+    """Two tight clusters: their inner distances, which the tolerance must not tie, are over half of all."""
+    rng = np.random.default_rng(2)
+    x = np.repeat([[0.0, 0, 0], [1, 2, 3]], 15, axis=0) + spread * rng.standard_normal((30, 3))
+    y = rng.standard_normal((30, 3))
+    score = ka.rsa(x, y, distance="euclidean")
+    assert score == pytest.approx(oracle.rsa(x, y, "euclidean", "spearman"), abs=2e-4)
 
 
 @every_distance

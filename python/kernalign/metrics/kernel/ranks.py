@@ -11,20 +11,23 @@ from numpy.typing import NDArray
 Vector = NDArray[np.float64]
 Keys = NDArray[np.uint64]
 
-_ROUNDING = 1e-13  # of float64 distances, which are differences of inner products
+_ROUNDING = 1e-13  # of float64 squared distances, relative
+_PRODUCT, _LARGE = 1e-14, 1e-7  # of those from inner products, in mean ones; smaller ones are sums of differences
 _CHUNK = 1 << 20
 
 
 def mid_ranks(values: Vector) -> Vector:
     """Ranks from 1 on, ties their mean, written over ``values``.
 
-    Neighbours in order are tied if they differ by less than 1e-13 of themselves or of the median.
+    Neighbours in order are tied if they differ by no more than the rounding of squared distances.
     """
+    mean = float(values.mean())
     order, ordered = _sorted(values)
     tied = np.zeros(len(values) + 1, dtype=bool)  # tied[i]: ranks i and i + 1 (from 1)
-    least = _ROUNDING * ordered[len(ordered) // 2]
     for begin, low, high in _neighbours(ordered):
-        tied[begin + 1 : begin + 1 + len(low)] = high - low <= np.maximum(_ROUNDING * high, least)
+        bound = _ROUNDING * high
+        bound[high >= _LARGE * mean] += _PRODUCT * mean
+        tied[begin + 1 : begin + 1 + len(low)] = high - low <= bound
     del ordered, low, high
     ranks = np.arange(1.0, len(values) + 1)
     begins, ends = np.flatnonzero(tied[1:] & ~tied[:-1]), np.flatnonzero(tied[:-1] & ~tied[1:])

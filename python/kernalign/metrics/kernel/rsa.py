@@ -23,7 +23,9 @@ from kernalign._engines.kernel_sums import KernelSums, bounded
 from kernalign._engines.permuted_grams import GATHER, PermutedTriangles
 from kernalign._rows import arrays
 from kernalign._rows.arrays import Options
+from kernalign._rows.digits import beyond_casting, row_errors
 from kernalign._rows.labels import groups_of
+from kernalign._rows.magnitude import lengths
 from kernalign._statistics import kernel_null, pair_influence
 from kernalign._statistics.kernel_null import PairMatrix
 from kernalign._statistics.null_tail import COST, LONG, Law, Scores, Tail, exchange_null
@@ -72,7 +74,8 @@ def rsa(
     -----
     "pearson" and "cosine" are reduced from tiles: O(n) numbers are held. Ranks need the dissimilarities themselves, in
     float64: "spearman" holds up to 45 bytes for each pair of items while it sorts ("kendall" 70), 2.2 GB for
-    n = 10,000. Dissimilarities that differ by less than 1e-13 of themselves or of their median count as tied.
+    n = 10,000. Dissimilarities that differ by less than their rounding count as tied, and those that the rounding of
+    the entries may have made of 0 as 0.
 
     Raises
     ------
@@ -117,7 +120,7 @@ def of_pair(
         sums = sweep.sums(0, 1, pair.settings)
         sums.groups = groups
         score = finish_reduced(sums, distance, comparison)
-        values = [side.condensed() for side in sides] if uncertain else []
+        values = [side.condensed(restored=False) for side in sides] if uncertain else []
     if not uncertain or math.isnan(score):
         return score, None
     if comparison == "pearson":
@@ -181,18 +184,34 @@ class Ranks:
 
 def ranked(side: Side, comparison: Comparison, report: Report) -> Ranks:
     """The ranks of one representation; up to 37 bytes for each pair of items meanwhile, 8 for the result."""
-    n = side.source.n
-    squares = side.condensed(report=report)
+    n, equal = side.source.n, "all dissimilarities of {} are equal"
+    if side.rounded:
+        return Ranks(n, np.zeros(0), reason=equal + beyond_casting(side.rows[0]))
+    squares = side.condensed(restored=False, report=report)
     if not math.isfinite(squares.max()):
         return Ranks(n, squares[:0], reason="{} spans more than float64 can hold")
+    _settle(squares, side)
     ranks = mid_ranks(squares)
-    equal = "all dissimilarities of {} are equal"
     if comparison == "kendall":
         untied = len(ranks) * (len(ranks) - 1) // 2 - _tied_pairs(ranks)
         return Ranks(n, ranks, untied=untied, reason=None if untied else equal)
     ranks -= (len(ranks) + 1) / 2
     moments = PairMatrix(n, 0.0, 2 * float(ranks @ ranks), _row_square(n, ranks))
     return Ranks(n, ranks, moments, reason=None if moments.square > 0 else equal)
+
+
+def _settle(squares: Vector, side: Side) -> None:
+    """Squared distances of rows that the rounding of their entries may have told apart become 0."""
+    (rows,), n, place = side.rows, side.source.n, int(squares.argmax())
+    if not squares[place] > 0:
+        return
+    begins = np.cumsum([0, *range(n - 1, 1, -1)])
+    i = int(np.searchsorted(begins, place, side="right")) - 1
+    j = place - int(begins[i]) + i + 1
+    errors = row_errors(rows) * (math.sqrt(squares[place]) / lengths(rows.dense(i, i + 1) - rows.dense(j, j + 1))[0])
+    for i, begin in enumerate(begins):
+        row = squares[begin : begin + n - 1 - i]
+        row[row <= np.maximum(errors[i], errors[i + 1 :]) ** 2] = 0.0
 
 
 def finish_ranked(
@@ -234,7 +253,8 @@ def finish_reduced(sums: KernelSums, distance: Dissimilarity, comparison: Compar
     for index, name in enumerate("xy"):
         if not math.isfinite(squares[index]):
             return undefined("rsa", n, f"{name} spans more than float64 can hold", settings=settings)
-        if not squares[index] > sums.noise(index):
+        made = sums.sides and sums.sides[index]
+        if not squares[index] > sums.noise(index) or (made and made.rounded):
             reason = f"all dissimilarities of {name} are {'equal' if comparison == 'pearson' else 'zero'}"
             return undefined("rsa", n, reason, settings=settings)
     scale = 1 / (math.sqrt(squares[0]) * math.sqrt(squares[1]))
