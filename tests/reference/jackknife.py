@@ -63,11 +63,11 @@ def deleted_overlaps(x, y, k, metric):
 def part_scores(score, n, k, count, divisions):
     """score(items, k) of ``count`` parts of n items, divided at random: (divisions, count); as many neighbours in
     proportion, interpolated."""
-    rng, size = np.random.default_rng(count), n // count
+    size = n // count
+    orders = np.random.default_rng(count).permuted(np.tile(np.arange(n), (divisions, 1)), axis=1)
     near = max(1, round(k * (size - 1) / (n - 1), 1))
     below, found = int(near), np.empty((divisions, count))
-    for row in found:
-        order = rng.permutation(n)
+    for row, order in zip(found, orders, strict=True):
         for part in range(count):
             items = np.sort(order[part * size : (part + 1) * size])
             row[part] = (below + 1 - near) * score(items, below)

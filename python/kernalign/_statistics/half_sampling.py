@@ -49,11 +49,10 @@ def part_scores(
     counts = (2, 4) if n >= _QUARTERED[0] and k >= _QUARTERED[1] else (2,)
     found = []
     for count in counts:
-        rng = np.random.default_rng(count)
-        chosen = np.zeros((_DIVISIONS[count], count, n), dtype=bool)
-        for division in chosen:
-            size = n // count
-            np.put_along_axis(division, rng.permutation(n)[: size * count].reshape(count, size), True, axis=1)
+        size, divisions = n // count, _DIVISIONS[count]
+        orders = np.random.default_rng(count).permuted(np.tile(np.arange(n), (divisions, 1)), axis=1)
+        chosen = np.zeros((divisions, count, n), dtype=bool)
+        np.put_along_axis(chosen, orders[:, : size * count].reshape(divisions, count, size), True, axis=2)
         near = _near(n, k, count)
         scores, below = np.zeros(_DIVISIONS[count] * count), int(near)
         for length, weight in ((below, below + 1 - near), (below + 1, near - below)):

@@ -66,6 +66,8 @@ def maximum(metric: str, cells: Cells, nulls: Nulls | None, pair: tuple[str, str
         return best._replace(chance=best.score, chance_sd=0.0, p_value=1.0)
     else:
         found = _knn_maximum(cells, graphs(x, n), graphs(y, n))
+        if x["by index"] or y["by index"]:  # shared order of tied rows is agreement
+            found = replace(found, p_value=math.nan)
     return best._replace(chance=found.mean, chance_sd=found.sd, p_value=found.p_value)
 
 

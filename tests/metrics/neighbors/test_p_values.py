@@ -209,3 +209,16 @@ def test_a_tail_without_weights_names_why():
     score = ka.mutual_knn(x, x[::-1].copy(), 10)
     assert score.p_value is None
     assert score.settings["p_method"] == "none: too many pairs of items tie at the k-th place"
+
+
+@pytest.mark.filterwarnings("ignore:.*rows tie:kernalign.AlignmentWarning")
+def test_index_order_of_ties_leaves_no_p_value_of_the_best_layers():
+    rng = np.random.default_rng(0)
+    x, y = (np.stack([classes(rng, 60, 4) for _ in range(2)], axis=1) for _ in "xy")
+    for ties, known in (("index", False), ("fractional", True)):
+        options = {"mutual_knn": {"ties": ties}}
+        found = ka.compare({"x": x}, {"y": y}, metrics=("mutual_knn",), k=5, layers="best", metric_options=options)
+        assert np.isfinite(found.best("mutual_knn")["x", "y"][2]) == known
+    score = ka.mutual_knn(x[:, 0], y[:, 0], 5, ties="index")
+    with pytest.raises(ValueError, match="got none: 100.0% of the rows tie at the k-th place"):
+        ka.calibrated_score(score)

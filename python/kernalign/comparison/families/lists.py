@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from kernalign._base import checks
+import numpy as np
+
+from kernalign._base import checks, hazards
 from kernalign._base.packing import packable
 from kernalign._base.progress import Report
 from kernalign._base.score import Score
@@ -102,4 +104,5 @@ class Lists(Family):
     def null_parts(self, layers: Sequence[Layer], shop: Workshop) -> dict[str, Any]:
         """What the covariance of overlaps is made of."""
         lists = [self.of(layer, shop).found.lists for layer in layers]
-        return best.graph_parts(lists, self.asked.n, shop.threads)
+        by_index = self.ties == "index" and max(one.tie_share for one in lists) > hazards.TIES
+        return {"by index": np.array(float(by_index)), **best.graph_parts(lists, self.asked.n, shop.threads)}

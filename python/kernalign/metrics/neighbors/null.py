@@ -26,11 +26,15 @@ def overlap_null(found: Search, value: float, graph_x: Any, graph_y: Any) -> Nul
     if not sd > ROUNDED_SD * mean:  # rounding: one side is constant, or all others are neighbours
         return Null(mean, 0.0)
     if found.settings["ties"] == "index" and (reason := why_no_p_value(found.settings)):
-        return Null(mean, sd, p_value=Fixed(None, reason))
+        return Null(mean, sd, None, Fixed(None, reason), _unknown)
     overlap = Overlap(found.x, found.y, found.weights, n * k * mean, n * k * sd, found.threads)
     step = 0.0 if found.weights else 0.5 / (n * k)  # half a whole neighbour
     tail = Tail((value - step - mean) / sd, overlap.pairings, overlap.law, overlap.scores)
     return Null(mean, sd, tail.skew if n >= _FEWEST else None, tail.p_value, tail.quantile)
+
+
+def _unknown(alpha: float) -> None:
+    """The quantile of a null that is not known."""
 
 
 def listed_null(found: Search, mean: float | None, *, ordered: bool = False, **items: Any) -> Null:
