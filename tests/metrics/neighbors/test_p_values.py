@@ -220,5 +220,5 @@ def test_index_order_of_ties_leaves_no_p_value_of_the_best_layers():
         found = ka.compare({"x": x}, {"y": y}, metrics=("mutual_knn",), k=5, layers="best", metric_options=options)
         assert np.isfinite(found.best("mutual_knn")["x", "y"][2]) == known
     score = ka.mutual_knn(x[:, 0], y[:, 0], 5, ties="index")
-    with pytest.raises(ValueError, match="got none: 100.0% of the rows tie at the k-th place"):
+    with pytest.raises(ValueError, match=r"got none: 100.0% of the rows tie at the k-th place"):
         ka.calibrated_score(score)
