@@ -128,7 +128,7 @@ def test_files_that_cannot_be_opened_and_other_items(tmp_path):
     assert why["none", "a", "0"] == f"{tmp_path}/none.npy: No such file or directory"
     assert why["short", "a", "0"] == "xs['a'] and xs['short'] must have the same number of rows, got 60 and 50"
     assert "requires" in why["a", "cut", None]
-    assert "must have a float or integer dtype" in why["a", "words", None]
+    assert "must hold numbers, but has text" in why["a", "words", None]
     for label in ("second", "concatenated"):
         assert why["a", "uneven", label] == (
             "xs['uneven'] layer first and xs['uneven'] layer second must have the same number of rows, got 60 and 40"

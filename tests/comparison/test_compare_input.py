@@ -123,7 +123,7 @@ AB = {"a": X, "b": X}
         (ValueError, r"xs\['a'\] must be .*got shape \(0,\)", ({**AB, "a": []},)),
         (TypeError, r"xs\['a'\] must convert", ({**AB, "a": [X[:, 0], X[:, 0, 0]]},)),
         (ValueError, r"xs\['a'\] must have at least one layer", ({**AB, "a": X[:, :0]},)),
-        (TypeError, r"xs\['a'\] layer 0 must have a float or integer", ({**AB, "a": X.astype(str)},)),
+        (TypeError, r"xs\['a'\] layer 0 must hold numbers, got numbers as text", ({**AB, "a": X.astype(str)},)),
         (ValueError, r"\['a'\] layer 0 and .* layer 1 .* got 60 and 59", ({**AB, "a": [X[:, 0], X[1:, 1]]},)),
         (ValueError, r"xs\['a'\] and xs\['b'\] must have .* rows, got 60 and 50", ({"a": X, "b": X[:50]},)),
         (ValueError, r"xs\['a'\] and ys\['b'\] must have the same number of rows", ({"a": X}, {"b": X[:50]})),

@@ -79,20 +79,19 @@ def test_ragged_lists_are_refused():
     [
         np.array([["a", "b"]] * 10),
         np.array([[b"a", b"b"]] * 10),
-        np.array([[1.0, None]] * 10, dtype=object),
-        np.array([[1, 2]] * 10, dtype=object),
+        np.array([[1.0, 1j]] * 10, dtype=object),
         np.zeros((10, 2), dtype="datetime64[s]"),
         np.zeros((10, 2), dtype="timedelta64[s]"),
         np.zeros((10, 2), dtype=[("a", "f4")]),
         np.zeros((10, 2), dtype="V4"),
     ],
-    ids=["string", "bytes", "object", "object of numbers", "time", "duration", "record", "void"],
+    ids=["string", "bytes", "object", "time", "duration", "record", "void"],
 )
 def test_non_numeric_dtypes_are_refused(name, bad):
     y = related(10, 3, 2)[1]
-    with pytest.raises(TypeError, match=r"x must .*dtype"):
+    with pytest.raises(TypeError, match=r"x must (have a float or integer dtype|hold numbers|be a 2-D numeric array)"):
         call(name, bad, y)
-    with pytest.raises(TypeError, match=r"y must .*dtype"):
+    with pytest.raises(TypeError, match=r"y must (have a float or integer dtype|hold numbers|be a 2-D numeric array)"):
         call(name, y, bad)
 
 

@@ -181,7 +181,7 @@ def test_an_optimum_that_is_not_reached_is_said(monkeypatch):
         (
             lambda x, y: LinearProbe(task="regression").fit(x, y.astype(str)),
             TypeError,
-            "y must be numbers, got dtype",
+            "y must hold numbers, got numbers as text",
         ),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from kernalign._base.checks import check_choice, check_options, check_same_rows,
 from kernalign._base.progress import ProgressArgument
 from kernalign._base.score import AlignmentWarning
 from kernalign._base.warn import warn
+from kernalign._rows import objects
 from kernalign._rows.duplicates import repeated_items
 from kernalign._rows.items import BAD_ROWS, BadRows, Given, Items, Undirected, common_items, taken
 from kernalign._rows.pairing import PAIRINGS, Pairing, Places, index_of, match, side
@@ -246,11 +248,14 @@ def as_matrix(x: Any, name: str) -> tuple[AnyArray, bool]:
         return x, False
     if hasattr(x, "tocsr"):
         raise TypeError(f"{name} must be dense, got the sparse {type(x).__name__}; use .toarray()")
-    if x is None or isinstance(x, (str, bytes, dict)):
-        raise TypeError(f"{name} must be a 2-D numeric array, got {type(x).__name__}")
+    if x is None or isinstance(x, (str, bytes, dict, os.PathLike)):
+        hint = "; kernalign.sources.open_source(path).array opens a file" if isinstance(x, (str, os.PathLike)) else ""
+        raise TypeError(f"{name} must be a 2-D numeric array, got {type(x).__name__}{hint}")
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError(f"{name} must not be a masked array (the mask would be ignored); fill it first")
     array, bf16 = to_numpy(x, name)
+    if not bf16 and array.dtype.kind in "OSUV":
+        array = objects.numbers_of(x, array, name)
     if array.ndim != 2:
         raise ValueError(f"{name} must be 2-D (items, features), got shape {array.shape}")
     if 0 in array.shape:
@@ -291,6 +296,8 @@ def to_numpy(x: Any, name: str) -> tuple[AnyArray, bool]:
     try:
         array = np.asarray(x)
     except (TypeError, ValueError, RuntimeError, BufferError) as error:
+        if words := objects.ragged(x):
+            raise ValueError(f"{name} must have rows of one length: {words}") from error
         raise TypeError(f"{name} must convert to a NumPy array: {error}") from error
     return (array.view(np.uint16), True) if array.dtype.type.__name__ == "bfloat16" else (array, False)
 

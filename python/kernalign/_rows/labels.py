@@ -32,9 +32,10 @@ def one_hot(numbers: NDArray[np.int64], classes: int) -> Array:
 def numbers_of(targets: Any, n: int, name: str, otherwise: str = "") -> Array:
     """Numbers, (n,) or (n, m), as an (n, m) float64 array."""
     array = targets if hasattr(targets, "reshape") else np.asarray(targets)  # a pandas Series has ndim alone
-    if getattr(getattr(array, "dtype", None), "kind", "f") in "USO":
-        raise TypeError(f"{name} must be numbers, got dtype {array.dtype}{otherwise}")
-    y = dense(arrays.rows(array.reshape(-1, 1) if array.ndim == 1 else array, name))
+    try:
+        y = dense(arrays.rows(array.reshape(-1, 1) if array.ndim == 1 else array, name))
+    except TypeError as error:
+        raise TypeError(f"{error}{otherwise}") from error
     if len(y) != n:
         raise ValueError(f"{name} must have one row for each of the {n} rows of x, got {len(y)}")
     return y

@@ -39,6 +39,9 @@ class RowOptions:
             raise ValueError("ids must be left out where pairing='position' ignores labels")
 
 
+AS_THEY_ARE = RowOptions()
+
+
 @dataclass
 class LayersGiven:
     """What a user gave by one name: the whole array (None: layers that came apart), its layers, and what to call them.

@@ -14,7 +14,7 @@ from kernalign import _core, sources
 from kernalign._base.packing import packable
 from kernalign._rows import arrays
 from kernalign._rows.arrays import AnyArray, Normalize
-from kernalign._rows.layer_rows import LayersGiven, RowOptions, attempt, pair_rows
+from kernalign._rows.layer_rows import AS_THEY_ARE, LayersGiven, RowOptions, attempt, pair_rows
 from kernalign._rows.preprocessing import clip_threshold
 
 CONCATENATED = "concatenated"
@@ -125,7 +125,7 @@ def open_representations(
         _check_names(given, argument)
     places = [Place(argument, name, "") for argument, given in sides.items() for name in given]
     found = {place: _read(sides[place.argument][place.name], place, record) for place in places}
-    settings = pair_rows(list(found.values()), rows or RowOptions(), record)
+    settings = pair_rows(list(found.values()), rows or AS_THEY_ARE, record)
     how: Any = {"normalize": normalize, "clip_quantile": clip_quantile, "concatenated": concatenated, "record": record}
     opened = {place: Representation(place.name, one.origin, _layers(place, one, **how)) for place, one in found.items()}
     by_side = {argument: [one for place, one in opened.items() if place.argument == argument] for argument in sides}
@@ -217,7 +217,7 @@ def _split(value: Any, what: str) -> LayersGiven:
         if value.shape[1] == 0:
             raise ValueError(f"{what} must have at least one layer, got shape {tuple(value.shape)}")
         return _numbered(what, value, [value[:, layer] for layer in range(value.shape[1])])
-    if value.ndim != 2:
+    if value.ndim != 2 and not (value.ndim == 1 and value.dtype == object):  # a column of rows may be one
         raise ValueError(
             f"{what} must be (items, features), (items, layers, features) or a list or dict of (items, features) "
             f"arrays, got shape {tuple(value.shape)}"

@@ -109,8 +109,8 @@ class Caveats:
     def check_pairings(self, sides: Mapping[str, Mapping[str, Representation]], n: int) -> None:
         """Say where another order of rows scores clearly higher: of each representation beside the first, and of the
         first of the other side, by the last of their layers."""
-        layers = [sum(len(one.layers) for one in sides[side].values()) for side in sides]
-        representations = sum(len(side) for side in sides.values())
+        layers = [sum([len(one.layers) for one in sides[side].values()]) for side in sides]
+        representations = sum([len(side) for side in sides.values()])
         if n * layers[0] * layers[-1] < _WORTH_A_CHECK * representations:
             return
         x = [one for one in sides["x"].values() if one.layers]
