@@ -56,7 +56,7 @@ def test_cca_is_the_mean_canonical_correlation(shape):
 def test_svcca_is_the_mean_singular_value_of_the_leading_directions(shape):
     x, y = related(*shape)
     for keywords in ({}, {"variance": 0.7}, {"rank": 2}, {"rank": 4}):
-        score = ka.svcca(x, y, **keywords)
+        score = quiet(ka.svcca, x, y, **keywords)
         assert float(score) == pytest.approx(oracle.svcca(x, y, **keywords), rel=1e-10)
     kept = ka.svcca(x, y, variance=0.7).settings
     assert (kept["rank_x"], kept["rank_y"]) == tuple(oracle.directions_for(a, 0.7) for a in (x, y))
@@ -114,7 +114,7 @@ def test_pwcca_says_where_its_variables_are_not_determined():
     with pytest.warns(ka.AlignmentWarning, match="3 canonical correlations are 1 by count") as caught:
         ka.pwcca(x, y)
     assert caught[0].filename == __file__
-    assert ka.cca(x, y).settings["forced"] == 3
+    assert quiet(ka.cca, x, y).settings["forced"] == 3
 
 
 # Invariances
@@ -404,3 +404,39 @@ def test_no_square_of_the_items_is_held():
     finally:
         tracemalloc.stop()
     assert peak < 30_000 * 9 * 8 * 12
+
+
+# Near saturation
+
+
+@pytest.mark.parametrize("metric", ["cca", "svcca"])
+@pytest.mark.parametrize("n,p,q", [(41, 10, 12), (41, 25, 20), (61, 10, 30), (130, 100, 60), (200, 3, 3)])
+def test_chance_is_what_unrelated_sides_score(metric, n, p, q):
+    rng = np.random.default_rng(n + p)
+    keywords = {} if metric == "cca" else {"variance": 1}
+    scores = [
+        quiet(getattr(ka, metric), rng.exponential(size=(n, p)) ** 2, rng.standard_normal((n, q)), **keywords)
+        for _ in range(60 if n < 100 else 20)
+    ]
+    assert np.mean(scores) == pytest.approx(scores[0].settings["chance"], rel=0.03, abs=0.015)
+
+
+def test_correlations_that_are_1_by_count_are_told_of():
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((2, 256, 2048))
+    with pytest.warns(ka.AlignmentWarning, match="245 of 250 .* are 1 whatever .* score about 0.982") as caught:
+        score = ka.svcca(x, y, rank=250)
+    assert {warning.filename for warning in caught} == {__file__}
+    assert float(score) == pytest.approx(score.settings["chance"], abs=2e-3)
+    assert score.settings["forced"] == 245
+    x, y = x[:, :140], y[:, :140]
+    for call, chance in ((lambda: ka.cca(x, y), "0.672"), (lambda: ka.cca(x, y, statistic="r2"), "0.549")):
+        with pytest.warns(ka.AlignmentWarning, match=f"25 of 140 .* score about {chance}"):
+            call()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert ka.cca(x[:, :130], y[:, :130]).settings["forced"] == 5
+    assert ka.cca(x[:, :20], y[:, :20], centred=False).settings["chance"] is None
+    assert ka.Moments().update(x[:, :20], y[:, :20]).cca().settings["chance"] == pytest.approx(
+        ka.cca(x[:, :20], y[:, :20]).settings["chance"]
+    )

@@ -21,6 +21,7 @@ from kernalign.metrics.linear.principal import Principal
 Statistic: TypeAlias = Literal["rho", "r2"]
 
 _SAME = 1e-10  # relative gap of singular values below which the directions at a cut are not determined
+_FORCED = 0.1  # share of correlations that are 1 by count, beyond which the score says little
 _SMALL_ANGLE = 0.99  # a cosine from which angles are better found from sines
 
 
@@ -41,7 +42,9 @@ def cca(x: Any, y: Any, *, statistic: Statistic = "rho", centred: bool = True, *
         count. Invariant to invertible linear maps and translation of each side. ``chance`` of "r2" is the exact mean
         under random pairing, max(rank) / (n - 1). A side of rank n - 1 makes every correlation 1 whatever the other
         is: ``settings["saturated"]``, and an AlignmentWarning; ranks that add up to more than n - 1 make as many 1 as
-        there are too many: ``settings["forced"]``. nan, with ``reason``, where a side is constant.
+        there are too many: ``settings["forced"]``, and an AlignmentWarning from a tenth of them on. By random
+        matrix theory, unrelated sides of these ranks have a "rho" of about ``settings["chance"]``. nan, with
+        ``reason``, where a side is constant.
 
     Notes
     -----
@@ -80,7 +83,8 @@ def svcca(x: Any, y: Any, *, rank: int | None = None, variance: float = 0.99, **
     -------
     Score
         In [0, 1]: mean singular value of U_x^T U_y, over the smaller of both numbers of directions (``settings``:
-        "rank_x", "rank_y"). Invariant to rotation, isotropic scale and translation of each side. No closed-form null.
+        "rank_x", "rank_y"). Invariant to rotation, isotropic scale and translation of each side. ``settings["chance"]``
+        and "forced" as for :func:`cca`: of 250 directions a side of 256 items, .98 is chance.
 
     Raises
     ------
@@ -181,12 +185,13 @@ def finish_cca(state: Principal, statistic: Statistic) -> Score:
     """CCA of finished directions."""
     if state.reason is not None:
         return undefined("cca", state.n, state.reason, estimator=statistic, settings=state.describe())
-    warn_saturated("cca", state)
     least, most = sorted(state.ranks)
     settings = state.describe(centred=state.free < state.n)
     null = None
+    warn_saturated("cca", state, state.chance_rho if statistic == "rho" else most / state.free)
     if statistic == "rho":
         value = nuclear_norm(state.overlap) / least
+        settings["chance"] = state.chance_rho
     else:
         value = float((state.overlap**2).sum()) / least
         null = Null(most / state.free) if settings["centred"] else None
@@ -196,9 +201,10 @@ def finish_cca(state: Principal, statistic: Statistic) -> Score:
 def _finish_svcca(state: Principal, **asked: Any) -> Score:
     if state.reason is not None:
         return undefined("svcca", state.n, state.reason, settings=state.describe(**asked))
-    warn_saturated("svcca", state)
+    chance = state.chance_rho
+    warn_saturated("svcca", state, chance)
     value = min(1.0, nuclear_norm(state.overlap) / min(state.ranks))
-    return Score(value, metric="svcca", n=state.n, settings=state.describe(**asked))
+    return Score(value, metric="svcca", n=state.n, settings=state.describe(**asked, chance=chance))
 
 
 def _finish_pwcca(state: Principal) -> Score:
@@ -220,7 +226,7 @@ def _finish_pwcca(state: Principal) -> Score:
 def _finish_overlap(state: Principal, rank: int) -> Score:
     if state.reason is not None:
         return undefined("subspace_overlap", state.n, state.reason, settings=state.describe(rank=rank))
-    warn_saturated("subspace_overlap", state)
+    warn_saturated("subspace_overlap", state, rank / state.free)
     value = min(1.0, float((state.overlap**2).sum()) / rank)
     null = Null(rank / state.free)
     return Score(value, metric="subspace_overlap", n=state.n, settings=state.describe(rank=rank), null=null)
@@ -280,12 +286,20 @@ def _check_cut(metric: str, state: Principal, rank: int) -> None:
             )
 
 
-def warn_saturated(metric: str, state: Principal) -> None:
-    """Say, to the caller of a public function two calls up, that a side spans all that the items can."""
+def warn_saturated(metric: str, state: Principal, chance: float | None = None) -> None:
+    """Say that a side spans all that the items can, or both together so much that chance is near 1 as well."""
     if state.saturated:
         name, rank = ("x", state.ranks[0]) if state.ranks[0] >= state.free else ("y", state.ranks[1])
         warn(
             f"{metric}: {name} has {rank} independent directions among {state.n} items, all there can be, so the score"
             " is saturated whatever the other side is",
+            AlignmentWarning,
+        )
+    elif chance is not None and state.forced > _FORCED * min(state.ranks):
+        a, b = state.ranks
+        warn(
+            f"{metric}: ranks of {a} and {b} leave so little room among {state.n} items that {state.forced} of"
+            f" {min(a, b)} canonical correlations are 1 whatever the data are; unrelated sides score about"
+            f" {chance:.3f}. Take more items, or fewer directions",
             AlignmentWarning,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -81,6 +82,23 @@ class Principal:
     def forced(self) -> int:
         """Number of canonical correlations that are 1 because the ranks add up to more than there is room for."""
         return max(0, sum(self.ranks) - self.free)
+
+    @property
+    def chance_rho(self) -> float | None:
+        """About the mean canonical correlation of unrelated sides: of random subspaces of many items (Wachter 1980).
+
+        The squares have the density sqrt((high - v) (v - low)) / (2 pi a v (1 - v)), where a is the smaller rank as a
+        share of what the items leave, and ``forced`` of them are 1.
+        """
+        if self.reason is not None or self.free == self.n:  # the mean stays where it is
+            return None
+        a, b = (rank / self.free for rank in sorted(self.ranks))
+        near, far = math.sqrt(a * (1 - b)), math.sqrt(b * (1 - a))
+        middle, half = near**2 + far**2, 2 * near * far
+        angles = (np.arange(400) + 0.5) * (math.pi / 400)  # Gauss and Chebyshev's
+        squares = middle + half * np.cos(angles)
+        free = (half * np.sin(angles)) ** 2 / (np.sqrt(squares) * (1 - squares)) if half > 0 else np.zeros(1)
+        return self.forced / min(self.ranks) + float(free.mean()) / (2 * a)
 
     def describe(self, **more: Any) -> dict[str, Any]:
         """Settings of a score made from this."""
