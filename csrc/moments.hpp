@@ -58,6 +58,9 @@ struct MomentSums {
     MomentSums(std::int64_t p, std::int64_t q);
     void symmetrise();
     void rebase(const std::vector<double>& shift_x, const std::vector<double>& shift_y);  // needs symmetrise()
+    void
+    centre();  // about the means, and what rounding took from them: `shift` is the rounded mean; needs symmetrise()
+    void move(const std::array<std::vector<double>, 2>& d);  // all rows, in scaled units
     void rescale(int exponent_x, int exponent_y);
     std::array<int, 2> exponents_for(const std::vector<double>& shift_x, const std::vector<double>& shift_y) const;
     void add(const MomentSums& other);                       // same shifts and scales

@@ -552,3 +552,21 @@ def test_a_progress_callback_cannot_reach_into_the_state_it_reports_on():
     assert seen
     assert moments.n == len(x)
     assert moments.cka() == pytest.approx(1.0, abs=1e-6)
+
+
+def test_rounding_of_large_means_costs_no_digits():
+    """An offset of 1e6 leaves the mean wrong by 1e-2 of a spread of 1e-8; what that took from it is kept."""
+    rng = np.random.default_rng(0)
+    latent = rng.standard_normal((1200, 3))
+    x = 1e6 + 1e-8 * (latent @ rng.standard_normal((3, 8)) + rng.standard_normal((1200, 8)))
+    y = latent @ rng.standard_normal((3, 6)) + rng.standard_normal((1200, 6))
+    from_first = x - x[0]  # exact
+    whole = ka.Moments().update(x, y)
+    merged = ka.Moments().update(x[:700], y[:700]).merge(ka.Moments().update(x[700:], y[700:]))
+    expected = ka.Moments().update(from_first, y)
+    assert float(expected.cka()) == pytest.approx(oracle.cka_u(oracle.linear(from_first), oracle.linear(y)), rel=1e-9)
+    for moments in (whole, merged):
+        for name in ("cka", "cca", "linear_predictivity", "nbs"):
+            assert float(getattr(moments, name)()) == pytest.approx(float(getattr(expected, name)()), rel=1e-10), name
+        biased = moments.cka(estimator="biased")
+        assert float(biased) == pytest.approx(float(expected.cka(estimator="biased")), rel=1e-10)

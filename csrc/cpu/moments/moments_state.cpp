@@ -58,10 +58,12 @@ MomentSums Moments::drain(bool centred, int threads, Monitor* monitor) {
     state.flush(threads, progress);
     MomentSums sums = std::move(state.sums_);
     sums.symmetrise();
-    std::array<std::vector<double>, 2> shifts;
-    for (std::size_t s = 0; s < 2; ++s)
-        shifts[s] = centred && sums.n > 0 ? sums.mean(int(s)) : std::vector<double>(sums.side[s].shift.size(), 0.0);
-    sums.rebase(shifts[0], shifts[1]);
+    if (centred && sums.n > 0) {
+        sums.centre();
+    } else {
+        const auto zero = [&](std::size_t s) { return std::vector<double>(sums.side[s].shift.size(), 0.0); };
+        sums.rebase(zero(0), zero(1));
+    }
     return sums;
 }
 

@@ -106,24 +106,36 @@ void MomentSums::rebase(const Vector& shift_x, const Vector& shift_y) {
     const std::array<int, 2> room = exponents_for(shift_x, shift_y);
     rescale(room[0], room[1]);
     const std::array<const Vector*, 2> shifts{&shift_x, &shift_y};
+    std::array<Vector, 2> d;
+    for (std::size_t s = 0; s < 2; ++s) {
+        d[s].resize(side[s].shift.size());
+        for (std::size_t j = 0; j < d[s].size(); ++j)
+            d[s][j] = std::ldexp(side[s].shift[j] - (*shifts[s])[j], -side[s].exponent);
+    }
+    move(d);
+    for (std::size_t s = 0; s < 2; ++s) side[s].shift = *shifts[s];
+}
+
+void MomentSums::centre() {
+    const std::vector<double> x = mean(0), y = mean(1);
+    rebase(x, y);
+    std::array<Vector, 2> d{side[0].sum, side[1].sum};  // what rounding took from the means
+    for (Vector& move : d) scale(move, -1 / double(n));
+    move(d);
+}
+
+void MomentSums::move(const std::array<Vector, 2>& d) {
     const double count = double(n);
-    std::array<Vector, 2> d;       // how far each row moves
     std::array<double, 2> dd{};    // squared length of the move
     std::array<double, 2> ds{};    // d . sum
     std::array<Vector, 2> across;  // products with the other side's move: C d_y and C^T d_x
     std::array<Vector, 2> within;  // A d
     for (std::size_t s = 0; s < 2; ++s) {
-        d[s].resize(side[s].shift.size());
-        for (std::size_t j = 0; j < d[s].size(); ++j)
-            d[s][j] = std::ldexp(side[s].shift[j] - (*shifts[s])[j], -side[s].exponent);
         dd[s] = dot(d[s], d[s]);
         ds[s] = dot(d[s], side[s].sum);
         within[s] = times(products[2 * s], d[s]);
     }
-    if (dd[0] == 0 && dd[1] == 0) {
-        for (std::size_t s = 0; s < 2; ++s) side[s].shift = *shifts[s];
-        return;
-    }
+    if (dd[0] == 0 && dd[1] == 0) return;
     across[0] = times(products[1], d[1]);
     across[1] = transposed_times(products[1], d[0]);
 
@@ -151,7 +163,6 @@ void MomentSums::rebase(const Vector& shift_x, const Vector& shift_y) {
     for (std::size_t s = 0; s < 2; ++s) {
         side[s].norm = norm_after[s];
         side[s].sum = std::move(moved[s]);
-        side[s].shift = *shifts[s];
     }
 }
 
