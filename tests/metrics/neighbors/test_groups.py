@@ -170,6 +170,35 @@ def test_repeated_items_that_are_unrelated_are_no_evidence(metric):
     assert 0.3 < np.mean(p) < 0.75
 
 
+ROWS = {
+    "normal": lambda rng, n: rng.standard_normal((n, 4)),
+    "Cauchy": lambda rng, n: rng.standard_cauchy((n, 4)),
+    "lognormal": lambda rng, n: np.exp(1.5 * rng.standard_normal((n, 4))),
+    "classes": lambda rng, n: np.eye(3)[rng.integers(0, 3, n)],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mutual_knn", "jaccard_knn", "cycle_knn", "lcs_knn", "cknna"])
+@pytest.mark.parametrize("kinds", [("normal", "normal"), ("Cauchy", "lognormal"), ("classes", "normal")])
+@pytest.mark.parametrize("sizes", [(3,), (1, 2, 4)])
+@pytest.mark.parametrize("count", [8, 30])
+def test_sizes_with_groups(name, kinds, sizes, count):
+    """Of few groups of each size few p-values are possible, so that sizes may be far below the level."""
+    if "classes" in kinds and name not in ("mutual_knn", "jaccard_knn"):
+        pytest.skip("no p-value where index order breaks ties")
+    p = []
+    for seed in range(300):
+        rng = np.random.default_rng([seed, count])
+        labels = rng.permutation(np.repeat(np.arange(count), [sizes[g % len(sizes)] for g in range(count)]))
+        noise = 0.0 if "classes" in kinds else 0.05
+        x, y = (ROWS[kind](rng, count)[labels] for kind in kinds)
+        x = x + noise * rng.standard_normal(x.shape)
+        p.append(getattr(ka, name)(x, y, 3, groups=labels, threads=1).p_value)
+    for level in (0.05, 0.01):
+        assert np.mean(np.array(p) <= level) <= 1.3 * level + 3 * np.sqrt(level / 300)
+
+
 def test_many_ties_are_shared_whatever_the_length_of_lists():
     """Three classes in groups of two: a third of all rows tie."""
     rng = np.random.default_rng(0)

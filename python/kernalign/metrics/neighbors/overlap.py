@@ -66,13 +66,13 @@ def mutual_knn(
         items or k < 4 halves alone say, up to 1.5 times too much. "jackknife" deletes each item once, exactly, from
         lists of k + 1, with the preprocessing of all items: without chance, but about 1.7 times too large for usual k.
         Lists, if given, must be that long. nan where over 1 % of the rows share their k-th place.
-    groups : n labels; rows with the same label are the same thing (an image with several captions is one row per
-        caption). The neighbours of a row are then its k nearest among the rows of other groups, on both sides, so that
-        it earns nothing for finding itself again; a shared neighbour is still a row, not a group. The null pairs the
-        groups of x with those of y at random, whole and in the order of their rows, each with one of equal size:
-        ``chance`` is its exact mean and p_value = (1 + #{s_b >= s}) / (B + 1) of B = 999 such pairings (seed 0; of all
-        where they are no more than 40,320).
-        Groups of a size that no other has stay paired, so with few groups of each size it cannot reject.
+    groups : labels of any kind, one per row of x; rows with the same label are the same thing (an image with several
+        captions is one row per caption). The neighbours of a row are then its k nearest among the rows of other groups,
+        on both sides, so that it earns nothing for finding itself again; a shared neighbour is still a row, not a
+        group. The null pairs the groups of x with those of y at random, whole and in the order of their rows, each with
+        one of equal size: ``chance`` is its exact mean (of jaccard, cycle, lcs and edit the mean over pairings), and
+        the p-value and ``chance_sd`` are those of 999 such pairings (seed 0; of all where they are no more than
+        40,320). Groups of a size that no other has stay paired, so with few groups of each size it cannot reject.
         Exact search only; of lists, those of k + the largest group are long enough for anything but ties.
     **options : backend as for `knn`; normalize, clip_quantile, zero_rows, threads, device, progress, as everywhere
 
