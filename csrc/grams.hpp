@@ -7,6 +7,9 @@
 // Pilot      Of a centred source whose kernel is not linear, K - c is summed instead of K: c is about the mean of K
 //            off the diagonal, from 128 rows, and a float32 number; exp(-t) - c is formed without cancellation for
 //            K near 1. Centred and U-centred products do not depend on c. For the others c = 0.
+//            Of levelled Euclidean distances with rows much further off than others, K_ij - a_i - a_j is summed, a_i
+//            about the median of row i, for the like reason: a row at 1e8 times the distance of the others would leave
+//            them no digits. The diagonal is -2 a_i; `pilot` and `plain` are then as large as what was taken out.
 //            Polynomials: c is the value of a product that is about the mean, subtracted as a product of differences.
 // Precision  Inner products in float32 (cpu/products/float_product.hpp) or float64 as the source says; float64 anyway
 // where rows
@@ -63,7 +66,8 @@ GramSums gram_sums(const std::vector<GramSource>& sources, bool centred, int thr
 // Per-row sums of two sources that the delete-one jackknife needs, of the same K and L (scaled, pilot subtracted) as in
 // `sums`, which gram_sums made of them. n x 11, row-major, the columns of moments_row_terms (moments.hpp):
 //   K_ii, L_ii, (K1)_i, (L1)_i, (K.L 1)_i, (K.K 1)_i, (L.L 1)_i, (Kl)_i, (Kk)_i, (Lk)_i, (Ll)_i
-// where k and l are the row sums of K and L, without their diagonals unless `with_diagonal`. n^2 (p + q) multiply-adds.
+// where k and l are the row sums of K and L, without their diagonals unless `with_diagonal`; of levelled sides, K_ii
+// and L_ii are then 0. n^2 (p + q) multiply-adds.
 std::vector<double> gram_row_terms(const std::array<GramSource, 2>& sources, const GramSums& sums, bool centred,
                                    bool with_diagonal, int threads, Monitor* monitor);
 

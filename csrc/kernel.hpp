@@ -20,6 +20,7 @@ struct Kernel {
     double width = 1;
     double offset = 0;
     int degree = 1;
+    bool levelled = false;  // euclidean: levels of rows may be taken out, a_i + a_j, which no centred sum sees
 };
 
 // One representation as the Grams engine takes it; the rows of several parts follow one another.

@@ -30,14 +30,14 @@ struct PySource {
     GramSource source;
 
     PySource(std::vector<PyRows> rows, const std::string& form, double width, double offset, int degree,
-             bool double_precision)
+             bool double_precision, bool levelled)
         : parts(std::move(rows)) {
         require(!parts.empty(), "a source needs rows");
         for (const PyRows& part : parts) {
             require(part.rows().cols() == parts.front().rows().cols(), "parts must have the same number of columns");
             source.parts.push_back(part.rows());
         }
-        source.kernel = {form_of(form), width, offset, degree};
+        source.kernel = {form_of(form), width, offset, degree, levelled};
         source.precision = double_precision ? Precision::f64 : Precision::f32;
     }
     // Made anew, since a copied PyRows points into its own vectors.
@@ -59,9 +59,9 @@ py::tuple of_sides(const GramSums& sums, T GramSums::Side::* member) {
 
 void bind_grams(py::module_& module) {
     py::class_<PySource>(module, "GramSource")
-        .def(py::init<std::vector<PyRows>, std::string, double, double, int, bool>(), py::arg("parts"), py::arg("form"),
-             py::kw_only(), py::arg("width") = 1.0, py::arg("offset") = 0.0, py::arg("degree") = 1,
-             py::arg("double_precision") = true)
+        .def(py::init<std::vector<PyRows>, std::string, double, double, int, bool, bool>(), py::arg("parts"),
+             py::arg("form"), py::kw_only(), py::arg("width") = 1.0, py::arg("offset") = 0.0, py::arg("degree") = 1,
+             py::arg("double_precision") = true, py::arg("levelled") = false)
         .def_property_readonly("n", [](const PySource& s) { return s.source.rows(); });
     py::class_<GramSums>(module, "GramSums")
         .def_readonly("n", &GramSums::n)

@@ -98,6 +98,7 @@ class GramSource:
         offset: float = 0.0,
         degree: int = 1,
         double_precision: bool = True,
+        levelled: bool = False,
     ) -> None: ...
     @property
     def n(self) -> int: ...

@@ -44,8 +44,15 @@ std::vector<double> gram_row_terms(const std::array<GramSource, 2>& sources, con
     const std::vector<GramSource> both(sources.begin(), sources.end());
     const Sides sides(both, centred, threads, monitor);
     const std::int64_t n = both.front().rows(), size = gram_tile_size(both), bands = (n + size - 1) / size;
-    std::array<std::vector<double>, 2> weight;
-    for (std::size_t s = 0; s < 2; ++s) weight[s] = with_diagonal ? sums.sides[s].sums : sums.sides[s].hollow;
+    std::array<std::vector<double>, 2> weight, diagonal, row_sums;
+    for (std::size_t s = 0; s < 2; ++s) {
+        const GramSums::Side& side = sums.sides[s];
+        weight[s] = with_diagonal ? side.sums : side.hollow;
+        // A diagonal of levels would take the digits of all else, before it is subtracted.
+        const bool bare = !with_diagonal && std::visit([](const auto& one) { return one.levelled(); }, sides.all[s]);
+        diagonal[s] = bare ? std::vector<double>(std::size_t(n), 0.0) : side.diagonal;
+        row_sums[s] = bare ? side.hollow : side.sums;
+    }
 
     std::vector<double> out(std::size_t(n * kRowTerms), 0.0);
     std::vector<std::array<Reader, 2>> readers(static_cast<std::size_t>(threads));
@@ -56,7 +63,7 @@ std::vector<double> gram_row_terms(const std::array<GramSource, 2>& sources, con
         std::array<Reader, 2>& own = readers[std::size_t(worker)];
         for (std::int64_t j0 = 0; j0 < n; j0 += size) {
             const std::int64_t k = std::min(size, n - j0);
-            for (std::size_t s = 0; s < 2; ++s) own[s].read(sides.all[s], sums.sides[s].diagonal, {i0, m, j0, k});
+            for (std::size_t s = 0; s < 2; ++s) own[s].read(sides.all[s], diagonal[s], {i0, m, j0, k});
             for (std::int64_t i = 0; i < m; ++i) {
                 double* terms = out.data() + (i0 + i) * kRowTerms;
                 const double* row_k = own[0].wide.data() + i * k;
@@ -71,8 +78,8 @@ std::vector<double> gram_row_terms(const std::array<GramSource, 2>& sources, con
     });
     for (std::size_t i = 0; i < std::size_t(n); ++i)
         for (std::size_t s = 0; s < 2; ++s) {
-            out[i * kRowTerms + s] = sums.sides[s].diagonal[i];
-            out[i * kRowTerms + 2 + s] = sums.sides[s].sums[i];
+            out[i * kRowTerms + s] = diagonal[s][i];
+            out[i * kRowTerms + 2 + s] = row_sums[s][i];
         }
     return out;
 }

@@ -11,6 +11,19 @@
 namespace kernalign {
 
 constexpr std::int64_t kPilotRows = 128;
+constexpr std::int64_t kLevelRows = 15, kBand = 256;
+constexpr double kHigh = 100;  // of the usual level: what else is left of 16 digits has lost 2 of them, and squares 4
+
+namespace {
+
+// The upper one of two in the middle; reorders the values.
+double median_of(std::vector<double>& values) {
+    if (values.empty()) return 0;
+    std::nth_element(values.begin(), values.begin() + std::ptrdiff_t(values.size() / 2), values.end());
+    return values[values.size() / 2];
+}
+
+}  // namespace
 
 template <class T>
 GramSide<T>::GramSide(const GramSource& source, bool centred, std::int64_t kept_bytes, int threads, Progress& progress)
@@ -35,6 +48,7 @@ GramSide<T>::GramSide(const GramSource& source, bool centred, std::int64_t kept_
         if (centred && !linear()) function_.pilot = mean_of_sample();
         for (double& value : diagonal) value -= function_.pilot;
         plain = (source.exponential() ? 1.0 : 0.0) - function_.pilot;
+        if (centred && kernel_.levelled && kernel_.form == KernelForm::euclidean) set_levels(threads, progress);
     }
 }
 
@@ -62,6 +76,10 @@ void GramSide<T>::tile(std::int64_t i0, std::int64_t m, std::int64_t j0, std::in
             refine(left + i * rows_->cols(), norms_[std::size_t(i0 + i)], right + from * rows_->cols(),
                    norms_.data() + j0 + from, k - from, values);
         simd().grams.apply(function_, values, k - from);
+        if (levels_.empty()) continue;
+        const double level = levels_[std::size_t(i0 + i)];
+        const double* others = levels_.data() + j0 + from;
+        for (std::int64_t j = 0; j < k - from; ++j) values[j] = T((double(values[j]) - level) - others[j]);
     }
 }
 
@@ -136,6 +154,44 @@ void GramSide<T>::refine(const T* row, T norm, const T* others, const T* norms, 
     for (std::int64_t j = 0; j < count; ++j)
         if (values[j] < T(kClose) * (norm + norms[j]))
             values[j] = T(simd().squared_norm(others + j * cols, wide.data(), 1.0, cols));
+}
+
+template <class T>
+void GramSide<T>::set_levels(int threads, Progress& progress) {
+    const std::int64_t count = std::min(n_, kLevelRows), cols = rows_->cols(), bands = (n_ + kBand - 1) / kBand;
+    std::vector<T> chosen(std::size_t(count * cols));
+    const auto row = [&](std::int64_t i) { return count > 1 ? i * (n_ - 1) / (count - 1) : 0; };
+    for (std::int64_t i = 0; i < count; ++i) rows_->convert(row(i), row(i) + 1, chosen.data() + i * cols);
+    std::vector<double> levels(std::size_t(n_), 0.0);
+    parallel_for(bands, threads, progress, [&](std::int64_t band, int) {
+        const std::int64_t end = std::min(n_, (band + 1) * kBand);
+        std::vector<T> own(static_cast<std::size_t>(cols));
+        std::vector<double> away;
+        for (std::int64_t i = band * kBand; i < end; ++i) {
+            rows_->convert(i, i + 1, own.data());
+            const std::vector<double> wide(own.begin(), own.end());
+            away.clear();
+            for (std::int64_t j = 0; j < count; ++j)
+                if (row(j) != i)
+                    away.push_back(std::sqrt(simd().squared_norm(chosen.data() + j * cols, wide.data(), 1.0, cols)));
+            levels[std::size_t(i)] = median_of(away);
+        }
+    });
+    std::vector<double> sorted = levels;
+    const double usual = median_of(sorted), highest = *std::max_element(levels.begin(), levels.end());
+    if (!(highest > kHigh * usual)) return;
+    double sum = 0, squares = 0;
+    for (double& level : levels) {
+        level -= usual / 2;
+        sum += level;
+        squares += level * level;
+    }
+    const double n = double(n_);
+    taken_ = std::sqrt(2 * squares / n + 2 * (sum / n) * (sum / n));
+    plain = -taken_;
+    function_.pilot = 0;
+    levels_ = std::move(levels);
+    for (std::size_t i = 0; i < diagonal.size(); ++i) diagonal[i] = -2 * levels_[i];
 }
 
 template <class T>

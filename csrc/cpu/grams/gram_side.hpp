@@ -29,7 +29,8 @@ class GramSide {
 
     std::int64_t size() const { return n_; }
     int exponent() const { return exponent_; }  // kernel values were divided by 2^exponent
-    double pilot() const { return function_.pilot; }
+    double pilot() const { return levels_.empty() ? function_.pilot : taken_; }
+    bool levelled() const { return !levels_.empty(); }
     bool linear() const { return kernel_.form == KernelForm::linear; }
     const ScaledRows<T>& rows() const { return *rows_; }  // not of a given matrix
 
@@ -54,6 +55,9 @@ class GramSide {
     // Squared distances that cancellation has spoiled, anew from differences.
     void refine(const T* row, T norm, const T* others, const T* norms, std::int64_t count, T* values) const;
 
+    // The levels of rows, if some are much higher than most, and what is left of the diagonal.
+    void set_levels(int threads, Progress& progress);
+
     // About the mean of K off the diagonal, as a float32 number, from evenly spaced rows.
     double mean_of_sample() const;
 
@@ -63,7 +67,9 @@ class GramSide {
     GramFunction function_;
     std::unique_ptr<ScaledRows<T>> rows_;
     std::unique_ptr<GivenMatrix<T>> matrix_;
-    std::vector<T> norms_;  // squared, where the kernel is one of distances
+    std::vector<double> levels_;  // subtracted from rows and columns, if any
+    double taken_ = 0;            // root mean square of what that subtracts
+    std::vector<T> norms_;        // squared, where the kernel is one of distances
 };
 
 extern template class GramSide<float>;

@@ -87,9 +87,13 @@ class Precomputed:
 
 @dataclass(frozen=True)
 class Distance:
-    """|a - b|, or its square: no kernel, but what distance statistics are made of in the same way."""
+    """|a - b|, or its square: no kernel, but what distance statistics are made of in the same way.
+
+    ``levelled``: the caller wants double- or U-centred sums alone, which do not see the levels of rows.
+    """
 
     squared: bool = False
+    levelled: bool = False
 
     def __str__(self) -> str:
         return "squared Euclidean distance" if self.squared else "Euclidean distance"

@@ -147,7 +147,7 @@ def make_side(
     if isinstance(kernel, Polynomial):
         options |= {"form": "polynomial", "degree": int(kernel.degree), "offset": float(kernel.offset)}
     elif isinstance(kernel, Distance):
-        options["form"] = "sqeuclidean" if kernel.squared else "euclidean"
+        options |= {"form": "sqeuclidean" if kernel.squared else "euclidean", "levelled": kernel.levelled}
     elif given:
         options["form"] = "precomputed"
     elif isinstance(kernel, (RBF, Laplacian)):

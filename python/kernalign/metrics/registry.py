@@ -64,7 +64,7 @@ _RECORDS: dict[str, MetricInfo] = {
         states=OfGrams(
             partial(cka.finish_cka, metric="distance_correlation"),
             partial(cka.check_estimator, what="distance_correlation"),
-            distance=Distance(),
+            distance=Distance(levelled=True),
         ),
     ),
     "mmd": MetricInfo(

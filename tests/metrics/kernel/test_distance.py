@@ -297,3 +297,34 @@ def test_bad_arguments_are_named(name):
         ka.distance_correlation(x, y, uncertainty="bootstrap")
     with pytest.raises(ValueError, match=r"distance_correlation \(unbiased, jackknife\) needs at least 5 rows, got 4"):
         ka.distance_correlation(x[:4], y[:4], uncertainty="jackknife")
+
+
+# One row that is far away
+
+
+@pytest.mark.parametrize("estimator", ["unbiased", "biased"])
+@pytest.mark.parametrize("n", [5, 20, 60, 300])
+@pytest.mark.parametrize("far", [1e2, 1e4, 1e8])
+def test_a_far_row_costs_the_others_no_digits(far, n, estimator):
+    """Its distances are a level of its row, which centring takes away: to the other rows the score belongs."""
+    rng = np.random.default_rng(n)
+    x = rng.standard_normal((n, 4))
+    y = x[:, :3] + rng.standard_normal((n, 3))
+    x[n // 2] *= far
+    expected = oracle.distance_correlation(x.astype(np.longdouble), y, estimator)
+    for a, b in ((x, y), (y, x)):
+        assert float(ka.distance_correlation(a, b, estimator=estimator)) == pytest.approx(float(expected), abs=1e-7)
+
+
+def test_errors_and_comparisons_see_the_same_rows():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((40, 4))
+    y = x[:, :3] + rng.standard_normal((40, 3))
+    errors = []
+    for far in (1e4, 1e8):
+        x[20] *= far / np.linalg.norm(x[20])
+        score = ka.distance_correlation(x, y, uncertainty="jackknife")
+        errors.append(score.stderr)
+        cells = ka.compare({"x": x}, {"y": y}, metrics=["distance_correlation"]).scores["distance_correlation"]
+        assert cells["x", "y"][0, 0] == pytest.approx(float(score), rel=1e-12)
+    assert errors[1] == pytest.approx(errors[0], rel=1e-3)  # of both, the far row has the same direction

@@ -126,7 +126,7 @@ def distance_correlation(
     pair = arrays.pair(x, y, grouped=groups is not None, **options)
     check_estimator(estimator, pair.n, "distance_correlation", jackknife=uncertainty is not None)
     with reporting(pair.progress, "distance_correlation") as report:
-        sums = kernel_sums(pair, Distance(), centred=True, report=report)
+        sums = kernel_sums(pair, Distance(levelled=True), centred=True, report=report)
         spread = jackknife_spread(sums, "distance_correlation", estimator) if uncertainty else None
     sums.groups = groups_of(groups, pair)
     return finish_cka(sums.settled(), estimator, spread, metric="distance_correlation")
