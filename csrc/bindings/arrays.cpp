@@ -81,6 +81,16 @@ PyRows PyRows::given() const {
     return plain;
 }
 
+PyRows PyRows::taken(const py::array& index, bool columns) const {
+    PyRows some = *this;
+    some.data_ = data_.attr("take")(index, 0);
+    if (columns) some.data_ = some.data_.attr("take")(index, 1);
+    MatrixView& view = some.rows_.view;
+    view = {some.data_.data(),     some.data_.shape(0),   some.data_.shape(1),
+            some.data_.strides(0), some.data_.strides(1), view.dtype};
+    return some;
+}
+
 std::vector<double> PyRows::offset() const {
     std::vector<double> result = shift_;
     for (std::size_t j = 0; j < result.size() && !scale_.empty(); ++j) result[j] *= scale_[j];
@@ -120,6 +130,7 @@ void bind_arrays(py::module_& module) {
         .def_property_readonly("spacing", [](const PyRows& r) { return spacing_of(r.rows().view.dtype); })
         .def_property_readonly("zero_mean", [](const PyRows& r) { return r.rows().zero_mean; })
         .def_property_readonly("given", &PyRows::given)
+        .def("taken", &PyRows::taken, py::arg("index"), py::arg("columns") = false)
         .def_property_readonly("offset", [](const PyRows& r) { return to_numpy(r.offset()); })
         .def(
             "vary",

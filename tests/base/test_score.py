@@ -10,6 +10,8 @@ import weakref
 import kernalign as ka
 import numpy as np
 import pytest
+from kernalign import _core
+from kernalign._engines.gram_source import make_side
 from kernalign._statistics import kernel_null, null_tail, tails
 from reference import alignment as oracle
 from reference import jackknife, null_moments
@@ -497,3 +499,47 @@ def test_jackknife_of_float32_with_an_outlier_is_that_of_float64():
     narrow = ka.cka(x, y, uncertainty="jackknife")
     wide = ka.cka(x.astype(np.float64), y.astype(np.float64), uncertainty="jackknife")
     assert narrow.stderr == pytest.approx(wide.stderr, rel=1e-3)
+
+
+MANY = {
+    "cka": lambda x, y: ka.cka(x, y),
+    "biased": lambda x, y: ka.cka(x, y, estimator="biased"),
+    "hsic": lambda x, y: ka.hsic(x, y),
+    "rbf": lambda x, y: ka.cka(x, y, kernel=ka.RBF(20.0)),
+    "standardised": lambda x, y: ka.cka(x, y, normalize="standardize"),
+    "distance_correlation": lambda x, y: ka.distance_correlation(x, y),
+    "mmd": lambda x, y: ka.mmd(x, y, kernel=ka.RBF(20.0)),
+    "mutual_knn": lambda x, y: ka.mutual_knn(x, y),
+    "rsa": lambda x, y: ka.rsa(x[:2000], y[:2000], comparison="pearson"),
+}
+
+
+@pytest.mark.parametrize("call", list(MANY))
+def test_an_unread_score_lets_go_of_many_rows(call):
+    """And its p-value is the one that is found at once."""
+    x, y = related(5200, 150, 150, dtype=np.float32)
+    score = MANY[call](x, y)
+    at_once = MANY[call](x, y).p_value
+    held = weakref.ref(x), weakref.ref(y)
+    del x, y
+    gc.collect()
+    assert [one() for one in held] == [None, None]
+    assert score.p_value == at_once
+
+
+def test_a_sample_stands_for_the_rows_that_it_was_taken_from():
+    """Skewness from 2000 rows is that of these rows alone, in any type and layout."""
+    x, y = related(6000, 130, 140)
+    at = np.linspace(0, 5999, 2000).astype(int)
+    for kernel in (ka.RBF(15.0), ka.Linear()):
+        sides = [make_side([_core.Rows(z, "z")], kernel, 0) for z in (x, np.asfortranarray(y)[::-1][::-1])]
+        few = [make_side([_core.Rows(z[at], "z")], kernel, 0) for z in (x, y)]
+        for side, one in zip(sides, few, strict=True):
+            assert side.skew_ratio == pytest.approx(one.skew_ratio, rel=1e-12)
+            assert side.concentration == pytest.approx(one.concentration / 3, rel=1e-12)
+            assert side.sampled.concentration == side.concentration
+            assert side.sampled.n == side.n == 6000
+    gram, at = x[:2500] @ x[:2500].T, np.linspace(0, 2499, 2000).astype(int)
+    whole = make_side([_core.Rows(gram, "gram")], ka.Precomputed(), 0)
+    part = make_side([_core.Rows(gram[np.ix_(at, at)], "gram")], ka.Precomputed(), 0)
+    assert whole.skew_ratio == pytest.approx(part.skew_ratio, rel=1e-12)

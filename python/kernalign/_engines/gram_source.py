@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -36,6 +36,12 @@ class Side:
     linear: bool
     reason: str | None = None  # why the kernel does not exist
     varies: bool = True  # by more than any rounding
+    stand_for: int = 0  # so many rows, if these are a sample
+
+    @property
+    def n(self) -> int:
+        """Number of items."""
+        return self.stand_for or self.source.n
 
     @cached_property
     def rounded(self) -> str | None:
@@ -73,14 +79,15 @@ class Side:
 
         From evenly spaced rows where there are more than 5000.
         """
-        n = self.source.n
-        squares, _, _, rows = self._third_order if n <= EXACT_SKEW_ROWS else self._sampled
-        return float(rows / squares**2) * (1 if n <= EXACT_SKEW_ROWS else SAMPLED_ROWS / n)
+        side = self if self.source.n <= EXACT_SKEW_ROWS else self.sampled
+        squares, _, _, rows = side._third_order
+        return float(rows / squares**2) * side.source.n / side.n
 
     @property
     def skew_ratio(self) -> float:
         """tr(X^3) / |X|^3 of X = K^U, from evenly spaced rows where there are more than 2000."""
-        squares, _, trace, _ = self._third_order if self.source.n <= SAMPLED_ROWS else self._sampled
+        side = self if self.source.n <= SAMPLED_ROWS else self.sampled
+        squares, _, trace, _ = side._third_order
         return float(trace / squares**1.5)
 
     @cached_property
@@ -88,13 +95,16 @@ class Side:
         return _core.u_centred_cubes(self.source, self.threads)
 
     @cached_property
-    def _sampled(self) -> tuple[float, float, float, float]:
-        n = self.source.n
+    def sampled(self) -> Side:
+        """A copy of 2000 evenly spaced rows in the place of more: what outlives the rows."""
+        n, begin, parts = self.source.n, 0, []
         index = np.linspace(0, n - 1, SAMPLED_ROWS).astype(int)
-        columns = index if self.options["form"] == "precomputed" else slice(None)
-        sample = np.concatenate([self._row(i)[:, columns] for i in index])
-        source = _core.GramSource([_core.Rows(sample, "sample")], **self.options)
-        return _core.u_centred_cubes(source, self.threads)
+        for part in self.rows:
+            end = begin + part.shape[0]
+            own = index[(index >= begin) & (index < end)] - begin
+            parts += [part.taken(own, self.options["form"] == "precomputed")] if len(own) else []
+            begin = end
+        return replace(self, rows=tuple(parts), source=_core.GramSource(parts, **self.options), stand_for=n)
 
     def condensed(self, *, centred: bool = False, restored: bool = True, report: Report = None) -> NDArray[np.float64]:
         """The strict upper triangle of the Gram matrix, row by row: 8 bytes for each pair of items.
@@ -123,13 +133,6 @@ class Side:
         gram -= a[:, None] + a - a.sum() / (n - 1)
         np.fill_diagonal(gram, 0.0)
         return np.asarray(gram / (np.linalg.norm(gram) or math.nan))
-
-    def _row(self, i: int) -> NDArray[np.float64]:
-        for part in self.rows:
-            if i < part.shape[0]:
-                return part.dense(i, i + 1)
-            i -= part.shape[0]
-        raise IndexError(i)
 
 
 def make_side(

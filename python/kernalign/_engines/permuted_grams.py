@@ -260,7 +260,7 @@ def _diagonal(side: Side) -> Values:
 
 def pairing_cost(x: Side, y: Side) -> int:
     """Multiply-adds, or the time of so many, that a pairing takes; what is held is less, in numbers."""
-    n = x.source.n
+    n = x.n
     by_triangles = n * n // 2 * GATHER
     return min(by_triangles, n * x.rows[0].shape[1] * y.rows[0].shape[1]) if x.linear and y.linear else by_triangles
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -37,11 +37,14 @@ Lazy: TypeAlias = Callable[[], tuple[float, str]]
 def unbiased_null(sums: KernelSums, cka: float, scale: float) -> Null:
     """Null of scale * (debiased CKA): exact mean 0 and variance 2/(n(n-3)), any kernel and data (mathematics 3.3).
 
-    Skewness (none for n < 6) and tail are computed when read.
+    Skewness (none for n < 6) and tail are computed when read; what they need is held until then: the rows or, of over
+    5000 of which pairings take long, copies of 2000.
     """
     if sums.groups is not None:
         return grouped_null(sums, scale, unbiased=True)
     n = sums.n
+    if sums.sides is not None and n > EXACT_SKEW_ROWS and pairing_cost(*sums.sides) > COST:
+        sums = replace(sums, sides=(sums.sides[0].sampled, sums.sides[1].sampled))  # lets go of the rows
     unit = math.sqrt(2 / (n * (n - 3)))
     tail = Tail(cka / unit, partial(Pairings.of_items, n), partial(_law, sums), partial(_scores, sums))
     return Null(0.0, scale * unit, tail.skew if n >= 6 else None, tail.p_value, tail.quantile)

@@ -133,7 +133,8 @@ class _Tail:
     """Null of <K, W>, W = 1/(n(n-1)) and 1/(m(m-1)) within the samples and -1/(nm) across: U-centred as it stands."""
 
     def __init__(self, side: Side, n: int, m: int, u_norm: float) -> None:
-        self.side, self.size = side, n + m
+        self.size = n + m
+        self.side = side if self.size <= EXACT_SKEW_ROWS else side.sampled  # lets go of the rows
         x, y, across = 1 / (n * (n - 1)), 1 / (m * (m - 1)), -1 / (n * m)
         self.squares = x + y + 2 / (n * m)
         self.cubes = x**2 + y**2 + 2 * across**2 * n * m * across
