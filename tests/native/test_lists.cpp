@@ -9,6 +9,7 @@
 
 #include "lists.hpp"
 #include "neighbors.hpp"
+#include "permuted.hpp"
 
 using namespace kernalign;
 
@@ -114,6 +115,15 @@ void check_graphs(std::int64_t n, std::int64_t k, std::mt19937& generator) {
     const GraphProducts products = graph_products({graph, graph}, 2, nullptr);
     expect(products.same[1] == sums[0] && products.reverse[2] == mutual, "products of graphs", n, 0);
     expect(products.degrees[3] == sums[5], "products of degrees", n, 0);
+    std::vector<std::int32_t> order(static_cast<std::size_t>(n));
+    std::iota(order.begin(), order.end(), 0);
+    std::shuffle(order.begin(), order.end(), generator);
+    const Orders orders{order.data(), 1, n};
+    const std::vector<std::int32_t> renamed = renamed_lists({index.data(), n, k}, orders);
+    check_lists({renamed.data(), n, k}, "renamed", nullptr);
+    const auto shared = shared_counts({index.data(), n, k}, {renamed.data(), n, k}, 2, nullptr);
+    const auto weights = permuted_overlaps(graph, graph, orders, 2, nullptr);
+    expect(std::equal(shared.begin(), shared.end(), weights.begin()), "renamed lists", n, 0);
 }
 
 }  // namespace
