@@ -1,9 +1,11 @@
 """The calibrated maximum of a layer search: its covariance, its tail, and what must not matter."""
 
+import math
 import os
 import subprocess
 import sys
 
+import kernalign as ka
 import numpy as np
 import pytest
 from kernalign import _core
@@ -373,3 +375,30 @@ def test_bad_input():
 def test_oracle_u_centring_has_no_row_sums():
     x = layers(9, (3,), 0)[0]
     np.testing.assert_allclose(u_centre(x @ x.T).sum(axis=1), 0, atol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:.*one direction holds:kernalign.AlignmentWarning")
+def test_pairs_that_a_few_items_rule_count_by_their_variance_alone():
+    """Cauchy layers beside normal ones: the p-value is no smaller than that of pairings, which Pearson III undercut."""
+    rng = np.random.default_rng(3)
+    n, p, exact = 40, [], []
+    for _ in range(40):
+        x, y = ([rng.normal(size=(n, 6)), rng.standard_cauchy((n, 6))] for _ in "xy")
+        best = ka.compare({"x": x}, {"y": y}, metrics=("cka",), layers="best").best("cka")
+        p.append(float(np.squeeze(best.p_value)))
+        exact.append(ka.permutation_test("cka", x, y, permutations=199).p_value)
+    assert np.mean(np.array(p) <= 0.05) <= 0.1
+    assert (np.array(p) >= np.array(exact) - 0.05).all()
+
+
+def test_cantelli_of_pairs_without_a_law():
+    scores, own = np.array([[0.5, 0.1]]), np.eye(2)
+    trusted = np.array([[False, True]])
+    found = lm.cka_maximum(scores, [[1.0]], own, 50, trusted=trusted, draws=1000)
+    z = 0.5 / math.sqrt(2 / (50 * 47))
+    alone = lm.cka_maximum(scores, [[1.0]], own, 50, draws=1000)
+    assert found.p_value == pytest.approx(1 / (1 + z * z) + alone.p_value, abs=1e-3)
+    assert found.p_value >= 1 / (1 + z * z)
+    assert (found.value, found.mean, found.sd) == (alone.value, alone.mean, alone.sd)
+    nothing = lm.cka_maximum(scores, [[1.0]], own, 50, trusted=[[False, False]], draws=1000)
+    assert nothing.p_value == pytest.approx(2 / (1 + z * z))

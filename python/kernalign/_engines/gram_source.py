@@ -77,18 +77,18 @@ class Side:
     def concentration(self) -> float:
         """Sum of the squared shares that the rows have in |K^U|^2: 1/n if they are alike, 1/2 if a pair is all.
 
-        From evenly spaced rows where there are more than 5000.
+        From evenly spaced rows where there are more than 5000; nan of a constant side.
         """
         side = self if self.source.n <= EXACT_SKEW_ROWS else self.sampled
         squares, _, _, rows = side._third_order
-        return float(rows / squares**2) * side.source.n / side.n
+        return float(rows / squares**2) * side.source.n / side.n if squares > 0 else math.nan
 
     @property
     def skew_ratio(self) -> float:
         """tr(X^3) / |X|^3 of X = K^U, from evenly spaced rows where there are more than 2000."""
         side = self if self.source.n <= SAMPLED_ROWS else self.sampled
         squares, _, trace, _ = side._third_order
-        return float(trace / squares**1.5)
+        return float(trace / squares**1.5) if squares > 0 else math.nan
 
     @cached_property
     def _third_order(self) -> tuple[float, float, float, float]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +69,12 @@ def _law(sums: KernelSums) -> Law:
     if sums.sides is None:
         return Law(skew, method, abs(skew) <= MOST_SKEW_UNSEEN)
     x, y = sums.sides
-    return Law(skew, method, abs(skew) <= MOST_SKEW and sums.n * x.concentration * y.concentration <= MOST_CONCENTRATED)
+    return Law(skew, method, bool(pearson3_holds(sums.n, skew, x.concentration * y.concentration)))
+
+
+def pearson3_holds(n: int, skew: Any, concentrations: Any) -> Any:
+    """Whether the Pearson III law of a skewness is right in the tail, by the product of both sides' concentration."""
+    return (np.abs(skew) <= MOST_SKEW) & (n * concentrations <= MOST_CONCENTRATED)
 
 
 def _scores(sums: KernelSums) -> Scores | str:

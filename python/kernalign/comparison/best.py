@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign._engines.neighbors import Neighbors
-from kernalign._statistics import best_of_layers, overlap_covariance
+from kernalign._statistics import best_of_layers, kernel_null, overlap_covariance
+from kernalign._statistics.pairings import Pairings
 from kernalign.metrics import registry
 
 Array: TypeAlias = NDArray[Any]
@@ -61,7 +62,11 @@ def maximum(metric: str, cells: Cells, nulls: Nulls | None, pair: tuple[str, str
     cells = Cells(*(part[np.ix_(*(own["layers"].astype(int) for own in (x, y)))] for part in cells))
     if "self" in x:
         skew = _skews(x, y, n)
-        found = best_of_layers.cka_maximum(cells.score, x["self"], y["self"], n, skew=skew)
+        trusted = np.zeros(cells.score.shape, dtype=bool)
+        if skew is not None:
+            trusted = kernel_null.pearson3_holds(n, skew, np.outer(x["concentration"], y["concentration"]))
+        found = best_of_layers.cka_maximum(cells.score, x["self"], y["self"], n, skew=skew, trusted=trusted)
+        found = replace(found, p_value=max(found.p_value, Pairings.of_items(n).least))
     elif (cells.chance_sd == 0).all():
         return best._replace(chance=best.score, chance_sd=0.0, p_value=1.0)
     else:

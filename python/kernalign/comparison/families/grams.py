@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -157,15 +156,9 @@ class Grams(Family):
         n, sides = self.asked.n, [self.side(layer, shop) for layer in layers]
         if n < 6:
             return {"self": own}
+        concentration = np.array([side.concentration for side in sides])
         if n > EXACT_SKEW_ROWS:
-            return {"self": own, "ratio": np.array([_skew_ratio(side) for side in sides])}
+            return {"self": own, "ratio": np.array([side.skew_ratio for side in sides]), "concentration": concentration}
         cubes = np.array([side.cubes for side in sides])
         cubes[cubes[:, 0] <= 0] = np.nan  # a constant layer
-        return {"self": own, "cubes": cubes}
-
-
-def _skew_ratio(side: Side) -> float:
-    try:
-        return side.skew_ratio
-    except ZeroDivisionError:  # a constant layer
-        return math.nan
+        return {"self": own, "cubes": cubes, "concentration": concentration}
