@@ -60,7 +60,7 @@ def demo(json_wanted: bool, threads: int | None) -> None:
         results.append((NAMES[a][0], NAMES[b][0], overall, local, words, time.perf_counter() - start))
     if json_wanted:
         rows = [_row(x, y, score) | {"meaning": words} for x, y, *scores, words, _ in results for score in scores]
-        click.echo(as_json(rows, k=K, estimator="unbiased"), nl=False)
+        click.echo(as_json(rows, {"k": K, "estimator": "unbiased"}), nl=False)
         return
     n = len(arrays["vision"])
     click.echo(
@@ -85,10 +85,10 @@ def demo(json_wanted: bool, threads: int | None) -> None:
     click.echo(f"{len(PAIRS)} pairs in {time.perf_counter() - begin:.2f} s")
 
 
-def _row(x: str, y: str, score: Score) -> dict[str, Any]:
+def _row(x: str, y: str, score: Score) -> Any:
     numbers = ("chance", "chance_sd", "z", "corrected", "p_value", "n", "stderr")
-    known = {"x": x, "y": y, "metric": score.metric, "value": plain(float(score))}
-    return known | {name: plain(getattr(score, name)) for name in numbers}
+    known = {"x": x, "y": y, "metric": score.metric, "value": float(score)}
+    return plain(known | {name: getattr(score, name) for name in numbers})
 
 
 def _cells(score: Score) -> list[str]:

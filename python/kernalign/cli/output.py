@@ -39,9 +39,9 @@ def show_table(columns: Sequence[str], body: Sequence[Sequence[str]]) -> None:
     console.print(table)
 
 
-def as_json(rows: Sequence[dict[str, Any]], **settings: Any) -> str:
-    """Rows and settings as a JSON document; numbers that do not exist are null."""
-    document = {"kernalign": __version__, "settings": settings, "rows": rows}
+def as_json(rows: Sequence[dict[str, Any]], settings: dict[str, Any], **more: Any) -> str:
+    """Rows, settings and what more there is as a JSON document; numbers that do not exist are null."""
+    document = {"kernalign": __version__, "settings": settings, "rows": rows, **more}
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -55,7 +55,9 @@ def as_csv(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A value in types that JSON knows: a number that is not finite becomes None."""
+    """A value, or a dict of them, in types that JSON knows: a number that is not finite becomes None."""
+    if isinstance(value, dict):
+        return {key: plain(one) for key, one in value.items()}
     if isinstance(value, (float, np.floating)):
         return float(value) if math.isfinite(value) else None
     return value

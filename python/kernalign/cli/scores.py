@@ -26,7 +26,7 @@ def report(found: Comparison, settings: dict[str, Any], form: str | None, output
     rows = _rows(found)
 
     def document() -> str:
-        return as_json(rows, **settings, notes=told)
+        return as_json(rows, settings | {"notes": told})
 
     suffix = "" if output is None else output.suffix.lower()
     if output is not None and suffix == ".png":
@@ -58,7 +58,7 @@ def _told(found: Comparison) -> list[str]:
 
 def _rows(found: Comparison) -> list[dict[str, Any]]:
     """One dict for every score; without layers where nothing has any, and then pair by pair."""
-    rows = [{("value" if key == "score" else key): plain(value) for key, value in row.items()} for row in found.rows()]
+    rows = [plain({("value" if key == "score" else key): value for key, value in row.items()}) for row in found.rows()]
     if _layered(found):
         return rows
     places = {name: at for at, name in enumerate(found.x_layers)}

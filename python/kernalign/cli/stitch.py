@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
 import sys
 import time
@@ -15,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from numpy.typing import NDArray
 
-from kernalign import __version__
 from kernalign._base.checks import check_same_rows
-from kernalign.cli.output import check_output, number, show_table, write_text
+from kernalign.cli.output import as_csv, as_json, check_output, number, plain, show_table, write_text
 from kernalign.sources import array_names, open_source, shown, split_spec
 
 if TYPE_CHECKING:
@@ -37,13 +33,9 @@ class Row:
     trial: Trial
     seconds: float
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Any:
         """For JSON and CSV: numbers that do not exist are None."""
-        return _finite({"x": self.x, "y": self.y} | asdict(self.trial) | {"seconds": self.seconds})
-
-
-def _finite(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: None if isinstance(v, float) and not math.isfinite(v) else v for key, v in values.items()}
+        return plain({"x": self.x, "y": self.y} | asdict(self.trial) | {"seconds": self.seconds})
 
 
 @click.command()
@@ -102,16 +94,18 @@ def stitch(
     settings = {"files": [shown(a), shown(b)], "solvers": list(solvers), "folds": folds, "head": head and shown(head)}
     settings["targets"] = targets and shown(targets)
 
+    found, more = [row.as_dict() for row in rows], {}
+    if certificate is not None:
+        own = asdict(certificate) | {"excess": certificate.excess, "forward": certificate.forward}
+        more["certificate"] = plain(own)
+    texts = {"json": as_json(found, settings, **more), "csv": as_csv(found)}
     if output is not None:
         if output.suffix.lower() in _PLOTS:
             _plot(rows, output, force)
         else:
-            as_document = output.suffix.lower() == ".json"
-            write_text(output, _json(rows, certificate, settings) if as_document else _csv(rows), overwrite=force)
-    if form == "json":
-        click.echo(_json(rows, certificate, settings), nl=False)
-    elif form == "csv":
-        click.echo(_csv(rows), nl=False)
+            write_text(output, texts[output.suffix.lower()[1:]], overwrite=force)
+    if form is not None:
+        click.echo(texts[form], nl=False)
     else:
         _show(rows)
         if certificate is not None:
@@ -218,23 +212,6 @@ def _show_certificate(names: tuple[str, str], certificate: Certificate) -> None:
         click.echo(f"  {name.replace('_', ' '):14} {shown}")
     for words in certificate.failed:
         click.echo(f"  note: {words}")
-
-
-def _json(rows: list[Row], certificate: Certificate | None, settings: dict[str, Any]) -> str:
-    document: dict[str, Any] = {"kernalign": __version__, "settings": settings}
-    document["rows"] = [row.as_dict() for row in rows]
-    if certificate is not None:
-        document["certificate"] = _finite(asdict(certificate) | {"excess": certificate.excess})
-        document["certificate"]["forward"] = certificate.forward
-    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _csv(rows: list[Row]) -> str:
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(rows[0].as_dict()), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(row.as_dict() for row in rows)
-    return stream.getvalue()
 
 
 def _plot(rows: list[Row], output: Path, force: bool) -> None:
