@@ -60,7 +60,7 @@ def test_all_layers_and_their_concatenation(files: Path) -> None:
     assert len(rows) == len(wanted) == 2 * (3 * 1 + 3 * 4 + 1 * 4)
     for row, one in zip(rows, wanted, strict=True):
         assert float(row["value"]) == one["score"]
-        assert (row["x"], row["x_layer"], row["p_value"]) == (one["x"], one["x_layer"], "")
+        assert (row["x"], row["x_layer"], float(row["p_value"])) == (one["x"], one["x_layer"], one["p_value"])
     assert {row["x_layer"] for row in rows} == {"0", "1", "2", "concatenated"}
 
 
