@@ -59,12 +59,6 @@ void bind_moments(py::module_& module) {
                 return without_gil(py::none(), [&](Monitor* m) { return self.finish(centred, threads, m); });
             },
             py::arg("centred"), py::arg("threads"))
-        .def(
-            "drain",
-            [](Moments& self, bool centred, int threads) {
-                return without_gil(py::none(), [&](Monitor* m) { return self.drain(centred, threads, m); });
-            },
-            py::arg("centred"), py::arg("threads"))
         .def("copy", [](const Moments& self) { return Moments(self); })
         .def_property_readonly("count", &Moments::count)
         .def_property_readonly("cols", [](const Moments& m) { return py::make_tuple(m.cols(0), m.cols(1)); })
@@ -79,6 +73,15 @@ void bind_moments(py::module_& module) {
             },
             py::arg("p"), py::arg("q"), py::arg("double_precision"), py::arg("packed").noconvert());
 
+    module.def(
+        "moment_sums",
+        [](const PyRows& x, const PyRows& y, bool double_precision, bool centred, int threads, py::object progress) {
+            return without_gil(std::move(progress), [&](Monitor* m) {
+                return moment_sums(x.rows(), y.rows(), precision_of(double_precision), centred, threads, m);
+            });
+        },
+        py::arg("x"), py::arg("y"), py::arg("double_precision"), py::arg("centred"), py::arg("threads"),
+        py::arg("progress"));
     module.def(
         "check_rows",
         [](const PyRows& rows, int threads) {

@@ -70,8 +70,12 @@ class Moments {
         void visit(F&& f) const;  // f(whichever there is)
     };
 
+    friend MomentSums moment_sums(const Rows& x, const Rows& y, Precision precision, bool centred, int threads,
+                                  Monitor* monitor);
+    // With last, no rows follow: those that are left are a block.
+    void update(const Rows& x, const Rows& y, bool last, int threads, Monitor* monitor);
     template <class T>
-    void take(const Rows& x, const Rows& y, int threads, Progress& progress);
+    void take(const Rows& x, const Rows& y, bool last, int threads, Progress& progress);
     template <class T>
     void start(const std::array<Source<T>, 2>& source, std::int64_t rows);
     template <class T>
@@ -92,6 +96,9 @@ class Moments {
     std::array<std::vector<double>, 2> waiting_rows_;  // as given, exact in float64
     Chunk chunk_;
 };
+
+// What drain() yields after one update(): the same bits, of rows that are read in place to the end.
+MomentSums moment_sums(const Rows& x, const Rows& y, Precision precision, bool centred, int threads, Monitor* monitor);
 
 template <>
 std::array<LargeVector<float>, 2>& Moments::buffers<float>(Chunk& chunk);

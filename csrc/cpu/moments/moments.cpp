@@ -41,12 +41,12 @@ void check_block(const Rows& rows, std::int64_t begin, std::int64_t end, const T
 
 // Copies to float32, and says whether that lost nothing.
 bool narrowed(const double* from, std::int64_t count, float* to) {
-    bool exact = true;
+    std::int64_t inexact = 0;
     for (std::int64_t i = 0; i < count; ++i) {
         to[i] = float(from[i]);
-        exact &= double(to[i]) == from[i];
+        inexact += double(to[i]) != from[i];
     }
-    return exact;
+    return inexact == 0;
 }
 
 }  // namespace
@@ -77,6 +77,16 @@ std::int64_t Moments::blocks_per_chunk() const {
 }
 
 void Moments::update(const Rows& x, const Rows& y, int threads, Monitor* monitor) {
+    update(x, y, false, threads, monitor);
+}
+
+MomentSums moment_sums(const Rows& x, const Rows& y, Precision precision, bool centred, int threads, Monitor* monitor) {
+    Moments state(x.cols(), y.cols(), precision);
+    state.update(x, y, true, threads, monitor);
+    return state.drain(centred, threads, monitor);
+}
+
+void Moments::update(const Rows& x, const Rows& y, bool last, int threads, Monitor* monitor) {
     require_same_rows(x.rows(), y.rows());
     const std::array<const Rows*, 2> sides{&x, &y};
     for (int s = 0; s < 2; ++s)
@@ -85,17 +95,17 @@ void Moments::update(const Rows& x, const Rows& y, int threads, Monitor* monitor
                                                               std::to_string(sides[std::size_t(s)]->cols()));
     const double columns = double(cols(0) + cols(1));
     threads = resolve_threads(threads, 0.5 * double(waiting_ + x.rows()) * columns * columns);
-    const std::int64_t blocks = (waiting_ + x.rows()) / kMomentsBlock;
+    const std::int64_t blocks = (waiting_ + x.rows() + (last ? kMomentsBlock - 1 : 0)) / kMomentsBlock;
     Progress progress(monitor, blocks * (1 + tiles_per_chunk()));
     complete(threads, progress);
     if (precision_ == Precision::f32)
-        take<float>(x, y, threads, progress);
+        take<float>(x, y, last, threads, progress);
     else
-        take<double>(x, y, threads, progress);
+        take<double>(x, y, last, threads, progress);
 }
 
 template <class T>
-void Moments::take(const Rows& x, const Rows& y, int threads, Progress& progress) {
+void Moments::take(const Rows& x, const Rows& y, bool last, int threads, Progress& progress) {
     const std::array<const Rows*, 2> sides{&x, &y};
     std::int64_t position = 0;
     const auto wait = [&](std::int64_t rows) {
@@ -111,16 +121,19 @@ void Moments::take(const Rows& x, const Rows& y, int threads, Progress& progress
         wait(std::min(kMomentsBlock - waiting_, x.rows()));
         if (waiting_ == kMomentsBlock) flush(threads, progress);
     }
-    while (x.rows() - position >= kMomentsBlock) {
-        const std::int64_t blocks = std::min(blocks_per_chunk(), (x.rows() - position) / kMomentsBlock);
+    while (x.rows() - position >= (last ? 1 : kMomentsBlock)) {
+        const std::int64_t left = x.rows() - position;
+        const std::int64_t blocks =
+            std::min(blocks_per_chunk(), (left + (last ? kMomentsBlock - 1 : 0)) / kMomentsBlock);
+        const std::int64_t taken = std::min(left, blocks * kMomentsBlock);
         std::vector<Block> prepared(static_cast<std::size_t>(blocks));
         auto& data = buffers<T>(chunk_);
-        for (std::size_t s = 0; s < 2; ++s) data[s].resize(std::size_t(blocks * kMomentsBlock * cols(int(s))));
+        for (std::size_t s = 0; s < 2; ++s) data[s].resize(std::size_t(taken * cols(int(s))));
         parallel_for(blocks, threads, progress, [&](std::int64_t b, int) {
             std::array<T*, 2> out;
             std::array<Source<T>, 2> source;
             std::array<std::vector<double>, 2> wide;
-            const std::int64_t begin = position + b * kMomentsBlock, end = begin + kMomentsBlock;
+            const std::int64_t begin = position + b * kMomentsBlock, end = std::min(x.rows(), begin + kMomentsBlock);
             for (std::size_t s = 0; s < 2; ++s) {
                 const std::int64_t p = source[s].stride = cols(int(s));
                 source[s].rows = out[s] = data[s].data() + b * kMomentsBlock * p;
@@ -132,22 +145,22 @@ void Moments::take(const Rows& x, const Rows& y, int threads, Progress& progress
                 }
                 if constexpr (std::is_same_v<T, float>) {
                     if (!sides[s]->plain()) {
-                        wide[s].resize(std::size_t(kMomentsBlock * p));
+                        wide[s].resize(std::size_t((end - begin) * p));
                         load_rows(*sides[s], begin, end, wide[s].data(), p);
-                        if (!narrowed(wide[s].data(), kMomentsBlock * p, out[s])) source[s].wide = wide[s].data();
+                        if (!narrowed(wide[s].data(), (end - begin) * p, out[s])) source[s].wide = wide[s].data();
                         continue;
                     }
                 }
                 load_rows(*sides[s], begin, end, out[s], p);
             }
             Block& block = prepared[std::size_t(b)];
-            block.rows = kMomentsBlock;
+            block.rows = end - begin;
             if (blocks_per_chunk() == 1) start<T>(source, block.rows);
             prepare<T>(block, source, out);
         });
         if (!fits(prepared)) continue;  // again, with the larger scale
         chunk_.blocks = std::move(prepared);
-        position += blocks * kMomentsBlock;
+        position += taken;
         commit<T>(threads, progress);
     }
     if (position < x.rows()) wait(x.rows() - position);
@@ -208,12 +221,15 @@ void Moments::start(const std::array<Source<T>, 2>& source, std::int64_t rows) {
             side.exponent = 0;
         }
         if (side.scaled) continue;
-        double largest = 0;
+        std::vector<double> furthest(std::size_t(side.cols), 0.0);  // by columns, which the compiler can vectorise
         source[s].visit([&](const auto* data) {
             for (std::int64_t i = 0; i < rows; ++i)
-                for (std::int64_t j = 0; j < side.cols; ++j)
-                    largest = std::fmax(largest, std::fabs(double(data[i * stride + j]) - side.shift[std::size_t(j)]));
+                for (std::size_t j = 0; j < furthest.size(); ++j) {
+                    const double size = std::fabs(double(data[i * stride + std::int64_t(j)]) - side.shift[j]);
+                    furthest[j] = furthest[j] > size ? furthest[j] : size;
+                }
         });
+        const double largest = *std::max_element(furthest.begin(), furthest.end());
         require(std::isfinite(largest), std::string(s ? "y" : "x") + " must have differences that float64 can hold");
         if (largest > 0) {
             side.exponent = std::clamp(std::ilogb(largest), -kExponentLimit, kExponentLimit);
@@ -237,8 +253,12 @@ void Moments::prepare(Block& block, const std::array<Source<T>, 2>& source, cons
         norms[s].resize(std::size_t(block.rows));
         source[s].visit([&](const auto* data) {
             const std::int64_t stride = source[s].stride;
-            const auto mean = block_mean(data, stride, block.rows, side.cols);
-            centre[s].assign(mean.begin(), mean.end());
+            if (sums_.n == 0) {
+                centre[s] = side.shift;  // the mean of this block, the first
+            } else {
+                const auto mean = block_mean(data, stride, block.rows, side.cols);
+                centre[s].assign(mean.begin(), mean.end());
+            }
             for (std::int64_t i = 0; i < block.rows; ++i) {
                 const double norm = simd().squared_norm(data + i * stride, side.shift.data(), factor[s], side.cols);
                 norms[s][std::size_t(i)] = norm;

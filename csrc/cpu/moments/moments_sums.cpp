@@ -72,6 +72,8 @@ void MomentSums::rescale(int exponent_x, int exponent_y) {
     std::array<double, 2> f;
     for (std::size_t s = 0; s < 2; ++s)  // the sums of an unscaled side are zero
         f[s] = side[s].scaled ? std::ldexp(1.0, side[s].exponent - wanted[s]) : 1.0;
+    for (std::size_t s = 0; s < 2; ++s) side[s].exponent = wanted[s];
+    if (f[0] == 1 && f[1] == 1) return;
     for (std::size_t s = 0; s < 2; ++s) {
         const double own = f[s], other = f[1 - s];
         scale(side[s].sum, own);
@@ -79,7 +81,6 @@ void MomentSums::rescale(int exponent_x, int exponent_y) {
         scale(side[s].other, own * other * other);
         side[s].norm *= own * own;
         side[s].norm_square *= own * own * own * own;
-        side[s].exponent = wanted[s];
     }
     norm_product *= f[0] * f[0] * f[1] * f[1];
     scale(products[0], f[0] * f[0]);

@@ -32,9 +32,7 @@ def linear_sums(
     if n <= p + q:
         return gram_pair(sides, pair.settings, centred=centred, threads=threads, report=report)
     double = sides[0].double and sides[1].double
-    moments = _core.Moments(p, q, double_precision=double)
-    moments.update(pair.x, pair.y, threads, report)
-    engine = moments.drain(centred, threads)
+    engine = _core.moment_sums(pair.x, pair.y, double, centred, threads, report)
     return moment_sums(engine, double, "feature", centred, settings=pair.settings, threads=threads, sides=sides)
 
 
