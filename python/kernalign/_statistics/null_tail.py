@@ -109,10 +109,11 @@ class DrawnTail:
 
     @cached_property
     def _found(self) -> tuple[float | None, str, Values | None]:
-        (pairings, scores), self._given = self._given, None
+        pairings, scores = self._given
         if isinstance(scores, str):
             return None, scores, None
         drawn, method = null_scores(pairings, scores)
+        self._given = None
         return share(drawn, drawn), method, drawn
 
     def __getstate__(self) -> dict[str, Any]:
