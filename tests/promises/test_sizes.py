@@ -55,7 +55,7 @@ def sizes_of_pearson(call, kinds, items, datasets, pairings):
                     size_of_pearson(call, *(make(rng, n, p) for p in ((1, 1), (2, 5), (20, 7))[at % 3]), pairings)
                 )
     kept = [sizes for sizes in found if sizes is not None]
-    return np.mean(kept, axis=0) / LEVELS, len(kept), len(found)
+    return np.mean(kept or [LEVELS], axis=0) / LEVELS, len(kept), len(found)
 
 
 @pytest.mark.parametrize("call", CALLS)
