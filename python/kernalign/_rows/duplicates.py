@@ -57,12 +57,12 @@ def repeats(matrix: AnyArray) -> int:
 
 def repeated_items(matrix: AnyArray) -> int:
     """The same of rows that are neither zero nor whole numbers, as classes and counts are, which repeat by nature."""
-    if matrix.dtype.kind != "f" or not (matrix[:: max(1, len(matrix) // 16)] % 1).any():
+    found = repeats(matrix) if matrix.dtype.kind == "f" else 0
+    if found in (0, len(matrix) - 1):  # of a constant side there is more to say
         return 0
-    found = repeats(matrix)
-    if found == len(matrix) - 1:
-        return 0  # of a constant side there is more to say
-    return found - max(0, len(matrix) - int(np.count_nonzero(matrix.any(axis=1))) - 1) if found else 0
+    if not (matrix[:: max(1, len(matrix) // 16)] % 1).any():
+        return 0
+    return found - max(0, len(matrix) - int(np.count_nonzero(matrix.any(axis=1))) - 1)
 
 
 def hashes(rows: Places, p: int, read: Read) -> NDArray[np.int64]:
