@@ -54,6 +54,22 @@ def duplicate_rows(count: int) -> str | None:
     )
 
 
+def counting_column(column: int, share: float) -> str:
+    """An index that was read as a feature."""
+    return (
+        f"column {column} counts the rows (0, 1, 2, ...) and holds {share:.0%} of the variance: an index that was read"
+        " as a feature rules the score; leave it out, or pass it as ids"
+    )
+
+
+def swapped_axes(layers: int, n: int) -> str:
+    """More layers than items: the axes of a stack are likely others."""
+    return (
+        f"{layers} layers of {n} items: are the axes (items, layers, features)? x.swapaxes(0, 1) makes them so of"
+        " (layers, items, features)"
+    )
+
+
 def repeated_items(count: int, name: str) -> str:
     """Repeated items are no independent evidence."""
     return (

@@ -21,7 +21,7 @@ from kernalign._rows import objects
 from kernalign._rows.duplicates import repeated_items
 from kernalign._rows.items import BAD_ROWS, BadRows, Given, Items, Undirected, common_items, taken
 from kernalign._rows.pairing import PAIRINGS, Pairing, Places, index_of, match, side
-from kernalign._rows.preprocessing import clip_threshold, rounding_of, standard_scale
+from kernalign._rows.preprocessing import clip_threshold, counting_column, rounding_of, standard_scale
 
 Normalize: TypeAlias = Literal["l2", "standardize"] | None
 AnyArray: TypeAlias = NDArray[Any]
@@ -87,8 +87,8 @@ def pair(
 
     ``unit_rows`` says that the metric itself divides by row norms (cosine), so that zero rows matter; ``divided``, that
     the rows shall be read divided already, and ``zero_mean`` that their means be subtracted before. With ``square``,
-    both are Gram matrices. Errors ``advise`` to drop bad rows where the caller has such options, and warn of repeated
-    items unless these are ``grouped``.
+    both are Gram matrices. Errors ``advise`` to drop bad rows where the caller has such options, warn of repeated items
+    unless these are ``grouped``, and of a first or last column that counts the rows.
     """
     how = _asked(options) if options else _PLAIN
     (a, a_bf16), (b, b_bf16) = as_matrix(x, "x"), as_matrix(y, "y")
@@ -111,6 +111,12 @@ def pair(
             equal = column[1:] == column[:-1]
             if len(equal) and equal[equal.argmax()]:
                 _warn_of_repeats(matrix, name)
+            span = len(matrix) - 1.0  # of a column that counts the rows
+            if (
+                float(matrix[-1, 0]) - float(matrix[0, 0]) == span
+                or float(matrix[-1, -1]) - float(matrix[0, -1]) == span
+            ):
+                _warn_of_counting(matrix, name, how.normalize)
     kwargs: dict[str, Any] = {"zero_mean": zero_mean, "paired": advise}
     if how.normalize is None and how.clip_quantile is None:
         left = _core.Rows(a, "x", bfloat16=a_bf16, unit_norm=divided, **kwargs)
@@ -125,6 +131,12 @@ def _warn_of_repeats(matrix: AnyArray, name: str) -> None:
     count = repeated_items(matrix)
     if count > MANY_REPEATS * len(matrix):
         warn(hazards.repeated_items(count, name), AlignmentWarning)
+
+
+def _warn_of_counting(matrix: AnyArray, name: str, normalize: Normalize) -> None:
+    found = None if normalize == "standardize" else counting_column(matrix)
+    if found is not None:
+        warn(f"{name}: {hazards.counting_column(*found)}", AlignmentWarning)
 
 
 def same_items(

@@ -58,6 +58,11 @@ class LayersGiven:
     name: str = ""
 
     @property
+    def axes(self) -> tuple[int, ...]:
+        """The shape of the whole array; none of layers that came apart."""
+        return tuple(getattr(self.whole, "shape", ()))
+
+    @property
     def rows(self) -> list[int]:
         """How many each layer has; 0 of one that is an error."""
         return [0 if isinstance(one, Exception) else len(one[0]) for one in self.plain]
@@ -129,12 +134,23 @@ def _set_apart(found: Sequence[LayersGiven], record: bool) -> None:
     if len(counts) < 2:
         return
     [(most, _)] = counts.most_common(1)
-    whole = next(given.origin for given in found if most in given.rows)
+    first = next(given for given in found if most in given.rows)
     for given in found:
         alike = next((name for name, n in zip(given.names, given.rows, strict=True) if n == most), None)
         for at, n in enumerate(given.rows):
             if n not in (0, most):
-                names = (whole, given.origin) if alike is None else (alike, given.names[at])
-                error = attempt(partial(check_same_rows, most, n, *names), record)
+                names = (first.origin, given.origin) if alike is None else (alike, given.names[at])
+                error = attempt(partial(_check_same_items, most, n, names, first.axes, given.axes), record)
                 assert error is not None
                 given.plain[at] = error
+
+
+def _check_same_items(n: int, m: int, names: tuple[str, str], axes: tuple[int, ...], others: tuple[int, ...]) -> None:
+    """Raise; with a remedy where two stacks of layers agree in what stands in the place of layers."""
+    try:
+        check_same_rows(n, m, *names)
+    except ValueError as error:
+        if len(axes) == len(others) == 3 and axes[1] == others[1] > max(n, m):
+            both = f"both have {axes[1]} along the second axis: x.swapaxes(0, 1) makes items of what are layers now"
+            raise ValueError(f"{error}; {both}") from None
+        raise

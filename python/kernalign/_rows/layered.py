@@ -77,12 +77,13 @@ class Layer:
 class Representation:
     """A named representation, and for every label its layer or the error that kept it from being opened.
 
-    ``origin`` is what errors call it: the argument or the file.
+    ``origin`` is what errors call it: the argument or the file; ``stacked`` is one whose layers came as one array.
     """
 
     name: str
     origin: str
     opened: Mapping[str, Layer | Exception]
+    stacked: bool = False
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -127,7 +128,10 @@ def open_representations(
     found = {place: _read(sides[place.argument][place.name], place, record) for place in places}
     settings = pair_rows(list(found.values()), rows or AS_THEY_ARE, record)
     how: Any = {"normalize": normalize, "clip_quantile": clip_quantile, "concatenated": concatenated, "record": record}
-    opened = {place: Representation(place.name, one.origin, _layers(place, one, **how)) for place, one in found.items()}
+    opened = {
+        place: Representation(place.name, one.origin, _layers(place, one, **how), stacked=len(one.axes) == 3)
+        for place, one in found.items()
+    }
     by_side = {argument: [one for place, one in opened.items() if place.argument == argument] for argument in sides}
     return by_side, settings
 

@@ -15,6 +15,8 @@ from kernalign._base.score import AlignmentWarning
 from kernalign._base.warn import warn
 from kernalign._rows.blocks import blocks
 
+_FEW_ROWS = 16  # in which numbers that count may be chance
+
 
 def rounding_of(matrix: NDArray[Any], bf16: bool) -> float:
     """Spacing of the numbers of its dtype next to 1; 0 of integers."""
@@ -27,6 +29,21 @@ def within_rounding(low: NDArray[np.float64], high: NDArray[np.float64], roundin
     """Columns, of these least and largest values, that are constant, or are so up to the rounding of their dtype."""
     magnitude = np.maximum(np.abs(low), np.abs(high))
     return np.asarray(high / 2 - low / 2 <= rounding * magnitude)  # halves cannot overflow
+
+
+def counting_column(matrix: NDArray[Any]) -> tuple[int, float] | None:
+    """The column, if there is one, that counts the rows from 0 or 1 and holds over half of the variance; its share."""
+    n, p = matrix.shape
+    if n < _FEW_ROWS or p == 1 or matrix.dtype == np.uint16:  # which bfloat16 comes as
+        return None
+    first, last = matrix[0].astype(np.float64), matrix[-1].astype(np.float64)
+    for column in (((first == 0) & (last == n - 1)) | ((first == 1) & (last == n))).nonzero()[0]:
+        if np.array_equal(matrix[:, column].astype(np.float64) - first[column], np.arange(n)):
+            with np.errstate(over="ignore", invalid="ignore"):
+                total = sum(float(np.var(matrix[:, at], dtype=np.float64)) for at in range(p))
+            share = (n * n - 1) / 12 / total
+            return (int(column), share) if share > 0.5 else None
+    return None
 
 
 def standard_scale(*sources: _core.Rows, rounding: float = 0.0) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

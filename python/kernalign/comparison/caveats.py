@@ -20,6 +20,7 @@ from kernalign._rows.arrays import AnyArray
 from kernalign._rows.blocks import spans
 from kernalign._rows.layer_rows import attempt
 from kernalign._rows.layered import CONCATENATED, Layer, Representation, first_error
+from kernalign._rows.preprocessing import counting_column
 from kernalign.comparison.families.base import Family, Workshop
 from kernalign.comparison.families.grams import VARIANCE_SHARE
 from kernalign.comparison.families.lists import Lists
@@ -87,7 +88,12 @@ class Caveats:
     ) -> None:
         """Add what the finished scores and the layers themselves give reason to say."""
         for one in [one for side in sides.values() for one in side.values()]:
+            if one.stacked and one.layers and len(one.layers) > len(one.layers[0].matrix):
+                self._note(hazards.swapped_axes(len(one.layers), len(one.layers[0].matrix)), one.name)
             for layer in one.layers:
+                counting = None if layer.normalize == "standardize" else counting_column(layer.matrix)
+                if counting is not None:
+                    self._note(hazards.counting_column(*counting), _name(one, layer))
                 share = store.get(StateKey(VARIANCE_SHARE, (), layer.place)) or 0.0
                 for text in (hazards.dominant(share, at_least=True), *row_notes(layer.matrix, tables)):
                     if text:

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign._base import checks
+from kernalign._base import checks, hazards
 from kernalign._base.kernels import Cosine, Linear, Precomputed, check_kernel
+from kernalign._base.score import AlignmentWarning
+from kernalign._base.warn import warn
 from kernalign._engines.gram_source import make_side
 from kernalign._engines.neighbors import Metric, Neighbors, find
 from kernalign._engines.permuted_grams import PermutedFeatures, PermutedGrams, PermutedKernels
@@ -109,6 +111,9 @@ def layers_of(x: Any, name: str) -> tuple[list[Any], bool]:
                 arrays.as_matrix(layer, f"{name}[{at}]")
         return list(x), True
     if getattr(x, "ndim", 0) == 3:
+        n, layers = np.shape(x)[:2]
+        if layers > n:
+            warn(f"{name}: {hazards.swapped_axes(layers, n)}", AlignmentWarning)
         return [x[:, layer] for layer in range(np.shape(x)[1])], True
     arrays.as_matrix(x, name)
     return [np.asarray(x) if isinstance(x, (list, tuple)) else x], False
