@@ -83,7 +83,7 @@ PyRows PyRows::given() const {
 
 PyRows PyRows::taken(const py::array& index, bool columns) const {
     PyRows some = *this;
-    some.data_ = data_.attr("take")(index, 0);
+    some.data_ = data_[index];  // not take(), which copies the whole of what is not in C order
     if (columns) some.data_ = some.data_.attr("take")(index, 1);
     MatrixView& view = some.rows_.view;
     view = {some.data_.data(),     some.data_.shape(0),   some.data_.shape(1),
