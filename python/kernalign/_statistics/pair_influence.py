@@ -29,7 +29,7 @@ def influences(x: Values, y: Values, n: int, *, ranked: bool) -> Values:
     product /= norm
     product -= cosine / 2 * (own_x / square_x + own_y / square_y)
     product -= product.mean()
-    return 2 / (n - 1) * _row_sums(product, n)
+    return 2 / (n - 1) * row_sums(product, n)
 
 
 def stderr(of_items: Values) -> float:
@@ -54,7 +54,8 @@ class _RanksAbove:
         return above
 
 
-def _row_sums(condensed: Values, n: int) -> Values:
+def row_sums(condensed: Values, n: int) -> Values:
+    """Of a symmetric n x n matrix with a zero diagonal, from its upper triangle."""
     sums, begin = np.zeros(n), 0
     for i in range(n - 1):
         row = condensed[begin : begin + n - 1 - i]

@@ -196,7 +196,8 @@ def ranked(side: Side, comparison: Comparison, report: Report) -> Ranks:
         untied = len(ranks) * (len(ranks) - 1) // 2 - _tied_pairs(ranks)
         return Ranks(n, ranks, untied=untied, reason=None if untied else equal)
     ranks -= (len(ranks) + 1) / 2
-    moments = PairMatrix(n, 0.0, 2 * float(ranks @ ranks), _row_square(n, ranks))
+    sums = pair_influence.row_sums(ranks, n)
+    moments = PairMatrix(n, 0.0, 2 * float(ranks @ ranks), float(sums @ sums))
     return Ranks(n, ranks, moments, reason=None if moments.square > 0 else equal)
 
 
@@ -311,17 +312,6 @@ def _null(
 
 def _unknown(alpha: float) -> None:
     """The quantile of a null that is not known."""
-
-
-def _row_square(n: int, condensed: Vector) -> float:
-    """Sum of the squared row sums of a symmetric matrix from its upper triangle."""
-    sums, begin = np.zeros(n), 0
-    for i in range(n - 1):
-        row = condensed[begin : begin + n - 1 - i]
-        sums[i] += row.sum()
-        sums[i + 1 :] += row
-        begin += n - 1 - i
-    return float(sums @ sums)
 
 
 def _kendall(x: Ranks, y: Ranks, settings: dict[str, Any], null: Null) -> Score:
