@@ -51,7 +51,7 @@ class Pair:
     """Two paired representations, ready for an engine, and how the caller wants it to work.
 
     ``settings`` say how the rows were paired and preprocessed, and how many were dropped; ``items`` are the rows of x,
-    as it was given, that the pair has, in order (None: all), so that labels of items can follow them.
+    as it was ``given``, that the pair has, in order (None: all), so that labels of items can follow them.
     """
 
     x: _core.Rows
@@ -60,6 +60,7 @@ class Pair:
     threads: int = 0
     progress: ProgressArgument = False
     items: Places | None = None
+    given: int = 0
 
     @property
     def n(self) -> int:
@@ -93,7 +94,7 @@ def pair(
     how = _asked(options) if options else _PLAIN
     (a, a_bf16), (b, b_bf16) = as_matrix(x, "x"), as_matrix(y, "y")
     settings: dict[str, Any] = {"normalize": how.normalize, "clip_quantile": how.clip_quantile}
-    kept = None
+    kept, rows_given = None, a.shape[0]
     if (how is _PLAIN or how.all_items) and type(x) is np.ndarray and type(y) is np.ndarray:
         check_same_rows(a.shape[0], b.shape[0])
         settings["pairing"] = "position"
@@ -124,7 +125,7 @@ def pair(
     else:
         kwargs |= {"normalize": how.normalize, "clip_quantile": how.clip_quantile, "divided": divided}
         left, right = _rows(a, "x", a_bf16, **kwargs), _rows(b, "y", b_bf16, **kwargs)
-    return Pair(left, right, settings, how.threads, how.progress, kept)
+    return Pair(left, right, settings, how.threads, how.progress, kept, rows_given)
 
 
 def _warn_of_repeats(matrix: AnyArray, name: str) -> None:

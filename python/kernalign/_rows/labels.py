@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from kernalign._base import checks
 from kernalign._rows import arrays
 from kernalign._rows.matrices import Array, dense
+from kernalign._rows.pairing import Places
 
 
 def as_targets(targets: Any, n: int, classes: bool) -> Array:
@@ -49,12 +50,14 @@ def class_numbers(labels: Any, name: str = "targets") -> tuple[NDArray[np.int64]
     return _numbered(array, name)
 
 
-def group_numbers(labels: Any, n: int, name: str = "groups") -> NDArray[np.intp]:
-    """Number from 0 of the group of each of n rows, as they come, from labels of any kind: no name matters."""
+def group_numbers(labels: Any, n: int | None, name: str = "groups", kept: Places | None = None) -> NDArray[np.intp]:
+    """Number from 0 of the group of each of n rows (None: of as many as there are labels), as they come, from labels of
+    any kind: no name matters; of the rows that were ``kept``, in their order (None: all)."""
     array = _labels(labels, name)
-    if len(array) != n:
+    if n is not None and len(array) != n:
         raise ValueError(f"{name} must hold one label per row, got {len(array)} labels for {n} rows")
     numbers = _numbered(array, name)[0]
+    numbers = numbers if kept is None else np.unique(numbers[kept], return_inverse=True)[1]
     first = np.unique(numbers, return_index=True)[1]
     return np.asarray(np.argsort(np.argsort(first))[numbers])
 
@@ -63,11 +66,7 @@ def groups_of(groups: Any, pair: arrays.Pair) -> NDArray[np.intp] | None:
     """Numbers of the groups of a pair's items from labels of the rows of x as they were given; None if none has two."""
     if groups is None:
         return None
-    numbers = group_numbers(groups, pair.n if pair.items is None else len(groups))
-    if pair.items is not None:
-        if pair.items.max() >= len(numbers):
-            raise ValueError(f"groups must hold one label per row, got {len(numbers)} labels for more rows")
-        numbers = np.unique(numbers[pair.items], return_inverse=True)[1]
+    numbers = group_numbers(groups, pair.n if pair.items is None else pair.given, kept=pair.items)
     return numbers if np.bincount(numbers).max() > 1 else None
 
 

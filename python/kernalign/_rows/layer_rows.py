@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from kernalign._base.checks import check_choice, check_same_rows
 from kernalign._rows import pairing
 from kernalign._rows.items import BAD_ROWS, AnyArray, BadRows, Given, Undirected, common_items, taken
-from kernalign._rows.pairing import PAIRINGS, Pairing
+from kernalign._rows.pairing import PAIRINGS, Pairing, Places
 
 Made = TypeVar("Made")
 
@@ -78,8 +78,16 @@ def attempt(make: Callable[[], Made], record: bool) -> Made | Exception:
         return error.with_traceback(None)  # whose frames hold arrays
 
 
-def pair_rows(found: Sequence[LayersGiven], asked: RowOptions, record: bool) -> dict[str, Any]:
-    """Bring the rows of all layers into one order of items, less those that are dropped; what was done, as settings."""
+class Kept(NamedTuple):
+    """The rows of the first layer, ``given`` as so many, that are taken (None: all); what was done, as settings."""
+
+    settings: dict[str, Any]
+    rows: Places | None = None
+    given: int | None = None
+
+
+def pair_rows(found: Sequence[LayersGiven], asked: RowOptions, record: bool) -> Kept:
+    """Bring the rows of all layers into one order of items, less those that are dropped."""
     ids = asked.ids or {}
     if unknown := [name for name in ids if name not in [given.name for given in found]]:
         raise ValueError(f"ids must be of representations that are given, got {unknown[0]!r}")
@@ -95,10 +103,10 @@ def pair_rows(found: Sequence[LayersGiven], asked: RowOptions, record: bool) -> 
         _set_apart(found, record)
     drops = "drop_pair" in (asked.zero_rows, asked.nan_rows)
     if not (drops or asked.pairing == "ids" or (labelled and asked.pairing == "auto")):
-        return {"pairing": "position"}
+        return Kept({"pairing": "position"})
     opened = list(_opened(found))
     if not opened:
-        return {}
+        return Kept({})
     matched = common_items(
         [one for *_, one in opened],
         asked.pairing,
@@ -117,7 +125,7 @@ def pair_rows(found: Sequence[LayersGiven], asked: RowOptions, record: bool) -> 
     settings = dict(matched.settings)
     if "unpaired" in settings:
         settings["unpaired"] = {one.name: n for (*_, one), n in zip(opened, settings["unpaired"], strict=True) if n}
-    return settings
+    return Kept(settings, matched.rows[0], len(opened[0][2].matrix))
 
 
 def _opened(found: Sequence[LayersGiven]) -> Iterator[tuple[LayersGiven, int, Given]]:

@@ -14,7 +14,7 @@ from kernalign import _core, sources
 from kernalign._base.packing import packable
 from kernalign._rows import arrays
 from kernalign._rows.arrays import AnyArray, Normalize
-from kernalign._rows.layer_rows import AS_THEY_ARE, LayersGiven, RowOptions, attempt, pair_rows
+from kernalign._rows.layer_rows import AS_THEY_ARE, Kept, LayersGiven, RowOptions, attempt, pair_rows
 from kernalign._rows.preprocessing import clip_threshold
 
 CONCATENATED = "concatenated"
@@ -103,10 +103,10 @@ def open_representations(
     concatenated: bool,
     record: bool = False,
     rows: RowOptions | None = None,
-) -> tuple[dict[str, list[Representation]], dict[str, Any]]:
+) -> tuple[dict[str, list[Representation]], Kept]:
     """The representations of dicts of names, by argument, in their order; all have rows of the same items.
 
-    And, as settings, how the rows were paired, and which were dropped.
+    And how the rows were paired, and which were dropped.
 
     A value is an (n, p) array, an (n, L, p) array, a list of L arrays (n, p_l) or a dict of them by name, or the path
     of a file that holds one such array or several layers (``"file.npz:key"`` chooses one of several), which is
@@ -126,14 +126,14 @@ def open_representations(
         _check_names(given, argument)
     places = [Place(argument, name, "") for argument, given in sides.items() for name in given]
     found = {place: _read(sides[place.argument][place.name], place, record) for place in places}
-    settings = pair_rows(list(found.values()), rows or AS_THEY_ARE, record)
+    kept = pair_rows(list(found.values()), rows or AS_THEY_ARE, record)
     how: Any = {"normalize": normalize, "clip_quantile": clip_quantile, "concatenated": concatenated, "record": record}
     opened = {
         place: Representation(place.name, one.origin, _layers(place, one, **how), stacked=len(one.axes) == 3)
         for place, one in found.items()
     }
     by_side = {argument: [one for place, one in opened.items() if place.argument == argument] for argument in sides}
-    return by_side, settings
+    return by_side, kept
 
 
 def _read(value: Any, place: Place, record: bool) -> LayersGiven:

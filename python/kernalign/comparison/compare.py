@@ -66,8 +66,8 @@ def compare(
     metric_options : metric -> further keyword arguments of its function: ``{"mutual_knn": {"metric": "euclidean"}}``
     p_values : find p-values and, for `Comparison.best`, what the covariance of layers is made of; without, the
         skewness of CKA and the CKA of the layers of one representation among themselves are not computed
-    groups : labels of any kind, one for each item that is compared; items with one label are one thing (captions of an
-        image, trials of a stimulus). Chance levels and p-values of metrics that take ``groups`` are then those of whole
+    groups : labels of any kind, one for each row of the first representation; they follow rows that are dropped or
+        joined. Items with one label are one thing (captions of an image, trials of a stimulus). Chance levels and p-values of metrics that take ``groups`` are then those of whole
         groups that change places; these metrics are called pair by pair. That of a search over layers is not known.
     threads, device, progress : as everywhere; progress counts a thousand for each layer's part and each pair of layers
     errors : "record": what cannot be opened, has another number of rows than most, or cannot be scored (NaN, zero rows
@@ -136,7 +136,7 @@ def compare(
         rows = RowOptions(pairing, ids, zero_rows, nan_rows, undirected, isinstance(kernel, Precomputed))
     how: Any = {"normalize": normalize, "clip_quantile": clip_quantile, "concatenated": concatenated, "rows": rows}
     sides = {"xs": xs} if ys is None else {"xs": xs, "ys": ys}
-    opened, paired = open_representations(sides, **how, record=errors == "record")
+    opened, kept = open_representations(sides, **how, record=errors == "record")
     x, y = opened["xs"], opened["xs" if ys is None else "ys"]
     if ys is None and len(x) == 1 and layers == "best":
         raise ValueError("layers must be 'all' for a single representation: each of its layers is best with itself")
@@ -144,7 +144,7 @@ def compare(
     count = checks.check_threads(threads)
     options = {name: dict(own) for name, own in (metric_options or {}).items()}
     if groups is not None:
-        labels = group_numbers(groups, n)
+        labels = group_numbers(groups, kept.given or n, kept=kept.rows)
         for name in names:
             if registry.METRICS[name].takes("groups"):
                 options.setdefault(name, {}).setdefault("groups", tuple(labels.tolist()))
@@ -166,7 +166,7 @@ def compare(
         },
         **({} if groups is None else {"groups": int(labels.max()) + 1}),
     }
-    found = run.result(settings | paired)
+    found = run.result(settings | kept.settings)
     run.caveats.warn()
     return found
 

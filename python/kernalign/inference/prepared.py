@@ -156,9 +156,7 @@ def pairings_of(groups: Any, blocks: Any, n: int, kept: Places | None) -> Pairin
     if groups is None and blocks is None:
         return Pairings.of_items(n if kept is None else len(kept))
     name, given = ("blocks", blocks) if groups is None else ("groups", groups)
-    labels = group_numbers(given, n, name)
-    if kept is not None:
-        labels = np.unique(labels[kept], return_inverse=True)[1]
+    labels = group_numbers(given, n, name, kept)
     pairings = Pairings.within(labels) if groups is None else Pairings.of_groups(labels)
     if pairings.least == 1:
         what = "a block of at least two items" if groups is None else "two groups of equal size"

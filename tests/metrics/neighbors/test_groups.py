@@ -233,7 +233,68 @@ def test_bad_groups():
         mutual_knn(x, y, 3, groups=labels, uncertainty="half-sampling")
     with pytest.raises(ValueError, match="groups need exact search, got backend='sample'"):
         mutual_knn(x, y, 3, groups=labels, backend="sample")
+    with pytest.raises(ValueError, match=r"groups must be 1-D class labels, one per item, got shape \(\)"):
+        mutual_knn(x, y, 3, groups=5)
     x[3] = 0
-    keep = np.arange(40) != 3
-    dropped = mutual_knn(x, y, 3, groups=labels, zero_rows="drop_pair")
-    assert dropped == mutual_knn(x[keep], y[keep], 3, groups=labels[keep])
+    for some in (labels[:-1], np.append(labels, 0)):  # of rows as they were given
+        with pytest.raises(ValueError, match=rf"one label per row, got {len(some)} labels for 40 rows"):
+            mutual_knn(x, y, 3, groups=some, zero_rows="drop_pair")
+
+
+def rows_are_lost(how, x, y):
+    """Both sides, the options, and the rows of x and y that are left."""
+    n, rng = len(x), np.random.default_rng(1)
+    left = np.setdiff1d(np.arange(n), [4, 17])
+    if how == "nan_rows":
+        y = y.copy()
+        y[[4, 17]] = np.nan
+        return x, y, {"nan_rows": "drop_pair"}, left, left
+    if how == "zero_rows":
+        x = x.copy()
+        x[[4, 17]] = 0
+        return x, y, {"zero_rows": "drop_pair"}, left, left
+    of_y = rng.permutation(n)[: n - 5]  # what items the rows of y are of
+    ids = (rng.permutation(n), of_y)
+    of_x = np.flatnonzero(np.isin(ids[0], of_y))
+    place = {item: row for row, item in enumerate(of_y)}
+    return x, y[: n - 5], {"pairing": "ids", "ids": ids}, of_x, np.array([place[item] for item in ids[0][of_x]])
+
+
+@pytest.mark.parametrize("how", ["nan_rows", "zero_rows", "ids"])
+@pytest.mark.parametrize(
+    "name", ["mutual_knn", "jaccard_knn", "cycle_knn", "lcs_knn", "edit_knn", "cknna", "rnx_curve", "cka", "rsa"]
+)
+def test_labels_follow_the_rows(name, how):
+    x, y, labels = captions(16, (1, 2, 3), 0.5)
+    x = x + 0.01 * np.random.default_rng(2).standard_normal(x.shape)
+    normalize = {"normalize": "l2"} if name in ("cknna", "cka") else {}
+    sides = ([1, 3],) if name == "rnx_curve" else (3,) if "knn" in name else ()
+    a, b, options, of_x, of_y = rows_are_lost(how, x, y)
+    if name == "rsa" and how == "zero_rows":
+        a[[4, 17]] = 1.0  # no correlation either
+    function = getattr(ka, name)
+    found = function(a, b, *sides, groups=labels, **normalize, **options)
+    expected = function(a[of_x], b[of_y], *sides, groups=labels[of_x], **normalize)
+    if name == "rnx_curve":
+        np.testing.assert_array_equal(found.r_nx, expected.r_nx)
+    else:
+        assert (found, found.chance, found.p_value) == (expected, expected.chance, expected.p_value)
+        assert found.settings["groups"] == expected.settings["groups"] == len(set(labels[of_x]))
+
+
+@pytest.mark.parametrize("how", ["nan_rows", "zero_rows"])
+def test_labels_follow_the_rows_of_a_comparison_and_of_a_permutation_test(how):
+    x, y, labels = captions(16, (1, 2, 3), 0.5)
+    x = x + 0.01 * np.random.default_rng(2).standard_normal(x.shape)
+    a, b, options, left, _ = rows_are_lost(how, x, y)
+    metrics = ("cka", "mutual_knn")
+    found = ka.compare({"a": a}, {"b": b}, metrics=metrics, k=3, groups=labels, **options)
+    tests = ka.permutation_test(metrics, a, b, k=3, groups=labels, permutations=20, **options)
+    expected = ka.permutation_test(metrics, a[left], b[left], k=3, groups=labels[left], permutations=20)
+    for name, k in (("cka", ()), ("mutual_knn", (3,))):
+        score = getattr(ka, name)(a[left], b[left], *k, groups=labels[left])
+        assert found.chance[name]["a", "b"][0, 0] == pytest.approx(score.chance, rel=1e-12)
+        assert found.p_values[name]["a", "b"][0, 0] == score.p_value
+        np.testing.assert_array_equal(tests[name].null, expected[name].null)
+    with pytest.raises(ValueError, match=f"one label per row, got {len(left)} labels for {len(x)} rows"):
+        ka.compare({"a": a}, {"b": b}, metrics=metrics, k=3, groups=labels[left], **options)

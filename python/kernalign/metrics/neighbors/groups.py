@@ -30,7 +30,7 @@ def search_groups(x: Any, y: Any, k: int | None, metric: Metric, ties: Ties, gro
     if not given:
         options["backend"] = "native"
     k = length_given(x, y) if k is None else k
-    labels = group_numbers(groups, x.n if given else len(groups))
+    labels = group_numbers(groups, x.n if given else None)
     largest = int(np.bincount(labels).max())
 
     def length(n: int, k: int) -> int:
