@@ -67,8 +67,9 @@ def compare(
     p_values : find p-values and, for `Comparison.best`, what the covariance of layers is made of; without, the
         skewness of CKA and the CKA of the layers of one representation among themselves are not computed
     groups : labels of any kind, one for each row of the first representation; they follow rows that are dropped or
-        joined. Items with one label are one thing (captions of an image, trials of a stimulus). Chance levels and p-values of metrics that take ``groups`` are then those of whole
-        groups that change places; these metrics are called pair by pair. That of a search over layers is not known.
+        joined. Items with one label are one thing (captions of an image, trials of a stimulus). Chance levels and
+        p-values of metrics that take ``groups`` are then those of whole groups that change places; these metrics are
+        called pair by pair. That of a search over layers is not known.
     threads, device, progress : as everywhere; progress counts a thousand for each layer's part and each pair of layers
     errors : "record": what cannot be opened, has another number of rows than most, or cannot be scored (NaN, zero rows
         under cosine) costs its own cells, which are nan with the reason in `Comparison.reasons`; if nothing can be
