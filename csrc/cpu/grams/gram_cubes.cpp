@@ -13,6 +13,7 @@ namespace kernalign {
 namespace {
 
 constexpr std::int64_t kCubeTile = 512;
+constexpr std::int64_t kUnheldTile = 256;
 constexpr std::int64_t kCubeBand = 1024;  // rows of X that are held, twice
 
 // X = K^U in terms of the Gram matrix of the centred rows: X_ij = K_ij + a_i + a_j + c off the diagonal, 0 on it.
@@ -40,6 +41,13 @@ void mirror(const T* x, std::int64_t m, std::int64_t k, std::int64_t stride, T* 
             for (std::int64_t i = i0; i < std::min(m, i0 + kPatch); ++i) out[j * n + i] = x[i * stride + j];
 }
 
+// One thread's; a tile that is allocated anew costs more than its products of few columns.
+template <class T>
+struct TileScratch {
+    LargeVector<T> left, right, tile;
+    ProductScratch product;
+};
+
 // Sums of squares and cubes over all tiles; `whole`, if there is one, receives X itself, and the squares of its rows
 // are summed.
 template <class T>
@@ -47,16 +55,17 @@ CubeSums sum_tiles(const ScaledRows<T>& side, const Centring& centring, LargeVec
                    Progress& progress) {
     const std::int64_t n = side.size(), cols = side.cols();
     // Of very wide rows fewer: they are converted anew for every tile, but a panel of 512 could be larger than memory.
-    const std::int64_t size = std::clamp<std::int64_t>(4 * kPanelElements / cols, 128, kCubeTile);
+    const std::int64_t size = whole ? std::clamp<std::int64_t>(4 * kPanelElements / cols, 128, kCubeTile) : kUnheldTile;
     const std::vector<GramTask> tasks = gram_tasks(n, size);
     std::vector<std::array<double, 2>> partial(tasks.size());
     std::vector<std::vector<double>> rows_of(
         tasks.size());  // sums of squares of the rows of a tile, then of its columns
-    parallel_for(std::int64_t(tasks.size()), threads, progress, [&](std::int64_t task, int) {
+    std::vector<TileScratch<T>> scratches(static_cast<std::size_t>(threads));
+    parallel_for(std::int64_t(tasks.size()), threads, progress, [&](std::int64_t task, int worker) {
         const auto [i0, m, j0, k] = tasks[std::size_t(task)];
         const bool diagonal = i0 == j0;
-        LargeVector<T> left, right, tile(std::size_t(m * k));
-        ProductScratch scratch;
+        auto& [left, right, tile, scratch] = scratches[std::size_t(worker)];
+        tile.resize(std::size_t(size * size));
         const Factor<T> rows{side.get(i0, i0 + m, left), cols, m};
         if (diagonal)
             square(rows, cols, tile.data(), k, scratch);
@@ -218,14 +227,20 @@ CubeSums held_cubes(const GramSide<T>& side, int threads, Progress& progress) {
 CubeSums linear_cubes(const GramSource& source, int threads, Monitor* monitor) {
     Progress progress(monitor, 0);
     const bool held = source.rows() <= 2 * source.cols();
-    if (held && source.precision == Precision::f32) {
+    CubeSums sums;
+    bool summed = false;
+    if (source.precision == Precision::f32) {
         const GramSide<float> side(source, true, kKeptBytes, threads, progress);
-        if (!needs_double(source, side)) return held_cubes(side, threads, progress);
+        if (!needs_double(source, side)) {
+            if (held) return held_cubes(side, threads, progress);
+            sums = sum_tiles<float>(side.rows(), u_centring(side), nullptr, threads, progress);
+            summed = true;
+        }
     }
     const GramSide<double> side(source, true, kKeptBytes, threads, progress);
     if (held) return held_cubes(side, threads, progress);
     const Centring centring = u_centring(side);
-    CubeSums sums = sum_tiles<double>(side.rows(), centring, nullptr, threads, progress);
+    if (!summed) sums = sum_tiles<double>(side.rows(), centring, nullptr, threads, progress);
     add_features(side.rows(), centring, sums, threads, progress);
     return sums;
 }
