@@ -76,7 +76,8 @@ std::vector<double> gram_row_terms(const std::array<GramSource, 2>& sources, con
 // Linear kernels: O(n^2 p), with products as the source says, whose sums are float64. When 2 p < n, O(n p^2) for the
 // trace and the sums of rows, in float64 and with a float64 copy of the rows; otherwise X itself is held, at most 2 n p
 // numbers, in the products' precision. Rows that are not kept converted: two panels per thread of 256 rows, and of held
-// X 512, of very wide ones 128. Other kernels: O(n^3) in float64, and two bands of 1024 rows of X.
+// X 512, of very wide ones 128. Other kernels, and where a few rows of many are so long that the trace would lose
+// digits to their lengths: O(n^3) in float64, and two bands of 1024 rows of X.
 struct CubeSums {
     double squares = 0, cubes = 0, trace = 0, rows = 0;
 };

@@ -1,6 +1,7 @@
 // Third-order sums of one U-centred Gram matrix, which give the skewness of unbiased HSIC under random pairing.
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <utility>
 
 #include "cpu/grams/gram_tiles.hpp"
@@ -13,6 +14,7 @@ namespace kernalign {
 namespace {
 
 constexpr std::int64_t kCubeTile = 512;
+constexpr double kMostTaken = 1e6;  // cubed diagonal of B, of |X|^3: ten digits are left
 constexpr std::int64_t kUnheldTile = 256;
 constexpr std::int64_t kCubeBand = 1024;  // rows of X that are held, twice
 
@@ -153,10 +155,17 @@ double sum_bands(std::int64_t n, int threads, Progress& progress, F&& f) {
 
 // tr X^3 by algebra of the features. X = B - D with B = Z M Z', Z = [x, a, 1], M = [[I,0,0],[0,0,1],[0,1,c]] and D the
 // diagonal of B, so tr X^3 = tr (Z'Z M)^3 - 3 sum D_i (B^2)_ii + 2 sum D_i^3, and row i of X has the square
-// (B^2)_ii - D_i^2.
-void add_features(const ScaledRows<double>& side, const Centring& centring, CubeSums& sums, int threads,
+// (B^2)_ii - D_i^2. False if the diagonal is so much of B that what is left would have lost digits.
+bool add_features(const ScaledRows<double>& side, const Centring& centring, CubeSums& sums, int threads,
                   Progress& progress) {
     const std::int64_t n = side.size(), p = side.cols(), m = p + 2;
+    std::vector<double> diagonal(side.squared_norms);
+    double taken = 0;
+    for (std::size_t i = 0; i < diagonal.size(); ++i) {
+        diagonal[i] += 2 * centring.a[i] + centring.c;
+        taken += std::pow(std::fabs(diagonal[i]), 3);
+    }
+    if (taken > kMostTaken * std::pow(sums.squares, 1.5)) return false;
     std::vector<double> z(std::size_t(n * m)), gram(std::size_t(m * m)), h(gram.size());
     sum_bands(n, threads, progress, [&](std::int64_t begin, std::int64_t rows) {
         LargeVector<double> scratch;
@@ -189,7 +198,7 @@ void add_features(const ScaledRows<double>& side, const Centring& centring, Cube
         double sum = 0;
         for (std::int64_t i = 0; i < rows; ++i) {
             const std::size_t g = std::size_t(begin + i);
-            const double d = side.squared_norms[g] + 2 * centring.a[g] + centring.c;
+            const double d = diagonal[g];
             const double whole = simd().dot(v.data() + i * m, z.data() + (begin + i) * m, m);
             squares[g] = whole - d * d;
             sum += d * (2 * d * d - 3 * whole);
@@ -206,6 +215,7 @@ void add_features(const ScaledRows<double>& side, const Centring& centring, Cube
                              sum += square[std::size_t(i * m + j)] * h[std::size_t(j * m + begin + i)];
                      return sum;
                  });
+    return true;
 }
 
 template <class T>
@@ -221,27 +231,6 @@ CubeSums held_cubes(const GramSide<T>& side, int threads, Progress& progress) {
     LargeVector<T> whole(std::size_t(n * n));
     CubeSums sums = sum_tiles(side.rows(), u_centring(side), &whole, threads, progress);
     sums.trace = trace_of_cube(whole, n, threads, progress);
-    return sums;
-}
-
-CubeSums linear_cubes(const GramSource& source, int threads, Monitor* monitor) {
-    Progress progress(monitor, 0);
-    const bool held = source.rows() <= 2 * source.cols();
-    CubeSums sums;
-    bool summed = false;
-    if (source.precision == Precision::f32) {
-        const GramSide<float> side(source, true, kKeptBytes, threads, progress);
-        if (!needs_double(source, side)) {
-            if (held) return held_cubes(side, threads, progress);
-            sums = sum_tiles<float>(side.rows(), u_centring(side), nullptr, threads, progress);
-            summed = true;
-        }
-    }
-    const GramSide<double> side(source, true, kKeptBytes, threads, progress);
-    if (held) return held_cubes(side, threads, progress);
-    const Centring centring = u_centring(side);
-    if (!summed) sums = sum_tiles<double>(side.rows(), centring, nullptr, threads, progress);
-    add_features(side.rows(), centring, sums, threads, progress);
     return sums;
 }
 
@@ -307,13 +296,8 @@ double band_trace(const std::vector<double>& left, std::int64_t m, const std::ve
     return sum;
 }
 
-CubeSums kernel_cubes(GramSource source, int threads, Monitor* monitor) {
-    source.precision = Precision::f64;
-    const GramSums all = gram_sums({source}, true, threads, monitor);
-    Progress progress(monitor, 0);
-    const std::int64_t n = source.rows();
-    const GramSide<double> side(source, true, kKeptBytes, threads, progress);
-    const Centring centring(all.sides[0].hollow);
+CubeSums banded_cubes(const GramSide<double>& side, const Centring& centring, int threads, Progress& progress) {
+    const std::int64_t n = side.size();
     CubeSums sums;
     std::vector<double> left, right;
     BandSums partial;
@@ -338,6 +322,35 @@ CubeSums kernel_cubes(GramSource source, int threads, Monitor* monitor) {
         }
     }
     return sums;
+}
+
+CubeSums linear_cubes(const GramSource& source, int threads, Monitor* monitor) {
+    Progress progress(monitor, 0);
+    const bool held = source.rows() <= 2 * source.cols();
+    CubeSums sums;
+    bool summed = false;
+    if (source.precision == Precision::f32) {
+        const GramSide<float> side(source, true, kKeptBytes, threads, progress);
+        if (!needs_double(source, side)) {
+            if (held) return held_cubes(side, threads, progress);
+            sums = sum_tiles<float>(side.rows(), u_centring(side), nullptr, threads, progress);
+            summed = true;
+        }
+    }
+    const GramSide<double> side(source, true, kKeptBytes, threads, progress);
+    if (held) return held_cubes(side, threads, progress);
+    const Centring centring = u_centring(side);
+    if (!summed) sums = sum_tiles<double>(side.rows(), centring, nullptr, threads, progress);
+    if (add_features(side.rows(), centring, sums, threads, progress)) return sums;
+    return banded_cubes(side, centring, threads, progress);
+}
+
+CubeSums kernel_cubes(GramSource source, int threads, Monitor* monitor) {
+    source.precision = Precision::f64;
+    const GramSums all = gram_sums({source}, true, threads, monitor);
+    Progress progress(monitor, 0);
+    const GramSide<double> side(source, true, kKeptBytes, threads, progress);
+    return banded_cubes(side, Centring(all.sides[0].hollow), threads, progress);
 }
 
 }  // namespace
