@@ -415,6 +415,18 @@ def test_moments_say_when_they_cost_digits() -> None:
     np.testing.assert_allclose(fitted.transform(x[:12]), y[:12], atol=1e-6)
 
 
+def test_moments_of_low_rank_are_sure_of_what_is_kept() -> None:
+    latent, y = shifted(2000, 6, 4)
+    x = (latent @ np.random.default_rng(1).standard_normal((6, 20))).astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*condition number")
+        warnings.filterwarnings("ignore", message=".*are no longer than the rounding of float32")
+        fitted = AffineStitcher().fit_moments(ka.Moments().update(x, y))
+        rows = AffineStitcher().fit(x, y)
+    assert fitted.rank_ == rows.rank_ == 6
+    np.testing.assert_allclose(fitted.transform(x), rows.transform(x), rtol=1e-7, atol=1e-7)
+
+
 @pytest.mark.parametrize("stitcher", EVERY, ids=repr)
 def test_files_and_pickles_keep_the_map(stitcher: LinearStitcher, tmp_path) -> None:
     x, y = shifted(50, 6, 3)

@@ -96,15 +96,26 @@ class Problem:
         precision = 2.0**-52 if products.double else 2.0**-23
         condition = scaled_condition(gram) if inverted else 1.0
         certain = condition * precision <= _MOST_LOSS
-        if not certain:
-            warn(
-                f"x has condition number {np.sqrt(condition):.1e}, and moments square it: coefficients may be "
-                f"off by {min(1.0, condition * precision):.0e}; stream the rows through partial_fit instead",
-                AlignmentWarning,
-            )
         more: dict[str, Any] = {"double": products.double, "roundings": products.roundings}
         more |= {"gram": gram, "cross": cross, "shortest": 1 / np.sqrt(condition) if inverted and certain else 0.0}
-        return cls(products.engine.n, *means, np.diagonal(target).clip(0), "normal equations", **more)
+        made = cls(products.engine.n, *means, np.diagonal(target).clip(0), "normal equations", **more)
+        loss = (condition if certain else made._kept_condition()) * precision
+        if loss > _MOST_LOSS:
+            warn(
+                f"x has condition number {np.sqrt(loss / precision):.1e}, and moments square it: coefficients may be "
+                f"off by {min(1.0, loss):.0e}; stream the rows through partial_fit instead",
+                AlignmentWarning,
+            )
+        return made
+
+    def _kept_condition(self) -> float:
+        """Condition number of x'x in directions that are no rounding of entries; inf if there may be others."""
+        assert self.gram is not None
+        found, values = directions.of_products(self.gram, len(self.gram), self.noise, self.double)
+        resolved = np.sqrt(directions.resolution(len(self.gram), self.double)) * self._lengths
+        if (self.noise < resolved).any():
+            return float("inf")
+        return float(values[-1] / values[-found.rank]) if found.rank else 1.0
 
     @property
     def finite(self) -> bool:
