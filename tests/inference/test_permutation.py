@@ -405,15 +405,27 @@ def test_same_seed_same_null():
         ({"ties": "hash"}, ValueError, "ties must be 'fractional' or 'index'"),
         ({"k": 1.5}, TypeError, "k must be an integer"),
         ({"y": np.ones((11, 2))}, ValueError, "x and y must have the same number of rows, got 12 and 11"),
-        ({"x": np.ones(12)}, ValueError, "x must be 2-D"),
-        ({"x": [np.ones((12, 2)), np.ones(12)]}, ValueError, r"x\[1\] must be 2-D"),
-        ({"x": []}, ValueError, "x must be 2-D"),
+        ({"x": np.ones(12)}, ValueError, r"x must be \(items, features\), .* got shape \(12,\)"),
+        ({"x": [np.ones((12, 2)), np.ones(12)]}, ValueError, r"x layer 1 must be 2-D .* got shape \(12,\)"),
+        ({"x": [np.ones((12, 2)), None]}, TypeError, "x layer 1 must be a 2-D numeric array, got NoneType"),
+        ({"x": {"a": np.ones((12, 2)), "b": np.ones(12)}}, ValueError, "x layer b must be 2-D"),
+        ({"x": [np.ones((12, 2)), np.ones((11, 2))]}, ValueError, "x layer 0 and x layer 1 must have the same number"),
+        ({"x": [np.eye(12), np.full((12, 2), np.nan)]}, ValueError, "x layer 1 must be finite, got nan at row 0"),
+        ({"x": [ka.knn(np.eye(12), 3), np.ones(12)]}, ValueError, "x layer 1 must be 2-D"),
+        ({"x": []}, ValueError, r"x must be .* or a list or dict of \(items, features\) arrays, got shape \(0,\)"),
         ({"x": "text"}, TypeError, "x must be a 2-D numeric array, got str"),
         ({"estimator": "plain"}, ValueError, "estimator must be 'unbiased' or 'biased', got 'plain'"),
         ({"metric": "mutual_knn", "k": 12}, ValueError, "k must be between 1 and n - 1 = 11, got 12"),
         ({"metric": "mutual_knn", "similarity": "l1"}, ValueError, "similarity must be 'cosine', 'dot' or"),
         ({"metric": "mutual_knn", "ties": "hash"}, ValueError, "ties must be 'fractional' or 'index'"),
         ({"zero_rows": "drop"}, ValueError, "zero_rows must be 'error' or 'drop_pair', got 'drop'"),
+        ({"metric": "rsa", "similarity": "l1"}, ValueError, "similarity must be 'cosine', 'dot' or"),
+        ({"similarity": "dot"}, ValueError, "similarity must be left out where the metrics do not take it, got 'dot'"),
+        ({"ties": "index"}, ValueError, "ties must be left out"),
+        ({"metric": "rsa", "kernel": ka.RBF()}, ValueError, "kernel must be left out"),
+        ({"metric": "mutual_knn", "estimator": "biased"}, ValueError, "estimator must be left out"),
+        ({"metric": lambda x, y: 1.0, "normalize": "l2"}, ValueError, "normalize must be left out"),
+        ({"metric": lambda x, y: 1.0, "clip_quantile": 7}, ValueError, "clip_quantile must be left out"),
         ({"metrics": 1}, TypeError, "unknown keyword argument 'metrics'"),
         ({"metric": lambda x, y: np.nan if y[0, 0] != 1 else 1.0}, ValueError, "is nan for random pairing"),
     ],
@@ -508,3 +520,25 @@ def test_lists_of_neighbours_have_no_rows_to_drop():
     lists = ka.knn(x, 3)
     with pytest.raises(ValueError, match="nan_rows must be 'error' where x or y are Neighbors, got 'drop_pair'"):
         ka.permutation_test("mutual_knn", lists, lists, nan_rows="drop_pair")
+    with pytest.raises(ValueError, match="normalize must be left out where the metrics do not take it, got 'l2'"):
+        ka.permutation_test("mutual_knn", lists, lists, k=3, normalize="l2")
+
+
+def test_layers_come_in_dicts_and_nested_lists_too():
+    x, y = related(20, 4, 3)
+    expected = ka.permutation_test("cka", [x, x**3], y, permutations=9)
+    for given in ({"early": x, "late": x**3}, [x.tolist(), x**3], (x, (x**3).tolist()), np.stack([x, x**3], axis=1)):
+        found = ka.permutation_test("cka", given, y, permutations=9)
+        np.testing.assert_array_equal(found.null, expected.null)
+        assert found.layers == expected.layers
+    assert ka.permutation_test("cka", x.tolist(), y, permutations=9).layers is None
+
+
+def test_a_function_with_keywords_gets_the_options_of_the_test():
+    x, y = related(20, 4, 3)
+    test = ka.permutation_test(
+        functools.partial(ka.mutual_knn, metric="dot"), x, y, k=4, normalize="l2", permutations=5
+    )
+    assert test.score == ka.mutual_knn(x, y, 4, metric="dot", normalize="l2")
+    own = ka.permutation_test(functools.partial(ka.mutual_knn, k=3), x, y, k=4, permutations=5)
+    assert own.score == ka.mutual_knn(x, y, 3)

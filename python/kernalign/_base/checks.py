@@ -31,6 +31,13 @@ def check_options(options: Any, known: Any) -> None:
             raise TypeError(f"unknown keyword argument {option!r}; known are {', '.join(known.__annotations__)}")
 
 
+def check_unread(**given: tuple[Any, Any]) -> None:
+    """Raise where something is not as usual, (given, usual), that nothing reads."""
+    for name, (value, usual) in given.items():
+        if value != usual:
+            raise ValueError(f"{name} must be left out where the metrics do not take it, got {value!r}")
+
+
 def check_choice(value: Any, name: str, choices: tuple[str | None, ...]) -> None:
     """Raise unless ``value`` is one of ``choices``."""
     if not (value is None or isinstance(value, str)) or value not in choices:

@@ -138,7 +138,7 @@ def open_representations(
 
 def _read(value: Any, place: Place, record: bool) -> LayersGiven:
     what = f"{place.argument}[{place.name!r}]"
-    given = attempt(lambda: _split(value, what), record)
+    given = attempt(lambda: _opened(value, what), record)
     if isinstance(given, Exception):
         return LayersGiven(what, None, [None], [what], ["0"], [given], place.name)
     given.name = place.name
@@ -201,7 +201,7 @@ def first_error(values: Iterable[Any]) -> Exception | None:
     return None
 
 
-def _split(value: Any, what: str) -> LayersGiven:
+def _opened(value: Any, what: str) -> LayersGiven:
     if isinstance(value, (str, os.PathLike)):
         value = sources.open_layers(value)
     if isinstance(value, list) and value and all(isinstance(one, sources.Source) for one in value):
@@ -210,26 +210,44 @@ def _split(value: Any, what: str) -> LayersGiven:
             return LayersGiven(sources.shown(value[0].path), None, list(parts), list(names), list(labels))
         [source] = value
         what, value = source.spec, source.array
+    return split(value, what)
+
+
+def split(value: Any, what: str) -> LayersGiven:
+    """The layers of an array, or of a list or dict of them, that errors call ``what``.
+
+    A list is one of layers as soon as one of its parts has two axes: the others must then be layers too.
+    """
     if isinstance(value, Mapping) and value:
         _check_names(value, what)
         return LayersGiven(what, None, list(value.values()), [f"{what} layer {label}" for label in value], list(value))
-    if isinstance(value, (list, tuple)) and value and all(np.ndim(part) == 2 for part in value):
-        return _numbered(what, None, list(value))
+    if isinstance(value, (list, tuple)) and any(_axes(part) == 2 for part in value):
+        return numbered(what, None, list(value))
     if not hasattr(value, "ndim"):
+        if _axes(value) == 0:
+            arrays.as_matrix(value, what)  # which says what it is
         value = arrays.to_numpy(value, what)[0]
     if value.ndim == 3:
         if value.shape[1] == 0:
             raise ValueError(f"{what} must have at least one layer, got shape {tuple(value.shape)}")
-        return _numbered(what, value, [value[:, layer] for layer in range(value.shape[1])])
+        return numbered(what, value, [value[:, layer] for layer in range(value.shape[1])])
     if value.ndim != 2 and not (value.ndim == 1 and value.dtype == object):  # a column of rows may be one
         raise ValueError(
             f"{what} must be (items, features), (items, layers, features) or a list or dict of (items, features) "
             f"arrays, got shape {tuple(value.shape)}"
         )
-    return _numbered(what, value, [value])
+    return numbered(what, value, [value])
 
 
-def _numbered(origin: str, whole: Any, parts: list[Any]) -> LayersGiven:
+def _axes(value: Any) -> int:
+    """How many axes an array has, or lists as deep as their first entries."""
+    if isinstance(value, (list, tuple)):
+        return 1 + _axes(value[0]) if value else 1
+    return np.ndim(value)
+
+
+def numbered(origin: str, whole: Any, parts: list[Any]) -> LayersGiven:
+    """Layers that have no other names than their places."""
     labels = [str(at) for at in range(len(parts))]
     names = [f"{origin} layer {label}" for label in labels] if len(parts) > 1 else [origin]
     return LayersGiven(origin, whole, parts, names, labels)

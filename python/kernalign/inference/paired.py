@@ -102,7 +102,7 @@ def compare_scores(
         influence of every item) or "half-sampling" (the same random parts of the items for both scores; neighbour
         metrics, of at least 12 items and k <= n / 2). "bootstrap" is refused: an item that is drawn twice is its own
         nearest neighbour.
-    k, similarity : of the neighbour metrics, as ``k`` and ``metric`` of `mutual_knn`
+    k, similarity : of the neighbour metrics, as ``k`` and ``metric`` of `mutual_knn`; ``metric`` is what is compared
     estimator : "unbiased" or "biased", of the others
     **options : normalize, clip_quantile, zero_rows, nan_rows, pairing, threads and progress, as everywhere; ``ids`` are
         those of a, b and y
@@ -124,6 +124,13 @@ def compare_scores(
     method = _method(states)
     checks.check_uncertainty(uncertainty, (None, method))
     checks.check_options(options, arrays.Options)
+    checks.check_choice(similarity, "similarity", SIMILARITIES)
+    checks.check_choice(estimator, "estimator", ("unbiased", "biased"))
+    checks.integer(k, "k", 1)
+    if not isinstance(states, OfGrams):
+        checks.check_unread(estimator=(estimator, "unbiased"))
+    if not isinstance(states, OfLists):
+        checks.check_unread(similarity=(similarity, "cosine"))
     undirected = either(
         METRICS[metric].undirected({"metric": similarity}), "zero" if options.get("normalize") == "l2" else ""
     )
@@ -193,7 +200,6 @@ def _undefined(metric: str, reason: str, which: str, pair: arrays.Pair) -> Any:
 def _half_sampled(
     metric: str, states: OfLists, a: Any, b: Any, y: Any, k: int, similarity: Metric, options: Any, report: Any
 ) -> Any:
-    checks.check_choice(similarity, "similarity", SIMILARITIES)
     threads = checks.check_threads(options.get("threads"))
     prepared = {name: options[name] for name in ("normalize", "clip_quantile") if name in options}
     rows = [arrays.rows(v, name, **prepared) for v, name in ((a, "a"), (b, "b"), (y, "y"))]

@@ -117,10 +117,11 @@ def permutation_test(
     ----------
     metric : a name ("cka", "mutual_knn", or another function of `kernalign` that takes x and y alone), a function of
         (x, y) that is larger for closer representations, or a list of these, which are tested on the same pairings.
-        ``functools.partial(ka.rsa, comparison="pearson")`` is such a function.
-    x, y : (n, p) and (n, q) arrays paired by row, or layers of them: lists of 2-D arrays, or (n, L, p). All layers and
-        metrics see the same pairings, and the score of layered input is the best over all pairs of layers: its p-value
-        accounts for the search. `Neighbors`, or lists of them, for metrics of neighbour lists.
+        ``functools.partial(ka.rsa, comparison="pearson")`` is such a function. A function of your own gets rows as they
+        are.
+    x, y : (n, p) and (n, q) arrays paired by row, or layers of them: lists or dicts of 2-D arrays, or (n, L, p). All
+        layers and metrics see the same pairings, and the score of layered input is the best over all pairs of layers:
+        its p-value accounts for the search. `Neighbors`, or lists of them, for metrics of neighbour lists.
     permutations : number B of random pairings; the smallest p-value is 1 / (B + 1)
     groups : labels of any kind, one per row; rows with one label are one thing (captions of an image, trials of a
         stimulus). Whole groups change places, each with one of equal size, rows in their order; scores are those of all
@@ -129,7 +130,8 @@ def permutation_test(
         that the pairing is exchangeable inside every block, whatever differs between blocks: time blocks, classes (is
         there alignment beyond what the classes give?). A block of one item never moves.
     seed : of the pairings; the same seed gives the same pairings for every metric
-    k, similarity, ties : for metrics of neighbour lists, as ``k``, ``metric`` and ``ties`` of `mutual_knn`
+    k, similarity, ties : for metrics of neighbour lists, as ``k``, ``metric`` and ``ties`` of `mutual_knn`; ``metric``
+        is what is tested here
     estimator, kernel : for cka, hsic and kernel_alignment; bandwidths are found once, since no pairing changes them.
         With ``Precomputed()`` x and y are Gram matrices.
     **options : normalize, clip_quantile, zero_rows, nan_rows, pairing, ids, threads and progress, as everywhere; an
@@ -150,7 +152,8 @@ def permutation_test(
     Raises
     ------
     ValueError, TypeError
-        Bad input, a metric that is nan for some pairing, or groups or blocks that leave nothing to permute.
+        Bad input, keywords that no metric under test takes, a metric that is nan for some pairing, or groups or blocks
+        that leave nothing to permute.
 
     References
     ----------

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +22,20 @@ from kernalign._engines.permuted_lists import PermutedGraphs, PermutedLists, tie
 from kernalign._rows import arrays
 from kernalign._rows.items import Items, Undirected, either
 from kernalign._rows.labels import group_numbers
+from kernalign._rows.layered import numbered, split
 from kernalign._rows.pairing import Places
 from kernalign._statistics.pairings import Pairings
 from kernalign.inference.permuted_scores import GramScores, GraphScores, ListScores, Permuted, PermutedCalls
 from kernalign.metrics.neighbors.search import Ties
 from kernalign.metrics.record import MetricInfo, OfEdges, OfGrams, OfLists
 from kernalign.metrics.registry import METRICS
+
+
+class Named(NamedTuple):
+    """A layer, or the only one, and what errors call it."""
+
+    name: str
+    value: Any
 
 
 @dataclass(frozen=True)
@@ -102,46 +110,48 @@ def _tested(name: str, given: Any) -> Tested:
     return Tested(record, None if renamed else record.function)
 
 
-def layers_of(x: Any, name: str) -> tuple[list[Any], bool]:
-    if isinstance(x, Neighbors):
-        return [x], False
-    if isinstance(x, (list, tuple)) and any(isinstance(v, Neighbors) or getattr(v, "ndim", 0) == 2 for v in x):
-        for at, layer in enumerate(x):
-            if not isinstance(layer, Neighbors):
-                arrays.as_matrix(layer, f"{name}[{at}]")
-        return list(x), True
-    if getattr(x, "ndim", 0) == 3:
-        n, layers = np.shape(x)[:2]
-        if layers > n:
-            warn(f"{name}: {hazards.swapped_axes(layers, n)}", AlignmentWarning)
-        return [x[:, layer] for layer in range(np.shape(x)[1])], True
-    arrays.as_matrix(x, name)
-    return [np.asarray(x) if isinstance(x, (list, tuple)) else x], False
+def layers_of(x: Any, name: str) -> tuple[list[Named], bool]:
+    """The layers of a side, and whether it has any of its own; `Neighbors` are layers, too."""
+    parts = list(x) if isinstance(x, (list, tuple)) else [x]
+    if any(isinstance(part, Neighbors) for part in parts):
+        given = numbered(name, x if isinstance(x, Neighbors) else None, parts)
+    else:
+        given = split(x, name)
+    named = []
+    for layer, part in zip(given.names, given.parts, strict=True):
+        if not isinstance(part, Neighbors):
+            arrays.as_matrix(part, layer)
+        named.append(Named(layer, np.asarray(part) if isinstance(part, (list, tuple)) else part))
+    if len(given.axes) == 3 and len(named) > len(named[0].value):
+        warn(f"{name}: {hazards.swapped_axes(len(named), len(named[0].value))}", AlignmentWarning)
+    return named, given.whole is None or len(given.axes) == 3
 
 
 def common_items(
-    tested: dict[str, Tested], xs: list[Any], ys: list[Any], given: Any, options: Any
-) -> tuple[list[Any], list[Any], Items]:
+    tested: dict[str, Tested], xs: list[Named], ys: list[Named], given: Any, options: Any
+) -> tuple[list[Named], list[Named], Items]:
     """The layers of both sides, less the rows that their metrics would not take, in one order of items."""
     kernel, similarity = given
-    layers = [(name, v) for side, name in ((xs, "x"), (ys, "y")) for v in side]
-    if any(isinstance(v, Neighbors) for _, v in layers):
+    layers = [*xs, *ys]
+    if any(isinstance(one.value, Neighbors) for one in layers):
         arrays.check_one_sided(options, "x or y are Neighbors")
+        checks.check_unread(**{name: (options.get(name), None) for name in ("normalize", "clip_quantile", "device")})
         return xs, ys, Items((None,) * len(layers), {}, ())
     if (ids := options.get("ids")) is not None and len(ids) == 2:
         options["ids"] = (ids[0],) * len(xs) + (ids[1],) * len(ys)
     kinds = [one.undirected(kernel, similarity) for one in tested.values()]
     kinds.append("zero" if options.get("normalize") == "l2" else "")
-    taken, items = arrays.same_items(layers, options, either(*kinds), square=isinstance(kernel, Precomputed))
+    rows, items = arrays.same_items(layers, options, either(*kinds), square=isinstance(kernel, Precomputed))
+    taken = [one._replace(value=own) for one, own in zip(layers, rows, strict=True)]
     return taken[: len(xs)], taken[len(xs) :], items
 
 
-def rows_of(v: Any) -> int:
-    return int(v.n) if isinstance(v, Neighbors) else len(v)
+def rows_of(layer: Named) -> int:
+    return int(layer.value.n) if isinstance(layer.value, Neighbors) else len(layer.value)
 
 
-def count_items(xs: list[Any], ys: list[Any]) -> int:
-    counts = {rows_of(v) for v in (*xs, *ys)}
+def count_items(xs: list[Named], ys: list[Named]) -> int:
+    counts = {rows_of(one) for one in (*xs, *ys)}
     if len(counts) > 1:
         raise ValueError(f"x and y must have the same number of rows in every layer, got {sorted(counts)}")
     (n,) = counts
@@ -165,7 +175,7 @@ def pairings_of(groups: Any, blocks: Any, n: int, kept: Places | None) -> Pairin
 
 
 def engines_for(
-    tested: dict[str, Tested], xs: list[Any], ys: list[Any], n: int, given: Any, options: Any
+    tested: dict[str, Tested], xs: list[Named], ys: list[Named], n: int, given: Any, options: Any
 ) -> list[Permuted]:
     k, estimator, kernel, similarity, ties = given
     checks.check_choice(ties, "ties", ("fractional", "index"))
@@ -178,10 +188,16 @@ def engines_for(
         if other or any(options.get(name) is not None for name in ("normalize", "clip_quantile")):
             what = f"{other[0]} needs" if other else "normalize and clip_quantile need"
             raise ValueError(f"{what} rows, but kernel=Precomputed() takes Gram matrices")
+    if not grams:
+        checks.check_unread(estimator=(estimator, "unbiased"), kernel=(kernel, Linear()))
+    if not lists:
+        checks.check_unread(similarity=(similarity, "cosine"), ties=(ties, "fractional"))
+    if any(one.record is None for one in tested.values()):  # a function of the user's gets rows as they are
+        checks.check_unread(**{name: (options.get(name), None) for name in ("normalize", "clip_quantile")})
     engines: list[Permuted] = []
     prepared = {name: options[name] for name in ("normalize", "clip_quantile") if name in options}
     threads = checks.check_threads(options.get("threads"))
-    if len(lists) < len(tested) and any(isinstance(v, Neighbors) for v in (*xs, *ys)):
+    if len(lists) < len(tested) and any(isinstance(one.value, Neighbors) for one in (*xs, *ys)):
         raise TypeError("Neighbors are for metrics of neighbour lists; other metrics need arrays")
     for centred in (True, False):
         wanted = {name: states for name, states in grams.items() if states.centred == centred}
@@ -190,7 +206,7 @@ def engines_for(
         if wanted:
             divided = isinstance(kernel, Cosine)
             x, y = (
-                [arrays.rows(v, s, divided=divided, **prepared) for v in side] for side, s in ((xs, "x"), (ys, "y"))
+                [arrays.rows(one.value, one.name, divided=divided, **prepared) for one in side] for side in (xs, ys)
             )
             how = {"centred": centred, "unbiased": estimator == "unbiased"}
             engine: PermutedGrams
@@ -205,13 +221,14 @@ def engines_for(
     for name, states in edges.items():
         size = checks.check_k(k, n)
         graphs = [
-            [states.graph(arrays.rows(v, s, **prepared), size, threads) for v in side]
-            for side, s in ((xs, "x"), (ys, "y"))
+            [states.graph(arrays.rows(one.value, one.name, **prepared), size, threads) for one in side]
+            for side in (xs, ys)
         ]
         engines.append(GraphScores(name, PermutedGraphs(graphs[0], graphs[1], threads)))
     for name, one in tested.items():
         if one.function is not None:
-            engines.append(PermutedCalls(name, _called(one, k, options), xs, ys))
+            sides = ([layer.value for layer in side] for side in (xs, ys))
+            engines.append(PermutedCalls(name, _called(one, k, options), *sides))
     return engines
 
 
@@ -224,15 +241,15 @@ def _states(tested: dict[str, Tested], kind: type) -> dict[str, Any]:
 def _called(one: Tested, k: int, options: Any) -> Callable[[Any, Any], Any]:
     function = one.function
     assert function is not None
-    if one.record is None or one.record.function is not function:
+    if one.record is None:
         return function
     keywords = {**options, **({"k": k} if one.record.takes("k") else {})}
-    return partial(function, **keywords)
+    return partial(function, **{**keywords, **getattr(function, "keywords", {})})
 
 
 def _lists(
-    xs: list[Any],
-    ys: list[Any],
+    xs: list[Named],
+    ys: list[Named],
     n: int,
     k: int,
     similarity: Metric,
@@ -243,8 +260,8 @@ def _lists(
     k = checks.check_k(k, n)
     found: list[list[Neighbors]] = [[], []]
     sources: list[list[Any]] = [[], []]
-    for side, name, layers in ((0, "x", xs), (1, "y", ys)):
-        for layer in layers:
+    for side, layers in enumerate((xs, ys)):
+        for name, layer in layers:
             rows = None if isinstance(layer, Neighbors) else arrays.rows(layer, name, **prepared)
             if rows is None and layer.rows is not None:
                 raise ValueError(f"{name} must hold the neighbours of every row, got those of a sample")
