@@ -71,7 +71,8 @@ std::int64_t Moments::count() const {
 }
 
 std::int64_t Moments::blocks_per_chunk() const {
-    if (!(sums_.side[0].scaled && sums_.side[1].scaled)) return 1;  // the block that sets shift and scale goes alone
+    // The block that sets shift and scale goes alone, also after a call that was stopped when they were set.
+    if (sums_.n == 0 || !(sums_.side[0].scaled && sums_.side[1].scaled)) return 1;
     const std::int64_t width = precision_ == Precision::f32 ? sizeof(float) : sizeof(double);
     return std::max<std::int64_t>(1, kScratch / (kMomentsBlock * (cols(0) + cols(1)) * width));
 }
