@@ -279,6 +279,7 @@ def test_zero_rows_are_named_without_advice_that_does_not_fit(files: Path, more:
     np.save("zero.npy", x)
     message = failed(run("compare", "zero.npy", "b.npz:u", "--normalize", "l2", *more), 1)
     assert "zero" in message
+    assert "(--zero-rows drop_pair drops such items)" in message
     assert ("row 7 is zero" if "rsa" not in more else "row 7 is constant") in message
 
 
@@ -336,6 +337,44 @@ def test_bad_rows_are_dropped_if_asked_for(files: Path, more: list[str]) -> None
     keep = [at for at in range(N) if at not in (7, 9)]
     wanted = ka.mutual_knn(x[keep], np.load("b.npz")["u"][keep], 3)
     assert (row["n"], row["value"]) == (N - 2, pytest.approx(float(wanted)))
+
+
+@pytest.mark.parametrize("form", [[], ["--json"], ["--csv"]])
+def test_remedies_are_said_in_the_options_of_the_command(files: Path, form: list[str]) -> None:
+    x = np.load("a.npy")
+    x[7], x[9, 0] = 0, np.nan
+    np.savez("model.npz", bad=x, zero=np.where(np.isnan(x), 1, x), good=np.load("a.npy"))
+    result = run("compare", "model.npz", "b.npz:u", *form)
+    assert result.exit_code == 1
+    assert "(--nan-rows drop_pair drops such items)" in result.stderr
+    assert "(--zero-rows drop_pair drops such items)" in result.stderr
+    assert "drop_pair" in result.stdout
+    assert "_rows=" not in result.output
+    stitched = failed(run("stitch", "model.npz:bad", "b.npz:u"), 1)  # which has no such options
+    assert "--nan-rows" not in stitched
+
+
+def test_labels_of_groups_follow_dropped_rows(files: Path) -> None:
+    x, labels = np.load("a.npy"), np.repeat(np.arange(N // 2), 2)
+    x[7] = np.nan
+    np.save("bad.npy", x)
+    np.save("groups.npy", labels)
+    args = ("--metric", "cka", "--groups", "groups.npy", "--nan-rows", "drop_pair", "--json")
+    [row] = rows_of(run("compare", "bad.npy", "b.npz:u", *args))
+    keep = np.arange(N) != 7
+    score = ka.cka(x[keep], np.load("b.npz")["u"][keep], groups=labels[keep])
+    assert row["value"] == pytest.approx(float(score), rel=1e-12)
+    assert row["chance"] == pytest.approx(score.chance, rel=1e-12)
+
+
+def test_the_package_is_the_command(files: Path) -> None:
+    command = [sys.executable, "-m", "kernalign"]
+    done = subprocess.run([*command, "info", "--json"], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)
+    wrong = subprocess.run([*command, "compare"], capture_output=True, text=True, check=False)
+    assert wrong.returncode == 2
+    assert "python -m kernalign compare --help" in wrong.stderr
+    assert "Traceback" not in wrong.stderr
 
 
 @pytest.mark.parametrize("more", [[], ["--layers", "best"]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +12,13 @@ import click
 from kernalign._base.readable import said
 
 INTERRUPTED = 130
+
+
+def in_flags(text: str, command: click.Command | None) -> str:
+    """What the library says of its keywords, name="value", in the options of a command that has them."""
+    flags = {param.name: param.opts[-1] for param in command.params} if command else {}
+    keyword = re.compile(r"""\b(\w+)=(['"])(\w+)\2""")
+    return keyword.sub(lambda found: f"{flags[found[1]]} {found[3]}" if found[1] in flags else found[0], text)
 
 
 class Failure(click.ClickException):
@@ -56,11 +64,10 @@ class Outcome(click.Group):
         except Exception as error:
             raise self._failure(ctx, f"{type(error).__name__}: {error} (--debug shows where)", error) from error
 
-    @staticmethod
-    def _failure(ctx: click.Context, message: str, error: Exception) -> Exception:
+    def _failure(self, ctx: click.Context, message: str, error: Exception) -> Exception:
         if ctx.params.get("debug"):
             return error
-        return Failure(message)
+        return Failure(in_flags(message, self.commands.get(ctx.invoked_subcommand or "")))
 
 
 def _say(message: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from kernalign._base.files import atomic_write
+from kernalign.cli.outcome import in_flags
 from kernalign.cli.output import as_csv, as_json, number, plain, probability, show_table, write_text
 from kernalign.comparison.result import Comparison
 
@@ -18,12 +19,13 @@ _MOST_NOTES = 20
 
 def report(found: Comparison, settings: dict[str, Any], form: str | None, output: Path | None, *, force: bool) -> None:
     """Write the output file, say what there is to say, and print all scores."""
-    told = _told(found)
+    command = click.get_current_context().command
+    told = [in_flags(text, command) for text in _told(found)]
     for text in told[:_MOST_NOTES]:
         click.echo(f"note: {text}", err=True)
     if len(told) > _MOST_NOTES:
         click.echo(f"note: and {len(told) - _MOST_NOTES} more", err=True)
-    rows = _rows(found)
+    rows = [row | {"reason": row["reason"] and in_flags(row["reason"], command)} for row in _rows(found)]
 
     def document() -> str:
         return as_json(rows, settings | {"notes": told})

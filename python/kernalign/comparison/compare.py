@@ -70,12 +70,12 @@ def compare(
         joined. Items with one label are one thing (captions of an image, trials of a stimulus). Chance levels and
         p-values of metrics that take ``groups`` are then those of whole groups that change places; these metrics are
         called pair by pair. That of a search over layers is not known.
-    threads, device, progress : as everywhere; progress counts a thousand for each layer's part and each pair of layers
+    threads, device, progress : as for `cka`; progress counts a thousand for each layer's part and each pair of layers
     errors : "record": what cannot be opened, has another number of rows than most, or cannot be scored (NaN, zero rows
         under cosine) costs its own cells, which are nan with the reason in `Comparison.reasons`; if nothing can be
         scored, the first error is raised. "raise": the first error is raised. Arguments that cannot be are always
         errors.
-    pairing, ids : as everywhere, for all representations at once: "auto" brings the rows of those that carry labels
+    pairing, ids : as for `cka`, for all representations at once: "auto" brings the rows of those that carry labels
         into the order of the first of them, "ids" takes the items that all have; ``ids`` is a dict of names and labels
     zero_rows, nan_rows : "drop_pair" drops an item for all representations, layers and metrics, so that every cell is
         of the same items, if any layer has NaN or infinity there or, where a metric needs a direction, a row of zeros

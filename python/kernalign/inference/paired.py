@@ -104,8 +104,8 @@ def compare_scores(
         nearest neighbour.
     k, similarity : of the neighbour metrics, as ``k`` and ``metric`` of `mutual_knn`; ``metric`` is what is compared
     estimator : "unbiased" or "biased", of the others
-    **options : normalize, clip_quantile, zero_rows, nan_rows, pairing, threads and progress, as everywhere; ``ids`` are
-        those of a, b and y
+    **options : pairing and dropping of rows, preprocessing, threads and progress as for `cka`; ``ids`` are those of a,
+        b and y
 
     Returns
     -------

@@ -134,8 +134,8 @@ def permutation_test(
         is what is tested here
     estimator, kernel : for cka, hsic and kernel_alignment; bandwidths are found once, since no pairing changes them.
         With ``Precomputed()`` x and y are Gram matrices.
-    **options : normalize, clip_quantile, zero_rows, nan_rows, pairing, ids, threads and progress, as everywhere; an
-        item that is dropped is so for all metrics and layers
+    **options : pairing and dropping of rows, preprocessing, threads and progress as for `cka`; an item that is dropped
+        is so for all metrics and layers
 
     Returns
     -------

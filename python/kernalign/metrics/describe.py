@@ -102,7 +102,7 @@ def describe(x: Any, *, k: int = 10, threads: int | None = None, progress: Progr
     ----------
     x : (n, p) array; nan and infinity are counted, not refused
     k : neighbourhood size of the tie rate (n - 1 if that is less)
-    threads, progress : as everywhere
+    threads, progress : as for `cka`
 
     Notes
     -----

@@ -69,7 +69,7 @@ def spectral_overlap(
     centred : True for the spectral form of CKA; False, the default, for that of the uncentred kernel alignment, in
         which a large mean is the first eigenfunction (an AlignmentWarning says so). Of two `Spectrum`, what they are.
     tol : singular values closer than tol times the largest count as one eigenspace
-    **options : normalize, clip_quantile, zero_rows, threads, device, progress, as everywhere (arrays only)
+    **options : pairing and dropping of rows, preprocessing, threads and progress as for `cka` (arrays only)
 
     Returns
     -------

@@ -83,7 +83,7 @@ def spectrum(x: Any, *, centred: bool = False, **options: Unpack[Options]) -> Sp
     ----------
     x : (n, p) array
     centred : subtract column means first: CKA's form; False is that of the uncentred kernel alignment
-    **options : normalize, clip_quantile, device, progress, as everywhere. ``threads`` is checked, but the decomposition
+    **options : normalize, clip_quantile, device, progress, as for `cka`. ``threads`` is checked, but the decomposition
         runs on the threads of NumPy's BLAS.
 
     Returns

@@ -47,9 +47,14 @@ def cka(
         stimulus), and no independent evidence. The score stays; its null pairs the groups of x with those of y at
         random, whole and in the order of their rows, each with one of equal size: ``chance`` is the exact mean,
         ``chance_sd`` and ``p_value`` are those of all such pairings if they are few, else of 999 (seed 0).
-    **options : preprocessing (``normalize=None | "l2" | "standardize"``, ``clip_quantile=None | 0.95``,
-        ``zero_rows="error" | "drop_pair"``), ``threads`` (None: all cores this process may use; the result does not
-        depend on it), ``device``, and ``progress`` (True for a bar on standard error, or callable(done, total)).
+    **options : what all metrics take. Preprocessing: ``clip_quantile=None | 0.95``, then ``normalize=None | "l2" |
+        "standardize"``. Pairing of rows: ``pairing="auto"`` brings them into one order where both sides carry labels
+        (the index of a data frame) and refuses other sets of labels, "ids" takes the items that both have, "position"
+        takes row i of each; ``ids=(ids_x, ids_y)`` are labels for arrays without. ``nan_rows`` (NaN or infinity) and
+        ``zero_rows`` (no direction, where the metric needs one): "error", or "drop_pair" drops the item on both sides;
+        ``groups`` follow the rows of x. ``settings`` tell of ``pairing``, ``unpaired`` and ``dropped``. ``threads``
+        (None: all cores this process may use; the result does not depend on it), ``device``, and ``progress`` (True for
+        a bar on standard error, or callable(done, total)).
 
     Returns
     -------

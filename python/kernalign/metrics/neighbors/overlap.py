@@ -74,7 +74,7 @@ def mutual_knn(
         the p-value and ``chance_sd`` are those of 999 such pairings (seed 0; of all where they are no more than
         40,320). Groups of a size that no other has stay paired, so with few groups of each size it cannot reject.
         Exact search only; of lists, those of k + the largest group are long enough for anything but ties.
-    **options : backend as for `knn`; normalize, clip_quantile, zero_rows, threads, device, progress, as everywhere
+    **options : backend as for `knn`; pairing and dropping of rows, preprocessing, threads and progress as for `cka`
 
     Returns
     -------
