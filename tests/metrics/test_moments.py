@@ -320,6 +320,20 @@ def test_a_constant_stream_is_undefined():
     assert "constant" in score.reason
 
 
+def test_cka_of_what_varies_by_rounding_alone_is_undefined_in_a_stream_as_it_is_of_rows():
+    x, y = related(200, 4, 3)
+    rounded = (0.1 + 7e-9 * np.round(np.clip(x, -1, 1))).astype(np.float32)
+    assert np.ptp(rounded) > 0
+    reason = "x is constant, up to the rounding of float32"
+    for made in (ka.Moments().update(rounded, y).cka, lambda: ka.cka(rounded, y)):
+        with pytest.warns(ka.UndefinedScoreWarning, match=reason):
+            score = made()
+        assert np.isnan(score)
+        assert score.reason == reason
+    for kept in (0.1 + 1e-5 * x, 1e-8 * x):
+        assert np.isfinite(ka.Moments().update(kept.astype(np.float32), y).cka())
+
+
 def test_jackknife_needs_the_rows():
     state = ka.Moments().update(*related(50, 4, 3))
     with pytest.raises((TypeError, ValueError), match="uncertainty"):

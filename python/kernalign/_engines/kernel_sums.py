@@ -40,6 +40,7 @@ class KernelSums:
     engine: Engine | None = None  # None once nothing needs it
     indices: tuple[int, int] = (0, 1)  # of the sides in the engine
     threads: int = 0
+    rounded: tuple[str | None, str | None] = (None, None)  # of a stream that is constant: the format that hides more
     groups: NDArray[np.intp] | None = None  # numbers of those that are exchanged whole by the null
     # What follows from one side alone; the pairs of a sweep share it.
     known: tuple[dict[str, Any], dict[str, Any]] = field(default_factory=lambda: ({}, {}))
@@ -121,8 +122,9 @@ class KernelSums:
         linear = not made or made.linear  # an outlier that makes the biased square large is multiplied in float64
         if not biased > (0.0 if linear else self.noise(side)):
             return "is constant" + beyond_casting(made.rows[0] if made else None)
-        if made and not made.varies and made.rounded:
-            return f"is constant, up to the rounding of {made.rounded}"
+        rounded = self.rounded[side] if made is None else not made.varies and made.rounded
+        if rounded:
+            return f"is constant, up to the rounding of {rounded}"
         if made and made.reason:
             return made.reason
         if estimator == "unbiased":

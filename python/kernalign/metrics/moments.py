@@ -282,8 +282,11 @@ class Moments:
             raise ValueError(f"a stream has only its linear kernel, got kernel={kernel!r}")
         with self._turn():
             alignment.check_estimator(estimator, self.n, metric)
-            assert self._core is not None  # check_estimator needs at least two rows
-            centred = metric != "kernel_alignment"
-            engine = self._core.finish(centred, 0)
-        settings: dict[str, Any] = {"normalize": None, "clip_quantile": None}
-        return moment_sums(engine, self._core.double_precision, "stream", centred, settings=settings)
+        centred = metric != "kernel_alignment"
+        products = self._products(metric, centred=centred)
+        rounded = products.only_rounding(0), products.only_rounding(1)
+        more: dict[str, Any] = {
+            "settings": {"normalize": None, "clip_quantile": None},
+            "rounded": rounded if centred else (None, None),
+        }
+        return moment_sums(products.engine, products.double, "stream", centred, **more)

@@ -17,7 +17,7 @@ from kernalign._engines import directions
 from kernalign._engines.centred import Centred
 from kernalign._engines.directions import Directions, Matrix, Vector
 from kernalign._rows import arrays
-from kernalign._rows.digits import Rounding
+from kernalign._rows.digits import EXACT, Rounding
 
 Keep: TypeAlias = Callable[[Vector], int]
 
@@ -48,6 +48,14 @@ class Products:
             if not square > 0:
                 return f"{name} is {'constant' if centred else 'zero'}"
         return None
+
+    def only_rounding(self, side: int) -> str | None:
+        """The name of the format if no column varies by more than rounding to it may tell rows apart."""
+        rounding, n = self.roundings[side], self.engine.n
+        squares = np.diagonal(self.engine.product(side, side))
+        mean = np.ldexp(self.engine.mean(side), -self.engine.exponents[side])
+        most = np.maximum(max(2 * rounding.spacing, EXACT.error) * np.abs(mean), rounding.least)
+        return rounding.name if (squares <= n * most**2).all() else None
 
 
 @dataclass(frozen=True)
