@@ -178,6 +178,7 @@ ROWS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:.*rows tie at the k-th place")
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["mutual_knn", "jaccard_knn", "cycle_knn", "lcs_knn", "cknna"])
 @pytest.mark.parametrize("kinds", [("normal", "normal"), ("Cauchy", "lognormal"), ("classes", "normal")])
