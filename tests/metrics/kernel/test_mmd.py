@@ -1,5 +1,7 @@
 """mmd against naive definitions, enumeration of the null, closed forms, and everything that must not matter."""
 
+import math
+
 import kernalign as ka
 import ml_dtypes
 import numpy as np
@@ -144,9 +146,20 @@ def test_null_moments_are_those_of_all_splits(n, m, kernel):
         assert score.z == pytest.approx((values[0] - values.mean()) / spread, rel=1e-7, abs=1e-9)
         if estimator == "unbiased" and n + m >= 6:
             assert score.chance_skew == pytest.approx(stats.skew(values), rel=1e-7, abs=1e-10)
-            tail = stats.pearson3.sf(score.z, score.chance_skew)
-            assert score.p_value == pytest.approx(tail, rel=1e-6)
-            assert score.settings["p_method"] == "Pearson III, exact third moment"
+        if estimator == "unbiased" and n + m <= 8:
+            assert score.p_value == pytest.approx((values >= values[0] - 1e-9 * spread).mean(), rel=1e-9)
+            assert score.settings["p_method"] == f"all {math.factorial(n + m)} pairings"
+
+
+def test_the_tail_is_pearson_iii_where_no_few_rows_rule_the_score():
+    x, y = samples(40, 30, 8)
+    score = ka.mmd(x, y)
+    assert score.p_value == pytest.approx(stats.pearson3.sf(score.z, score.chance_skew), rel=1e-6)
+    assert score.settings["p_method"] == "Pearson III, exact third moment"
+    x[:2] *= 1000
+    ruled = ka.mmd(x, y, kernel=ka.Linear())
+    assert ruled.p_value > 0.05
+    assert ruled.settings["p_method"] == "999 random pairings, seed 0"
 
 
 def test_the_biased_p_value_is_that_of_the_unbiased_estimate():

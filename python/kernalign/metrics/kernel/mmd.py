@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from functools import cached_property
+from dataclasses import replace
 from typing import Any, Literal, TypeAlias, Unpack
 
 import numpy as np
@@ -15,13 +15,14 @@ from kernalign._base import checks
 from kernalign._base.kernels import RBF, Cosine, Kernel, Linear, Precomputed, check_kernel
 from kernalign._base.progress import Report, reporting
 from kernalign._base.score import Null, Score, Spread, undefined
-from kernalign._engines.gram_source import EXACT_SKEW_ROWS, SAMPLED_ROWS, Side, make_side
+from kernalign._engines.gram_source import Side, make_side
 from kernalign._engines.gram_sweep import GramSweep
+from kernalign._engines.kernel_sums import KernelSums
 from kernalign._rows import arrays
 from kernalign._rows.arrays import Options
 from kernalign._rows.blocks import spans
 from kernalign._rows.magnitude import power_of_two
-from kernalign._statistics import tails
+from kernalign._statistics import kernel_null, tails
 from kernalign.metrics.kernel.cka import biased_null
 
 Estimator: TypeAlias = Literal["unbiased", "biased", "linear-time", "block"]
@@ -60,7 +61,8 @@ def mmd(
     Score
         MMD^2. ``n`` counts the rows used: n + m, or those in blocks; settings["sizes"] has both. Chance level, spread
         and p-value are those of the rows being dealt to the two samples at random: exact mean and variance (Kazi-Aoual
-        et al. 1995), for "unbiased" also the exact third moment. The p-value of "biased" is that of "unbiased".
+        et al. 1995), for "unbiased" also the exact third moment. Where that does not make the tail, as where a few rows
+        rule the score, p is that of random deals, or None with the reason. "biased" has the p-value of "unbiased".
 
     Notes
     -----
@@ -107,7 +109,6 @@ def _whole(pair: arrays.Pair, side: Side, report: Report, keywords: dict[str, An
     keywords["settings"] |= {"products": "float64" if sums.rounding[0] < 1e-7 else "float32"}
     u_norm = math.sqrt(max(0.0, sums.u_centred(0, 0))) * kernel_unit
     varies = sums.u_centred(0, 0) > sums.noise(0)
-    tail = _Tail(side, n, m, u_norm if varies else 0.0)
     # Sums of K over pairs of different rows, within x and across, from those over whole rows and the labelled one.
     rows = sweep.engine.row_sums(0, True)
     of_x, of_y = float(rows[:n].sum()), float(rows[n:].sum())
@@ -116,50 +117,33 @@ def _whole(pair: arrays.Pair, side: Side, report: Report, keywords: dict[str, An
     value *= kernel_unit
     if kernel_unit == 0 or not math.isfinite(value):
         return undefined("mmd", size, _UNDERFLOW if kernel_unit == 0 else _OVERFLOW, **keywords)
+    null = _null(sums, n, m, u_norm, value) if varies else None
     if keywords["estimator"] == "unbiased":
-        null = (
-            Null(0.0, tail.sd, tail.skew if size >= 6 else None, lambda: tail.p_value(value)) if tail.sd > 0 else None
-        )
         return Score(value, metric="mmd", n=size, null=null, **keywords)
     scale = (1 / (a * n)) ** 2 * sums.unit
-    null = None
-    if tail.sd > 0:
-        moments = biased_null(sums, scale)
-        null = Null(moments.mean, moments.sd, p_value=lambda: tail.p_value(value, ", of the unbiased estimate"))
+    if null is not None:
+        moments, tail = biased_null(sums, scale), null.p_value
+
+        def p_value() -> tuple[float | None, str]:
+            assert tail is not None
+            p, method = tail()
+            return p, f"{method}, of the unbiased estimate"
+
+        null = Null(moments.mean, moments.sd, p_value=p_value)
     return Score(max(0.0, sums.centred(0, 1)) * scale, metric="mmd", n=size, null=null, **keywords)
 
 
-class _Tail:
-    """Null of <K, W>, W = 1/(n(n-1)) and 1/(m(m-1)) within the samples and -1/(nm) across: U-centred as it stands."""
+def _null(sums: KernelSums, n: int, m: int, u_norm: float, value: float) -> Null:
+    """Of <K, W>, W = 1/(n(n-1)) and 1/(m(m-1)) within the samples, -1/(nm) across: along the U-centred labels."""
+    scale = u_norm * math.sqrt(1 / (n * (n - 1)) + 1 / (m * (m - 1)) + 2 / (n * m))
+    null = kernel_null.unbiased_null(sums, value / scale, scale)
 
-    def __init__(self, side: Side, n: int, m: int, u_norm: float) -> None:
-        self.size = n + m
-        self.side = side if self.size <= EXACT_SKEW_ROWS else side.sampled  # lets go of the rows
-        x, y, across = 1 / (n * (n - 1)), 1 / (m * (m - 1)), -1 / (n * m)
-        self.squares = x + y + 2 / (n * m)
-        self.cubes = x**2 + y**2 + 2 * across**2 * n * m * across
-        self.trace = (n - 2) * x**2 + (m - 2) * y**2
-        self.trace += 3 * across**2 * (n * (n - 1) * m * x + m * (m - 1) * n * y)
-        self.sd = u_norm * math.sqrt(self.squares * 2 / (self.size * (self.size - 3)))
+    def p_value() -> tuple[float | None, str]:
+        assert null.p_value is not None
+        p, method = null.p_value()
+        return None if p is None else max(p, 1 / math.comb(n + m, n)), method  # one over the number of deals
 
-    @cached_property
-    def _skew(self) -> tuple[float, str]:
-        if self.size <= EXACT_SKEW_ROWS:
-            squares, cubes, trace = self.side.cubes
-            third = _core.u_centred_third_moment(self.size, cubes, trace, self.cubes, self.trace)
-            sd = math.sqrt(2 / (self.size * (self.size - 3)) * squares * self.squares)
-            return third / sd**3, "exact third moment"
-        ratio = self.trace / self.squares**1.5
-        return math.sqrt(8) * self.side.skew_ratio * ratio, f"leading term of {SAMPLED_ROWS} rows"
-
-    def skew(self) -> tuple[float, str]:
-        return self._skew
-
-    def p_value(self, value: float, what: str = "") -> tuple[float, str]:
-        if self.size < 6:
-            return tails.normal_tail(value / self.sd), f"normal (n + m < 6){what}"
-        skew, method = self._skew
-        return tails.pearson3_tail(value / self.sd, skew), f"Pearson III, {method}{what}"
+    return replace(null, p_value=p_value)
 
 
 def _by_blocks(pair: arrays.Pair, side: Side, length: int, keywords: dict[str, Any]) -> Score:
