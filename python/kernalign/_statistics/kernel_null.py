@@ -1,12 +1,11 @@
-"""What chance and sampling do to a score: permutation-null tails from exact moments, and delete-one jackknives."""
+"""Nulls of kernel scores under random pairing: exact moments, and the tail where it is known to be right."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,9 +28,6 @@ MOST_SKEW = 3.0  # of one direction alone sqrt(8), chi-squared of one degree, wh
 MOST_SKEW_UNSEEN = 2.0  # where the items are gone that could have made it
 MOST_CONCENTRATED = 0.1  # n times the product of both sides' concentration: 1/n for items that are alike
 _EQUAL = 1e-13  # a variance this small, of the mean square, is rounding: of squares of float32 numbers, too
-
-
-Lazy: TypeAlias = Callable[[], tuple[float, str]]
 
 
 def unbiased_null(sums: KernelSums, cka: float, scale: float) -> Null:

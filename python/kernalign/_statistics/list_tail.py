@@ -17,7 +17,7 @@ from kernalign._statistics import overlap_skew
 from kernalign._statistics.null_tail import Law, Scores
 from kernalign._statistics.pairings import Pairings, Values
 
-_FEWEST = 6  # items for a third moment
+FEWEST = 6  # items for a third moment
 _MOST_SKEW = 2.0
 _SHARED_SKEW, _SHARED_FEWEST = 1.0, 50  # of classes, scores take few values
 _MOST_ENTRIES = 1_000_000  # of the lists that a pairing renames: three seconds for 999 on one core
@@ -52,7 +52,7 @@ class Overlap:
 
     def law(self) -> Law:
         n = self.x.n
-        if n < _FEWEST:
+        if n < FEWEST:
             return Law(None, "", False)
         if self.weights is None:
             skew = self._skew([self.x.edge_sums, self.y.edge_sums])

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from kernalign._base.score import Null
+from kernalign._base.score import Fixed, Null
 from kernalign._engines.permuted_grams import PermutedGrams
 from kernalign._statistics.calibration import order_statistic
 from kernalign._statistics.pairings import Labels, Orders, Pairings, Values, null_scores, share
@@ -129,3 +129,12 @@ def exchange_null(labels: Labels, made: PermutedGrams, scale: float, refused: st
     mean = scale * made.mean_product(pairings.classes)
     tail = DrawnTail(pairings, mean, refused or (lambda orders: scale * made.products(orders)[:, 0, 0]))
     return Null(mean, tail.sd, None, tail.p_value, tail.quantile)
+
+
+def refused_null(mean: float | None, sd: float | None, reason: str) -> Null:
+    """A null of which the moments are known, but no tail: ``reason`` stands in the place of its method."""
+    return Null(mean, sd, None, Fixed(None, reason), _unknown)
+
+
+def _unknown(alpha: float) -> None:
+    """The quantile of a null that is not known."""

@@ -28,7 +28,7 @@ from kernalign._rows.labels import groups_of
 from kernalign._rows.magnitude import lengths
 from kernalign._statistics import kernel_null, pair_influence
 from kernalign._statistics.kernel_null import PairMatrix
-from kernalign._statistics.null_tail import COST, LONG, Law, Scores, Tail, exchange_null
+from kernalign._statistics.null_tail import COST, LONG, Law, Scores, Tail, exchange_null, refused_null
 from kernalign._statistics.pairings import Labels, Pairings
 from kernalign.metrics.kernel.cka import check_ungrouped
 from kernalign.metrics.kernel.ranks import mid_ranks
@@ -305,13 +305,9 @@ def _null(
         return lambda orders: (scale * engine.products(orders)[:, 0, 0] - mean) / sd
 
     if refused:  # nothing finished is kept
-        return Null(mean, sd, None, Fixed(None, refused), _unknown)
+        return refused_null(mean, sd, refused)
     tail = Tail((value - mean) / sd, partial(Pairings.of_items, n), partial(Law, None, "", False), scores)
     return Null(mean, sd, None, tail.p_value, tail.quantile)
-
-
-def _unknown(alpha: float) -> None:
-    """The quantile of a null that is not known."""
 
 
 def _kendall(x: Ranks, y: Ranks, settings: dict[str, Any], null: Null) -> Score:

@@ -6,15 +6,13 @@ import math
 from typing import Any
 
 from kernalign import _core
-from kernalign._base.score import Fixed, Null
+from kernalign._base.score import Null
 from kernalign._statistics.kernel_null import ROUNDED_SD
-from kernalign._statistics.list_tail import Overlap, scores_of_lists
-from kernalign._statistics.null_tail import DrawnTail, Tail
+from kernalign._statistics.list_tail import FEWEST, Overlap, scores_of_lists
+from kernalign._statistics.null_tail import DrawnTail, Tail, refused_null
 from kernalign._statistics.pairings import Pairings
 from kernalign.metrics.neighbors import groups
 from kernalign.metrics.neighbors.search import Search, why_no_p_value
-
-_FEWEST = 6  # items for a third moment
 
 
 def overlap_null(found: Search, value: float, graph_x: Any, graph_y: Any) -> Null:
@@ -26,15 +24,11 @@ def overlap_null(found: Search, value: float, graph_x: Any, graph_y: Any) -> Nul
     if not sd > ROUNDED_SD * mean:  # rounding: one side is constant, or all others are neighbours
         return Null(mean, 0.0)
     if found.settings["ties"] == "index" and (reason := why_no_p_value(found.settings)):
-        return Null(mean, sd, None, Fixed(None, reason), _unknown)
+        return refused_null(mean, sd, reason)
     overlap = Overlap(found.x, found.y, found.weights, n * k * mean, n * k * sd, found.threads)
     step = 0.0 if found.weights else 0.5 / (n * k)  # half a whole neighbour
     tail = Tail((value - step - mean) / sd, overlap.pairings, overlap.law, overlap.scores)
-    return Null(mean, sd, tail.skew if n >= _FEWEST else None, tail.p_value, tail.quantile)
-
-
-def _unknown(alpha: float) -> None:
-    """The quantile of a null that is not known."""
+    return Null(mean, sd, tail.skew if n >= FEWEST else None, tail.p_value, tail.quantile)
 
 
 def listed_null(found: Search, mean: float | None, *, ordered: bool = False, **items: Any) -> Null:

@@ -21,8 +21,6 @@ from kernalign.metrics.neighbors.groups import search_groups
 from kernalign.metrics.neighbors.null import grouped_chance, listed_null, overlap_null
 from kernalign.metrics.neighbors.search import Options, Search, Ties, search_both
 
-_FEWEST = 6  # items for a third moment
-
 __all__ = [
     "METRICS",
     "Metric",
