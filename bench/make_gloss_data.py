@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.cases import GLOSSES
+from bench.case import GLOSSES
 from bench.make_demo_data import folder
 
 COUNT, LONGEST, BATCH = 12_000, 128, 64  # glosses, tokens, sentences of one run of the model

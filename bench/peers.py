@@ -50,6 +50,7 @@ def _ours(threads: int) -> None:
     add("svcca", lambda ka, x, y, k: float(ka.svcca(x, y, threads=threads)))
     add("layers-knn", lambda ka, x, y, k: _all_layers(ka, x, y, "mutual_knn", k, threads))
     add("layers-cka", lambda ka, x, y, k: _all_layers(ka, x, y, "cka", k, threads))
+    add("models-cka", lambda ka, x, y, k: _cka_of_models(ka, x, y, threads))
     add("models", lambda ka, x, y, k: _all_models(ka, x, k, threads))
     add("mutual-knn", lambda ka, x, y, k: float(ka.mutual_knn(x, y, k, threads=threads)))
 
@@ -58,6 +59,14 @@ def _all_layers(ka: Any, x: Array, y: Array, metric: str, k: int, threads: int) 
     """Scores of all pairs of layers, without p-values, which no peer has."""
     found = ka.compare({"x": x}, {"y": y}, metrics=(metric,), k=k, p_values=False, threads=threads)
     return np.asarray(found.scores[metric]["x", "y"])
+
+
+def _cka_of_models(ka: Any, x: Array, y: Array, threads: int) -> Array:
+    """CKA of all pairs of layers of each pair of models, which have as many layers as y has."""
+    each = y.shape[1]
+    models = {str(at): [x[:, at + layer] for layer in range(each)] for at in range(0, x.shape[1], each)}
+    found = ka.compare(models, metrics=("cka",), p_values=False, threads=threads)
+    return np.stack(list(found.scores["cka"].values()))
 
 
 def _all_models(ka: Any, x: Array, k: int, threads: int) -> float:
@@ -516,7 +525,7 @@ def platonic_mutual_torch() -> Contestant:
 # Layers ---------------------------------------------------------------------------------------------------------------
 
 PAIRS_TIMED = 4  # of layers, by peers that do everything again for each pair
-PAIR_LOOPS: set[str] = set()
+SCALES: dict[str, Callable[[Array, Array], float]] = {}  # by what the time of one who left out work is multiplied
 
 
 def _pair_loop(name: str, pair: Factory) -> None:
@@ -535,7 +544,7 @@ def _pair_loop(name: str, pair: Factory) -> None:
         return run
 
     FACTORIES[name] = factory
-    PAIR_LOOPS.add(name)
+    SCALES[name] = lambda x, y: x.shape[1] * y.shape[1] / PAIRS_TIMED
 
 
 _pair_loop("platonic-layers", platonic_mutual)
@@ -576,8 +585,3 @@ def platonic_layers_cached() -> Contestant:
 def numpy_layers() -> Contestant:
     """The same with the n x n masks of all layers kept: 4 n^2 bytes for each."""
     return _layers_with_lists_cached(keep_masks=True)
-
-
-def scale(name: str, x: Array, y: Array) -> float:
-    """By what the time of a contestant is multiplied: how much of the work it left out."""
-    return x.shape[1] * y.shape[1] / PAIRS_TIMED if name in PAIR_LOOPS else 1.0

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from bench.cases import CASES, MissingDataError
+from bench import guarded_peers  # noqa: F401 (registers them)
+from bench.case import MissingDataError
+from bench.cases import CASES
 from bench.peers import FACTORIES
 from bench.run import one_thread
 

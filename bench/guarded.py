@@ -1,0 +1,48 @@
+"""Cases whose figures README.md states for CPUs without a matrix unit, and which `bench.run --guard` holds to them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.case import Case
+
+
+def _cka(n: int, d: int, repeat: int, dtype: str = "float32", **stated: Any) -> Case:
+    """Linear unbiased CKA against a few lines of NumPy, and the products alone at NumPy's own rate."""
+    name = f"cka-{n}x{d}" + ("-float64" if dtype == "float64" else "")
+    return Case(name, "cka", n, d, ("numpy-feature-unbiased", "limit-cka"), "cka", dtype=dtype, repeat=repeat, **stated)
+
+
+def _models(models: int, layers: int, n: int, d: int, **stated: Any) -> Case:
+    """CKA of all pairs of layers of all pairs of models, against one product of stacked Gram matrices."""
+    name = f"models-cka-{models}x{layers}-{n}x{d}"
+    return Case(
+        name,
+        "models-cka",
+        n,
+        d,
+        ("numpy-stacked", "limit-models-cka"),
+        "models-cka",
+        layers=(models * layers, layers),
+        **stated,
+    )
+
+
+GUARDED = (
+    _cka(32, 64, 1000, goal=">= 1.25x"),
+    _cka(64, 64, 1000, goal=">= 1.25x"),
+    _cka(300, 64, 200, goal=">= 1.1x"),
+    _cka(1000, 256, 10, goal=">= 1.1x"),
+    _cka(5000, 256, 3, goal=">= 1.1x"),
+    _cka(20_000, 256, 1, goal=">= 1.1x"),
+    _cka(1000, 768, 2, goal=">= 1.1x"),
+    _cka(5000, 768, 1, goal=">= 1.1x"),
+    _cka(300, 64, 200, "float64", goal=">= 1x"),
+    _cka(1000, 256, 10, "float64", goal=">= 1x"),
+    _cka(5000, 256, 3, "float64", goal=">= 1x"),
+    _cka(5000, 768, 1, "float64", goal=">= 1x"),
+    _models(12, 12, 400, 96, goal=">= 1x"),
+    _models(4, 12, 1000, 384, goal=">= 1x"),
+    _models(4, 12, 2000, 512, goal=">= 1x"),
+    _models(8, 12, 300, 64, goal=">= 1x"),
+)
