@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import fnmatch
+import functools
 import hashlib
 import itertools
 import json
@@ -60,7 +61,11 @@ def leaves(value: Any, path: str, into: Leaves) -> None:
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         into[path] = kind
         names = [field.name for field in dataclasses.fields(value)]
-        names += [name for name in dir(type(value)) if isinstance(getattr(type(value), name), property)]
+        names += [
+            name
+            for name in dir(type(value))
+            if isinstance(getattr(type(value), name), (property, functools.cached_property))
+        ]
         for name in names:
             if not name.startswith("_") and name not in _INTERNAL:
                 leaves(getattr(value, name), f"{path}.{name}", into)

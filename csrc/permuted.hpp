@@ -3,7 +3,7 @@
 //
 // An order o puts item o(i) of the second structure in the place of item i. Sums are in float64, each in an order that
 // depends on n alone, so results are the same bits for any number of threads. Memory: scratch of some rows for each
-// thread beside the results; the structures are not copied.
+// thread beside the results, and 8 MB at most where triangles are small; the structures are not copied otherwise.
 #pragma once
 
 #include <cstdint>

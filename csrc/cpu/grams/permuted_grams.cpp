@@ -9,9 +9,10 @@
 namespace kernalign {
 namespace {
 
-constexpr std::int64_t kStrip = 8;     // rows that are spread out together: a cache line of a triangle's columns
-constexpr std::int64_t kRows = 256;    // rows of one task, which Ctrl-C waits for
-constexpr std::int64_t kFewPairs = 8;  // of layers, for which a call of BLAS costs more than it saves
+constexpr std::int64_t kStrip = 8;        // rows that are spread out together: a cache line of a triangle's columns
+constexpr std::int64_t kRows = 256;       // rows of one task, which Ctrl-C waits for
+constexpr std::int64_t kFewPairs = 8;     // of layers, for which a call of BLAS costs more than it saves
+constexpr std::int64_t kWhole = 1 << 20;  // entries of whole matrices that are spread out once for all orders
 
 struct Scratch {
     std::vector<double> strip;     // layers x kStrip x n: whole rows of the second side
@@ -34,26 +35,41 @@ void spread(const Triangles& from, std::int64_t layer, std::int64_t begin, std::
     }
 }
 
-// Adds the terms of rows [begin, end) of the second side.
-void add_rows(const Triangles& a, const Triangles& b, const std::int32_t* order, std::int64_t begin, std::int64_t end,
-              Scratch& s, double* sums) {
-    const std::int64_t n = a.n, pairs = a.layers * b.layers;
-    for (std::int64_t layer = 0; layer < b.layers; ++layer)
+// The sum of own[j] row[places[j]]; gathers of AVX2 and AVX-512 were measured to take longer than loads one by one.
+double gathered_dot(const double* own, const double* row, const std::int32_t* places, std::int64_t count) {
+    constexpr std::int64_t kSums = 4;
+    double sums[kSums] = {};
+    std::int64_t j = 0;
+    for (; j + kSums <= count; j += kSums)
+        for (std::int64_t lane = 0; lane < kSums; ++lane) sums[lane] += own[j + lane] * row[places[j + lane]];
+    for (; j < count; ++j) sums[0] += own[j] * row[places[j]];
+    return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
+// Adds the terms of rows [begin, end): of the first side where all rows of the second were spread out before, as
+// ``whole``, else of the second.
+void add_rows(const Triangles& a, const Triangles& b, const double* whole, const std::int32_t* order,
+              std::int64_t begin, std::int64_t end, Scratch& s, double* sums) {
+    const std::int64_t n = a.n, pairs = a.layers * b.layers, height = whole == nullptr ? kStrip : n;
+    const double* rows = whole == nullptr ? s.strip.data() : whole;
+    for (std::int64_t layer = 0; layer < b.layers && whole == nullptr; ++layer)
         spread(b, layer, begin, end, s.strip.data() + layer * kStrip * n);
-    for (std::int64_t row = begin; row < end; ++row) {
-        const std::int64_t i = s.inverse[std::size_t(row)], count = n - 1 - i;
+    for (std::int64_t at = begin; at < end; ++at) {
+        const std::int64_t i = whole == nullptr ? s.inverse[std::size_t(at)] : at, count = n - 1 - i;
+        const std::int64_t row = whole == nullptr ? at - begin : order[i];
         if (count == 0) continue;
         const std::int32_t* others = order + i + 1;
-        for (std::int64_t layer = 0; layer < b.layers; ++layer) {
-            const double* whole = s.strip.data() + (layer * kStrip + row - begin) * n;
-            double* into = s.gathered.data() + layer * n;
-            for (std::int64_t j = 0; j < count; ++j) into[j] = whole[others[j]];
-        }
         const double* own = a.values + a.row(i) + i + 1;
+        const auto of_layer = [&](std::int64_t layer) { return rows + (layer * height + row) * n; };
         if (pairs < kFewPairs) {
             for (std::int64_t p = 0; p < pairs; ++p)
-                sums[p] += simd().dot(own + p / b.layers * a.size(), s.gathered.data() + p % b.layers * n, count);
+                sums[p] += gathered_dot(own + p / b.layers * a.size(), of_layer(p % b.layers), others, count);
             continue;
+        }
+        for (std::int64_t layer = 0; layer < b.layers; ++layer) {
+            const double* from = of_layer(layer);
+            double* into = s.gathered.data() + layer * n;
+            for (std::int64_t j = 0; j < count; ++j) into[j] = from[others[j]];
         }
         blas::gemm_nt(a.layers, b.layers, count, own, a.size(), s.gathered.data(), n, s.products.data(), b.layers);
         for (std::int64_t p = 0; p < pairs; ++p) sums[p] += s.products[std::size_t(p)];
@@ -67,19 +83,26 @@ std::vector<double> permuted_triangles(const Triangles& a, const Triangles& b, c
     const std::int64_t n = a.n, pairs = a.layers * b.layers, parts = (n + kRows - 1) / kRows;
     threads = resolve_threads(threads);
     std::vector<Scratch> scratches(static_cast<std::size_t>(threads));
-    std::vector<double> partial(std::size_t(orders.count * parts * pairs), 0.0);
+    std::vector<double> partial(std::size_t(orders.count * parts * pairs), 0.0), whole;
+    if (b.layers * n * n <= kWhole) {
+        whole.resize(std::size_t(b.layers * n * n));
+        for (std::int64_t layer = 0; layer < b.layers; ++layer) spread(b, layer, 0, n, whole.data() + layer * n * n);
+    }
+    const double* spread_out = whole.empty() ? nullptr : whole.data();
     Progress progress(monitor, 0);  // the caller knows how many orders there are in all
     parallel_for(orders.count * parts, threads, progress, [&](std::int64_t task, int worker) {
         Scratch& s = scratches[std::size_t(worker)];
-        s.strip.resize(std::size_t(b.layers * kStrip * n));
         s.gathered.resize(std::size_t(b.layers * n));
         s.products.resize(std::size_t(pairs));
-        s.inverse.resize(std::size_t(n));
         const std::int32_t* order = orders.row(task / parts);
-        for (std::int64_t i = 0; i < n; ++i) s.inverse[std::size_t(order[i])] = std::int32_t(i);
+        if (spread_out == nullptr) {
+            s.strip.resize(std::size_t(b.layers * kStrip * n));
+            s.inverse.resize(std::size_t(n));
+            for (std::int64_t i = 0; i < n; ++i) s.inverse[std::size_t(order[i])] = std::int32_t(i);
+        }
         const std::int64_t first = task % parts * kRows, last = std::min(n, first + kRows);
         for (std::int64_t begin = first; begin < last; begin += kStrip)
-            add_rows(a, b, order, begin, std::min(last, begin + kStrip), s, partial.data() + task * pairs);
+            add_rows(a, b, spread_out, order, begin, std::min(last, begin + kStrip), s, partial.data() + task * pairs);
     });
     std::vector<double> sums(std::size_t(orders.count * pairs), 0.0);
     for (std::int64_t task = 0; task < orders.count * parts; ++task)

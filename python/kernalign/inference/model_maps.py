@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from kernalign._base import checks
 from kernalign._base.intervals import normal_quantile
 from kernalign._base.progress import ProgressArgument, reporting
+from kernalign._engines.permuted_grams import PermutedTriangles
+from kernalign._rows.blocks import spans
 
 Values = NDArray[np.float64]
 Correlation: TypeAlias = Literal["spearman", "pearson"]
@@ -31,16 +34,20 @@ class MapCorrelation:
     models : number of models (of both kinds together, if there are two)
     p_value : share of random renamings of the models of one matrix, the given one among them, that correlate as far in
         the direction of ``alternative``
-    stderr : node jackknife: of the correlations without each model (or family of models) in turn
     null : the correlations of the renamed matrices
     """
 
     value: float
     models: int
     p_value: float
-    stderr: float
     null: Values = field(repr=False)
     settings: dict[str, Any] = field(repr=False)
+    _jackknife: Callable[[], float] = field(repr=False, compare=False)
+
+    @cached_property
+    def stderr(self) -> float:
+        """Node jackknife: of the correlations without each model (or family of models) in turn; found when read."""
+        return self._jackknife()
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Two-sided normal interval on Fisher's atanh scale."""
@@ -107,23 +114,21 @@ def mantel_test(
         raise ValueError("families are for symmetric matrices")
     labels = _families(families, m)
     pairs = _pairs(m, others, symmetric)
-    x, y = (_scored(v, pairs, correlation, symmetric) for v in (left, right))
-    value, null = _cosine(x[pairs], y[pairs]), np.empty(permutations)
-    rng = np.random.default_rng(seed)
+    x, y = (_scored(v, pairs, correlation) for v in (left, right))
+    value = _cosine(x, y)
+    rng, null = np.random.default_rng(seed), np.full(permutations, np.nan)
+    models = m if symmetric else m + others
+    triangles = [_triangle(one, pairs, m, others, symmetric)[None] for one in (x, y)]
+    engine = PermutedTriangles(triangles[0], triangles[1], models)
+    at_once = permutations if progress is False else permutations // 100 + 1
     with reporting(progress, "renamed models") as report:
-        for done in range(permutations):
-            order = rng.permutation(m)
-            columns = order if symmetric else rng.permutation(others)
-            null[done] = _cosine(x[pairs], y[np.ix_(order, columns)][pairs])
-            if report is not None:
-                report(done + 1, permutations)
+        for begin, end in spans(permutations, 1, elements=at_once, report=report):
+            orders = np.array([_renamed(rng, m, others, symmetric) for _ in range(begin, end)], dtype=np.int32)
+            if not math.isnan(value):
+                null[begin:end] = np.clip(engine.products(orders) / engine.lengths, -1.0, 1.0)[:, 0, 0]
     settings = {"correlation": correlation, "alternative": alternative, "permutations": permutations, "seed": seed}
-    stderr = _jackknife(left, right, labels, correlation, symmetric)
-    if not symmetric:
-        stderr = math.hypot(stderr, _jackknife(left.T, right.T, np.arange(others), correlation, symmetric))
-    return MapCorrelation(
-        value, m if symmetric else m + others, _p_value(value, null, alternative), stderr, null, settings
-    )
+    stderr = partial(_stderr, left, right, labels, correlation, symmetric)
+    return MapCorrelation(value, models, _p_value(value, null, alternative), null, settings, stderr)
 
 
 @dataclass(frozen=True)
@@ -250,11 +255,24 @@ def _families(families: Any, m: int) -> NDArray[np.intp]:
     return labels
 
 
-def _scored(matrix: Values, pairs: tuple[Any, Any], correlation: str, symmetric: bool) -> Values:
-    """Centred ranks or values of the pairs, in both triangles of a symmetric matrix."""
-    scored = np.zeros_like(matrix)
-    scored[pairs] = _centred(_scale(correlation)(matrix[pairs]))
-    return scored + scored.T if symmetric else scored
+def _scored(matrix: Values, pairs: tuple[Any, Any], correlation: str) -> Values:
+    """Centred ranks or values of the pairs."""
+    return _centred(_scale(correlation)(matrix[pairs]))
+
+
+def _triangle(scored: Values, pairs: tuple[Any, Any], rows: int, columns: int, symmetric: bool) -> Values:
+    """The pairs as a triangle of all models; those of one kind have nothing to do with one another."""
+    if symmetric:
+        return scored
+    both = np.zeros((rows + columns, rows + columns))
+    both[:rows, rows:][pairs] = scored
+    return both[np.triu_indices(rows + columns, 1)]
+
+
+def _renamed(rng: np.random.Generator, rows: int, columns: int, symmetric: bool) -> NDArray[np.intp]:
+    """A random order of the models of b, those of two kinds each on their own."""
+    order = rng.permutation(rows)
+    return order if symmetric else np.concatenate([order, rows + rng.permutation(columns)])
 
 
 def _centred(values: Values) -> Values:
@@ -272,6 +290,11 @@ def _scale(correlation: str) -> Callable[[Values], Values]:
 def _cosine(x: Values, y: Values) -> float:
     norm = math.sqrt(float(x @ x)) * math.sqrt(float(y @ y))
     return min(1.0, max(-1.0, float(x @ y) / norm)) if norm > 0 else math.nan
+
+
+def _stderr(a: Values, b: Values, groups: NDArray[np.intp], correlation: str, symmetric: bool) -> float:
+    own = _jackknife(a, b, groups, correlation, symmetric)
+    return own if symmetric else math.hypot(own, _jackknife(a.T, b.T, np.arange(a.shape[1]), correlation, symmetric))
 
 
 def _jackknife(a: Values, b: Values, groups: NDArray[np.intp], correlation: str, symmetric: bool) -> float:
