@@ -1,6 +1,8 @@
 """One-to-one and soft matching of columns."""
 
 import math
+import sys
+import warnings
 
 import kernalign as ka
 import numpy as np
@@ -35,9 +37,12 @@ def test_soft_matching_is_the_cheapest_plan(shape):
     assert float(ka.soft_matching(x, y)) == pytest.approx(oracle.soft_matching(x, y), rel=1e-10)
 
 
+@pytest.mark.parametrize("solver", [matching._linear_program, matching._network_simplex])
 @pytest.mark.parametrize("p,q", [(7, 5), (12, 9), (40, 1), (25, 31), (30, 60)])
 @pytest.mark.parametrize("kind", ["normal", "ties", "equal", "signed"])
-def test_the_linear_program_finds_the_optimum(p, q, kind):
+def test_transport_finds_the_optimum(p, q, kind, solver):
+    if solver is matching._network_simplex:
+        pytest.importorskip("ot")
     rng = np.random.default_rng(p)
     cost = {
         "normal": rng.normal(size=(p, q)) ** 2,
@@ -45,7 +50,7 @@ def test_the_linear_program_finds_the_optimum(p, q, kind):
         "equal": np.full((p, q), 2.5),
         "signed": 1e9 * rng.normal(size=(p, q)),
     }[kind]
-    plan = matching._linear_program(cost)
+    plan = solver(cost)
     assert cost[plan.x, plan.y] @ plan.mass == pytest.approx(oracle.transport_cost(cost), rel=1e-9)
     np.testing.assert_allclose(np.bincount(plan.x, plan.mass, p), 1 / p, rtol=1e-12)
     np.testing.assert_allclose(np.bincount(plan.y, plan.mass, q), 1 / q, rtol=1e-12)
@@ -68,6 +73,31 @@ def test_a_hundred_columns_against_all_arcs_at_once():
         cost.ravel(), A_eq=np.concatenate(rows), b_eq=np.repeat([1 / 90, 1 / 77], [90, 77]), method="highs"
     )
     assert float(ka.soft_matching(x, y)) == pytest.approx(math.sqrt(whole.fun), rel=1e-8)
+
+
+def test_a_plan_that_prices_do_not_prove_is_made_again(monkeypatch):
+    ot = pytest.importorskip("ot")
+    cost = np.random.default_rng(0).uniform(size=(20, 15))
+    best = oracle.transport_cost(cost)
+    stopped = ot.emd
+    monkeypatch.setattr(ot, "emd", lambda *sides, **keywords: stopped(*sides, **{**keywords, "numItermax": 1}))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        plan = matching.transport(cost)
+    assert cost[plan.x, plan.y] @ plan.mass == pytest.approx(best, rel=1e-9)
+    monkeypatch.setitem(sys.modules, "ot", None)
+    plan = matching.transport(cost)
+    assert cost[plan.x, plan.y] @ plan.mass == pytest.approx(best, rel=1e-9)
+
+
+@every_metric
+@pytest.mark.parametrize("q", [256, 300])
+def test_many_float32_columns_are_multiplied_in_float32(name, q):
+    x, y = (side.astype(np.float32) for side in related(700, 300, q))
+    score = METRICS[name](x, y)
+    exact = METRICS[name](x.astype(np.float64), y.astype(np.float64))
+    assert (score.settings["products"], exact.settings["products"]) == ("float32", "float64")
+    assert float(score) == pytest.approx(float(exact), rel=3e-8)
 
 
 @every_metric

@@ -22,7 +22,6 @@ from kernalign._rows.arrays import Options
 from kernalign._rows.decompositions import svd
 from kernalign.metrics.linear.principal import Products, how
 
-_WIDE = 256  # with fewer columns float32 products save nothing, and their rounding (7e-7 for 20 columns) averages less
 # Below this 1 - NBS the difference of norms has lost too many digits, and the residual itself is summed. Float32
 # products of 256 columns or more were measured to be wrong by up to 3e-8; those of streams by up to 2.4e-7.
 _CLOSE = {True: 1e-5, False: 2e-2}  # of float64 and of float32 products
@@ -161,22 +160,21 @@ def _of_pair(metric: str, x: Any, y: Any, options: Options) -> Shapes:
     pair = arrays.pair(x, y, **options)
     checks.check_count(pair.n, 2, metric)
     data = Centred.of(pair)
-    double = pair.x.double_precision or pair.y.double_precision or min(data.columns) < _WIDE
     feature = pair.n > sum(data.columns)
-    settings = how(pair.settings, "feature" if feature else "rows", double or not feature)
+    settings = how(pair.settings, "feature" if feature else "rows", data.double or not feature)
     reason = data.why_undefined()
     if reason is not None:
         return Shapes(pair.n, (0, 0), 0, (0, 0), settings, reason)
     with reporting(pair.progress, metric) as report:
-        norms, gap = _by_products(data, double, report) if feature else _by_rows(data, report)
+        norms, gap = _by_products(data, report) if feature else _by_rows(data, report)
     return Shapes(pair.n, norms, gap, (data.x.exponent, data.y.exponent), settings)
 
 
-def _by_products(data: Centred, double: bool, report: Report) -> tuple[tuple[float, float], float]:
-    sums = data.products("xy", double=double, report=report)
+def _by_products(data: Centred, report: Report) -> tuple[tuple[float, float], float]:
+    sums = data.products("xy", double=data.double, report=report)
     a, b = (math.sqrt(float(squares.sum())) for squares in sums.squares)
     gap = 1 - directions.nuclear_norm(sums.xy) / (a * b)
-    if gap < _CLOSE[double]:
+    if gap < _CLOSE[data.double]:
         gap = _gap(sums.xy, data.blocks(), a, b)
     return (a, b), gap
 
