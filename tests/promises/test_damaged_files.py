@@ -132,7 +132,7 @@ def lie_about_size(path: Path, size: int) -> Path:
 def test_npz_bomb_is_refused_by_the_directory_size(tmp_path: Path) -> None:
     zeros = np.zeros((1000, 1000), np.float64)
     np.savez_compressed(tmp_path / "bomb.npz", x=zeros, y=zeros)
-    with pytest.raises(ValueError, match=r"array 'x' would take 8,000,000 bytes of memory, over max_bytes = 7,999,999"):
+    with pytest.raises(ValueError, match="array 'x' would take 8,000,000 bytes of memory, more than the 7,999,999"):
         open_source(tmp_path / "bomb.npz", key="x", max_bytes=7_999_999)
     with pytest.raises(ValueError, match=r"2 arrays would take 16,000,000"):
         open_sources(tmp_path / "bomb.npz", max_bytes=12_000_000)
@@ -152,7 +152,7 @@ def test_npz_that_inflates_to_more_or_less_than_its_directory_says(tmp_path: Pat
     claim = npy_claiming((1000, 1000), descr="<f8", data=b"\0" * 100)
     path = lie_about_size(zip_with(tmp_path / "less.npz", "x.npy", claim), len(claim) - 100 + 8_000_000)
     with pytest.raises(ValueError, match=r"less\.npz"):
-        open_source(path)
+        open_source(path).array.sum()
 
 
 def test_npz_odd_archives(tmp_path: Path) -> None:
@@ -205,6 +205,11 @@ F32 = {"dtype": "F32", "shape": [7, 3], "data_offsets": [0, 84]}
         safetensors_bytes(b'{"x": ' * 3000),
         safetensors_bytes(b"\xff\xfe"),
         safetensors_bytes(b'{"x": {}, "x": {}}'),
+        safetensors_bytes(
+            b'{"x": {"dtype": "F32", "shape": [' + b"9" * 4000 + b'], "data_offsets": [0, 84]}}', b"0" * 84
+        ),
+        safetensors_bytes(b'{"x": {"dtype": "F32", "shape": [7, 3], "data_offsets": [0, ' + b"9" * 5000 + b"]}}"),
+        safetensors_bytes(b'{"x": [' + b"[]," * 5_600_000 + b"[]]}"),
     ],
 )
 def test_lying_safetensors_is_one_clear_error(tmp_path: Path, content: bytes) -> None:

@@ -46,7 +46,8 @@ AS_THEY_ARE = RowOptions()
 class LayersGiven:
     """What a user gave by one name: the whole array (None: layers that came apart), its layers, and what to call them.
 
-    ``plain`` are the layers as `arrays.as_matrix` returns them, or errors.
+    ``plain`` are the layers as `arrays.as_matrix` returns them, or errors; ``carried``, the labels of rows that came
+    with the whole.
     """
 
     origin: str
@@ -56,6 +57,7 @@ class LayersGiven:
     labels: list[str]
     plain: list[tuple[AnyArray, bool] | Exception] = field(default_factory=list)
     name: str = ""
+    carried: Any = None
 
     @property
     def axes(self) -> tuple[int, ...]:
@@ -72,7 +74,7 @@ def attempt(make: Callable[[], Made], record: bool) -> Made | Exception:
     """What ``make`` makes or, if recording, the error with which input fails that is not what it should be."""
     try:
         return make()
-    except (TypeError, ValueError, OSError, MemoryError) as error:
+    except (TypeError, ValueError, OSError, ImportError, MemoryError) as error:
         if not record:
             raise
         return error.with_traceback(None)  # whose frames hold arrays
@@ -88,9 +90,9 @@ class Kept(NamedTuple):
 
 def pair_rows(found: Sequence[LayersGiven], asked: RowOptions, record: bool) -> Kept:
     """Bring the rows of all layers into one order of items, less those that are dropped."""
-    ids = asked.ids or {}
-    if unknown := [name for name in ids if name not in [given.name for given in found]]:
+    if unknown := [name for name in asked.ids or {} if name not in [given.name for given in found]]:
         raise ValueError(f"ids must be of representations that are given, got {unknown[0]!r}")
+    ids = {one.name: one.carried for one in found if one.carried is not None} | dict(asked.ids or {})
     others = [part for given in found for part in given.parts if type(part) is not np.ndarray]
     labelled = bool(ids) or any(pairing.index_of(part) is not None for part in others)
     if asked.pairing != "ids":

@@ -13,7 +13,7 @@ from kernalign import _core
 
 _OPTIONAL = {
     "faiss": ["faiss-cpu"],
-    "io": ["safetensors", "ml-dtypes", "zarr", "h5py", "pyarrow", "fsspec"],
+    "io": ["ml-dtypes", "zarr", "h5py", "pyarrow", "fsspec"],
     "dask": ["distributed"],
     "plot": ["matplotlib", "pandas"],
     "sklearn": ["scikit-learn"],
