@@ -215,7 +215,14 @@ class ExactRows:
     def nearest(
         self, queries: NDArray[np.int32], candidates: NDArray[np.int32], k: int, threads: int = 0
     ) -> _Lists: ...
-    def search(self, queries: NDArray[np.int32], k: int, threads: int = 0, progress: Progress = None) -> _Lists: ...
+    def search(
+        self,
+        queries: NDArray[np.int32],
+        k: int,
+        threads: int = 0,
+        progress: Progress = None,
+        of: ExactRows | None = None,
+    ) -> _Lists: ...
 
 def permuted_overlaps(
     x: Graph, y: Graph, orders: NDArray[np.integer[Any]], threads: int = 0, progress: Progress = None
