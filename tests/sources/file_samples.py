@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -99,3 +100,133 @@ def hdf5_items(folder: Path, x: np.ndarray) -> str:
         for at, name in enumerate(ids_of(len(x))):
             file[f"items/{name}"] = x[at]
     return str(folder / "x.h5")
+
+
+@writes("zarr", "zarr")
+def zarr_array(folder: Path, x: np.ndarray) -> str:
+    import zarr
+
+    zarr.save_array(folder / "x.zarr", x)
+    return str(folder / "x.zarr")
+
+
+@writes("zarr v2 group", "zarr")
+def zarr_v2(folder: Path, x: np.ndarray) -> str:
+    import zarr
+
+    group = zarr.open_group(folder / "x.zarr", mode="w", zarr_format=2)
+    group.create_array("layers/a", shape=x.shape, dtype=x.dtype, chunks=(5, 4))[:] = x
+    return f"{folder / 'x.zarr'}:layers/a"
+
+
+@writes("zarr sharded without suffix", "zarr")
+def zarr_sharded(folder: Path, x: np.ndarray) -> str:
+    import zarr
+
+    group = zarr.open_group(folder / "store", mode="w")
+    group.create_array("a", shape=x.shape, dtype=x.dtype, chunks=(5, x.shape[1]), shards=(20, x.shape[1]))[:] = x
+    return f"{folder / 'store'}:a"
+
+
+def lists(x: np.ndarray, fixed: bool) -> object:
+    import pyarrow as pa
+
+    kind = pa.list_(pa.from_numpy_dtype(x.dtype), x.shape[1] if fixed else -1)
+    return pa.array(list(x), type=kind)
+
+
+@writes("parquet of lists", "pyarrow")
+def parquet_lists(folder: Path, x: np.ndarray) -> str:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table({"id": ids_of(len(x)), "embedding": lists(x, fixed=False)})
+    pq.write_table(table, folder / "x.parquet", row_group_size=10)
+    return f"{folder / 'x.parquet'}:embedding"
+
+
+@writes("parquet of fixed lists", "pyarrow")
+def parquet_fixed(folder: Path, x: np.ndarray) -> str:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"embedding": lists(x, fixed=True)}), folder / "x.parquet", row_group_size=16)
+    return str(folder / "x.parquet")
+
+
+@writes("parquet of columns", "pyarrow")
+def parquet_columns(folder: Path, x: np.ndarray) -> str:
+    import pandas as pd
+
+    frame = pd.DataFrame(x, columns=[f"f{at}" for at in range(x.shape[1])], index=ids_of(len(x)))
+    frame.assign(split="train").to_parquet(folder / "x.parquet")
+    return str(folder / "x.parquet")
+
+
+def ipc(path: Path, x: np.ndarray, fixed: bool, open_writer: str) -> str:
+    import pyarrow as pa
+
+    table = pa.table({"embedding": lists(x, fixed)})
+    with getattr(pa.ipc, open_writer)(str(path), table.schema) as writer:
+        writer.write_table(table, max_chunksize=9)
+    return str(path)
+
+
+@writes("arrow file", "pyarrow")
+def arrow_file(folder: Path, x: np.ndarray) -> str:
+    return ipc(folder / "x.arrow", x, True, "new_file")
+
+
+@writes("arrow stream", "pyarrow")
+def arrow_stream(folder: Path, x: np.ndarray) -> str:
+    return ipc(folder / "x.arrow", x, False, "new_stream")
+
+
+@writes("feather", "pyarrow")
+def feather(folder: Path, x: np.ndarray) -> str:
+    import pandas as pd
+
+    pd.DataFrame(x, columns=[f"f{at}" for at in range(x.shape[1])]).to_feather(folder / "x.feather")
+    return str(folder / "x.feather")
+
+
+def pt_bytes(structure: bytes) -> bytes:
+    """A pickle of this structure as PyTorch writes it."""
+    return b"\x80\x02" + structure + b"."
+
+
+def pt_tensor(storage: str, x: np.ndarray) -> bytes:
+    """Instructions that make a tensor of a storage."""
+    kind = {"float32": b"Float", "float64": b"Double", "float16": b"Half"}[x.dtype.name]
+
+    def text(value: str) -> bytes:
+        return b"X" + len(value).to_bytes(4, "little") + value.encode()
+
+    def numbers(*values: int) -> bytes:
+        return b"(" + b"".join(b"J" + value.to_bytes(4, "little") for value in values) + b"t"
+
+    stored = b"(" + text("storage") + b"ctorch\n" + kind + b"Storage\n" + text(storage) + text("cpu") + b"J"
+    stored += x.size.to_bytes(4, "little") + b"tQ"
+    strides = [step // x.itemsize for step in x.strides]
+    more = b"K\x00" + numbers(*x.shape) + numbers(*strides) + b"\x89ccollections\nOrderedDict\n)R"
+    return b"ctorch._utils\n_rebuild_tensor_v2\n(" + stored + more + b"tR"
+
+
+def write_pt(path: Path, structure: bytes, **storages: np.ndarray) -> Path:
+    """A file with this structure and these storages."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x/data.pkl", pt_bytes(structure))
+        for name, array in storages.items():
+            archive.writestr(f"x/data/{name}", array.tobytes())
+    return path
+
+
+@writes("torch tensor")
+def torch_tensor(folder: Path, x: np.ndarray) -> str:
+    return str(write_pt(folder / "x.pt", pt_tensor("s", x), s=x))
+
+
+@writes("torch dict")
+def torch_dict(folder: Path, x: np.ndarray) -> str:
+    structure = b"}X\x05\0\0\0feats" + pt_tensor("s", x) + b"sX\x01\0\0\0nK\x03s"
+    return str(write_pt(folder / "x.pth", structure, s=x))

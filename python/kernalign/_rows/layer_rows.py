@@ -46,8 +46,8 @@ AS_THEY_ARE = RowOptions()
 class LayersGiven:
     """What a user gave by one name: the whole array (None: layers that came apart), its layers, and what to call them.
 
-    ``plain`` are the layers as `arrays.as_matrix` returns them, or errors; ``carried``, the labels of rows that came
-    with the whole.
+    ``plain`` are the layers as `arrays.as_matrix` returns them, or errors; ``carried`` is what has the labels of
+    all their rows.
     """
 
     origin: str
@@ -92,9 +92,9 @@ def pair_rows(found: Sequence[LayersGiven], asked: RowOptions, record: bool) -> 
     """Bring the rows of all layers into one order of items, less those that are dropped."""
     if unknown := [name for name in asked.ids or {} if name not in [given.name for given in found]]:
         raise ValueError(f"ids must be of representations that are given, got {unknown[0]!r}")
-    ids = {one.name: one.carried for one in found if one.carried is not None} | dict(asked.ids or {})
-    others = [part for given in found for part in given.parts if type(part) is not np.ndarray]
-    labelled = bool(ids) or any(pairing.index_of(part) is not None for part in others)
+    ids = asked.ids or {}
+    others = [one for given in found for one in (given.carried, *given.parts) if type(one) is not np.ndarray]
+    labelled = bool(ids) or any(pairing.index_of(one) is not None for one in others)
     if asked.pairing != "ids":
         if labelled and asked.pairing == "auto":
             sides = [
@@ -135,7 +135,7 @@ def _opened(found: Sequence[LayersGiven]) -> Iterator[tuple[LayersGiven, int, Gi
     for given in found:
         for at, (name, part, side) in enumerate(zip(given.names, given.parts, given.plain, strict=True)):
             if not isinstance(side, Exception):
-                yield given, at, Given(name, *side, part)
+                yield given, at, Given(name, *side, part if given.carried is None else given.carried)
 
 
 def _set_apart(found: Sequence[LayersGiven], record: bool) -> None:

@@ -57,7 +57,7 @@ def index_of(given: Any) -> Any:
     """What labels the rows of a table of pandas (its index), of an array of xarray (the coordinate of its first
     dimension), of what has their attributes, or of a file; neither library is imported."""
     if isinstance(given, Stored):
-        return None if given.labels is None else given.labels()
+        return given.labels
     if hasattr(given, "iloc"):
         return getattr(given, "index", None)
     if hasattr(given, "dims") and hasattr(given, "indexes") and given.dims:

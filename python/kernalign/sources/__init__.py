@@ -12,7 +12,6 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,7 +19,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from kernalign._base.memory import check_memory
-from kernalign.sources.formats import FORMATS, format_of
+from kernalign.sources.formats import DIRECTORIES, FORMATS, format_of
 from kernalign.sources.names import names_rows, naturally
 from kernalign.sources.place import Place, shown
 from kernalign.sources.stored import NoNumbersError, Stored
@@ -65,7 +64,7 @@ class Source:
     @property
     def labels(self) -> Sequence[Any] | None:
         """The names of the rows, if the file has any."""
-        return None if self._stored.labels is None else self._stored.labels()
+        return self._stored.labels
 
     def close(self) -> None:
         """Let go of the array; its memory map is closed once nobody else uses it."""
@@ -110,12 +109,12 @@ def open_source(
     """
     place = Place(path)
     members = _members(place)
-    if key is None:
+    if key is None and None not in members:
         choice = [key for key, member in members.items() if not member.refusal] or list(members)
         if len(choice) != 1:
             raise ValueError(f"{place} holds {len(members)} arrays; choose one by its key: {_listing(members)}")
         [key] = choice
-    elif None in members:
+    elif list(members) == [None] and key is not None:
         raise ValueError(f"{place} holds a single array without a name, so it takes no key; got {key!r}")
     elif key not in members:
         raise ValueError(f"{place} has no array {key!r}; it holds: {_listing(members)}")
@@ -204,23 +203,28 @@ def split_spec(spec: Spec) -> tuple[Place, str | None]:
     text = os.fspath(spec)
     match = _SPEC.fullmatch(text)
     whole = Place(text)
-    if match is None or (whole.url is None and whole.exists):
+    if whole.url is None and whole.exists:
         return whole, None
+    if match is None:  # a directory may be a store by what is in it
+        head, _, key = text.rpartition(":")
+        store = Place(head)
+        found = key and store.url is None and store.is_directory and format_of(store) is not None
+        return (store, key) if found else (whole, None)
     return Place(match["path"]), match["key"]
 
 
 def _members(place: Place) -> dict[str | None, Stored]:
     if not place.exists:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(place))
-    if not place.is_file:
-        raise ValueError(f"{place} must be a regular file" + (", but is a directory" if place.is_directory else ""))
     found = format_of(place)
+    if not (place.is_file or (place.is_directory and found in DIRECTORIES)):
+        raise ValueError(f"{place} must be a regular file" + (", but is a directory" if place.is_directory else ""))
     if found is None:
         raise ValueError(
             f"{place} must end in {_KNOWN}, got {place.suffix or 'no suffix'!r}; numpy.save('x.npy', array) writes what"
             " can be read everywhere"
         )
-    if place.size < 1024:
+    if place.is_file and place.size < 1024:
         with place.open() as file:
             if file.read(len(_POINTER)) == _POINTER:
                 raise ValueError(f"{place} is a Git LFS pointer, not the file itself: git lfs pull brings it")
@@ -235,12 +239,8 @@ def _attach_labels(members: dict[str | None, Stored]) -> None:
         if key is None or column.ndim != 1 or not names_rows(key.rpartition("/")[2]):
             continue
         for stored in members.values():
-            if stored.ndim > 1 and stored.labels is None and len(stored) == len(column):
-                stored.labels = partial(_texts, column)
-
-
-def _texts(column: Stored) -> list[Any]:
-    return [one.decode("utf-8", "replace") if isinstance(one, bytes) else one for one in column.array().tolist()]
+            if stored.ndim > 1 and stored.names is None and len(stored) == len(column):
+                stored.names = column
 
 
 def _sources(place: Place, members: dict[str | None, Stored], keys: list[str | None], most: int | None) -> list[Source]:

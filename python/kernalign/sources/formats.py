@@ -35,22 +35,42 @@ class Format(NamedTuple):
 
 
 _HDF5 = Format("hdf5", ("h5py",))
+_ZARR = Format("zarr", ("zarr",))
+_PARQUET = Format("parquet", ("pyarrow",))
+_IPC = Format("ipc", ("pyarrow",))
 FORMATS = {
     ".npy": Format("npy"),
     ".npz": Format("npz"),
+    ".pt": Format("torch"),
+    ".pth": Format("torch"),
     ".safetensors": Format("safetensors"),
     ".safetensors.index.json": Format("safetensors"),
     ".h5": _HDF5,
     ".hdf5": _HDF5,
     ".hdf": _HDF5,
     ".he5": _HDF5,
+    ".zarr": _ZARR,
+    ".zarr.zip": _ZARR,
+    ".parquet": _PARQUET,
+    ".pq": _PARQUET,
+    ".arrow": _IPC,
+    ".ipc": _IPC,
+    ".feather": _IPC,
 }
 
 
+_MARKS = {"zarr.json": _ZARR, ".zgroup": _ZARR, ".zarray": _ZARR}  # files that say what a directory is
+
+
 def format_of(place: Place) -> Format | None:
-    """By the longest ending of the table that the name has."""
+    """By the longest ending of the table that the name has or, of a directory, by what is in it."""
     name = place.path.name.lower()
-    return next((FORMATS[ending] for ending in _LONGEST_FIRST if name.endswith(ending)), None)
+    for ending in _LONGEST_FIRST:
+        if name.endswith(ending):
+            return FORMATS[ending]
+    marks = _MARKS if place.is_directory else {}
+    return next((found for mark, found in marks.items() if place.sibling(mark).exists), None)
 
 
+DIRECTORIES = (_ZARR,)
 _LONGEST_FIRST = sorted(FORMATS, key=len, reverse=True)

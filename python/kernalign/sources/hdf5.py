@@ -48,7 +48,7 @@ def members(place: Place, *, matlab: bool = False) -> dict[str | None, Stored]:
 def _dataset(place: Place, name: str, given: Any, matlab: bool) -> Stored:
     what = f"{place}:{name}"
     opened = partial(_opened, place, name)
-    found = Sliced(what, opened, given, kind=_KIND, stamp=lambda: place.stamp, reverse=matlab)
+    found = Sliced(what, opened, given, kind=_KIND, stamp=place.stamp, reverse=matlab)
     if given.external:
         found.refusal = NoNumbersError(f"{what} lies in other files, which are not read")
     elif matlab and given.attrs.get("MATLAB_class", b"double") == b"char":
@@ -65,9 +65,9 @@ class _Items(Stored):
 
     def __init__(self, place: Place, group: str, names: list[str], width: int, dtype: Any) -> None:
         what = f"{place}:{group}" if group else str(place)
-        super().__init__(what, (len(names), width), dtype, lambda: place.stamp)
+        super().__init__(what, (len(names), width), dtype, place.stamp)
         self._place, self._names = place, names
-        self.labels = lambda: [name.rpartition("/")[2] for name in names]
+        self.names = [name.rpartition("/")[2] for name in names]
 
     def read(self, start: int, stop: int, out: AnyArray) -> None:
         with intact(self.what, _KIND), _file(self._place) as file:
@@ -79,7 +79,7 @@ def _label(found: dict[str | None, Stored], place: Place, column: str) -> None:
     labels = found.get(column)
     for stored in found.values():
         if labels is not None and stored.shape[:1] == labels.shape and stored.ndim > 1:
-            stored.labels = labels.array
+            stored.names = labels
 
 
 @contextmanager

@@ -39,7 +39,7 @@ def members(place: Place) -> dict[str | None, Stored]:
                 array: Stored = Mapped(place, what, offset, layout.shape, layout.dtype, order=layout.order)
             else:
                 make = partial(_inflate, place, info, layout)
-                array = Held(what, layout.shape, layout.dtype, make, lambda: place.stamp)
+                array = Held(what, layout.shape, layout.dtype, make, place.stamp)
             array.refusal = layout.refusal
             found[key] = array
     return found

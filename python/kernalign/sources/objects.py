@@ -29,7 +29,7 @@ def stored(given: Any, name: str) -> Any:
         _Computed(name, handed(array), array) if hasattr(array, "compute") else Sliced(name, handed(array), array)
     )
     if index := getattr(given, "indexes", {}).get(given.dims[0]) if hasattr(given, "dims") and given.dims else None:
-        found.labels = index.tolist
+        found.names = index.tolist()
     return found
 
 

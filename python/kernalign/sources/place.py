@@ -68,7 +68,6 @@ class Place:
     def size(self) -> int:
         return os.stat(self.path).st_size if self.url is None else int(self._remote[0].size(self._remote[1]) or 0)
 
-    @property
     def stamp(self) -> str:
         """Changes when the file is written anew."""
         if self.url is not None:
@@ -130,8 +129,10 @@ def intact(what: object, kind: str) -> Iterator[None]:
     """Turn what a reader raises of a damaged file into one ValueError that names it."""
     try:
         yield
-    except (MemoryError, ImportError):
+    except ImportError:
         raise
+    except MemoryError as error:
+        raise ValueError(f"{what} asks for more memory than there is: {one_line(error)}") from error
     except Exception as error:
         system = isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)  # EINVAL: a seek to nowhere
         if system or (isinstance(error, ValueError) and str(error).startswith(str(what))):

@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -34,7 +35,7 @@ class Stored:
     step : rows that are stored together, so that blocks of multiples of them are read fastest
     mapped : whether `array` takes no memory
     refusal : why no metric can read it, if that is so
-    labels : what finds the names of its rows, if it has any
+    names : what its rows are called, if that is known: a list, or the array that holds it
     """
 
     step = 1
@@ -43,8 +44,13 @@ class Stored:
     def __init__(self, what: str, shape: tuple[int, ...], dtype: Any, stamp: Callable[[], str] | None = None) -> None:
         self.what, self.shape, self.dtype = what, tuple(map(int, shape)), np.dtype(dtype)
         self.refusal: NoNumbersError | None = None
-        self.labels: Callable[[], Any] | None = None
+        self.names: Stored | list[Any] | None = None
         self._stamp = stamp
+
+    @cached_property
+    def labels(self) -> list[Any] | None:
+        """The names of the rows, read when they are first asked for."""
+        return self.names.texts() if isinstance(self.names, Stored) else self.names
 
     @property
     def ndim(self) -> int:
@@ -74,6 +80,10 @@ class Stored:
             self.read(start, stop, whole[start:stop])
         whole.flags.writeable = False
         return whole
+
+    def texts(self) -> list[Any]:
+        """Its entries as Python objects, bytes as text."""
+        return [one.decode("utf-8", "replace") if isinstance(one, bytes) else one for one in self.array().tolist()]
 
     def spans(self, nbytes: int = _BLOCK_BYTES) -> Iterator[tuple[int, int]]:
         """Where blocks of about so many bytes begin and end."""
@@ -108,7 +118,7 @@ class Mapped(Stored):
         order: Literal["C", "F"] = "C",
         strides: tuple[int, ...] | None = None,
     ) -> None:
-        super().__init__(what, shape, dtype, lambda: place.stamp)
+        super().__init__(what, shape, dtype, place.stamp)
         self._place, self._offset = place, offset
         layout = np.empty(0, self.dtype)  # strides of any shape, without its memory
         self._strides = strides or _strides(self.shape, layout.itemsize, order)
@@ -201,12 +211,18 @@ class Joined(Stored):
                     f" {part.shape[1:]} {part.dtype} in {part.what}"
                 )
         shape = (sum(map(len, parts)), *first.shape[1:])
-        super().__init__(what, shape, first.dtype, lambda: " ".join(part.fingerprint() for part in parts))
+        super().__init__(what, shape, first.dtype, self._stamps)
         self._parts = tuple(parts)
         self.step = max(part.step for part in parts)
-        finders = [part.labels for part in parts]
-        if all(finders):
-            self.labels = lambda: [label for find in finders if find for label in find()]
+
+    @cached_property
+    def labels(self) -> list[Any] | None:
+        """Those of all parts, if all have any."""
+        found = [part.labels for part in self._parts]
+        return None if None in found else [label for own in found for label in own or ()]
+
+    def _stamps(self) -> str:
+        return " ".join(part.fingerprint() for part in self._parts)
 
     def read(self, start: int, stop: int, out: AnyArray) -> None:
         begin = 0
@@ -219,7 +235,7 @@ class Joined(Stored):
 
 def handed(given: Any) -> Callable[[], AbstractContextManager[Any]]:
     """What opens an object that its owner keeps open."""
-    return lambda: nullcontext(given)
+    return partial(nullcontext, given)
 
 
 def _strides(shape: tuple[int, ...], itemsize: int, order: Literal["C", "F"]) -> tuple[int, ...]:
