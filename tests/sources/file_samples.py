@@ -230,3 +230,123 @@ def torch_tensor(folder: Path, x: np.ndarray) -> str:
 def torch_dict(folder: Path, x: np.ndarray) -> str:
     structure = b"}X\x05\0\0\0feats" + pt_tensor("s", x) + b"sX\x01\0\0\0nK\x03s"
     return str(write_pt(folder / "x.pth", structure, s=x))
+
+
+@writes("csv", "pyarrow")
+def csv(folder: Path, x: np.ndarray) -> str:
+    import pandas as pd
+
+    pd.DataFrame(x.astype(np.float64), index=ids_of(len(x))).to_csv(folder / "x.csv")
+    return str(folder / "x.csv")
+
+
+@writes("tsv without names", "pyarrow")
+def tsv(folder: Path, x: np.ndarray) -> str:
+    np.savetxt(folder / "x.tsv", x, delimiter="\t", fmt="%.17g")
+    return str(folder / "x.tsv")
+
+
+@writes("json lines", "pyarrow")
+def jsonl(folder: Path, x: np.ndarray) -> str:
+    lines = [json.dumps({"id": name, "vector": row}) for name, row in zip(ids_of(len(x)), x.tolist(), strict=True)]
+    (folder / "x.jsonl").write_text("\n".join(lines) + "\n")
+    return f"{folder / 'x.jsonl'}:vector"
+
+
+@writes("json lines of lists")
+def jsonl_lists(folder: Path, x: np.ndarray) -> str:
+    (folder / "x.jsonl").write_text("".join(json.dumps(row) + "\n" for row in x.tolist()))
+    return str(folder / "x.jsonl")
+
+
+def words(path: Path, x: np.ndarray, header: bool) -> str:
+    lines = [
+        f"{word.replace(' ', '_')} {' '.join(f'{v:.9g}' for v in row)}"
+        for word, row in zip(ids_of(len(x)), x, strict=True)
+    ]
+    path.write_text((f"{len(x)} {x.shape[1]}\n" if header else "") + "\n".join(lines) + "\n")
+    return str(path)
+
+
+@writes("word2vec text")
+def word2vec_text(folder: Path, x: np.ndarray) -> str:
+    return words(folder / "x.vec", x, header=True)
+
+
+@writes("glove")
+def glove(folder: Path, x: np.ndarray) -> str:
+    return words(folder / "x.txt", x, header=False)
+
+
+@writes("word2vec binary")
+def word2vec_binary(folder: Path, x: np.ndarray) -> str:
+    rows = (f"w{at} ".encode() + row.astype("<f4").tobytes() + b"\n" for at, row in enumerate(x))
+    (folder / "x.bin").write_bytes(f"{len(x)} {x.shape[1]}\n".encode() + b"".join(rows))
+    return str(folder / "x.bin")
+
+
+@writes("matlab 5")
+def matlab(folder: Path, x: np.ndarray) -> str:
+    from scipy.io import savemat
+
+    savemat(folder / "x.mat", {"x": x, "note": "made here"}, do_compression=True)
+    return f"{folder / 'x.mat'}:x"
+
+
+@writes("matlab 7.3", "h5py")
+def matlab_hdf5(folder: Path, x: np.ndarray) -> str:
+    import h5py
+
+    path = folder / "x.mat"
+    with h5py.File(path, "w", userblock_size=512) as file:
+        file.create_dataset("x", data=x.T, chunks=(2, 5)).attrs["MATLAB_class"] = np.bytes_("single")
+    with path.open("r+b") as raw:
+        raw.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(128))
+    return str(path)
+
+
+@writes("anndata", "h5py")
+def anndata(folder: Path, x: np.ndarray) -> str:
+    import h5py
+
+    with h5py.File(folder / "x.h5ad", "w") as file:
+        file["X"] = x
+        file["obsm/X_pca"] = x[:, :2]
+        file["obs/cells"] = ids_of(len(x))
+        file["obs"].attrs["_index"] = "cells"
+    return f"{folder / 'x.h5ad'}:X"
+
+
+@writes("netcdf classic")
+def netcdf(folder: Path, x: np.ndarray) -> str:
+    from scipy.io import netcdf_file
+
+    with netcdf_file(folder / "x.nc", "w") as file:
+        file.createDimension("item", x.shape[0])
+        file.createDimension("feature", x.shape[1])
+        file.createVariable("x", x.dtype.char, ("item", "feature"))[:] = x
+    return str(folder / "x.nc")
+
+
+@writes("fvecs")
+def fvecs(folder: Path, x: np.ndarray) -> str:
+    rows = (np.int32(len(row)).tobytes() + row.astype("<f4").tobytes() for row in x)
+    (folder / "x.fvecs").write_bytes(b"".join(rows))
+    return str(folder / "x.fvecs")
+
+
+@writes("fbin")
+def fbin(folder: Path, x: np.ndarray) -> str:
+    (folder / "x.fbin").write_bytes(np.array(x.shape, "<u4").tobytes() + x.astype("<f4").tobytes())
+    return str(folder / "x.fbin")
+
+
+@writes("data set directory", "pyarrow")
+def data_set(folder: Path, x: np.ndarray) -> str:
+    (folder / "set" / "train").mkdir(parents=True)
+    for name, rows in (("a", x[:20]), ("b", x[20:])):
+        ipc(folder / "set" / "train" / f"{name}.arrow", rows, False, "new_stream")
+    state = {"_data_files": [{"filename": "a.arrow"}, {"filename": "b.arrow"}]}
+    (folder / "set" / "train" / "state.json").write_text(json.dumps(state))
+    (folder / "set" / "dataset_dict.json").write_text(json.dumps({"splits": ["train"]}))
+    return f"{folder / 'set'}:train/embedding"

@@ -59,3 +59,29 @@ def test_a_fingerprint_changes_when_a_file_is_written_anew(written: str, tmp_pat
     for file in tmp_path.rglob("*"):
         os.utime(file, (1, 1))
     assert before.fingerprint() != known
+
+
+def test_every_file_is_read_from_an_address(written: str, tmp_path: Path) -> None:
+    """Nothing but the address differs: here that of a file system in memory."""
+    fsspec = pytest.importorskip("fsspec")
+    memory = fsspec.filesystem("memory")
+    memory.put(str(tmp_path), "/bucket", recursive=True)
+    try:
+        url = written.replace(str(tmp_path), "memory://bucket")
+        place, key = split_spec(url)
+        np.testing.assert_array_equal(open_source(place, key=key).array, X)
+        assert ka.cka(url, Y) == ka.cka(X, Y)
+        assert open_source(place, key=key).stored.fingerprint()  # type: ignore[union-attr]
+    finally:
+        memory.rm("/bucket", recursive=True)
+
+
+def test_a_column_of_numbers_with_a_word_in_it_is_not_left_out(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "x.csv"
+    path.write_text("name,a,b,split\nu,1,2,train\nv,3,4x,test\nw,5,6,test\n")
+    with pytest.raises(ValueError, match=r"x\.csv:b must hold numbers throughout, or text, got '4x' in row 1"):
+        open_source(path)
+    path.write_text("name,a,b,split\nu,1,2,train\nv,3,,test\nw,5,6,test\n")
+    np.testing.assert_array_equal(open_source(path).array, [[1, 2], [3, np.nan], [5, 6]])
+    assert open_source(path).labels == ["u", "v", "w"]

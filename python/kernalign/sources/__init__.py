@@ -208,7 +208,7 @@ def split_spec(spec: Spec) -> tuple[Place, str | None]:
     if match is None:  # a directory may be a store by what is in it
         head, _, key = text.rpartition(":")
         store = Place(head)
-        found = key and store.url is None and store.is_directory and format_of(store) is not None
+        found = key and not key.startswith("//") and store.is_directory and format_of(store) is not None
         return (store, key) if found else (whole, None)
     return Place(match["path"]), match["key"]
 

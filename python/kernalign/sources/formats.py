@@ -49,6 +49,11 @@ FORMATS = {
     ".hdf5": _HDF5,
     ".hdf": _HDF5,
     ".he5": _HDF5,
+    ".h5ad": _HDF5,
+    ".mat": Format("mat"),
+    ".nc": Format("netcdf"),
+    ".nc4": _HDF5,
+    ".cdf": Format("netcdf"),
     ".zarr": _ZARR,
     ".zarr.zip": _ZARR,
     ".parquet": _PARQUET,
@@ -56,10 +61,26 @@ FORMATS = {
     ".arrow": _IPC,
     ".ipc": _IPC,
     ".feather": _IPC,
+    ".csv": Format("csv", ("pyarrow",)),
+    ".tsv": Format("csv", ("pyarrow",)),
+    ".jsonl": Format("jsonl", ("pyarrow",)),
+    ".ndjson": Format("jsonl", ("pyarrow",)),
+    ".vec": Format("words"),
+    ".txt": Format("words"),
+    ".bin": Format("words"),
+    **{ending: Format("vectors") for ending in (".fvecs", ".ivecs", ".bvecs", ".fbin", ".ibin", ".u8bin", ".i8bin")},
 }
 
 
-_MARKS = {"zarr.json": _ZARR, ".zgroup": _ZARR, ".zarray": _ZARR}  # files that say what a directory is
+_DATA_SET = Format("huggingface", ("pyarrow",))
+# Files that say what a directory is.
+_MARKS = {
+    "zarr.json": _ZARR,
+    ".zgroup": _ZARR,
+    ".zarray": _ZARR,
+    "state.json": _DATA_SET,
+    "dataset_dict.json": _DATA_SET,
+}
 
 
 def format_of(place: Place) -> Format | None:
@@ -72,5 +93,5 @@ def format_of(place: Place) -> Format | None:
     return next((found for mark, found in marks.items() if place.sibling(mark).exists), None)
 
 
-DIRECTORIES = (_ZARR,)
+DIRECTORIES = (_ZARR, _DATA_SET)
 _LONGEST_FIRST = sorted(FORMATS, key=len, reverse=True)

@@ -32,15 +32,17 @@ def members(place: Place, *, matlab: bool = False) -> dict[str | None, Stored]:
         for name in datasets:
             groups[name.rpartition("/")[0]].append(name)
         found: dict[str | None, Stored] = {}
+        annotated = "obs" in file  # AnnData, whose vectors are annotations
         for group, names in groups.items():
             kinds = {(datasets[name].shape, datasets[name].dtype) for name in names}
             shape, dtype = next(iter(kinds))
-            if len(kinds) == 1 and len(names) > 1 and len(shape) == 1 and shape[0] > 1 and dtype.kind in "fiub":
+            vectors = len(kinds) == 1 and len(shape) == 1 and shape[0] > 1 and dtype.kind in "fiub"
+            if vectors and len(names) > 2 and not annotated:
                 found[group or None] = _Items(place, group, sorted(names, key=naturally), shape[0], dtype)
                 continue
             for name in names:
                 found[name] = _dataset(place, name, datasets[name], matlab)
-        if "obs" in file and isinstance(column := file["obs"].attrs.get("_index"), str):
+        if annotated and isinstance(column := file["obs"].attrs.get("_index"), str):
             _label(found, place, f"obs/{column}")
     return found
 

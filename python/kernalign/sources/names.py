@@ -8,9 +8,12 @@ from typing import Any
 _ID = re.compile(r"_*(item|image|sample)?_?(id|index|key|name|word|token|filename)s?(_level_0)?_*", re.IGNORECASE)
 
 
+_NAMELESS = ("", "Unnamed: 0")  # what pandas calls the index in a table of text
+
+
 def names_rows(name: str) -> bool:
     """Whether an array or a column of this name holds what rows are called by."""
-    return _ID.fullmatch(name) is not None
+    return name in _NAMELESS or _ID.fullmatch(name) is not None
 
 
 def naturally(name: str) -> tuple[Any, ...]:

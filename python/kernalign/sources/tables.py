@@ -50,7 +50,7 @@ def members(table: Table, what: str, stamp: Callable[[], str]) -> dict[str | Non
         stored = _Columns(where, table, [field.name], shape, np.dtype(object) if dtype is None else dtype, stamp)
         stored.refusal = refusal or no_numbers(shape, stored.dtype, where)
         found[field.name] = stored
-        if not extents and dtype is not None and field.name and not names_rows(field.name):
+        if not extents and dtype is not None and not names_rows(field.name):
             plain.append(field.name)
     if plain and all(stored.ndim == 1 for stored in found.values()):
         dtype = np.result_type(*(found[name].dtype for name in plain))
