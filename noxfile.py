@@ -19,7 +19,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("mypy")
-    files = session.run("git", "ls-files", "csrc", "tests/native", "bench/*.cpp", external=True, silent=True)
+    files = session.run("git", "ls-files", "csrc", "tests/native/*pp", "bench/*.cpp", external=True, silent=True)
     session.run("clang-format", "--dry-run", "-Werror", *str(files).split())
 
 

@@ -47,6 +47,13 @@ double spacing_of(DType dtype) {
 
 }  // namespace
 
+Similarity similarity_of(const std::string& name) {
+    if (name == "cosine") return Similarity::cosine;
+    if (name == "dot") return Similarity::dot;
+    require(name == "euclidean", "metric must be 'cosine', 'dot' or 'euclidean', got '" + name + "'");
+    return Similarity::euclidean;
+}
+
 PyRows::PyRows(py::array data, std::string name, bool bfloat16, std::optional<double> clip, std::vector<double> shift,
                std::vector<double> scale, bool unit_norm, bool zero_mean, bool paired)
     : data_(std::move(data)), shift_(std::move(shift)), scale_(std::move(scale)) {

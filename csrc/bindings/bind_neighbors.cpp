@@ -31,13 +31,6 @@ py::tuple to_tuple(const GraphSums& sums) { return py::make_tuple(sums.square, s
 
 }  // namespace
 
-Similarity similarity_of(const std::string& name) {
-    if (name == "cosine") return Similarity::cosine;
-    if (name == "dot") return Similarity::dot;
-    require(name == "euclidean", "metric must be 'cosine', 'dot' or 'euclidean', got '" + name + "'");
-    return Similarity::euclidean;
-}
-
 void bind_neighbors(py::module_& module) {
     module.def(
         "nearest_neighbors",

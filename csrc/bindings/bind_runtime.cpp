@@ -16,7 +16,6 @@ void bind_runtime(py::module_& module) {
         info["simd"] = std::string(simd().name) + (bfloat::available() ? "+amx" : "");
         info["blas"] = blas::description();
         info["threads"] = resolve_threads(0);
-        info["cuda"] = false;
         return info;
     });
 }

@@ -17,10 +17,12 @@ FLOORS = (
     ("cpu/products",),
     ("cpu/moments", "cpu/grams", "cpu/neighbors"),
     ("cpu/lists",),
+    ("cuda",),
     ("bindings",),
+    ("bindings/cuda",),
 )
 FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
-FILES = sorted(p.relative_to(CSRC).as_posix() for p in CSRC.rglob("*") if p.suffix in {".hpp", ".cpp", ".inl"})
+FILES = sorted(p.relative_to(CSRC).as_posix() for p in CSRC.rglob("*") if p.suffix in {".hpp", ".cpp", ".inl", ".cu"})
 
 
 def room(name: str) -> str:
@@ -47,6 +49,12 @@ def test_includes_point_down(name: str) -> None:
     assert [used for used in includes(name) if room(used) != own and FLOOR[room(used)] >= FLOOR[own]] == []
 
 
+def test_devices_share_contracts_with_the_cpu_and_nothing_else() -> None:
+    """But for the loader, which has the words for bad values."""
+    used = {used for name in FILES if room(name) == "cuda" for used in includes(name) if used.startswith("cpu/")}
+    assert used <= {"cpu/runtime/load.hpp", "cpu/runtime/blas.hpp"}
+
+
 def test_no_name_is_found_nearer_than_from_csrc() -> None:
     nearer = {f"{room(name)}/{used}" for name in FILES if "/" in name for used in includes(name)}
     assert nearer & set(FILES) == set()
@@ -67,7 +75,7 @@ def test_includes_form_no_circle() -> None:
 
 
 def test_engines_know_nothing_of_python() -> None:
-    engines = [CSRC / name for name in FILES if room(name) != "bindings"]
+    engines = [CSRC / name for name in FILES if not room(name).startswith("bindings")]
     engines += (ROOT / "tests" / "native").rglob("*.?pp")
     assert len(engines) > 80
     knowing = [path for path in engines if re.search(r"Python\.h|pybind11|numpy", path.read_text(encoding="utf-8"))]

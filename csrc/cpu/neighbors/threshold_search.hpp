@@ -23,12 +23,10 @@ struct Query {
 };
 
 // Calls found(q, others, similarities, count) for every query q, with the rows j != row whose similarity is at least
-// `least`, in increasing order of j over all calls of one query. Calls for different queries may be concurrent. Queries
-// are rows of `from` if it is given, with groups of their own: then no row is left out for being the query itself.
+// `least`, in increasing order of j over all calls of one query. Calls for different queries may be concurrent.
 using Found =
     std::function<void(std::int64_t query, const std::int32_t* others, const double* similarities, std::int64_t count)>;
 void threshold_search(const ExactRows& rows, const Frame& frame, const RowGroups& groups,
-                      const std::vector<Query>& queries, int threads, Monitor* monitor, const Found& found,
-                      const ExactRows* from = nullptr);
+                      const std::vector<Query>& queries, int threads, Monitor* monitor, const Found& found);
 
 }  // namespace kernalign

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,13 +17,11 @@ from kernalign._base.checks import check_choice, check_options, check_same_rows,
 from kernalign._base.progress import ProgressArgument
 from kernalign._base.score import AlignmentWarning
 from kernalign._base.warn import warn
-from kernalign._rows import objects
+from kernalign._rows import objects, on_device
 from kernalign._rows.duplicates import repeated_items
 from kernalign._rows.items import BAD_ROWS, BadRows, Given, Items, Undirected, common_items, taken
 from kernalign._rows.pairing import PAIRINGS, Pairing, Places, index_of, match, side
 from kernalign._rows.preprocessing import clip_threshold, counting_column, rounding_of, standard_scale
-from kernalign.sources.objects import stored
-from kernalign.sources.stored import BFLOAT16, Stored
 
 Normalize: TypeAlias = Literal["l2", "standardize"] | None
 AnyArray: TypeAlias = NDArray[Any]
@@ -52,7 +51,8 @@ class Pair:
     """Two paired representations, ready for an engine, and how the caller wants it to work.
 
     ``settings`` say how the rows were paired and preprocessed, and how many were dropped; ``items`` are the rows of x,
-    as it was ``given``, that the pair has, in order (None: all), so that labels of items can follow them.
+    as it was ``given``, that the pair has, in order (None: all), so that labels of items can follow them. An engine
+    shall read them on the CUDA device ``place`` (None: on the CPU), where they may already be.
     """
 
     x: _core.Rows
@@ -62,6 +62,7 @@ class Pair:
     progress: ProgressArgument = False
     items: Places | None = None
     given: int = 0
+    place: int | None = None
 
     @property
     def n(self) -> int:
@@ -83,6 +84,7 @@ def pair(
     square: bool = False,
     advise: bool = True,
     grouped: bool = False,
+    devices: bool = False,
     **options: Unpack[Options],
 ) -> Pair:
     """Validate two paired representations and attach their preprocessing.
@@ -90,11 +92,18 @@ def pair(
     ``unit_rows`` says that the metric itself divides by row norms (cosine), so that zero rows matter; ``divided``, that
     the rows shall be read divided already, and ``zero_mean`` that their means be subtracted before. With ``square``,
     both are Gram matrices. Errors ``advise`` to drop bad rows where the caller has such options, warn of repeated items
-    unless these are ``grouped``, and of a first or last column that counts the rows.
+    unless these are ``grouped``, and of a first or last column that counts the rows. With ``devices`` arrays may be,
+    and stay, on a CUDA device; nothing is warned of there.
     """
-    how = _asked(options) if options else _PLAIN
-    if type(x) is not np.ndarray or type(y) is not np.ndarray:
-        x, y = stored(x, "x"), stored(y, "y")
+    how = _asked(options, devices) if options else _PLAIN
+    place = None
+    if type(x) is not np.ndarray or type(y) is not np.ndarray or how.device is not None:
+        if how.device == "cpu":
+            x, y = on_device.downloaded(x), on_device.downloaded(y)
+        elif devices:
+            place = on_device.common_place((("x", x), ("y", y)), how.device)
+            if place is not None and (on_device.place_of(x), on_device.place_of(y)) != (None, None):
+                return _device_pair(x, y, place, how, advise)
     (a, a_bf16), (b, b_bf16) = as_matrix(x, "x"), as_matrix(y, "y")
     settings: dict[str, Any] = {"normalize": how.normalize, "clip_quantile": how.clip_quantile}
     kept, rows_given = None, a.shape[0]
@@ -128,7 +137,26 @@ def pair(
     else:
         kwargs |= {"normalize": how.normalize, "clip_quantile": how.clip_quantile, "divided": divided}
         left, right = _rows(a, "x", a_bf16, **kwargs), _rows(b, "y", b_bf16, **kwargs)
-    return Pair(left, right, settings, how.threads, how.progress, kept, rows_given)
+    return Pair(left, right, settings, how.threads, how.progress, kept, rows_given, place)
+
+
+def _device_pair(x: Any, y: Any, place: int, how: _Asked, paired: bool) -> Pair:
+    """Two representations, one at least of which is on a device."""
+    if not how.all_items:
+        raise ValueError("x and y must be on the CPU where rows are matched or dropped; device='cpu' copies them there")
+    kwargs: dict[str, Any] = {"normalize": how.normalize, "clip_quantile": how.clip_quantile, "paired": paired}
+    left, right = (_rows_at(given, name, place, kwargs) for name, given in (("x", x), ("y", y)))
+    check_same_rows(left.shape[0], right.shape[0])
+    settings = {"normalize": how.normalize, "clip_quantile": how.clip_quantile, "pairing": "position"}
+    return Pair(left, right, settings, how.threads, how.progress, None, left.shape[0], place)
+
+
+def _rows_at(x: Any, name: str, place: int | None, how: dict[str, Any]) -> Any:
+    """Rows of an array on that device, or on the CPU."""
+    if place is not None and on_device.place_of(x) is not None:
+        return on_device.device_rows(x, name, place, **how)
+    matrix, bf16 = as_matrix(x, name)
+    return _rows(matrix, name, bf16, **how)
 
 
 def _warn_of_repeats(matrix: AnyArray, name: str) -> None:
@@ -149,7 +177,6 @@ def same_items(
     """Several inputs, less the rows that `pair` would not take, in one order of items; what is left as it is is not
     copied. Removes from ``options`` what has been done."""
     how = _asked(options)
-    given = [(name, stored(value, name)) for name, value in given]
     inputs = [Given(name, *as_matrix(value, name), value) for name, value in given]
     found = how.common_items(inputs, undirected, square=square)
     for done in ("pairing", "ids", "zero_rows", "nan_rows"):
@@ -188,6 +215,7 @@ class _Asked(NamedTuple):
     pairing: Pairing = "auto"
     ids: tuple[Any, ...] | None = None
     progress: ProgressArgument = False
+    device: str | int | None = None
 
     @property
     def all_items(self) -> bool:
@@ -209,7 +237,7 @@ class _Asked(NamedTuple):
 _PLAIN = _Asked()
 
 
-def _asked(options: Options) -> _Asked:
+def _asked(options: Options, devices: bool = False) -> _Asked:
     check_options(options, Options)
     get: Any = options.get
     found = _Asked(
@@ -221,9 +249,8 @@ def _asked(options: Options) -> _Asked:
         get("pairing", "auto"),
         get("ids"),
         get("progress", False),
+        _device_asked(get("device"), devices),
     )
-    if "device" in options:
-        check_device(options["device"])
     if found.normalize is not None:
         check_choice(found.normalize, "normalize", _NORMALIZE)
     for name in ("zero_rows", "nan_rows"):
@@ -259,21 +286,32 @@ def rows(
     return _rows(matrix, name, bf16, normalize=normalize, clip_quantile=clip_quantile, divided=divided)
 
 
+def rows_anywhere(
+    x: Any, *, device: str | None, normalize: Normalize, clip_quantile: float | None
+) -> tuple[Any, int | None]:
+    """The rows of one array and the CUDA device where an engine shall read them, as a `Pair` has those of two."""
+    asked = on_device.check_device(device)
+    if asked == "cpu":
+        x = on_device.downloaded(x)
+    place = on_device.common_place((("x", x),), asked)
+    if normalize is not None:
+        check_choice(normalize, "normalize", _NORMALIZE)
+    return _rows_at(x, "x", place, {"normalize": normalize, "clip_quantile": clip_quantile}), place
+
+
 def as_matrix(x: Any, name: str) -> tuple[AnyArray, bool]:
     """Return a 2-D NumPy view of ``x`` (bfloat16 as its 16-bit patterns) and whether it is bfloat16."""
     if type(x) is np.ndarray and x.ndim == 2 and x.dtype.char in _NUMBERS and x.dtype.isnative and 0 not in x.shape:
         return x, False
-    x = stored(x, name)
-    if isinstance(x, Stored):
-        x = x.array()
     if hasattr(x, "tocsr"):
         raise TypeError(f"{name} must be dense, got the sparse {type(x).__name__}; use .toarray()")
-    if x is None or isinstance(x, (bytes, dict)):
-        raise TypeError(f"{name} must be a 2-D numeric array, got {type(x).__name__}")
+    if x is None or isinstance(x, (str, bytes, dict, os.PathLike)):
+        hint = "; kernalign.sources.open_source(path).array opens a file" if isinstance(x, (str, os.PathLike)) else ""
+        raise TypeError(f"{name} must be a 2-D numeric array, got {type(x).__name__}{hint}")
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError(f"{name} must not be a masked array (the mask would be ignored); fill it first")
     array, bf16 = to_numpy(x, name)
-    if not bf16 and array.dtype.kind in "OSUV" and not array.dtype.name.startswith("float8_"):
+    if not bf16 and array.dtype.kind in "OSUV":
         array = objects.numbers_of(x, array, name)
     if array.ndim != 2:
         raise ValueError(f"{name} must be 2-D (items, features), got shape {array.shape}")
@@ -281,8 +319,6 @@ def as_matrix(x: Any, name: str) -> tuple[AnyArray, bool]:
         raise ValueError(f"{name} must have at least one row and one column, got shape {array.shape}")
     if bf16:
         return array, True
-    if array.dtype.name.startswith("float8_"):
-        array = array.astype(np.float16)  # which holds every value of them
     kind = array.dtype.kind
     if kind == "c":
         raise TypeError(f"{name} must be real, got dtype {array.dtype}")
@@ -295,36 +331,36 @@ def as_matrix(x: Any, name: str) -> tuple[AnyArray, bool]:
     return array, False
 
 
-def check_device(device: str | None) -> None:
-    """Raise unless this build has the device."""
-    check_choice(device, "device", (None, "cpu"))  # the only one of this build
+def _device_asked(device: Any, devices: bool) -> str | int | None:
+    """What ``device`` names, CUDA devices only where they serve."""
+    if devices:
+        return on_device.check_device(device)
+    if device is not None:
+        check_choice(device, "device", (None, "cpu"))
+    return None if device is None else "cpu"
 
 
 def to_numpy(x: Any, name: str) -> tuple[AnyArray, bool]:
     """A NumPy view of ``x`` of any shape (bfloat16 as its 16-bit patterns) and whether it is bfloat16."""
     if isinstance(x, np.ndarray):
-        return _bit_patterns(np.asarray(x))
+        array = np.asarray(x)
+        return (array.view(np.uint16), True) if array.dtype.type.__name__ == "bfloat16" else (array, False)
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(x, torch.Tensor):
         x = x.detach()
         if x.device.type != "cpu":
-            raise ValueError(f"{name} must be on the CPU in this build, got device {x.device}; use .cpu()")
+            raise ValueError(f"{name} must be on the CPU here, got device {x.device}; use .cpu()")
         if x.dtype == torch.bfloat16:
             return x.view(torch.int16).numpy().view(np.uint16), True
-    elif hasattr(x, "__cuda_array_interface__"):
-        raise ValueError(f"{name} must be on the CPU in this build, got a CUDA array")
+    elif on_device.place_of(x) is not None or hasattr(x, "__cuda_array_interface__"):
+        raise ValueError(f"{name} must be on the CPU here, got a CUDA array; copy it there")
     try:
         array = np.asarray(x)
     except (TypeError, ValueError, RuntimeError, BufferError) as error:
         if words := objects.ragged(x):
             raise ValueError(f"{name} must have rows of one length: {words}") from error
         raise TypeError(f"{name} must convert to a NumPy array: {error}") from error
-    return _bit_patterns(array)
-
-
-def _bit_patterns(array: AnyArray) -> tuple[AnyArray, bool]:
-    bf16 = array.dtype == BFLOAT16 or array.dtype.type.__name__ == "bfloat16"
-    return (array.view(np.uint16), True) if bf16 else (array, False)
+    return (array.view(np.uint16), True) if array.dtype.type.__name__ == "bfloat16" else (array, False)
 
 
 def _rows(

@@ -10,10 +10,11 @@ from typing import Any
 import click
 
 from kernalign import _core
+from kernalign._engines import devices
 
 _OPTIONAL = {
     "faiss": ["faiss-cpu"],
-    "io": ["ml-dtypes", "zarr", "h5py", "pyarrow", "fsspec"],
+    "io": ["safetensors", "ml-dtypes", "zarr", "h5py", "pyarrow", "fsspec"],
     "dask": ["distributed"],
     "plot": ["matplotlib", "pandas"],
     "sklearn": ["scikit-learn"],
@@ -30,7 +31,9 @@ def info(as_json: bool) -> None:
         click.echo(json.dumps(facts, indent=2))
         return
     for name, value in facts.items():
-        if isinstance(value, dict):
+        if name == "cuda":
+            value = _of_cuda(value)
+        elif isinstance(value, dict):
             value = ", ".join(f"{package} {version}" for package, version in value.items() if version) or "none"
         click.echo(f"{name + ':':<14}{value}")
 
@@ -46,9 +49,18 @@ def gather() -> dict[str, Any]:
         "simd": build["simd"],
         "blas": build["blas"],
         "threads": build["threads"],
-        "cuda": "built" if build["cuda"] else "not built",
+        "cuda": devices.facts(),
         "extras": {package: _version(package) for packages in _OPTIONAL.values() for package in packages},
     }
+
+
+def _of_cuda(facts: dict[str, Any]) -> str:
+    if not facts["built"]:
+        return "not built"
+    cards = [f"{one['name']} ({one['capability']}, {one['memory'] / 2**30:.0f} GiB)" for one in facts["devices"]]
+    cublas = facts["cublas"] or "no cuBLAS was found"
+    found = f"driver {facts['driver']}: {', '.join(cards)}; {cublas}" if cards else facts["why_not"]
+    return f"built for {facts['architectures']}; {found}"
 
 
 def _version(package: str) -> str | None:

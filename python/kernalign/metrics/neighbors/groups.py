@@ -14,6 +14,7 @@ from kernalign._base import checks
 from kernalign._base.score import AlignmentWarning
 from kernalign._engines.neighbors import Metric, Neighbors
 from kernalign._engines.permuted_lists import tie_weights
+from kernalign._rows import on_device
 from kernalign._rows.labels import group_numbers, groups_of
 from kernalign._statistics.pairings import Labels
 from kernalign.metrics.neighbors.search import Options, Search, Ties, length_given, search_both, warn_of_ties
@@ -55,7 +56,7 @@ def search_groups(x: Any, y: Any, k: int | None, metric: Metric, ties: Ties, gro
     warn_of_ties(settings)
     made = Search(sides[0].lists, sides[1].lists, settings, threads=found.threads, groups=labels)
     if shared and settings["tie_rows_fraction"] > 0:
-        rows = (None, None) if found.pair is None else (found.pair.x, found.pair.y)
+        rows = (None, None) if found.pair is None else tuple(map(on_device.on_cpu, (found.pair.x, found.pair.y)))
         graphs = tuple(side.weights(one, labels, found.threads) for side, one in zip(sides, rows, strict=True))
         made.weights = lambda: graphs
         made.finish_ties = lambda: (np.asarray(graphs[0].multiply(graphs[1]).sum(axis=1)).ravel(), None, None)

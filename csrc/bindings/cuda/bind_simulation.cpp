@@ -1,0 +1,30 @@
+// Lets tests set the simulated device: the order of its threads, and what fails.
+#include "bindings/cuda/device_rows.hpp"
+#include "cuda/simulation.hpp"
+
+namespace kernalign::bindings {
+
+namespace simulation = cuda::simulation;
+
+void bind_simulation(py::module_& module) {
+    module.def(
+        "simulate",
+        [](const std::string& order, std::int64_t fail_allocation, std::int64_t fail_launch, std::size_t memory) {
+            simulation::Settings settings;
+            settings.order = order == "reverse"   ? simulation::Order::reverse
+                             : order == "random"  ? simulation::Order::random
+                             : order == "threads" ? simulation::Order::threads
+                                                  : simulation::Order::forward;
+            settings.fail_allocation = fail_allocation;
+            settings.fail_launch = fail_launch;
+            settings.memory = memory;
+            simulation::set(settings);
+        },
+        py::arg("order") = "forward", py::arg("fail_allocation") = -1, py::arg("fail_launch") = -1,
+        py::arg("memory") = simulation::Settings().memory);
+    module.def("allocations", &simulation::allocations);
+    module.def("launches", &simulation::launches);
+    module.def("live", &simulation::live);
+}
+
+}  // namespace kernalign::bindings

@@ -1,0 +1,115 @@
+// Contract of devices: memory, copies, launches and errors; device_cuda.cpp keeps it on GPUs, device_sim.cpp on the
+// CPU.
+//
+// Order      What is asked of one Queue happens in that order. Only download and wait return after it has happened.
+// Errors     OutOfMemory with the bytes wanted and free; std::runtime_error with one sentence for anything else that a
+//            device does not do. What was allocated is given back by destructors, after errors too.
+// Current    The calling thread's current device is what it was before, when a call returns.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "monitor.hpp"
+
+namespace kernalign::cuda {
+
+struct DeviceFacts {
+    std::string name;
+    int major = 0, minor = 0;  // compute capability
+    int processors = 0;
+    std::size_t memory = 0, free = 0;  // bytes
+};
+
+int device_count();     // 0 where there is no driver
+std::string why_not();  // why there is no device, or nothing if there is one
+DeviceFacts device_facts(int device);
+std::string driver();         // its version, or nothing
+std::string architectures();  // what the kernels were compiled for
+
+class OutOfMemory : public std::bad_alloc {
+  public:
+    OutOfMemory(int device, std::size_t wanted, std::size_t free)
+        : words_("CUDA device " + std::to_string(device) + " is out of memory: " + std::to_string(wanted) +
+                 " bytes wanted, " + std::to_string(free) + " free") {}
+    const char* what() const noexcept override { return words_.c_str(); }
+
+  private:
+    std::string words_;
+};
+
+class Queue {
+  public:
+    explicit Queue(int device);
+    ~Queue();
+    Queue(const Queue&) = delete;
+    Queue& operator=(const Queue&) = delete;
+
+    int device() const { return device_; }
+    std::intptr_t stream() const;  // as x.__dlpack__(stream=) takes it
+    int processors() const { return processors_; }
+
+    void* allocate(std::size_t bytes);
+    void release(void* memory) noexcept;
+    void clear(void* at, std::size_t bytes);  // with zeros
+    void upload(void* to, const void* from, std::size_t bytes);
+    void download(void* to, const void* from, std::size_t bytes);
+    // Until all has happened; polls.
+    void wait(Monitor* monitor, std::int64_t done = 0, std::int64_t total = 0);
+
+  private:
+    struct State;
+    int device_, processors_ = 0;
+    std::unique_ptr<State> state_;
+};
+
+// Memory on a queue's device, given back in the queue's order.
+template <class T>
+class Buffer {
+  public:
+    Buffer() = default;
+    Buffer(Queue& queue, std::int64_t size)
+        : queue_(&queue), size_(size), at_(static_cast<T*>(queue.allocate(std::size_t(size) * sizeof(T)))) {}
+    Buffer(Queue& queue, const std::vector<T>& values) : Buffer(queue, std::int64_t(values.size())) {
+        queue.upload(at_, values.data(), values.size() * sizeof(T));
+    }
+    ~Buffer() {
+        if (at_) queue_->release(at_);
+    }
+    Buffer(Buffer&& other) noexcept { swap(other); }
+    Buffer& operator=(Buffer&& other) noexcept {
+        swap(other);
+        return *this;
+    }
+
+    T* get() const { return at_; }
+    std::int64_t size() const { return size_; }
+    void clear() { queue_->clear(at_, std::size_t(size_) * sizeof(T)); }
+    void download(T* to) const { queue_->download(to, at_, std::size_t(size_) * sizeof(T)); }
+    std::vector<T> values() const {
+        std::vector<T> out(static_cast<std::size_t>(size_));
+        download(out.data());
+        return out;
+    }
+
+  private:
+    void swap(Buffer& other) noexcept {
+        std::swap(queue_, other.queue_);
+        std::swap(size_, other.size_);
+        std::swap(at_, other.at_);
+    }
+    Queue* queue_ = nullptr;
+    std::int64_t size_ = 0;
+    T* at_ = nullptr;
+};
+
+// Runs a kernel (simt.hpp) once for every block. Defined in the file that holds the kernels (launch.hpp).
+template <class K>
+void launch(Queue& queue, std::int64_t blocks, const K& kernel);
+
+}  // namespace kernalign::cuda

@@ -1,0 +1,147 @@
+// Keeps the contract of devices with the CUDA runtime, which is linked statically and finds the driver when it is used.
+#include <cuda_runtime.h>
+
+#include <algorithm>
+#include <chrono>
+#include <stdexcept>
+#include <thread>
+
+#include "cuda/device.hpp"
+
+namespace kernalign::cuda {
+namespace {
+
+std::string words(cudaError_t status) { return cudaGetErrorString(status); }
+
+void check(cudaError_t status, int device, const char* what) {
+    if (status == cudaSuccess) return;
+    cudaGetLastError();  // else the next call would report it again
+    throw std::runtime_error("CUDA device " + std::to_string(device) + " " + what + ": " + words(status));
+}
+
+// Makes a device the thread's current one for a while.
+class Current {
+  public:
+    explicit Current(int device) {
+        if (cudaGetDevice(&before_) != cudaSuccess) before_ = device;
+        changed_ = before_ != device;
+        if (changed_) check(cudaSetDevice(device), device, "cannot be used");
+    }
+    ~Current() {
+        if (changed_) cudaSetDevice(before_);
+    }
+    Current(const Current&) = delete;
+    Current& operator=(const Current&) = delete;
+
+  private:
+    int before_ = 0;
+    bool changed_ = false;
+};
+
+}  // namespace
+
+struct Queue::State {
+    cudaStream_t stream = nullptr;
+};
+
+int device_count() {
+    int count = 0;
+    if (cudaGetDeviceCount(&count) == cudaSuccess) return count;
+    cudaGetLastError();
+    return 0;
+}
+
+std::string why_not() {
+    int count = 0;
+    const cudaError_t status = cudaGetDeviceCount(&count);
+    cudaGetLastError();
+    if (status != cudaSuccess) return driver().empty() ? "no CUDA driver was found" : words(status);
+    return count == 0 ? "the driver sees no device" : "";
+}
+
+std::string driver() {
+    int version = 0;
+    if (cudaDriverGetVersion(&version) != cudaSuccess || version == 0) return {};
+    return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
+
+std::string architectures() { return KERNALIGN_CUDA_ARCHITECTURES; }
+
+DeviceFacts device_facts(int device) {
+    const Current current(device);
+    cudaDeviceProp properties;
+    check(cudaGetDeviceProperties(&properties, device), device, "cannot be asked what it is");
+    DeviceFacts facts{properties.name, properties.major, properties.minor, properties.multiProcessorCount, 0, 0};
+    check(cudaMemGetInfo(&facts.free, &facts.memory), device, "cannot be asked for its memory");
+    return facts;
+}
+
+Queue::Queue(int device) : device_(device), state_(std::make_unique<State>()) {
+    const int count = device_count();
+    if (device < 0 || device >= count)
+        throw std::runtime_error("there is no CUDA device " + std::to_string(device) +
+                                 (count == 0 ? ": " + why_not() : ", only " + std::to_string(count)));
+    const Current current(device);
+    check(cudaDeviceGetAttribute(&processors_, cudaDevAttrMultiProcessorCount, device), device, "cannot be used");
+    check(cudaStreamCreateWithFlags(&state_->stream, cudaStreamNonBlocking), device, "cannot be used");
+}
+
+Queue::~Queue() {
+    int before = 0;
+    if (cudaGetDevice(&before) != cudaSuccess) return;
+    if (before != device_) cudaSetDevice(device_);
+    cudaStreamSynchronize(state_->stream);
+    cudaStreamDestroy(state_->stream);
+    if (before != device_) cudaSetDevice(before);
+    cudaGetLastError();
+}
+
+std::intptr_t Queue::stream() const { return reinterpret_cast<std::intptr_t>(state_->stream); }
+
+void* Queue::allocate(std::size_t bytes) {
+    const Current current(device_);
+    void* at = nullptr;
+    const cudaError_t status = cudaMallocAsync(&at, std::max<std::size_t>(bytes, 1), state_->stream);
+    if (status == cudaErrorMemoryAllocation) {
+        cudaGetLastError();
+        std::size_t free = 0, all = 0;
+        cudaMemGetInfo(&free, &all);
+        throw OutOfMemory(device_, bytes, free);
+    }
+    check(status, device_, "gave no memory");
+    return at;
+}
+
+void Queue::release(void* memory) noexcept {
+    cudaFreeAsync(memory, state_->stream);  // a stream belongs to its device, whichever is current
+    cudaGetLastError();
+}
+
+void Queue::clear(void* at, std::size_t bytes) {
+    check(cudaMemsetAsync(at, 0, bytes, state_->stream), device_, "failed");
+}
+
+void Queue::upload(void* to, const void* from, std::size_t bytes) {
+    // Returns when the caller's memory has been read: it is pageable.
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, state_->stream), device_, "failed");
+}
+
+void Queue::download(void* to, const void* from, std::size_t bytes) {
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, state_->stream), device_, "failed");
+    check(cudaStreamSynchronize(state_->stream), device_, "failed");
+}
+
+void Queue::wait(Monitor* monitor, std::int64_t done, std::int64_t total) {
+    auto pause = std::chrono::microseconds(5);
+    for (;;) {
+        const cudaError_t status = cudaStreamQuery(state_->stream);
+        if (status == cudaSuccess) break;
+        if (status != cudaErrorNotReady) check(status, device_, "failed");
+        if (monitor) monitor->poll(done, total);
+        std::this_thread::sleep_for(pause);
+        pause = std::min(2 * pause, std::chrono::microseconds(1000));
+    }
+    if (monitor) monitor->poll(done, total);
+}
+
+}  // namespace kernalign::cuda

@@ -1,0 +1,149 @@
+// Keeps the contract of devices on the CPU: two devices whose memory is exact allocations, whose calls fail on request.
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <random>
+#include <stdexcept>
+#include <thread>
+
+#include "cuda/device.hpp"
+#include "cuda/simulation.hpp"
+
+namespace kernalign::cuda {
+namespace {
+
+constexpr int kDevices = 2;
+
+struct World {
+    std::mutex mutex;
+    simulation::Settings settings;
+    std::int64_t allocations = 0, launches = 0;
+    std::map<void*, std::pair<int, std::size_t>> live;  // device and bytes
+
+    std::size_t used(int device) const {
+        std::size_t sum = 0;
+        for (const auto& [at, block] : live) sum += block.first == device ? block.second : 0;
+        return sum;
+    }
+};
+
+World& world() {
+    static World one;
+    return one;
+}
+
+struct InOrder : ThreadOrder {
+    simulation::Order order;
+    std::mt19937 random;
+
+    InOrder(simulation::Order of, std::int64_t block) : order(of), random(unsigned(block)) {}
+    void run(int threads, const void* f, void (*call)(const void* f, int thread)) override {
+        if (order == simulation::Order::threads) {
+            std::thread other([&] {
+                for (int t = 1; t < threads; t += 2) call(f, t);
+            });
+            for (int t = 0; t < threads; t += 2) call(f, t);
+            other.join();
+            return;
+        }
+        std::vector<int> at(static_cast<std::size_t>(threads));
+        for (int t = 0; t < threads; ++t)
+            at[std::size_t(t)] = order == simulation::Order::reverse ? threads - 1 - t : t;
+        if (order == simulation::Order::random)
+            for (std::size_t t = at.size() - 1; t > 0; --t) std::swap(at[t], at[random() % (t + 1)]);
+        for (const int t : at) call(f, t);
+    }
+};
+
+}  // namespace
+
+namespace simulation {
+
+void set(const Settings& settings) {
+    World& w = world();
+    const std::lock_guard<std::mutex> lock(w.mutex);
+    w.settings = settings;
+    w.allocations = w.launches = 0;
+}
+std::int64_t allocations() { return world().allocations; }
+std::int64_t launches() { return world().launches; }
+std::int64_t live() { return std::int64_t(world().live.size()); }
+
+void run_blocks(int device, std::int64_t blocks,
+                const std::function<void(std::int64_t block, ThreadOrder& order)>& block) {
+    Order order;
+    {
+        World& w = world();
+        const std::lock_guard<std::mutex> lock(w.mutex);
+        order = w.settings.order;
+        if (w.launches++ == w.settings.fail_launch)
+            throw std::runtime_error("CUDA device " + std::to_string(device) + " did not start a kernel: simulated");
+    }
+    const auto run = [&](std::int64_t begin, std::int64_t step) {
+        for (std::int64_t b = begin; b < blocks; b += step) {
+            InOrder threads(order, b);
+            block(order == Order::reverse ? blocks - 1 - b : b, threads);
+        }
+    };
+    if (order != Order::threads) return run(0, 1);
+    std::thread other([&] { run(1, 2); });
+    run(0, 2);
+    other.join();
+}
+
+}  // namespace simulation
+
+struct Queue::State {};
+
+int device_count() { return kDevices; }
+std::string why_not() { return {}; }
+std::string driver() { return "simulated"; }
+std::string architectures() { return "simulated"; }
+
+DeviceFacts device_facts(int device) {
+    World& w = world();
+    const std::lock_guard<std::mutex> lock(w.mutex);
+    return {"simulated", 9, 0, 4, w.settings.memory, w.settings.memory - w.used(device)};
+}
+
+Queue::Queue(int device) : device_(device), processors_(4) {
+    if (device < 0 || device >= kDevices)
+        throw std::runtime_error("there is no CUDA device " + std::to_string(device) + ", only 2");
+}
+Queue::~Queue() = default;
+
+std::intptr_t Queue::stream() const { return 100 + device_; }
+
+void* Queue::allocate(std::size_t bytes) {
+    World& w = world();
+    const std::lock_guard<std::mutex> lock(w.mutex);
+    const std::size_t used = w.used(device_), free = w.settings.memory - std::min(used, w.settings.memory);
+    if (w.allocations++ == w.settings.fail_allocation || bytes > free) throw OutOfMemory(device_, bytes, free);
+    void* at = std::malloc(bytes ? bytes : 1);
+    if (!at) throw OutOfMemory(device_, bytes, free);
+    std::memset(at, 0xff, bytes);
+    w.live[at] = {device_, bytes};
+    return at;
+}
+
+void Queue::release(void* memory) noexcept {
+    World& w = world();
+    const std::lock_guard<std::mutex> lock(w.mutex);
+    w.live.erase(memory);
+    std::free(memory);
+}
+
+void Queue::clear(void* at, std::size_t bytes) { std::memset(at, 0, bytes); }
+void Queue::upload(void* to, const void* from, std::size_t bytes) {
+    if (bytes) std::memcpy(to, from, bytes);
+}
+void Queue::download(void* to, const void* from, std::size_t bytes) {
+    if (bytes) std::memcpy(to, from, bytes);
+}
+void Queue::wait(Monitor* monitor, std::int64_t done, std::int64_t total) {
+    if (monitor) monitor->poll(done, total);
+}
+
+}  // namespace kernalign::cuda

@@ -1,0 +1,61 @@
+// Rows in device memory, checked and preprocessed: what searches on a device read.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "cuda/device.hpp"
+#include "cuda/rows.hpp"
+#include "neighbors.hpp"
+#include "view.hpp"
+
+namespace kernalign::cuda {
+
+// The element type of rows in device memory; throws if there is none, or if neighbouring columns are not in
+// neighbouring elements.
+Element element_of(const Rows& rows);
+
+class PreparedRows {
+  public:
+    // rows.view.data is in the queue's device memory; shift and scale are not. Reads all rows once or twice: throws on
+    // NaN, infinity and (cosine) zero rows, in ExactRows' words. Rows that need preprocessing are written out in
+    // float64, 8nd bytes.
+    PreparedRows(Queue& queue, const Rows& rows, Similarity similarity, Monitor* monitor);
+
+    std::int64_t count() const { return rows_.rows(); }
+    std::int64_t cols() const { return rows_.cols(); }
+    Similarity similarity() const { return similarity_; }
+    double largest() const { return largest_; }    // magnitude
+    bool overflows() const { return overflows_; }  // squares of rows that are not made of norm 1
+
+    // f(DeviceRows<E>)
+    template <class F>
+    auto with(F&& f) const {
+        return with_element(dense_.get() ? Element::f64 : element_, [&](auto element) {
+            using E = decltype(element);
+            DeviceRows<E> x;
+            x.data = static_cast<const E*>(dense_.get() ? dense_.get() : rows_.view.data);
+            x.count = count();
+            x.cols = cols();
+            x.stride = dense_.get() ? cols() : rows_.view.row_stride / std::ptrdiff_t(sizeof(E));
+            x.factor = factor_.get();
+            return f(x);
+        });
+    }
+
+  private:
+    void preprocess(bool unit_size);
+    std::vector<double> squares(Monitor* monitor);
+    void say_what_is_wrong(std::int64_t row, bool unit_norm) const;
+
+    Queue& queue_;
+    Rows rows_;
+    Similarity similarity_;
+    Element element_;
+    Buffer<double> dense_, factor_;
+    double largest_ = 0;
+    bool overflows_ = false;
+};
+
+}  // namespace kernalign::cuda

@@ -1,0 +1,70 @@
+// Rows in device memory, as kernels read them: of four types, widened to the same bits as on the CPU.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "cuda/simt.hpp"
+
+namespace kernalign::cuda {
+
+KERNALIGN_KERNEL float float_of(std::uint32_t bits) {
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+KERNALIGN_KERNEL std::uint32_t bits_of(float value) {
+    std::uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+struct Half {
+    std::uint16_t bits;
+    KERNALIGN_KERNEL explicit operator double() const {
+        const std::uint32_t sign = std::uint32_t(bits & 0x8000u) << 16, exponent = (bits >> 10) & 0x1fu,
+                            mantissa = bits & 0x3ffu;
+        if (exponent == 0) {  // zero or subnormal, exact in float32
+            const float small = float(mantissa) * 0x1p-24f;
+            return double(sign ? -small : small);
+        }
+        const std::uint32_t wide = exponent == 31 ? 0x7f800000u : (exponent + 112) << 23;
+        return double(float_of(sign | wide | mantissa << 13));
+    }
+};
+
+struct BFloat16 {
+    std::uint16_t bits;
+    KERNALIGN_KERNEL explicit operator double() const { return double(float_of(std::uint32_t(bits) << 16)); }
+};
+
+// X_i of neighbors.hpp: element * factor, rounded once. E is Half, BFloat16, float or double.
+template <class E>
+struct DeviceRows {
+    using Element = E;
+    const E* data = nullptr;
+    std::int64_t count = 0, cols = 0, stride = 0;  // stride in elements
+    const double* factor = nullptr;                // 1 / |x_i| for cosine, or null
+
+    KERNALIGN_KERNEL double raw(std::int64_t row, std::int64_t f) const { return double(data[row * stride + f]); }
+    KERNALIGN_KERNEL double scaling(std::int64_t row) const { return factor ? factor[row] : 1.0; }
+    KERNALIGN_KERNEL double operator()(std::int64_t row, std::int64_t f) const { return raw(row, f) * scaling(row); }
+};
+
+// Calls f with the element type of rows: f(Half{}) and so on.
+enum class Element : std::uint8_t { f16, bf16, f32, f64 };
+template <class F>
+auto with_element(Element element, F&& f) {
+    switch (element) {
+        case Element::f16:
+            return f(Half{});
+        case Element::bf16:
+            return f(BFloat16{});
+        case Element::f32:
+            return f(float{});
+        default:
+            return f(double{});
+    }
+}
+
+}  // namespace kernalign::cuda

@@ -1,0 +1,30 @@
+// Contract of the simulated device: in what order its threads run, and which of its calls fail.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+
+#include "cuda/simt.hpp"
+
+namespace kernalign::cuda::simulation {
+
+// threads: two real threads share those of a block, and two blocks run at once, for ThreadSanitizer.
+enum class Order : std::uint8_t { forward, reverse, random, threads };
+
+struct Settings {
+    Order order = Order::forward;
+    std::int64_t fail_allocation = -1;  // the number of the call that fails, counted from 0 since set; -1: none
+    std::int64_t fail_launch = -1;
+    std::size_t memory = std::size_t(1) << 31;  // bytes of each of the two devices
+};
+
+void set(const Settings& settings);
+std::int64_t allocations();  // calls since set
+std::int64_t launches();
+std::int64_t live();  // allocations that were not given back
+
+void run_blocks(int device, std::int64_t blocks,
+                const std::function<void(std::int64_t block, ThreadOrder& order)>& block);
+
+}  // namespace kernalign::cuda::simulation

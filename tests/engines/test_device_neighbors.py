@@ -1,0 +1,215 @@
+"""The device's Neighbors engine, simulated, against the CPU's: the same bits, and one sentence for what it does not."""
+
+from __future__ import annotations
+
+import gc
+
+import kernalign as ka
+import ml_dtypes
+import numpy as np
+import pytest
+from device_arrays import DeviceArray, simulated
+from engines.test_neighbors import make
+from kernalign._rows import on_device
+
+METRICS = ("cosine", "dot", "euclidean")
+DTYPES = (np.float16, ml_dtypes.bfloat16, np.float32, np.float64)
+DATA = ("gaussian", "clustered", "tight", "duplicated", "integer", "offset", "outlier", "outlier_rows", "constant")
+
+
+@pytest.fixture(autouse=True)
+def cuda(monkeypatch):
+    """The simulation in the place of the CUDA extension; whatever a test does, it leaves nothing allocated."""
+    module = simulated()
+    monkeypatch.setattr(on_device, "extension", lambda: module)
+    module.simulate()
+    yield module
+    module.simulate()
+    gc.collect()
+    assert module.live() == 0
+
+
+def assert_same(found: ka.Neighbors, expected: ka.Neighbors) -> None:
+    np.testing.assert_array_equal(found.indices, expected.indices)
+    np.testing.assert_array_equal(found.similarities.view(np.uint64), expected.similarities.view(np.uint64))
+    np.testing.assert_array_equal(found.tie_rows, expected.tie_rows)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: np.dtype(dtype).name)
+def test_lists_are_those_of_the_cpu(cuda, metric, dtype):
+    for name in DATA:
+        for n, d, k in [(2, 1, 1), (33, 3, 32), (260, 19, 10)]:
+            x = make(name, n, d)
+            if dtype == np.float16:
+                x = np.clip(x, -6e4, 6e4)
+            x = x.astype(dtype)
+            assert_same(ka.knn(DeviceArray(x), k, metric=metric), ka.knn(x, k, metric=metric))
+            assert_same(ka.knn(x, k, metric=metric, device="cuda:1"), ka.knn(x, k, metric=metric))
+
+
+@pytest.mark.parametrize("order", ["forward", "reverse", "random", "threads"])
+def test_lists_do_not_depend_on_the_order_of_threads(cuda, order):
+    cuda.simulate(order=order)
+    x = make("duplicated", 150, 21).astype(np.float32)
+    for metric in METRICS:
+        assert_same(ka.knn(DeviceArray(x), 6, metric=metric), ka.knn(x, 6, metric=metric))
+
+
+def test_long_lists_are_those_of_the_cpu(cuda):
+    x = make("clustered", 700, 5)
+    for k in (500, 699):
+        assert_same(ka.knn(x, k, device="cuda"), ka.knn(x, k))
+
+
+def test_rows_are_preprocessed_as_on_the_cpu(cuda):
+    x = make("outlier", 90, 17)
+    for dtype in (np.float16, np.float32, np.float64):
+        for how in ({"normalize": "l2"}, {"normalize": "standardize"}, {"clip_quantile": 0.9}):
+            given = x.astype(dtype)
+            for metric in METRICS:
+                assert_same(
+                    ka.knn(given, 4, metric=metric, device="cuda", **how), ka.knn(given, 4, metric=metric, **how)
+                )
+    given = x.astype(np.float32)
+    assert_same(
+        ka.knn(DeviceArray(given), 4, metric="dot", normalize="l2"), ka.knn(given, 4, metric="dot", normalize="l2")
+    )
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-160, 1e155, 1e200])
+def test_extreme_rows_are_those_of_the_cpu(cuda, scale):
+    x = make("gaussian", 60, 9)
+    x[::3] *= scale
+    assert_same(ka.knn(x, 5, device="cuda"), ka.knn(x, 5))
+    assert_same(ka.knn(DeviceArray(x), 5), ka.knn(x, 5))
+    for where in (x, DeviceArray(x)):
+        if scale > 1:
+            with pytest.raises(ValueError, match="its largest magnitude must be between"):
+                ka.knn(where, 5, metric="dot", device="cuda")
+        else:
+            assert_same(ka.knn(where, 5, metric="dot", device="cuda"), ka.knn(x, 5, metric="dot"))
+
+
+def test_layouts_are_read_where_they_are(cuda):
+    x = make("gaussian", 80, 12).astype(np.float32)
+    padded = np.zeros((160, 20), np.float32)
+    padded[::2, 3:15] = x
+    for view in (padded[::2, 3:15], x[::-1][::-1], np.asfortranarray(x)[:, :1], x[:, :1]):
+        assert_same(ka.knn(DeviceArray(view), 3, metric="euclidean"), ka.knn(view, 3, metric="euclidean"))
+    with pytest.raises(ValueError, match="x must have rows whose columns lie next to each other on a CUDA device"):
+        ka.knn(DeviceArray(np.asfortranarray(x)), 3)
+    assert_same(ka.knn(np.asfortranarray(x), 3, device="cuda"), ka.knn(x, 3))  # uploading copies anyway
+
+
+@pytest.mark.parametrize("name", ["mutual_knn", "jaccard_knn", "cycle_knn", "lcs_knn", "edit_knn"])
+@pytest.mark.parametrize("data", ["gaussian", "duplicated"])
+def test_list_metrics_score_device_arrays_as_those_of_the_cpu(cuda, name, data, recwarn):
+    x, y = (make(data, 60 + 0 * d, d).astype(np.float32) for d in (7, 9))
+    expected = getattr(ka, name)(x, y, 5)
+    assert expected.settings.get("device") is None
+    for a, b, device in ((DeviceArray(x, 1), DeviceArray(y, 1), None), (x, y, "cuda"), (DeviceArray(x), y, "cuda")):
+        score = getattr(ka, name)(a, b, 5, device=device)
+        assert float(score) == float(expected)
+        assert score.p_value == expected.p_value
+        assert score.settings["device"].startswith("cuda:")
+    assert "device" not in getattr(ka, name)(DeviceArray(x), y, 5, device="cpu").settings
+
+
+def test_groups_curves_and_errors_take_device_arrays(cuda, recwarn):
+    x, y = (make("duplicated", 80, d).astype(np.float32) for d in (7, 9))
+    labels = np.arange(80) // 2
+    a, b = DeviceArray(x), DeviceArray(y)
+    assert float(ka.mutual_knn(a, b, 5, groups=labels)) == float(ka.mutual_knn(x, y, 5, groups=labels))
+    np.testing.assert_array_equal(ka.rnx_curve(a, b, [2, 5, 9]).r_nx, ka.rnx_curve(x, y, [2, 5, 9]).r_nx)
+    x, y = (make("gaussian", 80, d).astype(np.float32) for d in (7, 9))
+    expected = ka.mutual_knn(x, y, 5, uncertainty="jackknife")
+    assert ka.mutual_knn(DeviceArray(x), DeviceArray(y), 5, uncertainty="jackknife").stderr == expected.stderr
+
+
+def test_the_producer_is_told_our_stream(cuda):
+    x = DeviceArray(make("gaussian", 20, 3), 1)
+    ka.knn(x, 2)
+    assert x.streams == [101]
+
+
+@pytest.mark.parametrize(
+    "call, error, words",
+    [
+        (lambda x: ka.mutual_knn(DeviceArray(x), x, 2), ValueError, "must be on one device, got cuda:0 and cpu"),
+        (lambda x: ka.mutual_knn(DeviceArray(x), DeviceArray(x, 1), 2), ValueError, "got cuda:0 and cuda:1"),
+        (lambda x: ka.knn(DeviceArray(x), 2, device="cuda:1"), ValueError, "on the CPU or cuda:1, as device says"),
+        (lambda x: ka.knn(x, 2, device="cuda:2"), ValueError, "'cuda' or 'cuda:0' to 'cuda:1'"),
+        (lambda x: ka.knn(x, 2, device="gpu"), ValueError, "device must be None, 'cpu', 'cuda'"),
+        (lambda x: ka.knn(DeviceArray(x.astype(int)), 2), TypeError, "x must have dtype float16, bfloat16.*got int64"),
+        (lambda x: ka.knn(x.astype(int), 2, device="cuda"), ValueError, "x must have a float dtype on a CUDA device"),
+        (lambda x: ka.knn(DeviceArray(x[0]), 2), ValueError, "x must be 2-D, got 1-D"),
+        (lambda x: ka.knn(DeviceArray(x), 20), ValueError, "k must be"),
+        (lambda x: ka.knn(x, 2, device="cuda", backend="faiss"), ValueError, "backend must be 'auto' or 'native'"),
+        (lambda x: ka.knn(DeviceArray(x), 2, normalize="standardize"), ValueError, "on the CPU where normalize"),
+        (lambda x: ka.knn(DeviceArray(x), 2, clip_quantile=0.9), ValueError, "on the CPU where clip_quantile"),
+        (lambda x: ka.mutual_knn(DeviceArray(x), DeviceArray(x), 2, zero_rows="drop_pair"), ValueError, "on the CPU"),
+        (lambda x: ka.mutual_knn(DeviceArray(x), DeviceArray(x[:9]), 2), ValueError, "same number of rows"),
+        (lambda x: ka.cka(DeviceArray(x), DeviceArray(x)), ValueError, "x must be on the CPU here, got a CUDA array"),
+    ],
+)  # fmt: skip
+def test_what_a_device_does_not_do_is_one_sentence(cuda, call, error, words):
+    with pytest.raises(error, match=words) as caught:
+        call(make("gaussian", 20, 3))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("where", ["array", "copy"])
+def test_bad_values_are_named_as_on_the_cpu(cuda, where):
+    for row, column, value in ((7, 2, np.nan), (3, 0, np.inf), (0, 4, -np.inf)):
+        for dtype in (np.float16, np.float32, np.float64):
+            x = make("gaussian", 20, 5).astype(dtype)
+            x[row, column] = value
+            x[19, 1] = np.nan
+            with pytest.raises(ValueError) as expected:
+                ka.knn(x, 2)
+            with pytest.raises(ValueError) as found:
+                ka.knn(DeviceArray(x) if where == "array" else x, 2, device="cuda")
+            assert str(found.value) == str(expected.value)
+    x = make("gaussian", 20, 5)
+    x[4] = 0
+    for given in (x, DeviceArray(x)):
+        with pytest.raises(ValueError, match="x must have no zero row where rows are normalised, row 4 is zero"):
+            ka.knn(given, 2, device="cuda")
+
+
+def test_memory_that_runs_out_anywhere_is_one_sentence_and_given_back(cuda):
+    x = make("outlier_rows", 50, 6)
+    x[::3] *= 1e-200  # every step is taken
+    cuda.simulate()
+    ka.knn(x, 3, device="cuda", normalize="l2")
+    calls = cuda.allocations()
+    assert calls > 8
+    for at in range(calls):
+        cuda.simulate(fail_allocation=at)
+        with pytest.raises(MemoryError, match=r"CUDA device 0 is out of memory: \d+ bytes wanted, \d+ free"):
+            ka.knn(x, 3, device="cuda", normalize="l2")
+        assert cuda.live() == 0
+    cuda.simulate(memory=1000)
+    with pytest.raises(MemoryError, match="2400 bytes wanted, 1000 free"):
+        ka.knn(x, 3, device="cuda")
+
+
+def test_kernels_that_do_not_start_are_one_sentence_and_leave_nothing(cuda):
+    x = make("gaussian", 50, 6)
+    ka.knn(x, 3, device="cuda")
+    calls = cuda.launches()
+    assert calls >= 2
+    for at in range(calls):
+        cuda.simulate(fail_launch=at)
+        with pytest.raises(RuntimeError, match="CUDA device 0 did not start a kernel: simulated"):
+            ka.knn(x, 3, device="cuda")
+        assert cuda.live() == 0
+
+
+def test_a_search_is_stopped_by_whom_it_reports_to(cuda):
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ka.knn(make("gaussian", 3000, 64), 3, device="cuda", progress=stop)
