@@ -55,6 +55,8 @@ struct GramSums {
 
     // Of the matrices as they are, or hollow: with zeros for diagonals, which is all that U-statistics see.
     PairSums pair(std::size_t a, std::size_t b, bool hollow) const;
+    // Of all pairs, u_centred_product of the hollow sums: sides x sides.
+    std::vector<double> u_centred() const;
 
     // All that a saved state must hold, as float64, and back; unpack throws std::invalid_argument on a wrong length.
     std::vector<double> pack() const;

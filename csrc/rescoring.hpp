@@ -14,14 +14,16 @@ namespace kernalign {
 
 class ExactRows;  // a device's rows, read and checked once for any number of calls
 
-// queries: q indices; candidates: q x c. Throws std::invalid_argument for an index of n or more, or a negative query.
+// queries: q indices; candidates: q x c, or with `shared` c for all. With `from`, queries are rows of that array and no
+// candidate is left out for being the query. Throws std::invalid_argument for an index of n or more, or a negative
+// query.
 Neighbors best_candidates(const ExactRows& rows, const std::int32_t* queries, std::int64_t q,
-                          const std::int32_t* candidates, std::int64_t c, std::int64_t k, int threads,
-                          Monitor* monitor);
+                          const std::int32_t* candidates, std::int64_t c, std::int64_t k, int threads, Monitor* monitor,
+                          const ExactRows* from = nullptr, bool shared = false);
 
-// The k nearest of q rows among all rows: those of nearest_neighbors, bit for bit. 1 <= k <= n - 1. O(q n d) time; a
-// table of q sqrt(k n) candidates beside the results.
+// The k nearest of q rows among all rows: those of nearest_neighbors, bit for bit. 1 <= k <= n - 1; with `from`, whose
+// rows the queries are then, k <= n and a row that equals its query counts. O(q n d) time.
 Neighbors nearest_of_rows(const ExactRows& rows, const std::int32_t* queries, std::int64_t q, std::int64_t k,
-                          int threads, Monitor* monitor);
+                          int threads, Monitor* monitor, const ExactRows* from = nullptr);
 
 }  // namespace kernalign

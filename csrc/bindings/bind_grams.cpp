@@ -79,6 +79,11 @@ void bind_grams(py::module_& module) {
             },
             py::arg("side"), py::arg("hollow"))
         .def("pair", &GramSums::pair, py::arg("a"), py::arg("b"), py::arg("hollow"))
+        .def("u_centred",
+             [](const GramSums& s) {
+                 const auto count = py::ssize_t(s.sides.size());
+                 return to_numpy(s.u_centred(), {count, count});
+             })
         .def("pack", [](const GramSums& s) { return to_numpy(s.pack()); })
         .def_static(
             "unpack",

@@ -34,12 +34,14 @@ py::tuple nearest(const ExactRows& rows, const Indices& queries, const Indices& 
     }));
 }
 
-py::tuple search(const ExactRows& rows, const Indices& queries, std::int64_t k, int threads, py::object progress) {
+py::tuple search(const ExactRows& rows, const Indices& queries, std::int64_t k, int threads, py::object progress,
+                 const ExactRows* of) {
     require(queries.ndim() == 1, "queries must be (q,)");
     const std::int32_t* query = queries.data();
     const py::ssize_t q = queries.shape(0);
-    return to_tuple(without_gil(
-        std::move(progress), [&](Monitor* monitor) { return nearest_of_rows(rows, query, q, k, threads, monitor); }));
+    return to_tuple(without_gil(std::move(progress), [&](Monitor* monitor) {
+        return nearest_of_rows(rows, query, q, k, threads, monitor, of);
+    }));
 }
 
 }  // namespace
@@ -51,7 +53,7 @@ void bind_rescoring(py::module_& module) {
         .def("nearest", &nearest, py::arg("queries").noconvert(), py::arg("candidates").noconvert(), py::arg("k"),
              py::arg("threads") = 0)
         .def("search", &search, py::arg("queries").noconvert(), py::arg("k"), py::arg("threads") = 0,
-             py::arg("progress") = py::none());
+             py::arg("progress") = py::none(), py::arg("of") = nullptr);
 }
 
 }  // namespace kernalign::bindings

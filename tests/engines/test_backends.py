@@ -11,7 +11,7 @@ from kernalign import _core
 from kernalign._base.intervals import wilson
 from kernalign._base.score import AlignmentWarning
 from kernalign._engines import faiss, sampled
-from kernalign.metrics.neighbors.overlap import Neighbors, jaccard_knn, knn, mutual_knn
+from kernalign.metrics.neighbors.overlap import Neighbors, cycle_knn, knn, mutual_knn
 from reference import neighbors as ref
 from test_neighbors import DATA, METRICS, make
 
@@ -118,7 +118,7 @@ def test_sampled_lists_are_refused_where_all_are_needed():
     x, y = pair(2100, 4, clustered=False)
     a = knn(x, 5, backend="sample")
     with pytest.raises(ValueError, match="needs the neighbours of every row"):
-        jaccard_knn(x, y, 5, backend="sample")
+        cycle_knn(x, y, 5, backend="sample")
     with pytest.raises(ValueError, match="needs the neighbours of every row"):
         mutual_knn(a, a, 5, uncertainty="half-sampling")
     with pytest.raises(ValueError, match="neighbours of the same rows"):

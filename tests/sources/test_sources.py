@@ -9,6 +9,14 @@ import pytest
 from kernalign.sources import array_names, open_layers, open_source, open_sources, split_spec
 from samples import safetensors_bytes, write
 
+
+def is_mapped(array: np.ndarray) -> bool:
+    """Whether the array's bytes are those of a map, which no array owns."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return isinstance(array.base, memoryview)
+
+
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(7, 3)).astype(np.float32)
 Y = RNG.normal(size=(7, 5))
@@ -23,7 +31,7 @@ def test_npy_is_mapped_read_only(tmp_path: Path, dtype: str, order: str) -> None
     expected = np.asarray(X * 3, dtype=dtype, order=order)
     np.save(tmp_path / "x.npy", expected)
     with open_source(tmp_path / "x.npy") as array:
-        assert isinstance(array, np.memmap)
+        assert is_mapped(array)
         assert not array.flags.writeable
         assert array.dtype == expected.dtype
         np.testing.assert_array_equal(array, expected)
@@ -38,7 +46,7 @@ def test_npz_members_by_key(tmp_path: Path, save: object) -> None:
     assert [source.name for source in sources] == ["x", "y"]  # labels are not 2-D
     for source, expected in zip(sources, (X, Y), strict=True):
         np.testing.assert_array_equal(source.array, expected)
-        assert isinstance(source.array, np.memmap) == (save is np.savez)
+        assert is_mapped(source.array) == (save is np.savez)
     [named] = open_sources(f"{path}:x")
     np.testing.assert_array_equal(named.array, X)
 
@@ -56,7 +64,7 @@ def test_safetensors_is_mapped(tmp_path: Path) -> None:
     assert set(sources) == {"x", "y"}
     np.testing.assert_array_equal(sources["x"], X)
     np.testing.assert_array_equal(sources["y"], Y)
-    assert isinstance(sources["x"], np.memmap)
+    assert is_mapped(sources["x"])
 
 
 def test_safetensors_bfloat16(tmp_path: Path) -> None:
@@ -72,7 +80,7 @@ def test_safetensors_bfloat16(tmp_path: Path) -> None:
 
 def test_safetensors_of_other_types_are_passed_over(tmp_path: Path) -> None:
     header = {
-        "weird": {"dtype": "F8_E4M3", "shape": [4], "data_offsets": [0, 4]},
+        "weird": {"dtype": "F4", "shape": [4], "data_offsets": [0, 4]},
         "x": {"dtype": "F32", "shape": [7, 3], "data_offsets": [4, 88]},
         "empty": {"dtype": "F32", "shape": [0, 3], "data_offsets": [88, 88]},
     }
@@ -111,11 +119,17 @@ def test_arrays_without_numbers_are_in_nobodys_way(tmp_path: Path) -> None:
 
 
 def test_split_spec(tmp_path: Path) -> None:
-    assert split_spec("a/b.npz:layer.3:mean") == (Path("a/b.npz"), "layer.3:mean")
-    assert split_spec("a:b/c.npy") == (Path("a:b/c.npy"), None)
+    def parts(spec: object) -> tuple[str, str | None]:
+        place, key = split_spec(spec)  # type: ignore[arg-type]
+        return str(place), key
+
+    assert parts("a/b.npz:layer.3:mean") == ("a/b.npz", "layer.3:mean")
+    assert parts("a:b/c.npy") == ("a:b/c.npy", None)
+    assert parts("s3://b/c.h5:x/y") == ("s3://b/c.h5", "x/y")
+    assert parts("https://host/c.npy?token=1") == ("https://host/c.npy?token=1", None)
     odd = tmp_path / "x.npz:y.npz"
     np.savez(odd, x=X)
-    assert split_spec(odd) == (odd, None)
+    assert parts(odd) == (str(odd), None)
 
 
 # Keys and names.
@@ -138,9 +152,9 @@ def test_wrong_keys(tmp_path: Path) -> None:
 
 
 def test_unknown_suffix_lists_the_known_ones(tmp_path: Path) -> None:
-    (tmp_path / "x.pt").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"must end in \.npy, \.npz, \.safetensors, got '\.pt'"):
-        open_source(tmp_path / "x.pt")
+    (tmp_path / "x.xyz").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"must end in \.npy, \.npz, \.safetensors, .*, got '\.xyz'; .*numpy\.save"):
+        open_source(tmp_path / "x.xyz")
 
 
 @pytest.mark.parametrize("suffix", ["npy", "npz", "safetensors"])

@@ -2,6 +2,7 @@
 #include "grams.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <type_traits>
 #include <variant>
 
@@ -105,6 +106,8 @@ void add_by_chunks(const std::vector<AnySide>& sides, Worker& worker, const Gram
     if (filled > 0) worker.chunk.add_products(filled, products);
 }
 
+double total_of(const std::vector<double>& values) { return std::accumulate(values.begin(), values.end(), 0.0); }
+
 }  // namespace
 
 PairSums GramSums::pair(std::size_t a, std::size_t b, bool hollow) const {
@@ -113,11 +116,9 @@ PairSums GramSums::pair(std::size_t a, std::size_t b, bool hollow) const {
     PairSums out;
     out.full = off_diagonal[a * sides.size() + b];
     if (hollow) {
-        for (std::size_t i = 0; i < x.hollow.size(); ++i) {
-            out.rows += x.hollow[i] * y.hollow[i];
-            out.total_x += x.hollow[i];
-            out.total_y += y.hollow[i];
-        }
+        out.rows = simd().dot(x.hollow.data(), y.hollow.data(), n);
+        out.total_x = total_of(x.hollow);
+        out.total_y = total_of(y.hollow);
         return out;
     }
     for (std::size_t i = 0; i < x.diagonal.size(); ++i) {
@@ -132,6 +133,22 @@ PairSums GramSums::pair(std::size_t a, std::size_t b, bool hollow) const {
     out.total_x = x.total;
     out.total_y = y.total;
     return out;
+}
+
+std::vector<double> GramSums::u_centred() const {
+    const std::size_t count = sides.size();
+    std::vector<double> totals, products(count * count);
+    for (const Side& side : sides) totals.push_back(total_of(side.hollow));
+    for (std::size_t a = 0; a < count; ++a)
+        for (std::size_t b = a; b < count; ++b) {
+            PairSums sums;
+            sums.full = off_diagonal[a * count + b];
+            sums.rows = simd().dot(sides[a].hollow.data(), sides[b].hollow.data(), n);
+            sums.total_x = totals[a];
+            sums.total_y = totals[b];
+            products[a * count + b] = products[b * count + a] = u_centred_product(n, sums);
+        }
+    return products;
 }
 
 GramSums gram_sums(const std::vector<GramSource>& sources, bool centred, int threads, Monitor* monitor) {

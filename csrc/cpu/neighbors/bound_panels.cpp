@@ -18,9 +18,25 @@ constexpr double kUnderflow = 0x1p-100;
 using rounding::gamma;
 using rounding::kSafe;
 
+double largest_square(const ExactRows& rows, const std::vector<double>& centre, int threads, Monitor* monitor) {
+    constexpr std::int64_t kBlock = 64;
+    const std::int64_t n = rows.count(), d = rows.cols(), tasks = (n + kBlock - 1) / kBlock;
+    std::vector<double> largest(std::size_t(tasks), 0.0);
+    Progress progress(monitor, tasks);
+    parallel_for(tasks, threads, progress, [&](std::int64_t task, int) {
+        std::vector<double> row(static_cast<std::size_t>(d));
+        for (std::int64_t i = task * kBlock; i < std::min(n, (task + 1) * kBlock); ++i) {
+            rows.read(i, row.data());
+            const double square = simd().squared_norm(row.data(), centre.data(), 1.0, d);
+            largest[std::size_t(task)] = std::max(largest[std::size_t(task)], square);
+        }
+    });
+    return *std::max_element(largest.begin(), largest.end());
+}
+
 }  // namespace
 
-Frame::Frame(const ExactRows& rows, int threads, Monitor* monitor)
+Frame::Frame(const ExactRows& rows, int threads, Monitor* monitor, const ExactRows* others)
     : centre(std::size_t(rows.cols()), 0.0),
       gamma64(gamma(double(rows.cols()) + 8, 0x1p-53)),
       similarity(rows.similarity()) {
@@ -31,19 +47,8 @@ Frame::Frame(const ExactRows& rows, int threads, Monitor* monitor)
         for (std::int64_t f = 0; f < d; ++f) centre[std::size_t(f)] += values[std::size_t(f)] / double(sampled);
     }
     if (rows.similarity() != Similarity::cosine) {
-        constexpr std::int64_t kBlock = 64;
-        const std::int64_t tasks = (n + kBlock - 1) / kBlock;
-        std::vector<double> largest(std::size_t(tasks), 0.0);
-        Progress progress(monitor, tasks);
-        parallel_for(tasks, threads, progress, [&](std::int64_t task, int) {
-            std::vector<double> row(static_cast<std::size_t>(d));
-            for (std::int64_t i = task * kBlock; i < std::min(n, (task + 1) * kBlock); ++i) {
-                rows.read(i, row.data());
-                const double square = simd().squared_norm(row.data(), centre.data(), 1.0, d);
-                largest[std::size_t(task)] = std::max(largest[std::size_t(task)], square);
-            }
-        });
-        const double square = *std::max_element(largest.begin(), largest.end());
+        double square = largest_square(rows, centre, threads, monitor);
+        if (others != nullptr) square = std::max(square, largest_square(*others, centre, threads, monitor));
         if (square > 0) scale = std::scalbn(1.0, std::clamp(-std::ilogb(std::sqrt(square)), -450, 450));
     }
     if (rows.similarity() != Similarity::euclidean) base = simd().dot(centre.data(), centre.data(), d) * scale * scale;

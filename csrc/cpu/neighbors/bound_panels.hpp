@@ -14,7 +14,8 @@ struct Frame {
     double scale = 1;            // e, a power of two: every |C_i| is below 2
     double base = 0;             // |M|^2, M = e m; 0 for euclidean
 
-    Frame(const ExactRows& rows, int threads, Monitor* monitor);
+    // Of the rows, and of others that will ask for their neighbours among them.
+    Frame(const ExactRows& rows, int threads, Monitor* monitor, const ExactRows* others = nullptr);
 
     // What a row's bound consists of and pays besides its products, from sums = {|C|^2, m.C}; unit is that of the sums
     // with h'.

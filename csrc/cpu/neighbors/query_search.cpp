@@ -49,15 +49,17 @@ void write_row(const std::vector<Scored>& scored, std::int64_t at, Neighbors& ou
 }
 
 void search_queries(const ExactRows& rows, const Frame& frame, const std::vector<Query>& queries,
-                    const std::vector<std::int64_t>& places, int threads, Monitor* monitor, Neighbors& out) {
+                    const std::vector<std::int64_t>& places, int threads, Monitor* monitor, Neighbors& out,
+                    const ExactRows* from) {
     if (queries.empty()) return;
     const RowGroups groups(rows, threads, monitor);
     std::vector<Best> best(queries.size(), Best(out.k));
-    threshold_search(rows, frame, groups, queries, threads, monitor,
-                     [&](std::int64_t q, const std::int32_t* others, const double* similarities, std::int64_t count) {
-                         for (std::int64_t c = 0; c < count; ++c)
-                             best[std::size_t(q)].offer(similarities[c], others[c]);
-                     });
+    threshold_search(
+        rows, frame, groups, queries, threads, monitor,
+        [&](std::int64_t q, const std::int32_t* others, const double* similarities, std::int64_t count) {
+            for (std::int64_t c = 0; c < count; ++c) best[std::size_t(q)].offer(similarities[c], others[c]);
+        },
+        from);
     for (std::size_t q = 0; q < queries.size(); ++q) {
         const std::vector<Scored>& scored = best[q].sorted();
         require_unchanged(std::int64_t(scored.size()) >= out.k, rows.name());
@@ -66,26 +68,28 @@ void search_queries(const ExactRows& rows, const Frame& frame, const std::vector
 }
 
 Neighbors nearest_of_rows(const ExactRows& rows, const std::int32_t* queries, std::int64_t q, std::int64_t k,
-                          int threads, Monitor* monitor) {
-    const std::int64_t n = rows.count();
-    require(1 <= k && k < n, "k must be between 1 and n - 1 = " + std::to_string(n - 1) + ", got " + std::to_string(k));
+                          int threads, Monitor* monitor, const ExactRows* from) {
+    const std::int64_t n = rows.count(), most = from == nullptr ? n - 1 : n;
+    require(1 <= k && k <= most, "k must be between 1 and " + std::to_string(most) + " for " + std::to_string(n) +
+                                     " rows, got " + std::to_string(k));
+    require(from == nullptr || (from->cols() == rows.cols() && from->similarity() == rows.similarity()),
+            "queries must have the columns and the similarity of the rows");
     threads = resolve_threads(threads);
     // About k n / c rows reach the k-th best of c: what both scorings cost together is least at the root. One more,
     // because a row is no neighbour of itself.
     const std::int64_t count = std::min(n, 1 + std::max(k, std::int64_t(std::sqrt(double(k) * double(n)))));
-    std::vector<std::int32_t> some(static_cast<std::size_t>(q * count));
-    for (std::int64_t i = 0; i < q; ++i)
-        for (std::int64_t c = 0; c < count; ++c) some[std::size_t(i * count + c)] = std::int32_t(c * n / count);
-    Neighbors out = best_candidates(rows, queries, q, some.data(), count, k, threads, monitor);
+    std::vector<std::int32_t> some(static_cast<std::size_t>(count));
+    for (std::int64_t c = 0; c < count; ++c) some[std::size_t(c)] = std::int32_t(c * n / count);
+    Neighbors out = best_candidates(rows, queries, q, some.data(), count, k, threads, monitor, from, true);
     if (count == n) return out;
-    const Frame frame(rows, threads, monitor);
+    const Frame frame(rows, threads, monitor, from);
     std::vector<Query> wanted;
     std::vector<std::int64_t> places;
     for (std::int64_t i = 0; i < q; ++i) {
         wanted.push_back({queries[i], out.similarity[std::size_t((i + 1) * k - 1)]});
         places.push_back(i);
     }
-    search_queries(rows, frame, wanted, places, threads, monitor, out);
+    search_queries(rows, frame, wanted, places, threads, monitor, out, from);
     return out;
 }
 

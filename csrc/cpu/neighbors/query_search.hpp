@@ -19,8 +19,10 @@ inline bool before(const Scored& a, const Scored& b) {
 // Writes the k best of scored (sorted) as row `at`, and whether the k-th is tied with the next.
 void write_row(const std::vector<Scored>& scored, std::int64_t at, Neighbors& out);
 
-// Writes the neighbours of query q as row places[q]; at least k rows must reach what it asks for.
+// Writes the neighbours of query q, a row of `from` if that is given, as row places[q]; at least k rows must reach what
+// it asks for.
 void search_queries(const ExactRows& rows, const Frame& frame, const std::vector<Query>& queries,
-                    const std::vector<std::int64_t>& places, int threads, Monitor* monitor, Neighbors& out);
+                    const std::vector<std::int64_t>& places, int threads, Monitor* monitor, Neighbors& out,
+                    const ExactRows* from = nullptr);
 
 }  // namespace kernalign

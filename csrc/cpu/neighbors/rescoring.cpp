@@ -24,12 +24,13 @@ struct Scratch {
 }  // namespace
 
 Neighbors best_candidates(const ExactRows& rows, const std::int32_t* queries, std::int64_t q,
-                          const std::int32_t* candidates, std::int64_t c, std::int64_t k, int threads,
-                          Monitor* monitor) {
-    const std::int64_t n = rows.count();
+                          const std::int32_t* candidates, std::int64_t c, std::int64_t k, int threads, Monitor* monitor,
+                          const ExactRows* from, bool shared) {
+    const ExactRows& asking = from == nullptr ? rows : *from;
+    const std::int64_t n = rows.count(), own = asking.count(), stride = shared ? 0 : c;
     const auto inside = [n](std::int32_t j) { return j < n; };
-    require(std::all_of(queries, queries + q, [n](std::int32_t i) { return i >= 0 && i < n; }) &&
-                std::all_of(candidates, candidates + q * c, inside),
+    require(std::all_of(queries, queries + q, [own](std::int32_t i) { return i >= 0 && i < own; }) &&
+                std::all_of(candidates, candidates + (shared ? c : q * c), inside),
             "queries and candidates must be rows of an array of " + std::to_string(n));
     require(k >= 1, "k must be at least 1, got " + std::to_string(k));
     Neighbors out{q, k, {}, {}, {}, 0};
@@ -44,16 +45,16 @@ Neighbors best_candidates(const ExactRows& rows, const std::int32_t* queries, st
         Scratch& s = scratches[std::size_t(worker)];
         s.own.resize(std::size_t(rows.cols()));
         for (std::int64_t i = task * kBlock; i < std::min(q, (task + 1) * kBlock); ++i) {
-            s.others.assign(candidates + i * c, candidates + (i + 1) * c);
+            s.others.assign(candidates + i * stride, candidates + i * stride + c);
             std::sort(s.others.begin(), s.others.end());
             s.others.erase(std::unique(s.others.begin(), s.others.end()), s.others.end());
-            const std::int32_t self = queries[i];
+            const std::int32_t self = from == nullptr ? queries[i] : -1;
             s.others.erase(
                 std::remove_if(s.others.begin(), s.others.end(), [self](std::int32_t j) { return j < 0 || j == self; }),
                 s.others.end());
             const std::size_t count = s.others.size();
             s.score.resize(count);
-            rows.read(self, s.own.data());
+            asking.read(queries[i], s.own.data());
             rows.score(s.own.data(), s.others.data(), std::int64_t(count), s.score.data(), s.rows);
             s.order.clear();
             for (std::size_t j = 0; j < count; ++j) s.order.emplace_back(-s.score[j], s.others[j]);

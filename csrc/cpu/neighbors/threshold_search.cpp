@@ -25,8 +25,16 @@ struct Target {
 class Search {
   public:
     Search(const ExactRows& rows, const Frame& frame, const RowGroups& groups, const std::vector<Query>& queries,
-           const Found& found)
-        : rows_(rows), groups_(groups), queries_(queries), found_(found), panels_(rows, frame) {
+           const Found& found, const ExactRows& from, const RowGroups& asked)
+        : rows_(rows),
+          from_(from),
+          groups_(groups),
+          asked_(asked),
+          queries_(queries),
+          found_(found),
+          panels_(rows, frame),
+          query_panels_(from, frame),
+          same_(&rows == &from) {
         order_.resize(queries.size());
         for (std::size_t q = 0; q < order_.size(); ++q) order_[q] = std::int64_t(q);
         std::stable_sort(order_.begin(), order_.end(),
@@ -95,7 +103,7 @@ class Search {
     };
 
     std::int32_t group_of(std::int64_t query) const {
-        return groups_.group[std::size_t(queries_[std::size_t(query)].row)];
+        return asked_.group[std::size_t(queries_[std::size_t(query)].row)];
     }
 
     void load_targets(std::int64_t begin, std::int64_t end, Worker& w) const {
@@ -104,9 +112,9 @@ class Search {
         for (std::int64_t t = begin; t < end; ++t) {
             const std::int64_t at = t - begin;
             const std::int32_t row = targets_[std::size_t(t)].row;
-            panels_.fill(row, w.left.data() + at * panels_.stride(), &w.left_offsets[std::size_t(at)], &raised,
-                         w.row.data());
-            rows_.read(row, w.values.data() + at * rows_.cols());
+            query_panels_.fill(row, w.left.data() + at * panels_.stride(), &w.left_offsets[std::size_t(at)], &raised,
+                               w.row.data());
+            from_.read(row, w.values.data() + at * rows_.cols());
         }
     }
 
@@ -154,17 +162,18 @@ class Search {
                 const double s = w.scores[std::size_t(w.slot[std::size_t(h)])];
                 w.others[std::size_t(count)] = row;
                 w.similarities[std::size_t(count)] = s;
-                count += s >= query.least && row != query.row;
+                count += s >= query.least && !(same_ && row == query.row);
             }
             if (count > 0) found_(order_[std::size_t(q)], w.others.data(), w.similarities.data(), count);
         }
     }
 
-    const ExactRows& rows_;
-    const RowGroups& groups_;
+    const ExactRows &rows_, &from_;
+    const RowGroups &groups_, &asked_;
     const std::vector<Query>& queries_;
     const Found& found_;
-    BoundPanels<double> panels_;
+    BoundPanels<double> panels_, query_panels_;
+    bool same_;
     std::vector<std::int64_t> order_;  // queries sorted by group
     std::vector<Target> targets_;
 };
@@ -172,8 +181,12 @@ class Search {
 }  // namespace
 
 void threshold_search(const ExactRows& rows, const Frame& frame, const RowGroups& groups,
-                      const std::vector<Query>& queries, int threads, Monitor* monitor, const Found& found) {
-    if (!queries.empty()) Search(rows, frame, groups, queries, found).run(threads, monitor);
+                      const std::vector<Query>& queries, int threads, Monitor* monitor, const Found& found,
+                      const ExactRows* from) {
+    if (queries.empty()) return;
+    if (from == nullptr) return Search(rows, frame, groups, queries, found, rows, groups).run(threads, monitor);
+    const RowGroups asked(*from, threads, monitor);
+    Search(rows, frame, groups, queries, found, *from, asked).run(threads, monitor);
 }
 
 }  // namespace kernalign

@@ -38,6 +38,25 @@ def check_unread(**given: tuple[Any, Any]) -> None:
             raise ValueError(f"{name} must be left out where the metrics do not take it, got {value!r}")
 
 
+def check_first(bad: NDArray[np.bool_], words: str) -> None:
+    """Raise words that name the first row that has something bad, if one has."""
+    rows = bad.any(axis=1)
+    if rows.any():
+        raise ValueError(words.format(int(rows.argmax())))
+
+
+def check_indices(given: Any, n: int, name: str) -> NDArray[np.int32]:
+    """Indices of different rows out of n."""
+    found = np.asarray(given)
+    if found.dtype.kind not in "iu" or not len(found):
+        raise TypeError(f"{name} must be indices of rows, got {len(found)} values of dtype {found.dtype}")
+    if found.min() < 0 or found.max() >= n:
+        raise ValueError(f"{name} must be indices of {n} rows, got {found.min()} to {found.max()}")
+    if len(np.unique(found)) < len(found):
+        raise ValueError(f"{name} must name each row once, got {len(found)} indices of {len(np.unique(found))} rows")
+    return found.astype(np.int32)
+
+
 def check_choice(value: Any, name: str, choices: tuple[str | None, ...]) -> None:
     """Raise unless ``value`` is one of ``choices``."""
     if not (value is None or isinstance(value, str)) or value not in choices:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from operator import attrgetter
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from kernalign import _core
 from kernalign._base.kernels import Distance, Kernel
@@ -64,6 +68,20 @@ class GramSweep:
             threads=self.threads,
             known=(known_x, known_y),
         )
+
+    @cached_property
+    def alone(self) -> list[KernelSums]:
+        """Those of each side with itself."""
+        return [self.sums(at, at) for at in range(len(self.sides))]
+
+    def unbiased_cosines(self) -> NDArray[np.float64]:
+        """<K^U, L^U> / (|K^U| |L^U|) of all pairs; nan where a side is flawed."""
+        products = self.engine.u_centred()
+        norms = np.sqrt(np.maximum(np.diagonal(products), 0.0))
+        sound = np.array([one.why_undefined("unbiased") is None for one in self.alone])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            cosines = products / np.multiply.outer(norms, norms)
+        return np.where(np.logical_and.outer(sound, sound), np.clip(cosines, -1.0, 1.0), np.nan)
 
 
 def gram_pair(

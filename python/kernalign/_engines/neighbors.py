@@ -33,7 +33,7 @@ _MOST_EXPONENT = 500  # squares stay in the range of float64
 class Neighbors:
     """The k most similar rows of every row, best first: (similarity descending, index ascending), self excluded.
 
-    With backend="sample" there are lists of some rows only: m of them, named by `rows`, from among all n.
+    With ``queries`` or backend="sample" there are m lists, of some of the n rows, named by `rows`, or of other rows.
 
     Attributes
     ----------
@@ -44,8 +44,8 @@ class Neighbors:
     exact : whether these are certainly the nearest
     backend : what searched
     recall : share of true neighbours found: 1.0 if exact, else measured on sampled rows
-    rows : (m,) int32, ascending, or None if there is a list of every row
-    items : n, if rows are given
+    rows : (m,) int32, or None if there is a list of every row, or queries are no rows of x
+    items : n, unless there is a list of every row
     settings : how the backend was chosen and, if not exact, the index, the rows of the sample and ``recall_interval``
         (95 %, Wilson)
     """
@@ -74,6 +74,54 @@ class Neighbors:
         if self.rows is not None and (self.items is None or np.shape(self.rows) != shape[:1]):
             raise ValueError(f"Neighbors of rows needs items and one row per list, got {self.items} and {self.rows}")
 
+    @classmethod
+    def from_indices(cls, indices: Any, similarities: Any = None, *, metric: str = "cosine") -> Neighbors:
+        """Lists that another engine found (faiss, usearch, a graph), one of every item, for every metric of lists.
+
+        Parameters
+        ----------
+        indices : (n, k) integers in [0, n), best first. Where items find themselves, at any place, all lists become
+            (n, k - 1): without the item itself or, where others like it took its place, without the last.
+        similarities : (n, k), falling along each row; distances, which rise, are negated. None: not known, so that ties
+            are not seen, and metrics that need the order of the ties take the given one.
+        metric : what they are similarities by
+
+        Returns
+        -------
+        Neighbors
+            with ``backend`` "given", not called exact, ``recall`` nan: nothing is known of it.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For indices that are not integers, or are missing (-1), out of range or repeated in a row (the first row is
+            named), and for similarities that neither fall nor rise.
+        """
+        checks.check_choice(metric, "metric", METRICS)
+        lists, known = np.asarray(indices), np.full(np.shape(indices), np.nan)
+        if lists.ndim != 2 or 0 in lists.shape or lists.dtype.kind not in "iu":
+            raise TypeError(f"indices must be an (n, k) array of integers, got {lists.dtype} of shape {lists.shape}")
+        n, k = lists.shape
+        if similarities is not None:
+            known = np.array(similarities, dtype=np.float64)
+            if known.shape != lists.shape:
+                raise ValueError(f"similarities must have the shape of the indices {lists.shape}, got {known.shape}")
+            steps = np.diff(known, axis=1)
+            if not (steps <= 0).all():
+                if not (steps >= 0).all():
+                    raise ValueError("similarities must fall along every row, or rise if they are distances")
+                known = -known
+        checks.check_first(lists < 0, "indices must hold k neighbours of every row, but row {} has fewer (-1)")
+        checks.check_first(lists >= n, f"indices must be rows below n = {n}, but row {{}} has another")
+        ordered = np.sort(lists, axis=1)
+        checks.check_first(ordered[:, 1:] == ordered[:, :-1], "indices must not repeat in a row, but do in row {}")
+        own = lists == np.arange(n)[:, None]
+        if own.any():
+            own[~own.any(axis=1), -1] = True
+            lists, known = lists[~own].reshape(n, k - 1), known[~own].reshape(n, k - 1)
+        given: Any = {"exact": False, "backend": "given", "recall": float("nan")}
+        return cls(_as_int32(lists), known, np.zeros(n, dtype=bool), metric, **given)
+
     @property
     def n(self) -> int:
         return int(self.indices.shape[0]) if self.items is None else self.items
@@ -81,6 +129,11 @@ class Neighbors:
     @property
     def k(self) -> int:
         return int(self.indices.shape[1])
+
+    @property
+    def whole(self) -> bool:
+        """Whether there is a list of every row."""
+        return self.items is None
 
     @property
     def tie_share(self) -> float:
@@ -116,6 +169,7 @@ def knn(
     x: Any,
     k: int,
     *,
+    queries: Any = None,
     metric: Metric = "cosine",
     backend: Backend = "auto",
     normalize: Normalize = None,
@@ -130,12 +184,15 @@ def knn(
     ----------
     x : (n, p) array
     k : 1 <= k <= n - 1
+    queries : whose neighbours are wanted, instead of those of every row of x: the indices of some rows, or another
+        (m, p) array, of which a row may equal one of x (1 <= k <= n; ``normalize`` must not be "standardize", nor
+        ``clip_quantile`` given); or a number of rows, drawn by lot, the same for every array of n rows. Exact search.
     metric : "cosine" (rows normalised in float64), "dot" or "euclidean"
     device : None: where x is. "cuda" or "cuda:1" copies x to that GPU, "cpu" from it. Lists are the same, bit for bit,
         and returned on the CPU; x must have a float dtype and columns that lie next to each other.
     backend :
         "native": exact, by symmetric float32 tiles that float64 arithmetic certifies.
-        "sample": exact, but only of 2000 rows (all if there are no more), the same for every array of n rows.
+        "sample": exact, but only of 2000 rows (all if there are no more): ``queries=2000``.
         "faiss": never called exact. Candidates proposed by faiss in float32 (a flat index up to n^2 p = 1e12, else an
         inverted file with 4-bit codes, in n (p / 4 + 8) bytes), scored in float64 from x; its recall is measured on
         the rows of "sample".
@@ -154,11 +211,34 @@ def knn(
         backend="faiss" without faiss.
     """
     source, place = arrays.rows_anywhere(x, device=device, normalize=normalize, clip_quantile=clip_quantile)
-    k = checks.check_k(k, source.shape[0])
     checks.check_choice(metric, "metric", METRICS)
+    if queries is not None and place is not None:
+        raise ValueError("queries must be left out on a CUDA device; device='cpu' searches there")
+    asked = of_queries(queries, source, normalize=normalize, clip_quantile=clip_quantile)
+    k = checks.check_k(k, source.shape[0] + isinstance(asked, _core.Rows))
     workers = checks.check_threads(threads)
     with reporting(progress, "nearest neighbours") as report:
-        return find(source, k, metric, backend, workers, report, sets=False, place=place).lists
+        return find(source, k, metric, backend, workers, report, sets=False, queries=asked, place=place).lists
+
+
+Queries: TypeAlias = int | NDArray[np.int32] | _core.Rows | None
+
+
+def of_queries(queries: Any, source: _core.Rows, name: str = "queries", **preprocessing: Any) -> Queries:
+    """What a user gave as queries, checked: how many of the rows, which, or rows of another array."""
+    if queries is None:
+        return None
+    n, p = source.shape
+    if np.ndim(queries) == 0:
+        return checks.integer(queries, name, 1, wanted="a number of rows, their indices or an (m, p) array")
+    if np.ndim(queries) == 1:
+        return checks.check_indices(queries, n, name)
+    if preprocessing["normalize"] == "standardize" or preprocessing["clip_quantile"] is not None:
+        raise ValueError(f"{name} must be rows of x, by index, where columns are standardised or clipped")
+    found = arrays.rows(queries, name, **preprocessing)
+    if found.shape[1] != p:
+        raise ValueError(f"{name} must have the {p} columns of the rows, got {found.shape[1]}")
+    return found
 
 
 @packable
@@ -189,6 +269,7 @@ def find(
     report: Report,
     *,
     sets: bool,
+    queries: Queries = None,
     place: int | None = None,
 ) -> Found:
     if backend not in _BACKENDS:
@@ -199,22 +280,39 @@ def find(
         check_rows_magnitude(source, _MOST_EXPONENT)
     n, p = source.shape
     settings: dict[str, Any] = {}
+    if queries is not None:
+        if backend == "faiss" or (backend == "sample" and not isinstance(queries, int)):
+            raise ValueError(f"queries are searched exactly, with backend 'auto' or 'native', got {backend!r}")
+        return _of_some(source, k, metric, queries, threads, report)
+    if backend == "sample":
+        return _of_some(source, k, metric, sampled.ROWS, threads, report)
     if backend == "auto":
         backend, settings["backend_choice"] = faiss.choose(n, p)
     if backend == "native":
         raw = devices.nearest_neighbors(source, k, metric, sets, threads, report)
         return Found(Neighbors(raw[0], raw[1], raw[2].view(np.bool_), metric, settings=settings), raw)
     rows = sampled.sampled_rows(n)
-    if backend == "sample":
-        scorer = _core.ExactRows(source, metric, threads)
-        exact = sampled.lists_of(scorer, rows, k, threads, report)
-        return Found(Neighbors(*exact, metric, backend="sample", rows=rows, items=n, settings=settings))
     lists, exact, settings["index"] = faiss.search(source, k, metric, rows, threads, report)
     settings["sampled_rows"] = len(rows)
     return _judged(
         Neighbors(*lists, metric, exact=False, backend="faiss", settings=settings),
         Neighbors(*exact, metric, backend="sample", rows=rows, items=n),
     )
+
+
+def _of_some(source: _core.Rows, k: int, metric: str, queries: Queries, threads: int, report: Report) -> Found:
+    """Exact lists of a sample, of chosen rows or of rows of another array."""
+    n, scorer = source.shape[0], _core.ExactRows(source, metric, threads)
+    if isinstance(queries, _core.Rows):
+        if metric != "cosine":
+            check_rows_magnitude(queries, _MOST_EXPONENT)
+        asking, every = _core.ExactRows(queries, metric, threads), np.arange(queries.shape[0], dtype=np.int32)
+        return Found(Neighbors(*sampled.lists_of(scorer, every, k, threads, report, asking), metric, items=n))
+    rows = sampled.sampled_rows(n, queries) if isinstance(queries, int) else queries
+    assert rows is not None
+    backend = "sample" if isinstance(queries, int) else "native"
+    exact = sampled.lists_of(scorer, rows, k, threads, report)
+    return Found(Neighbors(*exact, metric, backend=backend, rows=rows, items=n))
 
 
 def _find_on_device(source: Any, k: int, metric: str, backend: str, threads: int, report: Report, place: int) -> Found:

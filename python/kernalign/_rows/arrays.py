@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +21,8 @@ from kernalign._rows.duplicates import repeated_items
 from kernalign._rows.items import BAD_ROWS, BadRows, Given, Items, Undirected, common_items, taken
 from kernalign._rows.pairing import PAIRINGS, Pairing, Places, index_of, match, side
 from kernalign._rows.preprocessing import clip_threshold, counting_column, rounding_of, standard_scale
+from kernalign.sources.objects import stored
+from kernalign.sources.stored import BFLOAT16, Stored
 
 Normalize: TypeAlias = Literal["l2", "standardize"] | None
 AnyArray: TypeAlias = NDArray[Any]
@@ -104,6 +105,7 @@ def pair(
             place = on_device.common_place((("x", x), ("y", y)), how.device)
             if place is not None and (on_device.place_of(x), on_device.place_of(y)) != (None, None):
                 return _device_pair(x, y, place, how, advise)
+        x, y = stored(x, "x"), stored(y, "y")
     (a, a_bf16), (b, b_bf16) = as_matrix(x, "x"), as_matrix(y, "y")
     settings: dict[str, Any] = {"normalize": how.normalize, "clip_quantile": how.clip_quantile}
     kept, rows_given = None, a.shape[0]
@@ -177,6 +179,7 @@ def same_items(
     """Several inputs, less the rows that `pair` would not take, in one order of items; what is left as it is is not
     copied. Removes from ``options`` what has been done."""
     how = _asked(options)
+    given = [(name, stored(value, name)) for name, value in given]
     inputs = [Given(name, *as_matrix(value, name), value) for name, value in given]
     found = how.common_items(inputs, undirected, square=square)
     for done in ("pairing", "ids", "zero_rows", "nan_rows"):
@@ -303,15 +306,17 @@ def as_matrix(x: Any, name: str) -> tuple[AnyArray, bool]:
     """Return a 2-D NumPy view of ``x`` (bfloat16 as its 16-bit patterns) and whether it is bfloat16."""
     if type(x) is np.ndarray and x.ndim == 2 and x.dtype.char in _NUMBERS and x.dtype.isnative and 0 not in x.shape:
         return x, False
+    x = stored(x, name)
+    if isinstance(x, Stored):
+        x = x.array()
     if hasattr(x, "tocsr"):
         raise TypeError(f"{name} must be dense, got the sparse {type(x).__name__}; use .toarray()")
-    if x is None or isinstance(x, (str, bytes, dict, os.PathLike)):
-        hint = "; kernalign.sources.open_source(path).array opens a file" if isinstance(x, (str, os.PathLike)) else ""
-        raise TypeError(f"{name} must be a 2-D numeric array, got {type(x).__name__}{hint}")
+    if x is None or isinstance(x, (bytes, dict)):
+        raise TypeError(f"{name} must be a 2-D numeric array, got {type(x).__name__}")
     if isinstance(x, np.ma.MaskedArray):
         raise TypeError(f"{name} must not be a masked array (the mask would be ignored); fill it first")
     array, bf16 = to_numpy(x, name)
-    if not bf16 and array.dtype.kind in "OSUV":
+    if not bf16 and array.dtype.kind in "OSUV" and not array.dtype.name.startswith("float8_"):
         array = objects.numbers_of(x, array, name)
     if array.ndim != 2:
         raise ValueError(f"{name} must be 2-D (items, features), got shape {array.shape}")
@@ -319,6 +324,8 @@ def as_matrix(x: Any, name: str) -> tuple[AnyArray, bool]:
         raise ValueError(f"{name} must have at least one row and one column, got shape {array.shape}")
     if bf16:
         return array, True
+    if array.dtype.name.startswith("float8_"):
+        array = array.astype(np.float16)  # which holds every value of them
     kind = array.dtype.kind
     if kind == "c":
         raise TypeError(f"{name} must be real, got dtype {array.dtype}")
@@ -343,8 +350,7 @@ def _device_asked(device: Any, devices: bool) -> str | int | None:
 def to_numpy(x: Any, name: str) -> tuple[AnyArray, bool]:
     """A NumPy view of ``x`` of any shape (bfloat16 as its 16-bit patterns) and whether it is bfloat16."""
     if isinstance(x, np.ndarray):
-        array = np.asarray(x)
-        return (array.view(np.uint16), True) if array.dtype.type.__name__ == "bfloat16" else (array, False)
+        return _bit_patterns(np.asarray(x))
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(x, torch.Tensor):
         x = x.detach()
@@ -360,7 +366,12 @@ def to_numpy(x: Any, name: str) -> tuple[AnyArray, bool]:
         if words := objects.ragged(x):
             raise ValueError(f"{name} must have rows of one length: {words}") from error
         raise TypeError(f"{name} must convert to a NumPy array: {error}") from error
-    return (array.view(np.uint16), True) if array.dtype.type.__name__ == "bfloat16" else (array, False)
+    return _bit_patterns(array)
+
+
+def _bit_patterns(array: AnyArray) -> tuple[AnyArray, bool]:
+    bf16 = array.dtype == BFLOAT16 or array.dtype.type.__name__ == "bfloat16"
+    return (array.view(np.uint16), True) if bf16 else (array, False)
 
 
 def _rows(

@@ -46,7 +46,8 @@ AS_THEY_ARE = RowOptions()
 class LayersGiven:
     """What a user gave by one name: the whole array (None: layers that came apart), its layers, and what to call them.
 
-    ``plain`` are the layers as `arrays.as_matrix` returns them, or errors.
+    ``plain`` are the layers as `arrays.as_matrix` returns them, or errors; ``carried`` is what has the labels of
+    all their rows.
     """
 
     origin: str
@@ -56,6 +57,7 @@ class LayersGiven:
     labels: list[str]
     plain: list[tuple[AnyArray, bool] | Exception] = field(default_factory=list)
     name: str = ""
+    carried: Any = None
 
     @property
     def axes(self) -> tuple[int, ...]:
@@ -72,7 +74,7 @@ def attempt(make: Callable[[], Made], record: bool) -> Made | Exception:
     """What ``make`` makes or, if recording, the error with which input fails that is not what it should be."""
     try:
         return make()
-    except (TypeError, ValueError, OSError, MemoryError) as error:
+    except (TypeError, ValueError, OSError, ImportError, MemoryError) as error:
         if not record:
             raise
         return error.with_traceback(None)  # whose frames hold arrays
@@ -88,11 +90,11 @@ class Kept(NamedTuple):
 
 def pair_rows(found: Sequence[LayersGiven], asked: RowOptions, record: bool) -> Kept:
     """Bring the rows of all layers into one order of items, less those that are dropped."""
-    ids = asked.ids or {}
-    if unknown := [name for name in ids if name not in [given.name for given in found]]:
+    if unknown := [name for name in asked.ids or {} if name not in [given.name for given in found]]:
         raise ValueError(f"ids must be of representations that are given, got {unknown[0]!r}")
-    others = [part for given in found for part in given.parts if type(part) is not np.ndarray]
-    labelled = bool(ids) or any(pairing.index_of(part) is not None for part in others)
+    ids = asked.ids or {}
+    others = [one for given in found for one in (given.carried, *given.parts) if type(one) is not np.ndarray]
+    labelled = bool(ids) or any(pairing.index_of(one) is not None for one in others)
     if asked.pairing != "ids":
         if labelled and asked.pairing == "auto":
             sides = [
@@ -133,7 +135,7 @@ def _opened(found: Sequence[LayersGiven]) -> Iterator[tuple[LayersGiven, int, Gi
     for given in found:
         for at, (name, part, side) in enumerate(zip(given.names, given.parts, given.plain, strict=True)):
             if not isinstance(side, Exception):
-                yield given, at, Given(name, *side, part)
+                yield given, at, Given(name, *side, part if given.carried is None else given.carried)
 
 
 def _set_apart(found: Sequence[LayersGiven], record: bool) -> None:

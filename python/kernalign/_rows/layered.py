@@ -205,11 +205,14 @@ def _opened(value: Any, what: str) -> LayersGiven:
     if isinstance(value, (str, os.PathLike)):
         value = sources.open_layers(value)
     if isinstance(value, list) and value and all(isinstance(one, sources.Source) for one in value):
+        carried = value[0].stored
         if len(value) > 1:
             parts, names, labels = zip(*((one.array, one.spec, one.name) for one in value), strict=True)
-            return LayersGiven(sources.shown(value[0].path), None, list(parts), list(names), list(labels))
+            return LayersGiven(str(value[0].place), None, list(parts), list(names), list(labels), carried=carried)
         [source] = value
-        what, value = source.spec, source.array
+        found = split(source.array, source.spec)
+        found.carried = carried
+        return found
     return split(value, what)
 
 

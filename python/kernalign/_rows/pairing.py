@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign._base.checks import check_same_rows
+from kernalign.sources.stored import Stored
 
 Pairing: TypeAlias = Literal["auto", "position", "ids"]
 Places: TypeAlias = NDArray[np.intp]
@@ -54,7 +55,9 @@ def side(name: str, n: int, given: Any, ids: Any = None) -> Side:
 
 def index_of(given: Any) -> Any:
     """What labels the rows of a table of pandas (its index), of an array of xarray (the coordinate of its first
-    dimension), or of what has their attributes; neither library is imported."""
+    dimension), of what has their attributes, or of a file; neither library is imported."""
+    if isinstance(given, Stored):
+        return given.labels
     if hasattr(given, "iloc"):
         return getattr(given, "index", None)
     if hasattr(given, "dims") and hasattr(given, "indexes") and given.dims:

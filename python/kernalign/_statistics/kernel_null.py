@@ -41,9 +41,14 @@ def unbiased_null(sums: KernelSums, cka: float, scale: float) -> Null:
     n = sums.n
     if sums.sides is not None and n > EXACT_SKEW_ROWS and pairing_cost(*sums.sides) > COST:
         sums = replace(sums, sides=(sums.sides[0].sampled, sums.sides[1].sampled))  # lets go of the rows
-    unit = math.sqrt(2 / (n * (n - 3)))
+    unit = unbiased_sd(n)
     tail = Tail(cka / unit, partial(Pairings.of_items, n), partial(_law, sums), partial(_scores, sums))
     return Null(0.0, scale * unit, tail.skew if n >= 6 else None, tail.p_value, tail.quantile)
+
+
+def unbiased_sd(n: int) -> float:
+    """Standard deviation of debiased CKA under random pairing, whatever the kernel and the data."""
+    return math.sqrt(2 / (n * (n - 3)))
 
 
 def grouped_null(sums: KernelSums, scale: float, *, unbiased: bool) -> Null:
@@ -81,7 +86,7 @@ def _scores(sums: KernelSums) -> Scores | str:
     if pairing_cost(*sums.sides) > COST:
         return f"{why}, and {LONG}"
     made = permuted(*sums.sides)
-    unit = float(made.lengths[0, 0]) * math.sqrt(2 / (n * (n - 3)))
+    unit = float(made.lengths[0, 0]) * unbiased_sd(n)
     return lambda orders: made.products(orders)[:, 0, 0] / unit
 
 

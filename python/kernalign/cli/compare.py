@@ -172,7 +172,7 @@ def _mode(models: list[Model], layers: str | None, concatenated: bool) -> str:
 def _layered(model: Model) -> bool:
     if isinstance(model, str):
         return False
-    return len(model) > 1 or any(one.array is not None and one.array.ndim == 3 for one in model)
+    return len(model) > 1 or any(len(one.shape) == 3 for one in model)
 
 
 def _open(files: tuple[str, ...], layered: bool) -> dict[str, Model]:
@@ -195,7 +195,7 @@ def _models(path: str | Path, layered: bool) -> list[Model]:
     """The representations of a file: each of its arrays or, if layers are asked for and can be, all of them as one."""
     try:
         found = open_sources(path, dimensions=tuple(SHAPES))
-    except (ValueError, OSError):
+    except (ValueError, OSError, ImportError):
         return [str(path)]  # that opens no better later, but costs nothing else
     return [by_name(found)] if layered and are_layers(found) else [[one] for one in found]
 
@@ -204,5 +204,5 @@ def _name(model: Model, *, whole: bool) -> str:
     if isinstance(model, str):
         return shown(model if whole else Path(model).stem)
     if len(model) > 1:
-        return shown(model[0].path if whole else model[0].path.stem)
+        return str(model[0].place) if whole else model[0].place.stem
     return model[0].spec if whole else model[0].name

@@ -24,10 +24,10 @@ def read_groups(spec: str, first: str) -> Any:
     file, key = sources.split_spec(spec)
     if file.suffix.lower() in _ARRAYS:
         return sources.open_source(file, key=key).array
-    if file.is_file():
-        return file.read_text(encoding="utf-8").splitlines()
+    if file.is_file:
+        return Path(file).read_text(encoding="utf-8").splitlines()
     owner = sources.split_spec(first)[0]
-    if owner.suffix.lower() in _ARRAYS[1:] and owner.is_file():
+    if owner.suffix.lower() in _ARRAYS[1:] and owner.is_file:
         return sources.open_source(owner, key=spec).array
     raise click.UsageError(f"--groups must be a file, FILE:COLUMN, FILE:KEY or a key of {first}, got {spec!r}")
 

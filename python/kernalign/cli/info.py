@@ -14,7 +14,7 @@ from kernalign._engines import devices
 
 _OPTIONAL = {
     "faiss": ["faiss-cpu"],
-    "io": ["safetensors", "ml-dtypes", "zarr", "h5py", "pyarrow", "fsspec"],
+    "io": ["ml-dtypes", "zarr", "h5py", "pyarrow", "fsspec"],
     "dask": ["distributed"],
     "plot": ["matplotlib", "pandas"],
     "sklearn": ["scikit-learn"],

@@ -122,8 +122,6 @@ def _pair(a: str, b: str) -> tuple[tuple[str, str], NDArray[Any], NDArray[Any]]:
     """Two representations and their names: short ones where they tell them apart."""
     sources = [open_source(path, key=key, dimensions=(2,)) for path, key in map(split_spec, (a, b))]
     x, y = (source.array for source in sources)
-    assert x is not None
-    assert y is not None
     first, second = (source.name for source in sources)
     names = (first, second) if first != second else (shown(a), shown(b))
     check_same_rows(len(x), len(y), *names)

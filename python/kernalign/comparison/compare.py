@@ -101,8 +101,9 @@ def compare(
     list of layers, and clipped copies for metrics without a shared part, are held too. Shared parts exist for cka,
     hsic, kernel_alignment, the ``distance_...`` and ``..._knn`` metrics, cknna and rsa; other metrics, and those
     with further ``metric_options`` than the kind of neighbours or of dissimilarities, are called pair by pair. CKA
-    and its like take for each pair the route of the one-pair call, so that partners do not matter: where n > p + q
-    and the kernel is linear, pair by pair.
+    and its like go through one sweep of the Gram matrices of all layers, but those of linear kernels pair by pair, as
+    one-pair calls with n > p + q do, where that costs less or there are over 5000 items: scores of the two ways differ
+    by their rounding (of float32 products about 1e-8).
 
     Raises
     ------

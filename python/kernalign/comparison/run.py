@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -19,7 +18,7 @@ from kernalign._engines.states import Store
 from kernalign._rows.layered import Layer, Place, Representation, first_error
 from kernalign.comparison.best import Array, Cells, Maximum, Nulls, Searched
 from kernalign.comparison.caveats import Caveats
-from kernalign.comparison.families.base import Family, Scorer, Workshop
+from kernalign.comparison.families.base import AtOnce, Family, Scorer, Workshop
 from kernalign.comparison.plan import Plan
 from kernalign.comparison.result import Comparison
 from kernalign.comparison.tables import Later, Names, Reason, gathered, layer_name, only_of
@@ -72,8 +71,9 @@ class Run:
                     lean = replace(shop, store=shop.store.only(*family.null_states()))
                     self.nulls[family.searched] = partial(_nulls, family, self.sides, lean)
                 scorer = family.scorer(shop) if shop.layers else None
+                at_once = None if self.plan.p_values and not family.light else family.at_once(shop)
                 for pair in own:
-                    self._score(family, pair, scorer, failed, steps)
+                    self._score(family, pair, scorer, at_once, failed, steps)
         self.caveats.done()
         if not self.scored and self.error is not None:
             raise self.error  # there is no rest that it could cost
@@ -161,12 +161,16 @@ class Run:
         }
 
     def _score(
-        self, family: Family, pair: Names, scorer: Scorer | None, failed: Mapping[Place, Exception], steps: _Steps
+        self,
+        family: Family,
+        pair: Names,
+        scorer: Scorer | None,
+        at_once: AtOnce | None,
+        failed: Mapping[Place, Exception],
+        steps: _Steps,
     ) -> None:
         x, y = self.x[pair[0]], self.y[pair[1]]
         shape = len(x.labels), len(y.labels)
-        found = {metric: Cells(*np.full((4, *shape), np.nan)) for metric in family.metrics}
-        tails: dict[str, list[Score | None]] = {metric: [] for metric in family.metrics}
         later = self.plan.p_values and family.light
         now = self.plan.p_values and not later
         uncertain = "uncertainty" in self.plan.asked.own(family.metrics[0])
@@ -176,7 +180,16 @@ class Run:
             [one if isinstance(one, Exception) else failed.get(one.place, one) for one in side.opened.values()]
             for side in (x, y)
         ]
-        for at in itertools.product(*map(range, shape)):
+        known = Cells(*np.full((4, *shape), np.nan)) if at_once is None else at_once(*layers)
+        found = {metric: Cells(*map(np.copy, known)) for metric in family.metrics}
+        made = np.isfinite(known.score)
+        tails = {metric: np.full(shape, None) for metric in family.metrics if later}
+        for at in map(tuple, np.argwhere(made).tolist()) if later else ():
+            for which, metric in enumerate(family.metrics):
+                tails[metric][at] = partial(_made, scorer, layers[0][at[0]], layers[1][at[1]], which)
+        self.scored = self.scored or bool(made.any())
+        steps.step(int(made.sum()))
+        for at in map(tuple, np.argwhere(~made).tolist()):
             a, b = layers[0][at[0]], layers[1][at[1]]
             scores: Any = a if isinstance(a, Exception) else b
             if at[::-1] in mirror:
@@ -198,20 +211,20 @@ class Run:
                 mirror[at] = scores
             for metric, score in zip(family.metrics, scores, strict=True):
                 if later:
-                    tails[metric].append(score)
+                    tails[metric][at] = score
                 if score is None:
                     continue
                 if score.reason is not None:
                     self._explain([metric], x, y, at, "undefined", score.reason)
-                at_once = score.p_value if now else None
-                for part, value in zip(found[metric], (score, score.chance, score.chance_sd, at_once), strict=True):
+                p_value = score.p_value if now else None
+                for part, value in zip(found[metric], (score, score.chance, score.chance_sd, p_value), strict=True):
                     part[at] = np.nan if value is None else value
                 if uncertain and score.stderr is not None:
                     table = self.intervals.setdefault(metric, {}).setdefault(pair, np.full((*shape, 3), np.nan))
                     table[at] = score.stderr, *score.interval()
         for metric, cells in found.items():
             self.cells.setdefault(metric, {})[pair] = cells
-            self.tails.setdefault(metric, {})[pair] = partial(_tail, tails[metric], cells.p_value)
+            self.tails.setdefault(metric, {})[pair] = partial(_tail, tails.get(metric), cells.p_value)
 
     def _explain(
         self, metrics: Sequence[str], x: Representation, y: Representation, at: Any, status: str, text: str
@@ -220,11 +233,19 @@ class Run:
         self.caveats.reasons += [Reason(metric, x.name, y.name, *layers, status, text) for metric in metrics]
 
 
-def _tail(scores: Sequence[Score | None], known: Array) -> Array:
-    """P-values of all pairs of layers: of the scores, if any were kept, nan where there is none."""
-    found = (None if score is None else score.p_value for score in scores)
-    values = [np.nan if value is None else value for value in found]
-    return np.array(values).reshape(known.shape) if values else known
+def _made(scorer: Any, a: Any, b: Any, which: int) -> Score:
+    """One of the scores of a pair, of which so far only the value was needed."""
+    scores: list[Score] = scorer(a, b)
+    return scores[which]
+
+
+def _tail(scores: Array | None, known: Array) -> Array:
+    """P-values of all pairs of layers: of the scores, if any were kept or can be made, nan where there is none."""
+    if scores is None:
+        return known
+    made = (score() if isinstance(score, partial) else score for score in scores.ravel())
+    found = (None if score is None else score.p_value for score in made)
+    return np.array([np.nan if value is None else value for value in found]).reshape(known.shape)
 
 
 def _p_values(tails: Mapping[Names, partial[Array]]) -> dict[Names, Array]:
@@ -282,8 +303,8 @@ class _Steps:
         self._report, self._count, self._done = report, count, 0
         self.watched = report is not None
 
-    def step(self) -> None:
-        self._done = min(self._done + 1, self._count)  # what failed is tried again without the bad layers
+    def step(self, count: int = 1) -> None:
+        self._done = min(self._done + count, self._count)  # what failed is tried again without the bad layers
         if self._report is not None:
             self._report(self._done * _UNITS, self._count * _UNITS)
 

@@ -15,7 +15,7 @@ _HERE = Path(__file__).parent
 
 def representations() -> dict[str, NDArray[Any]]:
     """Name -> (539, p) float16 array, memory-mapped; ``PROVENANCE.md`` beside this file says where they come from."""
-    return {source.name: source.array for source in open_sources(_HERE / "emoji.npz") if source.array is not None}
+    return {source.name: source.array for source in open_sources(_HERE / "emoji.npz")}
 
 
 def items() -> list[dict[str, str]]:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from kernalign.sources.layout import HEADER_BYTES, npy_layout
+from kernalign.sources.place import Place
+from kernalign.sources.stored import Mapped, Stored
 
-from kernalign.sources.layout import HEADER_BYTES, Member, map_array, npy_layout
 
-
-def members(path: Path) -> dict[str | None, Member]:
+def members(place: Place) -> dict[str | None, Stored]:
     """The file's one array, under the key None."""
-    with open(path, "rb") as file:
+    with place.open() as file:
         start = file.read(HEADER_BYTES)
-    layout = npy_layout(start, path.stat().st_size, str(path))
-    return {
-        None: Member(
-            layout.shape,
-            layout.dtype,
-            mappable=True,
-            load=lambda: map_array(path, layout.offset, layout.shape, layout.dtype, layout.order),
-        )
-    }
+    layout = npy_layout(start, place.size, str(place))
+    found = Mapped(place, str(place), layout.offset, layout.shape, layout.dtype, order=layout.order)
+    found.refusal = layout.refusal
+    return {None: found}

@@ -10,9 +10,12 @@ from kernalign._base.progress import Report
 from kernalign._base.score import Score
 from kernalign._engines.states import StateKey, Store
 from kernalign._rows.layered import Layer, Place
+from kernalign.comparison.best import Cells
 from kernalign.metrics.registry import METRICS
 
 Scorer: TypeAlias = Callable[[Layer, Layer], list[Score]]
+Opened: TypeAlias = Sequence[Layer | Exception]
+AtOnce: TypeAlias = Callable[[Opened, Opened], Cells]
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,11 @@ class Family:
     def scorer(self, shop: Workshop) -> Scorer:
         """What makes the scores of a pair of layers, one of each metric; x goes from one to the next the slower."""
         raise NotImplementedError
+
+    def at_once(self, shop: Workshop) -> AtOnce | None:
+        """What finds the scores, of every metric alike, of all pairs of two representations' layers together, with nan
+        where one must be made by the scorer."""
+        return None
 
     def finishers(self) -> list[Callable[..., Score]]:
         """What makes the score of each metric from the states of a pair."""

@@ -13,15 +13,19 @@ import numpy as np
 from kernalign._base import kernels
 from kernalign._base.progress import Report
 from kernalign._base.score import Score
+from kernalign._engines import costs
 from kernalign._engines.gram_source import EXACT_SKEW_ROWS, Side, make_side
 from kernalign._engines.gram_sweep import GramSweep
 from kernalign._engines.kernel_sums import KernelSums
-from kernalign._engines.linear import linear_precision, linear_sums
+from kernalign._engines.linear import asks_for_float64, linear_precision, linear_sums
 from kernalign._engines.states import ROWS, StateKey, joint_key
 from kernalign._rows import arrays
 from kernalign._rows.layered import Layer, Place
-from kernalign.comparison.families.base import Asked, Family, Planned, Scorer, Workshop
+from kernalign._statistics.kernel_null import unbiased_sd
+from kernalign.comparison.best import Cells
+from kernalign.comparison.families.base import Asked, AtOnce, Family, Opened, Planned, Scorer, Workshop
 from kernalign.metrics.record import OfGrams
+from kernalign.metrics.registry import METRICS
 
 Swept: TypeAlias = tuple[GramSweep, dict[Place, int]]
 
@@ -33,8 +37,8 @@ VARIANCE_SHARE = "variance share"
 class Grams(Family):
     """Metrics of Gram matrices of one kernel, centred or not, under one estimator.
 
-    The route of a pair is that of the one-pair call, so that partners do not matter: features where the kernel is
-    linear and n > p + q, otherwise one sweep over the tiles of all Gram matrices.
+    One sweep over the tiles of all Gram matrices, or of linear kernels the cheapest of what `costs` knows; a pair that
+    is alone has the route of the one-pair call.
     """
 
     centred: bool
@@ -80,8 +84,11 @@ class Grams(Family):
 
     def _swept(self, layers: Collection[Planned]) -> list[Place]:
         """Layers of which some pair goes through Gram matrices."""
-        widest = max(layer.width for layer in layers)
-        return [one.place for one in layers if not self._linear or self.asked.n <= one.width + widest]
+        if not self._linear:
+            return [one.place for one in layers]
+        widths, groups = zip(*[(one.width, one.place[:2]) for one in layers], strict=True)
+        chosen = costs.choose(self.asked.n, widths, groups, joint=self.asked.n <= EXACT_SKEW_ROWS).swept
+        return [one.place for one, wanted in zip(layers, chosen, strict=True) if wanted]
 
     def make(self, key: StateKey, shop: Workshop, report: Report) -> Any:
         """The sums of all pairs of sides."""
@@ -114,7 +121,7 @@ class Grams(Family):
         finishers, settings = self.finishers(), self.asked.settings
         shares: dict[Place, float] = {}
         engine = shop.store.get(self._key(self._swept(shop.layers.values())))
-        swept = None if engine is None else self._sweep(shop, engine=engine)
+        swept: Swept | None = None if engine is None else self._sweep(shop, engine=engine)
         sides: dict[Place, Side] = {}
 
         def scores(x: Layer, y: Layer) -> list[Score]:
@@ -123,12 +130,45 @@ class Grams(Family):
                     sides[layer.place] = self.side(layer, shop)
             pair = arrays.Pair(x.rows, y.rows, settings, shop.threads)
             sums = self._sums(pair, x, y, (sides[x.place], sides[y.place]), swept, shop)
-            if self.centred and self._linear:
-                for at, layer in enumerate((x, y)):
-                    if layer.place not in shares:
-                        shares[layer.place] = sums.top_share_bound(at)
-                        shop.store[StateKey(VARIANCE_SHARE, (), layer.place)] = shares[layer.place]
+            for at, layer in enumerate((x, y)):
+                if layer.place not in shares:
+                    shares[layer.place] = self._note_share(sums, at, layer.place, shop)
             return [finish(sums, self.estimator) for finish in finishers]
+
+        return scores
+
+    def _note_share(self, sums: KernelSums, at: int, place: Place, shop: Workshop) -> float:
+        share = sums.top_share_bound(at) if self.centred and self._linear else 0.0
+        if share:
+            shop.store[StateKey(VARIANCE_SHARE, (), place)] = share
+        return share
+
+    def at_once(self, shop: Workshop) -> AtOnce | None:
+        """Unbiased cosines of all pairs that the sweep has in the precision that both sides want."""
+        records: list[Any] = [METRICS[name].states for name in self.metrics]
+        engine = shop.store.get(self._key(self._swept(shop.layers.values()))) if shop.layers else None
+        joint = self.centred and self.estimator == "unbiased" and all(record.cosine for record in records)
+        if not joint or engine is None:
+            return None
+        sweep, places = self._sweep(shop, engine=engine)
+        values = sweep.unbiased_cosines()
+        layers = [shop.layers[place] for place in places]
+        if self._linear:
+            double = np.array([side.double for side in sweep.sides])
+            asked = np.array([asks_for_float64(layer.rows) for layer in layers])
+            alone = (asked[:, None] | asked) & ~(double[:, None] & double)
+            widths = np.array([layer.width for layer in layers])
+            if len(layers) < len(shop.layers):
+                alone |= costs.uses_features(self.asked.n, widths[:, None], widths)
+            values[alone] = np.nan
+            for place, sums in zip(places, sweep.alone, strict=True):
+                self._note_share(sums, 0, place, shop)
+
+        def scores(x: Opened, y: Opened) -> Cells:
+            at = [[places.get(one.place, -1) if isinstance(one, Layer) else -1 for one in side] for side in (x, y)]
+            score = np.where(np.minimum.outer(*at) < 0, np.nan, values[np.ix_(*at)])
+            none = np.where(np.isnan(score), np.nan, 0.0)
+            return Cells(score, none, none + unbiased_sd(self.asked.n), np.full_like(none, np.nan))
 
         return scores
 
@@ -138,7 +178,7 @@ class Grams(Family):
         if self._linear:
             if linear_precision(pair) and not (sides[0].double and sides[1].double):  # otherwise than in the sweep
                 sides, swept = (self.side(x, shop, double=True), self.side(y, shop, double=True)), None
-            elif pair.n > x.width + y.width:
+            elif swept and len(swept[1]) < len(shop.layers) and costs.uses_features(pair.n, x.width, y.width):
                 swept = None
         if swept is not None:
             sweep, places = swept

@@ -15,8 +15,9 @@ from kernalign import _core
 from kernalign._base import checks
 from kernalign._base.packing import packable
 from kernalign._base.progress import reporting
-from kernalign._base.score import Null, Score, undefined
+from kernalign._base.score import Null, Score, Spread, undefined
 from kernalign._engines import lists as list_engine
+from kernalign._engines import sampled
 from kernalign._engines.kernel_sums import bounded
 from kernalign._engines.neighbors import Neighbors
 from kernalign._rows import arrays
@@ -42,6 +43,7 @@ def cknna(
     *,
     variant: Variant = "ucentred",
     groups: Any = None,
+    queries: int | None = None,
     **options: Unpack[Options],
 ) -> Score:
     """Centred kernel nearest-neighbour alignment (Huh et al. 2024, eq. 16-18) of linear kernels, in O(nk) memory.
@@ -59,6 +61,10 @@ def cknna(
     ``chance``, but for "platonic", is the exact mean over random pairings, and the p-value that of 999 of them (all, of
     up to 8 items), none where over 1 % of the rows tie at the k-th place: index order is the same on both sides.
 
+    ``queries``, a number of rows drawn by lot, estimates it from their neighbours among all rows: the sums are over
+    their edges, the centring is that of all; ``stderr`` and ``interval`` are about the score of all rows, to first
+    order and for rows drawn without replacement. Not for "platonic", nor with groups; without a null.
+
     Raises
     ------
     ValueError
@@ -66,10 +72,15 @@ def cknna(
     """
     pair = arrays.pair(x, y, **options)
     k, labels = check(pair.n, k, variant), groups_of(groups, pair)
+    drawn = None
+    if queries is not None:
+        if variant == "platonic" or labels is not None:
+            raise ValueError("queries must be left out for variant='platonic' and with groups")
+        drawn = sampled.sampled_rows(pair.n, checks.integer(queries, "queries", 2, wanted="a number of rows"))
     if labels is not None:
         check_k(k, labels)
     with reporting(pair.progress, "nearest neighbours") as report:
-        a, b = (edges(rows, k, pair.threads, report, labels) for rows in (pair.x, pair.y))
+        a, b = (edges(rows, k, pair.threads, report, labels, drawn) for rows in (pair.x, pair.y))
     return finish_cknna(a, b, variant, pair.settings, pair.threads, labels)
 
 
@@ -87,7 +98,7 @@ def finish_cknna(
     a: Edges, b: Edges, variant: Variant, settings: dict[str, Any], threads: int = 0, labels: Labels | None = None
 ) -> Score:
     """CKNNA of two weighted neighbour graphs, of other groups if rows have ``labels``."""
-    n, k = a.index.shape
+    n, k = a.n, a.index.shape[1]
     settings = {**settings, "k": k, "k_over_n": k / n, "kernel": "linear", "accumulation": "float64"}
     settings |= {"ties": "index", "tie_rows_fraction": max(a.tied, b.tied)}
     settings |= {} if labels is None else {"groups": int(labels.max()) + 1}
@@ -104,6 +115,12 @@ def finish_cknna(
     if variant == "platonic":  # which is no cosine
         return Score(value, metric="cknna", n=n, **keywords)
     scale = 1 / math.sqrt(own_x * own_y)
+    if a.rows is not None:
+        settings["sampled_rows"] = len(a.rows)
+        parts = a.by_row(keys, k_common * m_common), (values_x**2).reshape(-1, k), (values_y**2).reshape(-1, k)
+        error = sampled.ratio_stderr(parts[0], parts[1].sum(axis=1), parts[2].sum(axis=1), n)
+        spread = Spread(error, "sampled rows")
+        return Score(bounded(value), metric="cknna", n=n, spread=spread, **keywords)
     if labels is None:
         mean = float(values_x.sum() * values_y.sum()) / (n * (n - 1))
     else:
@@ -145,22 +162,33 @@ class Edges:
     projection: Values
     mean_square: float
     tied: float  # share of the rows whose k-th place another could have
+    rows: NDArray[np.int32] | None = None  # whose lists these are, ascending, if not of all
     _alone: dict[Variant, tuple[Values, float]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def n(self) -> int:
-        return len(self.index)
+        return len(self.square)
+
+    @property
+    def of(self) -> slice | NDArray[np.int32]:
+        """The rows that have lists."""
+        return slice(None) if self.rows is None else self.rows
+
+    def by_row(self, keys: NDArray[np.int64], values: Values) -> Values:
+        """Sums of values of edges over each row that has a list."""
+        sums: Values = np.bincount(keys // self.n, values, self.n).astype(np.float64)
+        return sums[self.of]
 
     @cached_property
     def order(self) -> NDArray[np.intp]:
         """Places of the edges (i, j) in the order of i, then j."""
-        n, k = self.index.shape
-        return np.asarray((np.argsort(self.index, axis=1) + np.arange(n)[:, None] * k).ravel())
+        m, k = self.index.shape
+        return np.asarray((np.argsort(self.index, axis=1) + np.arange(m)[:, None] * k).ravel())
 
     @cached_property
     def keys(self) -> NDArray[np.int64]:
         """i * n + j of every edge, ascending."""
-        edges = np.arange(self.n, dtype=np.int64)[:, None] * self.n + self.index
+        edges = np.arange(self.n, dtype=np.int64)[self.of, None] * self.n + self.index
         return np.asarray(edges.ravel()[self.order])
 
     def alone(self, variant: Variant) -> tuple[Values, float]:
@@ -180,7 +208,7 @@ class Edges:
 
     def raw(self) -> Values:
         """x_i . x_j"""
-        return self.value + self.projection[:, None] + self.projection[self.index] + self.mean_square
+        return self.value + self.projection[self.of, None] + self.projection[self.index] + self.mean_square
 
     def row_centred(self) -> Values:
         """x_i . (x_j - mean)"""
@@ -192,13 +220,23 @@ class Edges:
         sums = -self.square
         total = float(sums.sum()) / ((n - 1) * (n - 2))
         own: Values = sums / (n - 2)
-        return np.asarray(self.value - own[:, None] - own[self.index] + total)
+        return np.asarray(self.value - own[self.of, None] - own[self.index] + total)
 
 
-def edges(rows: _core.Rows, k: int, threads: int, report: Any, labels: Labels | None = None) -> Edges:
-    """The k nearest of every row, of other groups if they have ``labels``."""
+def edges(
+    rows: _core.Rows,
+    k: int,
+    threads: int,
+    report: Any,
+    labels: Labels | None = None,
+    drawn: NDArray[np.int32] | None = None,
+) -> Edges:
+    """The k nearest of every row, or of those ``drawn``; of other groups if they have ``labels``."""
     check_rows_magnitude(rows, _MOST_EXPONENT)
     tied: Any
+    if drawn is not None:
+        index, _, tied = sampled.lists_of(_core.ExactRows(rows, "dot", threads), drawn, k, threads, report)
+        return Edges(index, *sampled.edge_products(rows, drawn, index), float(tied.mean()), drawn)
     if labels is None:
         index, _, tied = list_engine.nearest_neighbors(rows, k, "dot", True, threads, report)[:3]
     else:

@@ -46,6 +46,7 @@ def mutual_knn(
     per_item: bool = False,
     uncertainty: Literal["half-sampling", "jackknife"] | None = None,
     groups: Any = None,
+    queries: Any = None,
     **options: Unpack[Options],
 ) -> Score:
     """Mean share of the k nearest neighbours that an item has in common in x and y (Huh et al. 2024, eq. 11).
@@ -72,6 +73,9 @@ def mutual_knn(
         the p-value and ``chance_sd`` are those of 999 such pairings (seed 0; of all where they are no more than
         40,320). Groups of a size that no other has stay paired, so with few groups of each size it cannot reject.
         Exact search only; of lists, those of k + the largest group are long enough for anything but ties.
+    queries : whose neighbours are compared, instead of those of every row: the indices of some rows of x, or a tuple of
+        other rows for x and for y, (m, p) and (m, q) arrays: do these find the same in both? The score is their mean.
+        Or a number of rows to draw by lot, for an estimate of the score of all. As for `knn`; ties by index.
     **options : backend as for `knn`; pairing and dropping of rows, preprocessing, threads and progress as for `cka`
 
     Returns
@@ -81,8 +85,9 @@ def mutual_knn(
         of a Pearson III law with these moments; up to n = 8 that of all pairings, and where |skewness| > 2 (with shared
         ties > 1, or n < 50) of 999 random ones. None, ``settings["p_method"]`` saying why, where index order breaks the
         ties of over 1 % of the rows, since it is the same on both sides, or where there are too many neighbours.
-        With backend="sample" the mean over 2000 rows: ``stderr`` and ``interval`` are about the mean over all n, and
-        ``settings["exact_interval"]`` holds that with 95 % certainty (Hoeffding). Of the null the mean alone is known.
+        With a number of ``queries``, or backend="sample" (2000), the mean over such rows: ``stderr`` and ``interval``
+        are about the mean over all n (rows drawn without replacement), and ``settings["exact_interval"]`` holds that
+        with 95 % certainty (Hoeffding). Of the null of queries the mean alone is known.
         With backend="faiss" the overlap of the lists found; ``settings`` hold the ``recall`` of both sides with their
         intervals and, from exact search of 2000 rows, ``exact_estimate`` and ``exact_interval`` (95 %) of the score
         that exact lists would give.
@@ -91,9 +96,9 @@ def mutual_knn(
         checks.check_uncertainty(uncertainty, (None, "half-sampling", "jackknife"))
     length = None if uncertainty is None else partial(_list_length, uncertainty)
     whole = uncertainty is not None
-    found = _search(x, y, k, metric, ties, groups, options, whole=whole, length=length)
-    if found.x.rows is not None:
-        return _sampled(found, per_item)
+    found = _search(x, y, k, metric, ties, groups, options, whole=whole, length=length, queries=queries)
+    if found.x.items is not None:
+        return _of_some("mutual_knn", found, mutual_items, per_item)
     spread = None if uncertainty is None else _spread("mutual_knn", found, uncertainty, mutual_items)
     return finish_mutual_knn(found, per_item, spread)
 
@@ -128,6 +133,7 @@ def jaccard_knn(
     per_item: bool = False,
     uncertainty: Literal["half-sampling"] | None = None,
     groups: Any = None,
+    queries: Any = None,
     **options: Unpack[Options],
 ) -> Score:
     """Mean of m / (2k - m), where m is the number of neighbours that an item has in common in x and y.
@@ -139,7 +145,10 @@ def jaccard_knn(
     if uncertainty is not None:
         checks.check_uncertainty(uncertainty, (None, "half-sampling"))
         length = partial(_list_length, uncertainty)
-    found = _search(x, y, k, metric, ties, groups, options, length=length)
+    whole = uncertainty is not None
+    found = _search(x, y, k, metric, ties, groups, options, whole=whole, length=length, queries=queries)
+    if not found.x.whole:
+        return _of_some("jaccard_knn", found, jaccard_items, per_item)
     spread = None if uncertainty is None else _spread("jaccard_knn", found, uncertainty, jaccard_items)
     return finish_jaccard_knn(found, per_item, spread)
 
@@ -269,6 +278,8 @@ def _search(
         return search_both(x, y, k, metric, ties, options, **kind)
     if kind.get("length") is not None:
         raise ValueError("uncertainty is not available with groups")
+    if kind.get("queries") is not None:
+        raise ValueError("queries are not available with groups")
     return search_groups(x, y, k, metric, ties, groups, options)
 
 
@@ -293,14 +304,19 @@ def _spread(name: str, found: Search, uncertainty: str, of_shared: Callable[[Any
     return Spread(half_sampling.stderr(parts, found.n, found.k), uncertainty)
 
 
-def _sampled(found: Search, per_item: bool) -> Score:
-    """Mean over the sampled rows; its null mean is that of all rows."""
-    items = sampled.shared(found.x.indices, found.y.indices) / found.k
-    value, rows = float(items.mean()), len(items)
-    spread = Spread(sampled.stderr(items, found.n), "sampled rows")
-    found.settings["sampled_rows"] = rows
-    found.settings["exact_interval"] = sampled.hoeffding(value, rows, found.n)
-    return found.score("mutual_knn", value, Null(found.k / (found.n - 1)), items if per_item else None, spread)
+def _of_some(name: str, found: Search, of_shared: Callable[[Any, int], Any], per_item: bool) -> Score:
+    """Mean over some rows, or queries of other arrays; of a sample, with what it says of all. Ties by index."""
+    items = of_shared(sampled.shared(found.x.indices, found.y.indices), found.k)
+    value, rows, spread = float(items.mean()), len(items), None
+    others = found.n - (found.x.rows is not None)  # a row is no neighbour of itself
+    mean = found.k / others if of_shared is mutual_items else list_null.jaccard(others + 1, found.k)
+    if found.x.backend == found.y.backend == "sample":
+        spread = Spread(sampled.stderr(items, found.n), "sampled rows")
+        found.settings["sampled_rows"] = rows
+        found.settings["exact_interval"] = sampled.hoeffding(value, rows, found.n)
+    else:
+        found.settings["queries"] = rows
+    return found.score(name, value, Null(mean), items if per_item else None, spread)
 
 
 def _judge(found: Search, items: NDArray[np.float64]) -> None:

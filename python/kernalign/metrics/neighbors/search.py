@@ -10,13 +10,14 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from kernalign import _core
 from kernalign._base import checks, hazards
 from kernalign._base.progress import reporting
 from kernalign._base.score import AlignmentWarning, Null, Score, Spread
 from kernalign._base.warn import warn
 from kernalign._engines import lists as list_engine
 from kernalign._engines.faiss import choose
-from kernalign._engines.neighbors import METRICS, Backend, Found, Metric, Neighbors, find
+from kernalign._engines.neighbors import METRICS, Backend, Found, Metric, Neighbors, Queries, find, of_queries
 from kernalign._engines.permuted_lists import tie_weights
 from kernalign._rows import arrays, on_device
 from kernalign._statistics.list_tail import Weights
@@ -127,11 +128,12 @@ def search_both(
     ordered: bool = False,
     whole: bool = True,
     length: Callable[[int, int], int] | None = None,
+    queries: Any = None,
 ) -> Search:
     """Neighbours of both sides; only with ``ordered`` are lists from arrays in order and their similarities known.
 
-    With ``whole`` the neighbours of sampled rows alone are refused. ``length(n, k)`` is that of the ``longer`` lists,
-    which the same search finds.
+    With ``whole`` the neighbours of some rows alone are refused. ``length(n, k)`` is that of the ``longer`` lists,
+    which the same search finds. ``queries`` as for `mutual_knn`.
     """
     if ties != "fractional":
         checks.check_choice(ties, "ties", ("fractional", "index"))
@@ -140,11 +142,16 @@ def search_both(
     given = isinstance(x, Neighbors) or isinstance(y, Neighbors)
     if k is None:
         k = length_given(x, y) if given else USUAL
-    if whole and (options.get("backend") == "sample" or (given and any(_of_sample(side) for side in (x, y)))):
-        raise ValueError("this needs the neighbours of every row; those of a sample are for knn and mutual_knn")
+    some = options.get("backend") == "sample" or queries is not None
+    if whole and (some or (given and not all(side.whole for side in (x, y) if isinstance(side, Neighbors)))):
+        raise ValueError(
+            "this needs the neighbours of every row; those of some are for knn, mutual_knn, jaccard_knn and cknna"
+        )
     if given:
+        if queries is not None:
+            raise TypeError("queries applies to arrays; x and y are Neighbors")
         return _given(x, y, k, ties, length, options)
-    return _from_arrays(x, y, k, metric, ties, ordered, length, options)
+    return _from_arrays(x, y, k, metric, ties, ordered, length, queries, options)
 
 
 def length_given(x: Any, y: Any) -> int:
@@ -153,10 +160,6 @@ def length_given(x: Any, y: Any) -> int:
     if len(lengths) > 1:
         raise ValueError(f"k must be given for lists of different lengths, got {x.k} and {y.k}")
     return lengths.pop()
-
-
-def _of_sample(side: Any) -> bool:
-    return isinstance(side, Neighbors) and side.rows is not None
 
 
 def _given(x: Any, y: Any, k: int, ties: Ties, length: Callable[[int, int], int] | None, options: Options) -> Search:
@@ -168,9 +171,10 @@ def _given(x: Any, y: Any, k: int, ties: Ties, length: Callable[[int, int], int]
     if others := [name for name in options if name != "threads"]:
         raise TypeError(f"{others[0]} applies to arrays; x and y are Neighbors")
     checks.check_same_rows(x.n, y.n)
-    if not np.array_equal(x.rows if x.rows is not None else (), y.rows if y.rows is not None else ()):
+    rows = [() if side.rows is None else side.rows for side in (x, y)]
+    if len(x.indices) != len(y.indices) or not np.array_equal(rows[0], rows[1]):
         raise ValueError("x and y must be neighbours of the same rows")
-    k, longer = checks.check_k(k, x.n), None
+    k, longer = checks.check_k(k, x.n + (x.rows is None and not x.whole)), None
     if length is not None:
         needed, held = length(x.n, k), min(x.k, y.k)
         if held < needed:
@@ -192,6 +196,7 @@ def _from_arrays(
     ties: Ties,
     ordered: bool,
     length: Callable[[int, int], int] | None,
+    queries: Any,
     options: Options,
 ) -> Search:
     if metric != "cosine":
@@ -200,13 +205,16 @@ def _from_arrays(
     backend, chosen = shared.pop("backend", "auto"), {}
     pair = arrays.pair(x, y, unit_rows=metric == "cosine", devices=True, **shared)
     (n, p), q, workers = pair.x.shape, pair.y.shape[1], pair.threads
-    k = checks.check_k(k, n)
+    asked: tuple[Queries, Queries] = (None, None) if queries is None else paired_queries(queries, pair)
+    k = checks.check_k(k, n + isinstance(asked[0], _core.Rows))
     most, ordered = (k, ordered) if length is None else (length(n, k), True)
-    if backend == "auto" and pair.place is None:  # once, for both sides
+    if queries is not None and pair.place is not None:
+        raise ValueError("queries must be left out on a CUDA device; device='cpu' searches there")
+    if backend == "auto" and queries is None and pair.place is None:  # once, for both sides
         backend, chosen["backend_choice"] = choose(n, max(p, q))
     with reporting(pair.progress, "nearest neighbours") as report:
-        a = find(pair.x, most, metric, backend, workers, report, sets=not ordered, place=pair.place)
-        b = find(pair.y, most, metric, backend, workers, report, sets=not ordered, place=pair.place)
+        a = find(pair.x, most, metric, backend, workers, report, sets=not ordered, queries=asked[0], place=pair.place)
+        b = find(pair.y, most, metric, backend, workers, report, sets=not ordered, queries=asked[1], place=pair.place)
     longer = None
     if length is not None:
         longer = a.lists, b.lists
@@ -216,6 +224,28 @@ def _from_arrays(
     if found.settings["ties"] == "index":
         warn_of_ties(found.settings)
     return found
+
+
+def paired_queries(queries: Any, pair: arrays.Pair) -> tuple[Queries, Queries]:
+    """Those of each side: rows of the pair, or of another array for x and one for y."""
+    if not (isinstance(queries, (tuple, list)) and len(queries) == 2 and all(np.ndim(one) == 2 for one in queries)):
+        if np.ndim(queries) > 1:
+            raise TypeError("queries must be rows, by index, their number, or a tuple of (m, p) and (m, q) arrays")
+        own = of_queries(queries, pair.x)
+        if pair.items is not None and isinstance(own, np.ndarray):
+            given = checks.check_indices(queries, pair.given, "queries")
+            kept = np.full(pair.given, -1, dtype=np.int32)
+            kept[pair.items] = np.arange(pair.n, dtype=np.int32)
+            own = kept[given]
+            if (own < 0).any():
+                raise ValueError(f"queries must be rows that were kept, but {given[own < 0][0]} was dropped")
+        return own, own
+    how = {name: pair.settings[name] for name in ("normalize", "clip_quantile")}
+    a, b = (of_queries(one, rows, "queries", **how) for one, rows in zip(queries, (pair.x, pair.y), strict=True))
+    assert isinstance(a, _core.Rows)
+    assert isinstance(b, _core.Rows)
+    checks.check_same_rows(a.shape[0], b.shape[0], "queries of x", "queries of y")
+    return a, b
 
 
 def join(

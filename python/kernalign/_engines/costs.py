@@ -1,0 +1,63 @@
+"""What sums over linear kernels cost by each route, and so which layers of a comparison go through one sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+# Nanoseconds on one thread of a CPU with AVX-512, as bench/costs.py fits them; only their ratios matter, and these are
+# alike where all products are faster or slower.
+CALL = 60_000.0  # one pair by itself, from its rows to its score
+LAYER = 25_000.0  # of a sweep, the same
+NUMBER = 1.2  # of a pair's rows
+PRODUCT = 0.007  # a multiply-add
+ENTRY = 1.0  # of an upper triangle, made and widened
+PAIR = 0.02  # the product of two such entries
+
+
+class Choice(NamedTuple):
+    """Which layers go through one sweep of their Gram matrices, and what all pairs cost then."""
+
+    swept: tuple[bool, ...]
+    cost: float
+
+
+def by_features(n: int, p: Any, q: Any) -> Any:
+    """One pair, from products of columns."""
+    return CALL + n * (p + q) * NUMBER + n * (p * p + p * q + q * q) * PRODUCT
+
+
+def by_sweep(n: int, widths: Any) -> float:
+    """All pairs of some layers, each of whose Gram matrices is made once."""
+    entries, count = n * (n - 1) / 2, len(widths)
+    layers = LAYER + n * widths * NUMBER + entries * (widths * PRODUCT + ENTRY)
+    return float(layers.sum() + entries * count * (count + 1) / 2 * PAIR)
+
+
+def uses_features(n: int, p: Any, q: Any) -> Any:
+    """Whether a pair by itself has fewer multiply-adds in products of columns than in Gram matrices."""
+    return n > p + q
+
+
+@lru_cache(maxsize=8)
+def choose(n: int, widths: tuple[int, ...], groups: tuple[Hashable, ...], *, joint: bool = True) -> Choice:
+    """The cheapest way to the pairs of layers of different groups (of all, if there is one).
+
+    All layers go through the sweep, if that may be (``joint``), there is more than one pair and it costs less; else
+    those that have too many columns beside some partner, and the other pairs go one by one.
+    """
+    numbers = {name: at for at, name in enumerate(dict.fromkeys(groups))}
+    p, group = np.array(widths, dtype=float), np.array([numbers[name] for name in groups])
+    apart = group[:, None] < group if len(numbers) > 1 else np.triu(np.ones((len(p), len(p)), dtype=bool))
+    wide = ~uses_features(n, p, p.max())
+    if wide.sum() < 2:
+        wide[:] = False
+    pairs = apart & uses_features(n, p[:, None], p)
+    cost = float(by_features(n, p[:, None], p)[pairs].sum()) + by_sweep(n, p[wide])
+    together = by_sweep(n, p)
+    if joint and apart.sum() > 1 and together < cost:
+        return Choice((True,) * len(p), together)
+    return Choice(tuple(map(bool, wide)), cost)

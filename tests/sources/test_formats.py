@@ -1,0 +1,87 @@
+"""The same numbers come from every format and every object, as from the array that was written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import kernalign as ka
+import numpy as np
+import pytest
+from kernalign.sources import open_layers, open_source, split_spec
+from samples import related
+from sources.file_samples import WRITERS
+
+X, Y = (side.astype(np.float32) for side in related(37, 6, 4))
+
+
+@pytest.fixture(params=WRITERS)
+def written(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """What opens X, in each of the formats."""
+    needs, writer = WRITERS[request.param]
+    pytest.importorskip(needs)
+    return writer(tmp_path, X)
+
+
+def test_every_format_gives_the_same_numbers(written: str) -> None:
+    path, key = split_spec(written)
+    source = open_source(path, key=key)
+    assert source.stored is not None
+    assert source.shape == X.shape
+    np.testing.assert_array_equal(source.array, X)
+    assert not source.array.flags.writeable
+    assert ka.cka(written, Y) == ka.cka(X, Y)
+    assert ka.mutual_knn(Path(written), Y, 5) == ka.mutual_knn(X, Y, 5)
+    found = ka.compare({"x": written, "y": Y}, metrics=("cka",), errors="raise")
+    assert found.scores["cka"]["x", "y"] == ka.cka(X, Y)
+    np.testing.assert_array_equal(open_layers(written)[0].array, X)
+
+
+def test_every_format_is_read_in_blocks(written: str) -> None:
+    path, key = split_spec(written)
+    stored = open_source(path, key=key).stored
+    assert stored is not None
+    for start, stop in ((0, 37), (0, 1), (36, 37), (3, 19), (5, 5)):
+        out = np.empty((stop - start, 6), stored.dtype)
+        stored.read(start, stop, out)
+        np.testing.assert_array_equal(out, X[start:stop])
+    spans = list(stored.spans(100))
+    assert [span[0] for span in spans] == [0, *(stop for _, stop in spans[:-1])]
+    assert spans[-1][1] == 37
+
+
+def test_a_fingerprint_changes_when_a_file_is_written_anew(written: str, tmp_path: Path) -> None:
+    path, key = split_spec(written)
+    before = open_source(path, key=key).stored
+    assert before is not None
+    known = before.fingerprint()
+    assert open_source(path, key=key).stored.fingerprint() == known  # type: ignore[union-attr]
+    for file in tmp_path.rglob("*"):
+        os.utime(file, (1, 1))
+    assert before.fingerprint() != known
+
+
+def test_every_file_is_read_from_an_address(written: str, tmp_path: Path) -> None:
+    """Nothing but the address differs: here that of a file system in memory."""
+    fsspec = pytest.importorskip("fsspec")
+    memory = fsspec.filesystem("memory")
+    memory.put(str(tmp_path), "/bucket", recursive=True)
+    try:
+        url = written.replace(str(tmp_path), "memory://bucket")
+        place, key = split_spec(url)
+        np.testing.assert_array_equal(open_source(place, key=key).array, X)
+        assert ka.cka(url, Y) == ka.cka(X, Y)
+        assert open_source(place, key=key).stored.fingerprint()  # type: ignore[union-attr]
+    finally:
+        memory.rm("/bucket", recursive=True)
+
+
+def test_a_column_of_numbers_with_a_word_in_it_is_not_left_out(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "x.csv"
+    path.write_text("name,a,b,split\nu,1,2,train\nv,3,4x,test\nw,5,6,test\n")
+    with pytest.raises(ValueError, match=r"x\.csv:b must hold numbers throughout, or text, got '4x' in row 1"):
+        open_source(path)
+    path.write_text("name,a,b,split\nu,1,2,train\nv,3,,test\nw,5,6,test\n")
+    np.testing.assert_array_equal(open_source(path).array, [[1, 2], [3, np.nan], [5, 6]])
+    assert open_source(path).labels == ["u", "v", "w"]
