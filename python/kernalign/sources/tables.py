@@ -115,11 +115,14 @@ def numbers(values: Any, what: str, begin: int, extents: tuple[int, ...], dtype:
 
 
 class Whole:
-    """A table in memory."""
+    """A table in memory; integers with missing values among them become float64."""
 
     step = 1
 
     def __init__(self, table: Any) -> None:
+        for at, column in enumerate(table.columns):
+            if column.null_count and str(column.type).startswith(("int", "uint")):
+                table = table.set_column(at, table.field(at).name, column.cast("float64"))
         self._table = table
         self.schema, self.rows = table.schema, table.num_rows
 
