@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
@@ -20,6 +21,7 @@ EPSILON = 2.0**-52
 _SOUND = 1e3  # largest ratio of singular values taken from products, which square it: directions are good to 1e-10
 _SMALL = 256  # a sure SVD of so few columns costs nothing
 _NUCLEAR_ERROR = 1e-11  # relative
+_KNOWN = 100  # times its noise: an eigenvalue whose root is not changed by more than first-order errors
 
 
 def noise(lengths: Vector, mean: Vector, n: int, rounding: Rounding) -> Vector:
@@ -37,13 +39,14 @@ def noise(lengths: Vector, mean: Vector, n: int, rounding: Rounding) -> Vector:
 class Directions:
     """Principal directions of one side, by descending singular value, without those that are rounding.
 
-    ``right``: p x r, orthonormal. ``left``: m x r, where the rows (or their QR) were at hand. ``doubtful``: there may
-    be smaller ones that were taken for rounding; ``noisy``: the rounding of entries may be in any of them.
-    ``rounded``: how many more are no longer than that. ``whitener``: p x r; the rows times this are the left ones.
+    ``right``: p x r, orthonormal, or what makes it when it is first asked for. ``left``: m x r, where the rows (or
+    their QR) were at hand. ``doubtful``: there may be smaller ones that were taken for rounding; ``noisy``: the
+    rounding of entries may be in any of them. ``rounded``: how many more are no longer than that. ``whitener``: p x r;
+    the rows times this are the left ones.
     """
 
     values: Vector
-    right: Matrix
+    given_right: Matrix | Callable[[], Matrix]
     left: Matrix | None = None
     doubtful: bool = False
     noisy: bool = False
@@ -53,6 +56,10 @@ class Directions:
     @property
     def rank(self) -> int:
         return len(self.values)
+
+    @cached_property
+    def right(self) -> Matrix:
+        return self.given_right() if callable(self.given_right) else self.given_right
 
     @cached_property
     def whitener(self) -> Matrix:
@@ -137,7 +144,7 @@ def of_rows(x: Matrix, expected: int, noise: Vector, floor: float | None = None)
 def _of_rows(x: Matrix, expected: int, floor: float) -> Directions:
     """Those of float64 arithmetic."""
     rows, columns = x.shape
-    if min(rows, columns) > _SMALL:
+    if rows * columns > _SMALL**2:
         wide = rows < columns
         gram = x @ x.T if wide else x.T @ x
         found = of_gram(gram, min(expected, rows, columns), np.zeros(len(gram)))
@@ -153,14 +160,16 @@ def _of_rows(x: Matrix, expected: int, floor: float) -> Directions:
 def nuclear_norm(matrix: Matrix) -> float:
     """Sum of the singular values, to a relative error of 1e-11.
 
-    From the eigenvalues of the smaller Gram matrix where their rounding cannot matter, else from an SVD.
+    From the eigenvalues of the smaller Gram matrix where their rounding cannot matter, else from an SVD. An error E of
+    the matrix moves the sum of the roots by tr(E V diag(1 / 2 root) V^T), at most |E| times the norm of the latter.
     """
     rows, columns = matrix.shape
     if min(rows, columns) > _SMALL:
         gram = matrix @ matrix.T if rows < columns else matrix.T @ matrix
         values = np.maximum(eigenvalues(gram), 0)
-        roots, noise = np.sqrt(values), len(values) * EPSILON * values[-1]
-        error = np.minimum(np.sqrt(noise), noise / np.maximum(roots, np.sqrt(noise))).sum() if noise > 0 else 0.0
-        if error <= _NUCLEAR_ERROR * roots.sum():
-            return float(roots.sum())
+        total, noise = float(np.sqrt(values).sum()), len(values) * EPSILON * float(values[-1])
+        known = values > _KNOWN * noise
+        error = noise * math.sqrt(float((0.25 / values[known]).sum())) + (~known).sum() * math.sqrt(_KNOWN * noise)
+        if error <= _NUCLEAR_ERROR * total:
+            return total
     return float(singular_values(matrix).sum())

@@ -20,7 +20,8 @@ class StateKey(NamedTuple):
 
     Attributes
     ----------
-    kind : what it is: "lists", "edges", "ranks", "sweep" (sums of all pairs of sides), `ROWS` (rows under a kernel)
+    kind : what it is: "lists", "edges", "ranks", "sweep" (sums of all pairs of sides), `ROWS` (rows under a kernel, or with
+        their principal directions)
     options : words and numbers that tell apart what is made of the same layers
     place : the layer that it was made of; None for a joint state of all layers that are compared
     """
@@ -64,7 +65,7 @@ class Store:
         return self._states[key]
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Write the states that are values to a file; rows under a kernel are found again from the rows."""
+        """Write the states that are values to a file; `ROWS` are found again from the rows."""
         arrays: dict[str, Any] = {}
         values = [(key, state) for key, state in self._states.items() if key.kind != ROWS]
         checkpoint.write(path, "States", {"states": [pack(one, arrays) for one in values]}, arrays, overwrite=overwrite)

@@ -97,10 +97,10 @@ def compare(
     -----
     Of every layer this holds, beside the input, O(n k) numbers for metrics of neighbour lists, O(n) and converted
     rows of at most 32 MB for kernels, and one table of scores; never an n x n array, but for rsa the ranks of as
-    many layers as 1 GB holds, at 4 n^2 bytes each (others are ranked again for their pairs). The concatenation of a
-    list of layers, and clipped copies for metrics without a shared part, are held too. Shared parts exist for cka,
-    hsic, kernel_alignment, the ``distance_...`` and ``..._knn`` metrics, cknna and rsa; other metrics, and those
-    with further ``metric_options`` than the kind of neighbours or of dissimilarities, are called pair by pair. CKA
+    many layers as 1 GB holds, at 4 n^2 bytes each (others are ranked again for their pairs), and likewise principal
+    directions, up to 16 p min(n, p) bytes each. The concatenation of a list of layers, and clipped copies for metrics
+    without a shared part, are held too. Those are mmd, one_to_one, soft_matching and metrics with further
+    ``metric_options`` than the kind of neighbours or of dissimilarities, which are called pair by pair. CKA
     and its like go through one sweep of the Gram matrices of all layers, but those of linear kernels pair by pair, as
     one-pair calls with n > p + q do, where that costs less or there are over 5000 items: scores of the two ways differ
     by their rounding (of float32 products about 1e-8).

@@ -89,9 +89,23 @@ class OfDissimilarities:
     of_pair: Callable[..., tuple[Score, Any]]
 
 
+@dataclass(frozen=True)
+class OfSpans:
+    """Finished from the principal directions of both sides.
+
+    Attributes
+    ----------
+    finish : (Spans, own keyword arguments) -> Score
+    options : names of these arguments
+    """
+
+    finish: Callable[..., Score]
+    options: tuple[str, ...] = ()
+
+
 _UNDIRECTED: dict[Any, Undirected] = {"cosine": "zero", "correlation": "constant"}
 
-States: TypeAlias = OfGrams | OfLists | OfEdges | OfDissimilarities
+States: TypeAlias = OfGrams | OfLists | OfEdges | OfDissimilarities | OfSpans
 
 
 @dataclass(frozen=True)

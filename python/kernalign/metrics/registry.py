@@ -13,7 +13,7 @@ from kernalign._base.score import Score
 from kernalign.metrics.kernel import cka, distance, mmd, rsa
 from kernalign.metrics.linear import cca, matching, predictivity, shape
 from kernalign.metrics.neighbors import cknna, overlap
-from kernalign.metrics.record import MetricInfo, OfDissimilarities, OfEdges, OfGrams, OfLists
+from kernalign.metrics.record import MetricInfo, OfDissimilarities, OfEdges, OfGrams, OfLists, OfSpans
 
 _UNIT = (0.0, 1.0)
 _SIGNED = (-1.0, 1.0)
@@ -117,18 +117,46 @@ _RECORDS: dict[str, MetricInfo] = {
         cknna.cknna,
         states=OfEdges(cknna.finish_cknna, cknna.check, cknna.u_centred_graph),
     ),
-    "cca": MetricInfo("mean canonical correlation: every direction counts alike", _UNIT, cca.cca),
-    "svcca": MetricInfo("mean canonical correlation of the leading singular directions", _UNIT, cca.svcca),
-    "pwcca": MetricInfo("canonical correlations weighted by their part in x", _UNIT, cca.pwcca, **_ASYMMETRIC),
-    "subspace_overlap": MetricInfo(
-        "overlap of the leading subspaces of items", _UNIT, cca.subspace_overlap, needs=("rank",)
+    "cca": MetricInfo(
+        "mean canonical correlation: every direction counts alike",
+        _UNIT,
+        cca.cca,
+        states=OfSpans(cca.cca_of, ("statistic",)),
     ),
-    "nbs": MetricInfo("normalised Bures similarity: cosine of shapes", _UNIT, shape.nbs),
+    "svcca": MetricInfo(
+        "mean canonical correlation of the leading singular directions",
+        _UNIT,
+        cca.svcca,
+        states=OfSpans(cca.svcca_of, ("rank", "variance")),
+    ),
+    "pwcca": MetricInfo(
+        "canonical correlations weighted by their part in x",
+        _UNIT,
+        cca.pwcca,
+        **_ASYMMETRIC,
+        states=OfSpans(cca.pwcca_of),
+    ),
+    "subspace_overlap": MetricInfo(
+        "overlap of the leading subspaces of items",
+        _UNIT,
+        cca.subspace_overlap,
+        needs=("rank",),
+        states=OfSpans(cca.subspace_overlap_of, ("rank",)),
+    ),
+    "nbs": MetricInfo("normalised Bures similarity: cosine of shapes", _UNIT, shape.nbs, states=OfSpans(shape.nbs_of)),
     "angular_distance": MetricInfo(
-        "angle between shapes, in radians", (0.0, math.pi / 2), shape.angular_distance, **_CLOSE_AT_0
+        "angle between shapes, in radians",
+        (0.0, math.pi / 2),
+        shape.angular_distance,
+        **_CLOSE_AT_0,
+        states=OfSpans(shape.angular_distance_of),
     ),
     "procrustes": MetricInfo(
-        "distance after the best rotation, in the data's units", _DISTANCE, shape.procrustes, **_CLOSE_AT_0
+        "distance after the best rotation, in the data's units",
+        _DISTANCE,
+        shape.procrustes,
+        **_CLOSE_AT_0,
+        states=OfSpans(shape.procrustes_of),
     ),
     "one_to_one": MetricInfo(
         "mean correlation of columns, each matched with one of the other side", _SIGNED, matching.one_to_one
@@ -141,6 +169,7 @@ _RECORDS: dict[str, MetricInfo] = {
         (-math.inf, 1.0),
         predictivity.linear_predictivity,
         **_ASYMMETRIC,
+        states=OfSpans(predictivity.predictivity_of, ("cv",)),
     ),
 }
 

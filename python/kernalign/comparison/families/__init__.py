@@ -11,7 +11,8 @@ from kernalign.comparison.families.grams import Grams
 from kernalign.comparison.families.lists import Lists
 from kernalign.comparison.families.pairwise import Pairwise
 from kernalign.comparison.families.ranks import Dissimilarities
-from kernalign.metrics.record import OfDissimilarities, OfEdges, OfGrams, OfLists
+from kernalign.comparison.families.spans import Directions
+from kernalign.metrics.record import OfDissimilarities, OfEdges, OfGrams, OfLists, OfSpans
 from kernalign.metrics.registry import check_metric
 
 _FAMILIES: dict[type, Any] = {
@@ -19,6 +20,7 @@ _FAMILIES: dict[type, Any] = {
     OfLists: Lists,
     OfEdges: Edges,
     OfDissimilarities: Dissimilarities,
+    OfSpans: Directions,
 }
 
 

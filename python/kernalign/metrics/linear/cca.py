@@ -14,9 +14,9 @@ from kernalign._base.warn import warn
 from kernalign._engines.directions import Vector, nuclear_norm
 from kernalign._rows import arrays
 from kernalign._rows.arrays import Options
-from kernalign._rows.decompositions import singular_values, svd
+from kernalign._rows.decompositions import singular_values
 from kernalign.metrics.linear import principal
-from kernalign.metrics.linear.principal import Principal
+from kernalign.metrics.linear.principal import Principal, Spans
 
 Statistic: TypeAlias = Literal["rho", "r2"]
 
@@ -66,8 +66,7 @@ def cca(x: Any, y: Any, *, statistic: Statistic = "rho", centred: bool = True, *
     centred = checks.check_flag(centred, "centred")
     pair = paired("cca", x, y, options)
     with reporting(pair.progress, "cca") as report:
-        state = principal.of_pair("cca", pair, centred=centred, report=report)
-    return finish_cca(state, statistic)
+        return cca_of(Spans.of(pair, centred=centred, report=report), statistic=statistic)
 
 
 def svcca(x: Any, y: Any, *, rank: int | None = None, variance: float = 0.99, **options: Unpack[Options]) -> Score:
@@ -97,12 +96,8 @@ def svcca(x: Any, y: Any, *, rank: int | None = None, variance: float = 0.99, **
     """
     checks.number(variance, "variance", "in (0, 1]")
     pair = paired("svcca", x, y, options)
-    if rank is not None:
-        rank = _check_rank(rank, pair)
-        return _finish_svcca(_leading("svcca", pair, rank), rank=rank)
     with reporting(pair.progress, "svcca") as report:
-        state = principal.of_pair("svcca", pair, keep=_holding(variance), report=report)
-    return _finish_svcca(state, variance=variance)
+        return svcca_of(Spans.of(pair, report=report), rank=rank, variance=variance)
 
 
 def pwcca(x: Any, y: Any, **options: Unpack[Options]) -> Score:
@@ -122,8 +117,7 @@ def pwcca(x: Any, y: Any, **options: Unpack[Options]) -> Score:
     """
     pair = paired("pwcca", x, y, options)
     with reporting(pair.progress, "pwcca") as report:
-        state = principal.of_pair("pwcca", pair, report=report)
-    return _finish_pwcca(state)
+        return pwcca_of(Spans.of(pair, report=report))
 
 
 def principal_angles(x: Any, y: Any, rank: int, **options: Unpack[Options]) -> NDArray[np.float64]:
@@ -148,8 +142,10 @@ def principal_angles(x: Any, y: Any, rank: int, **options: Unpack[Options]) -> N
         As for :func:`cca`; rank is not between 1 and the ranks of both sides.
     """
     pair = paired("principal_angles", x, y, options)
-    rank = _check_rank(rank, pair)
-    state = _leading("principal_angles", pair, rank)
+    with reporting(pair.progress, "principal_angles") as report:
+        spans = Spans.of(pair, report=report)
+        rank = _check_rank(rank, spans)
+        state = _leading("principal_angles", spans, rank)
     if state.reason is not None:
         warn(f"principal_angles is undefined: {state.reason}", UndefinedScoreWarning)
         return np.full(rank, np.nan)
@@ -157,7 +153,7 @@ def principal_angles(x: Any, y: Any, rank: int, **options: Unpack[Options]) -> N
     if cosines[0] < _SMALL_ANGLE:
         return np.asarray(np.arccos(cosines))
     if state.x.left is None or state.y.left is None:
-        state = principal.of_pair("principal_angles", pair, keep=_first(rank), rows=True)
+        state = principal.of_spans("principal_angles", spans, keep=_first(rank), rows=True)
     assert state.x.left is not None
     assert state.y.left is not None
     x, y = state.x.left[:, :rank], state.y.left[:, :rank]
@@ -177,8 +173,34 @@ def subspace_overlap(x: Any, y: Any, rank: int, **options: Unpack[Options]) -> S
         items, rank / (n - 1).
     """
     pair = paired("subspace_overlap", x, y, options)
-    rank = _check_rank(rank, pair)
-    return _finish_overlap(_leading("subspace_overlap", pair, rank), rank)
+    with reporting(pair.progress, "subspace_overlap") as report:
+        return subspace_overlap_of(Spans.of(pair, report=report), rank=rank)
+
+
+def cca_of(spans: Spans, *, statistic: Statistic = "rho") -> Score:
+    """`cca` of sides whose directions are shared."""
+    check_statistic(statistic)
+    return finish_cca(principal.of_spans("cca", spans), statistic)
+
+
+def svcca_of(spans: Spans, *, rank: int | None = None, variance: float = 0.99) -> Score:
+    """`svcca`, likewise."""
+    checks.number(variance, "variance", "in (0, 1]")
+    if rank is not None:
+        rank = _check_rank(rank, spans)
+        return _finish_svcca(_leading("svcca", spans, rank), rank=rank)
+    return _finish_svcca(principal.of_spans("svcca", spans, keep=_holding(variance)), variance=variance)
+
+
+def pwcca_of(spans: Spans) -> Score:
+    """`pwcca`, likewise."""
+    return _finish_pwcca(principal.of_spans("pwcca", spans))
+
+
+def subspace_overlap_of(spans: Spans, *, rank: int) -> Score:
+    """`subspace_overlap`, likewise."""
+    rank = _check_rank(rank, spans)
+    return _finish_overlap(_leading("subspace_overlap", spans, rank), rank)
 
 
 def finish_cca(state: Principal, statistic: Statistic) -> Score:
@@ -217,7 +239,9 @@ def _finish_pwcca(state: Principal) -> Score:
             " their variables, and the weights, are not determined",
             AlignmentWarning,
         )
-    variables, rho, _ = svd(state.overlap)
+    if state.saturated:  # every correlation is 1
+        return Score(1.0, metric="pwcca", n=state.n, settings=state.describe(weights="x"))
+    variables, rho, _ = state.between.angles
     weights = np.abs((variables.T * state.x.values) @ state.x.right.T).sum(axis=1)
     value = float(weights @ np.minimum(rho, 1) / weights.sum())
     return Score(value, metric="pwcca", n=state.n, settings=state.describe(weights="x"))
@@ -237,9 +261,9 @@ def check_statistic(statistic: Any) -> None:
     checks.check_choice(statistic, "statistic", ("rho", "r2"))
 
 
-def _check_rank(rank: Any, pair: arrays.Pair) -> int:
+def _check_rank(rank: Any, spans: Spans) -> int:
     """Return ``rank`` as an int; it must be possible for both shapes."""
-    most = min(pair.n - 1, pair.x.shape[1], pair.y.shape[1])
+    most = min(spans.data.n - 1, *spans.data.columns)
     return checks.integer(rank, "rank", 1, most, limit="min(n - 1, p, q) = ")
 
 
@@ -264,9 +288,8 @@ def _holding(variance: float) -> principal.Keep:
     return keep
 
 
-def _leading(metric: str, pair: arrays.Pair, rank: int) -> Principal:
-    with reporting(pair.progress, metric) as report:
-        state = principal.of_pair(metric, pair, keep=_first(rank), report=report)
+def _leading(metric: str, spans: Spans, rank: int) -> Principal:
+    state = principal.of_spans(metric, spans, keep=_first(rank))
     _check_cut(metric, state, rank)
     return state
 

@@ -122,7 +122,30 @@ def _in_sample(pair: arrays.Pair, report: Report) -> Fit:
     reason = data.why_undefined()
     if reason is not None:
         return Fit(pair.n, 0, 0, 0, data.free, principal.how(pair.settings, "none"), reason=reason)
-    made = _decomposed(data, data.x.rounding, report)
+    return _fit(pair, _decomposed(data, data.x.rounding, report))
+
+
+def predictivity_of(spans: principal.Spans, *, cv: int | None = None) -> Score:
+    """`linear_predictivity` of sides whose directions are shared."""
+    x, y, data, route = spans.x, spans.y, spans.data, "feature" if spans.tall else "rows"
+    if (
+        cv is not None
+        or data.why_undefined() is not None
+        or (spans.tall and not x.by_products.sound(x.by_products.rank))
+    ):
+        folds = None if cv is None else _check_folds(cv, data.n)
+        return finish(_in_sample(spans.pair, None) if folds is None else _cross_validated(spans.pair, folds, None))
+    if spans.tall:
+        found = x.by_products
+        predicted = found.whitener.T @ spans.cross
+    else:
+        found = x.by_rows
+        predicted = spans.overlap(found, y.by_rows, (found.rank, y.by_rows.rank)).matrix * y.by_rows.values
+    return finish(_fit(spans.pair, _Decomposed(data, found, predicted, (x.squares, y.squares), route)))
+
+
+def _fit(pair: arrays.Pair, made: _Decomposed) -> Fit:
+    data = made.data
     reason = made.why_undefined(data.x.rounding, data.y.rounding)
     rank, settings = made.found.rank, principal.how(pair.settings, made.route)
     if reason is None:
@@ -163,14 +186,11 @@ def _cross_validated(pair: arrays.Pair, folds: int, report: Report) -> Fit:
 
 @dataclass(frozen=True)
 class _Decomposed:
-    """Directions of x, and what they are multiplied with to predict y.
-
-    That is x^T y, or y (its rows as those of the left directions) where these are known; ``squares`` are of columns.
-    """
+    """Directions of x, and ``predicted``: the product of the left ones with y; ``squares`` are of columns."""
 
     data: Centred
     found: Directions
-    against: Matrix
+    predicted: Matrix
     squares: tuple[Vector, Vector]
     route: str
 
@@ -185,20 +205,19 @@ class _Decomposed:
     @property
     def explained(self) -> float:
         """|U^T Y|^2"""
-        basis = self.found.whitener if self.found.left is None else self.found.left
-        return float(((basis.T @ self.against) ** 2).sum())
+        return float((self.predicted**2).sum())
 
     @property
     def coefficients(self) -> Matrix:
         """The least-squares solution of least norm."""
-        basis = self.found.whitener if self.found.left is None else self.found.left
-        return np.asarray((self.found.right / self.found.values) @ (basis.T @ self.against))
+        return np.asarray((self.found.right / self.found.values) @ self.predicted)
 
     def why_undefined(self, *roundings: Rounding) -> str | None:
         """The reason where a side does not vary but by rounding, or None."""
-        for side, squares, rounding in zip((self.data.x, self.data.y), self.squares, roundings, strict=True):
+        sides = self.data.x, self.data.y
+        for name, side, squares, rounding in zip("xy", sides, self.squares, roundings, strict=True):
             if (squares <= side.noise(squares, self.data.n, rounding) ** 2).all():
-                return principal.all_rounding(side.rows.name, rounding)
+                return principal.all_rounding(name, rounding)
         return None
 
     def warn(self, rounding: Rounding) -> None:
@@ -218,11 +237,12 @@ def _decomposed(data: Centred, rounding: Rounding, report: Report) -> _Decompose
         noise = data.x.noise(sums.squares[0], data.n, rounding)
         found = directions.of_gram(sums.xx, min(p, data.free), noise)
         if found.sound(found.rank):
-            return _Decomposed(data, found, sums.xy, sums.squares, "feature")
+            return _Decomposed(data, found, found.whitener.T @ sums.xy, sums.squares, "feature")
     x, y = data.stacked(report)
     squares = (x**2).sum(axis=0), (y**2).sum(axis=0)
     found = directions.of_rows(x, data.free, data.x.noise(squares[0], data.n, rounding))
-    return _Decomposed(data, found, y, squares, "qr" if data.n > p + q else "rows")
+    assert found.left is not None
+    return _Decomposed(data, found, found.left.T @ y, squares, "qr" if data.n > p + q else "rows")
 
 
 def _check_folds(cv: Any, n: int) -> int:

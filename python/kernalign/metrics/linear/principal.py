@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,13 +17,16 @@ from kernalign._base.warn import warn
 from kernalign._engines import directions
 from kernalign._engines.centred import Centred
 from kernalign._engines.directions import Directions, Matrix, Vector
+from kernalign._engines.spans import Span
 from kernalign._rows import arrays
+from kernalign._rows.decompositions import eigh, svd
 from kernalign._rows.digits import EXACT, Rounding
 
 Keep: TypeAlias = Callable[[Vector], int]
 
 _WRONG = 1e-4  # error that the directions of a stream may have without a warning (float64: condition 1e6)
 _SINGLE, _DOUBLE = 2.0**-24, 2.0**-53
+_SMALL, _SOUND = 256, 1e-6  # as in `directions`: sizes, and least squared correlations, of which an SVD is taken
 _MANY = 0.05  # of the directions, whose loss deserves a word
 
 
@@ -58,9 +62,41 @@ class Products:
         return rounding.name if (squares <= n * most**2).all() else None
 
 
+class Overlap:
+    """U_x^T U_y, and its singular vectors if they are asked for."""
+
+    def __init__(self, matrix: Matrix) -> None:
+        self.matrix = matrix
+
+    @cached_property
+    def angles(self) -> tuple[Matrix, Vector, Matrix]:
+        """U, descending values and V of all canonical variables of the smaller side."""
+        matrix = self.matrix
+        rows, columns = matrix.shape
+        if rows > columns:
+            left, values, right = Overlap(matrix.T).angles
+            return right, values, left
+        if rows > _SMALL:
+            squares, left = eigh(matrix @ matrix.T)
+            if squares[0] > _SOUND:
+                values, left = np.sqrt(squares[::-1]), left[:, ::-1]
+                return left, values, matrix.T @ (left / values)
+        left, values, across = svd(matrix)
+        return left, values, across.T
+
+    @property
+    def turned(self) -> Overlap:
+        """That of y with x."""
+        other = Overlap(self.matrix.T)
+        if "angles" in vars(self):
+            left, values, right = self.angles
+            vars(other)["angles"] = right, values, left
+        return other
+
+
 @dataclass(frozen=True)
 class Principal:
-    """Directions of both sides; ``overlap`` is the product of the left ones that are kept, U_x^T U_y.
+    """Directions of both sides, and the product of the left ones that are kept, U_x^T U_y.
 
     ``free`` is the number of directions that the items leave: n - 1 centred, else n. ``reason`` says why none.
     """
@@ -69,11 +105,15 @@ class Principal:
     free: int
     x: Directions
     y: Directions
-    overlap: Matrix
+    between: Overlap
     route: str
     settings: dict[str, Any] = field(default_factory=dict)
     reason: str | None = None
     double: bool = True
+
+    @property
+    def overlap(self) -> Matrix:
+        return self.between.matrix
 
     @property
     def ranks(self) -> tuple[int, int]:
@@ -133,46 +173,92 @@ def every(values: Vector) -> int:
     return len(values)
 
 
-def of_pair(
-    metric: str,
-    pair: arrays.Pair,
-    *,
-    keep: Keep = every,
-    centred: bool = True,
-    rows: bool = False,
-    report: Report = None,
-) -> Principal:
-    """From the rows: by p x p products when n > p + q and they are well conditioned, else from the rows or their QR.
+class Spans:
+    """Two paired sides with what is found of them once, for all metrics of the pair.
+
+    The ``report`` hears of the products.
+    """
+
+    def __init__(self, pair: arrays.Pair, x: Span, y: Span, report: Report = None) -> None:
+        self.pair, self.x, self.y, self._report = pair, x, y, report
+        self.data = Centred(x.n, x.free, x.side, y.side, None, pair.threads)
+        self._overlaps: dict[Any, Overlap] = {}
+
+    @classmethod
+    def of(cls, pair: arrays.Pair, *, centred: bool = True, report: Report = None) -> Spans:
+        """Of a pair that nothing is known of."""
+        x, y = (Span.of(rows, pair.threads, centred=centred) for rows in (pair.x, pair.y))
+        return cls(pair, x, y, report)
+
+    @property
+    def tall(self) -> bool:
+        """Whether there are more rows than columns of both sides."""
+        return self.data.n > sum(self.data.columns)
+
+    @cached_property
+    def cross(self) -> Matrix:
+        """x^T y; with the other products in the same pass over the rows, if these were not made."""
+        first = self.x.sums is None and self.y.sums is None
+        found = self.data.products("xx xy yy" if first else "xy", report=self._report)
+        if first:
+            self.x.sums, self.y.sums = (found.xx, found.squares[0]), (found.yy, found.squares[1])
+        return found.xy
+
+    @cached_property
+    def jointly(self) -> tuple[Directions, Directions]:
+        """Directions from a QR decomposition of both sides together, which keeps their condition."""
+        x, y = self.data.stacked(self._report)
+        free = self.data.free
+        return directions.of_rows(x, free, self.x.noise), directions.of_rows(y, free, self.y.noise)
+
+    def overlap(self, x: Directions, y: Directions, kept: tuple[int, int]) -> Overlap:
+        """Of the first directions of both sides."""
+        every = id(x), id(y), (x.rank, y.rank)
+        key = *every[:2], kept
+        if key not in self._overlaps:
+            if every in self._overlaps:
+                made = self._overlaps[every].matrix[: kept[0], : kept[1]]
+            elif x.left is None or y.left is None:
+                made = _overlap_of_products(self.cross, x, y, kept)
+            else:
+                made = x.left[:, : kept[0]].T @ y.left[:, : kept[1]]
+            self._overlaps[key] = Overlap(made)
+        return self._overlaps[key]
+
+    def turned(self) -> Spans:
+        """Those of y with x, with what is known."""
+        pair = arrays.Pair(self.pair.y, self.pair.x, self.pair.settings, self.pair.threads)
+        other = Spans(pair, self.y, self.x)
+        for name, turn in (("cross", np.transpose), ("jointly", lambda both: both[::-1])):
+            if name in vars(self):
+                vars(other)[name] = turn(vars(self)[name])
+        other._overlaps = {(y, x, kept[::-1]): one.turned for (x, y, kept), one in self._overlaps.items()}
+        return other
+
+
+def of_spans(metric: str, spans: Spans, *, keep: Keep = every, rows: bool = False) -> Principal:
+    """By p x p products when n > p + q and they are well conditioned, else from the rows or their QR.
 
     ``rows`` asks for the latter, and so for left directions.
     """
-    data = Centred.of(pair, centred=centred)
-    p, q = data.columns
+    data, settings = spans.data, spans.pair.settings
     reason = data.why_undefined()
     if reason is not None:
-        return _nothing(data.n, data.free, "none", reason, pair.settings)
-    if not rows and data.n > p + q:
-        sums = data.products(report=report)
-        x, y = (
-            directions.of_gram(gram, min(len(gram), data.free), side.noise(squares, data.n))
-            for gram, side, squares in zip((sums.xx, sums.yy), (data.x, data.y), sums.squares, strict=True)
-        )
+        return _nothing(data.n, data.free, "none", reason, settings)
+    if not rows and spans.tall:
+        if spans.x.sums is None and spans.y.sums is None:
+            _ = spans.cross  # in one pass with the sums
+        x, y = spans.x.by_products, spans.y.by_products
         kept = keep(x.values), keep(y.values)
         if x.sound(kept[0]) and y.sound(kept[1]):
-            overlap = _overlap_of_products(sums.xy, x, y, kept)
-            return Principal(data.n, data.free, x, y, overlap, "feature", pair.settings)
-    x, y = (
-        directions.of_rows(rows, data.free, side.noise((rows**2).sum(axis=0), data.n))
-        for rows, side in zip(data.stacked(report), (data.x, data.y), strict=True)
-    )
-    for found, side in ((x, data.x), (y, data.y)):
+            return Principal(data.n, data.free, x, y, spans.overlap(x, y, kept), "feature", settings)
+    x, y = spans.jointly if spans.tall else (spans.x.by_rows, spans.y.by_rows)
+    for name, found, side in (("x", x, data.x), ("y", y, data.y)):
         if not found.rank:
-            return _nothing(data.n, data.free, "none", all_rounding(side.rows.name, side.rounding), pair.settings)
-        warn_of_rounding(metric, side.rows.name, found, side.rounding)
-    assert x.left is not None
-    assert y.left is not None
-    overlap = x.left[:, : keep(x.values)].T @ y.left[:, : keep(y.values)]
-    return Principal(data.n, data.free, x, y, overlap, "qr" if data.n > p + q else "rows", pair.settings)
+            return _nothing(data.n, data.free, "none", all_rounding(name, side.rounding), settings)
+        warn_of_rounding(metric, name, found, side.rounding)
+    between = spans.overlap(x, y, (keep(x.values), keep(y.values)))
+    return Principal(data.n, data.free, x, y, between, "qr" if spans.tall else "rows", settings)
 
 
 def of_stream(products: Products, metric: str, *, centred: bool = True) -> Principal:
@@ -189,7 +275,7 @@ def of_stream(products: Products, metric: str, *, centred: bool = True) -> Princ
             return _nothing(n, free, "stream", all_rounding(name, products.roundings[side]), settings, double)
         sides.append(found)
     x, y = sides
-    overlap = _overlap_of_products(engine.product(0, 1), x, y, (x.rank, y.rank))
+    overlap = Overlap(_overlap_of_products(engine.product(0, 1), x, y, (x.rank, y.rank)))
     return Principal(n, free, x, y, overlap, "stream", settings, double=double)
 
 
@@ -238,4 +324,4 @@ def _overlap_of_products(xy: Matrix, x: Directions, y: Directions, kept: tuple[i
 
 def _nothing(n: int, free: int, route: str, reason: str, settings: dict[str, Any], double: bool = True) -> Principal:
     none = Directions(np.zeros(0), np.zeros((0, 0)))
-    return Principal(n, free, none, none, np.zeros((0, 0)), route, settings, reason, double)
+    return Principal(n, free, none, none, Overlap(np.zeros((0, 0))), route, settings, reason, double)

@@ -70,7 +70,7 @@ def ridge_cca(x: Any, y: Any, ridges: Any, **options: Unpack[Options]) -> CCAPat
     penalties = checks.nonnegative(ridges, "ridges")
     pair = paired("ridge_cca", x, y, options)
     with reporting(pair.progress, "ridge_cca") as report:
-        state = principal.of_pair("ridge_cca", pair, report=report)
+        state = principal.of_spans("ridge_cca", principal.Spans.of(pair, report=report))
     return _finish(state, penalties)
 
 

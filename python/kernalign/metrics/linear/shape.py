@@ -20,7 +20,7 @@ from kernalign._engines.directions import Matrix
 from kernalign._rows import arrays
 from kernalign._rows.arrays import Options
 from kernalign._rows.decompositions import svd
-from kernalign.metrics.linear.principal import Products, how
+from kernalign.metrics.linear.principal import Products, Spans, how
 
 # Below this 1 - NBS the difference of norms has lost too many digits, and the residual itself is summed. Float32
 # products of 256 columns or more were measured to be wrong by up to 3e-8; those of streams by up to 2.4e-7.
@@ -156,17 +156,50 @@ def of_stream(products: Products, metric: str) -> Shapes:
     return Shapes(engine.n, norms, gap, engine.exponents, products.settings)
 
 
+def procrustes_of(spans: Spans) -> Score:
+    """`procrustes` of sides whose directions are shared."""
+    return finish_procrustes(_of_spans(spans))
+
+
+def nbs_of(spans: Spans) -> Score:
+    """`nbs`, likewise."""
+    return finish_nbs(_of_spans(spans))
+
+
+def angular_distance_of(spans: Spans) -> Score:
+    """`angular_distance`, likewise."""
+    return finish_angular_distance(_of_spans(spans))
+
+
+def _of_spans(spans: Spans) -> Shapes:
+    """Of few rows by the overlap of all directions, if none was left out and the shapes do not nearly agree."""
+    data = spans.data
+    if not spans.tall and data.why_undefined() is None:
+        x, y = spans.x.by_rows, spans.y.by_rows
+        if x.rank and y.rank and not x.rounded and not y.rounded:
+            scaled = x.values[:, None] * spans.overlap(x, y, (x.rank, y.rank)).matrix * y.values
+            a, b = float(np.linalg.norm(x.values)), float(np.linalg.norm(y.values))
+            gap = 1 - directions.nuclear_norm(scaled) / (a * b)
+            if gap >= _CLOSE[True]:
+                settings = how(spans.pair.settings, "rows")
+                return Shapes(data.n, (a, b), gap, (data.x.exponent, data.y.exponent), settings)
+    return _of_data(spans.pair, data, None)
+
+
 def _of_pair(metric: str, x: Any, y: Any, options: Options) -> Shapes:
     pair = arrays.pair(x, y, **options)
     checks.check_count(pair.n, 2, metric)
-    data = Centred.of(pair)
+    with reporting(pair.progress, metric) as report:
+        return _of_data(pair, Centred.of(pair), report)
+
+
+def _of_data(pair: arrays.Pair, data: Centred, report: Report) -> Shapes:
     feature = pair.n > sum(data.columns)
     settings = how(pair.settings, "feature" if feature else "rows", data.double or not feature)
     reason = data.why_undefined()
     if reason is not None:
         return Shapes(pair.n, (0, 0), 0, (0, 0), settings, reason)
-    with reporting(pair.progress, metric) as report:
-        norms, gap = _by_products(data, report) if feature else _by_rows(data, report)
+    norms, gap = _by_products(data, report) if feature else _by_rows(data, report)
     return Shapes(pair.n, norms, gap, (data.x.exponent, data.y.exponent), settings)
 
 
