@@ -20,8 +20,8 @@ class StateKey(NamedTuple):
 
     Attributes
     ----------
-    kind : what it is: "lists", "edges", "ranks", "sweep" (sums of all pairs of sides), `ROWS` (rows under a kernel, or with
-        their principal directions)
+    kind : what it is: "lists", "edges", "ranks", "sweep" (sums of all pairs of sides), `ROWS` (rows under a kernel, or
+        with their principal directions)
     options : words and numbers that tell apart what is made of the same layers
     place : the layer that it was made of; None for a joint state of all layers that are compared
     """
