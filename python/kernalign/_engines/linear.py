@@ -7,7 +7,6 @@ from typing import Any
 from kernalign import _core
 from kernalign._base.kernels import Linear
 from kernalign._base.progress import Report
-from kernalign._engines.costs import uses_features
 from kernalign._engines.gram_source import Side, make_side
 from kernalign._engines.gram_sweep import gram_pair
 from kernalign._engines.kernel_sums import ROUNDING, KernelSums
@@ -30,7 +29,7 @@ def linear_sums(
             make_side([pair.x], _LINEAR, threads, double=double),
             make_side([pair.y], _LINEAR, threads, double=double),
         )
-    if not uses_features(n, p, q):
+    if n <= p + q:
         return gram_pair(sides, pair.settings, centred=centred, threads=threads, report=report)
     double = sides[0].double and sides[1].double
     engine = _core.moment_sums(pair.x, pair.y, double, centred, threads, report)
@@ -39,12 +38,8 @@ def linear_sums(
 
 def linear_precision(pair: arrays.Pair) -> bool:
     """Whether both sides are multiplied in float64 because one of them asks for it."""
-    return asks_for_float64(pair.x) or asks_for_float64(pair.y)
-
-
-def asks_for_float64(rows: _core.Rows) -> bool:
-    """Whether float32 products of these rows with others would not do."""
-    return rows.double_precision or rows.shape[1] < arrays.FEW_COLUMNS
+    narrow = min(pair.x.shape[1], pair.y.shape[1]) < arrays.FEW_COLUMNS
+    return pair.x.double_precision or pair.y.double_precision or narrow
 
 
 def moment_sums(engine: _core.MomentSums, double: bool, route: str, centred: bool, **more: Any) -> KernelSums:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -180,17 +181,20 @@ class Run:
             [one if isinstance(one, Exception) else failed.get(one.place, one) for one in side.opened.values()]
             for side in (x, y)
         ]
-        known = Cells(*np.full((4, *shape), np.nan)) if at_once is None else at_once(*layers)
-        found = {metric: Cells(*map(np.copy, known)) for metric in family.metrics}
-        made = np.isfinite(known.score)
+        found = {
+            metric: Cells(*np.full((4, *shape), np.nan)) if at_once is None else at_once(*layers)
+            for metric in family.metrics
+        }
+        made = np.isfinite(found[family.metrics[0]].score).ravel().tolist()
         tails = {metric: np.full(shape, None) for metric in family.metrics if later}
-        for at in map(tuple, np.argwhere(made).tolist()) if later else ():
-            for which, metric in enumerate(family.metrics):
-                tails[metric][at] = partial(_made, scorer, layers[0][at[0]], layers[1][at[1]], which)
-        self.scored = self.scored or bool(made.any())
-        steps.step(int(made.sum()))
-        for at in map(tuple, np.argwhere(~made).tolist()):
+        self.scored = self.scored or any(made)
+        steps.step(sum(made))
+        for at, done in zip(itertools.product(range(shape[0]), range(shape[1])), made, strict=True):
             a, b = layers[0][at[0]], layers[1][at[1]]
+            if done:
+                for which, metric in enumerate(family.metrics if later else ()):
+                    tails[metric][at] = partial(_made, scorer, a, b, which)
+                continue
             scores: Any = a if isinstance(a, Exception) else b
             if at[::-1] in mirror:
                 scores = mirror[at[::-1]]

@@ -17,7 +17,7 @@ from kernalign._engines import costs
 from kernalign._engines.gram_source import EXACT_SKEW_ROWS, Side, make_side
 from kernalign._engines.gram_sweep import GramSweep
 from kernalign._engines.kernel_sums import KernelSums
-from kernalign._engines.linear import asks_for_float64, linear_precision, linear_sums
+from kernalign._engines.linear import linear_precision, linear_sums
 from kernalign._engines.states import ROWS, StateKey, joint_key
 from kernalign._rows import arrays
 from kernalign._rows.layered import Layer, Place
@@ -155,9 +155,9 @@ class Grams(Family):
         layers = [shop.layers[place] for place in places]
         if self._linear:
             double = np.array([side.double for side in sweep.sides])
-            asked = np.array([asks_for_float64(layer.rows) for layer in layers])
-            alone = (asked[:, None] | asked) & ~(double[:, None] & double)
             widths = np.array([layer.width for layer in layers])
+            asked = np.array([layer.rows.double_precision for layer in layers]) | (widths < arrays.FEW_COLUMNS)
+            alone = (asked[:, None] | asked) & ~(double[:, None] & double)
             if len(layers) < len(shop.layers):
                 alone |= costs.uses_features(self.asked.n, widths[:, None], widths)
             values[alone] = np.nan
