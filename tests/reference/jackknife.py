@@ -21,6 +21,13 @@ def stderr(values):
     return float(np.sqrt((n - 1) / n * ((values - values.mean()) ** 2).sum()))
 
 
+def stderr_of_groups(influences, labels):
+    """sqrt(G/(G-1) sum over groups of (sum of influences)^2) / n; an influence is n times what an item moves."""
+    n, names = len(influences), sorted(set(labels))
+    squares = [sum(v for v, label in zip(influences, labels, strict=True) if label == name) ** 2 for name in names]
+    return float(np.sqrt(len(names) / (len(names) - 1) * sum(squares)) / n)
+
+
 def deleted_products(k, g):
     """<K^U, L^U> / (m(m-3)) of the m = n - 1 items other than i, for every i, in O(n^2) (mathematics 3.6)."""
     k, g = off_diagonal(k), off_diagonal(g)
@@ -61,8 +68,8 @@ def deleted_overlaps(x, y, k, metric):
 
 
 def part_scores(score, n, k, count, divisions):
-    """score(items, k) of ``count`` parts of n items, divided at random: (divisions, count); as many neighbours in
-    proportion, interpolated."""
+    """score(items, k) of ``count`` parts of n items (or groups), divided at random: (divisions, count); as many
+    neighbours in proportion, interpolated."""
     size = n // count
     orders = np.random.default_rng(count).permuted(np.tile(np.arange(n), (divisions, 1)), axis=1)
     near = max(1, round(k * (size - 1) / (n - 1), 1))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from kernalign._base.progress import Report
 from kernalign._engines import lists as list_engine
+from kernalign._statistics.pairings import Labels
 
 _DIVISIONS = {2: 200, 4: 64}  # random divisions of the items into halves, and into quarters
 _FEWEST = 12  # items
@@ -18,12 +19,17 @@ _UNSURE = 1.3  # the extrapolated variance is itself uncertain by a third
 Values = NDArray[np.float64]
 
 
-def check(n: int, k: int) -> None:
+def check(n: int, k: int, groups: Labels | None = None) -> None:
     """Raise unless n items have a half-sampling error of the overlap of k neighbours."""
-    if n < _FEWEST or 2 * k > n:
-        raise ValueError(
-            f"uncertainty='half-sampling' needs at least {_FEWEST} items and k <= n / 2, got n = {n} and k = {k}"
-        )
+    if groups is None:
+        units, others, what, bound = n, n, "items", "n / 2"
+    else:
+        sizes = np.bincount(groups)
+        units, others = len(sizes), n - int(sizes.max())
+        what, bound = "groups", "half of the rows outside the largest"
+    if units < _FEWEST or 2 * k > others:
+        got = f"n = {n} and k = {k}" if groups is None else f"{units} groups, {others} rows outside and k = {k}"
+        raise ValueError(f"uncertainty='half-sampling' needs at least {_FEWEST} {what} and k <= {bound}, got {got}")
 
 
 def list_length(n: int, k: int) -> int:
@@ -38,14 +44,16 @@ def part_scores(
     items: Callable[[Values, int], Values],
     threads: int,
     report: Report = None,
+    groups: Labels | None = None,
 ) -> list[Values]:
     """Scores of parts of the items: (divisions, 2) of halves and, of enough items, (divisions, 4) of quarters.
 
     ``items(number of common neighbours, k)`` is a score of each item. A part has neighbours as near as the k of all:
     fewer, in proportion, and interpolated between whole numbers. The parts are the same for every n and k. a and b are
-    lists of length `list_length`; items whose list is too short for a part are left out of it.
+    lists of length `list_length`; items whose list is too short for a part are left out of it. Parts are of whole
+    ``groups``, if there are any; the lists are then of other groups.
     """
-    n = len(a)
+    n = len(a) if groups is None else int(groups.max()) + 1
     counts = (2, 4) if n >= _QUARTERED[0] and k >= _QUARTERED[1] else (2,)
     found = []
     for count in counts:
@@ -53,18 +61,20 @@ def part_scores(
         orders = np.random.default_rng(count).permuted(np.tile(np.arange(n), (divisions, 1)), axis=1)
         chosen = np.zeros((divisions, count, n), dtype=bool)
         np.put_along_axis(chosen, orders[:, : size * count].reshape(divisions, count, size), True, axis=2)
+        if groups is not None:
+            chosen = chosen.take(groups, axis=2)
         near = _near(n, k, count)
         scores, below = np.zeros(_DIVISIONS[count] * count), int(near)
         for length, weight in ((below, below + 1 - near), (below + 1, near - below)):
             if weight > 0:
-                numbers = list_engine.subset_overlaps(a, b, length, chosen.reshape(-1, n), threads, report)
+                numbers = list_engine.subset_overlaps(a, b, length, chosen.reshape(-1, len(a)), threads, report)
                 scores += weight * (numbers @ items(np.arange(length + 1.0), length) / numbers.sum(axis=1))
         found.append(scores.reshape(-1, count))
     return found
 
 
 def stderr(parts: list[Values], n: int, k: int) -> float:
-    """Standard error of the score of all items from the scores of parts (mathematics 3.6).
+    """Standard error of the score of all n items, or groups, from the scores of parts (mathematics 3.6).
 
     Disjoint parts are independent samples, so their variance, over the number of parts, estimates that of all, but for
     what k' < k neighbours add, in proportion to 1/k': extrapolated from halves and quarters to k, for no more than

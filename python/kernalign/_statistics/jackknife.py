@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from kernalign._engines import lists as list_engine
 from kernalign._engines.kernel_sums import KernelSums
 from kernalign._rows.magnitude import divided, exponent_of, power_of_two
+from kernalign._statistics.pair_influence import of_groups
+from kernalign._statistics.pairings import Labels
 
 Vector = NDArray[np.float64]
 
@@ -28,13 +30,18 @@ def deleted_scores(sums: KernelSums, estimator: str, *, centred: bool, cosine: b
         return np.asarray(product("xy") / (np.sqrt(product("xx")) * np.sqrt(product("yy"))))
 
 
-def jackknife_stderr(deleted: Vector) -> float:
-    """Standard error from the n delete-one values; nan where one of them does not exist."""
+def jackknife_stderr(deleted: Vector, groups: Labels | None = None) -> float:
+    """Standard error from the n delete-one values, of items or of whole groups of them (mathematics 3.6).
+
+    nan where one of the values does not exist.
+    """
     n, exponent = len(deleted), exponent_of(deleted)
     if not np.isfinite(deleted).all():
         return math.nan
     scaled = divided(deleted, exponent)  # squares of any scale stay in range
-    stderr = math.sqrt((n - 1) / n * float(((scaled - scaled.mean()) ** 2).sum())) * power_of_two(exponent)
+    moved = of_groups(scaled - scaled.mean(), groups)
+    count = len(moved)
+    stderr = (n - 1) / n * math.sqrt(count / (count - 1) * float(moved @ moved)) * power_of_two(exponent)
     return stderr if math.isfinite(stderr) else math.nan
 
 

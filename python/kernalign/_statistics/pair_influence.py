@@ -7,6 +7,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from kernalign._statistics.pairings import Labels
+
 Values = NDArray[np.float64]
 
 
@@ -32,10 +34,16 @@ def influences(x: Values, y: Values, n: int, *, ranked: bool) -> Values:
     return 2 / (n - 1) * row_sums(product, n)
 
 
-def stderr(of_items: Values) -> float:
-    """Standard error of a score from the influence of every item."""
-    n = len(of_items)
-    return math.sqrt(float(of_items @ of_items) / (n * (n - 1)))
+def stderr(of_items: Values, groups: Labels | None = None) -> float:
+    """Standard error of a score from the influence of every item, or of whole groups of them."""
+    n, moved = len(of_items), of_groups(of_items, groups)
+    count = len(moved)
+    return math.sqrt(float(moved @ moved) * count / (count - 1)) / n
+
+
+def of_groups(of_items: Values, groups: Labels | None) -> Values:
+    """What every group moves, to first order: the sum over its items. Without groups, every item is one."""
+    return of_items if groups is None else np.bincount(groups, of_items).astype(np.float64)
 
 
 class _RanksAbove:

@@ -23,8 +23,11 @@ from kernalign._engines.neighbors import METRICS as SIMILARITIES
 from kernalign._engines.neighbors import Metric, find
 from kernalign._rows import arrays
 from kernalign._rows.items import either
+from kernalign._rows.labels import group_numbers
 from kernalign._statistics import half_sampling, jackknife, pair_influence
+from kernalign._statistics.pairings import Labels
 from kernalign.metrics.kernel.cka import Estimator, check_estimator
+from kernalign.metrics.neighbors.groups import check_k, join_groups, longer_outside, searched_length
 from kernalign.metrics.neighbors.search import Search, join
 from kernalign.metrics.record import OfDissimilarities, OfGrams, OfLists
 from kernalign.metrics.registry import METRICS
@@ -89,6 +92,7 @@ def compare_scores(
     k: int = 10,
     estimator: Estimator = "unbiased",
     similarity: Metric = "cosine",
+    groups: Any = None,
     **options: Unpack[arrays.Options],
 ) -> PairedDifference:
     """Test whether a is closer to y than b is, on the same items.
@@ -104,6 +108,9 @@ def compare_scores(
         nearest neighbour.
     k, similarity : of the neighbour metrics, as ``k`` and ``metric`` of `mutual_knn`; ``metric`` is what is compared
     estimator : "unbiased" or "biased", of the others
+    groups : labels of any kind, one per row of a; rows with the same label are one thing (captions of an image), and
+        the error is that of whole groups. Neighbours are those of other groups. At least 12 groups for neighbour
+        metrics; of fewer than 30 any error is a rough one
     **options : pairing and dropping of rows, preprocessing, threads and progress as for `cka`; ``ids`` are those of a,
         b and y
 
@@ -134,14 +141,18 @@ def compare_scores(
     undirected = either(
         METRICS[metric].undirected({"metric": similarity}), "zero" if options.get("normalize") == "l2" else ""
     )
-    (a, b, y), items = arrays.same_items([("a", a), ("b", b), ("y", y)], options, undirected)
+    count = None if groups is None else len(arrays.as_matrix(a, "a")[0])
+    given, items = arrays.same_items([("a", a), ("b", b), ("y", y)], options, undirected)
+    labels = None if groups is None else group_numbers(groups, count, kept=items.rows[0])
     with reporting(options.pop("progress", False), metric) as report:
         if isinstance(states, OfDissimilarities):
-            n, scores, stderr, settings = _influenced(metric, states, a, b, y, options, report)
+            n, scores, stderr, settings = _influenced(metric, states, given, labels, options, report)
         elif method == "jackknife":
-            n, scores, stderr, settings = _jackknifed(metric, states, a, b, y, estimator, options, report)
+            n, scores, stderr, settings = _jackknifed(metric, states, given, estimator, labels, options, report)
         else:
-            n, scores, stderr, settings = _half_sampled(metric, states, a, b, y, k, similarity, options, report)
+            n, scores, stderr, settings = _half_sampled(metric, states, given, k, similarity, labels, options, report)
+    if labels is not None:
+        settings = settings | {"groups": int(labels.max()) + 1}
     return PairedDifference(metric, n, scores[0], scores[1], stderr, method, {**settings, **items.settings})
 
 
@@ -153,42 +164,45 @@ def _method(states: Any) -> str:
 
 
 def _jackknifed(
-    metric: str, states: OfGrams, a: Any, b: Any, y: Any, estimator: Estimator, options: Any, report: Any
+    metric: str, states: OfGrams, given: Any, estimator: Estimator, labels: Labels | None, options: Any, report: Any
 ) -> Any:
     scores, deleted, chances = [], [], []
-    for done, x in enumerate((a, b)):
-        pair = arrays.pair(x, y, **options)
+    for done, x in enumerate(given[:2]):
+        pair = arrays.pair(x, given[2], grouped=labels is not None, **options)
         check_estimator(estimator, pair.n, metric, jackknife=True)
         sums = linear_sums(pair, centred=states.centred)
+        sums.groups = labels
         reason = sums.why_undefined(estimator) if states.centred and states.cosine else None
         if reason is not None:
-            return _undefined(metric, reason, "a" if x is a else "b", pair)
+            return _undefined(metric, reason, "ab"[done], pair)
         deleted.append(jackknife.deleted_scores(sums, estimator, centred=states.centred, cosine=states.cosine))
         scores.append(states.finish(sums, estimator))
         chances.append(scores[-1].z)
         if report is not None:
             report(done + 1, 2)
     _warn_near_chance(metric, chances)
-    stderr = jackknife.jackknife_stderr(deleted[0] - deleted[1])
+    stderr = jackknife.jackknife_stderr(deleted[0] - deleted[1], labels)
     return pair.n, tuple(map(float, scores)), stderr, {**pair.settings, "estimator": estimator, "kernel": "linear"}
 
 
-def _influenced(metric: str, states: OfDissimilarities, a: Any, b: Any, y: Any, options: Any, report: Any) -> Any:
+def _influenced(
+    metric: str, states: OfDissimilarities, given: Any, labels: Labels | None, options: Any, report: Any
+) -> Any:
     scores, moved = [], []
-    for done, x in enumerate((a, b)):
+    for done, x in enumerate(given[:2]):
         kind = states.check(len(x))
-        pair = arrays.pair(x, y, **states.read_as(kind[0]), **options)
+        pair = arrays.pair(x, given[2], **states.read_as(kind[0]), grouped=labels is not None, **options)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UndefinedScoreWarning)  # which names x
-            score, of_items = states.of_pair(pair, *kind, None, uncertain=True)
+            score, of_items = states.of_pair(pair, *kind, None, uncertain=True, groups=labels)
         if score.reason is not None:
-            return _undefined(metric, score.reason, "a" if x is a else "b", pair)
+            return _undefined(metric, score.reason, "ab"[done], pair)
         scores.append(score)
         moved.append(of_items)
         if report is not None:
             report(done + 1, 2)
     _warn_near_chance(metric, [score.z for score in scores])
-    return pair.n, tuple(map(float, scores)), pair_influence.stderr(moved[0] - moved[1]), scores[0].settings
+    return pair.n, tuple(map(float, scores)), pair_influence.stderr(moved[0] - moved[1], labels), scores[0].settings
 
 
 def _undefined(metric: str, reason: str, which: str, pair: arrays.Pair) -> Any:
@@ -198,35 +212,56 @@ def _undefined(metric: str, reason: str, which: str, pair: arrays.Pair) -> Any:
 
 
 def _half_sampled(
-    metric: str, states: OfLists, a: Any, b: Any, y: Any, k: int, similarity: Metric, options: Any, report: Any
+    metric: str,
+    states: OfLists,
+    given: Any,
+    k: int,
+    similarity: Metric,
+    labels: Labels | None,
+    options: Any,
+    report: Any,
 ) -> Any:
     threads = checks.check_threads(options.get("threads"))
     prepared = {name: options[name] for name in ("normalize", "clip_quantile") if name in options}
-    rows = [arrays.rows(v, name, **prepared) for v, name in ((a, "a"), (b, "b"), (y, "y"))]
+    rows = [arrays.rows(v, name, **prepared) for v, name in zip(given, "aby", strict=True)]
     n = rows[0].shape[0]
     k = checks.check_k(k, n)
-    half_sampling.check(n, k)
+    half_sampling.check(n, k, labels)
     length = half_sampling.list_length(n, k)
+    if labels is not None:
+        check_k(k, labels)
+        length = searched_length(n, length, int(np.bincount(labels).max()))
     lists = []
     for done, side in enumerate(rows):
         lists.append(find(side, length, similarity, "native", threads, None, sets=False))
         if report is not None:
             report(done + 1, len(rows))
-    near = [one.first(k) for one in lists]
     pairs = [arrays.Pair(side, rows[2], prepared, threads) for side in rows[:2]]
+    near = [one.first(k) for one in lists]
     found = [join(pair, one, near[2], similarity, "fractional") for pair, one in zip(pairs, near, strict=False)]
-    scores = [float(states.finish(one)) for one in found]
-    _warn_near_chance(metric, [_overlap_z(one) for one in found])
+    longer, units = tuple(one.lists for one in lists), n
+    if labels is not None:
+        found = [
+            join_groups((one, longer[2]), (pair.x, pair.y), labels, k, "fractional", joined.settings, threads)
+            for one, pair, joined in zip(longer, pairs, found, strict=False)
+        ]
+        held = half_sampling.list_length(n, k)
+        longer, units = tuple(longer_outside(one, labels, held) for one in longer), int(labels.max()) + 1
+    finished = [states.finish(one) for one in found]
+    scores = [float(one) for one in finished]
+    _warn_near_chance(metric, [_overlap_z(one) for one in found] if labels is None else [one.z for one in finished])
     settings = {**prepared, "k": k, "similarity": similarity, "ties": "fractional"}
     if reason := next(filter(None, (one.why_no_error for one in found)), None):
         warn(f"the difference of {metric} has no standard error: {reason}", AlignmentWarning)
         return n, scores, math.nan, settings
     items = states.of_shared
     assert items is not None
-    index = [one.lists.indices for one in lists]
-    a_parts, b_parts = (half_sampling.part_scores(one, index[2], k, items, threads) for one in index[:2])
+    a_parts, b_parts = (
+        half_sampling.part_scores(one.indices, longer[2].indices, k, items, threads, groups=labels)
+        for one in longer[:2]
+    )
     parts = [one - other for one, other in zip(a_parts, b_parts, strict=True)]
-    return n, scores, half_sampling.stderr(parts, n, k), settings
+    return n, scores, half_sampling.stderr(parts, units, k), settings
 
 
 def _overlap_z(found: Search) -> float:

@@ -229,7 +229,9 @@ def test_bad_groups():
     with pytest.raises(ValueError, match="at most 36, the rows outside the largest group, got 37"):
         mutual_knn(x, y, 37, groups=labels)
     assert mutual_knn(x, y, 36, groups=labels) == 1
-    with pytest.raises(ValueError, match="uncertainty is not available with groups"):
+    with pytest.raises(ValueError, match="uncertainty='jackknife' is not available with groups, 'half-sampling' is"):
+        mutual_knn(x, y, 3, groups=labels, uncertainty="jackknife")
+    with pytest.raises(ValueError, match="needs at least 12 groups and k <= half of the rows outside the largest"):
         mutual_knn(x, y, 3, groups=labels, uncertainty="half-sampling")
     with pytest.raises(ValueError, match="groups need exact search, got backend='sample'"):
         mutual_knn(x, y, 3, groups=labels, backend="sample")

@@ -42,7 +42,8 @@ def cka(
     estimator : "unbiased" (U-centred, also called debiased; n >= 4) or "biased" (n >= 2).
     kernel : ``Linear()``, ``Cosine()``, ``RBF(...)``, ``Laplacian(...)``, ``Polynomial(...)`` or ``Precomputed()`` (x
         and y are then n x n Gram matrices). A bandwidth that is a rule is each side's own, from exact medians.
-    uncertainty : "jackknife" adds an exact delete-one standard error (n >= 5).
+    uncertainty : "jackknife" adds an exact delete-one standard error (n >= 5); with ``groups`` that of whole groups,
+        to first order, with which 95 % intervals cover 83-95 %, least of 10 groups.
     groups : labels of any kind, one per row of x. Rows with one label are one thing (captions of an image, trials of a
         stimulus), and no independent evidence. The score stays; its null pairs the groups of x with those of y at
         random, whole and in the order of their rows, each with one of equal size: ``chance`` is the exact mean,
@@ -245,7 +246,6 @@ def _sums(
     pair = kernel_pair(x, y, kernel, options, grouped=groups is not None)
     if uncertainty is not None:
         checks.check_uncertainty(uncertainty, (None, "jackknife"))
-        check_ungrouped(groups)
     check_estimator(estimator, pair.n, metric, jackknife=uncertainty is not None)
     with reporting(pair.progress, metric) as report:
         centred = metric != "kernel_alignment"
@@ -253,16 +253,10 @@ def _sums(
             sums = linear_sums(pair, centred=centred, report=report)
         else:
             sums = kernel_sums(pair, kernel, centred=centred, report=report)
+        if groups is not None:
+            sums.groups = groups_of(groups, pair)
         spread = jackknife_spread(sums, metric, estimator) if uncertainty else None
-    if groups is not None:
-        sums.groups = groups_of(groups, pair)
     return sums.settled(), spread
-
-
-def check_ungrouped(groups: Any) -> None:
-    """Raise if there are groups: an error that leaves out one item at a time is not that of groups."""
-    if groups is not None:
-        raise ValueError("uncertainty is not available with groups")
 
 
 def kernel_pair(x: Any, y: Any, kernel: Kernel, options: Options, *, grouped: bool = False) -> arrays.Pair:
@@ -277,9 +271,10 @@ def kernel_pair(x: Any, y: Any, kernel: Kernel, options: Options, *, grouped: bo
 
 
 def jackknife_spread(sums: KernelSums, metric: str, estimator: str) -> Spread:
-    """Exact delete-one standard error of a metric of sums that still have their engine's state."""
+    """Exact delete-one standard error of a metric of sums that still have their engine's state; of groups, if known."""
     centred, cosine = metric != "kernel_alignment", metric != "hsic"
-    stderr = jackknife.jackknife_stderr(jackknife.deleted_scores(sums, estimator, centred=centred, cosine=cosine))
+    deleted = jackknife.deleted_scores(sums, estimator, centred=centred, cosine=cosine)
+    stderr = jackknife.jackknife_stderr(deleted, sums.groups)
     if math.isnan(stderr):
         reason = "without one of the items the score does not exist"
         warn(f"the jackknife of {metric} is undefined: {reason}", UndefinedScoreWarning)

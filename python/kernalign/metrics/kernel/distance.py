@@ -20,7 +20,6 @@ from kernalign.metrics.kernel.cka import (
     Estimator,
     Uncertainty,
     check_estimator,
-    check_ungrouped,
     finish_cka,
     jackknife_spread,
 )
@@ -121,12 +120,10 @@ def distance_correlation(
     Szekely, Rizzo and Bakirov 2007; Szekely and Rizzo 2014.
     """
     checks.check_uncertainty(uncertainty, (None, "jackknife"))
-    if uncertainty is not None:
-        check_ungrouped(groups)
     pair = arrays.pair(x, y, grouped=groups is not None, **options)
     check_estimator(estimator, pair.n, "distance_correlation", jackknife=uncertainty is not None)
     with reporting(pair.progress, "distance_correlation") as report:
         sums = kernel_sums(pair, Distance(levelled=True), centred=True, report=report)
+        sums.groups = groups_of(groups, pair)
         spread = jackknife_spread(sums, "distance_correlation", estimator) if uncertainty else None
-    sums.groups = groups_of(groups, pair)
     return finish_cka(sums.settled(), estimator, spread, metric="distance_correlation")

@@ -30,7 +30,6 @@ from kernalign._statistics import kernel_null, pair_influence
 from kernalign._statistics.kernel_null import PairMatrix
 from kernalign._statistics.null_tail import COST, LONG, Law, Scores, Tail, exchange_null, refused_null
 from kernalign._statistics.pairings import Labels, Pairings
-from kernalign.metrics.kernel.cka import check_ungrouped
 from kernalign.metrics.kernel.ranks import mid_ranks
 
 Dissimilarity: TypeAlias = Literal["correlation", "cosine", "euclidean", "sqeuclidean"]
@@ -58,7 +57,7 @@ def rsa(
     distance : "correlation" (1 - Pearson correlation of two rows), "cosine" (1 - cosine), "euclidean" or "sqeuclidean".
     comparison : "spearman" (mid-ranks), "pearson", "kendall" (tau-a: ties count as neither) or "cosine".
     uncertainty : "jackknife" adds a standard error from the influence of every item (within a few per cent of deleting
-        each once; not for "kendall"). Holds all dissimilarities.
+        each once; not for "kendall"), with ``groups`` of every group. Holds all dissimilarities.
     groups : labels of rows that are one thing, exchanged whole by the null, as for :func:`kernalign.cka`; not known for
         "kendall".
     **options : as for :func:`kernalign.cka`.
@@ -90,8 +89,6 @@ def rsa(
     """
     check(distance, comparison)
     check_uncertainty(uncertainty, comparison)
-    if uncertainty is not None:
-        check_ungrouped(groups)
     pair = arrays.pair(x, y, **read_as(distance), grouped=groups is not None, **options)
     checks.check_count(pair.n, 3, "rsa")
     with reporting(pair.progress, "rsa") as report:
@@ -126,7 +123,7 @@ def of_pair(
     if comparison == "pearson":
         values = [side - side.mean() for side in values]
     moved = pair_influence.influences(values[0], values[1], pair.n, ranked=comparison == "spearman")
-    score._spread = Spread(pair_influence.stderr(moved), "jackknife", "atanh")
+    score._spread = Spread(pair_influence.stderr(moved, groups), "jackknife", "atanh")
     return score, moved
 
 

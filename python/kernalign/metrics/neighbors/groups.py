@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -20,10 +21,20 @@ from kernalign._statistics.pairings import Labels
 from kernalign.metrics.neighbors.search import Options, Search, Ties, length_given, search_both, warn_of_ties
 
 
-def search_groups(x: Any, y: Any, k: int | None, metric: Metric, ties: Ties, groups: Any, options: Options) -> Search:
+def search_groups(
+    x: Any,
+    y: Any,
+    k: int | None,
+    metric: Metric,
+    ties: Ties,
+    groups: Any,
+    options: Options,
+    longer: Callable[[Labels, int], int] | None = None,
+) -> Search:
     """The k nearest rows of other groups on both sides, in order.
 
     Ties are shared where the rows are at hand, or lists that were given hold all that tie; else the smaller index wins.
+    ``longer(groups, k)`` is the length of the `Search.longer` lists, of other groups too.
     """
     if options.get("backend") in ("sample", "faiss"):
         raise ValueError(f"groups need exact search, got backend={options['backend']!r}")
@@ -35,7 +46,7 @@ def search_groups(x: Any, y: Any, k: int | None, metric: Metric, ties: Ties, gro
     largest = int(np.bincount(labels).max())
 
     def length(n: int, k: int) -> int:
-        return min(x.k, y.k) if given else min(n - 1, k + 2 * largest)
+        return min(x.k, y.k) if given else searched_length(n, k if longer is None else longer(labels, k), largest)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AlignmentWarning)  # ties among rows of one group do not matter
@@ -44,20 +55,48 @@ def search_groups(x: Any, y: Any, k: int | None, metric: Metric, ties: Ties, gro
     if found.pair is not None:
         of_pair = groups_of(groups, found.pair)
         labels = np.arange(found.n) if of_pair is None else of_pair
+    rows = None if found.pair is None else tuple(map(on_device.on_cpu, (found.pair.x, found.pair.y)))
+    made = join_groups(found.longer, rows, labels, k, ties, found.settings, found.threads)
+    if longer is not None:
+        x_lists, y_lists = (longer_outside(lists, labels, longer(labels, k)) for lists in found.longer)
+        made.longer = x_lists, y_lists
+    return made
+
+
+def searched_length(n: int, length: int, largest: int) -> int:
+    """Length of lists that hold ``length`` rows of other groups, and usually all that tie there."""
+    return min(n - 1, length + 2 * largest)
+
+
+def longer_outside(lists: Neighbors, labels: Labels, length: int) -> Neighbors:
+    """Lists of that length, or of all rows of other groups, from longer ones."""
+    return outside(lists, labels, min(length, len(labels) - int(np.bincount(labels).max()))).lists
+
+
+def join_groups(
+    lists: tuple[Neighbors, Neighbors],
+    rows: tuple[Any, Any] | None,
+    labels: Labels,
+    k: int,
+    ties: Ties,
+    settings: dict[str, Any],
+    threads: int,
+) -> Search:
+    """A search from the longer lists of both sides and, if they are at hand, the rows that they were found in."""
     check_k(k, labels)
-    sides = [outside(lists, labels, k) for lists in found.longer]
-    resolved = found.pair is not None or not any(side.open.any() for side in sides)
+    sides = [outside(one, labels, k) for one in lists]
+    resolved = rows is not None or not any(side.open.any() for side in sides)
     shared = ties == "fractional" and resolved
-    settings = found.settings | {
+    settings = settings | {
         "groups": int(labels.max()) + 1,
         "ties": "fractional" if shared else "index",
         "tie_rows_fraction": max(side.lists.tie_share for side in sides),
     }
     warn_of_ties(settings)
-    made = Search(sides[0].lists, sides[1].lists, settings, threads=found.threads, groups=labels)
+    made = Search(sides[0].lists, sides[1].lists, settings, threads=threads, groups=labels)
     if shared and settings["tie_rows_fraction"] > 0:
-        rows = (None, None) if found.pair is None else tuple(map(on_device.on_cpu, (found.pair.x, found.pair.y)))
-        graphs = tuple(side.weights(one, labels, found.threads) for side, one in zip(sides, rows, strict=True))
+        of_sides = zip(sides, rows or (None, None), strict=True)
+        graphs = tuple(side.weights(one, labels, threads) for side, one in of_sides)
         made.weights = lambda: graphs
         made.finish_ties = lambda: (np.asarray(graphs[0].multiply(graphs[1]).sum(axis=1)).ravel(), None, None)
     return made

@@ -17,6 +17,7 @@ from kernalign._engines import lists as list_engine
 from kernalign._engines import sampled
 from kernalign._engines.neighbors import METRICS, Metric, Neighbors, knn
 from kernalign._statistics import half_sampling, jackknife, list_null
+from kernalign._statistics.pairings import Labels
 from kernalign.metrics.neighbors.groups import search_groups
 from kernalign.metrics.neighbors.null import grouped_chance, listed_null, overlap_null
 from kernalign.metrics.neighbors.search import Options, Search, Ties, search_both
@@ -62,7 +63,8 @@ def mutual_knn(
     per_item : keep the score of every item in ``score.per_item``
     uncertainty : "half-sampling" estimates ``score.stderr`` from the scores of random halves and quarters of the items,
         with neighbours as near (one search, for lists of 2k + 20). At least 12 items and k <= n / 2; of fewer than 30
-        items or k < 4 halves alone say, up to 1.5 times too much. "jackknife" deletes each item once, exactly, from
+        items or k < 4 halves alone say, up to 1.5 times too much. With ``groups`` parts are of whole groups, and it is
+        they that are counted. "jackknife" deletes each item once, exactly, from
         lists of k + 1, with the preprocessing of all items: without chance, but about 1.7 times too large for usual k.
         Lists, if given, must be that long. nan where over 1 % of the rows share their k-th place.
     groups : labels of any kind, one per row of x; rows with the same label are the same thing (an image with several
@@ -276,17 +278,19 @@ def _search(
     """Lists among all rows, or among those of other groups."""
     if groups is None:
         return search_both(x, y, k, metric, ties, options, **kind)
-    if kind.get("length") is not None:
-        raise ValueError("uncertainty is not available with groups")
     if kind.get("queries") is not None:
         raise ValueError("queries are not available with groups")
-    return search_groups(x, y, k, metric, ties, groups, options)
+    length = kind.get("length")
+    longer = None if length is None else lambda labels, k: length(len(labels), k, labels)
+    return search_groups(x, y, k, metric, ties, groups, options, longer)
 
 
-def _list_length(uncertainty: str, n: int, k: int) -> int:
+def _list_length(uncertainty: str, n: int, k: int, groups: Labels | None = None) -> int:
     if uncertainty == "half-sampling":
-        half_sampling.check(n, k)
+        half_sampling.check(n, k, groups)
         return half_sampling.list_length(n, k)
+    if groups is not None:
+        raise ValueError("uncertainty='jackknife' is not available with groups, 'half-sampling' is")
     if k > n - 2:
         raise ValueError(f"uncertainty='jackknife' needs k <= n - 2 = {n - 2}, got {k}")
     return k + 1
@@ -300,8 +304,9 @@ def _spread(name: str, found: Search, uncertainty: str, of_shared: Callable[[Any
         return Spread(math.nan, uncertainty)
     if uncertainty == "jackknife":
         return Spread(jackknife.jackknife_stderr(jackknife.deleted_overlaps(a, b)), uncertainty)
-    parts = half_sampling.part_scores(a, b, found.k, of_shared, found.threads)
-    return Spread(half_sampling.stderr(parts, found.n, found.k), uncertainty)
+    parts = half_sampling.part_scores(a, b, found.k, of_shared, found.threads, groups=found.groups)
+    units = found.n if found.groups is None else int(found.groups.max()) + 1
+    return Spread(half_sampling.stderr(parts, units, found.k), uncertainty)
 
 
 def _of_some(name: str, found: Search, of_shared: Callable[[Any, int], Any], per_item: bool) -> Score:
