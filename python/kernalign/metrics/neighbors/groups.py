@@ -55,7 +55,7 @@ def search_groups(
     if found.pair is not None:
         of_pair = groups_of(groups, found.pair)
         labels = np.arange(found.n) if of_pair is None else of_pair
-    rows = None if found.pair is None else tuple(map(on_device.on_cpu, (found.pair.x, found.pair.y)))
+    rows = None if found.pair is None else (found.pair.x, found.pair.y)
     made = join_groups(found.longer, rows, labels, k, ties, found.settings, found.threads)
     if longer is not None:
         x_lists, y_lists = (longer_outside(lists, labels, longer(labels, k)) for lists in found.longer)
@@ -95,7 +95,7 @@ def join_groups(
     warn_of_ties(settings)
     made = Search(sides[0].lists, sides[1].lists, settings, threads=threads, groups=labels)
     if shared and settings["tie_rows_fraction"] > 0:
-        of_sides = zip(sides, rows or (None, None), strict=True)
+        of_sides = zip(sides, (None, None) if rows is None else map(on_device.on_cpu, rows), strict=True)
         graphs = tuple(side.weights(one, labels, threads) for side, one in of_sides)
         made.weights = lambda: graphs
         made.finish_ties = lambda: (np.asarray(graphs[0].multiply(graphs[1]).sum(axis=1)).ravel(), None, None)
