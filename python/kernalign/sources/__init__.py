@@ -187,7 +187,8 @@ def files_of(directory: Spec) -> list[Path]:
     ValueError
         There is none.
     """
-    found = sorted(path for path in Path(directory).iterdir() if format_of(Place(path)) and path.is_file())
+    files = sorted(path for path in Path(directory).iterdir() if path.is_file() and path.suffix.lower() != ".txt")
+    found = [path for path in files if format_of(Place(path))]  # and a text in a directory tells of it
     if not found:
         raise ValueError(f"{shown(directory)} holds no file that ends in {_KNOWN}")
     return found
