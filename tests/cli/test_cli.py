@@ -83,7 +83,7 @@ def test_compare_measures_every_pair_with_the_library(files: Path) -> None:
     ]
     a, u = np.load("a.npy"), np.load("b.npz")["u"]
     for row, score in zip(rows[:2], (ka.cka(a, u), ka.mutual_knn(a, u, 7)), strict=True):
-        assert row["value"] == float(score)
+        assert row["score"] == float(score)
         assert (row["chance"], row["z"], row["p_value"]) == (score.chance, score.z, score.p_value)
         assert (row["corrected"], row["n"], row["reason"]) == (score.corrected, N, None)
 
@@ -94,7 +94,7 @@ def test_compare_hands_its_options_to_the_metrics(files: Path) -> None:
     a, u = np.load("a.npy"), np.load("b.npz")["u"]
     for row, metric in zip(rows_of(result), (ka.cka, ka.hsic), strict=True):
         score = metric(a, u, estimator="biased", normalize="l2", uncertainty="jackknife")
-        assert row["value"] == float(score)
+        assert row["score"] == float(score)
         assert row["stderr"] == score.stderr
         assert (row["low"], row["high"]) == score.interval()
     document = json.loads(result.stdout)
@@ -122,7 +122,7 @@ def test_table_is_plain_text_when_nobody_watches(files: Path) -> None:
     assert "\x1b" not in result.stdout
     head, *body = result.stdout.splitlines()
     assert re.split(r"\s{2,}", head) == [
-        *["x", "y", "metric", "value"],
+        *["x", "y", "metric", "score"],
         "95 % interval",
         *["chance", "corrected", "z", "p", "n"],
     ]
@@ -141,13 +141,13 @@ def test_undefined_values_carry_their_reason_everywhere(files: Path) -> None:
     command = ("compare", "a.npy", "flat.npy", "--metric", "cka")
     result = run(*command, "--json")
     [row] = rows_of(result)
-    assert row["value"] is None
+    assert row["score"] is None
     assert row["reason"] == "y is constant"
     assert result.stderr == "note: undefined: cka of a × flat: y is constant\n"
     assert "undefined" in run(*command).stdout
     assert "y is constant" in run(*command).stdout
     [line] = csv.DictReader(io.StringIO(run(*command, "--csv").stdout))
-    assert (line["value"], line["reason"]) == ("", "y is constant")
+    assert (line["score"], line["reason"]) == ("", "y is constant")
 
 
 def test_other_warnings_become_notes(files: Path) -> None:
@@ -170,7 +170,7 @@ def test_every_metric_of_the_registry_measures_files(files: Path) -> None:
             ranked = metric in ("subspace_overlap", "svcca")
             rows = rows_of(run(*(command if ranked else plain), "--metric", metric, *more))
             expected = ka.measure(metric, a, u, **({"rank": 2} if ranked else {}))
-            assert rows[0]["value"] == pytest.approx(float(expected), rel=1e-9)
+            assert rows[0]["score"] == pytest.approx(float(expected), rel=1e-9)
             assert len(rows) == (1 if info.symmetric else 2)
     assert "subspace_overlap needs --rank" in run("compare", "a.npy", "b.npz:u", "--metric", "subspace_overlap").stderr
     assert "--rank is for" in run("compare", "a.npy", "b.npz:u", "--rank", "2").stderr
@@ -183,7 +183,7 @@ def test_output_file(files: Path, suffix: str) -> None:
     text = Path(output).read_text()
     rows = json.loads(text)["rows"] if suffix == "json" else list(csv.DictReader(io.StringIO(text)))
     assert [row["metric"] for row in rows] == ["cka", "mutual_knn"]
-    assert float(rows[0]["value"]) == float(ka.cka(np.load("a.npy"), np.load("b.npz")["u"]))
+    assert float(rows[0]["score"]) == float(ka.cka(np.load("a.npy"), np.load("b.npz")["u"]))
 
     message = failed(run("compare", "a.npy", "b.npz:v", "--output", output), 2)
     assert "exists already; --force overwrites it" in message
@@ -299,10 +299,10 @@ def test_one_bad_file_or_array_costs_only_its_own_scores(files: Path, form: str)
     for row in rows:
         pair, knn = {row["x"], row["y"]}, row["metric"] == "mutual_knn"
         lost = bool(pair & {"cut", "nowhere"}) or ("zero" in pair and knn)
-        assert (row["status"], row["value"] in (None, "")) == (("failed", True) if lost else ("ok", False))
+        assert (row["status"], row["score"] in (None, "")) == (("failed", True) if lost else ("ok", False))
         if pair == {"good", "nowhere"}:
             assert row["reason"] == "nowhere.npy: No such file or directory"
-    assert float(rows[0]["value"]) == float(ka.cka(x, y))
+    assert float(rows[0]["score"]) == float(ka.cka(x, y))
     notes = result.stderr.splitlines()
     assert len([note for note in notes if note.startswith("note: failed: ")]) == 3
     assert any("model.npz:zero must have no zero row" in note and note.endswith("(4 scores)") for note in notes)
@@ -322,7 +322,7 @@ def test_scores_are_those_of_the_library_whatever_the_flags(files: Path) -> None
     key = itemgetter("metric", "x", "y")
     for a, b, c in zip(*(sorted(rows, key=key) for rows in (plain, layers, best)), strict=True):
         assert {name: b[name] for name in a} == a
-        assert (a["value"], a["reason"]) == (c["value"], c["reason"])
+        assert (a["score"], a["reason"]) == (c["score"], c["reason"])
 
 
 @pytest.mark.parametrize("more", [[], ["--layers", "best"]])
@@ -336,7 +336,7 @@ def test_bad_rows_are_dropped_if_asked_for(files: Path, more: list[str]) -> None
     [row] = json.loads(result.stdout)["rows"]
     keep = [at for at in range(N) if at not in (7, 9)]
     wanted = ka.mutual_knn(x[keep], np.load("b.npz")["u"][keep], 3)
-    assert (row["n"], row["value"]) == (N - 2, pytest.approx(float(wanted)))
+    assert (row["n"], row["score"]) == (N - 2, pytest.approx(float(wanted)))
 
 
 @pytest.mark.parametrize("form", [[], ["--json"], ["--csv"]])
@@ -363,7 +363,7 @@ def test_labels_of_groups_follow_dropped_rows(files: Path) -> None:
     [row] = rows_of(run("compare", "bad.npy", "b.npz:u", *args))
     keep = np.arange(N) != 7
     score = ka.cka(x[keep], np.load("b.npz")["u"][keep], groups=labels[keep])
-    assert row["value"] == pytest.approx(float(score), rel=1e-12)
+    assert row["score"] == pytest.approx(float(score), rel=1e-12)
     assert row["chance"] == pytest.approx(score.chance, rel=1e-12)
 
 

@@ -42,7 +42,7 @@ def test_a_directory_is_all_its_files_in_the_order_of_their_names(files: Path) -
         (x, y, metric) for metric in ("cka", "mutual_knn") for x, y in (("u", "v"), ("u", "b"), ("v", "b"))
     ]
     for row, wanted in zip(rows, expected(k=5, layers="best").rows(), strict=True):
-        assert row["value"] == wanted["score"]
+        assert row["score"] == wanted["score"]
         assert (row["x_layer"], row["y_layer"]) == (wanted["x_layer"], wanted["y_layer"])
         assert row["p_value"] == pytest.approx(wanted["p_value"])
         assert row["chance"] == pytest.approx(wanted["chance"])
@@ -59,7 +59,7 @@ def test_all_layers_and_their_concatenation(files: Path) -> None:
     wanted = list(expected(k=4, concatenated=True, metrics=("cycle_knn",), normalize="l2").rows())
     assert len(rows) == len(wanted) == 2 * (3 * 1 + 3 * 4 + 1 * 4)
     for row, one in zip(rows, wanted, strict=True):
-        assert float(row["value"]) == one["score"]
+        assert float(row["score"]) == one["score"]
         assert (row["x"], row["x_layer"], float(row["p_value"])) == (one["x"], one["x_layer"], one["p_value"])
     assert {row["x_layer"] for row in rows} == {"0", "1", "2", "concatenated"}
 
@@ -68,7 +68,7 @@ def test_the_table_names_the_layers(files: Path) -> None:
     result = run("compare", "models/b.npy", "models/a.npz:u", "--metric", "cka")
     assert result.exit_code == 0, result.output
     head, line = result.stdout.splitlines()
-    assert head.split() == ["x", "layer", "y", "layer", "metric", "value", "chance", "corrected", "z", "p", "n"]
+    assert head.split() == ["x", "layer", "y", "layer", "metric", "score", "chance", "corrected", "z", "p", "n"]
     assert line.split()[:5] == ["b", "0", "u", "0", "cka"]
     assert result.stderr == ""
 
@@ -79,7 +79,7 @@ def test_layers_of_plain_files(files: Path) -> None:
         np.save(f"{name}.npy", layered(1, 5, ord(name), n=N)[:, 0])
     plain, shared = (rows_of(run("compare", "x.npy", "y.npy", *more, "--json")) for more in ([], ["--layers", "all"]))
     for a, b in zip(plain, shared, strict=True):
-        for key in ("x", "y", "metric", "value", "chance", "corrected", "z", "p_value", "n"):
+        for key in ("x", "y", "metric", "score", "chance", "corrected", "z", "p_value", "n"):
             assert a[key] == b[key] or math.isclose(a[key], b[key], rel_tol=1e-12)  # type: ignore[arg-type]
 
 
@@ -88,21 +88,21 @@ def test_every_metric_of_the_registry_can_be_chosen(files: Path, metric: str) ->
     [row] = rows_of(run("compare", "models/b.npy", "models/a.npz:v", "--metric", metric, "--json"))[:1]
     a, b = np.load("models/b.npy"), np.load("models/a.npz")["v"]
     best = max(float(ka.measure(metric, a[:, layer], b)) for layer in range(3))
-    assert row["value"] == pytest.approx(best, rel=1e-12)
+    assert row["score"] == pytest.approx(best, rel=1e-12)
     np.save("x.npy", b)
     np.save("y.npy", a[:, 0])
     rows = rows_of(run("compare", "x.npy", "y.npy", "--metric", metric, "--json"))
-    assert rows[0]["value"] == float(ka.measure(metric, b, a[:, 0]))
+    assert rows[0]["score"] == float(ka.measure(metric, b, a[:, 0]))
     if ka.METRICS[metric].symmetric:
         assert len(rows) == 1
     else:
-        assert (rows[1]["x"], rows[1]["value"]) == ("y", float(ka.measure(metric, a[:, 0], b)))
+        assert (rows[1]["x"], rows[1]["score"]) == ("y", float(ka.measure(metric, a[:, 0], b)))
 
 
 def test_undefined_scores_and_notes_are_told(files: Path) -> None:
     result = run("compare", "models/b.npy", "flat.npy", "--metric", "cka", "--layers", "all", "--json")
     rows = rows_of(result)
-    assert {row["value"] for row in rows} == {None}
+    assert {row["score"] for row in rows} == {None}
     assert result.stderr.splitlines()[0] == "note: undefined: cka of b layer 0 × flat layer 0: y is constant"
     assert len(result.stderr.splitlines()) == 6
     assert "undefined" in run("compare", "models/b.npy", "flat.npy", "--metric", "cka").stdout
@@ -112,7 +112,7 @@ def test_reasons_are_a_column(files: Path) -> None:
     command = ["compare", "models/b.npy", "flat.npy", "--metric", "cka"]
     for more in ([], ["--layers", "all"]):
         rows = list(csv.DictReader(io.StringIO(run(*command, *more, "--csv").stdout)))
-        assert {(row["value"], row["reason"]) for row in rows} == {("", "y is constant")}
+        assert {(row["score"], row["reason"]) for row in rows} == {("", "y is constant")}
         assert {row["reason"] for row in rows_of(run(*command, *more, "--json"))} == {"y is constant"}
         head, *body = run(*command, *more).stdout.splitlines()
         assert head.split()[-1] == "reason"
@@ -135,18 +135,18 @@ def test_a_file_of_several_arrays_is_a_model_where_layers_are_asked_for(files: P
     command = ["compare", "a.npz", "b.npz", "--metric", "cka", "--json"]
     rows = rows_of(run(*command, "--layers", mode))
     wanted = list(ka.compare({"a": a, "b": b}, metrics=("cka",), layers=mode).rows())  # type: ignore[arg-type]
-    assert [row["value"] for row in rows] == [row["score"] for row in wanted]
+    assert [row["score"] for row in rows] == [row["score"] for row in wanted]
     labels = {"x_layer": ["layer9", "layer10"], "y_layer": ["h.0", "h.1", "h.2"]}
     for key, names in labels.items():
         assert [row[key] for row in rows] == [names[int(row[key])] for row in wanted]
     assert len(rows_of(run(*command))) == 10  # every array on its own
     single = rows_of(run("compare", "a.npz:layer9", "b.npz:h.1", "--metric", "cka", "--layers", mode, "--json"))
-    assert [(row["x"], row["y"], row["value"]) for row in single] == [("layer9", "h.1", ka.cka(a[:, 0], b[:, 1]))]
+    assert [(row["x"], row["y"], row["score"]) for row in single] == [("layer9", "h.1", ka.cka(a[:, 0], b[:, 1]))]
     if mode == "best":
         assert "each layer is best with itself" in failed(run("compare", "a.npz", "--layers", mode), 2)
     else:
         alone = rows_of(run("compare", "a.npz", "--layers", mode, "--metric", "cka", "--json"))
-        assert [row["value"] for row in alone] == [
+        assert [row["score"] for row in alone] == [
             pytest.approx(float(ka.cka(a[:, i], a[:, j])), abs=1e-12) for i in range(2) for j in range(2)
         ]
     np.savez("c.npz", first=a[:, 0], second=a[:30, 1])
@@ -173,7 +173,7 @@ def test_output_files(files: Path, suffix: str) -> None:
     text = Path(f"out.{suffix}").read_text()
     rows = json.loads(text)["rows"] if suffix == "json" else list(csv.DictReader(io.StringIO(text)))
     wanted = list(expected(layers="best").rows())
-    assert [float(row["value"]) for row in rows] == [row["score"] for row in wanted]
+    assert [float(row["score"]) for row in rows] == [row["score"] for row in wanted]
 
 
 @pytest.mark.parametrize(

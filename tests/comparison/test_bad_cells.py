@@ -222,4 +222,3 @@ def test_intervals_where_options_ask_for_them(tmp_path):
         assert tuple(each.intervals["cka"]["a", "c"][1, 0]) == (one.stderr, *one.interval())
         for row in each.rows():
             assert math.isnan(row["stderr"]) == (row["metric"] != "cka")
-    assert "stderr" not in next(ka.compare(GOOD, k=5).rows())

@@ -140,7 +140,7 @@ def test_bad_representations_are_named(error, match, arguments):
 @pytest.mark.parametrize(
     ("error", "match", "keywords"),
     [
-        (TypeError, "metrics must be a sequence of names, got 'cka'", {"metrics": "cka"}),
+        (TypeError, "metrics must be a sequence of names or a dict of them, got 'cka'", {"metrics": "cka"}),
         (ValueError, "metrics must hold at least one name", {"metrics": ()}),
         (ValueError, "no metric 'magic'; known are cka, hsic", {"metrics": ("magic",)}),
         (TypeError, "a metric must be given by name", {"metrics": (3,)}),

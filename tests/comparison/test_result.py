@@ -256,7 +256,19 @@ def test_plots_are_drawn_into_given_axes_and_saved(best, tmp_path):
 
 
 def same(a, b):
-    for name in ("metrics", "n", "x_layers", "y_layers", "square", "mode", "reasons", "notes", "settings"):
+    for name in (
+        "metrics",
+        "n",
+        "x_layers",
+        "y_layers",
+        "square",
+        "mode",
+        "reasons",
+        "notes",
+        "settings",
+        "names",
+        "inputs",
+    ):
         assert getattr(a, name) == getattr(b, name), name
     for metric in a.metrics:
         for table in ("scores", "chance", "chance_sd", "p_values"):
@@ -301,7 +313,8 @@ def sealed(header, numbers=b""):
 
 
 LAYERS = {"x_layers": {"a": ["0"]}, "y_layers": {"b": ["0"]}}
-EMPTY = {"reasons": [], "notes": [], "settings": {}, "nulls": {"dict": []}}
+EMPTY = {"reasons": [], "caveats": [], "settings": {}, "nulls": {"dict": []}, "names": {}, "provenance": {}}
+EMPTY |= {"methods": [""], "inputs": [{}, {}]}
 TABLES = {"arrays": {f"{name} cka": ["<f8", [1]] for name in ("scores", "chance", "chance_sd", "p_values")}}
 HEADER = {"version": 1, "metrics": ["cka"], "n": 9, "square": False, "mode": "all"} | LAYERS | EMPTY | TABLES
 
@@ -332,7 +345,7 @@ def test_the_smallest_file_is_read(tmp_path):
         (sealed({**HEADER, "n": "9"}, bytes(32)), "n, square and mode"),
         (sealed({**HEADER, "x_layers": ["a"]}), "malformed"),
         (sealed({**HEADER, "nulls": {"array": "self"}}, bytes(32)), "malformed"),
-        (sealed({key: value for key, value in HEADER.items() if key != "notes"}, bytes(32)), "malformed"),
+        (sealed({key: value for key, value in HEADER.items() if key != "caveats"}, bytes(32)), "malformed"),
         (sealed(b"{" * 100), "malformed"),
         (sealed(b'{"a":' * 5000), "malformed"),
         (sealed(b"\xff\xfe"), "malformed"),

@@ -104,7 +104,7 @@ def test_the_command_line(tmp_path: Path, monkeypatch):
         assert result.exit_code == 0
         rows = json.loads(result.stdout)["rows"]
         assert len(rows) == 6
-        assert rows[0]["value"] == pytest.approx(first_knn(X, Y, 7), rel=1e-12)
+        assert rows[0]["score"] == pytest.approx(first_knn(X, Y, 7), rel=1e-12)
 
 
 def test_no_module_asks_for_a_metric_by_name():

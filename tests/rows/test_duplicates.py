@@ -27,7 +27,7 @@ def naive_repeats(x):
 
 def told(x, metrics=("mutual_knn",)):
     """Zero and repeated rows according to the notes of a comparison."""
-    notes = caveats.row_notes(arrays.as_matrix(x, "x")[0], metrics)
+    notes = caveats.row_notes(arrays.as_matrix(x, "x")[0], "mutual_knn" in metrics)
     zero, repeated = (
         [int(note.split()[0]) for note in notes if said in note] for said in ("are zero", "repeat an earlier")
     )

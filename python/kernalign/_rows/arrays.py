@@ -170,7 +170,7 @@ def _warn_of_repeats(matrix: AnyArray, name: str) -> None:
 def _warn_of_counting(matrix: AnyArray, name: str, normalize: Normalize) -> None:
     found = None if normalize == "standardize" else counting_column(matrix)
     if found is not None:
-        warn(f"{name}: {hazards.counting_column(*found)}", AlignmentWarning)
+        warn(hazards.counting_column(*found).of(name), AlignmentWarning)
 
 
 def same_items(

@@ -76,7 +76,7 @@ def standard_scale(*sources: _core.Rows, rounding: float = 0.0) -> tuple[NDArray
     rounded, faint = int((~varies & (spread > 0)).sum()), hazards.faint(deviation[varies])
     for sentence in (hazards.rounded_columns(rounded), hazards.faint_columns(faint)):
         if sentence:
-            warn(f"{name}: {sentence}", AlignmentWarning)
+            warn(sentence.of(name), AlignmentWarning)
     return mean, scale
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -59,8 +60,9 @@ class Pairings:
 
     @property
     def least(self) -> float:
-        """One over the number of pairings: no p-value is smaller."""
-        return math.exp(-sum(math.lgamma(len(units) + 1) for units in self.classes))
+        """One over the number of pairings, or the least number where that is less: no p-value is smaller, none is 0."""
+        number = sum(math.lgamma(len(units) + 1) for units in self.classes)
+        return max(math.exp(-number), sys.float_info.min)
 
     @property
     def few(self) -> bool:

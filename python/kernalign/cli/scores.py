@@ -37,7 +37,7 @@ def report(found: Comparison, settings: dict[str, Any], form: str | None, output
     elif output is not None:
         write_text(output, document() if suffix == ".json" else as_csv(rows), overwrite=force)
     if form is None:
-        _show(rows)
+        _show(rows, layered=_layered(found))
     else:
         click.echo(document() if form == "json" else as_csv(rows), nl=False)
 
@@ -59,28 +59,27 @@ def _told(found: Comparison) -> list[str]:
 
 
 def _rows(found: Comparison) -> list[dict[str, Any]]:
-    """One dict for every score; without layers where nothing has any, and then pair by pair."""
-    rows = [plain({("value" if key == "score" else key): value for key, value in row.items()}) for row in found.rows()]
-    if _layered(found):
-        return rows
-    places = {name: at for at, name in enumerate(found.x_layers)}
-    rows.sort(key=lambda row: sorted((places[row["x"]], places[row["y"]])))
-    return [{key: value for key, value in row.items() if not key.endswith("_layer")} for row in rows]
+    """One dict for every score; pair by pair where nothing has layers."""
+    rows = [plain(row) for row in found.rows()]
+    if not _layered(found):
+        places = {name: at for at, name in enumerate(found.x_layers)}
+        rows.sort(key=lambda row: sorted((places[row["x"]], places[row["y"]])))
+    return rows
 
 
 def _layered(found: Comparison) -> bool:
     return any(len(labels) > 1 for labels in found.x_layers.values())
 
 
-def _show(rows: Sequence[dict[str, Any]]) -> None:
+def _show(rows: Sequence[dict[str, Any]], *, layered: bool) -> None:
     """A table; layers, intervals and the reasons of missing values where there are any."""
     columns: list[tuple[str, list[str]]] = [
         ("x", [row["x"] for row in rows]),
-        ("layer", [row.get("x_layer") or "" for row in rows]),
+        ("layer", [row["x_layer"] if layered else "" for row in rows]),
         ("y", [row["y"] for row in rows]),
-        ("layer", [row.get("y_layer") or "" for row in rows]),
-        ("metric", [row["metric"] for row in rows]),
-        ("value", [row["status"] if row["value"] is None else number(row["value"]) for row in rows]),
+        ("layer", [row["y_layer"] if layered else "" for row in rows]),
+        ("metric", [row["metric_id"] for row in rows]),
+        ("score", [row["status"] if row["score"] is None else number(row["score"]) for row in rows]),
         ("95 % interval", [_interval(row) for row in rows]),
         ("chance", [number(row["chance"]) for row in rows]),
         ("corrected", [number(row["corrected"]) for row in rows]),
@@ -94,7 +93,7 @@ def _show(rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _interval(row: dict[str, Any]) -> str:
-    return "" if row.get("low") is None else f"{number(row['low'])} to {number(row['high'])}"
+    return "" if row["low"] is None else f"{number(row['low'])} to {number(row['high'])}"
 
 
 def _picture(found: Comparison) -> Any:

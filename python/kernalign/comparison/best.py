@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from kernalign._engines.neighbors import Neighbors
 from kernalign._statistics import best_of_layers, kernel_null, overlap_covariance
 from kernalign._statistics.pairings import Pairings
-from kernalign.metrics import registry
+from kernalign.metrics.record import MetricInfo
 
 Array: TypeAlias = NDArray[Any]
 # side ("x" or "y") -> name of the representation -> what the covariance of its layers is made of
@@ -43,9 +43,9 @@ class Maximum(NamedTuple):
     p_value: float
 
 
-def best_of(metric: str, cells: Cells) -> Maximum:
+def best_of(record: MetricInfo, cells: Cells) -> Maximum:
     """The best score, the smallest (layer of x, layer of y) of equals; its chance level only if it is the only pair."""
-    score = cells.score if registry.METRICS[metric].larger_is_closer else -cells.score
+    score = cells.score if record.larger_is_closer else -cells.score
     if np.isnan(score).all():
         return Maximum(math.nan, (-1, -1), math.nan, math.nan, math.nan)
     i, j = (int(at) for at in np.unravel_index(int(np.nanargmax(score)), score.shape))
@@ -53,9 +53,9 @@ def best_of(metric: str, cells: Cells) -> Maximum:
     return Maximum(float(cells.score[i, j]), (i, j), *null)
 
 
-def maximum(metric: str, cells: Cells, nulls: Nulls | None, pair: tuple[str, str], n: int) -> Maximum:
+def maximum(record: MetricInfo, cells: Cells, nulls: Nulls | None, pair: tuple[str, str], n: int) -> Maximum:
     """The best score with the null distribution of the best (`layer_maximum`), where that is known."""
-    best = best_of(metric, cells)
+    best = best_of(record, cells)
     if cells.score.size == 1 or best.layers[0] < 0 or nulls is None:
         return best
     x, y = nulls["x"][pair[0]], nulls["y"][pair[1]]
@@ -80,12 +80,23 @@ class Searched:
     """The best of all pairs of layers of two representations, whose null is found when it is first read."""
 
     def __init__(
-        self, metric: str, cells: Cells, tail: Callable[[], Array], nulls: Mapping[str, Nulls], pair: Any, n: int
+        self,
+        record: MetricInfo,
+        metric: str,
+        cells: Cells,
+        tail: Callable[[], Any],
+        nulls: Mapping[str, Nulls],
+        pair: Any,
+        n: int,
     ) -> None:
-        found = best_of(metric, cells)
+        found = best_of(record, cells)
         self.score, self.layers = found.score, found.layers
         self._null: Callable[[], Maximum] | None = lambda: maximum(
-            metric, cells._replace(p_value=tail()) if cells.score.size == 1 else cells, nulls.get(metric), pair, n
+            record,
+            cells._replace(p_value=tail().p_value) if cells.score.size == 1 else cells,
+            nulls.get(metric),
+            pair,
+            n,
         )
 
     @cached_property

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import re
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -21,47 +20,41 @@ from kernalign._rows.blocks import spans
 from kernalign._rows.layer_rows import attempt
 from kernalign._rows.layered import CONCATENATED, Layer, Representation, first_error
 from kernalign._rows.preprocessing import counting_column
-from kernalign.comparison.families.base import Family, Workshop
+from kernalign.comparison.families.base import Asked, Family, Workshop
 from kernalign.comparison.families.grams import VARIANCE_SHARE
 from kernalign.comparison.families.lists import Lists
-from kernalign.comparison.tables import Reason, layer_name, only_of
+from kernalign.comparison.tables import Caveat, Names, Reason, merged, only_of
 from kernalign.inference.pairing_check import suspected
 from kernalign.inference.row_steps import sketched
 from kernalign.metrics.record import OfEdges, OfLists
 from kernalign.metrics.registry import METRICS
 
 Value: TypeAlias = tuple[float, float | None] | None
-
+Where: TypeAlias = tuple[str, str | None, str | None, str | None]  # names, then layers
 
 _WORTH_A_CHECK = 2000  # items times pairs of layers, for each representation; fewer are scored in no time
 
 
 class Caveats:
-    """Notes and reasons of one comparison; warnings of one kind become one note with a count."""
+    """Caveats and reasons of one comparison."""
 
     def __init__(self) -> None:
         self.reasons: list[Reason] = []
-        self._notes: dict[str, tuple[str, int]] = {}
+        self.found: list[Caveat] = []
         self.caught: list[warnings.WarningMessage] = []
         self._others: list[warnings.WarningMessage] = []
-
-    @property
-    def notes(self) -> list[str]:
-        return [
-            text + (f" (and {count - 1} more like it)" if count > 1 else "") for text, count in self._notes.values()
-        ]
 
     def listen(self, caught: list[warnings.WarningMessage]) -> None:
         """Take warnings from the list of ``warnings.catch_warnings(record=True)``."""
         self.caught = caught
 
-    def heard(self, where: Callable[[], str] | None) -> None:
+    def heard(self, where: Callable[[], Where] | None) -> None:
         """Assign the warnings since the last call to the pair of layers that ``where`` names; None: drop them."""
         for caught in self.caught:
             if not issubclass(caught.category, AlignmentWarning):
                 self._others.append(caught)
             elif where is not None and not issubclass(caught.category, UndefinedScoreWarning):
-                self._note(str(caught.message), where())
+                self._note(caught.message.args[0], *where())  # type: ignore[union-attr]
         self.caught.clear()
 
     def check_ties(self, family: Family, sides: Mapping[str, Mapping[str, Representation]], shop: Workshop) -> None:
@@ -77,40 +70,48 @@ class Caveats:
                     text = f"{share:.1%} of the rows tie at the k-th place; the null of the best layers has index order"
                     if share == 1 and layer.constant:
                         text = "all rows are equal: their neighbours tie, so that mutual_knn is at its chance level"
-                    self._note(text, _name(one, layer))
+                    self._note(hazards.Hazard("ties", share, text), *_place(one, layer))
 
     def judge(
         self,
         sides: Mapping[str, Mapping[str, Representation]],
         tables: Mapping[str, Mapping[tuple[str, str], Any]],
         store: Store,
-        estimator: str | None,
+        asked: Asked,
     ) -> None:
         """Add what the finished scores and the layers themselves give reason to say."""
+        records = {name: asked.record(name) for name in tables}
+        listed = any(isinstance(record.states, (OfLists, OfEdges)) for record in records.values())
         for one in [one for side in sides.values() for one in side.values()]:
             if one.stacked and one.layers and len(one.layers) > len(one.layers[0].matrix):
                 self._note(hazards.swapped_axes(len(one.layers), len(one.layers[0].matrix)), one.name)
             for layer in one.layers:
                 counting = None if layer.normalize == "standardize" else counting_column(layer.matrix)
                 if counting is not None:
-                    self._note(hazards.counting_column(*counting), _name(one, layer))
+                    self._note(hazards.counting_column(*counting), *_place(one, layer))
                 share = store.get(StateKey(VARIANCE_SHARE, (), layer.place)) or 0.0
-                for text in (hazards.dominant(share, at_least=True), *row_notes(layer.matrix, tables)):
+                for text in (hazards.dominant(share, at_least=True), *row_notes(layer.matrix, listed)):
                     if text:
-                        self._note(text, _name(one, layer))
-        cells = {name: tables.get(name, {}) for name in ("cka", "mutual_knn")}
+                        self._note(text, *_place(one, layer))
+        knns = [name for name, record in records.items() if record is METRICS["mutual_knn"]]
+        for name, record in records.items():
+            if record is METRICS["cka"]:
+                biased = asked.given(name).get("estimator") == "biased"
+                self._judge_pairs(sides, tables[name], tables[knns[0]] if knns else {}, biased=biased)
+
+    def _judge_pairs(self, sides: Any, ckas: Mapping[Names, Any], knns: Mapping[Names, Any], *, biased: bool) -> None:
         x, y = sides["x"], sides.get("y", sides["x"])
-        for pair, cka in cells["cka"].items():
-            knn = cells["mutual_knn"].get(pair)
-            if estimator != "biased" and not np.any(cka.score >= hazards.HIGH):
+        for pair, cka in ckas.items():
+            knn = knns.get(pair)
+            if not biased and not np.any(cka.score >= hazards.HIGH):
                 continue  # only biased scores are mostly chance, only high ones disagree
             for at in np.ndindex(np.shape(cka.score)):
-                if estimator != "biased" and not (cka.score[at] if at else cka.score) >= hazards.HIGH:
+                if not biased and not (cka.score[at] if at else cka.score) >= hazards.HIGH:
                     continue  # nothing to say, whatever the chance level, which may not have been found
-                for text in pair_notes(*(_at(part, at) for part in (cka, knn)), biased=estimator == "biased"):
-                    named = zip(pair, (x[pair[0]].labels, y[pair[1]].labels), at, strict=False)
-                    where = (layer_name(name, only_of(labels, layer)) for name, labels, layer in named)
-                    self._note(text, " × ".join(where if at else pair))
+                for text in pair_notes(*(_at(part, at) for part in (cka, knn)), biased=biased):
+                    labels = x[pair[0]].labels, y[pair[1]].labels
+                    layers = [only_of(own, layer) for own, layer in zip(labels, at, strict=True)] if at else [None] * 2
+                    self._note(text, *pair, *layers)
 
     def check_pairings(self, sides: Mapping[str, Mapping[str, Representation]], n: int) -> None:
         """Say where another order of rows scores clearly higher: of each representation beside the first, and of the
@@ -131,9 +132,8 @@ class Caveats:
             found = None if first_error((steps[a], steps[b])) else suspected(steps[a], steps[b])  # type: ignore[arg-type]
             if found is not None:
                 scores = f"scores {found.best:.2f}, the given pairing {found.given:.2f}"
-                self._note(
-                    f"{found.pairing} {scores}: are rows paired rightly? (check_pairing)", f"{a.name} × {b.name}"
-                )
+                text = f"{found.pairing} {scores}: are rows paired rightly? (check_pairing)"
+                self._note(hazards.Hazard("pairing", found.best, text), a.name, b.name)
 
     def done(self) -> None:
         """Let the warnings that are not about scores through."""
@@ -146,16 +146,17 @@ class Caveats:
         """One warning for all reasons and one for all notes, two calls up."""
         for texts, category, where in (
             (self.reasons, UndefinedScoreWarning, "reasons"),
-            (self.notes, AlignmentWarning, "notes"),
+            (merged(self.found), AlignmentWarning, "notes"),
         ):
             if texts:
                 more = f"; and {len(texts) - 1} more" if len(texts) > 1 else ""
                 warn(f"{texts[0]}{more} (see .{where})", category)
 
-    def _note(self, text: str, where: str) -> None:
-        kind = re.sub(r"\d[\d.,]*", "#", text)
-        first, count = self._notes.get(kind, (f"{where}: {text}", 0))
-        self._notes[kind] = first, count + 1
+    def _note(
+        self, text: str, x: str, y: str | None = None, x_layer: str | None = None, y_layer: str | None = None
+    ) -> None:
+        kind, value = (text.kind, text.value) if isinstance(text, hazards.Hazard) else ("other", math.nan)
+        self.found.append(Caveat(kind, x, y, x_layer, y_layer, value, str(text)))
 
 
 def _last(one: Representation) -> Layer:
@@ -163,10 +164,10 @@ def _last(one: Representation) -> Layer:
     return next((layer for layer in reversed(one.layers) if layer.label != CONCATENATED), one.layers[-1])
 
 
-def row_notes(matrix: AnyArray, metrics: Iterable[str]) -> list[str]:
-    """Sentences about odd rows of one representation (bfloat16 as bit patterns) that matter to these metrics."""
+def row_notes(matrix: AnyArray, listed: bool) -> list[hazards.Hazard]:
+    """Sentences about odd rows of one representation (bfloat16 as bit patterns); ``listed``: its neighbours count."""
     said = [hazards.zero_rows(_zeros(matrix))]
-    if any(isinstance(METRICS[name].states, (OfLists, OfEdges)) for name in metrics):
+    if listed:
         repeats = duplicates.repeats(matrix)
         if repeats < len(matrix) - 1:
             said.append(hazards.duplicate_rows(repeats))  # of a constant representation there is more to say
@@ -184,7 +185,7 @@ def _zeros(matrix: AnyArray) -> int:
     return sum(int((~block.any(axis=1)).sum()) for block in blocks)
 
 
-def pair_notes(cka: Value, knn: Value, *, biased: bool) -> list[str]:
+def pair_notes(cka: Value, knn: Value, *, biased: bool) -> list[hazards.Hazard]:
     """Sentences about cka and mutual_knn, (score, chance) or None, of the same two representations."""
     if cka is None:
         return []
@@ -199,5 +200,5 @@ def _at(part: Any, at: tuple[int, ...]) -> Value:
     return score, (None if math.isnan(chance) else chance)
 
 
-def _name(one: Representation, layer: Layer) -> str:
-    return layer_name(one.name, None if len(one.labels) == 1 else layer.label)
+def _place(one: Representation, layer: Layer) -> Where:
+    return one.name, None, None if len(one.labels) == 1 else layer.label, None

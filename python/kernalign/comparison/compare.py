@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Literal
 
+import numpy as np
+
+from kernalign import _core
 from kernalign._base import checks
 from kernalign._base.kernels import Kernel, Precomputed, check_kernel
 from kernalign._base.progress import ProgressArgument, reporting
@@ -15,7 +20,7 @@ from kernalign._rows.layer_rows import RowOptions
 from kernalign._rows.layered import Layer, Representation, open_representations
 from kernalign._rows.pairing import Pairing
 from kernalign.comparison.families.base import Asked
-from kernalign.comparison.plan import make_plan
+from kernalign.comparison.plan import PValues, make_plan
 from kernalign.comparison.result import Comparison
 from kernalign.comparison.run import Run
 from kernalign.metrics import registry
@@ -25,7 +30,7 @@ def compare(
     xs: Mapping[str, Any],
     ys: Mapping[str, Any] | None = None,
     *,
-    metrics: Iterable[str] = ("cka", "mutual_knn"),
+    metrics: Iterable[str] | Mapping[str, Any] = ("cka", "mutual_knn"),
     k: int = 10,
     normalize: Normalize = None,
     clip_quantile: float | None = None,
@@ -34,7 +39,8 @@ def compare(
     estimator: str | None = None,
     kernel: Kernel | None = None,
     metric_options: Mapping[str, Mapping[str, Any]] | None = None,
-    p_values: bool = True,
+    p_values: PValues = True,
+    uncertainty: bool = False,
     groups: Any = None,
     threads: int | None = None,
     device: str | None = None,
@@ -55,7 +61,8 @@ def compare(
         layer10 (``"file.npz:key"`` chooses one). Files are memory-mapped where their format allows. ``ys=None``: all
         pairs of xs, each once where the metric is symmetric (in the order of xs), in both orders where it is not; none
         with itself, but where xs is a single one: its layers with each other.
-    metrics : names of `kernalign.METRICS`
+    metrics : names of `kernalign.METRICS`; or a dict whose keys are what the scores are called by and whose values are
+        names or pairs (name, keyword arguments): ``{"mknn50": ("mutual_knn", {"k": 50}), "cka": "cka"}``
     k, estimator, kernel : handed to the metrics that take them; None leaves their own defaults ("unbiased" and
         ``Linear()`` for cka, hsic and kernel_alignment)
     normalize : None, "l2" or "standardize", of every layer
@@ -65,7 +72,11 @@ def compare(
     concatenated : the concatenation of all layers of a representation is one more candidate, the last
     metric_options : metric -> further keyword arguments of its function: ``{"mutual_knn": {"metric": "euclidean"}}``
     p_values : find p-values and, for `Comparison.best`, what the covariance of layers is made of; without, the
-        skewness of CKA and the CKA of the layers of one representation among themselves are not computed
+        skewness of CKA and the CKA of the layers of one representation among themselves are not computed.
+        "permutation": also of metrics without a null, from 999 random pairings (of all of up to 8 items), the same for
+        all pairs; metrics of Gram matrices then take a product a pairing, others are called anew for each, so that a
+        pair takes 999 times as long.
+    uncertainty : add standard errors and 95 % intervals where a metric has them; it is then called pair by pair
     groups : labels of any kind, one for each row of the first representation; they follow rows that are dropped or
         joined. Items with one label are one thing (captions of an image, trials of a stimulus). Chance levels and
         p-values of metrics that take ``groups`` are then those of whole groups that change places; these metrics are
@@ -114,11 +125,19 @@ def compare(
     OSError
         See ``errors``: a file cannot be read.
     """
+    begun = time.perf_counter()
     checks.check_choice(layers, "layers", ("all", "best"))
     checks.check_choice(device, "device", (None, "cpu"))
     checks.check_choice(errors, "errors", ("record", "raise"))
     k = checks.check_positive(k, "k")
-    names = _metric_names(metrics, metric_options or {})
+    if not isinstance(p_values, (bool, np.bool_)) and p_values != "permutation":
+        raise ValueError(f"p_values must be True, False or 'permutation', got {p_values!r}")
+    names, called, own_options = _asked_for(metrics, metric_options)
+    records = {name: registry.METRICS[called.get(name, name)] for name in names}
+    if uncertainty:
+        for name, record in records.items():
+            if record.uncertainty is not None and not (record.takes("groups") and groups is not None):
+                own_options[name].setdefault("uncertainty", record.uncertainty)
     if kernel is not None:
         check_kernel(kernel)
     if isinstance(kernel, Precomputed) and (normalize or clip_quantile is not None or concatenated):
@@ -126,14 +145,13 @@ def compare(
             "normalize, clip_quantile and concatenated apply to rows, but Precomputed() takes Gram matrices"
         )
     for name in names if isinstance(kernel, Precomputed) else ():
-        given = (metric_options or {}).get(name, {}).get("kernel", kernel)
-        takes = registry.METRICS[name].takes("kernel") and isinstance(given, Precomputed)
+        given = own_options[name].get("kernel", kernel)
+        takes = records[name].takes("kernel") and isinstance(given, Precomputed)
         if not takes:
             raise ValueError(f"{name} needs rows, but kernel=Precomputed() says that Gram matrices are given")
     rows = None
     if (pairing, ids, zero_rows, nan_rows) != ("auto", None, "error", "error"):
-        given = [{"kernel": kernel, **dict((metric_options or {}).get(name, {}))} for name in names]
-        kinds = [registry.METRICS[name].undirected(own) for name, own in zip(names, given, strict=True)]
+        kinds = [record.undirected({"kernel": kernel, **own_options[name]}) for name, record in records.items()]
         undirected = either(*kinds, "zero" if normalize == "l2" else "")
         rows = RowOptions(pairing, ids, zero_rows, nan_rows, undirected, isinstance(kernel, Precomputed))
     how: Any = {"normalize": normalize, "clip_quantile": clip_quantile, "concatenated": concatenated, "rows": rows}
@@ -144,13 +162,15 @@ def compare(
         raise ValueError("layers must be 'all' for a single representation: each of its layers is best with itself")
     n = _items((*x, *y))
     count = checks.check_threads(threads)
-    options = {name: dict(own) for name, own in (metric_options or {}).items()}
+    options = {name: dict(own) for name, own in own_options.items()}
+    numbers = None
     if groups is not None:
         labels = group_numbers(groups, kept.given or n, kept=kept.rows)
+        numbers = tuple(labels.tolist())
         for name in names:
-            if registry.METRICS[name].takes("groups"):
-                options.setdefault(name, {}).setdefault("groups", tuple(labels.tolist()))
-    asked = Asked(n, k, estimator, kernel, normalize, clip_quantile, options)
+            if records[name].takes("groups"):
+                options[name].setdefault("groups", numbers)
+    asked = Asked(n, k, estimator, kernel, normalize, clip_quantile, options, called, numbers)
     plan = make_plan(names, asked, x, y, square=ys is None, mode=layers, p_values=p_values)
     run = Run(plan, x, y, count, record=errors == "record")
     with reporting(progress, "comparing") as report:
@@ -163,34 +183,56 @@ def compare(
         "clip_quantile": clip_quantile,
         "concatenated": concatenated,
         "p_values": p_values,
-        "metric_options": {
-            name: {key: str(v) for key, v in own.items()} for name, own in (metric_options or {}).items()
-        },
+        "metric_options": {name: _plain(own) for name, own in own_options.items() if own},
         **({} if groups is None else {"groups": int(labels.max()) + 1}),
     }
-    found = run.result(settings | kept.settings)
+    seconds = time.perf_counter() - begun
+    finished = datetime.now(UTC).isoformat(timespec="seconds")
+    provenance = {"kernalign": _core.build_info()["version"], "finished_at": finished, "seconds": round(seconds, 3)}
+    found = run.result(settings | kept.settings, provenance)
     run.caveats.warn()
     return found
 
 
-def _metric_names(metrics: Any, options: Any) -> list[str]:
+def _asked_for(metrics: Any, options: Any) -> tuple[list[str], dict[str, str], dict[str, dict[str, Any]]]:
+    """What the metrics are called, their names where these are others, and the options of each."""
     if isinstance(metrics, str) or not isinstance(metrics, Iterable):
-        raise TypeError(f"metrics must be a sequence of names, got {metrics!r}")
-    names = list(dict.fromkeys(metrics))
-    if not names:
-        raise ValueError("metrics must hold at least one name")
-    for name in names:
-        registry.check_metric(name)
+        raise TypeError(f"metrics must be a sequence of names or a dict of them, got {metrics!r}")
+    options = {} if options is None else options
     if not isinstance(options, Mapping) or not all(isinstance(given, Mapping) for given in options.values()):
         raise TypeError(f"metric_options must be a dict of metric names and dicts, got {options!r}")
-    for name in options:
-        if name not in names:
-            raise ValueError(f"metric_options is for {name!r}, which is not among the metrics {', '.join(names)}")
-    for name in names:
-        missing = set(registry.METRICS[name].needs) - set(options.get(name, {}))
+    given = dict(metrics) if isinstance(metrics, Mapping) else {name: name for name in metrics}
+    if not given:
+        raise ValueError("metrics must hold at least one name")
+    called: dict[str, str] = {}
+    own: dict[str, dict[str, Any]] = {}
+    for metric, what in given.items():
+        name, more = what if isinstance(what, tuple) and len(what) == 2 else (what, None)
+        record = registry.check_metric(name)
+        if not isinstance(metric, str) or not metric or not (more is None or isinstance(more, Mapping)):
+            raise TypeError(
+                f"metrics must be a dict of words and names or pairs (name, dict), got {metric!r}: {what!r}"
+            )
+        own[metric] = {**(more or {}), **options.get(metric, {})}
+        if metric != name:
+            called[metric] = name
+        missing = set(record.needs) - set(own[metric])
         if missing:
-            raise TypeError(f"{name} needs metric_options={{{name!r}: {{{min(missing)!r}: ...}}}}")
-    return names
+            raise TypeError(f"{metric} needs metric_options={{{metric!r}: {{{min(missing)!r}: ...}}}}")
+    for metric in options:
+        if metric not in given:
+            raise ValueError(f"metric_options is for {metric!r}, which is not among the metrics {', '.join(given)}")
+    told: dict[Any, str] = {}
+    for metric in given if called else ():
+        same = told.setdefault((called.get(metric, metric), repr(sorted(own[metric].items()))), metric)
+        if same != metric:
+            raise ValueError(f"metrics must differ, but {same} and {metric} are the same with the same options")
+    return list(given), called, own
+
+
+def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    known = (bool, int, float, str, type(None))
+    return {key: value if isinstance(value, known) else str(value) for key, value in options.items()}
 
 
 def _items(given: Iterable[Representation]) -> int:

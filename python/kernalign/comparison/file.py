@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -11,14 +12,15 @@ from numpy.typing import NDArray
 
 from kernalign._base import checkpoint
 from kernalign._base.packing import pack, unpack
-from kernalign.comparison.tables import Array, Names, Reason, pairs_of
+from kernalign.comparison.tables import Array, Caveat, Input, Mirrored, Names, Reason, pairs_of
 from kernalign.metrics import registry
 
 Made = TypeVar("Made")
 
 _KIND = "Comparison"
 _TABLES = ("scores", "chance", "chance_sd", "p_values")
-_HEADER = ("metrics", "n", "x_layers", "y_layers", "square", "mode", "notes", "settings")
+_PAIRED = ("log10_p", "p_methods", "intervals")  # in mode "all"
+_HEADER = ("metrics", "n", "x_layers", "y_layers", "square", "mode", "settings", "names", "provenance")
 
 
 def save(comparison: Any, path: str | os.PathLike[str], *, overwrite: bool) -> None:
@@ -26,6 +28,8 @@ def save(comparison: Any, path: str | os.PathLike[str], *, overwrite: bool) -> N
     arrays: dict[str, Array] = {}
     facts = {name: getattr(comparison, name) for name in _HEADER}
     facts |= {"reasons": list(map(list, comparison.reasons)), "nulls": pack(_plain(comparison.nulls), arrays)}
+    facts |= {"caveats": [list(_finite(one)) for one in comparison.caveats], "inputs": comparison.inputs}
+    methods = facts["methods"] = [""]
     for metric in comparison.metrics:
         pairs = comparison.pairs(metric)
         for table in _TABLES:
@@ -33,8 +37,11 @@ def save(comparison: Any, path: str | os.PathLike[str], *, overwrite: bool) -> N
             arrays[f"{table} {metric}"] = values if comparison.mode == "best" else _joined(values, pairs)
         if comparison.mode == "best":
             arrays[f"best_layers {metric}"] = comparison.best_layers[metric]
-        if metric in comparison.intervals:
-            arrays[f"intervals {metric}"] = _joined(comparison.intervals[metric], pairs)
+        for table in _PAIRED:
+            values = getattr(comparison, table).get(metric)
+            if values is not None:
+                joined = _joined(values, pairs)
+                arrays[f"{table} {metric}"] = _numbered(joined, methods) if table == "p_methods" else joined
     checkpoint.write(path, _KIND, facts, arrays, overwrite=overwrite)
 
 
@@ -44,29 +51,33 @@ def load(path: str | os.PathLike[str], make: Callable[..., Made]) -> Made:
         metrics, n, mode, square = (header[name] for name in ("metrics", "n", "mode", "square"))
         if type(n) is not int or n < 1 or type(square) is not bool or mode not in ("all", "best"):
             raise ValueError("n, square and mode must be a positive integer, a boolean and 'all' or 'best'")
-        if not all(isinstance(header[name], list) for name in ("metrics", "reasons", "notes")):
-            raise ValueError("metrics, reasons and notes must be lists")
-        if not isinstance(header["settings"], dict):
-            raise ValueError("settings must be a dict")
+        if not all(isinstance(header[name], list) for name in ("metrics", "reasons", "caveats", "methods", "inputs")):
+            raise ValueError("metrics, reasons, caveats, methods and inputs must be lists")
+        if not all(isinstance(header[name], dict) for name in ("settings", "names", "provenance")):
+            raise ValueError("settings, names and provenance must be dicts")
+        names = {str(metric): str(name) for metric, name in header["names"].items()}
         x, y = (
             {str(name): tuple(map(str, labels)) for name, labels in header[key].items()}
             for key in ("x_layers", "y_layers")
         )
         if not all(x.values()) or not all(y.values()) or (square and x != y):
             raise ValueError("every representation must have a layer, and both sides of a set with itself be the same")
-        found: dict[str, dict[str, Any]] = {table: {} for table in (*_TABLES, "best_layers", "intervals")}
+        found: dict[str, dict[str, Any]] = {table: {} for table in (*_TABLES, "best_layers", *_PAIRED)}
         for metric in metrics:
-            symmetric = registry.check_metric(metric).symmetric
+            symmetric = registry.check_metric(names.get(metric, metric)).symmetric
             for table, values in found.items():
                 array: Any = arrays.pop(f"{table} {metric}", None)
-                if mode == "best" and table != "intervals":
+                if mode == "best" and table not in _PAIRED:
                     shape = (len(x), len(y), *[2] * (table == "best_layers"))
                     values[metric] = _shaped(array, shape)
                     if table == "best_layers":
                         values[metric] = _checked_places(values[metric], x, y)
                 elif table in _TABLES or array is not None:
                     depth = (3,) if table == "intervals" else ()
-                    values[metric] = _parted(array, x, y, square, symmetric, depth)
+                    parts = _parted(array, x, y, square, symmetric, depth)
+                    if table == "p_methods":
+                        parts = {pair: _worded(part, header["methods"]) for pair, part in parts.items()}
+                    values[metric] = Mirrored(parts) if square and symmetric else parts
         return make(
             metrics=tuple(metrics),
             n=n,
@@ -75,8 +86,11 @@ def load(path: str | os.PathLike[str], make: Callable[..., Made]) -> Made:
             square=square,
             mode=mode,
             reasons=tuple(map(_reason, header["reasons"])),
-            notes=tuple(map(str, header["notes"])),
+            caveats=tuple(map(_caveat, header["caveats"])),
             settings=dict(header["settings"]),
+            names=names,
+            inputs=tuple(_inputs(*each) for each in zip(header["inputs"], (x, y), strict=True)),
+            provenance=dict(header["provenance"]),
             nulls=unpack(header["nulls"], arrays),
             **found,
         )
@@ -91,6 +105,40 @@ def _reason(words: Any) -> Reason:
     if not all(isinstance(word, str) or (word is None and place in (3, 4)) for place, word in enumerate(found)):
         raise ValueError(f"a reason must be words, got {words}")
     return found
+
+
+def _finite(caveat: Caveat) -> Caveat:
+    return caveat._replace(value=caveat.value if math.isfinite(caveat.value) else None)  # type: ignore[arg-type]
+
+
+def _caveat(parts: Any) -> Caveat:
+    found = Caveat(*parts)
+    words = (found.kind, found.x, found.text), (found.y, found.x_layer, found.y_layer)
+    if not all(isinstance(word, str) for word in (*words[0], *(one for one in words[1] if one is not None))):
+        raise ValueError(f"a caveat must be words and a number, got {parts}")
+    return found._replace(value=math.nan if found.value is None else float(found.value))
+
+
+def _inputs(given: Any, layers: Any) -> dict[str, tuple[Input, ...]]:
+    found = {str(name): tuple([Input(int(p), str(digest)) for p, digest in own]) for name, own in given.items()}
+    if any(len(own) != len(layers[name]) for name, own in found.items()):
+        raise ValueError("inputs must hold every layer")
+    return found
+
+
+def _numbered(words: Array, vocabulary: list[str]) -> Array:
+    """Places of words in a vocabulary, which grows."""
+    places = {word: at for at, word in enumerate(vocabulary)}
+    found = [places.setdefault(word, len(places)) for word in words]
+    vocabulary[:] = places
+    return np.array(found, dtype=np.int32)
+
+
+def _worded(places: Array, vocabulary: list[Any]) -> Array:
+    if not ((places >= 0) & (places < len(vocabulary))).all():
+        raise ValueError("p_methods must be places in the vocabulary")
+    found = [str(vocabulary[int(at)]) for at in places.ravel()]
+    return np.array(found, dtype=object).reshape(places.shape)
 
 
 def _joined(table: Any, pairs: Sequence[Names]) -> Array:

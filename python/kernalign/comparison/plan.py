@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import numpy as np
 
 from kernalign._engines.states import StateKey
 from kernalign._rows.layered import Place, Representation
+from kernalign._statistics.pairings import Pairings
 from kernalign.comparison.families import families
 from kernalign.comparison.families.base import Asked, Family
-from kernalign.comparison.tables import Names, pairs_of
-from kernalign.metrics.registry import METRICS
+from kernalign.comparison.tables import Mirrored, Names, pairs_of
+
+PValues: TypeAlias = bool | Literal["permutation"]
 
 
 class PlannedLayer(NamedTuple):
@@ -41,7 +45,7 @@ class Plan:
     x, y : the representations; the same where one set is compared with itself
     square : one set is compared with itself
     mode : "all" keeps the scores of all pairs of layers, "best" those of the best pair
-    p_values : whether p-values and the null of a search over layers are wanted
+    p_values : whether p-values and the null of a search over layers are wanted; "permutation": of every metric
     families : the metrics, in groups that share states
     """
 
@@ -51,7 +55,7 @@ class Plan:
     y: tuple[Member, ...]
     square: bool
     mode: Literal["all", "best"]
-    p_values: bool
+    p_values: PValues
     families: tuple[Family, ...]
 
     @property
@@ -75,7 +79,7 @@ class Plan:
         if self.square and len(self.x) == 1:
             return False
         several = max([len(one.layers) for side in self.sides.values() for one in side]) > 1
-        return self.p_values and self.asked.n >= 4 and several
+        return bool(self.p_values) and self.asked.n >= 4 and several
 
     def states(self) -> dict[StateKey, Family]:
         """The states to be made, once each, and who makes it; in an order in which they can be made."""
@@ -86,10 +90,21 @@ class Plan:
                 found.setdefault(key, family)
         return found
 
+    def table(self, metric: str) -> Callable[..., dict[Names, Any]]:
+        """What holds a metric's tables by pairs of names."""
+        return Mirrored if self.square and self.asked.record(metric).symmetric else dict
+
+    def pairings(self) -> Pairings | None:
+        """What may change places where p-values are drawn."""
+        if self.p_values != "permutation":
+            return None
+        groups = self.asked.groups
+        return Pairings.of_items(self.asked.n) if groups is None else Pairings.of_groups(np.array(groups))
+
     def pairs(self, family: Family) -> list[Names]:
         """The pairs of representations that a family finishes."""
         x, y = [tuple([one.name for one in side]) for side in (self.x, self.y)]
-        return pairs_of(x, y, self.square, METRICS[family.metrics[0]].symmetric)
+        return pairs_of(x, y, self.square, family.mirrored)
 
 
 def make_plan(
@@ -100,7 +115,7 @@ def make_plan(
     *,
     square: bool,
     mode: Literal["all", "best"],
-    p_values: bool,
+    p_values: PValues,
 ) -> Plan:
     """The plan of a comparison of representations that were opened; options are checked here."""
     a, b = (tuple(map(_member, side)) for side in (x, y))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,20 +11,20 @@ import numpy as np
 
 from kernalign._base.score import AlignmentWarning
 from kernalign._base.warn import warn
-from kernalign.comparison import file
+from kernalign.comparison import file, merging, tidy
 from kernalign.comparison import plot as plots
 from kernalign.comparison.best import Cells, Maximum, Nulls, best_of, maximum, method
-from kernalign.comparison.tables import Array, Best, Names, Reason, gathered, only_of, pairs_of
+from kernalign.comparison.tables import Array, Best, Caveat, Input, Names, Reason, gathered, merged, pairs_of
 from kernalign.metrics import registry
+from kernalign.metrics.record import MetricInfo
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 Table: TypeAlias = dict[Names, Array] | Array
+Inputs: TypeAlias = Mapping[str, tuple[Input, ...]]  # of every layer
 
 _SHOWN = 20
-_INTERVAL = ("stderr", "low", "high")
-_UNKNOWN = (math.nan,) * 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,15 +33,16 @@ class Comparison:
 
     Attributes
     ----------
-    metrics : names of the metrics
+    metrics : what the metrics are called: their names, or the keys of the dict that was asked for
     n : number of items
     x_layers, y_layers : name of a representation -> labels of its layers
     square : one set was compared with itself
     mode : "all" or "best"
     scores, chance, chance_sd, p_values : metric -> table. In mode "all" a table is a dict {(x, y): (L_x, L_y) array};
         of a set with itself it has every pair once, in the order of the names, and both orders where the metric is not
-        symmetric; of a single representation, the pair with itself. In mode "best" it is an array (X, Y), symmetric
-        where the metric is, with nan on the diagonal of a set with itself; chance and p are those of a best of so many.
+        symmetric (where it is, either order may be asked for); of a single representation, the pair with itself. In
+        mode "best" it is an array (X, Y), symmetric where the metric is, with nan on the diagonal of a set with itself;
+        chance and p are those of a best of so many.
         nan: undefined, failed (see `reasons`) or not known.
         p_values (in mode "best" chance and chance_sd, too) are found when first read, saved or pickled; until then the
         layers are held.
@@ -51,7 +51,13 @@ class Comparison:
         error and the ends of a 95 % interval
     reasons : for each score that is nan a named tuple: metric, x, y, x_layer, y_layer (None where there is only one),
         status ("undefined": it does not exist for this input; "failed": the input cannot be read or scored) and text
-    notes : caveats about the numbers, one line each
+    caveats : what makes numbers mean less than they seem to, as named tuples: kind, x, y, x_layer, y_layer, value, text
+    notes : the same, one line for each kind of sentence
+    names : metric -> its name in `kernalign.METRICS`, where it is called otherwise
+    log10_p, p_methods : mode "all": tables of the decimal logarithms of p_values, which go on where numbers end, and of
+        how they were found; else empty
+    inputs : for xs and for ys: name -> (features, digest) of every layer
+    provenance : version of kernalign, when the comparison was finished, and the seconds that it took
     settings : what was asked for
     """
 
@@ -67,10 +73,19 @@ class Comparison:
     p_values: Mapping[str, Table]
     best_layers: dict[str, Array]
     reasons: tuple[Reason, ...]
-    notes: tuple[str, ...]
+    caveats: tuple[Caveat, ...]
     settings: dict[str, Any]
     nulls: Mapping[str, Nulls] = field(repr=False)
     intervals: Mapping[str, Mapping[Names, Array]] = field(repr=False, default_factory=dict)
+    names: Mapping[str, str] = field(repr=False, default_factory=dict)
+    log10_p: Mapping[str, Table] = field(repr=False, default_factory=dict)
+    p_methods: Mapping[str, Table] = field(repr=False, default_factory=dict)
+    inputs: tuple[Inputs, Inputs] = field(repr=False, default=({}, {}))
+    provenance: Mapping[str, Any] = field(repr=False, default_factory=dict)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(merged(self.caveats))
 
     @property
     def x_names(self) -> tuple[str, ...]:
@@ -82,8 +97,11 @@ class Comparison:
 
     def pairs(self, metric: str) -> list[Names]:
         """The pairs of names that were compared, in order; see `scores`."""
-        symmetric = registry.METRICS[metric].symmetric
-        return pairs_of(self.x_names, self.y_names, self.square, symmetric)
+        return pairs_of(self.x_names, self.y_names, self.square, self.record(metric).symmetric)
+
+    def record(self, metric: str) -> MetricInfo:
+        """What `kernalign.METRICS` knows of a metric, whatever it is called here."""
+        return registry.METRICS[self.names.get(metric, metric)]
 
     def best(self, metric: str) -> Best:
         """The best pair of layers for every pair of representations, and its chance level.
@@ -100,7 +118,7 @@ class Comparison:
         else:
             null = self.nulls.get(metric)
             tables = self._gather(
-                metric, lambda pair: maximum(metric, self._searched(metric, pair), null, pair, self.n)
+                metric, lambda pair: maximum(self.record(metric), self._searched(metric, pair), null, pair, self.n)
             )
         score, layers, chance, chance_sd, p_value = tables
         how = method(self.nulls, metric)
@@ -113,59 +131,17 @@ class Comparison:
         )
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """One dict for every score: x, y, their layers, metric, score, chance, chance_sd, z, corrected, p_value, n.
+        """One dict for every score, with the columns of `kernalign.comparison.tidy` whatever was compared.
 
-        And ``status``, "ok" or that of the ``reason``, which says why a score is nan (a best one: why those of its
-        layers are), else None; ``stderr``, ``low`` and ``high`` if there are intervals.
+        A number that is not known is nan, a word that does not apply None. A p_value is never 0: below 1e-307 only
+        ``log10_p`` goes on. ``q_value`` is that of Benjamini and Hochberg among the scores of one metric.
         """
-        reasons: dict[tuple[Any, ...], dict[str, str]] = {}
-        for one in self.reasons:
-            for place in {one[:3], one[:5]}:
-                reasons.setdefault(place, {})[one.text] = one.status
-        for metric in self.metrics:
-            for x, y, i, j, score, chance, sd, p in self._flat(metric):
-                at = () if self.mode == "best" else (only_of(self.x_layers[x], i), only_of(self.y_layers[y], j))
-                why = reasons.get((metric, x, y, *at), {}) if math.isnan(score) else {}
-                row = {
-                    "x": x,
-                    "y": y,
-                    "x_layer": self.x_layers[x][i] if i >= 0 else None,
-                    "y_layer": self.y_layers[y][j] if j >= 0 else None,
-                    "metric": metric,
-                    "score": score,
-                    "chance": chance,
-                    "chance_sd": sd,
-                    "z": (score - chance) / sd if sd > 0 else math.nan,
-                    "corrected": _corrected(metric, score, chance),
-                    "p_value": p,
-                    "n": self.n,
-                    "status": min(why.values(), default="ok"),  # "failed" before "undefined"
-                    "reason": "; ".join(why) or None,
-                }
-                if self.intervals:
-                    spread = self.intervals.get(metric, {}).get((x, y))
-                    row |= zip(_INTERVAL, _UNKNOWN if spread is None else map(float, spread[i, j]), strict=True)
-                yield row
+        return tidy.rows(self)
 
     @property
     def failed(self) -> bool:
         """Whether some score is missing because its input could not be read or scored."""
         return any(reason.status == "failed" for reason in self.reasons)
-
-    def _flat(self, metric: str) -> Iterator[tuple[str, str, int, int, float, float, float, float]]:
-        """Names, layers, score, chance, chance_sd and p_value of every score."""
-        best = self.best(metric) if self.mode == "best" else None
-        for x, y in self.pairs(metric):
-            if best is not None:
-                at = self.x_names.index(x), self.y_names.index(y)
-                i, j = (int(layer) for layer in best.layers[at])
-                score, chance, sd, p = (float(part[at]) for part in best.numbers)
-                yield x, y, i, j, score, chance, sd, p
-            else:
-                cells = self.cells(metric, (x, y))
-                for i, j in np.ndindex(cells.score.shape):
-                    score, chance, sd, p = (float(part[i, j]) for part in cells)
-                    yield x, y, i, j, score, chance, sd, p
 
     def to_dataframe(self) -> DataFrame:
         """The rows as a pandas table.
@@ -207,6 +183,21 @@ class Comparison:
         self._check(metric)
         return plots.draw(self, metric, kind, x, y, ax)
 
+    def merge(self, other: Comparison) -> Comparison:
+        """This comparison with the pairs of another one: what was added to a set need not be compared anew.
+
+        ``compare(models).merge(compare(new, models))`` is ``compare(models | new)``, the pairs of new ones among
+        themselves excepted, which are to be merged too. Both must be of the same items, metrics and options; of a pair
+        that both have, this one's score stays. Neither of the two is changed.
+
+        Raises
+        ------
+        ValueError
+            Items, metrics or options differ, a name means different data, or a pair is in neither of the two.
+        """
+        found: Comparison = merging.merge(self, other)
+        return found
+
     def distances(self, metric: str) -> Array:
         """-log of the best scores of a set with itself, as a symmetric matrix with a zero diagonal.
 
@@ -223,7 +214,7 @@ class Comparison:
             Two sets were compared, the metric is a distance itself, or a score is undefined.
         """
         self._check(metric)
-        if not self.square or not registry.METRICS[metric].larger_is_closer:
+        if not self.square or not self.record(metric).larger_is_closer:
             raise ValueError("distances are made of similarities of one set with itself (ys=None)")
         score = self.largest(metric)
         off = ~np.eye(len(score), dtype=bool)
@@ -287,7 +278,7 @@ class Comparison:
         if self.mode == "best":
             scores: Any = self.scores[metric]
             return np.asarray(scores)
-        return self._gather(metric, lambda pair: best_of(metric, self._searched(metric, pair)))[0]
+        return self._gather(metric, lambda pair: best_of(self.record(metric), self._searched(metric, pair)))[0]
 
     def _searched(self, metric: str, pair: Names) -> Cells:
         """The cells; p-values only of a single pair of layers, whose null is that of the best."""
@@ -299,14 +290,8 @@ class Comparison:
 
     def _gather(self, metric: str, find: Callable[[Names], Maximum]) -> tuple[Array, ...]:
         found = {pair: find(pair) for pair in self.pairs(metric) if not self.square or pair[0] != pair[1]}
-        return gathered(found, self.x_names, self.y_names, self.square and registry.METRICS[metric].symmetric)
+        return gathered(found, self.x_names, self.y_names, self.square and self.record(metric).symmetric)
 
     def _check(self, metric: str) -> None:
         if metric not in self.metrics:
             raise ValueError(f"metric must be one of {', '.join(self.metrics)}, got {metric!r}")
-
-
-def _corrected(metric: str, score: float, chance: float) -> float:
-    low, high = registry.METRICS[metric].range
-    most = high if registry.METRICS[metric].larger_is_closer else low
-    return (score - chance) / (most - chance) if math.isfinite(most) and most != chance else math.nan

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,12 @@ from kernalign._base.score import AlignmentWarning, Score
 from kernalign._engines.states import Store
 from kernalign._rows.layered import Layer, Place, Representation, first_error
 from kernalign.comparison.best import Array, Cells, Maximum, Nulls, Searched
-from kernalign.comparison.caveats import Caveats
+from kernalign.comparison.caveats import Caveats, Where
+from kernalign.comparison.drawn import Drawn, Tails, tail_of, tails
 from kernalign.comparison.families.base import AtOnce, Family, Scorer, Workshop
 from kernalign.comparison.plan import Plan
 from kernalign.comparison.result import Comparison
-from kernalign.comparison.tables import Later, Names, Reason, gathered, layer_name, only_of
-from kernalign.metrics.registry import METRICS
+from kernalign.comparison.tables import Later, Names, Reason, gathered, input_of, only_of
 
 _TABLES = ("scores", "chance", "chance_sd")
 _BEST_TABLES = ("scores", "best_layers", "chance", "chance_sd", "p_values")  # in the order of `gathered`
@@ -50,9 +51,10 @@ class Run:
         self.shop = Workshop(layers, Store(), threads)
         self.caveats = Caveats()
         self.cells: dict[str, dict[Names, Cells]] = {}
-        self.tails: dict[str, dict[Names, partial[Array]]] = {}
+        self.tails: dict[str, dict[Names, partial[Tails]]] = {}
         self.intervals: dict[str, dict[Names, Array]] = {}
         self.nulls: dict[str, partial[Nulls]] = {}
+        self.pairings = plan.pairings()
         self.scored = False
         self.error = first_error([one for side in (x, y) for given in side for one in given.opened.values()])
 
@@ -74,7 +76,7 @@ class Run:
                 scorer = family.scorer(shop) if shop.layers else None
                 at_once = None if self.plan.p_values and not family.light else family.at_once(shop)
                 for pair in own:
-                    self._score(family, pair, scorer, at_once, failed, steps)
+                    self._score(family, pair, scorer, at_once, shop, failed, steps)
         self.caveats.done()
         if not self.scored and self.error is not None:
             raise self.error  # there is no rest that it could cost
@@ -116,16 +118,20 @@ class Run:
         self.error = self.error or error
         return error.with_traceback(None)  # whose frames hold arrays
 
-    def result(self, settings: dict[str, Any]) -> Comparison:
+    def result(self, settings: dict[str, Any], provenance: Mapping[str, Any]) -> Comparison:
         plan = self.plan
         layers = [{name: one.labels for name, one in side.items()} for side in (self.x, self.y)]
+        inputs = {
+            side: {name: tuple(map(input_of, one.opened.values())) for name, one in members.items()}
+            for side, members in self.sides.items()
+        }
         nulls = Later(self.nulls)
         best = self._searched(nulls) if plan.mode == "best" else {}
         tables = _best_tables(plan, best) if plan.mode == "best" else self._tables()
         judged: Any = best or self.cells
         if not isinstance(plan.asked.kernel, Precomputed):
             self.caveats.check_pairings(self.sides, plan.asked.n)
-        self.caveats.judge(self.sides, judged, self.shop.store, plan.asked.given("cka").get("estimator"))
+        self.caveats.judge(self.sides, judged, self.shop.store, plan.asked)
         return Comparison(
             metrics=plan.metrics,
             n=plan.asked.n,
@@ -134,28 +140,38 @@ class Run:
             square=plan.square,
             mode=plan.mode,
             reasons=tuple(self.caveats.reasons),
-            notes=tuple(self.caveats.notes),
+            caveats=tuple(self.caveats.found),
+            names=dict(plan.asked.names),
             settings=settings,
-            intervals=self.intervals,
+            provenance=provenance,
+            intervals={metric: plan.table(metric)(own) for metric, own in self.intervals.items()},
+            inputs=(inputs["x"], inputs.get("y", inputs["x"])),
             nulls=nulls,
             **tables,
         )
 
     def _tables(self) -> dict[str, Any]:
-        ordered = [(metric, self.cells[metric]) for metric in self.plan.metrics]
-        found: dict[str, Any] = {
-            table: {metric: {pair: own[at] for pair, own in cells.items()} for metric, cells in ordered}
-            for at, table in enumerate(_TABLES)
-        }
-        return found | {
-            "p_values": Later({metric: partial(_p_values, self.tails[metric]) for metric in self.plan.metrics}),
-            "best_layers": {},
-        }
+        kinds = dict(zip(self.plan.metrics, map(self.plan.table, self.plan.metrics), strict=True))
+        found: dict[str, Any] = {}
+        for at, table in enumerate(_TABLES):
+            found[table] = own = {}
+            for metric, kind in kinds.items():
+                cells = self.cells[metric]
+                own[metric] = kind(zip(cells, map(itemgetter(at), cells.values()), strict=True))
+        read = Later({metric: partial(_read, self.tails[metric]) for metric in self.plan.metrics})
+
+        def part(metric: str, at: int) -> dict[Names, Array]:
+            return kinds[metric]({pair: one[at] for pair, one in read[metric].items()})
+
+        for at, table in enumerate(("p_values", "log10_p", "p_methods")):
+            found[table] = Later({metric: partial(part, metric, at) for metric in self.plan.metrics})
+        return found | {"best_layers": {}}
 
     def _searched(self, nulls: Mapping[str, Nulls]) -> dict[str, dict[Names, Searched]]:
+        n = self.plan.asked.n
         return {
             metric: {
-                pair: Searched(metric, own, self.tails[metric][pair], nulls, pair, self.plan.asked.n)
+                pair: Searched(self.plan.asked.record(metric), metric, own, self.tails[metric][pair], nulls, pair, n)
                 for pair, own in self.cells[metric].items()
             }
             for metric in self.plan.metrics
@@ -167,33 +183,36 @@ class Run:
         pair: Names,
         scorer: Scorer | None,
         at_once: AtOnce | None,
+        shop: Workshop,
         failed: Mapping[Place, Exception],
         steps: _Steps,
     ) -> None:
         x, y = self.x[pair[0]], self.y[pair[1]]
         shape = len(x.labels), len(y.labels)
-        later = self.plan.p_values and family.light
-        now = self.plan.p_values and not later
+        now = self.plan.p_values and not family.light
         uncertain = "uncertainty" in self.plan.asked.own(family.metrics[0])
-        alike = x is y and METRICS[family.metrics[0]].symmetric
+        alike = x is y and family.mirrored
         mirror: dict[tuple[int, ...], Any] = {}
         layers = [
             [one if isinstance(one, Exception) else failed.get(one.place, one) for one in side.opened.values()]
             for side in (x, y)
         ]
+        draws: dict[str, Drawn] = {}
+        if self.pairings is not None:
+            draws = {name: Drawn(family, name, (layers[0], layers[1]), shop, self.pairings) for name in family.metrics}
         found = {
             metric: Cells(*np.full((4, *shape), np.nan)) if at_once is None else at_once(*layers)
             for metric in family.metrics
         }
         made = np.isfinite(found[family.metrics[0]].score).ravel().tolist()
-        tails = {metric: np.full(shape, None) for metric in family.metrics if later}
+        entries = {metric: np.full(shape, None) for metric in family.metrics if self.plan.p_values}
         self.scored = self.scored or any(made)
         steps.step(sum(made))
         for at, done in zip(itertools.product(range(shape[0]), range(shape[1])), made, strict=True):
             a, b = layers[0][at[0]], layers[1][at[1]]
             if done:
-                for which, metric in enumerate(family.metrics if later else ()):
-                    tails[metric][at] = partial(_made, scorer, a, b, which)
+                for which, metric in enumerate(entries):
+                    entries[metric][at] = partial(_made, scorer, a, b, which)
                 continue
             scores: Any = a if isinstance(a, Exception) else b
             if at[::-1] in mirror:
@@ -214,21 +233,20 @@ class Run:
             elif alike and not any(score.reason for score in scores):  # a reason tells x from y
                 mirror[at] = scores
             for metric, score in zip(family.metrics, scores, strict=True):
-                if later:
-                    tails[metric][at] = score
+                if self.plan.p_values:
+                    entries[metric][at] = tail_of(score, draws.get(metric), at) if now and score else score
                 if score is None:
                     continue
                 if score.reason is not None:
                     self._explain([metric], x, y, at, "undefined", score.reason)
-                p_value = score.p_value if now else None
-                for part, value in zip(found[metric], (score, score.chance, score.chance_sd, p_value), strict=True):
+                for part, value in zip(found[metric], (score, score.chance, score.chance_sd), strict=False):
                     part[at] = np.nan if value is None else value
                 if uncertain and score.stderr is not None:
                     table = self.intervals.setdefault(metric, {}).setdefault(pair, np.full((*shape, 3), np.nan))
                     table[at] = score.stderr, *score.interval()
         for metric, cells in found.items():
             self.cells.setdefault(metric, {})[pair] = cells
-            self.tails.setdefault(metric, {})[pair] = partial(_tail, tails.get(metric), cells.p_value)
+            self.tails.setdefault(metric, {})[pair] = partial(tails, entries.get(metric), shape, draws.get(metric))
 
     def _explain(
         self, metrics: Sequence[str], x: Representation, y: Representation, at: Any, status: str, text: str
@@ -243,17 +261,8 @@ def _made(scorer: Any, a: Any, b: Any, which: int) -> Score:
     return scores[which]
 
 
-def _tail(scores: Array | None, known: Array) -> Array:
-    """P-values of all pairs of layers: of the scores, if any were kept or can be made, nan where there is none."""
-    if scores is None:
-        return known
-    made = (score() if isinstance(score, partial) else score for score in scores.ravel())
-    found = (None if score is None else score.p_value for score in made)
-    return np.array([np.nan if value is None else value for value in found]).reshape(known.shape)
-
-
-def _p_values(tails: Mapping[Names, partial[Array]]) -> dict[Names, Array]:
-    return {pair: tail() for pair, tail in tails.items()}
+def _read(found: Mapping[Names, partial[Tails]]) -> dict[Names, Tails]:
+    return {pair: tail() for pair, tail in found.items()}
 
 
 def _best_tables(plan: Plan, best: Mapping[str, Mapping[Names, Searched]]) -> dict[str, Any]:
@@ -261,7 +270,7 @@ def _best_tables(plan: Plan, best: Mapping[str, Mapping[Names, Searched]]) -> di
     x, y = (tuple(one.name for one in side) for side in (plan.x, plan.y))
 
     def table(metric: str, found: Mapping[Names, Maximum]) -> dict[str, Array]:
-        mirrored = plan.square and METRICS[metric].symmetric
+        mirrored = plan.square and plan.asked.record(metric).symmetric
         return dict(zip(_BEST_TABLES, gathered(found, x, y, mirrored), strict=True))
 
     def gather(metric: str) -> dict[str, Array]:
@@ -321,6 +330,5 @@ class _Steps:
         return lambda done, of: report(begin + (_UNITS * done) // max(1, of), total)
 
 
-def _where(x: Representation, y: Representation, at: tuple[int, ...]) -> str:
-    sides = zip((x, y), at, strict=True)
-    return " × ".join(layer_name(one.name, only_of(one.labels, layer)) for one, layer in sides)
+def _where(x: Representation, y: Representation, at: tuple[int, ...]) -> Where:
+    return x.name, y.name, only_of(x.labels, at[0]), only_of(y.labels, at[1])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias, TypeVar
@@ -9,6 +11,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from kernalign._rows.blocks import spans
 from kernalign.comparison.best import Maximum
 
 Array: TypeAlias = NDArray[Any]
@@ -39,6 +42,58 @@ class Reason(NamedTuple):
     def __str__(self) -> str:
         x, y = layer_name(self.x, self.x_layer), layer_name(self.y, self.y_layer)
         return f"{self.metric} of {x} × {y}: {self.text}"
+
+
+class Input(NamedTuple):
+    """A layer that was compared: its features, and a digest of its type, shape and bytes; 0 and "" if none was read."""
+
+    features: int
+    digest: str
+
+
+class Caveat(NamedTuple):
+    """What makes numbers mean less than they seem to.
+
+    Attributes
+    ----------
+    kind : a word: "dominant", "ties", "duplicate_rows", "zero_rows", "disagreement", "mostly_chance", "pairing", ...
+    x, y : names of the representations; y is None where it is about one alone
+    x_layer, y_layer : labels of their layers; None where there is only one
+    value : the number that it is about; nan if there is none
+    text : a sentence
+    """
+
+    kind: str
+    x: str
+    y: str | None
+    x_layer: str | None
+    y_layer: str | None
+    value: float
+    text: str
+
+    def __str__(self) -> str:
+        x = layer_name(self.x, self.x_layer)
+        return f"{x if self.y is None else f'{x} × {layer_name(self.y, self.y_layer)}'}: {self.text}"
+
+
+def merged(caveats: Sequence[Caveat]) -> list[str]:
+    """One line for each kind of sentence: the first, and how many more there are."""
+    found: dict[str, tuple[Caveat, int]] = {}
+    for one in caveats:
+        sentence = re.sub(r"\d[\d.,]*", "#", one.text)
+        first, count = found.get(sentence, (one, 0))
+        found[sentence] = first, count + 1
+    return [f"{one}{f' (and {count - 1} more like it)' if count > 1 else ''}" for one, count in found.values()]
+
+
+class Mirrored(dict[Names, Array]):
+    """Tables of a symmetric metric by pairs of names, which may be asked for in either order."""
+
+    def __missing__(self, pair: Names) -> Array:
+        found = self.get(pair[::-1])
+        if found is None:
+            raise KeyError(pair)
+        return found.swapaxes(0, 1)
 
 
 class Later(Mapping[str, Made]):
@@ -137,6 +192,20 @@ def gathered(
         if mirrored:
             tables[:, j, i], layers[j, i] = tables[:, i, j], found.layers[::-1]
     return tables[0], layers, *tables[1:]
+
+
+def input_of(layer: Any) -> Input:
+    """What is known of a layer, or of the error in its place."""
+    if isinstance(layer, Exception):
+        return Input(0, "")
+    matrix = layer.matrix
+    made = hashlib.blake2b(
+        f"{'bfloat16' if layer.bfloat16 else matrix.dtype.str} {matrix.shape} ".encode(), digest_size=20
+    )
+    once = matrix.flags.c_contiguous or matrix.nbytes < 1 << 20
+    for begin, end in ((0, len(matrix)),) if once else spans(len(matrix), matrix.shape[1]):
+        made.update(np.ascontiguousarray(matrix[begin:end]).data)
+    return Input(matrix.shape[1], made.hexdigest())
 
 
 def only_of(labels: Sequence[str], at: int) -> str | None:

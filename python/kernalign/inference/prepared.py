@@ -123,7 +123,7 @@ def layers_of(x: Any, name: str) -> tuple[list[Named], bool]:
             arrays.as_matrix(part, layer)
         named.append(Named(layer, np.asarray(part) if isinstance(part, (list, tuple)) else part))
     if len(given.axes) == 3 and len(named) > len(named[0].value):
-        warn(f"{name}: {hazards.swapped_axes(len(named), len(named[0].value))}", AlignmentWarning)
+        warn(hazards.swapped_axes(len(named), len(named[0].value)).of(name), AlignmentWarning)
     return named, given.whole is None or len(given.axes) == 3
 
 

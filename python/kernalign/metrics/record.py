@@ -122,6 +122,7 @@ class MetricInfo:
     needs : keyword arguments without a default, which every call must give
     paired : whether rows of x and y are of the same items
     states : what both sides are turned into, once each, before a pair is finished; None: called pair by pair
+    version : raised by hand when a release changes its values, so that stored scores are made anew
     """
 
     description: str
@@ -132,6 +133,7 @@ class MetricInfo:
     needs: tuple[str, ...] = ()
     paired: bool = True
     states: States | None = field(default=None, repr=False)
+    version: int = field(default=1, repr=False)
 
     @property
     def best(self) -> float | None:

@@ -112,7 +112,7 @@ _RECORDS: dict[str, MetricInfo] = {
         states=OfLists(overlap.finish_edit_knn, of_lists=overlap.edit_items, ordered=True),
     ),
     "cknna": MetricInfo(
-        "centred kernel alignment over pairs that are neighbours on both sides",
+        "centred kernel alignment over neighbours on both sides; variant='platonic' has no bounds",
         _SIGNED,
         cknna.cknna,
         states=OfEdges(cknna.finish_cknna, cknna.check, cknna.u_centred_graph),

@@ -196,7 +196,7 @@ class Problem:
             warn_of_rounding(name, "x", self.directions, self.roundings[0])
         faint = hazards.faint_columns(hazards.faint(self._lengths[self._lengths > self.noise]))
         if faint is not None:
-            warn(f"{name}: of x, {faint}", AlignmentWarning)
+            warn(faint.of(f"{name}, x"), AlignmentWarning)
 
     def residual(self, coef: Matrix) -> Matrix:
         """Column sums of (x S - y)^2 for a p x q map."""

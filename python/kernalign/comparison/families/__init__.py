@@ -13,7 +13,6 @@ from kernalign.comparison.families.pairwise import Pairwise
 from kernalign.comparison.families.ranks import Dissimilarities
 from kernalign.comparison.families.spans import Directions
 from kernalign.metrics.record import OfDissimilarities, OfEdges, OfGrams, OfLists, OfSpans
-from kernalign.metrics.registry import check_metric
 
 _FAMILIES: dict[type, Any] = {
     OfGrams: Grams,
@@ -28,7 +27,7 @@ def families(metrics: Sequence[str], asked: Asked) -> tuple[Family, ...]:
     """The metrics in groups that share their states; symmetric and asymmetric ones apart."""
     groups: dict[Any, list[str]] = {}
     for name in metrics:
-        states = check_metric(name).states
+        states = asked.record(name).states
         made = _FAMILIES.get(type(states), Pairwise)
         shared = None if states is None else made.shared(name, states, asked)
         groups.setdefault((Pairwise, name) if shared is None else (made, *shared), []).append(name)

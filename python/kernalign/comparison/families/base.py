@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import Any, Protocol, TypeAlias
+
+import numpy as np
 
 from kernalign._base.progress import Report
 from kernalign._base.score import Score
 from kernalign._engines.states import StateKey, Store
 from kernalign._rows.layered import Layer, Place
+from kernalign._statistics.pairings import Orders, Values
 from kernalign.comparison.best import Cells
+from kernalign.metrics.record import MetricInfo
 from kernalign.metrics.registry import METRICS
 
 Scorer: TypeAlias = Callable[[Layer, Layer], list[Score]]
@@ -20,7 +25,7 @@ AtOnce: TypeAlias = Callable[[Opened, Opened], Cells]
 
 @dataclass(frozen=True)
 class Asked:
-    """What all metrics of one comparison have in common."""
+    """What all metrics of one comparison have in common; ``names`` are those of metrics that go by others."""
 
     n: int
     k: int
@@ -29,10 +34,16 @@ class Asked:
     normalize: Any
     clip_quantile: float | None
     options: Mapping[str, Mapping[str, Any]]
+    names: Mapping[str, str] = field(default_factory=dict)
+    groups: tuple[int, ...] | None = None
 
     @property
     def settings(self) -> dict[str, Any]:
         return {"normalize": self.normalize, "clip_quantile": self.clip_quantile}
+
+    def record(self, metric: str) -> MetricInfo:
+        """What is known of the metric that goes by this name."""
+        return METRICS[self.names.get(metric, metric)]
 
     def given(self, metric: str) -> dict[str, Any]:
         """The metric's options: its own, before those that are common; None leaves its own default."""
@@ -77,7 +88,20 @@ class Family:
     @property
     def searched(self) -> str | None:
         """The metric, if any, whose best of many layers has a known null."""
-        return next((name for name in self.metrics if getattr(METRICS[name].states, "search_null", False)), None)
+        for name, states in zip(self.metrics, self.states_of, strict=True):
+            if getattr(states, "search_null", False):
+                return name
+        return None
+
+    @cached_property
+    def states_of(self) -> list[Any]:
+        """What each metric is finished from."""
+        return [self.asked.record(name).states for name in self.metrics]
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether the scores of (x, y) are those of (y, x)."""
+        return self.asked.record(self.metrics[0]).symmetric  # as that of the others is
 
     @property
     def light(self) -> bool:
@@ -105,10 +129,22 @@ class Family:
         where one must be made by the scorer."""
         return None
 
+    def call(self, metric: str, shop: Workshop) -> Callable[[Any, Any], Score]:
+        """The metric as its function, of two arrays."""
+        record, common = self.asked.record(metric), ("k", "estimator", "kernel")
+        given = self.asked.given(metric)
+        keywords = {key: value for key, value in given.items() if key not in common or record.takes(key)}
+        keywords = {"normalize": self.asked.normalize, "threads": shop.threads or None} | keywords
+        return partial(record.function, **keywords)
+
+    def permuted(self, metric: str, x: Layer, y: Layer, shop: Workshop) -> Callable[[Orders], Values]:
+        """What scores pairings of the rows of two layers, of a metric without a null."""
+        function, a, b = self.call(metric, shop), x.clipped(), y.clipped()
+        return lambda orders: np.array([function(a, b[order]) for order in orders])
+
     def finishers(self) -> list[Callable[..., Score]]:
         """What makes the score of each metric from the states of a pair."""
-        records: list[Any] = [METRICS[name].states for name in self.metrics]
-        return [record.finish for record in records]
+        return [record.finish for record in self.states_of]
 
     def null_states(self) -> tuple[str, ...]:
         """The kinds of states that the null of a search is made of."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
@@ -18,14 +18,15 @@ from kernalign._engines.gram_source import EXACT_SKEW_ROWS, Side, make_side
 from kernalign._engines.gram_sweep import GramSweep
 from kernalign._engines.kernel_sums import KernelSums
 from kernalign._engines.linear import linear_precision, linear_sums
+from kernalign._engines.permuted_grams import permuted
 from kernalign._engines.states import ROWS, StateKey, joint_key
 from kernalign._rows import arrays
 from kernalign._rows.layered import Layer, Place
 from kernalign._statistics.kernel_null import unbiased_sd
+from kernalign._statistics.pairings import Orders, Values
 from kernalign.comparison.best import Cells
 from kernalign.comparison.families.base import Asked, AtOnce, Family, Opened, Planned, Scorer, Workshop
 from kernalign.metrics.record import OfGrams
-from kernalign.metrics.registry import METRICS
 
 Swept: TypeAlias = tuple[GramSweep, dict[Place, int]]
 
@@ -145,9 +146,8 @@ class Grams(Family):
 
     def at_once(self, shop: Workshop) -> AtOnce | None:
         """Unbiased cosines of all pairs that the sweep has in the precision that both sides want."""
-        records: list[Any] = [METRICS[name].states for name in self.metrics]
         engine = shop.store.get(self._key(self._swept(shop.layers.values()))) if shop.layers else None
-        joint = self.centred and self.estimator == "unbiased" and all(record.cosine for record in records)
+        joint = self.centred and self.estimator == "unbiased" and all(record.cosine for record in self.states_of)
         if not joint or engine is None:
             return None
         sweep, places = self._sweep(shop, engine=engine)
@@ -185,6 +185,14 @@ class Grams(Family):
             found: KernelSums = sweep.sums(places[x.place], places[y.place], pair.settings)
             return found
         return linear_sums(pair, centred=self.centred, sides=sides).settled()
+
+    def permuted(self, metric: str, x: Layer, y: Layer, shop: Workshop) -> Callable[[Orders], Values]:
+        """Products of the Gram matrices, on which alone a score depends; less them for a distance."""
+        record: Any = self.asked.record(metric)
+        hollow = self.estimator == "unbiased" or record.states.distance is not None  # whose diagonal is 0
+        made = permuted(self.side(x, shop), self.side(y, shop), centred=self.centred, unbiased=hollow)
+        sign = 1.0 if record.larger_is_closer else -1.0
+        return lambda orders: sign * made.products(orders)[:, 0, 0]
 
     def null_parts(self, layers: Sequence[Layer], shop: Workshop) -> dict[str, Any]:
         """CKA of the layers among themselves, and what the skewness of the CKA of each is made of."""

@@ -23,7 +23,6 @@ from kernalign.comparison import best
 from kernalign.comparison.families.base import Asked, Family, Planned, Scorer, Workshop
 from kernalign.metrics.neighbors.search import join, warn_of_ties
 from kernalign.metrics.record import OfLists
-from kernalign.metrics.registry import METRICS
 
 
 @packable
@@ -54,7 +53,7 @@ class Lists(Family):
         checks.check_choice(ties, "ties", ("fractional", "index"))
         if record.of_lists is not None:
             ties = "index"
-        return checks.check_k(given["k"], asked.n), similarity, ties, METRICS[name].symmetric
+        return checks.check_k(given["k"], asked.n), similarity, ties, asked.record(name).symmetric
 
     @property
     def light(self) -> bool:
@@ -65,8 +64,7 @@ class Lists(Family):
 
     @cached_property
     def ordered(self) -> bool:
-        records: list[Any] = [METRICS[name].states for name in self.metrics]
-        return any(record.ordered for record in records)
+        return any(record.ordered for record in self.states_of)
 
     def _key(self, layer: Planned, ordered: bool) -> StateKey:
         return StateKey("lists", (self.k, self.similarity, ordered), layer.place)

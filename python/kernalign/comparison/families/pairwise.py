@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from kernalign._base.score import Score
 from kernalign._rows.layered import Layer
 from kernalign.comparison.families.base import Family, Scorer, Workshop
-from kernalign.metrics.registry import METRICS
 
 
 @dataclass(frozen=True)
@@ -20,14 +19,11 @@ class Pairwise(Family):
 
     def scorer(self, shop: Workshop) -> Scorer:
         [name] = self.metrics
-        record, common = METRICS[name], ("k", "estimator", "kernel")
-        given = self.asked.given(name)
-        keywords = {key: value for key, value in given.items() if key not in common or record.takes(key)}
-        keywords = {"normalize": self.asked.normalize, "threads": shop.threads or None} | keywords
+        function = self.call(name, shop)
 
         def scores(x: Layer, y: Layer) -> list[Score]:
             try:
-                return [record.function(x.clipped(), y.clipped(), **keywords)]
+                return [function(x.clipped(), y.clipped())]
             except (TypeError, ValueError) as error:
                 raise type(error)(f"{name} of x = {x.name} and y = {y.name}: {error}") from error
 

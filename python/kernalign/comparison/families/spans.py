@@ -14,7 +14,6 @@ from kernalign._rows.layered import Layer, Place
 from kernalign.comparison.families.base import Asked, Family, Scorer, Workshop
 from kernalign.metrics.linear.principal import Spans
 from kernalign.metrics.record import OfSpans
-from kernalign.metrics.registry import METRICS
 
 _KEPT_BYTES = 1 << 30  # of directions
 _WAITING = 10_000  # scores of y with x that were found with those of x with y
@@ -35,7 +34,7 @@ class Directions(Family):
     def shared(name: str, record: OfSpans, asked: Asked) -> tuple[Any, ...] | None:
         """What metrics of one family have in common; None if the options leave no shared states."""
         own = asked.options.get(name, {})
-        return (METRICS[name].symmetric, name if own else "") if set(own) <= set(record.options) else None
+        return (asked.record(name).symmetric, name if own else "") if set(own) <= set(record.options) else None
 
     @property
     def searched(self) -> None:

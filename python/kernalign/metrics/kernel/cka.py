@@ -171,7 +171,8 @@ def warn_of_dominance(sums: KernelSums) -> None:
     for side, name in enumerate("xy"):
         share = sums.top_share_bound(side)
         if share > hazards.DOMINANT:
-            warn(f"cka: {hazards.dominant(share, f' of {name}', at_least=True)}", AlignmentWarning)
+            sentence: Any = hazards.dominant(share, f" of {name}", at_least=True)
+            warn(sentence.of("cka"), AlignmentWarning)
 
 
 def finish_hsic(sums: KernelSums, estimator: Estimator, spread: Spread | None = None) -> Score:

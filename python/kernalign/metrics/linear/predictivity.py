@@ -227,7 +227,7 @@ class _Decomposed:
         varies = squares > self.data.x.noise(squares, self.data.n, rounding) ** 2
         faint = hazards.faint_columns(hazards.faint(np.sqrt(squares[varies])))
         if faint is not None:
-            warn(f"linear_predictivity: of x, {faint}", AlignmentWarning)
+            warn(faint.of("linear_predictivity, x"), AlignmentWarning)
 
 
 def _decomposed(data: Centred, rounding: Rounding, report: Report) -> _Decomposed:

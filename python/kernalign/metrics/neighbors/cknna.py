@@ -55,7 +55,8 @@ def cknna(
     [-1, 1], and unbiased CKA at k = n - 1.
     ``"paper"``: the same sums of kernels whose rows are centred.
     ``"platonic"``: unbiased HSIC of the kernels multiplied by M, as the released code has it but without its epsilon;
-    the kernels are not centred before masking, so it is not invariant to translation. Needs k >= 2.
+    the kernels are not centred before masking, so it is neither invariant to translation nor a cosine: it leaves
+    [-1, 1] (-1.18 of random rows). Needs k >= 2.
 
     With ``groups``, as for `mutual_knn`, neighbours are those of other groups, and whole groups change places.
     ``chance``, but for "platonic", is the exact mean over random pairings, and the p-value that of 999 of them (all, of

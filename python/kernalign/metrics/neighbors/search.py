@@ -301,8 +301,5 @@ def warn_of_ties(settings: dict[str, Any]) -> None:
     """Warn if index order broke many ties; the public metric calls search_both, which calls those."""
     share = settings["tie_rows_fraction"]
     if settings["ties"] == "index" and share > hazards.TIES:
-        warn(
-            f"{share:.1%} of the rows tie at the k-th place, and index order breaks ties alike on both sides: "
-            "unrelated representations seem to agree",
-            AlignmentWarning,
-        )
+        text = f"{share:.1%} of the rows tie at the k-th place, and index order breaks ties alike on both sides: "
+        warn(hazards.Hazard("ties", share, f"{text}unrelated representations seem to agree"), AlignmentWarning)
