@@ -26,6 +26,7 @@ FLOORS = (
     ("comparison",),
     ("demo",),
     ("compat",),
+    ("gpucheck",),
     ("cli",),
     ("__main__",),
 )

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Checks and times a GPU with what prepare.sh left, without a network. usage: check.sh FOLDER OUT
+# PYTHON: an interpreter with NumPy and SciPy, and with torch or CuPy if these are to be checked.
+set -euo pipefail
+folder=$(realpath "${1:?usage: check.sh FOLDER OUT}") out=$(realpath -m "${2:?usage: check.sh FOLDER OUT}")
+mkdir -p "$out"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+"${PYTHON:-python3}" -m venv --system-site-packages "$work/venv"
+"$work/venv/bin/pip" install --quiet --no-index --find-links "$folder" kernalign
+cd "$work"
+cp "$folder/commit" "$out/commit"
+"$work/venv/bin/python" -m kernalign.gpucheck --out "$out/report.json"

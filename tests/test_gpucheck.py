@@ -1,0 +1,90 @@
+"""The device check on a simulated device: right answers pass, wrong ones fail, and what is missing is said."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from device_arrays import simulated
+from kernalign import gpucheck
+from kernalign._rows import on_device
+
+
+@pytest.fixture
+def cuda(monkeypatch):
+    module = simulated()
+    monkeypatch.setattr(on_device, "extension", lambda: module)
+    module.simulate()
+    monkeypatch.setattr(gpucheck, "_version", lambda name: None)  # their arrays are not on the simulated device
+    return module
+
+
+def test_a_device_that_is_right_passes(cuda, tmp_path, monkeypatch):
+    out = tmp_path / "report.json"
+    cuda.simulate(memory=1 << 24)
+    monkeypatch.setattr(gpucheck, "REPEATED", 3)
+    said = CliRunner().invoke(gpucheck.main, ["--out", str(out), "--cases", "12"], catch_exceptions=False)
+    assert said.exit_code == 0, said.output
+    report = json.loads(out.read_text("utf-8"))
+    assert report["schema"] == 1
+    assert report["card"] == "simulated"
+    assert report["failed"] == []
+    assert report["contract"] == {"cases": 12, "repeats": 5, "differing": 0}
+    assert "bytes wanted" in report["arrays"]["out of memory"]
+    assert report["arrays"]["bytes kept"] == [0, 0]
+    assert report["skipped"]["times"] == "torch is not installed, which would hold the rows"
+
+
+@pytest.mark.parametrize("what", ["index", "bit", "tie", "sometimes"])
+def test_a_device_that_is_wrong_fails(cuda, tmp_path, monkeypatch, what):
+    class Wrong:
+        calls = 0
+
+        def __getattr__(self, name):
+            return getattr(cuda, name)
+
+        def nearest_neighbors(self, *arguments):
+            index, similarity, tie, repeated = cuda.nearest_neighbors(*arguments)
+            self.calls += 1
+            if what == "index" or (what == "sometimes" and self.calls == 4):
+                index[-1, -1] += 1
+            elif what == "bit":
+                similarity[0, 0] = np.nextafter(similarity[0, 0], 9)
+            elif what == "tie":
+                tie[0] ^= 1
+            return index, similarity, tie, repeated
+
+    wrong = Wrong()
+    monkeypatch.setattr(on_device, "extension", lambda: wrong)
+    out = tmp_path / "report.json"
+    said = CliRunner().invoke(gpucheck.main, ["--out", str(out), "--cases", "3", "--step", "contract"])
+    assert said.exit_code == 1
+    assert json.loads(out.read_text("utf-8"))["failed"][0].startswith("contract: case 0 ")
+    assert "FAIL contract: case 0" in said.output
+
+
+def test_a_step_that_breaks_costs_no_other(cuda, tmp_path):
+    cuda.simulate(fail_launch=0)
+    out = tmp_path / "report.json"
+    check = gpucheck.Check("cuda:0", out, cases=2)
+    assert not check.run(("contract", "facts"))
+    report = json.loads(out.read_text("utf-8"))
+    assert report["failed"] == ["contract: RuntimeError: CUDA device 0 did not start a kernel: simulated"]
+    assert report["card"] == "simulated"
+
+
+def test_without_a_device_it_says_why(monkeypatch, tmp_path):
+    monkeypatch.setattr(on_device, "extension", lambda: None)
+    said = CliRunner().invoke(gpucheck.main, ["--out", str(tmp_path / "report.json")])
+    assert said.exit_code == 0
+    assert said.output == "SKIP: kernalign was built without CUDA\n"
+    assert not (tmp_path / "report.json").exists()
+
+
+def test_cases_are_of_all_kinds():
+    cases = [gpucheck.rows_of(seed) for seed in range(gpucheck.CASES)]
+    assert {x.dtype.name for x, _, _ in cases} == {"float16", "float32", "float64"}
+    assert {metric for _, _, metric in cases} == {"cosine", "dot", "euclidean"}
+    assert len({(seed % 6, x.dtype.name, metric) for seed, (x, _, metric) in enumerate(cases)}) >= 18
