@@ -12,6 +12,7 @@ from kernalign._base.score import AlignmentWarning, Score, UndefinedScoreWarning
 from kernalign._statistics.calibration import calibrated_score  # noqa: E402
 from kernalign.comparison.compare import compare  # noqa: E402
 from kernalign.comparison.result import Comparison  # noqa: E402
+from kernalign.comparison.tasks.execute import execute, finish, merge, plan, run_task  # noqa: E402
 from kernalign.inference.independence import IndependenceTest, independence_test  # noqa: E402
 from kernalign.inference.model_maps import (  # noqa: E402
     MapCorrelation,
@@ -85,7 +86,9 @@ __all__ = [
     "distance_alignment",
     "distance_correlation",
     "edit_knn",
+    "execute",
     "false_discovery",
+    "finish",
     "hsic",
     "independence_test",
     "jaccard_knn",
@@ -98,18 +101,21 @@ __all__ = [
     "linear_predictivity",
     "mantel_test",
     "measure",
+    "merge",
     "metric_agreement",
     "mmd",
     "mutual_knn",
     "nbs",
     "one_to_one",
     "permutation_test",
+    "plan",
     "principal_angles",
     "procrustes",
     "pwcca",
     "ridge_cca",
     "rnx_curve",
     "rsa",
+    "run_task",
     "soft_matching",
     "source_condition",
     "spectral_overlap",

@@ -4,6 +4,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <exception>
 #include <mutex>
 #include <thread>
@@ -12,6 +13,7 @@
 namespace kernalign {
 namespace {
 
+constexpr int kMostThreads = 4096;
 constexpr double kThreadWork = 1 << 22;  // some 0.1 ms; a thread costs 0.03 ms to start
 
 // Joins on every way out, a forced unwind at interpreter exit included.
@@ -32,6 +34,11 @@ struct JoiningThreads {
 
 int resolve_threads(int requested) {
     if (requested > 0) return requested;
+    static const int told = [] {
+        const char* text = std::getenv("KERNALIGN_NUM_THREADS");
+        return text == nullptr ? 0 : std::clamp(std::atoi(text), 0, kMostThreads);
+    }();
+    if (told > 0) return told;
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
     return std::max(1, int(std::thread::hardware_concurrency()));

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 _SHARE = 0.8  # of what is free: results and tiles need room beside the input
 _GROUPS = Path("/sys/fs/cgroup")
+_UNITS = {"": 1, "B": 1, **{f"{unit}B": 1000**at for at, unit in enumerate("KMGT", 1)}}
+_UNITS |= {f"{unit}IB": 1024**at for at, unit in enumerate("KMGT", 1)}
+_SIZE = re.compile(rf"\s*(?P<number>[0-9]+(\.[0-9]*)?)\s*(?P<unit>{'|'.join(_UNITS)})\s*", re.IGNORECASE)
 
 
 def available() -> int:
@@ -20,11 +24,11 @@ def available() -> int:
     return max(0, min(found, default=sys.maxsize))
 
 
-def check_memory(nbytes: int, what: str, budget: int | None = None, remedy: str = "") -> None:
+def check_memory(nbytes: int, what: str, budget: int | None = None, remedy: str = "", name: str = "max_bytes") -> None:
     """Raise unless this many bytes are within a budget: if None, most of what is free."""
     allowed = int(_SHARE * available()) if budget is None else budget
     if nbytes > allowed:
-        limit = "that are free" if budget is None else "that max_bytes allows"
+        limit = "that are free" if budget is None else f"that {name} allows"
         raise ValueError(
             f"{what} would take {nbytes:,} bytes of memory, more than the {allowed:,} {limit}"
             + (f"; {remedy}" if remedy else "")
@@ -62,3 +66,19 @@ def _limit(group: Path, limit: str, used: str) -> list[tuple[int, int]]:
         return [] if most == "max" else [(int(most), int(now) - int(facts.get("inactive_file", 0)))]
     except (OSError, ValueError):
         return []
+
+
+def budget_of(given: object, name: str = "memory_budget") -> int | None:
+    """A user's budget in bytes: a number, or text like "8 GB" or "500 MiB"; None stays None."""
+    if given is None:
+        return None
+    found = _SIZE.fullmatch(given) if isinstance(given, str) else None
+    if found is not None:
+        nbytes = int(float(found["number"]) * _UNITS[found["unit"].upper()])
+    elif isinstance(given, int) and not isinstance(given, bool):
+        nbytes = given
+    else:
+        raise TypeError(f"{name} must be bytes or text like '8 GB', got {given!r}")
+    if nbytes < 1:
+        raise ValueError(f"{name} must be at least one byte, got {given!r}")
+    return nbytes

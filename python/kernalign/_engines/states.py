@@ -54,6 +54,17 @@ class Store:
     def __setitem__(self, key: StateKey, state: Any) -> None:
         self._states[key] = state
 
+    def __delitem__(self, key: StateKey) -> None:
+        del self._states[key]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        arrays: dict[str, Any] = {}
+        return _unpacked, (self._packed(arrays), arrays)
+
+    def items(self) -> list[tuple[StateKey, Any]]:
+        """Keys and states, in the order in which they came."""
+        return list(self._states.items())
+
     def get(self, key: StateKey) -> Any:
         """The state, or None if it was not made."""
         return self._states.get(key)
@@ -64,19 +75,24 @@ class Store:
             self._states[key] = maker()
         return self._states[key]
 
-    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Write the states that are values to a file; `ROWS` are found again from the rows."""
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False, plan: str = "") -> None:
+        """Write the states that are values to a file, which says of what plan; `ROWS` are found again from the
+        rows."""
         arrays: dict[str, Any] = {}
-        values = [(key, state) for key, state in self._states.items() if key.kind != ROWS]
-        checkpoint.write(path, "States", {"states": [pack(one, arrays) for one in values]}, arrays, overwrite=overwrite)
+        checkpoint.write(path, "States", {"plan": plan, "states": self._packed(arrays)}, arrays, overwrite=overwrite)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Store:
-        """Read what `save` wrote."""
-        store = cls()
+    def load(cls, path: str | os.PathLike[str], *, plan: str = "") -> Store:
+        """Read what `save` wrote of the same plan."""
         with checkpoint.reading(path, "States") as (facts, arrays):
-            store._states = dict(unpack(one, arrays) for one in facts["states"])
+            own = facts["plan"] == plan
+            store = _unpacked(facts["states"] if own else [], arrays)
+        if not own:
+            raise ValueError(f"{path} belongs to other work: other inputs, options or sizes of tasks")
         return store
+
+    def _packed(self, arrays: dict[str, Any]) -> list[Any]:
+        return [pack(one, arrays) for one in self._states.items() if one[0].kind != ROWS]
 
     def only(self, *kinds: str) -> Store:
         """A store of the states of these kinds."""
@@ -88,3 +104,11 @@ class Store:
         """Take in the states that another store holds and this one does not."""
         self._states = {**other._states, **self._states}
         return self
+
+
+def _unpacked(packed: Any, arrays: Any) -> Store:
+    store = Store()
+    for one in packed:
+        key, state = unpack(one, arrays)
+        store[key] = state
+    return store

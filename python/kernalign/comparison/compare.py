@@ -12,7 +12,7 @@ import numpy as np
 from kernalign import _core
 from kernalign._base import checks
 from kernalign._base.kernels import Kernel, Precomputed, check_kernel
-from kernalign._base.progress import ProgressArgument, reporting
+from kernalign._base.progress import ProgressArgument, Report, reporting
 from kernalign._rows.arrays import Normalize
 from kernalign._rows.items import BadRows, either
 from kernalign._rows.labels import group_numbers
@@ -125,7 +125,50 @@ def compare(
     OSError
         See ``errors``: a file cannot be read.
     """
-    begun = time.perf_counter()
+    begun, given = time.perf_counter(), dict(locals())
+    for name in ("xs", "ys", "progress"):
+        given.pop(name)
+    run, settings = prepare(xs, ys, **given)
+    with reporting(progress, "comparing") as report:
+        return outcome(run, settings, report, begun)
+
+
+def outcome(run: Run, settings: dict[str, Any], report: Report, begun: float) -> Comparison:
+    """Finish a comparison that was prepared: make the states that its store lacks, and the scores."""
+    run.work(report)
+    seconds = time.perf_counter() - begun
+    finished = datetime.now(UTC).isoformat(timespec="seconds")
+    provenance = {"kernalign": _core.build_info()["version"], "finished_at": finished, "seconds": round(seconds, 3)}
+    found = run.result(settings, provenance)
+    run.caveats.warn()
+    return found
+
+
+def prepare(
+    xs: Mapping[str, Any],
+    ys: Mapping[str, Any] | None,
+    *,
+    metrics: Iterable[str] | Mapping[str, Any],
+    k: int,
+    normalize: Normalize,
+    clip_quantile: float | None,
+    layers: Literal["all", "best"],
+    concatenated: bool,
+    estimator: str | None,
+    kernel: Kernel | None,
+    metric_options: Mapping[str, Mapping[str, Any]] | None,
+    p_values: PValues,
+    uncertainty: bool,
+    groups: Any,
+    threads: int | None,
+    device: str | None,
+    errors: Literal["record", "raise"],
+    pairing: Pairing,
+    ids: Mapping[str, Any] | None,
+    zero_rows: BadRows,
+    nan_rows: BadRows,
+) -> tuple[Run, dict[str, Any]]:
+    """Check what `compare` was given and open it: the work to be done, and the settings of its result."""
     checks.check_choice(layers, "layers", ("all", "best"))
     checks.check_choice(device, "device", (None, "cpu"))
     checks.check_choice(errors, "errors", ("record", "raise"))
@@ -173,8 +216,6 @@ def compare(
     asked = Asked(n, k, estimator, kernel, normalize, clip_quantile, options, called, numbers)
     plan = make_plan(names, asked, x, y, square=ys is None, mode=layers, p_values=p_values)
     run = Run(plan, x, y, count, record=errors == "record")
-    with reporting(progress, "comparing") as report:
-        run.work(report)
     settings = {
         "k": k,
         "estimator": estimator,
@@ -186,12 +227,7 @@ def compare(
         "metric_options": {name: _plain(own) for name, own in own_options.items() if own},
         **({} if groups is None else {"groups": int(labels.max()) + 1}),
     }
-    seconds = time.perf_counter() - begun
-    finished = datetime.now(UTC).isoformat(timespec="seconds")
-    provenance = {"kernalign": _core.build_info()["version"], "finished_at": finished, "seconds": round(seconds, 3)}
-    found = run.result(settings | kept.settings, provenance)
-    run.caveats.warn()
-    return found
+    return run, settings | kept.settings
 
 
 def _asked_for(metrics: Any, options: Any) -> tuple[list[str], dict[str, str], dict[str, dict[str, Any]]]:

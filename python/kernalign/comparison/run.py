@@ -16,7 +16,7 @@ from kernalign._base.kernels import Precomputed
 from kernalign._base.progress import Report
 from kernalign._base.readable import said
 from kernalign._base.score import AlignmentWarning, Score
-from kernalign._engines.states import Store
+from kernalign._engines.states import StateKey, Store
 from kernalign._rows.layered import Layer, Place, Representation, first_error
 from kernalign.comparison.best import Array, Cells, Maximum, Nulls, Searched
 from kernalign.comparison.caveats import Caveats, Where
@@ -57,6 +57,10 @@ class Run:
         self.pairings = plan.pairings()
         self.scored = False
         self.error = first_error([one for side in (x, y) for given in side for one in given.opened.values()])
+
+    def state(self, key: StateKey) -> Any:
+        """One state of the plan alone, or the error that keeps it from being made."""
+        return self._tried(partial(self.plan.states()[key].make, key, self.shop, None))
 
     def work(self, report: Report) -> None:
         plan = self.plan

@@ -1,0 +1,241 @@
+"""Plans, tasks, merging and finishing for users, and what carries all of it out: here, in processes or on a cluster."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Iterator
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
+from contextlib import contextmanager
+from functools import lru_cache
+from multiprocessing import get_context
+from typing import Any, TypeAlias
+
+from kernalign import _core
+from kernalign._base import checks
+from kernalign._base.memory import budget_of
+from kernalign._base.progress import ProgressArgument, reporting
+from kernalign._base.score import Score
+from kernalign._engines.states import Store
+from kernalign.comparison.result import Comparison
+from kernalign.comparison.tasks.ledger import Ledger
+from kernalign.comparison.tasks.models import Models, make_models
+from kernalign.comparison.tasks.parts import merge
+from kernalign.comparison.tasks.streams import Stream, Task, make_stream
+
+Plan: TypeAlias = Stream | Models
+Result: TypeAlias = Score | dict[tuple[str, str], Score] | Comparison
+
+_AHEAD = 4  # tasks in flight for each worker
+_BREAKS = 3  # of a pool, without a finished task between them
+
+__all__ = ["execute", "finish", "merge", "plan", "run_task"]
+
+
+def plan(
+    metric: Any,
+    x: Any,
+    y: Any = None,
+    /,
+    *,
+    memory_budget: int | str | None = None,
+    chunk: int | None = None,
+    queries: int | None = None,
+    **options: Any,
+) -> Plan:
+    """Work that can be done in parts, by `execute` or by whatever else calls `run_task`, `merge` and `finish`.
+
+    Parameters
+    ----------
+    metric :
+        a name: one metric of rows that are read a block at a time and need not fit in memory. Of ``cka``, ``hsic``,
+        ``kernel_alignment``, ``procrustes``, ``nbs``, ``angular_distance``, ``cca`` and ``linear_predictivity`` a task
+        is a block of rows, and the score that of `Moments`; of ``mutual_knn`` and the other metrics of lists it is a
+        pair of blocks, or with ``queries`` a block, and the score that of the lists.
+        Several names: a comparison, as `compare` makes it; a task is what one layer is turned into.
+    x, y : for one metric, (n, p) and (n, q) rows: the path of a file (``"file"`` or ``"file:key"``), an array, or an
+        object that `kernalign.sources` reads; or lists or dicts of such layers, all of whose pairs come from one pass
+        over the rows (y None: pairs of x). For several metrics, ``xs`` and ``ys`` of `compare`. Files are passed to
+        tasks by their paths, arrays by value, which other processes take up to 16 MB of each.
+    memory_budget : most bytes that a process takes beside the interpreter, as a number or "8 GB", for one metric. The
+        default is most of what is free, control groups included; what would not fit is refused before it is begun.
+    chunk : rows of a block; None: as many as keep some workers busy within the budget. The same rows in the same
+        blocks give the same bits, wherever and in whatever order the blocks were worked on.
+    queries : of metrics of lists, the number of rows drawn by lot whose neighbours are found, as for `mutual_knn`
+    **options : of the metric (``estimator``, ``statistic``, ``centred``; ``k``, ``metric``, ``ties``), or of `compare`
+
+    Returns
+    -------
+    Plan
+        a value that can be pickled; ``tasks`` lists its tasks, ``digest`` tells it apart from others, by the content of
+        arrays, and of files by their size and the time of their last change.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As the metric or `compare`; more memory than the budget, with what would do.
+    """
+    if isinstance(metric, str):
+        return make_stream(metric, x, y, budget_of(memory_budget), chunk, queries, options)
+    checks.check_unread(memory_budget=(memory_budget, None), chunk=(chunk, None), queries=(queries, None))
+    return make_models(metric, x, y, options)
+
+
+def run_task(plan: Plan, task: Task, threads: int | None = None) -> Store:
+    """What one task makes: parts for `merge`. It depends on nothing but its arguments, and may be done again."""
+    return plan.run(task, checks.check_threads(threads))
+
+
+def finish(plan: Plan, parts: Store) -> Result:
+    """The result of a plan from the merged parts of all its tasks: a `Score`, of several layers a dict of pairs of
+    names and scores, of several metrics a `Comparison`.
+
+    Raises
+    ------
+    ValueError
+        Parts of one metric's rows are missing.
+    """
+    return plan.finish(parts)
+
+
+def execute(
+    plan: Plan,
+    executor: Executor | int | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    progress: ProgressArgument = True,
+) -> Result:
+    """Carry out a plan.
+
+    Parameters
+    ----------
+    executor : None: here, one task after the other. A number of processes of this machine, which share its cores. Or
+        any ``concurrent.futures.Executor``: ``ProcessPoolExecutor`` (with the start method "spawn"), that of a Dask
+        cluster, ``client.get_executor(retries=2)``, or of MPI, ``MPIPoolExecutor()``. At most four tasks for each
+        worker are handed out at a time. A process that dies costs the tasks that were under way; a pool of processes
+        is started again. Workers use ``KERNALIGN_NUM_THREADS`` threads if that is set, else all cores they may use.
+    checkpoint : the path of a ledger, which holds what was finished, merged: written every second or less often, where
+        writing takes long, whole or not at all. The same call after a crash does the tasks that it lacks.
+    progress : of tasks, as for `cka`
+
+    Returns
+    -------
+    The same as from `finish`: to the last bit what the tasks give one after the other here.
+
+    Raises
+    ------
+    ValueError
+        The checkpoint is damaged or belongs to another plan; it is left as it is. And what a task raises.
+    """
+    ledger = Ledger(checkpoint, plan.digest if checkpoint is not None else "")
+    tasks = plan.tasks
+    todo = [task for task in tasks if ledger.lacks(task)]
+    with reporting(progress, "tasks") as report:
+        done = len(tasks) - len(todo)
+        try:
+            for part in _parts(plan, todo, executor):
+                ledger.take(part)
+                done += 1
+                if report is not None:
+                    report(done, len(tasks))
+        finally:
+            ledger.flush()
+    return plan.finish(ledger.store)
+
+
+def _parts(plan: Plan, todo: list[Task], executor: Executor | int | None) -> Iterator[Store]:
+    """What the tasks make, as it comes."""
+    if executor is None:
+        for task in todo:
+            yield plan.run(task, 0)
+        return
+    if isinstance(executor, Executor):
+        yield from _windowed(plan, todo, executor, 0)
+        return
+    count = checks.integer(executor, "executor", 1, wanted="None, a number of processes or an Executor")
+    with processes(count) as pool:
+        yield from _windowed(plan, todo, pool, max(1, int(_core.build_info()["threads"]) // count))
+
+
+@contextmanager
+def processes(count: int) -> Iterator[Executor]:
+    """So many processes of this machine, which end at once if the work is given up."""
+    pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _windowed(plan: Plan, todo: list[Task], executor: Executor, threads: int) -> Iterator[Store]:
+    """Keep workers busy with a few tasks each; a pool that broke is made again, and gets what was under way again."""
+    sent: Any = plan if isinstance(executor, ThreadPoolExecutor) else pickle.dumps(plan)
+    waiting = list(reversed(todo))
+    running: dict[Future[Store], Task] = {}
+    breaks, first = 0, executor
+    try:
+        while waiting or running:
+            while waiting and len(running) < _AHEAD * _workers(executor):
+                task = waiting.pop()
+                try:
+                    running[executor.submit(_run_sent, sent, task, threads)] = task
+                except BrokenExecutor:
+                    waiting.append(task)
+                    break
+            ended = wait(running, return_when=FIRST_COMPLETED).done if running else set()
+            broken: BaseException | None = None
+            for future in ended:
+                task = running.pop(future)
+                try:
+                    part = future.result()
+                except BrokenExecutor as error:
+                    broken = error
+                    waiting.append(task)
+                    continue
+                breaks = 0
+                yield part
+            if broken is not None or not ended:
+                waiting += running.values()
+                running.clear()
+                breaks += 1
+                if not isinstance(executor, ProcessPoolExecutor) or breaks > _BREAKS:
+                    raise broken or RuntimeError("the executor takes no tasks")
+                executor = _again(executor)
+    finally:
+        for future in running:
+            future.cancel()
+        if executor is not first:
+            executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _again(pool: Any) -> ProcessPoolExecutor:
+    """A pool like one that broke."""
+    how = {"mp_context": pool._mp_context, "initializer": pool._initializer, "initargs": pool._initargs}
+    return ProcessPoolExecutor(pool._max_workers, **how)
+
+
+def _workers(executor: Any) -> int:
+    """How many tasks an executor works on at a time."""
+    client = getattr(executor, "_client", None)  # of Dask
+    if client is not None:
+        return max(1, *map(int, client.nthreads().values()), len(client.nthreads()))
+    return int(getattr(executor, "_max_workers", None) or os.cpu_count() or 1)
+
+
+def _run_sent(sent: Any, task: Task, threads: int) -> Store:
+    plan: Plan = _received(sent) if isinstance(sent, bytes) else sent
+    return plan.run(task, threads)
+
+
+@lru_cache(maxsize=2)
+def _received(sent: bytes) -> Plan:
+    """The plan, whose files stay open from one task to the next."""
+    found: Plan = pickle.loads(sent)  # what this program's own executor handed over
+    return found

@@ -1,0 +1,65 @@
+"""The file of a run that may be killed at any moment: the states of all tasks that were finished, under a checksum."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from kernalign._engines.states import Store
+from kernalign.comparison.tasks.parts import covered, merge
+
+_PAUSE = 1.0  # seconds between writings, and
+_SHARE = 10  # so many times as long as the last one took
+_STALE = 60.0  # seconds after which an empty remnant is nobody's
+_START = 4096  # bytes in which a file says of what plan it is
+
+
+class Ledger:
+    """What was done of a plan, merged; with a path, on disk after every pause, and taken up again from there.
+
+    Raises
+    ------
+    ValueError
+        The file is of other work, or damaged. It is left as it is.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None, digest: str) -> None:
+        self.path, self._digest = None if path is None else Path(path), digest
+        self.store, self.known = Store(), 0
+        self._dirty, self._last, self._took = False, time.monotonic(), 0.0
+        if self.path is not None:
+            if self.path.exists():
+                self.store = Store.load(self.path, plan=digest)
+            self._sweep(self.path.parent)
+
+    def lacks(self, task: Any) -> bool:
+        """Whether a task has yet to be done."""
+        return not all(covered(self.store, key) for key in task.keys)
+
+    def take(self, part: Store) -> None:
+        """Add what a task made, and write it down if that is due."""
+        self.store = merge(self.store, part)
+        self._dirty = True
+        if self.path is not None and time.monotonic() - self._last > max(_PAUSE, _SHARE * self._took):
+            self.flush()
+
+    def flush(self) -> None:
+        """Write everything down: whole or not at all."""
+        if self.path is None or not self._dirty:
+            return
+        begin = time.monotonic()
+        self.store.save(self.path, overwrite=True, plan=self._digest)
+        self._dirty, self._last = False, time.monotonic()
+        self._took = self._last - begin
+
+    def _sweep(self, directory: Path) -> None:
+        """Remove what earlier runs of the same work were writing when they were killed."""
+        for path in directory.glob(".kernalign-*.tmp"):
+            with suppress(OSError), open(path, "rb") as file:
+                start = file.read(_START)
+                old = time.time() - os.stat(path).st_mtime > _STALE
+                if self._digest.encode() in start or (not start and old):
+                    path.unlink()

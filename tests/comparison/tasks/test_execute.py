@@ -1,0 +1,259 @@
+"""Plans give the same bits in this process, in others, after workers died, and after a crash; ledgers notice damage."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from pathlib import Path
+
+import kernalign as ka
+import numpy as np
+import pytest
+from kernalign.comparison.tasks import execute as module
+from kernalign.comparison.tasks.ledger import Ledger
+from layered_samples import models
+
+N = 20_000
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rows")
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((N, 8))
+    np.save(folder / "x.npy", x)
+    np.save(folder / "y.npy", x + rng.standard_normal((N, 8)))
+    return folder
+
+
+def plan(files, metric="cka", **options):
+    options = {"chunk": 1024} if metric == "cka" else {"chunk": 2000, "queries": 50}
+    return ka.plan(metric, files / "x.npy", files / "y.npy", **options)
+
+
+def run(made, executor=None, checkpoint=None):
+    return ka.execute(made, executor, checkpoint, progress=False)
+
+
+@pytest.fixture(scope="module")
+def pool():
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        yield pool
+
+
+@pytest.mark.parametrize("metric", ["cka", "mutual_knn"])
+def test_executors_give_the_same_bits(metric, files, pool):
+    made = plan(files, metric)
+    here = run(made)
+    assert run(made, pool) == here
+    with ThreadPoolExecutor(2) as threads:
+        assert run(made, threads) == here
+
+
+def test_comparisons_are_plans(pool):
+    given = models()
+    given["c"] = np.where(np.arange(len(given["c"]))[:, None] == 3, np.nan, given["c"])  # costs its own cells
+    names = ("cka", "mutual_knn", "cknna", "rsa", "svcca")
+    with pytest.warns(ka.AlignmentWarning):
+        expected = ka.compare(given, metrics=names)
+    made = ka.plan(names, given)
+    assert made.digest == ka.plan(names, models() | {"c": given["c"]}).digest
+    assert made.digest != ka.plan(names, models()).digest
+    with pytest.warns(ka.AlignmentWarning):
+        found = run(made, pool)
+    for metric in names:
+        for pair, scores in expected.scores[metric].items():
+            np.testing.assert_array_equal(found.scores[metric][pair], scores)
+    assert found.reasons == expected.reasons
+
+
+def test_progress_counts_tasks(files):
+    seen = []
+    ka.execute(plan(files), progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(at + 1, 20) for at in range(20)]
+
+
+class Mortal(ProcessPoolExecutor):
+    """A pool, some of whose workers are killed."""
+
+    deaths = 0
+
+    def submit(self, *given, **named):
+        future = super().submit(*given, **named)
+        if Mortal.deaths:
+            Mortal.deaths -= 1
+            os.kill(next(iter(self._processes)), signal.SIGKILL)
+        return future
+
+
+def test_a_broken_pool_is_made_again(files):
+    made = plan(files)
+    with Mortal(2, mp_context=get_context("spawn")) as mortal:
+        Mortal.deaths = 1
+        assert run(made, mortal) == run(made)
+
+
+def die(*_given):
+    os._exit(1)
+
+
+def test_a_pool_that_breaks_every_time_is_given_up(files, monkeypatch):
+    monkeypatch.setattr(module, "_run_sent", die)
+    with pytest.raises(BrokenProcessPool):
+        run(plan(files), 1)
+
+
+def test_errors_of_tasks_are_raised_and_what_was_done_is_kept(files, tmp_path):
+    x = np.load(files / "x.npy")
+    x[9000, 1] = np.inf
+    made = ka.plan("cka", x, x, chunk=1024)
+    with pytest.raises(ValueError, match="counting rows from row 8192"):
+        run(made, checkpoint=tmp_path / "run.ledger")
+    assert len([task for task in made.tasks if Ledger(tmp_path / "run.ledger", made.digest).lacks(task)]) == 12
+
+
+def test_no_more_than_four_tasks_a_worker_are_handed_out(files):
+    class Counted(ThreadPoolExecutor):
+        now, most = 0, 0
+
+        def submit(self, *given, **named):
+            Counted.now += 1
+            Counted.most = max(Counted.most, Counted.now)
+            future = super().submit(*given, **named)
+            future.add_done_callback(lambda _: setattr(Counted, "now", Counted.now - 1))
+            return future
+
+    with Counted(2) as threads:
+        run(plan(files), threads)
+    assert 2 <= Counted.most <= 8
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+import kernalign as ka
+from kernalign.comparison.tasks import ledger, streams
+ledger._PAUSE = 0.0
+ledger._SHARE = 0
+folder, log, path = map(Path, sys.argv[1:4])
+plan = ka.plan("cka", folder / "x.npy", folder / "y.npy", chunk=1024)
+own, save = streams.Stream.run, ledger.Ledger.flush
+def run(self, task, threads):
+    with open(log, "a") as file:
+        file.write(f"{task.keys[0].options[-2]}\\n")
+    return own(self, task, threads)
+def flush(self):
+    save(self)
+    with open(log, "a") as file:
+        file.write("flushed\\n")
+streams.Stream.run, ledger.Ledger.flush = run, flush
+print(repr(float(ka.execute(plan, checkpoint=path, progress=False))))
+"""
+
+
+def killed_and_resumed(files, tmp_path, kills, seed):
+    """Kill the same command at random moments; returns the tasks it did between flushes, and its result."""
+    log, path, rng = tmp_path / "log", tmp_path / "run.ledger", random.Random(seed)
+    command = [sys.executable, "-c", SCRIPT, files, log, path]
+    begin = time.monotonic()
+    subprocess.run([*command[:-1], tmp_path / "first"], check=True, stdout=subprocess.DEVNULL)
+    log.write_text("", encoding="utf-8")
+    whole = time.monotonic() - begin
+    for _ in range(kills):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        start = time.monotonic()
+        while not (late := time.monotonic() - start > whole) and rng.random() > 0.02:
+            if log.read_text(encoding="utf-8").count("flushed") > 17:
+                log.write_text("", encoding="utf-8")
+                path.unlink()  # all but done: from the beginning
+            time.sleep(0.01 if not late else 0)
+        process.kill()
+        process.communicate()
+        if path.exists():
+            Ledger(path, plan(files).digest)  # intact
+    result = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return log.read_text(encoding="utf-8").split(), float(result)
+
+
+def check_resumed(log, result, files):
+    assert result == float(run(plan(files)))
+    finished, pending = set(), None
+    for line in log:
+        if line == "flushed":
+            finished |= {pending} - {None}
+        else:
+            assert line not in finished  # nothing that was flushed is done again
+            pending = line
+    assert finished == {str(at) for at in range(20)}
+
+
+def test_a_run_that_was_killed_goes_on(files, tmp_path):
+    log, result = killed_and_resumed(files, tmp_path, 3, 0)
+    check_resumed(log, result, files)
+    assert not list(tmp_path.glob(".kernalign-*.tmp"))
+
+
+@pytest.mark.slow
+def test_two_hundred_kills_damage_nothing(files, tmp_path):
+    log, result = killed_and_resumed(files, tmp_path, 200, 1)
+    check_resumed(log, result, files)
+    assert not list(tmp_path.glob(".kernalign-*.tmp"))
+
+
+def test_ledgers_of_other_work_and_damaged_ones_are_refused_and_kept(files, tmp_path):
+    path, made = tmp_path / "run.ledger", plan(files)
+    score = run(made, checkpoint=path)
+    data = path.read_bytes()
+    with pytest.raises(ValueError, match=r"run.ledger belongs to other work"):
+        run(plan(files, "mutual_knn"), checkpoint=path)
+    assert path.read_bytes() == data
+    rng = random.Random(0)
+    for at in [*(rng.randrange(len(data)) for _ in range(98)), 0, len(data) - 1]:
+        path.write_bytes(data[:at])
+        with pytest.raises(ValueError, match=r"damaged|not a States file"):
+            run(made, checkpoint=path)
+    for _ in range(1000):
+        bad, bit = bytearray(data), rng.randrange(8 * len(data))
+        bad[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(bad)
+        with pytest.raises(ValueError, match=r"damaged|not a States file"):
+            Ledger(path, made.digest)
+    assert path.read_bytes() == bytes(bad)
+    path.write_bytes(data)
+    assert run(made, checkpoint=path) == score
+
+
+def test_ledgers_that_cannot_be_written_cost_nothing_that_was(files, tmp_path):
+    path, made = tmp_path / "run.ledger", plan(files)
+    run(made, checkpoint=path)
+    data = path.read_bytes()
+    code = (
+        "import resource, sys, signal\n"
+        "from pathlib import Path\n"
+        "from kernalign.comparison.tasks.ledger import Ledger\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "ledger = Ledger(Path(sys.argv[1]), sys.argv[2])\n"
+        "ledger._dirty = True\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "ledger.flush()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path, made.digest], capture_output=True, text=True, check=False)
+    assert "File too large" in done.stderr
+    assert path.read_bytes() == data
+    assert sorted(Path(tmp_path).iterdir()) == [path]
+
+
+def test_threads_of_workers_are_told_by_the_environment():
+    code = "from kernalign import _core; print(_core.build_info()['threads'])"
+    told = os.environ | {"KERNALIGN_NUM_THREADS": "3", "OMP_NUM_THREADS": "1"}
+    assert (
+        subprocess.run([sys.executable, "-c", code], env=told, capture_output=True, text=True, check=True).stdout
+        == "3\n"
+    )
