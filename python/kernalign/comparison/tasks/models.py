@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from kernalign._base.progress import Report
-from kernalign._engines.states import Store
+from kernalign._engines.states import ROWS, Store
 from kernalign.comparison.compare import compare, outcome, prepare
 from kernalign.comparison.plan import Plan
 from kernalign.comparison.result import Comparison
@@ -37,7 +37,7 @@ class Models:
 
     @property
     def tasks(self) -> list[Task]:
-        return [Task((key,)) for key in self.states.states()]
+        return [Task((key,)) for key in self.states.states() if key.kind != ROWS]  # which are found again
 
     def run(self, task: Task, threads: int) -> Store:
         """The state of a task, or nothing where the data do not allow it: the end will say why."""
