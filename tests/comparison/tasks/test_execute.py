@@ -158,53 +158,53 @@ print(repr(float(ka.execute(plan, checkpoint=path, progress=False))))
 """
 
 
-def killed_and_resumed(files, tmp_path, kills, seed):
-    """Kill the same command at random moments; returns the tasks it did between flushes, and its result."""
+def check_kills(files, tmp_path, kills, seed):
+    """Kill the same command at random moments: what was flushed is not done again, and the score stays the same."""
     log, path, rng = tmp_path / "log", tmp_path / "run.ledger", random.Random(seed)
-    command = [sys.executable, "-c", SCRIPT, files, log, path]
+    score, digest = float(run(plan(files))), plan(files).digest
+    command = [sys.executable, "-c", SCRIPT, files, log]
     begin = time.monotonic()
-    subprocess.run([*command[:-1], tmp_path / "first"], check=True, stdout=subprocess.DEVNULL)
-    log.write_text("", encoding="utf-8")
+    subprocess.run([*command, tmp_path / "first"], check=True, stdout=subprocess.DEVNULL)
     whole = time.monotonic() - begin
-    for _ in range(kills):
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        start = time.monotonic()
-        while not (late := time.monotonic() - start > whole) and rng.random() > 0.02:
-            if log.read_text(encoding="utf-8").count("flushed") > 17:
-                log.write_text("", encoding="utf-8")
-                path.unlink()  # all but done: from the beginning
-            time.sleep(0.01 if not late else 0)
-        process.kill()
-        process.communicate()
+    log.write_text("", encoding="utf-8")
+    finished = 0
+    for kill in range(kills + 1):
+        process = subprocess.Popen([*command, path], stdout=subprocess.PIPE, text=True)
+        if kill < kills:
+            time.sleep(whole * rng.uniform(0.3, 1.1))
+            process.kill()
+        result = process.communicate()[0]
         if path.exists():
-            Ledger(path, plan(files).digest)  # intact
-    result = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return log.read_text(encoding="utf-8").split(), float(result)
+            Ledger(path, digest)  # which is intact
+        if result:
+            assert float(result) == score
+            check_log(log.read_text(encoding="utf-8").split())
+            log.write_text("", encoding="utf-8")
+            path.unlink()
+            finished += 1
+    assert finished
+    assert not list(tmp_path.glob(".kernalign-*.tmp")) or not result
 
 
-def check_resumed(log, result, files):
-    assert result == float(run(plan(files)))
-    finished, pending = set(), None
+def check_log(log):
+    """Every task was done, and none again once it was flushed."""
+    flushed, pending = set(), None
     for line in log:
         if line == "flushed":
-            finished |= {pending} - {None}
+            flushed |= {pending} - {None}
         else:
-            assert line not in finished  # nothing that was flushed is done again
+            assert line not in flushed
             pending = line
-    assert finished == {str(at) for at in range(20)}
+    assert {line for line in log if line != "flushed"} == {str(at) for at in range(20)}
 
 
 def test_a_run_that_was_killed_goes_on(files, tmp_path):
-    log, result = killed_and_resumed(files, tmp_path, 3, 0)
-    check_resumed(log, result, files)
-    assert not list(tmp_path.glob(".kernalign-*.tmp"))
+    check_kills(files, tmp_path, 3, 0)
 
 
 @pytest.mark.slow
 def test_two_hundred_kills_damage_nothing(files, tmp_path):
-    log, result = killed_and_resumed(files, tmp_path, 200, 1)
-    check_resumed(log, result, files)
-    assert not list(tmp_path.glob(".kernalign-*.tmp"))
+    check_kills(files, tmp_path, 200, 1)
 
 
 def test_ledgers_of_other_work_and_damaged_ones_are_refused_and_kept(files, tmp_path):
