@@ -15,6 +15,7 @@
 #include <variant>
 #include <vector>
 
+#include "cpu/runtime/leaving.hpp"
 #include "error.hpp"
 #include "monitor.hpp"
 #include "neighbors.hpp"
@@ -70,6 +71,7 @@ template <class F>
 auto without_gil(py::object progress, F&& f) {
     using Result = decltype(f(static_cast<Monitor*>(nullptr)));
     PyMonitor monitor(std::move(progress));
+    const InCall here;
     std::exception_ptr error;
     std::conditional_t<std::is_void_v<Result>, std::monostate, std::optional<Result>> result;
     PyThreadState* state = PyEval_SaveThread();  // releasing is safe: f touches no Python object but through monitor
@@ -108,5 +110,6 @@ void bind_lists(py::module_& module);
 void bind_rescoring(py::module_& module);
 void bind_permuted(py::module_& module);
 void bind_statistics(py::module_& module);
+void bind_decompositions(py::module_& module);
 
 }  // namespace kernalign::bindings

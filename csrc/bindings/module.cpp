@@ -13,4 +13,5 @@ PYBIND11_MODULE(_core, module) {
     bind_lists(module);
     bind_rescoring(module);
     bind_permuted(module);
+    bind_decompositions(module);
 }

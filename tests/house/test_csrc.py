@@ -15,7 +15,7 @@ FLOORS = (
     ("cpu/simd",),
     ("cpu/runtime",),
     ("cpu/products",),
-    ("cpu/moments", "cpu/grams", "cpu/neighbors"),
+    ("cpu/decompositions", "cpu/moments", "cpu/grams", "cpu/neighbors"),
     ("cpu/lists",),
     ("cuda",),
     ("bindings",),

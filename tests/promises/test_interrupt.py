@@ -1,78 +1,10 @@
 """Ctrl-C, threads, fork and interpreter exit during native calls, each in a process of its own."""
 
-import subprocess
-import sys
-
 import kernalign as ka
 import numpy as np
 import pytest
+from processes import run
 from samples import related
-
-PRELUDE = """
-import gc, os, signal, sys, threading, time
-from functools import partial
-import numpy as np
-import kernalign as ka
-from kernalign import _core
-
-def windows(rows, columns, seed):
-    # Overlapping windows of one random stream: hours of work in a few megabytes.
-    stream = np.random.default_rng(seed).normal(size=rows + columns).astype(np.float32)
-    return np.lib.stride_tricks.sliding_window_view(stream, columns)[:rows]
-
-def lists(n, k, seed):
-    # Neighbour lists of n items, each of k others.
-    steps = np.random.default_rng(seed).integers(1, n // (k + 1), (n, k))
-    return ((np.arange(n)[:, None] + np.cumsum(steps, axis=1)) % n).astype(np.int32)
-
-def graph(n, k, seed):
-    return _core.Graph(np.sort(lists(n, k, seed), axis=1).ravel(), k * np.arange(n + 1))
-
-def clouds(n, p, seed):
-    return np.random.default_rng(seed).normal(size=(n, p))
-
-def orders(count, n):
-    return np.stack([np.random.default_rng(seed).permutation(n) for seed in range(count)]).astype(np.int32)
-
-def halves(count, n):
-    return np.random.default_rng(0).random((count, n)) < 0.5
-
-def often(call):
-    # What is over in a second or two, until the signal comes.
-    while True:
-        call()
-
-def tasks():
-    return len(os.listdir("/proc/self/task"))
-
-def interrupted(call, after):
-    # Seconds from the signal to the KeyboardInterrupt.
-    sent = []
-    def send():
-        time.sleep(after)
-        sent.append(time.monotonic())
-        os.kill(os.getpid(), signal.SIGINT)
-    sender = threading.Thread(target=send)
-    sender.start()
-    try:
-        call()
-    except KeyboardInterrupt:
-        caught = time.monotonic()
-    else:
-        raise SystemExit("the call ended before the signal came: make it longer")
-    sender.join()
-    return caught - sent[0]
-"""
-
-
-def run(script, *, timeout=120):
-    """Run a script in a fresh interpreter where warnings are errors; it must end well and say nothing on stderr."""
-    command = [sys.executable, "-W", "error", "-c", PRELUDE + script]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
-    assert done.returncode == 0, f"exit status {done.returncode}\n{done.stdout}\n{done.stderr}"
-    assert done.stderr == ""
-    return done.stdout
-
 
 CALLS = {
     "cka, feature route": "lambda: ka.cka(windows(20_000_000, 256, 1), windows(20_000_000, 200, 2))",

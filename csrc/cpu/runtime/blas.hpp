@@ -32,6 +32,20 @@ void syrk_nt(std::int64_t n, std::int64_t k, const double* a, std::int64_t lda, 
 void syrk_tn(std::int64_t n, std::int64_t k, const float* a, std::int64_t lda, float* c, std::int64_t ldc);
 void syrk_tn(std::int64_t n, std::int64_t k, const double* a, std::int64_t lda, double* c, std::int64_t ldc);
 
+// X with L X = B, or L' X = B if `transposed`, in place of B (n x columns), for a lower triangle L.
+void trsm_lower(std::int64_t n, std::int64_t columns, bool transposed, const double* lower, double* b);
+
+// Held during a call of BLAS or LAPACK. Each call under way needs one of the library's buffers, which it maps when they
+// are first needed and keeps; where it cannot, it ends the process. So whoever would need one more asks the system for
+// as much before: std::bad_alloc if it is not to be had.
+class Buffer {
+  public:
+    Buffer();
+    ~Buffer();
+    Buffer(const Buffer&) = delete;
+    Buffer& operator=(const Buffer&) = delete;
+};
+
 // What the library says of itself: version, kernel family.
 std::string description();
 

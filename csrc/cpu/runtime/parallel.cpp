@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -78,11 +79,15 @@ void parallel_for(std::int64_t tasks, int threads, Progress& progress,
     {
         JoiningThreads workers{stop, {}};
         const int extra = int(std::min<std::int64_t>(threads, tasks)) - 1;
-        for (int worker = 1; worker <= extra; ++worker)
-            workers.threads.emplace_back([&run_one, worker] {
-                while (run_one(worker)) {
-                }
-            });
+        workers.threads.reserve(std::size_t(std::max(0, extra)));
+        try {
+            for (int worker = 1; worker <= extra; ++worker)
+                workers.threads.emplace_back([&run_one, worker] {
+                    while (run_one(worker)) {
+                    }
+                });
+        } catch (const std::system_error&) {  // the system has no more threads: those that there are do the work
+        }
         while (run_one(0)) progress.poll();  // may throw: the workers stop and are joined by the destructor
         workers.join();
     }

@@ -8,18 +8,17 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg import lapack
 
 from kernalign import _core
 from kernalign._base.progress import Report
 from kernalign._engines import directions
 from kernalign._engines.directions import Matrix, Vector
 from kernalign._rows import arrays
+from kernalign._rows.decompositions import qr_append
 from kernalign._rows.digits import Digits, Rounding, beyond_casting
 
 _BLOCK_ELEMENTS = 1 << 22  # 32 MB of both sides
 _FEWEST_ROWS = 256
-_QR_COLUMNS = 64  # as fast as 32 and 128
 _LARGEST_EXPONENT = 1000
 _LARGEST = 2.0**1021  # beyond, differences from other means than the first row may overflow
 _WIDE = 256  # with fewer columns float32 products save nothing, and their rounding (7e-7 for 20 columns) averages less
@@ -169,9 +168,7 @@ class Centred:
         r = np.zeros((p + q, p + q), order="F")
         for x, y in self.blocks(p + q, report):
             below = np.asfortranarray(np.concatenate([x, y], axis=1))
-            columns_at_once = min(_QR_COLUMNS, p + q)
-            r, _, _, info = lapack.dtpqrt(0, columns_at_once, r, below, overwrite_a=True, overwrite_b=True)
-            assert info == 0
+            r = qr_append(r, below)
         return r[:, :p], r[:, p:]
 
 

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign._rows.decompositions import eigenvalues, eigh, singular_values, svd
+from kernalign._rows.decompositions import eigenvalues, eigh, product, singular_values, svd
 from kernalign._rows.digits import Rounding
 
 Matrix: TypeAlias = NDArray[np.float64]
@@ -114,7 +114,7 @@ def of_products(gram: Matrix, expected: int, noise: Vector, double: bool) -> tup
     turn, s, right = svd((roots[:, None] * vectors.T) * scale)
     rank = int((s > p * EPSILON * s[0]).sum()) if len(s) else 0
     whitener, across = np.zeros((p, rank)), np.zeros((p, rank))
-    whitener[places] = (vectors / roots / scale[:, None]) @ turn[:, :rank]
+    whitener[places] = product(vectors / roots / scale[:, None], turn[:, :rank])
     across[places] = right[:rank].T
     seen = min(int((np.abs(values) > p * EPSILON * values[-1]).sum()), expected)
     return Directions(s[:rank], across, rounded=seen - rank, given_whitener=whitener), values
@@ -137,7 +137,7 @@ def of_rows(x: Matrix, expected: int, noise: Vector, floor: float | None = None)
     if not rank:
         return Directions(s[:0], right[:0].T, left[:, :0], rounded=found.rank)
     turn, values, across = svd((s[:rank, None] * right[:rank]) * noise)
-    left, rank = left[:, :rank] @ turn, int((values > floor * values[0]).sum())
+    left, rank = product(left[:, :rank], turn), int((values > floor * values[0]).sum())
     return Directions(values[:rank], across[:rank].T, left[:, :rank], rounded=found.rank - rank)
 
 
@@ -146,10 +146,10 @@ def _of_rows(x: Matrix, expected: int, floor: float) -> Directions:
     rows, columns = x.shape
     if rows * columns > _SMALL**2:
         wide = rows < columns
-        gram = x @ x.T if wide else x.T @ x
+        gram = product(x, x.T) if wide else product(x.T, x)
         found = of_gram(gram, min(expected, rows, columns), np.zeros(len(gram)))
         if found.sound(found.rank):
-            other = (x.T if wide else x) @ found.whitener
+            other = product(x.T if wide else x, found.whitener)
             left, right = (found.right, other) if wide else (other, found.right)
             return Directions(found.values, right, left)
     u, s, vt = svd(x)
@@ -165,7 +165,7 @@ def nuclear_norm(matrix: Matrix) -> float:
     """
     rows, columns = matrix.shape
     if min(rows, columns) > _SMALL:
-        gram = matrix @ matrix.T if rows < columns else matrix.T @ matrix
+        gram = product(matrix, matrix.T) if rows < columns else product(matrix.T, matrix)
         values = np.maximum(eigenvalues(gram), 0)
         total, noise = float(np.sqrt(values).sum()), len(values) * EPSILON * float(values[-1])
         known = values > _KNOWN * noise

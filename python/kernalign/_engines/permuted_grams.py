@@ -13,6 +13,7 @@ from kernalign._engines.exchanged import Units, feature_sums, mean_product, tria
 from kernalign._engines.gram_source import Side
 from kernalign._engines.gram_sweep import gram_pair
 from kernalign._rows.blocks import spans
+from kernalign._rows.decompositions import product
 from kernalign._rows.magnitude import divided, exponent_of, power_of_two
 
 Values = NDArray[np.float64]
@@ -150,7 +151,7 @@ class PermutedFeatures(PermutedGrams):
         return np.sqrt(np.where(known, own, np.nan))
 
     def _square(self, x: Values) -> Values:
-        return np.asarray(x.T @ x if x.shape[1] <= self._n else x @ x.T)
+        return product(x.T, x) if x.shape[1] <= self._n else product(x, x.T)
 
     def _numerators(self, full: Values, diagonals: Values, d_x: Values, d_y: Values) -> Values:
         """<K', P L' P'> of centred, U-centred or hollow matrices from those of whole ones."""

@@ -12,6 +12,7 @@ from kernalign._engines import directions
 from kernalign._engines.centred import Centred, Side
 from kernalign._engines.directions import Directions, Matrix, Vector
 from kernalign._rows.blocks import row_blocks, spans
+from kernalign._rows.decompositions import product
 
 _WIDE = 4  # times as many columns as rows, from which the rows are multiplied some at a time
 
@@ -65,7 +66,7 @@ class Span:
         if self.width >= _WIDE * self.n:
             found = directions.of_gram(self._row_products(), self.free, np.zeros(self.n))
             if found.sound(found.rank) and float(found.values[-1]) > float(self.noise.max()):
-                return Directions(found.values, lambda: self._rows().T @ found.whitener, found.right)
+                return Directions(found.values, lambda: product(self._rows().T, found.whitener), found.right)
         return directions.of_rows(self._rows(), self.free, self.noise)
 
     def _rows(self) -> Matrix:

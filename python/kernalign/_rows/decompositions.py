@@ -1,51 +1,89 @@
-"""Decompositions of finite matrices by LAPACK: by a fast driver, and by the slowest and surest where that fails."""
+"""Decompositions of finite matrices by LAPACK, which Ctrl-C ends: by a fast driver, by the surest where that fails."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
+
+from kernalign import _core
 
 Matrix = NDArray[np.float64]
+
+_CHUNK = 2e9  # multiply-adds between two chances for Ctrl-C
 
 
 def svd(matrix: Matrix, *, full: bool = False) -> tuple[Matrix, Matrix, Matrix]:
     """U, s (descending) and V'; thin unless ``full``."""
-    found: tuple[Matrix, Matrix, Matrix]
-    try:
-        found = linalg.svd(matrix, full_matrices=full)
-    except linalg.LinAlgError:
-        found = linalg.svd(matrix, full_matrices=full, lapack_driver="gesvd")
-    return found
+    if not matrix.size:
+        m, n = matrix.shape
+        return np.eye(m, m if full else 0), np.empty(0), np.eye(n if full else 0, n)
+    for careful in (False, True):
+        found: tuple[Matrix, Matrix, Matrix] | None = _core.svd(matrix, vectors=True, full=full, careful=careful)
+        if found is not None:
+            return found
+    raise np.linalg.LinAlgError("the singular values did not converge")
 
 
 def singular_values(matrix: Matrix) -> Matrix:
     """Descending."""
-    try:
-        return np.asarray(linalg.svdvals(matrix))
-    except linalg.LinAlgError:
-        return svd(matrix)[1]
+    if not matrix.size:
+        return np.empty(0)
+    found = _core.svd(matrix, vectors=False)
+    return svd(matrix)[1] if found is None else found
 
 
 def eigh(matrix: Matrix, largest: int | None = None) -> tuple[Matrix, Matrix]:
     """Eigenvalues (ascending) and eigenvectors of a symmetric matrix; of the ``largest`` alone if asked."""
-    n = len(matrix)
-    fast: dict[str, Any] = {"driver": "evd"} if largest is None else {"subset_by_index": (n - largest, n - 1)}
-    try:
-        values, vectors = linalg.eigh(matrix, **fast)
-    except linalg.LinAlgError:
-        values, vectors = linalg.eigh(matrix, driver="ev")
-        values, vectors = values[-(largest or n) :], vectors[:, -(largest or n) :]
-    return values, vectors
+    if not matrix.size:
+        return np.empty(0), np.empty((0, 0))
+    for careful in (False, True):
+        found: tuple[Matrix, Matrix] | None = _core.eigh(matrix, largest or len(matrix), vectors=True, careful=careful)
+        if found is not None:
+            return found
+    raise np.linalg.LinAlgError("the eigenvalues did not converge")
 
 
 def eigenvalues(matrix: Matrix, largest: int | None = None) -> Matrix:
     """Those of `eigh`, without vectors."""
-    n = len(matrix)
-    some: dict[str, Any] = {} if largest is None else {"subset_by_index": (n - largest, n - 1)}
-    try:
-        return np.asarray(linalg.eigvalsh(matrix, **some))
-    except linalg.LinAlgError:
-        return eigh(matrix, largest)[0]
+    if not matrix.size:
+        return np.empty(0)
+    found = _core.eigh(matrix, largest or len(matrix), vectors=False)
+    return eigh(matrix, largest)[0] if found is None else found
+
+
+def cholesky(matrix: Matrix) -> Matrix | None:
+    """The upper R with R'R = matrix, symmetric; None unless it is numerically positive definite."""
+    lower = _core.cholesky(matrix)
+    return None if lower is None else lower.T
+
+
+def solve_upper(upper: Matrix, right: Matrix, *, transposed: bool = False) -> Matrix:
+    """x with R x = right, or R'x = right, for the upper triangle R of a `cholesky` or a `qr_triangle`."""
+    return _core.solve_lower(upper.T, right, transposed=not transposed)
+
+
+def solve_positive(upper: Matrix, right: Matrix) -> Matrix:
+    """x with R'R x = right, for the R of a `cholesky`."""
+    return solve_upper(upper, solve_upper(upper, right, transposed=True))
+
+
+def qr_triangle(matrix: Matrix) -> Matrix:
+    """R of matrix = Q R."""
+    return _core.qr_triangle(matrix)
+
+
+def qr_append(triangle: Matrix, below: Matrix) -> Matrix:
+    """R of the rows of an upper triangle with more rows below them."""
+    return _core.qr_append(triangle, below)
+
+
+def product(x: Matrix, y: Matrix) -> Matrix:
+    """x @ y, some rows at a time where it is long."""
+    work = float(x.shape[0]) * x.shape[1] * y.shape[1]
+    if work <= _CHUNK:
+        return np.asarray(x @ y)
+    out = np.empty((len(x), y.shape[1]), dtype=np.result_type(x, y))
+    step = max(1, int(len(x) * _CHUNK / work))
+    for begin in range(0, len(x), step):
+        np.matmul(x[begin : begin + step], y, out=out[begin : begin + step])
+    return out

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
 from scipy.linalg import lapack
 
 from kernalign._base import hazards
@@ -16,7 +15,7 @@ from kernalign._base.score import AlignmentWarning
 from kernalign._base.warn import warn
 from kernalign._engines import directions
 from kernalign._engines.directions import Directions
-from kernalign._rows.decompositions import eigh, svd
+from kernalign._rows.decompositions import cholesky, eigh, product, qr_triangle, solve_positive, solve_upper, svd
 from kernalign._rows.digits import EXACT, Rounding
 from kernalign._rows.magnitude import lengths
 from kernalign.metrics.linear.principal import warn_of_rounding
@@ -130,7 +129,7 @@ class Problem:
             return self.gram, self.cross
         assert self.rows_x is not None
         assert self.rows_y is not None
-        return self.rows_x.T @ self.rows_x, self.rows_x.T @ self.rows_y
+        return product(self.rows_x.T, self.rows_x), product(self.rows_x.T, self.rows_y)
 
     @cached_property
     def noise(self) -> Matrix:
@@ -160,15 +159,15 @@ class Problem:
         found = self.directions
         if found.left is None:
             assert self.cross is not None
-            return found.values, found.right, found.whitener.T @ self.cross
+            return found.values, found.right, product(found.whitener.T, self.cross)
         assert self.rows_y is not None
-        return found.values, found.right, found.left.T @ self.rows_y
+        return found.values, found.right, product(found.left.T, self.rows_y)
 
     @cached_property
     def least_norm(self) -> Matrix:
         """The S of least norm among those of least |x S - y|."""
         s, vectors, targets = self.spectrum
-        return np.asarray(vectors @ (targets / s[:, None]))
+        return product(vectors, targets / s[:, None])
 
     @cached_property
     def strongest(self) -> tuple[Matrix, Matrix]:
@@ -202,18 +201,18 @@ class Problem:
         """Column sums of (x S - y)^2 for a p x q map."""
         if self.rows_x is None or self.rows_y is None or self.beyond is None:
             gram, cross = self.products
-            return np.asarray((self.power + ((gram @ coef - 2 * cross) * coef).sum(axis=0)).clip(0))
-        return np.asarray(((self.rows_x @ coef - self.rows_y) ** 2).sum(axis=0) + self.beyond)
+            return np.asarray((self.power + ((product(gram, coef) - 2 * cross) * coef).sum(axis=0)).clip(0))
+        return np.asarray(((product(self.rows_x, coef) - self.rows_y) ** 2).sum(axis=0) + self.beyond)
 
     def least_squares(self) -> tuple[Matrix, int]:
         """The S of least norm among the best, and the rank of x."""
         if self.gram is not None and self._sure:
             active = np.diagonal(self.gram) > 0
-            factor, failed = lapack.dpotrf(self.gram[np.ix_(active, active)]) if active.any() else (None, True)
-            if not failed:
+            factor = cholesky(self.gram[np.ix_(active, active)]) if active.any() else None
+            if factor is not None:
                 assert self.cross is not None
                 coef = np.zeros_like(self.cross)
-                coef[active] = lapack.dpotrs(factor, self.cross[active])[0]
+                coef[active] = solve_positive(factor, self.cross[active])
                 return coef, int(active.sum())
         return self.least_norm, len(self.spectrum[0])
 
@@ -224,19 +223,16 @@ class Problem:
             # In directions that are rounding, a penalty below it would divide noise by next to nothing.
             precision = directions.EPSILON if self.double else 2.0**-23
             noise = max(8 * p * precision * float(np.trace(self.gram)), float(self.noise.max()) ** 2)
-            factor, failed = (
-                lapack.dpotrf(self.gram + alpha * np.eye(p)) if self._sure or alpha > noise else (None, True)
-            )
-            if not failed:
-                solution: Matrix = lapack.dpotrs(factor, self.cross)[0]
-                return solution
+            factor = cholesky(self.gram + alpha * np.eye(p)) if self._sure or alpha > noise else None
+            if factor is not None:
+                return solve_positive(factor, self.cross)
         if self.rows_x is None or len(self.spectrum[0]) < self.rows_x.any(axis=0).sum():
             s, vectors, targets = self.spectrum
-            return np.asarray(vectors @ (targets / (s * (1 + (np.sqrt(alpha) / s) ** 2))[:, None]))
+            return product(vectors, targets / (s * (1 + (np.sqrt(alpha) / s) ** 2))[:, None])
         assert self.rows_y is not None
-        q, r = np.linalg.qr(np.vstack([self.rows_x, np.sqrt(alpha) * np.eye(p)]))
-        solved: Matrix = linalg.solve_triangular(r, q[: len(self.rows_x)].T @ self.rows_y)
-        return solved
+        penalty = np.hstack([np.sqrt(alpha) * np.eye(p), np.zeros((p, self.rows_y.shape[1]))])
+        r = qr_triangle(np.vstack([np.hstack([self.rows_x, self.rows_y]), penalty]))
+        return solve_upper(r[:p, :p], r[:p, p:])
 
 
 def _sides(rows: Matrix, p: int, head: int) -> dict[str, Any]:
@@ -252,8 +248,8 @@ def scaled_condition(gram: Matrix) -> float:
         return 1.0
     scale = 1 / np.sqrt(np.diagonal(gram)[places])
     scaled = gram[np.ix_(places, places)] * scale * scale[:, None]
-    factor, failed = lapack.dpotrf(scaled)
-    if failed:
+    factor = cholesky(scaled)
+    if factor is None:
         return float("inf")
     reciprocal, _ = lapack.dpocon(factor, np.abs(scaled).sum(axis=0).max())
     return 1 / reciprocal if reciprocal > 0 else float("inf")
@@ -261,10 +257,9 @@ def scaled_condition(gram: Matrix) -> float:
 
 def gram_root(gram: Matrix) -> Matrix:
     """F with F'F = gram; the Cholesky factor where there is one, which bears with columns of any scale."""
-    factor, failed = lapack.dpotrf(gram, clean=1)
-    if not failed:
-        upper: Matrix = factor
-        return upper
+    factor = cholesky(gram)
+    if factor is not None:
+        return factor
     values, vectors = eigh(gram)
     return np.asarray(np.sqrt(values.clip(0))[:, None] * vectors.T)
 
@@ -274,8 +269,8 @@ def bordered_root(gram: Matrix, head: int) -> Matrix:
     places = np.flatnonzero(np.diagonal(gram)[:head] > 0)
     root = np.zeros_like(gram)
     factor = gram_root(gram[np.ix_(places, places)])
-    across = linalg.solve_triangular(factor, gram[places, head:], trans=1)
+    across = solve_upper(factor, gram[places, head:], transposed=True)
     root[np.ix_(places, places)] = factor
     root[places, head:] = across
-    root[head:, head:] = gram_root(gram[head:, head:] - across.T @ across)
+    root[head:, head:] = gram_root(gram[head:, head:] - product(across.T, across))
     return root

@@ -23,6 +23,7 @@ from scipy.linalg import lapack
 
 from kernalign._engines.centred import self_product
 from kernalign._rows import arrays
+from kernalign._rows.decompositions import cholesky, product, qr_append, qr_triangle, solve_upper
 from kernalign._rows.digits import Digits
 from kernalign._rows.magnitude import check_magnitude
 from kernalign.stitching.problem import Problem, bordered_root
@@ -36,7 +37,6 @@ _LEAST_SQUARE = 1e-200  # squares below have lost digits to underflow
 _LEAST_CHUNK = 1024
 MOST_EXPONENTS = 400, 400  # products of both sides, and of their inverses, stay in the range of float64
 _MOST_RATIO = 900
-_PANEL = 32  # columns of a Householder panel
 
 
 @dataclass(frozen=True)
@@ -157,14 +157,14 @@ class LeastSquaresState:
         for digits, others in zip(self._digits, right._digits, strict=True):
             digits.merge(others)
         if self._gram is not None and right._gram is not None:
-            gram = self._gram + move.T @ right._gram @ move
+            gram = self._gram + product(product(move.T, right._gram), move)
             if self._products_only or self._accepts(gram, None):
                 self._gram = gram
                 return
         self._become_triangle()
         right._become_triangle()
         assert right._triangle is not None
-        self._append(right._triangle @ move)
+        self._append(product(right._triangle, move))
 
     def copy(self) -> LeastSquaresState:
         """An independent state with the same rows."""
@@ -260,16 +260,13 @@ class LeastSquaresState:
             return
         assert self.columns is not None
         root = bordered_root(self._gram, 1 + self.columns[0])
-        self._triangle = np.asfortranarray(np.linalg.qr(root, mode="r"))
+        self._triangle = qr_triangle(root)
         self._gram = self._guard = None
 
     def _append(self, rows: Matrix) -> None:
         """R of [R; rows]."""
         assert self._triangle is not None
-        panel = min(_PANEL, len(self._triangle))
-        triangle, *_, failed = lapack.dtpqrt(0, panel, self._triangle, rows)
-        assert not failed
-        self._triangle = np.triu(triangle)
+        self._triangle = np.triu(qr_append(self._triangle, rows))
 
 
 def _check(gram: Matrix, active: NDArray[np.bool_]) -> _Guard | None:
@@ -278,13 +275,13 @@ def _check(gram: Matrix, active: NDArray[np.bool_]) -> _Guard | None:
     head = gram[:k, :k][np.ix_(active, active)]
     scale = 1 / np.sqrt(np.diagonal(head))
     head = head * scale * scale[:, None]
-    factor, failed = lapack.dpotrf(head)
-    if failed:
+    factor = cholesky(head)
+    if factor is None:
         return None
     norm = float(np.abs(head).sum(axis=0).max())
     reciprocal, _ = lapack.dpocon(factor, norm)
     if not reciprocal * CONDITION_LIMIT**2 >= 1:
         return None
-    explained, _ = lapack.dtrtrs(factor, scale[:, None] * gram[:k, k:][active], trans=1)
+    explained = solve_upper(factor, scale[:, None] * gram[:k, k:][active], transposed=True)
     residual = np.diagonal(gram)[k:] - (explained**2).sum(axis=0)
     return _Guard(active, scale, 1 / (reciprocal * norm), residual)

@@ -17,6 +17,7 @@ from kernalign._base.score import AlignmentWarning, UndefinedScoreWarning
 from kernalign._base.warn import warn
 from kernalign._rows import arrays
 from kernalign._rows.arrays import Options
+from kernalign._rows.decompositions import product
 from kernalign.theory.spectrum import TOLERANCE, Array, Spectrum, averaged, check_made, decompose, eigenspaces
 
 
@@ -203,7 +204,7 @@ def _cosines(
         return np.zeros((rank_x, rank_y)), np.zeros(rank_x), np.zeros(rank_y)
     whole_x = int(np.searchsorted(groups_x, groups_x[rank_x - 1], side="right"))
     whole_y = int(np.searchsorted(groups_y, groups_y[rank_y - 1], side="right"))
-    squares = np.minimum((a.left[:, :whole_x].T @ b.left[:, :whole_y]) ** 2, 1.0)
+    squares = np.minimum(product(a.left[:, :whole_x].T, b.left[:, :whole_y]) ** 2, 1.0)
     squares = averaged(averaged(squares, groups_x[:whole_x]).T, groups_y[:whole_y]).T
     means_x = averaged(a.mean_shares[:whole_x], groups_x[:whole_x])[:rank_x]
     means_y = averaged(b.mean_shares[:whole_y], groups_y[:whole_y])[:rank_y]

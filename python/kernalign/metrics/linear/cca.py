@@ -14,7 +14,7 @@ from kernalign._base.warn import warn
 from kernalign._engines.directions import Vector, nuclear_norm
 from kernalign._rows import arrays
 from kernalign._rows.arrays import Options
-from kernalign._rows.decompositions import singular_values
+from kernalign._rows.decompositions import product, singular_values
 from kernalign.metrics.linear import principal
 from kernalign.metrics.linear.principal import Principal, Spans
 
@@ -157,7 +157,7 @@ def principal_angles(x: Any, y: Any, rank: int, **options: Unpack[Options]) -> N
     assert state.x.left is not None
     assert state.y.left is not None
     x, y = state.x.left[:, :rank], state.y.left[:, :rank]
-    sines, cosines = singular_values(y - x @ (x.T @ y))[::-1], singular_values(state.overlap)
+    sines, cosines = singular_values(y - product(x, product(x.T, y)))[::-1], singular_values(state.overlap)
     return np.asarray(np.where(cosines**2 > 0.5, np.arcsin(np.minimum(sines, 1)), np.arccos(np.minimum(cosines, 1))))
 
 

@@ -17,6 +17,7 @@ from kernalign._engines.centred import Centred, Fold
 from kernalign._engines.directions import Directions, Matrix, Vector
 from kernalign._rows import arrays
 from kernalign._rows.arrays import Options
+from kernalign._rows.decompositions import product
 from kernalign._rows.digits import Rounding
 from kernalign.metrics.linear import principal
 
@@ -113,7 +114,7 @@ def of_stream(products: principal.Products) -> Fit:
         reason = principal.all_rounding("x", products.roundings[0])
         return Fit(engine.n, 0, 0, 0, free, settings, reason=reason)
     total = float(engine.product(1, 1).trace())
-    error = total - float(((found.whitener.T @ engine.product(0, 1)) ** 2).sum())
+    error = total - float((product(found.whitener.T, engine.product(0, 1)) ** 2).sum())
     return Fit(engine.n, max(0.0, error), total, found.rank, free, settings, rounded=found.rounded)
 
 
@@ -137,7 +138,7 @@ def predictivity_of(spans: principal.Spans, *, cv: int | None = None) -> Score:
         return finish(_in_sample(spans.pair, None) if folds is None else _cross_validated(spans.pair, folds, None))
     if spans.tall:
         found = x.by_products
-        predicted = found.whitener.T @ spans.cross
+        predicted = product(found.whitener.T, spans.cross)
     else:
         found = x.by_rows
         predicted = spans.overlap(found, y.by_rows, (found.rank, y.by_rows.rank)).matrix * y.by_rows.values
@@ -168,7 +169,7 @@ def _cross_validated(pair: arrays.Pair, folds: int, report: Report) -> Fit:
         coefficients = made.coefficients
         unit = np.ldexp(1.0, 2 * (data.y.exponent - whole.y.exponent))  # every fit has its own scale
         for x, y in data.held_out().blocks():
-            residual = y - x @ coefficients
+            residual = y - product(x, coefficients)
             total += float(np.vdot(y, y) * unit)
             error += float(np.vdot(residual, residual) * unit)
         if least is None or made.freedom < least.freedom:
@@ -210,7 +211,7 @@ class _Decomposed:
     @property
     def coefficients(self) -> Matrix:
         """The least-squares solution of least norm."""
-        return np.asarray((self.found.right / self.found.values) @ self.predicted)
+        return product(self.found.right / self.found.values, self.predicted)
 
     def why_undefined(self, *roundings: Rounding) -> str | None:
         """The reason where a side does not vary but by rounding, or None."""
@@ -237,12 +238,12 @@ def _decomposed(data: Centred, rounding: Rounding, report: Report) -> _Decompose
         noise = data.x.noise(sums.squares[0], data.n, rounding)
         found = directions.of_gram(sums.xx, min(p, data.free), noise)
         if found.sound(found.rank):
-            return _Decomposed(data, found, found.whitener.T @ sums.xy, sums.squares, "feature")
+            return _Decomposed(data, found, product(found.whitener.T, sums.xy), sums.squares, "feature")
     x, y = data.stacked(report)
     squares = (x**2).sum(axis=0), (y**2).sum(axis=0)
     found = directions.of_rows(x, data.free, data.x.noise(squares[0], data.n, rounding))
     assert found.left is not None
-    return _Decomposed(data, found, found.left.T @ y, squares, "qr" if data.n > p + q else "rows")
+    return _Decomposed(data, found, product(found.left.T, y), squares, "qr" if data.n > p + q else "rows")
 
 
 def _check_folds(cv: Any, n: int) -> int:

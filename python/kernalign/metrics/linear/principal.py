@@ -19,7 +19,7 @@ from kernalign._engines.centred import Centred
 from kernalign._engines.directions import Directions, Matrix, Vector
 from kernalign._engines.spans import Span
 from kernalign._rows import arrays
-from kernalign._rows.decompositions import eigh, svd
+from kernalign._rows.decompositions import eigh, product, svd
 from kernalign._rows.digits import EXACT, Rounding
 
 Keep: TypeAlias = Callable[[Vector], int]
@@ -77,10 +77,10 @@ class Overlap:
             left, values, right = Overlap(matrix.T).angles
             return right, values, left
         if rows > _SMALL:
-            squares, left = eigh(matrix @ matrix.T)
+            squares, left = eigh(product(matrix, matrix.T))
             if squares[0] > _SOUND:
                 values, left = np.sqrt(squares[::-1]), left[:, ::-1]
-                return left, values, matrix.T @ (left / values)
+                return left, values, product(matrix.T, left / values)
         left, values, across = svd(matrix)
         return left, values, across.T
 
@@ -221,7 +221,7 @@ class Spans:
             elif x.left is None or y.left is None:
                 made = _overlap_of_products(self.cross, x, y, kept)
             else:
-                made = x.left[:, : kept[0]].T @ y.left[:, : kept[1]]
+                made = product(x.left[:, : kept[0]].T, y.left[:, : kept[1]])
             self._overlaps[key] = Overlap(made)
         return self._overlaps[key]
 
@@ -319,7 +319,7 @@ def stream_directions(products: Products, which: int, free: int, metric: str) ->
 
 
 def _overlap_of_products(xy: Matrix, x: Directions, y: Directions, kept: tuple[int, int]) -> Matrix:
-    return np.asarray(x.whitener[:, : kept[0]].T @ xy @ y.whitener[:, : kept[1]])
+    return product(product(x.whitener[:, : kept[0]].T, xy), y.whitener[:, : kept[1]])
 
 
 def _nothing(n: int, free: int, route: str, reason: str, settings: dict[str, Any], double: bool = True) -> Principal:

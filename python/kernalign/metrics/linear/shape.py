@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any, Unpack
 
 import numpy as np
-from scipy import linalg
 
 from kernalign._base import checks
 from kernalign._base.progress import Report, reporting
@@ -19,7 +18,7 @@ from kernalign._engines.centred import Centred
 from kernalign._engines.directions import Matrix
 from kernalign._rows import arrays
 from kernalign._rows.arrays import Options
-from kernalign._rows.decompositions import svd
+from kernalign._rows.decompositions import product, qr_triangle, svd
 from kernalign.metrics.linear.principal import Products, Spans, how
 
 # Below this 1 - NBS the difference of norms has lost too many digits, and the residual itself is summed. Float32
@@ -216,7 +215,7 @@ def _by_rows(data: Centred, report: Report) -> tuple[tuple[float, float], float]
     """With few rows; a wide side is turned onto as many columns as it has rows, which changes no shape."""
     x, y = (_narrow(side) for side in data.stacked(report))
     a, b = float(np.linalg.norm(x)), float(np.linalg.norm(y))
-    xy = x.T @ y
+    xy = product(x.T, y)
     gap = 1 - directions.nuclear_norm(xy) / (a * b)
     return (a, b), _gap(xy, [(x, y)], a, b) if gap < _CLOSE[True] else gap
 
@@ -224,17 +223,16 @@ def _by_rows(data: Centred, report: Report) -> tuple[tuple[float, float], float]
 def _narrow(x: Matrix) -> Matrix:
     if len(x) >= x.shape[1]:
         return x
-    r: Matrix = linalg.qr(x.T, mode="r", check_finite=False)[0]
-    return r[: len(x)].T
+    return qr_triangle(x.T).T
 
 
 def _gap(xy: Matrix, blocks: Iterable[tuple[Matrix, Matrix]], a: float, b: float) -> float:
     """1 - NBS as half of |X / |X| - Y Q / |Y||^2, with the best orthogonal Q; the wider side takes the place of X."""
     p, q = xy.shape
     u, _, vt = svd(xy.T if p >= q else xy)
-    rotation = u @ vt  # its rows are orthonormal
+    rotation = product(u, vt)  # its rows are orthonormal
     total = 0.0
     for x, y in blocks:
-        residual = x / a - (y / b) @ rotation if p >= q else y / b - (x / a) @ rotation
+        residual = x / a - product(y / b, rotation) if p >= q else y / b - product(x / a, rotation)
         total += float(np.vdot(residual, residual))
     return total / 2
