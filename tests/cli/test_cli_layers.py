@@ -179,7 +179,7 @@ def test_output_files(files: Path, suffix: str) -> None:
 @pytest.mark.parametrize(
     ("status", "arguments", "message"),
     [
-        (1, ["empty"], "empty holds no file that ends in .npy, .npz, .safetensors"),
+        (1, ["empty"], "empty holds no file with 2-D or 3-D arrays"),
         (1, ["models", "-k", "40"], "k must be between 1 and n - 1 = 39, got 40"),
         (1, ["models/b.npy", "nowhere"], "kernalign: nowhere: No such file or directory"),
         (2, ["models/b.npy", "--layers", "best"], "--layers best needs at least two representations"),

@@ -162,5 +162,5 @@ def test_missing_files_and_directories(tmp_path: Path, suffix: str) -> None:
     with pytest.raises(FileNotFoundError):
         open_source(tmp_path / f"x.{suffix}")
     (tmp_path / f"d.{suffix}").mkdir()
-    with pytest.raises(ValueError, match="regular file"):
+    with pytest.raises(ValueError, match="holds no file"):
         open_source(tmp_path / f"d.{suffix}")

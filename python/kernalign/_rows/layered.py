@@ -16,6 +16,8 @@ from kernalign._rows import arrays
 from kernalign._rows.arrays import AnyArray, Normalize
 from kernalign._rows.layer_rows import AS_THEY_ARE, Kept, LayersGiven, RowOptions, attempt, pair_rows
 from kernalign._rows.preprocessing import clip_threshold
+from kernalign.sources import directories
+from kernalign.sources.formats import format_of
 
 CONCATENATED = "concatenated"
 Made = TypeVar("Made")
@@ -203,17 +205,27 @@ def first_error(values: Iterable[Any]) -> Exception | None:
 
 def _opened(value: Any, what: str) -> LayersGiven:
     if isinstance(value, (str, os.PathLike)):
-        value = sources.open_layers(value)
+        value = _of_path(value)
+    if isinstance(value, Exception):
+        raise value
     if isinstance(value, list) and value and all(isinstance(one, sources.Source) for one in value):
         carried = value[0].stored
         if len(value) > 1:
-            parts, names, labels = zip(*((one.array, one.spec, one.name) for one in value), strict=True)
-            return LayersGiven(str(value[0].place), None, list(parts), list(names), list(labels), carried=carried)
+            parts, names, labels = zip(*((one.stored, one.spec, one.name) for one in value), strict=True)
+            return LayersGiven(str(value[0].place), None, list(parts), list(names), list(labels))
         [source] = value
         found = split(source.array, source.spec)
         found.carried = carried
         return found
     return split(value, what)
+
+
+def _of_path(given: str | os.PathLike[str]) -> list[sources.Source]:
+    """What a file holds, or the layers in the files of a directory."""
+    place, key = sources.split_spec(given)
+    if key is None and place.is_directory and format_of(place) is None:
+        return directories.layers_of(place)
+    return sources.open_layers(given)
 
 
 def split(value: Any, what: str) -> LayersGiven:

@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections import Counter
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import click
 
@@ -16,9 +16,11 @@ from kernalign.cli.output import check_output
 from kernalign.cli.scores import check_picture, report
 from kernalign.comparison.compare import compare as compare_models
 from kernalign.metrics import registry
-from kernalign.sources import SHAPES, Source, are_layers, by_name, files_of, open_sources, shown
-
-Model: TypeAlias = list[Source] | str  # arrays that were opened, or the name of what could not be
+from kernalign.sources import SHAPES, are_layers, by_name, open_sources, open_unit, shown, split_spec
+from kernalign.sources.directories import Found, Model, models_of
+from kernalign.sources.formats import format_of
+from kernalign.sources.place import Place
+from kernalign.sources.shards import Unit, units
 
 _OPTIONS = ("k", "estimator", "rank")  # what a metric may need and the command line offers
 
@@ -59,6 +61,7 @@ class MetricName(click.ParamType):  # type: ignore[type-arg]
     "--uncertainty", is_flag=True, help="Add 95 % intervals to CKA, HSIC, RSA and their like, and to mutual_knn."
 )
 @click.option("--layers", type=click.Choice(["all", "best"]), help="Of models: every pair of layers, or the best.")
+@click.option("--shards", is_flag=True, help="Join the rows of files that differ in their last number only.")
 @click.option("--concatenated", is_flag=True, help="Count all layers together as one more.")
 @click.option(
     "--zero-rows",
@@ -90,6 +93,7 @@ def compare(
     rank: int | None,
     uncertainty: bool,
     layers: str | None,
+    shards: bool,
     concatenated: bool,
     zero_rows: str,
     nan_rows: str,
@@ -101,9 +105,12 @@ def compare(
 ) -> None:
     """Compare representations of the same items, rows paired by position.
 
-    Files are .npy, .npz or .safetensors; FILE:KEY names one array of a file, FILE alone all its 2-D and 3-D arrays, and
-    a directory all its files, in the order of their names. Every pair is measured. The chance level is what unrelated
+    Files are of any format that kernalign info lists, here or at an address (s3://...); FILE:KEY names one array of a
+    file, FILE alone all its 2-D and 3-D arrays. Every pair is measured. The chance level is what unrelated
     representations score; p is the probability of at least this score if the items were paired at random.
+
+    A directory stands for all that is in it: files called like layers (layer_0, layer_1) are one model with layers,
+    parts (part-00001-of-00004, features_0-100) are joined by their rows, and others are models of their own.
 
     A 3-D array (items, layers, features) is a model with layers; with --layers or --concatenated, so is a FILE that
     holds several 2-D arrays: its layers, in the order of their names (layer2 before layer10). Of models with layers
@@ -120,8 +127,8 @@ def compare(
             check_picture()
     metrics = tuple(dict.fromkeys(metrics))
     options = _metric_options(metrics, rank, uncertainty)
-    models = _open(files, bool(layers or concatenated))
-    mode = _mode(list(models.values()), layers, concatenated)
+    opened = _open(files, bool(layers or concatenated), shards)
+    mode = _mode(opened.models, layers, concatenated)
     if uncertainty and groups is not None:
         raise click.UsageError("--uncertainty is not available with --groups")
     if uncertainty and mode == "best":
@@ -129,15 +136,17 @@ def compare(
     asked: dict[str, Any] = {"k": k, "estimator": estimator, "normalize": normalize, "threads": threads}
     asked |= {"layers": mode, "concatenated": concatenated, "zero_rows": zero_rows, "nan_rows": nan_rows}
     labels = None if groups is None else read_groups(groups, files[0])
+    given = {one.short: one.given for one in opened.models}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AlignmentWarning)  # the report tells of them
         progress = sys.stderr.isatty()
+        given = {one.short: one.given for one in opened.models}
         found = compare_models(
-            models, metrics=metrics, metric_options=options, **asked, groups=labels, progress=progress
+            given, metrics=metrics, metric_options=options, **asked, groups=labels, progress=progress
         )
     asked |= {"uncertainty": uncertainty, "rank": rank, "groups": groups}
     settings = {"files": [shown(file) for file in files], "metrics": list(metrics), **asked}
-    report(found, settings, form, output, force=force)
+    report(found, settings, form, output, force=force, skipped=opened.skipped)
     if found.failed:
         ctx.exit(1)
 
@@ -170,39 +179,56 @@ def _mode(models: list[Model], layers: str | None, concatenated: bool) -> str:
 
 
 def _layered(model: Model) -> bool:
-    if isinstance(model, str):
-        return False
-    return len(model) > 1 or any(len(one.shape) == 3 for one in model)
+    given = model.given
+    return not isinstance(given, Exception) and (len(given) > 1 or any(len(one.shape) == 3 for one in given))
 
 
-def _open(files: tuple[str, ...], layered: bool) -> dict[str, Model]:
-    """The representations by short names where these tell them apart, by whole paths elsewhere."""
+def _open(files: tuple[str, ...], layered: bool, shards: bool) -> Found:
+    """What files and directories hold; names are short where these tell them apart, whole paths elsewhere."""
     if not all(files):
         raise click.UsageError("a file or directory must have a name, got an empty one")
-    paths = [path for spec in files for path in (files_of(spec) if Path(spec).is_dir() else [spec])]
-    models = [model for path in paths for model in _models(path, layered)]
-    wholes = [_name(model, whole=True) for model in models]
-    shorts = [_name(model, whole=False) for model in models]
-    count = Counter(shorts)
-    names = [short if count[short] == 1 else whole for short, whole in zip(shorts, wholes, strict=True)]
-    for name, times in Counter(names).items():
+    found = Found([], [])
+    single = []
+    for spec in files:
+        place, key = split_spec(spec)
+        if key is None and place.is_directory and format_of(place) is None:
+            inner = models_of(place, shards=shards)
+            found.models.extend(inner.models)
+            found.skipped.extend(inner.skipped)
+        elif key is None and place.is_file:
+            single.append(place)
+            found.models.append(Model("", str(place), []))
+        else:
+            found.models.extend(_models(spec, layered))
+    parts = {str(unit.places[0]): unit for unit in units(single, shards=shards)}
+    inside = {str(place) for unit in parts.values() for place in unit.places[1:]}
+    models = [model for model in found.models if model.short or model.whole not in inside]
+    models = [one for model in models for one in ([model] if model.short else _of_unit(parts[model.whole], layered))]
+    count = Counter(model.short for model in models)
+    models = [model if count[model.short] == 1 else model._replace(short=model.whole) for model in models]
+    for name, times in Counter(model.short for model in models).items():
         if times > 1:
             raise click.UsageError(f"{name} is given twice")
-    return dict(zip(names, models, strict=True))
+    return Found(models, found.skipped)
 
 
-def _models(path: str | Path, layered: bool) -> list[Model]:
+def _models(spec: str | Place, layered: bool) -> list[Model]:
     """The representations of a file: each of its arrays or, if layers are asked for and can be, all of them as one."""
     try:
-        found = open_sources(path, dimensions=tuple(SHAPES))
-    except (ValueError, OSError, ImportError):
-        return [str(path)]  # that opens no better later, but costs nothing else
-    return [by_name(found)] if layered and are_layers(found) else [[one] for one in found]
+        found = open_sources(spec, dimensions=tuple(SHAPES))
+    except (ValueError, OSError, ImportError) as error:
+        return [Model(Place(spec).stem, shown(spec), error)]
+    if layered and are_layers(found):
+        return [Model(found[0].place.stem, str(found[0].place), by_name(found))]
+    return [Model(one.name, one.spec, [one]) for one in found]
 
 
-def _name(model: Model, *, whole: bool) -> str:
-    if isinstance(model, str):
-        return shown(model if whole else Path(model).stem)
-    if len(model) > 1:
-        return str(model[0].place) if whole else model[0].place.stem
-    return model[0].spec if whole else model[0].name
+def _of_unit(unit: Unit, layered: bool) -> list[Model]:
+    """Those of a file, or of its parts as one."""
+    if len(unit.places) == 1:
+        return _models(unit.place, layered)
+    try:
+        found = open_unit(unit, tuple(SHAPES))
+    except (ValueError, OSError, ImportError) as error:
+        return [Model(unit.name, str(unit.place), error)]
+    return [Model(unit.name if len(found) == 1 else one.name, one.spec, [one]) for one in found]

@@ -17,10 +17,18 @@ from kernalign.comparison.result import Comparison
 _MOST_NOTES = 20
 
 
-def report(found: Comparison, settings: dict[str, Any], form: str | None, output: Path | None, *, force: bool) -> None:
+def report(
+    found: Comparison,
+    settings: dict[str, Any],
+    form: str | None,
+    output: Path | None,
+    *,
+    force: bool,
+    skipped: Sequence[str] = (),
+) -> None:
     """Write the output file, say what there is to say, and print all scores."""
     command = click.get_current_context().command
-    told = [in_flags(text, command) for text in _told(found)]
+    told = [f"not taken: {text}" for text in skipped] + [in_flags(text, command) for text in _told(found)]
     for text in told[:_MOST_NOTES]:
         click.echo(f"note: {text}", err=True)
     if len(told) > _MOST_NOTES:

@@ -7,30 +7,28 @@ end with SIGBUS, which ends the process. Copy files that another program may sti
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from numpy.typing import NDArray
 
 from kernalign._base.memory import check_memory
-from kernalign.sources.formats import DIRECTORIES, FORMATS, format_of
-from kernalign.sources.names import names_rows, naturally
+from kernalign.sources.contents import Members, members_of, members_of_unit
+from kernalign.sources.formats import FORMATS
+from kernalign.sources.names import naturally
 from kernalign.sources.place import Place, shown
-from kernalign.sources.stored import NoNumbersError, Stored
+from kernalign.sources.shards import Unit
+from kernalign.sources.stored import NoNumbersError, NoRowsError, Stored
 
 Spec = str | os.PathLike[str]
 SHAPES = {2: "2-D (items, features)", 3: "3-D (items, layers, features)"}
 
 _ENDINGS = "|".join(map(re.escape, sorted(FORMATS, key=len, reverse=True)))
 _SPEC = re.compile(rf"(?P<path>.*?(?:{_ENDINGS})):(?P<key>.+)", re.DOTALL | re.IGNORECASE)
-_KNOWN = ".npy, .npz, .safetensors, .h5 or another ending that kernalign info lists"
-_POINTER = b"version https://git-lfs"
 
 
 @dataclass
@@ -108,7 +106,7 @@ def open_source(
         The format needs a package that is not installed; the message says which extra brings it.
     """
     place = Place(path)
-    members = _members(place)
+    members = members_of(place)
     if key is None and None not in members:
         choice = [key for key, member in members.items() if not member.refusal] or list(members)
         if len(choice) != 1:
@@ -118,13 +116,17 @@ def open_source(
         raise ValueError(f"{place} holds a single array without a name, so it takes no key; got {key!r}")
     elif key not in members:
         raise ValueError(f"{place} has no array {key!r}; it holds: {_listing(members)}")
+    return _checked(place, members, key, dimensions, max_bytes)
+
+
+def _checked(place: Place, members: Members, key: str | None, dimensions: tuple[int, ...], most: int | None) -> Source:
     refusal, shape = members[key].refusal, members[key].shape
     if refusal:
         raise refusal
     if dimensions and len(shape) not in dimensions:
         kinds = " or ".join(SHAPES[count] for count in dimensions)
-        raise ValueError(f"{_spec(place, key)} must be {kinds}, got shape {shape}")
-    return _sources(place, members, [key], max_bytes)[0]
+        raise (ValueError if len(shape) > 1 else NoRowsError)(f"{_spec(place, key)} must be {kinds}, got shape {shape}")
+    return _sources(place, members, [key], most)[0]
 
 
 def open_sources(spec: Spec, *, dimensions: tuple[int, ...] = (2,), max_bytes: int | None = None) -> list[Source]:
@@ -135,19 +137,30 @@ def open_sources(spec: Spec, *, dimensions: tuple[int, ...] = (2,), max_bytes: i
     ValueError, OSError, ImportError
         As ``open_source``; ``max_bytes`` counts for all arrays of the file together.
     """
-    path, key = split_spec(spec)
-    place = Place(path)
-    members = _members(place)
-    if key is not None or None in members:
-        return [open_source(path, key=key, dimensions=dimensions, max_bytes=max_bytes)]
-    keys = [key for key, member in members.items() if member.ndim in dimensions and not member.refusal]
+    place, key = split_spec(spec)
+    members = members_of(place)
+    if key is not None:
+        return [open_source(place, key=key, dimensions=dimensions, max_bytes=max_bytes)]
+    return _of_dimensions(place, members, dimensions, max_bytes)
+
+
+def open_unit(unit: Unit, dimensions: tuple[int, ...], max_bytes: int | None = None) -> list[Source]:
+    """Open the arrays of a file, or of its parts as one, that have such dimensions. Raises as ``open_sources``."""
+    return _of_dimensions(unit.place, members_of_unit(unit), dimensions, max_bytes)
+
+
+def _of_dimensions(place: Place, members: Members, dimensions: tuple[int, ...], most: int | None) -> list[Source]:
+    keys = [None] if None in members else [key for key, one in members.items() if one.ndim in dimensions]
+    keys = [key for key in keys if not members[key].refusal]
+    if keys == [None]:
+        return [_checked(place, members, None, dimensions, most)]
     refusals = [member.refusal for member in members.values() if member.refusal]
     if not keys and len(refusals) == len(members) == 1:
         raise refusals[0]
     if not keys:
         kinds = " or ".join(f"{count}-D" for count in dimensions)
-        raise ValueError(f"{place} holds no {kinds} array (items, features); found: {_listing(members)}")
-    return _sources(place, members, keys, max_bytes)
+        raise NoRowsError(f"{place} holds no {kinds} array (items, features); found: {_listing(members)}")
+    return _sources(place, members, keys, most)
 
 
 def open_layers(spec: Spec, *, max_bytes: int | None = None) -> list[Source]:
@@ -179,24 +192,9 @@ def by_name(found: Sequence[Source]) -> list[Source]:
     return sorted(found, key=lambda one: naturally(one.name))
 
 
-def files_of(directory: Spec) -> list[Path]:
-    """The files of a directory that can be opened, by name; not those of its own directories.
-
-    Raises
-    ------
-    ValueError
-        There is none.
-    """
-    files = sorted(path for path in Path(directory).iterdir() if path.is_file() and path.suffix.lower() != ".txt")
-    found = [path for path in files if format_of(Place(path))]  # and a text in a directory tells of it
-    if not found:
-        raise ValueError(f"{shown(directory)} holds no file that ends in {_KNOWN}")
-    return found
-
-
 def array_names(path: Spec) -> list[str]:
     """Names of the numeric arrays of a file, of any shape; none for a ``.npy`` file. Raises as ``open_source``."""
-    return [key for key, member in _members(Place(path)).items() if key is not None and not member.refusal]
+    return [key for key, member in members_of(Place(path)).items() if key is not None and not member.refusal]
 
 
 def split_spec(spec: Spec) -> tuple[Place, str | None]:
@@ -209,42 +207,12 @@ def split_spec(spec: Spec) -> tuple[Place, str | None]:
     if match is None:  # a directory may be a store by what is in it
         head, _, key = text.rpartition(":")
         store = Place(head)
-        found = key and not key.startswith("//") and store.is_directory and format_of(store) is not None
+        found = head and not key.startswith("//") and store.is_directory
         return (store, key) if found else (whole, None)
     return Place(match["path"]), match["key"]
 
 
-def _members(place: Place) -> dict[str | None, Stored]:
-    if not place.exists:
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(place))
-    found = format_of(place)
-    if not (place.is_file or (place.is_directory and found in DIRECTORIES)):
-        raise ValueError(f"{place} must be a regular file" + (", but is a directory" if place.is_directory else ""))
-    if found is None:
-        raise ValueError(
-            f"{place} must end in {_KNOWN}, got {place.suffix or 'no suffix'!r}; numpy.save('x.npy', array) writes what"
-            " can be read everywhere"
-        )
-    if place.is_file and place.size < 1024:
-        with place.open() as file:
-            if file.read(len(_POINTER)) == _POINTER:
-                raise ValueError(f"{place} is a Git LFS pointer, not the file itself: git lfs pull brings it")
-    members = found.reader().members(place)
-    _attach_labels(members)
-    return members
-
-
-def _attach_labels(members: dict[str | None, Stored]) -> None:
-    """Let arrays that have none take as names of their rows what is called ids in their file, and is as long."""
-    for key, column in members.items():
-        if key is None or column.ndim != 1 or not names_rows(key.rpartition("/")[2]):
-            continue
-        for stored in members.values():
-            if stored.ndim > 1 and stored.names is None and len(stored) == len(column):
-                stored.names = column
-
-
-def _sources(place: Place, members: dict[str | None, Stored], keys: list[str | None], most: int | None) -> list[Source]:
+def _sources(place: Place, members: Members, keys: list[str | None], most: int | None) -> list[Source]:
     wanted = sum(members[key].nbytes for key in keys if not members[key].mapped)
     if wanted:
         what = f"array {keys[0]!r}" if keys[0] is not None and len(keys) == 1 else f"{len(keys)} arrays"
@@ -257,7 +225,7 @@ def _spec(place: Place, key: str | None) -> str:
     return str(place) if key is None else f"{place}:{key}"
 
 
-def _listing(members: dict[str | None, Stored], most: int = 12) -> str:
+def _listing(members: Members, most: int = 12) -> str:
     listed = [f"{key} {'(no numbers)' if one.refusal else one.shape}" for key, one in list(members.items())[:most]]
     return ", ".join(listed) + (f" and {len(members) - most} more" if len(members) > most else "") or "nothing"
 
@@ -265,14 +233,15 @@ def _listing(members: dict[str | None, Stored], most: int = 12) -> str:
 __all__ = [
     "SHAPES",
     "NoNumbersError",
+    "NoRowsError",
     "Source",
     "are_layers",
     "array_names",
     "by_name",
-    "files_of",
     "open_layers",
     "open_source",
     "open_sources",
+    "open_unit",
     "shown",
     "split_spec",
 ]

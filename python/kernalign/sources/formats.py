@@ -90,7 +90,7 @@ def format_of(place: Place) -> Format | None:
         if name.endswith(ending):
             return FORMATS[ending]
     marks = _MARKS if place.is_directory else {}
-    return next((found for mark, found in marks.items() if place.sibling(mark).exists), None)
+    return next((found for mark, found in marks.items() if place.inside(mark).exists), None)
 
 
 DIRECTORIES = (_ZARR, _DATA_SET)

@@ -17,21 +17,21 @@ _MOST_BYTES = 16 << 20  # of a description
 
 def members(place: Place) -> dict[str | None, Stored]:
     """The columns (see `tables.members`), of a dict of splits as ``split/column``."""
-    splits = place.sibling("dataset_dict.json")
+    splits = place.inside("dataset_dict.json")
     if not splits.exists:
         return _of_one(place)
     found: dict[str | None, Stored] = {}
     for name in _read(splits).get("splits", []):
-        for key, stored in _of_one(place.sibling(_plain(name, place))).items():
+        for key, stored in _of_one(place.inside(_plain(name, place))).items():
             found[name if key is None else f"{name}/{key}"] = stored
     return found
 
 
 def _of_one(place: Place) -> dict[str | None, Stored]:
     parts: dict[str | None, list[Stored]] = defaultdict(list)
-    files = _read(place.sibling("state.json")).get("_data_files", [])
+    files = _read(place.inside("state.json")).get("_data_files", [])
     for entry in files:
-        for key, stored in ipc.members(place.sibling(_plain(entry["filename"], place))).items():
+        for key, stored in ipc.members(place.inside(_plain(entry["filename"], place))).items():
             parts[key].append(stored)
     return {key: own[0] if len(own) == 1 else Joined(f"{place}:{key}", own) for key, own in parts.items()}
 

@@ -75,13 +75,24 @@ class Place:
         found = os.stat(self.path)
         return f"{os.path.abspath(self.path)} {found.st_size} {found.st_mtime_ns}"
 
-    def sibling(self, name: str) -> Place:
-        """A file beside this one or, of a directory, in it."""
-        folder = self.path if self.is_directory else self.path.parent
+    def inside(self, name: str) -> Place:
+        """A file in this directory."""
+        return Place(self.path / name) if self.url is None else Place(f"{self._head}/{name}")
+
+    def beside(self, name: str) -> Place:
+        """A file in the directory of this one."""
+        return Place(self.path.parent / name) if self.url is None else Place(f"{self._head.rpartition('/')[0]}/{name}")
+
+    def children(self) -> list[Place]:
+        """All that is in this directory, in no order."""
         if self.url is None:
-            return Place(folder / name)
-        head = self._text.split("?")[0].removesuffix("/")
-        return Place(f"{head if self.is_directory else head.rpartition('/')[0]}/{name}")
+            return [Place(path) for path in Path(self.path).iterdir()]
+        system, path = self._remote
+        return [self.inside(str(one).rstrip("/").rpartition("/")[2]) for one in system.ls(path, detail=False)]
+
+    @property
+    def _head(self) -> str:
+        return self._text.split("?")[0].removesuffix("/")
 
     def open(self) -> BinaryIO:
         """The bytes, which can be sought."""

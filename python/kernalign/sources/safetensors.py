@@ -99,7 +99,7 @@ def _sharded(place: Place) -> dict[str | None, Stored]:
     for name in sorted(set(weights.values())):
         if PurePosixPath(name).name != name or not name.endswith(".safetensors"):
             raise ValueError(f"{place} must name .safetensors files beside it, got {one_line(name)}")
-        for key, stored in members(place.sibling(name)).items():
+        for key, stored in members(place.beside(name)).items():
             if key in weights and weights[key] == name:
                 found[key] = stored
     return found

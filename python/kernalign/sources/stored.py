@@ -25,6 +25,10 @@ class NoNumbersError(ValueError):
     """An array holds nothing that a metric reads; others of the same file may."""
 
 
+class NoRowsError(ValueError):
+    """A file holds arrays, but none whose rows could be items."""
+
+
 class Stored:
     """An array, not in memory yet.
 
