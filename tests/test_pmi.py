@@ -49,7 +49,7 @@ def test_any_hashable_symbol_and_any_container_counts():
 @pytest.mark.parametrize(
     "sequences,radius,error,words",
     [
-        ("abc", 1, TypeError, "got one string"),
+        ("abc", 1, TypeError, "must be a sequence of sequences of symbols, got 'abc'"),
         ([[]], 1, ValueError, "at least one symbol"),
         (["ab"], 0, ValueError, "radius must be at least 1, got 0"),
         (["ab"], 1.0, TypeError, "radius must be an integer"),

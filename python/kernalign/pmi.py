@@ -50,15 +50,18 @@ def cooccurrences(sequences: Iterable[Sequence[Hashable]], radius: int | None = 
     -----
     Holds the sequences as numbers and m x m counts.
     """
-    if isinstance(sequences, (str, bytes)):
-        raise TypeError("sequences must hold sequences of symbols, got one string; put it in a list")
     if radius is not None:
         radius = checks.check_positive(radius, "radius")
     numbers: dict[Hashable, int] = {}
     coded = []
-    for sequence in sequences:
+    for sequence in checks.items(sequences, "sequences", "sequences of symbols"):
+        if not isinstance(sequence, Iterable) or getattr(sequence, "ndim", 1) != 1:
+            raise TypeError(f"sequences must hold sequences of symbols, got {checks.shown(sequence)}")
         symbols = sequence.tolist() if isinstance(sequence, np.ndarray) else sequence
-        coded.append(np.array([numbers.setdefault(symbol, len(numbers)) for symbol in symbols], dtype=np.int64))
+        try:
+            coded.append(np.array([numbers.setdefault(symbol, len(numbers)) for symbol in symbols], dtype=np.int64))
+        except TypeError as error:
+            raise TypeError(f"sequences must hold hashable symbols: {error}") from None
     size = len(numbers)
     if size == 0:
         raise ValueError("sequences must hold at least one symbol")
@@ -218,7 +221,7 @@ def kernel_features(kernel: Any, constant: float = 0.0) -> Array:
     ValueError
         K + constant has an eigenvalue below minus that: see `psd_shift`.
     """
-    values, vectors = eigh(symmetric(kernel, "kernel") + constant)
+    values, vectors = eigh(symmetric(kernel, "kernel") + checks.number(constant, "constant", "finite"))
     values, vectors = values[::-1], vectors[:, ::-1]
     tolerance = 10 * len(values) * np.finfo(float).eps * np.abs(values).max()
     if values[-1] < -tolerance:

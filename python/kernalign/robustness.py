@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from kernalign._base import checks
 from kernalign._base.progress import ProgressArgument, reporting
 from kernalign._base.readable import Readable
+from kernalign._rows import arrays, vectors
 from kernalign._rows.labels import class_numbers
 from kernalign._rows.matrices import Array, symmetric
 from kernalign._statistics.jackknife import jackknife_stderr
@@ -72,16 +73,18 @@ def noise_resilience(
     ValueError, TypeError
         sigmas or draws out of range, inputs that are not finite numbers; whatever model and metric raise.
     """
-    x = np.asarray(inputs)
+    checks.check_callable(model, "model", "inputs")
+    checks.check_callable(metric, "metric", "two representations")
+    x = arrays.to_numpy(inputs, "inputs")[0]
     if x.dtype.kind not in "fiub" or x.ndim < 1:
         raise TypeError(f"inputs must be an array of floats or integers, got dtype {x.dtype} and shape {x.shape}")
     x = x.astype(np.float64)
     if not np.isfinite(x).all():
         raise ValueError("inputs must be finite")
-    grid, draws = np.unique(checks.nonnegative(sigmas, "sigmas")), checks.check_positive(draws, "draws")
+    grid, draws = np.unique(vectors.nonnegative(sigmas, "sigmas")), checks.check_repeats(draws, "draws")
     # A stream of its own: inputs that were themselves drawn with default_rng(seed) would be their own noise.
-    base, rng = model(x), np.random.default_rng([checks.integer(seed, "seed", 0), _NOISE_STREAM])
-    clean = float(metric(base, base))
+    base, rng = model(x), np.random.default_rng([checks.check_seed(seed), _NOISE_STREAM])
+    clean = _score(metric, base, base, "model(inputs)")
     found = np.empty((draws, len(grid)))
     with reporting(progress, "noise") as report:
         for draw in range(draws):
@@ -89,7 +92,7 @@ def noise_resilience(
             for i, sigma in enumerate(grid):
                 if report:
                     report(draw * len(grid) + i, found.size)
-                found[draw, i] = metric(base, model(x + sigma * noise)) if sigma > 0 else clean
+                found[draw, i] = _score(metric, base, model(x + sigma * noise), "model(inputs)") if sigma > 0 else clean
         if report:
             report(found.size, found.size)
     scores = found.mean(axis=0)
@@ -148,7 +151,8 @@ def seed_sensitivity(
     ValueError, TypeError
         As `seed_statistics`; whatever the metric raises.
     """
-    models = list(representations)
+    checks.check_callable(metric, "metric", "two representations")
+    models = checks.items(representations, "representations", "arrays")
     m = len(models)
     if m < 2:
         raise ValueError(f"representations must hold at least two models, got {m}")
@@ -159,7 +163,7 @@ def seed_sensitivity(
         for done, (i, j) in enumerate(pairs):
             if report:
                 report(done, len(pairs))
-            scores[i, j] = scores[j, i] = metric(models[i], models[j])
+            scores[i, j] = scores[j, i] = _score(metric, models[i], models[j], "representations")
         if report:
             report(len(pairs), len(pairs))
     return seed_statistics(scores, labels, permutations=permutations, seed=seed)
@@ -176,12 +180,13 @@ def seed_statistics(
         Scores that are not finite or not symmetric off the diagonal, another number of labels, or no two models of one
         architecture.
     """
-    table = np.array(scores, dtype=np.float64)
+    permutations, seed = checks.check_repeats(permutations, "permutations"), checks.check_seed(seed)
+    table = vectors.numeric(scores, "scores")
     if table.ndim == 2:
         np.fill_diagonal(table, 0.0)
     table = symmetric(table, "scores")
     m = len(table)
-    labels, permutations = _labels(architectures, m), checks.check_positive(permutations, "permutations")
+    labels = _labels(architectures, m)
     numbers = class_numbers(labels, "architectures")[0]
     within, between = _means(table, numbers)
     if math.isnan(within):
@@ -190,7 +195,7 @@ def seed_statistics(
     same = (numbers[:, None] == numbers) & _pairs(m)
     p_value = math.nan
     if not math.isnan(between):
-        rng, contrast = np.random.default_rng(checks.integer(seed, "seed", 0)), within - between
+        rng, contrast = np.random.default_rng(seed), within - between
         slack = 1e-12 * np.abs(table).max()  # a relabelling that changes nothing must count as equal
         drawn = (_means(table, rng.permutation(numbers)) for _ in range(permutations))
         p_value = (1 + sum(w - b >= contrast - slack for w, b in drawn)) / (permutations + 1)
@@ -206,6 +211,15 @@ def seed_statistics(
         p_value=p_value,
         architectures=tuple(labels),
     )
+
+
+def _score(metric: Metric, a: Any, b: Any, what: str) -> float:
+    """The metric of two representations, which its errors call ``what``."""
+    try:
+        return float(metric(a, b))
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{what} must be what metric takes: {error}") from error
 
 
 def _means(table: Array, numbers: NDArray[np.int64]) -> tuple[float, float]:
@@ -226,7 +240,7 @@ def _without(table: Array, numbers: NDArray[np.int64], i: int) -> tuple[Array, N
 
 
 def _labels(architectures: Sequence[Any] | None, m: int) -> list[Any]:
-    labels = [0] * m if architectures is None else list(architectures)
+    labels = [0] * m if architectures is None else checks.items(architectures, "architectures", "labels")
     if len(labels) != m:
         raise ValueError(f"architectures must have one label for each of {m} models, got {len(labels)}")
     return labels

@@ -204,7 +204,7 @@ def canonical(x, y, p, q):
 
 def test_svcca_dimensions():
     x, y = scaled_pair(30, 9, 12)
-    with pytest.raises(ValueError, match="cca_dim must be between 1 and 9"):
+    with pytest.raises(ValueError, match="cca_dim must be between 1 and the smaller side of feats_A = 9"):
         AlignmentMetrics.svcca(x, y)
     assert AlignmentMetrics.svcca(x, y, cca_dim=4) == pytest.approx(oracle.svcca(x, y, 4), rel=1e-9)
     assert np.isnan(AlignmentMetrics.svcca(np.ones((30, 5)), y, 3))

@@ -9,12 +9,12 @@ import os
 import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kernalign._base.checks import check_path
 from kernalign._base.files import atomic_write
 
 _VERSION = 1
@@ -52,7 +52,7 @@ def write(
 @contextmanager
 def reading(path: str | os.PathLike[str], kind: str) -> Iterator[tuple[dict[str, Any], dict[str, NDArray[Any]]]]:
     """The facts and arrays of a file; what is wrong with them, found here or by the caller's block, is a ValueError."""
-    path, magic = Path(path), _magic(kind)
+    path, magic = check_path(path), _magic(kind)
     if path.exists() and not path.is_file():
         raise ValueError(f"{path} must be a regular file")
     data = memoryview(path.read_bytes())

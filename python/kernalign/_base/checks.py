@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import os
+import reprlib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 _MOST_THREADS = 4096
+_MOST_REPEATS = 10_000_000  # of permutations, draws, random starts
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 200
+_NO_NUMBERS = (bool, np.bool_, np.timedelta64)  # which are subclasses of numbers
 
 
 def check_count(n: int, least: int, what: str) -> None:
@@ -34,8 +41,8 @@ def check_options(options: Any, known: Any) -> None:
 def check_unread(**given: tuple[Any, Any]) -> None:
     """Raise where something is not as usual, (given, usual), that nothing reads."""
     for name, (value, usual) in given.items():
-        if value != usual:
-            raise ValueError(f"{name} must be left out where the metrics do not take it, got {value!r}")
+        if not isinstance(value, type(usual)) or value != usual:
+            raise ValueError(f"{name} must be left out where the metrics do not take it, got {shown(value)}")
 
 
 def check_first(bad: NDArray[np.bool_], words: str) -> None:
@@ -45,33 +52,21 @@ def check_first(bad: NDArray[np.bool_], words: str) -> None:
         raise ValueError(words.format(int(rows.argmax())))
 
 
-def check_indices(given: Any, n: int, name: str) -> NDArray[np.int32]:
-    """Indices of different rows out of n."""
-    found = np.asarray(given)
-    if found.dtype.kind not in "iu" or not len(found):
-        raise TypeError(f"{name} must be indices of rows, got {len(found)} values of dtype {found.dtype}")
-    if found.min() < 0 or found.max() >= n:
-        raise ValueError(f"{name} must be indices of {n} rows, got {found.min()} to {found.max()}")
-    if len(np.unique(found)) < len(found):
-        raise ValueError(f"{name} must name each row once, got {len(found)} indices of {len(np.unique(found))} rows")
-    return found.astype(np.int32)
-
-
 def check_choice(value: Any, name: str, choices: tuple[str | None, ...]) -> None:
     """Raise unless ``value`` is one of ``choices``."""
     if not (value is None or isinstance(value, str)) or value not in choices:
         *most, last = map(repr, choices)
-        raise ValueError(f"{name} must be {', '.join(most)} or {last}, got {value!r}")
+        raise ValueError(f"{name} must be {', '.join(most)} or {last}, got {shown(value)}")
 
 
 def integer(value: Any, name: str, least: int, most: int | None = None, *, wanted: str = "", limit: str = "") -> int:
     """Return ``value`` as an int of ``least`` .. ``most``; ``wanted`` and ``limit`` say what may be given otherwise and
     what the most is."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be {wanted or 'an integer'}, got {value!r}")
+    if isinstance(value, _NO_NUMBERS) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name} must be {wanted or 'an integer'}, got {shown(value)}")
     if value < least or (most is not None and value > most):
         span = f"at least {least}" if most is None else f"between {least} and {limit}{most}"
-        raise ValueError(f"{name} must be {span}, got {value}")
+        raise ValueError(f"{name} must be {span}, got {shown(value)}")
     return int(value)
 
 
@@ -81,17 +76,30 @@ _RANGES: dict[str, Callable[[float], bool]] = {
     "positive and finite": lambda value: 0 < value < math.inf,
     "in (0, 1)": lambda value: 0 < value < 1,
     "in (0, 1]": lambda value: 0 < value <= 1,
+    "in [0, 1]": lambda value: 0 <= value <= 1,
     "in [0, 1)": lambda value: 0 <= value < 1,
 }
 
 
 def number(value: Any, name: str, allowed: str) -> float:
     """Return ``value`` as a float; ``allowed`` is one of the ranges above, in the words of the error."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{name} must be a number, got {value!r}")
-    if not _RANGES[allowed](float(value)):
-        raise ValueError(f"{name} must be {allowed}, got {value!r}")
-    return float(value)
+    if isinstance(value, _NO_NUMBERS) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name} must be a number, got {shown(value)}")
+    try:
+        found = float(value)
+    except OverflowError:
+        found = math.inf
+    if not _RANGES[allowed](found):
+        raise ValueError(f"{name} must be {allowed}, got {shown(value)}")
+    return found
+
+
+def shown(value: Any) -> str:
+    """What was given, as errors show it: long values are cut, and what cannot be written is told by its type."""
+    try:
+        return _SHORT.repr(value)
+    except Exception:
+        return f"{type(value).__name__} that cannot be shown"
 
 
 def check_k(k: Any, n: int) -> int:
@@ -102,7 +110,7 @@ def check_k(k: Any, n: int) -> int:
 def check_flag(value: Any, name: str) -> bool:
     """Return ``value`` as a bool; it must be True or False."""
     if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be True or False, got {value!r}")
+        raise TypeError(f"{name} must be True or False, got {shown(value)}")
     return bool(value)
 
 
@@ -116,17 +124,37 @@ def check_nonnegative(value: Any, name: str) -> float:
     return number(value, name, "finite and not negative")
 
 
-def nonnegative(values: Any, name: str) -> NDArray[np.float64]:
-    """One or more finite numbers >= 0 as a 1-D array."""
-    array = np.atleast_1d(np.asarray(values))
-    if array.dtype.kind not in "fiu":
-        raise TypeError(f"{name} must be numbers, got {values!r}")
-    if array.ndim != 1 or array.size == 0:
-        raise ValueError(f"{name} must be a number or a sequence of at least one, got shape {array.shape}")
-    fine = np.isfinite(array) & (array >= 0)
-    if not fine.all():
-        raise ValueError(f"{name} must be finite and not negative, got {array[~fine][0]}")
-    return array.astype(np.float64)
+def check_repeats(value: Any, name: str) -> int:
+    """Return how often something random is done as an int."""
+    count = integer(value, name, 1)
+    if count > _MOST_REPEATS:
+        raise ValueError(f"{name} must be at most {_MOST_REPEATS}, got {shown(count)}")
+    return count
+
+
+def check_seed(seed: Any) -> int:
+    """Return the seed of a random generator as an int; it must be an integer of at least 0."""
+    return integer(seed, "seed", 0)
+
+
+def check_callable(value: Any, name: str, of: str) -> None:
+    """Raise unless ``value`` is a function ``of`` these arguments."""
+    if not callable(value):
+        raise TypeError(f"{name} must be a function of {of}, got {shown(value)}")
+
+
+def check_path(path: Any, name: str = "path") -> Path:
+    """Return ``path`` as a Path; it must be a string or a path object."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"{name} must be the path of a file, got {shown(path)}")
+    return Path(path)
+
+
+def items(values: Any, name: str, of: str) -> list[Any]:
+    """The entries of a sequence ``of`` these things as a list."""
+    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable) or getattr(values, "ndim", 1) == 0:
+        raise TypeError(f"{name} must be a sequence of {of}, got {shown(values)}")
+    return list(values)
 
 
 def check_threads(threads: Any) -> int:
@@ -136,7 +164,7 @@ def check_threads(threads: Any) -> int:
 
 def check_uncertainty(uncertainty: Any, choices: tuple[str | None, ...]) -> None:
     """Raise unless the method is one of the choices; the bootstrap is refused with its reason."""
-    if uncertainty == "bootstrap":
+    if isinstance(uncertainty, str) and uncertainty == "bootstrap":
         known = " or ".join(repr(choice) for choice in choices if choice is not None)
         raise ValueError(
             "uncertainty='bootstrap' is refused: items drawn twice are duplicates of each other, so that they become"

@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from kernalign._base.checks import check_flag, check_path
+
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[BinaryIO]:
@@ -24,7 +26,7 @@ def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = False) -> It
     OSError
         The directory is missing or cannot be written to.
     """
-    path = Path(path)
+    path, overwrite = check_path(path), check_flag(overwrite, "overwrite")
     if not overwrite and os.path.lexists(path):
         raise _exists(path)
     if path.is_dir():

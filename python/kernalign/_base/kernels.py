@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from kernalign._base.checks import integer, number
+from kernalign._base.checks import integer, number, shown
 
 Bandwidth: TypeAlias = float | Literal["median", "median_offdiag"]
 
@@ -109,13 +109,13 @@ def check_kernel(kernel: Any) -> Kernel:
     if isinstance(kernel, KERNELS):
         return kernel
     names = ", ".join(f"{known.__name__}()" for known in KERNELS)
-    raise TypeError(f"kernel must be one of {names}, got {kernel!r}")
+    raise TypeError(f"kernel must be one of {names}, got {shown(kernel)}")
 
 
 def _check_bandwidth(kernel: RBF | Laplacian) -> None:
     if isinstance(kernel.bandwidth, str):
         if kernel.bandwidth not in ("median", "median_offdiag"):
-            raise ValueError(f"bandwidth must be a number, 'median' or 'median_offdiag', got {kernel.bandwidth!r}")
+            raise ValueError(f"bandwidth must be a number, 'median' or 'median_offdiag', got {shown(kernel.bandwidth)}")
     else:
         number(kernel.bandwidth, "bandwidth", "positive and finite")
     number(kernel.fraction, "fraction", "positive and finite")

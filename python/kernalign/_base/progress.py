@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TypeAlias
+from typing import Any, TypeAlias
+
+from kernalign._base.checks import shown
 
 ProgressArgument: TypeAlias = bool | Callable[[int, int], object]
 Report: TypeAlias = Callable[[int, int], object] | None
@@ -26,6 +28,12 @@ class _Silent:
 _SILENT = _Silent()
 
 
+def check_progress(progress: Any) -> None:
+    """Raise unless it is what ``progress=`` may be."""
+    if not (isinstance(progress, bool) or callable(progress)):
+        raise TypeError(f"progress must be True, False or callable(done, total), got {shown(progress)}")
+
+
 def reporting(progress: ProgressArgument, label: str) -> AbstractContextManager[Report]:
     """A context that yields None, the user's callable, or a report that draws a bar on standard error once work takes
     over 2 s."""
@@ -33,8 +41,7 @@ def reporting(progress: ProgressArgument, label: str) -> AbstractContextManager[
         return _SILENT
     if progress is True:
         return _bar(label)
-    if not callable(progress):
-        raise TypeError(f"progress must be True, False or callable(done, total), got {progress!r}")
+    check_progress(progress)
     return nullcontext(progress)
 
 

@@ -16,7 +16,7 @@ from kernalign._base.packing import packable
 from kernalign._base.progress import ProgressArgument, Report, reporting
 from kernalign._engines import devices, faiss, sampled
 from kernalign._engines import lists as list_engine
-from kernalign._rows import arrays, on_device
+from kernalign._rows import arrays, on_device, vectors
 from kernalign._rows.arrays import Normalize
 from kernalign._rows.magnitude import check_rows_magnitude
 
@@ -98,12 +98,13 @@ class Neighbors:
             named), and for similarities that neither fall nor rise.
         """
         checks.check_choice(metric, "metric", METRICS)
-        lists, known = np.asarray(indices), np.full(np.shape(indices), np.nan)
+        lists = arrays.to_numpy(indices, "indices")[0]
+        known = np.full(lists.shape, np.nan)
         if lists.ndim != 2 or 0 in lists.shape or lists.dtype.kind not in "iu":
             raise TypeError(f"indices must be an (n, k) array of integers, got {lists.dtype} of shape {lists.shape}")
         n, k = lists.shape
         if similarities is not None:
-            known = np.array(similarities, dtype=np.float64)
+            known = vectors.numeric(similarities, "similarities")
             if known.shape != lists.shape:
                 raise ValueError(f"similarities must have the shape of the indices {lists.shape}, got {known.shape}")
             steps = np.diff(known, axis=1)
@@ -147,10 +148,10 @@ class Neighbors:
 
     def first(self, k: int) -> Neighbors:
         """The k nearest of each row; k must not exceed the length of the lists."""
+        if not (type(k) is int and 0 < k <= self.k):
+            k = checks.integer(k, "k", 1, self.k, limit="the length of the neighbour lists given = ")
         if k == self.k:
             return self
-        if k > self.k:
-            raise ValueError(f"k must be at most {self.k}, the length of the neighbour lists given, got {k}")
         ties = self.similarities[:, k - 1] == self.similarities[:, k]
         indices, similarities = np.ascontiguousarray(self.indices[:, :k]), self.similarities[:, :k].copy()
         return replace(self, indices=indices, similarities=similarities, tie_rows=ties)
@@ -229,10 +230,11 @@ def of_queries(queries: Any, source: _core.Rows, name: str = "queries", **prepro
     if queries is None:
         return None
     n, p = source.shape
-    if np.ndim(queries) == 0:
+    axes = arrays.to_numpy(queries, name)[0].ndim
+    if axes == 0:
         return checks.integer(queries, name, 1, wanted="a number of rows, their indices or an (m, p) array")
-    if np.ndim(queries) == 1:
-        return checks.check_indices(queries, n, name)
+    if axes == 1:
+        return vectors.indices(queries, n, name)
     if preprocessing["normalize"] == "standardize" or preprocessing["clip_quantile"] is not None:
         raise ValueError(f"{name} must be rows of x, by index, where columns are standardised or clipped")
     found = arrays.rows(queries, name, **preprocessing)
@@ -272,7 +274,7 @@ def find(
     queries: Queries = None,
     place: int | None = None,
 ) -> Found:
-    if backend not in _BACKENDS:
+    if not (type(backend) is str and backend in _BACKENDS):
         checks.check_choice(backend, "backend", _BACKENDS)
     if place is not None:
         return _find_on_device(source, k, metric, backend, threads, report, place)

@@ -68,6 +68,8 @@ def shared(a: NDArray[np.int32], b: NDArray[np.int32]) -> Values:
 def stderr(values: Values, n: int) -> float:
     """Standard error of the mean of values of rows drawn from n without replacement."""
     m = len(values)
+    if m == 1 < n:
+        return math.nan
     return 0.0 if m == n else float(values.std(ddof=1) * math.sqrt((1 - m / n) / m))
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kernalign import _core
 from kernalign._base import hazards
 from kernalign._base.checks import check_choice, check_options, check_same_rows, check_threads
-from kernalign._base.progress import ProgressArgument
+from kernalign._base.progress import ProgressArgument, check_progress
 from kernalign._base.score import AlignmentWarning
 from kernalign._base.warn import warn
 from kernalign._rows import objects, on_device
@@ -86,6 +86,7 @@ def pair(
     advise: bool = True,
     grouped: bool = False,
     devices: bool = False,
+    names: tuple[str, str] = ("x", "y"),
     **options: Unpack[Options],
 ) -> Pair:
     """Validate two paired representations and attach their preprocessing.
@@ -94,7 +95,7 @@ def pair(
     the rows shall be read divided already, and ``zero_mean`` that their means be subtracted before. With ``square``,
     both are Gram matrices. Errors ``advise`` to drop bad rows where the caller has such options, warn of repeated items
     unless these are ``grouped``, and of a first or last column that counts the rows. With ``devices`` arrays may be,
-    and stay, on a CUDA device; nothing is warned of there.
+    and stay, on a CUDA device; nothing is warned of there. ``names`` are the caller's.
     """
     how = _asked(options, devices) if options else _PLAIN
     place = None
@@ -102,25 +103,25 @@ def pair(
         if how.device == "cpu":
             x, y = on_device.downloaded(x), on_device.downloaded(y)
         elif devices:
-            place = on_device.common_place((("x", x), ("y", y)), how.device)
+            place = on_device.common_place(((names[0], x), (names[1], y)), how.device)
             if place is not None and (on_device.place_of(x), on_device.place_of(y)) != (None, None):
                 return _device_pair(x, y, place, how, advise)
-        x, y = stored(x, "x"), stored(y, "y")
-    (a, a_bf16), (b, b_bf16) = as_matrix(x, "x"), as_matrix(y, "y")
+        x, y = stored(x, names[0]), stored(y, names[1])
+    (a, a_bf16), (b, b_bf16) = as_matrix(x, names[0]), as_matrix(y, names[1])
     settings: dict[str, Any] = {"normalize": how.normalize, "clip_quantile": how.clip_quantile}
     kept, rows_given = None, a.shape[0]
     if (how is _PLAIN or how.all_items) and type(x) is np.ndarray and type(y) is np.ndarray:
-        check_same_rows(a.shape[0], b.shape[0])
+        check_same_rows(a.shape[0], b.shape[0], *names)
         settings["pairing"] = "position"
     else:
-        given = (Given("x", a, a_bf16, x), Given("y", b, b_bf16, y))
+        given = (Given(names[0], a, a_bf16, x), Given(names[1], b, b_bf16, y))
         directed = unit_rows or divided or how.normalize == "l2"
         undirected: Undirected = ("constant" if zero_mean else "zero") if directed else ""
         found = how.common_items(given, undirected, square=square)
         settings, kept = settings | found.settings, found.rows[0]
         a, b = (taken(side, rows, square=square) for side, rows in zip((a, b), found.rows, strict=True))
     if advise and not grouped and not square:
-        for matrix, name in ((a, "x"), (b, "y")):
+        for matrix, name in zip((a, b), names, strict=True):
             column = matrix[:, matrix.shape[1] // 2].copy()
             column.sort()
             equal = column[1:] == column[:-1]
@@ -134,11 +135,11 @@ def pair(
                 _warn_of_counting(matrix, name, how.normalize)
     kwargs: dict[str, Any] = {"zero_mean": zero_mean, "paired": advise}
     if how.normalize is None and how.clip_quantile is None:
-        left = _core.Rows(a, "x", bfloat16=a_bf16, unit_norm=divided, **kwargs)
-        right = _core.Rows(b, "y", bfloat16=b_bf16, unit_norm=divided, **kwargs)
+        left = _core.Rows(a, names[0], bfloat16=a_bf16, unit_norm=divided, **kwargs)
+        right = _core.Rows(b, names[1], bfloat16=b_bf16, unit_norm=divided, **kwargs)
     else:
         kwargs |= {"normalize": how.normalize, "clip_quantile": how.clip_quantile, "divided": divided}
-        left, right = _rows(a, "x", a_bf16, **kwargs), _rows(b, "y", b_bf16, **kwargs)
+        left, right = _rows(a, names[0], a_bf16, **kwargs), _rows(b, names[1], b_bf16, **kwargs)
     return Pair(left, right, settings, how.threads, how.progress, kept, rows_given, place)
 
 
@@ -240,6 +241,11 @@ class _Asked(NamedTuple):
 _PLAIN = _Asked()
 
 
+def check_asked(options: Options) -> None:
+    """Raise unless these are options that all metrics take, each one that it may be."""
+    _asked(options)
+
+
 def _asked(options: Options, devices: bool = False) -> _Asked:
     check_options(options, Options)
     get: Any = options.get
@@ -259,6 +265,7 @@ def _asked(options: Options, devices: bool = False) -> _Asked:
     for name in ("zero_rows", "nan_rows"):
         check_choice(getattr(found, name), name, BAD_ROWS)
     check_choice(found.pairing, "pairing", PAIRINGS)
+    check_progress(found.progress)
     if found.ids is not None:
         if not isinstance(found.ids, (tuple, list)):
             raise TypeError(
@@ -271,9 +278,10 @@ def _asked(options: Options, devices: bool = False) -> _Asked:
 
 def check_one_sided(options: Options, what: str) -> None:
     """Raise where pairs of rows are asked for, but rows are not paired."""
+    how = _asked(options, devices=True)
     for name, usual in (("zero_rows", "error"), ("nan_rows", "error"), ("pairing", "auto"), ("ids", None)):
-        if options.get(name, usual) != usual:
-            raise ValueError(f"{name} must be {usual!r} where {what}, got {options[name]!r}")  # type: ignore[literal-required]
+        if (given := getattr(how, name)) != usual:
+            raise ValueError(f"{name} must be {usual!r} where {what}, got {given!r}")
 
 
 def rows(
@@ -309,12 +317,8 @@ def as_matrix(x: Any, name: str) -> tuple[AnyArray, bool]:
     x = stored(x, name)
     if isinstance(x, Stored):
         x = x.array()
-    if hasattr(x, "tocsr"):
-        raise TypeError(f"{name} must be dense, got the sparse {type(x).__name__}; use .toarray()")
     if x is None or isinstance(x, (bytes, dict)):
         raise TypeError(f"{name} must be a 2-D numeric array, got {type(x).__name__}")
-    if isinstance(x, np.ma.MaskedArray):
-        raise TypeError(f"{name} must not be a masked array (the mask would be ignored); fill it first")
     array, bf16 = to_numpy(x, name)
     if not bf16 and array.dtype.kind in "OSUV" and not array.dtype.name.startswith("float8_"):
         array = objects.numbers_of(x, array, name)
@@ -349,6 +353,10 @@ def _device_asked(device: Any, devices: bool) -> str | int | None:
 
 def to_numpy(x: Any, name: str) -> tuple[AnyArray, bool]:
     """A NumPy view of ``x`` of any shape (bfloat16 as its 16-bit patterns) and whether it is bfloat16."""
+    if hasattr(x, "tocsr"):
+        raise TypeError(f"{name} must be dense, got the sparse {type(x).__name__}; use .toarray()")
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{name} must not be a masked array (the mask would be ignored); fill it first")
     if isinstance(x, np.ndarray):
         return _bit_patterns(np.asarray(x))
     torch = sys.modules.get("torch")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,8 @@ def one_hot(numbers: NDArray[np.int64], classes: int) -> Array:
 
 def numbers_of(targets: Any, n: int, name: str, otherwise: str = "") -> Array:
     """Numbers, (n,) or (n, m), as an (n, m) float64 array."""
-    array = targets if hasattr(targets, "reshape") else np.asarray(targets)  # a pandas Series has ndim alone
+    # a pandas Series has ndim alone
+    array = targets if hasattr(targets, "reshape") else arrays.to_numpy(targets, name)[0]
     try:
         y = dense(arrays.rows(array.reshape(-1, 1) if array.ndim == 1 else array, name))
     except TypeError as error:
@@ -71,7 +73,7 @@ def groups_of(groups: Any, pair: arrays.Pair) -> NDArray[np.intp] | None:
 
 
 def _labels(labels: Any, name: str) -> NDArray[Any]:
-    array = np.asarray(labels)
+    array = arrays.to_numpy(labels, name)[0]
     if array.ndim != 1 or len(array) == 0:
         raise ValueError(f"{name} must be 1-D class labels, one per item, got shape {array.shape}")
     return array
@@ -88,7 +90,7 @@ def _numbered(array: NDArray[Any], name: str) -> tuple[NDArray[np.int64], NDArra
         numbers: dict[Any, int] = {}
         try:
             found = [numbers.setdefault(label, len(numbers)) for label in array]
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             raise TypeError(f"{name} must be hashable labels: {error}") from None
         names = np.empty(len(numbers), dtype=object)
         names[:] = list(numbers)
@@ -98,4 +100,6 @@ def _numbered(array: NDArray[Any], name: str) -> tuple[NDArray[np.int64], NDArra
 
 
 def _is_missing(label: Any) -> bool:
-    return label is None or type(label).__name__ in ("NAType", "NaTType") or bool(label != label)
+    if label is None or type(label).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(label, (Number, np.generic)) and bool(label != label)

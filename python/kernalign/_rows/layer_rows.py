@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from kernalign._base.checks import check_choice, check_same_rows
+from kernalign._base.checks import check_choice, check_same_rows, shown
 from kernalign._rows import pairing
 from kernalign._rows.items import BAD_ROWS, AnyArray, BadRows, Given, Undirected, common_items, taken
 from kernalign._rows.pairing import PAIRINGS, Pairing, Places
@@ -90,9 +90,9 @@ class Kept(NamedTuple):
 
 def pair_rows(found: Sequence[LayersGiven], asked: RowOptions, record: bool) -> Kept:
     """Bring the rows of all layers into one order of items, less those that are dropped."""
-    if unknown := [name for name in asked.ids or {} if name not in [given.name for given in found]]:
-        raise ValueError(f"ids must be of representations that are given, got {unknown[0]!r}")
-    ids = asked.ids or {}
+    ids = {} if asked.ids is None else asked.ids
+    if unknown := [name for name in ids if name not in [given.name for given in found]]:
+        raise ValueError(f"ids must be of representations that are given, got {shown(unknown[0])}")
     others = [one for given in found for one in (given.carried, *given.parts) if type(one) is not np.ndarray]
     labelled = bool(ids) or any(pairing.index_of(one) is not None for one in others)
     if asked.pairing != "ids":

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from kernalign import _core, sources
+from kernalign._base.checks import shown
 from kernalign._base.packing import packable
 from kernalign._rows import arrays
 from kernalign._rows.arrays import AnyArray, Normalize
@@ -192,7 +193,7 @@ def _clips(given: LayersGiven, quantile: float | None, record: bool) -> Sequence
 def _check_names(given: Iterable[Any], what: str) -> None:
     for name in given:
         if not isinstance(name, str) or not name:
-            raise TypeError(f"{what} must have names that are not empty strings, got {name!r}")
+            raise TypeError(f"{what} must have names that are not empty strings, got {shown(name)}")
 
 
 def first_error(values: Iterable[Any]) -> Exception | None:
@@ -238,10 +239,11 @@ def split(value: Any, what: str) -> LayersGiven:
         return LayersGiven(what, None, list(value.values()), [f"{what} layer {label}" for label in value], list(value))
     if isinstance(value, (list, tuple)) and any(_axes(part) == 2 for part in value):
         return numbered(what, None, list(value))
-    if not hasattr(value, "ndim"):
-        if _axes(value) == 0:
+    if not hasattr(value, "ndim") or isinstance(value, memoryview):
+        array = arrays.to_numpy(value, what)[0]
+        if array.ndim == 0:
             arrays.as_matrix(value, what)  # which says what it is
-        value = arrays.to_numpy(value, what)[0]
+        value = array
     if value.ndim == 3:
         if value.shape[1] == 0:
             raise ValueError(f"{what} must have at least one layer, got shape {tuple(value.shape)}")
@@ -258,7 +260,7 @@ def _axes(value: Any) -> int:
     """How many axes an array has, or lists as deep as their first entries."""
     if isinstance(value, (list, tuple)):
         return 1 + _axes(value[0]) if value else 1
-    return np.ndim(value)
+    return getattr(value, "ndim", 2 if hasattr(value, "__array__") else 0)
 
 
 def numbered(origin: str, whole: Any, parts: list[Any]) -> LayersGiven:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kernalign import _core
+from kernalign._base.checks import shown
 
 CUDA = -1  # any device
 _ON_CUDA = (2, 13)  # DLPack's numbers of device memory and of managed memory
@@ -38,10 +39,10 @@ def check_device(device: Any) -> str | int | None:
         return device
     named = re.fullmatch(r"cuda(?::(\d{1,4}))?", device) if isinstance(device, str) else None
     if reason := why_not():
-        raise ValueError(f"device must be None or 'cpu' here ({reason}), got {device!r}")
+        raise ValueError(f"device must be None or 'cpu' here ({reason}), got {shown(device)}")
     count = extension().count()
     if named is None or (named[1] and int(named[1]) >= count):
-        raise ValueError(f"device must be None, 'cpu', 'cuda' or 'cuda:0' to 'cuda:{count - 1}', got {device!r}")
+        raise ValueError(f"device must be None, 'cpu', 'cuda' or 'cuda:0' to 'cuda:{count - 1}', got {shown(device)}")
     return int(named[1]) if named[1] else CUDA
 
 

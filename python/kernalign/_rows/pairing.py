@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign._base.checks import check_same_rows
+from kernalign._base.checks import check_same_rows, shown
 from kernalign.sources.stored import Stored
 
 Pairing: TypeAlias = Literal["auto", "position", "ids"]
@@ -126,8 +126,8 @@ def _places(one: Side) -> dict[Any, int]:
     for at, label in enumerate(one.labels or ()):
         if places.setdefault(label, at) != at:
             raise ValueError(
-                f"labels of {one.name} must differ from row to row for rows to be paired by them, got {label!r} in rows"
-                f" {places[label]} and {at}; {_POSITION}"
+                f"labels of {one.name} must differ from row to row for rows to be paired by them, got {label!r}"
+                f" in rows {places[label]} and {at}; {_POSITION}"
             )
     return places
 
@@ -172,7 +172,9 @@ def _listed(values: Any, name: str, n: int) -> Labels:
         try:
             hash(label)
         except TypeError as error:
-            raise TypeError(f"{name} must be numbers, strings, dates or tuples, got {label!r} for row {at}") from error
+            raise TypeError(
+                f"{name} must be numbers, strings, dates or tuples, got {shown(label)} for row {at}"
+            ) from error
         if label is None or type(label).__name__ in ("NAType", "NaTType") or label != label:
-            raise ValueError(f"{name} must not be missing, got {label!r} for row {at}")
+            raise ValueError(f"{name} must not be missing, got {shown(label)} for row {at}")
     return listed

@@ -49,6 +49,8 @@ def calibrated_score(score: Score, alpha: float = 0.05) -> float:
         The score's null distribution or its maximum is not known, or it has no p-value: use `permutation_test`.
     """
     check_alpha(alpha)
+    if not isinstance(score, Score):
+        raise TypeError(f"score must be a Score, got {checks.shown(score)}")
     if math.isnan(score):
         return math.nan
     if score.chance is None or score.chance_sd is None or score._maximum is None:

@@ -12,13 +12,13 @@ import numpy as np
 from kernalign import _core
 from kernalign._base import checks
 from kernalign._base.kernels import Kernel, Precomputed, check_kernel
-from kernalign._base.progress import ProgressArgument, Report, reporting
+from kernalign._base.progress import ProgressArgument, Report, check_progress, reporting
 from kernalign._rows.arrays import Normalize
-from kernalign._rows.items import BadRows, either
+from kernalign._rows.items import BAD_ROWS, BadRows, either
 from kernalign._rows.labels import group_numbers
 from kernalign._rows.layer_rows import RowOptions
 from kernalign._rows.layered import Layer, Representation, open_representations
-from kernalign._rows.pairing import Pairing
+from kernalign._rows.pairing import PAIRINGS, Pairing
 from kernalign.comparison.families.base import Asked
 from kernalign.comparison.plan import PValues, make_plan
 from kernalign.comparison.result import Comparison
@@ -172,9 +172,15 @@ def prepare(
     checks.check_choice(layers, "layers", ("all", "best"))
     checks.check_choice(device, "device", (None, "cpu"))
     checks.check_choice(errors, "errors", ("record", "raise"))
+    checks.check_choice(pairing, "pairing", PAIRINGS)
+    for bad, name in ((zero_rows, "zero_rows"), (nan_rows, "nan_rows")):
+        checks.check_choice(bad, name, BAD_ROWS)
+    for flag, name in ((concatenated, "concatenated"), (uncertainty, "uncertainty")):
+        checks.check_flag(flag, name)
+    check_progress(progress)
     k = checks.check_positive(k, "k")
-    if not isinstance(p_values, (bool, np.bool_)) and p_values != "permutation":
-        raise ValueError(f"p_values must be True, False or 'permutation', got {p_values!r}")
+    if not (isinstance(p_values, str) and p_values == "permutation") and not isinstance(p_values, (bool, np.bool_)):
+        raise ValueError(f"p_values must be True, False or 'permutation', got {checks.shown(p_values)}")
     names, called, own_options = _asked_for(metrics, metric_options)
     records = {name: registry.METRICS[called.get(name, name)] for name in names}
     if uncertainty:
@@ -193,7 +199,7 @@ def prepare(
         if not takes:
             raise ValueError(f"{name} needs rows, but kernel=Precomputed() says that Gram matrices are given")
     rows = None
-    if (pairing, ids, zero_rows, nan_rows) != ("auto", None, "error", "error"):
+    if ids is not None or (pairing, zero_rows, nan_rows) != ("auto", "error", "error"):
         kinds = [record.undirected({"kernel": kernel, **own_options[name]}) for name, record in records.items()]
         undirected = either(*kinds, "zero" if normalize == "l2" else "")
         rows = RowOptions(pairing, ids, zero_rows, nan_rows, undirected, isinstance(kernel, Precomputed))
@@ -232,12 +238,13 @@ def prepare(
 
 def _asked_for(metrics: Any, options: Any) -> tuple[list[str], dict[str, str], dict[str, dict[str, Any]]]:
     """What the metrics are called, their names where these are others, and the options of each."""
-    if isinstance(metrics, str) or not isinstance(metrics, Iterable):
-        raise TypeError(f"metrics must be a sequence of names or a dict of them, got {metrics!r}")
     options = {} if options is None else options
     if not isinstance(options, Mapping) or not all(isinstance(given, Mapping) for given in options.values()):
-        raise TypeError(f"metric_options must be a dict of metric names and dicts, got {options!r}")
-    given = dict(metrics) if isinstance(metrics, Mapping) else {name: name for name in metrics}
+        raise TypeError(f"metric_options must be a dict of metric names and dicts, got {checks.shown(options)}")
+    if not isinstance(metrics, Mapping):
+        listed = checks.items(metrics, "metrics", "names or a dict of them")
+        metrics = {name: name for name in listed if registry.check_metric(name)}
+    given = dict(metrics)
     if not given:
         raise ValueError("metrics must hold at least one name")
     called: dict[str, str] = {}
@@ -246,9 +253,8 @@ def _asked_for(metrics: Any, options: Any) -> tuple[list[str], dict[str, str], d
         name, more = what if isinstance(what, tuple) and len(what) == 2 else (what, None)
         record = registry.check_metric(name)
         if not isinstance(metric, str) or not metric or not (more is None or isinstance(more, Mapping)):
-            raise TypeError(
-                f"metrics must be a dict of words and names or pairs (name, dict), got {metric!r}: {what!r}"
-            )
+            told = f"{checks.shown(metric)}: {checks.shown(what)}"
+            raise TypeError(f"metrics must be a dict of words and names or pairs (name, dict), got {told}")
         own[metric] = {**(more or {}), **options.get(metric, {})}
         if metric != name:
             called[metric] = name
@@ -258,9 +264,9 @@ def _asked_for(metrics: Any, options: Any) -> tuple[list[str], dict[str, str], d
     for metric in options:
         if metric not in given:
             raise ValueError(f"metric_options is for {metric!r}, which is not among the metrics {', '.join(given)}")
-    told: dict[Any, str] = {}
+    alike: dict[Any, str] = {}
     for metric in given if called else ():
-        same = told.setdefault((called.get(metric, metric), repr(sorted(own[metric].items()))), metric)
+        same = alike.setdefault((called.get(metric, metric), repr(sorted(own[metric].items()))), metric)
         if same != metric:
             raise ValueError(f"metrics must differ, but {same} and {metric} are the same with the same options")
     return list(given), called, own

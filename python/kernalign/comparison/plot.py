@@ -16,12 +16,18 @@ _TICKS = 40
 def draw(comparison: Any, metric: str, kind: str, x: str | None, y: str | None, ax: Any) -> Any:
     """See `Comparison.plot`."""
     checks.check_choice(kind, "kind", ("heatmap", "layers", "map"))
+    for name, side in (("x", x), ("y", y)):
+        if side is not None and not isinstance(side, str):
+            raise TypeError(f"{name} must be a name or None, got {checks.shown(side)}")
     if kind != "layers" and (x is not None or y is not None):
         raise ValueError(f"x and y choose a pair for kind='layers', got kind={kind!r}")
     try:
+        from matplotlib.axes import Axes
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError("plot needs matplotlib: pip install 'kernalign[plot]'") from error
+    if ax is not None and not isinstance(ax, Axes):
+        raise TypeError(f"ax must be matplotlib axes or None, got {checks.shown(ax)}")
     if ax is None:
         ax = Figure(figsize=_size(comparison, kind), layout="constrained").add_subplot()
     if kind == "map":
@@ -55,7 +61,9 @@ def _layers(comparison: Any, metric: str, x: str | None, y: str | None, ax: Any)
     pairs = [pair for pair in comparison.pairs(metric) if x in (None, pair[0]) and y in (None, pair[1])]
     if len(pairs) != 1:
         known = ", ".join(f"{a} × {b}" for a, b in comparison.pairs(metric)[:8])
-        raise ValueError(f"x and y must choose one pair of names, got {x!r} and {y!r}; compared were {known}")
+        raise ValueError(
+            f"x and y must choose one pair of names, got {checks.shown(x)} and {checks.shown(y)}; compared were {known}"
+        )
     [pair] = pairs
     cells = comparison.cells(metric, pair)
     hatched = _heat(ax, cells.score, cells.chance, metric, np.ones(cells.score.shape, dtype=bool))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
+from kernalign._base import checks
 from kernalign._base.score import AlignmentWarning
 from kernalign._base.warn import warn
 from kernalign.comparison import file, merging, tidy
@@ -97,10 +98,12 @@ class Comparison:
 
     def pairs(self, metric: str) -> list[Names]:
         """The pairs of names that were compared, in order; see `scores`."""
+        self._check(metric)
         return pairs_of(self.x_names, self.y_names, self.square, self.record(metric).symmetric)
 
     def record(self, metric: str) -> MetricInfo:
         """What `kernalign.METRICS` knows of a metric, whatever it is called here."""
+        self._check(metric)
         return registry.METRICS[self.names.get(metric, metric)]
 
     def best(self, metric: str) -> Best:
@@ -126,6 +129,14 @@ class Comparison:
 
     def cells(self, metric: str, pair: Names) -> Cells:
         """Mode "all": scores, chance, chance_sd and p_values of one pair of names."""
+        self._check(metric)
+        if self.mode != "all":
+            raise ValueError("cells are those of mode 'all': compare(..., layers='all')")
+        named = isinstance(pair, tuple) and all(isinstance(one, str) for one in pair)
+        if not named or pair not in self.scores[metric]:
+            raise ValueError(
+                f"pair must be two names that were compared, got {checks.shown(pair)}; see pairs({metric!r})"
+            )
         return Cells(
             *(table[metric][pair] for table in (self.scores, self.chance, self.chance_sd, self.p_values))  # type: ignore[index]
         )
@@ -192,9 +203,11 @@ class Comparison:
 
         Raises
         ------
-        ValueError
-            Items, metrics or options differ, a name means different data, or a pair is in neither of the two.
+        TypeError, ValueError
+            Not a Comparison; items, metrics or options differ, a name means different data, a pair is in neither.
         """
+        if not isinstance(other, Comparison):
+            raise TypeError(f"other must be a Comparison, got {checks.shown(other)}")
         found: Comparison = merging.merge(self, other)
         return found
 
@@ -293,5 +306,4 @@ class Comparison:
         return gathered(found, self.x_names, self.y_names, self.square and self.record(metric).symmetric)
 
     def _check(self, metric: str) -> None:
-        if metric not in self.metrics:
-            raise ValueError(f"metric must be one of {', '.join(self.metrics)}, got {metric!r}")
+        checks.check_choice(metric, "metric", self.metrics)

@@ -66,6 +66,7 @@ def independence_test(
         ``method`` says why there is none.
     """
     checks.check_choice(method, "method", ("moments", "gamma", "permutation"))
+    permutations, seed = checks.check_repeats(permutations, "permutations"), checks.check_seed(seed)
     if method == "permutation":
         return _by_permutation(x, y, kernel, permutations, seed, options)
     statistic = cka.hsic(x, y, kernel=kernel, **options)

@@ -15,6 +15,7 @@ from kernalign._base import checks
 from kernalign._base.intervals import normal_quantile
 from kernalign._base.progress import ProgressArgument, reporting
 from kernalign._engines.permuted_grams import PermutedTriangles
+from kernalign._rows import arrays, vectors
 from kernalign._rows.blocks import spans
 
 Values = NDArray[np.float64]
@@ -102,7 +103,7 @@ def mantel_test(
     """
     checks.check_choice(correlation, "correlation", ("spearman", "pearson"))
     checks.check_choice(alternative, "alternative", ("two-sided", "greater", "less"))
-    permutations = checks.check_positive(permutations, "permutations")
+    permutations, seed = checks.check_repeats(permutations, "permutations"), checks.check_seed(seed)
     if bipartite is not None:
         bipartite = checks.check_flag(bipartite, "bipartite")
     left, right = _checked(a, "a", bipartite), _checked(b, "b", bipartite)
@@ -165,6 +166,8 @@ def metric_agreement(
     ``maps``: name of each metric -> symmetric (M, M) matrix of its scores, all of the same models. Other arguments and
     errors as for `mantel_test`.
     """
+    if not isinstance(maps, Mapping):
+        raise TypeError(f"maps must be a dict of names and matrices, got {type(maps).__name__}")
     names = tuple(maps)
     if len(names) < 2:
         raise ValueError(f"maps must hold the matrices of at least two metrics, got {len(names)}")
@@ -194,7 +197,7 @@ def false_discovery(p_values: Any) -> Values:
     """P-values adjusted by Benjamini and Hochberg, in the shape given; nan is no test and stays nan."""
     from scipy import stats
 
-    p = np.asarray(p_values, dtype=np.float64)
+    p = vectors.numeric(p_values, "p_values")
     tested = ~np.isnan(p)
     if ((p[tested] < 0) | (p[tested] > 1)).any():
         raise ValueError("p_values must be in [0, 1]")
@@ -220,7 +223,7 @@ def _pairs(rows: int, columns: int, symmetric: bool) -> tuple[NDArray[np.intp], 
 
 
 def _checked(matrix: Any, name: str, bipartite: bool | None) -> Values:
-    given = np.asarray(matrix, dtype=np.float64)
+    given = vectors.numeric(matrix, name)
     if given.ndim != 2:
         raise ValueError(f"{name} must be a matrix (models, models), got shape {given.shape}")
     if min(given.shape) < _LEAST_MODELS:
@@ -246,7 +249,7 @@ def _checked(matrix: Any, name: str, bipartite: bool | None) -> Values:
 def _families(families: Any, m: int) -> NDArray[np.intp]:
     if families is None:
         return np.arange(m)
-    given = np.asarray(families)
+    given = arrays.to_numpy(families, "families")[0]
     if given.shape != (m,):
         raise ValueError(f"families needs one label per model, got shape {given.shape} for {m} models")
     labels = np.unique(given, return_inverse=True)[1].astype(np.intp)

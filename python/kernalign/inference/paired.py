@@ -130,7 +130,7 @@ def compare_scores(
     states: Any = METRICS[metric].states
     method = _method(states)
     checks.check_uncertainty(uncertainty, (None, method))
-    checks.check_options(options, arrays.Options)
+    arrays.check_asked(options)
     checks.check_choice(similarity, "similarity", SIMILARITIES)
     checks.check_choice(estimator, "estimator", ("unbiased", "biased"))
     checks.integer(k, "k", 1)

@@ -15,6 +15,7 @@ from kernalign._base.kernels import Kernel, Linear
 from kernalign._base.progress import reporting
 from kernalign._base.score import UndefinedScoreWarning
 from kernalign._base.warn import warn
+from kernalign._engines.neighbors import METRICS as SIMILARITIES
 from kernalign._engines.neighbors import Metric
 from kernalign._rows import arrays
 from kernalign._statistics import calibration
@@ -159,9 +160,10 @@ def permutation_test(
     ----------
     Phipson and Smyth 2010; Westfall and Young 1993; Gröger, Wen and Brbić 2026 (calibrated score).
     """
-    checks.check_options(options, arrays.Options)
+    arrays.check_asked(options)
+    checks.check_choice(similarity, "similarity", SIMILARITIES)
     tested = tested_metrics(metric)
-    permutations, seed = checks.integer(permutations, "permutations", 1), checks.integer(seed, "seed", 0)
+    permutations, seed = checks.check_repeats(permutations, "permutations"), checks.check_seed(seed)
     (xs, layered_x), (ys, layered_y) = layers_of(x, "x"), layers_of(y, "y")
     labelled = rows_of(xs[0])
     xs, ys, items = common_items(tested, xs, ys, (kernel, similarity), options)

@@ -85,9 +85,9 @@ def tested_metrics(metric: Any) -> dict[str, Tested]:
         elif isinstance(one, str):
             name = one
         else:
-            raise TypeError(f"metric must be a name, a function of (x, y) or a list of these, got {one!r}")
+            raise TypeError(f"metric must be a name, a function of (x, y) or a list of these, got {checks.shown(one)}")
         if name in tested:
-            raise ValueError(f"metrics must have different names, got {name!r} twice")
+            raise ValueError(f"metrics must have different names, got {checks.shown(name)} twice")
         tested[name] = _tested(name, one)
     if not tested:
         raise ValueError("metric must name at least one metric, got an empty list")
@@ -102,7 +102,7 @@ def _tested(name: str, given: Any) -> Tested:
             return Tested(record if own else None, given)
         record = None
     if record is None or record.needs:
-        raise ValueError(f"metric must be a function of kernalign that takes x and y alone, got {name!r}")
+        raise ValueError(f"metric must be a function of kernalign that takes x and y alone, got {checks.shown(name)}")
     if not record.paired:
         raise ValueError(f"{name} does not pair rows, so no pairing of them changes it; its score has its own null")
     states = record.states

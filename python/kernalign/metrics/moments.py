@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from kernalign import _core
 from kernalign._base import checkpoint, checks
+from kernalign._base.checks import shown
 from kernalign._base.kernels import Kernel, Linear, check_kernel
 from kernalign._base.progress import ProgressArgument, reporting
 from kernalign._base.score import Score
@@ -86,7 +87,7 @@ class Moments:
             For batches that are not numeric, finite and 2-D, that differ in rows, or whose columns or precision do not
             fit the stream.
         """
-        pair = arrays.pair(x_batch, y_batch, advise=False)
+        pair = arrays.pair(x_batch, y_batch, advise=False, names=("x_batch", "y_batch"))
         count = checks.check_threads(threads)
         double = pair.x.double_precision or pair.y.double_precision
         with self._turn():
@@ -182,7 +183,7 @@ class Moments:
             cv is not None: a stream does not keep the rows that folds are made of.
         """
         if cv is not None:
-            raise ValueError(f"cv must be None for a stream, which keeps no rows to leave out, got {cv!r}")
+            raise ValueError(f"cv must be None for a stream, which keeps no rows to leave out, got {shown(cv)}")
         return predictivity.finish(predictivity.of_stream(self._products("linear_predictivity")))
 
     def centred_products(

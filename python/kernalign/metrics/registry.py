@@ -8,6 +8,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+from kernalign._base.checks import shown
 from kernalign._base.kernels import Distance
 from kernalign._base.score import Score
 from kernalign.metrics.kernel import cka, distance, mmd, rsa
@@ -191,7 +192,7 @@ def measure(name: str, x: Any, y: Any, **keywords: Any) -> Score:
     TypeError
         A keyword that the metric does not take, or one missing that it needs.
     """
-    given = check_metric(name)
+    given = check_metric(name, "name")
     missing = [need for need in given.needs if need not in keywords]
     if missing:
         raise TypeError(f"{name} needs the keyword argument {missing[0]!r}")
@@ -199,10 +200,10 @@ def measure(name: str, x: Any, y: Any, **keywords: Any) -> Score:
     return score
 
 
-def check_metric(name: Any) -> MetricInfo:
-    """What is known of the metric called ``name``; raises unless there is one."""
+def check_metric(name: Any, argument: str = "metrics") -> MetricInfo:
+    """What is known of the metric called ``name``; raises, naming the caller's ``argument``, unless there is one."""
     if not isinstance(name, str):
-        raise TypeError(f"a metric must be given by name, got {name!r}")
+        raise TypeError(f"{argument}: a metric must be given by name, got {shown(name)}")
     if name not in METRICS:
-        raise ValueError(f"there is no metric {name!r}; known are {', '.join(METRICS)}")
+        raise ValueError(f"{argument}: there is no metric {name!r}; known are {', '.join(METRICS)}")
     return METRICS[name]

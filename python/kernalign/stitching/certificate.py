@@ -146,7 +146,7 @@ def stitching_certificate(
     Memory: O((d1 + d2 + d)^2) and blocks of rows.
     """
     f1, f2, targets = arrays.aligned(("f1", f1), ("f2", f2), ("targets", targets))
-    first, third = arrays.pair(f1, f2, advise=False), arrays.rows(targets, "targets")
+    first, third = arrays.pair(f1, f2, advise=False, names=("f1", "f2")), arrays.rows(targets, "targets")
     data = _Data(first.x, first.y, third, as_head(head, lipschitz, first.y.shape[1], third.shape[1]))
     if third.shape[0] != first.n:
         raise ValueError(f"targets must have the {first.n} rows of f1 and f2, got {third.shape[0]}")
@@ -164,7 +164,7 @@ def misalignment(f1: Any, f2: Any, *, cv: CV = None) -> Score:
     Asymmetric; centre both first to speak of covariances. ``settings``: relative (divided by tr S22), alignment_bound,
     solver, saturated. ``cv`` and memory as in :func:`stitching_certificate`.
     """
-    pair = arrays.pair(f1, f2, advise=False)
+    pair = arrays.pair(f1, f2, advise=False, names=("f1", "f2"))
     checks.check_count(pair.n, 2, "misalignment")
     cv = check_cv(cv, pair.n)
     problem = fit(pair.x, pair.y.dense, pair.y.shape[1])

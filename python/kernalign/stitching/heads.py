@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 
 from kernalign._base import checks
-from kernalign._rows import arrays
+from kernalign._rows import arrays, vectors
 from kernalign._rows.decompositions import singular_values
 from kernalign.stitching.problem import Matrix
 
@@ -47,9 +47,17 @@ class LinearHead:
     lipschitz_kind = "exact"
 
     def __init__(self, weight: Any, bias: Any = None) -> None:
-        rows = arrays.rows(weight, "weight")
+        self._take(weight, bias, "weight", "bias")
+
+    def _take(self, weight: Any, bias: Any, *names: str) -> Self:
+        rows = arrays.rows(weight, names[0])
         self.weight = rows.dense(0, rows.shape[0])
-        self.bias = _bias(bias, rows.shape[0])
+        self.bias = np.zeros(len(self.weight)) if bias is None else vectors.numeric(bias, names[1])
+        if self.bias.shape != self.weight.shape[:1] or not np.isfinite(self.bias).all():
+            raise ValueError(
+                f"{names[1]} must be a finite number for each of {len(self.weight)} outputs, got {checks.shown(bias)}"
+            )
+        return self
 
     def __repr__(self) -> str:
         outputs, inputs = self.weight.shape
@@ -82,14 +90,17 @@ class MLPHead:
         activation: Literal["relu", "tanh"] = "relu",
     ) -> None:
         checks.check_choice(activation, "activation", tuple(_ACTIVATIONS))
-        given = [None] * len(weights) if biases is None else biases
-        if not len(weights) or len(given) != len(weights):
-            raise ValueError(f"weights must hold a layer and biases as many, got {len(weights)} and {len(given)}")
-        self.layers = [LinearHead(weight, bias) for weight, bias in zip(weights, given, strict=True)]
+        layers = checks.items(weights, "weights", "matrices")
+        given = [None] * len(layers) if biases is None else checks.items(biases, "biases", "vectors")
+        if not layers or len(given) != len(layers):
+            raise ValueError(f"weights must hold a layer and biases as many, got {len(layers)} and {len(given)}")
+        names = [(f"weights[{at}]", f"biases[{at}]") for at in range(len(layers))]
+        made = zip(layers, given, names, strict=True)
+        self.layers = [LinearHead.__new__(LinearHead)._take(*pair, *name) for *pair, name in made]
         for first, second in zip(self.layers, self.layers[1:], strict=False):
             if second.weight.shape[1] != len(first.weight):
                 raise ValueError(
-                    f"every layer must take what the one before gives, got {len(first.weight)} outputs and "
+                    f"weights must take what the layer before gives, got {len(first.weight)} outputs and "
                     f"{second.weight.shape[1]} inputs"
                 )
         self.activation = activation
@@ -128,7 +139,7 @@ def as_head(head: Any, lipschitz: Any, columns: int, outputs: int) -> Head:
     """A head, its sizes checked, from a matrix, a LinearHead, an MLPHead, or a callable with ``lipschitz``."""
     known = isinstance(head, (LinearHead, MLPHead))
     if not known and not callable(head):
-        head, known = LinearHead(head), True
+        head, known = LinearHead.__new__(LinearHead)._take(head, None, "head", "bias"), True
     if known:
         if lipschitz is not None:
             raise ValueError("lipschitz must be None for a matrix, a LinearHead or an MLPHead: it is computed")
@@ -144,13 +155,3 @@ def as_head(head: Any, lipschitz: Any, columns: int, outputs: int) -> Head:
     if lipschitz is None:
         raise ValueError("a callable head needs lipschitz=, a bound of |head(a) - head(b)| / |a - b|")
     return GivenHead(head, checks.check_nonnegative(lipschitz, "lipschitz"))
-
-
-def _bias(bias: Any, outputs: int) -> Matrix:
-    if bias is None:
-        return np.zeros(outputs)
-    vector = np.asarray(bias)
-    if vector.ndim != 1 or len(vector) != outputs:
-        raise ValueError(f"bias must have the {outputs} outputs of weight, got shape {vector.shape}")
-    rows = arrays.rows(vector[None, :], "bias")
-    return np.asarray(rows.dense(0, 1)[0])

@@ -53,7 +53,7 @@ class RidgeStitcher(LinearStitcher):
             if self.alpha == "loo":
                 raise ValueError("alpha='loo' needs all rows at once: use fit, or alpha='gcv' for streams and moments")
             if self.alpha != "gcv":
-                raise ValueError(f"alpha must be a number, 'gcv' or 'loo', got {self.alpha!r}")
+                raise ValueError(f"alpha must be a number, 'gcv' or 'loo', got {checks.shown(self.alpha)}")
             return _from_path(problem, RidgePath.of(problem, self.alphas))
         alpha = checks.check_nonnegative(self.alpha, "alpha")
         coef = problem.ridge(alpha) if alpha > 0 else problem.least_squares()[0]

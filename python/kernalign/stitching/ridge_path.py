@@ -9,10 +9,11 @@ import numpy as np
 
 from kernalign import _core
 from kernalign._base import checks
-from kernalign._base.progress import ProgressArgument, reporting
+from kernalign._base.progress import ProgressArgument, check_progress, reporting
 from kernalign._base.readable import Readable
 from kernalign._rows import arrays
 from kernalign._rows.blocks import spans
+from kernalign._rows.vectors import nonnegative
 from kernalign.stitching.problem import Matrix, Problem
 from kernalign.stitching.state import LeastSquaresState
 
@@ -45,7 +46,7 @@ class RidgePath(Readable):
     def of(cls, problem: Problem, alphas: Any = None) -> RidgePath:
         """The path of a problem; ``alphas`` None is the grid of :class:`RidgeStitcher`."""
         s, vectors, targets = problem.spectrum
-        grid = _GRID * float(s[0] if len(s) else 1) ** 2 if alphas is None else check_alphas(alphas)
+        grid = _GRID * float(s[0] if len(s) else 1) ** 2 if alphas is None else nonnegative(alphas, "alphas")
         shrunk = _shrinkage(s, grid)
         off_range = problem.residual(problem.least_norm)
         squares = (1 - shrunk) ** 2 @ targets**2 + off_range
@@ -106,21 +107,13 @@ def ridge_path(
     """
     pair = arrays.pair(x, y, advise=False)
     checks.check_count(pair.n, 2, "ridge_path")
+    check_progress(progress)
+    checks.check_flag(leave_one_out, "leave_one_out")
     if alphas is not None:
-        check_alphas(alphas)
+        nonnegative(alphas, "alphas")
     problem = LeastSquaresState().update(x, y).finish()
     path = RidgePath.of(problem, alphas)
     return path.left_out(pair.x, pair.y, problem, progress) if leave_one_out else path
-
-
-def check_alphas(alphas: Any) -> Matrix:
-    """Return ``alphas`` as a vector; it must hold at least one finite number >= 0 and nothing else."""
-    if isinstance(alphas, str) or not np.iterable(alphas):
-        raise TypeError(f"alphas must be a sequence of numbers, got {alphas!r}")
-    checked = np.array([checks.check_nonnegative(alpha, "every alpha") for alpha in alphas])
-    if not len(checked):
-        raise ValueError("alphas must hold at least one number, got none")
-    return checked
 
 
 def _shrinkage(s: Matrix, alphas: Matrix) -> Matrix:

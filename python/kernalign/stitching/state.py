@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 
+from kernalign._base import checks
 from kernalign._engines.centred import self_product
 from kernalign._rows import arrays
 from kernalign._rows.decompositions import cholesky, product, qr_append, qr_triangle, solve_upper
@@ -58,6 +59,7 @@ class LeastSquaresState:
     """
 
     def __init__(self, *, products_only: bool = False) -> None:
+        checks.check_flag(products_only, "products_only")
         self.n = 0
         self.columns: tuple[int, int] | None = None
         self._products_only = products_only
@@ -184,9 +186,13 @@ class LeastSquaresState:
             No rows yet; the largest magnitude in x or y is beyond 2^-m .. 2^m, m their ``most`` (2^400 is 3e120), or
             their ratio beyond 2^-900 .. 2^900.
         """
+        checks.check_flag(intercept, "intercept")
+        exponents = [checks.integer(one, "most", 0) for one in checks.items(most, "most", "exponents")]
+        if len(exponents) != 2:
+            raise ValueError(f"most must be an exponent of x and one of y, got {checks.shown(most)}")
         if self.columns is None:
             raise ValueError("a least-squares problem needs at least one row, got 0")
-        for name, largest, exponent in zip("xy", self._largest, most, strict=True):
+        for name, largest, exponent in zip("xy", self._largest, exponents, strict=True):
             check_magnitude(largest, name, exponent)
         if all(self._largest):
             check_magnitude(self._largest[0] / self._largest[1], "x, over y,", _MOST_RATIO)

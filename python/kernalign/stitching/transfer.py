@@ -98,6 +98,11 @@ def transfer_accuracy(
     if not len(x) == len(y) == len(numbers):
         raise ValueError(f"a, b and labels must have the same length, got {len(x)}, {len(y)} and {len(numbers)}")
     held = _mask(test, len(x))
+    if len(np.unique(numbers[~held])) < 2:
+        raise ValueError("labels must be of at least two classes among the training items, got one")
+    for given, name, methods in ((stitcher, "stitcher", ("fit", "transform")), (probe, "probe", ("fit", "predict"))):
+        if given is not None and not all(callable(getattr(given, method, None)) for method in methods):
+            raise TypeError(f"{name} must have the methods {' and '.join(methods)}, got {checks.shown(given)}")
     fitted: Map = RidgeStitcher("loo") if stitcher is None else copy.deepcopy(stitcher)
     fitted.fit(y[~held], x[~held])
     mapped = np.asarray(fitted.transform(y[held]))
@@ -162,7 +167,7 @@ def mcnemar(first: Any, second: Any) -> McNemar:
     """
     from scipy import stats  # slow to import
 
-    hits = [np.asarray(side) for side in (first, second)]
+    hits = [arrays.to_numpy(side, name)[0] for side, name in ((first, "first"), (second, "second"))]
     for side, name in zip(hits, ("first", "second"), strict=True):
         if side.dtype != np.bool_:
             raise TypeError(f"{name} must be booleans (right or wrong), got dtype {side.dtype}")
@@ -180,15 +185,14 @@ def wilson_interval(successes: int, n: int, level: float = 0.95) -> tuple[float,
     ValueError, TypeError
         n < 1, successes not in 0..n, or level not in (0, 1).
     """
-    n = checks.check_positive(n, "n")
-    if not 0 <= successes <= n:
-        raise ValueError(f"successes must be between 0 and n = {n}, got {successes}")
+    n = checks.integer(n, "n", 1, 2**53)
+    successes = checks.integer(successes, "successes", 0, n, limit="n = ")
     return wilson(successes / n, n, level)
 
 
 def _mask(test: Any, n: int) -> Hits:
     """Booleans of the test items."""
-    given = np.asarray(test)
+    given = arrays.to_numpy(test, "test")[0]
     if given.ndim != 1 or given.dtype.kind not in "biu":
         raise TypeError(f"test must be booleans or indices of items, got dtype {given.dtype} and shape {given.shape}")
     if given.dtype.kind == "b":

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kernalign import _core
-from kernalign._base.checks import check_folds
+from kernalign._base.checks import check_folds, shown
 from kernalign._base.progress import ProgressArgument, reporting
 from kernalign._base.readable import Readable
 from kernalign._rows import arrays
@@ -68,8 +68,11 @@ def run_trials(
     x, y, targets = arrays.aligned(("x", x), ("y", y), ("targets", targets))
     pair = arrays.pair(x, y, advise=False)
     folds = check_folds(folds, pair.n, "folds")
-    if not isinstance(stitchers, Mapping) or not all(isinstance(one, LinearStitcher) for one in stitchers.values()):
-        raise TypeError(f"stitchers must be a dict of names and stitchers, got {stitchers!r}")
+    named = dict(stitchers) if isinstance(stitchers, Mapping) else {}
+    if not named or not all(isinstance(one, LinearStitcher) for one in named.values()):
+        raise TypeError(f"stitchers must be a dict of names and stitchers, got {shown(stitchers)}")
+    if head is None and lipschitz is not None:
+        raise ValueError(f"lipschitz must be left out without a head, got {shown(lipschitz)}")
     if (head is None) != (targets is None):
         raise ValueError("head and targets must be given together")
     goal = None if targets is None else arrays.rows(targets, "targets")

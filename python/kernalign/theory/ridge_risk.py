@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kernalign._base import checks
 from kernalign._base.readable import Readable
+from kernalign._rows import vectors
 from kernalign._rows.arrays import Options
 from kernalign._rows.magnitude import exponent_of, restored
 from kernalign._rows.matrices import Array
@@ -73,7 +74,7 @@ def kare(
     ----------
     Jacot, Simsek, Spadaro, Hongler and Gabriel 2020; Golub, Heath and Wahba 1979 (GCV).
     """
-    path = checks.nonnegative(ridges, "ridges")
+    path = vectors.nonnegative(ridges, "ridges")
     problem = decomposed(x, targets, centred, classes, options)
     n, (values, exponent) = problem.n, problem.spectrum.scaled_eigenvalues
     null = n - int(problem.spectrum.centred) - len(values)  # directions in which K is 0
@@ -146,7 +147,7 @@ def learning_curve(
     ----------
     Bordelon, Canatar and Pehlevan 2020; Canatar, Bordelon and Pehlevan 2021.
     """
-    sizes = checks.nonnegative(samples, "samples")
+    sizes = vectors.nonnegative(samples, "samples")
     if (sizes < 1).any():
         raise ValueError(f"samples must be at least 1, got {sizes.min():g}")
     ridge, noise = (checks.check_nonnegative(value, name) for value, name in ((ridge, "ridge"), (noise, "noise")))

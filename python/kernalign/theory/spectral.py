@@ -232,21 +232,21 @@ def _warn_of_means(what: str, a: Spectrum, b: Spectrum) -> None:
 def _check_rank(rank: Any, a: Spectrum, b: Spectrum) -> int:
     count = checks.check_positive(rank, "rank")
     if count > min(a.rank, b.rank):
-        raise ValueError(f"rank must be at most the numerical rank of x ({a.rank}) and of y ({b.rank}), got {count}")
+        raise ValueError(
+            f"rank must be at most the numerical rank of x ({a.rank}) and of y ({b.rank}), got {checks.shown(count)}"
+        )
     return count
 
 
 def _check_bands(bands: Any) -> list[tuple[int, int]]:
     checked = []
-    for band in bands:
+    for band in checks.items(bands, "bands", "pairs (start, stop)"):
         try:
             start, stop = band
         except (TypeError, ValueError):
-            raise ValueError(f"bands must be pairs (start, stop), got {band!r}") from None
-        integers = all(isinstance(end, (int, np.integer)) and not isinstance(end, bool) for end in (start, stop))
-        if not integers or not 0 <= start < stop:
-            raise ValueError(f"bands must be integers 0 <= start < stop, got {band!r}")
-        checked.append((int(start), int(stop)))
+            raise ValueError(f"bands must be pairs (start, stop), got {checks.shown(band)}") from None
+        start = checks.integer(start, "bands must hold integers: start", 0)
+        checked.append((start, checks.integer(stop, "bands must hold integers: stop", start + 1)))
     if not checked:
         raise ValueError("bands must hold at least one pair (start, stop)")
     return checked

@@ -142,7 +142,7 @@ def check_made(given: Spectrum, centred: bool | None, options: Options) -> Spect
     if options:
         raise TypeError(f"{', '.join(options)} must be given when the Spectrum is made")
     if centred is not None and centred != given.centred:
-        raise ValueError(f"centred must be that of the Spectrum, {given.centred}, got {centred!r}")
+        raise ValueError(f"centred must be that of the Spectrum, {given.centred}, got {checks.shown(centred)}")
     return given
 
 

@@ -228,7 +228,8 @@ def source_condition(
         _warn_undefined("source_condition", f"x has rank {rank}, and a slope needs two ranks")
         return SourceCondition(math.nan, math.nan, math.nan, (1, rank), problem.n, settings)
     if not low < high <= rank:
-        raise ValueError(f"first and last must be 1 <= first < last <= rank = {rank}, got {low} and {high}")
+        given = f"{checks.shown(low)} and {checks.shown(high)}"
+        raise ValueError(f"first and last must be 1 <= first < last <= rank = {rank}, got {given}")
     ranks = np.arange(low, high + 1)
     values, powers = problem.spectrum.relative[low - 1 : high], problem.powers()[low - 1 : high]
     some = powers > 0

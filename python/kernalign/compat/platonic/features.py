@@ -28,11 +28,10 @@ def remove_outliers(feats: Any, q: float, exact: bool = False, max_threshold: fl
     """
     if max_threshold is not None:
         warn("max_threshold is ignored, as platonic-rep ignores it", UserWarning)
+    q, exact = checks.number(q, "q", "in [0, 1]"), checks.check_flag(exact, "exact")
+    values = tensors.to_array(feats, "feats")
     if q == 1:
         return feats
-    if not 0 <= q < 1:
-        raise ValueError(f"q must be in [0, 1], got {q!r}")
-    values = tensors.to_array(feats, "feats")
     if values.dtype.kind != "f":
         values = values.astype(np.float64)
     if values.size == 0:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -50,15 +49,8 @@ def graph(feats: Any, topk: Any, name: str = "feats", *, sets: bool = False) -> 
 
 def check_topk(topk: Any) -> int:
     """Return topk as an int; it must be an integer of at least 1."""
-    if isinstance(topk, bool):
-        raise TypeError(f"topk must be an integer, got {topk!r}")
-    try:
-        k = operator.index(topk)
-    except TypeError as error:
-        raise TypeError(f"topk must be an integer, got {topk!r}") from error
-    if k < 1:
-        raise ValueError(f"topk must be at least 1, got {k}")
-    return k
+    whole = topk.item() if getattr(topk, "shape", None) == () else topk  # a tensor of one number
+    return checks.integer(whole, "topk", 1)
 
 
 def mutual(a: Graph, b: Graph) -> float:
@@ -111,6 +103,8 @@ def compute_nearest_neighbors(feats: Any, topk: int = 1) -> Any:
 def compute_knn_accuracy(knn: Any) -> Any:
     """Share of the n items i whose block knn[i], of any shape, holds i."""
     lists = tensors.to_array(knn, "knn")
+    if lists.size == 0 or lists.ndim == 0:
+        raise ValueError(f"knn must hold lists of items, got shape {lists.shape}")
     blocks = lists.reshape(len(lists), -1)
     hits = (blocks == np.arange(len(lists))[:, None]).any(axis=1)
     return tensors.number(hits.mean(), np.float32, knn)

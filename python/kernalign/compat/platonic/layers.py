@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kernalign._base import checks
 from kernalign._rows import arrays
 from kernalign.compat.platonic import tensors
 from kernalign.compat.platonic.features import prepare_features
+from kernalign.compat.platonic.graphs import check_topk
 from kernalign.compat.platonic.metrics import STAGES, Stages, check_metric
 
 _LEAST_NORM = 1e-12
@@ -40,13 +42,16 @@ def compute_score(
     held while they take at most 256 MB; beyond that every pair is computed from the features.
     """
     check_metric(metric)
+    normalize = checks.check_flag(normalize, "normalize")
     stages = STAGES[metric]
-    x, y = (
-        _states(feats, stages, topk, normalize, name) for feats, name in ((x_feats, "x_feats"), (y_feats, "y_feats"))
-    )
+    sides = {"x_feats": _split(x_feats, "x_feats"), "y_feats": _split(y_feats, "y_feats")}
+    x, y = (_states(layers, stages, topk, normalize, name) for name, layers in sides.items())
+    rows = {len(layer) for layers in sides.values() for layer in layers}
+    if len(rows) > 1:
+        raise ValueError(f"x_feats and y_feats must have the same number of rows, got {sorted(rows)}")
     score, at = _best(x, y, stages)
     if stages.answer_dtype is not None and at is not None:
-        score = tensors.number(score, stages.answer_dtype, *_split(x_feats, "x_feats"), *_split(y_feats, "y_feats"))
+        score = tensors.number(score, stages.answer_dtype, *sides["x_feats"], *sides["y_feats"])
     return score, at
 
 
@@ -70,13 +75,15 @@ def compute_alignment(
     precise : whether outliers are clamped at the exact quantile
     """
     check_metric(metric)
+    precise = checks.check_flag(precise, "precise")
+    check_topk(topk)
     stages = STAGES[metric]
 
     @functools.lru_cache(maxsize=2 if stages.heavy else None)
     def states(path: str) -> list[Any]:
-        return _states(prepare_features(_load(path), exact=precise), stages, topk, True, path)
+        return _states(_split(prepare_features(_load(path), exact=precise), path), stages, topk, True, path)
 
-    xs, ys = ([os.fspath(path) for path in paths] for paths in (x_feat_paths, y_feat_paths))
+    xs, ys = _paths(x_feat_paths, "x_feat_paths"), _paths(y_feat_paths, "y_feat_paths")
     mirrored = xs == ys and metric != "cycle_knn"
     scores, layers = np.zeros((len(xs), len(ys))), np.full((len(xs), len(ys), 2), np.nan)
     for i, x in enumerate(xs):
@@ -90,6 +97,10 @@ def compute_alignment(
     return scores, layers
 
 
+def _paths(given: Any, name: str) -> list[str]:
+    return [str(checks.check_path(path, name)) for path in checks.items(given, name, "paths")]
+
+
 def _best(x: list[Any], y: list[Any], stages: Stages) -> Best:
     best: Any = 0
     at = None
@@ -101,10 +112,14 @@ def _best(x: list[Any], y: list[Any], stages: Stages) -> Best:
     return best, at
 
 
-def _states(feats: Any, stages: Stages, topk: int, normalize: bool, name: str) -> list[Any]:
-    layers = _split(feats, name)
-    values = (tensors.to_array(layer, name) for layer in layers)
-    return [stages.state(_unit_rows(layer) if normalize else layer, topk, len(layers)) for layer in values]
+def _states(layers: list[Any], stages: Stages, topk: int, normalize: bool, name: str) -> list[Any]:
+    states = []
+    for given in layers:
+        layer = tensors.to_array(given, name)
+        if layer.ndim != 2:
+            raise ValueError(f"{name} must be layers that are 2-D (items, features), got shape {layer.shape}")
+        states.append(stages.state(_unit_rows(layer) if normalize else layer, topk, len(layers)))
+    return states
 
 
 def _split(feats: Any, name: str) -> list[Any]:
@@ -112,7 +127,7 @@ def _split(feats: Any, name: str) -> list[Any]:
     if isinstance(feats, (list, tuple)):
         return list(feats)
     if not hasattr(feats, "ndim"):
-        feats = np.asarray(feats)
+        feats = arrays.to_numpy(feats, name)[0]
     if feats.ndim != 3:
         raise ValueError(
             f"{name} must be (items, layers, features) or a list of (items, features), got shape {tuple(feats.shape)}"
@@ -123,8 +138,6 @@ def _split(feats: Any, name: str) -> list[Any]:
 def _unit_rows(layer: arrays.AnyArray) -> arrays.AnyArray:
     """Rows divided by their lengths; float32 and float64 keep their type."""
     wide = layer.astype(np.float64)
-    if layer.ndim != 2:
-        raise ValueError(f"a layer must be 2-D (items, features), got shape {layer.shape}")
     length = np.sqrt(np.einsum("ij,ij->i", wide, wide))
     wide /= np.maximum(length, _LEAST_NORM)[:, None]
     return wide.astype(np.float32) if layer.dtype in (np.float16, np.float32) else wide

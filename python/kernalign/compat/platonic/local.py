@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign import _core
+from kernalign._base.checks import shown
 from kernalign._rows import arrays
 from kernalign._rows.blocks import blocks
 from kernalign.compat.platonic import hsic
@@ -41,9 +42,9 @@ def masked(feats: Any, topk: int | None, name: str = "feats", *, unbiased: bool 
     n = rows.shape[0]
     k = n - 1 if topk is None else check_topk(topk)
     if k < 2:
-        raise ValueError("CKNNA requires topk >= 2")
+        raise ValueError(f"CKNNA requires topk >= 2, got {k}")
     if k > n:
-        raise ValueError(f"CKNNA requires topk <= {n}, the number of rows, got {k}")
+        raise ValueError(f"CKNNA requires topk <= {n}, the number of rows, got {shown(k)}")
     found = graph(feats, k, name)
     index, value = found.index.astype(np.int64), found.value
     if not unbiased:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from kernalign._base import checks
 from kernalign._rows import arrays
 from kernalign.compat.platonic import graphs, hsic, local, svcca, sweep, tensors
 from kernalign.compat.platonic.graphs import Graph, graph
@@ -71,8 +72,10 @@ class AlignmentMetrics:
         eps: float = EPS,
     ) -> float:
         """CKA of linear ("ip") or Gaussian ("rbf") kernels; eps is added to the norm, so the scale of rows matters."""
-        if kernel_metric not in ("ip", "rbf"):
-            raise ValueError(f"Invalid kernel metric {kernel_metric}; known are 'ip' and 'rbf'")
+        checks.check_choice(kernel_metric, "kernel_metric", ("ip", "rbf"))
+        eps = checks.number(eps, "eps", "finite")
+        rbf_sigma = checks.number(rbf_sigma, "rbf_sigma", "positive and finite")
+        unbiased = checks.check_flag(unbiased, "unbiased")
         a, b = arrays.rows(feats_A, "feats_A"), arrays.rows(feats_B, "feats_B")
         if kernel_metric == "rbf":
             return hsic.rbf_cka(a, b, rbf_sigma, unbiased, eps)
@@ -89,7 +92,7 @@ class AlignmentMetrics:
 
         Exact, hence what platonic-rep's random SVD tends to; with a seed, the random SVD itself, repeatable.
         """
-        rng = None if seed is None else np.random.default_rng(seed)
+        rng = None if seed is None else np.random.default_rng(checks.check_seed(seed))
         bases = [svcca.basis(x, cca_dim, rng, name) for x, name in ((feats_A, "feats_A"), (feats_B, "feats_B"))]
         return svcca.similarity(*bases)
 
@@ -106,6 +109,9 @@ class AlignmentMetrics:
 
         distance_agnostic gives every common neighbour the weight 1.
         """
+        eps = checks.number(eps, "eps", "finite")
+        for value, name in ((distance_agnostic, "distance_agnostic"), (unbiased, "unbiased")):
+            checks.check_flag(value, name)
         a = local.masked(feats_A, topk, "feats_A", unbiased=unbiased)
         b = local.masked(feats_B, topk, "feats_B", unbiased=unbiased)
         return local.cknna(a, b, eps, distance_agnostic)
@@ -138,8 +144,7 @@ STAGES = {
 
 def check_metric(metric: Any) -> None:
     """Raise unless the metric is one of platonic-rep's."""
-    if metric not in AlignmentMetrics.SUPPORTED_METRICS:
-        raise ValueError(f"Unrecognized metric: {metric}")
+    checks.check_choice(metric, "metric", tuple(AlignmentMetrics.SUPPORTED_METRICS))
 
 
 def _graphs(feats_A: Any, feats_B: Any, topk: int, *, sets: bool = False) -> tuple[Graph, Graph]:

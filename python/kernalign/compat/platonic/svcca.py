@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
@@ -26,9 +25,7 @@ def basis(feats: Any, cca_dim: Any, rng: np.random.Generator | None = None, name
     """
     rows = arrays.rows(feats, name)
     n, p = rows.shape
-    q = operator.index(cca_dim)
-    if not 1 <= q <= min(n, p):
-        raise ValueError(f"cca_dim must be between 1 and {min(n, p)}, the smaller side of {name}, got {cca_dim!r}")
+    q = checks.integer(cca_dim, "cca_dim", 1, min(n, p), limit=f"the smaller side of {name} = ")
     checks.check_count(n, 2, "svcca")
     x = rows.dense(0, n)
     x -= x.mean(axis=0)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kernalign._rows import arrays
 from kernalign._rows.arrays import AnyArray
 
 
@@ -18,13 +19,10 @@ def is_tensor(x: Any) -> bool:
 
 def to_array(x: Any, name: str) -> AnyArray:
     """A NumPy array of any number of dimensions, of real numbers; a view where the type allows. bfloat16 is widened."""
-    if is_tensor(x):
-        if x.device.type != "cpu":
-            raise ValueError(f"{name} must be on the CPU in this build, got device {x.device}; use .cpu()")
-        x = x.detach()
-        x = (x.float() if x.element_size() == 2 and x.is_floating_point() else x).numpy()
-    array = np.asarray(x)
-    if array.dtype.name == "bfloat16":
+    array, bf16 = arrays.to_numpy(x, name)
+    if bf16:
+        array = (array.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    elif is_tensor(x) and array.dtype == np.float16:
         array = array.astype(np.float32)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} must have a float or integer dtype, got {array.dtype}")

@@ -224,7 +224,7 @@ def finish_kernel_alignment(sums: KernelSums, estimator: Estimator, spread: Spre
 
 def check_estimator(estimator: Any, n: int, what: str, *, jackknife: bool = False) -> None:
     """Raise unless the estimator exists for n items."""
-    if estimator != "unbiased":
+    if not (type(estimator) is str and estimator == "unbiased"):
         checks.check_choice(estimator, "estimator", ("unbiased", "biased"))
     if jackknife and what == "kernel_alignment" and estimator == "biased":
         raise ValueError("uncertainty='jackknife' of kernel_alignment needs estimator='unbiased', got 'biased'")

@@ -148,7 +148,7 @@ def check_kind(n: int, distance: Any = "correlation", comparison: Any = "spearma
     return distance, comparison
 
 
-def read_as(distance: Dissimilarity) -> dict[str, bool]:
+def read_as(distance: Dissimilarity) -> dict[str, Any]:
     """How rows are prepared: of rows of unit norm |u - v|^2 / 2 = 1 - u.v, without its cancellation."""
     return {"divided": distance in ("correlation", "cosine"), "zero_mean": distance == "correlation"}
 

@@ -8,12 +8,12 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign._base import checks
 from kernalign._base.progress import reporting
 from kernalign._base.readable import Readable
 from kernalign._base.score import UndefinedScoreWarning
 from kernalign._base.warn import warn
 from kernalign._engines.directions import Directions, Vector
+from kernalign._rows import vectors
 from kernalign._rows.arrays import Options
 from kernalign.metrics.linear import principal
 from kernalign.metrics.linear.cca import paired, warn_saturated
@@ -67,7 +67,7 @@ def ridge_cca(x: Any, y: Any, ridges: Any, **options: Unpack[Options]) -> CCAPat
     ----------
     Vinod 1976; Boix-Adsera et al. 2022 (GULP), lemma 1.
     """
-    penalties = checks.nonnegative(ridges, "ridges")
+    penalties = vectors.nonnegative(ridges, "ridges")
     pair = paired("ridge_cca", x, y, options)
     with reporting(pair.progress, "ridge_cca") as report:
         state = principal.of_spans("ridge_cca", principal.Spans.of(pair, report=report))

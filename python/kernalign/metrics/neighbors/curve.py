@@ -51,7 +51,8 @@ def rnx_curve(
     metric, groups, **options : as for `mutual_knn`; with groups the chance level is that of whole groups that change
         places
     """
-    sizes = sorted({checks.check_k(k, np.iinfo(np.int64).max) for k in ks})
+    most = np.iinfo(np.int64).max
+    sizes = sorted({checks.integer(k, "ks must hold integers: each", 1, most) for k in checks.items(ks, "ks", "k")})
     if not sizes:
         raise ValueError("ks must hold at least one k")
     if groups is None:

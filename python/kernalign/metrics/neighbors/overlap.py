@@ -98,7 +98,7 @@ def mutual_knn(
         checks.check_uncertainty(uncertainty, (None, "half-sampling", "jackknife"))
     length = None if uncertainty is None else partial(_list_length, uncertainty)
     whole = uncertainty is not None
-    found = _search(x, y, k, metric, ties, groups, options, whole=whole, length=length, queries=queries)
+    found = _search(x, y, k, metric, ties, per_item, groups, options, whole=whole, length=length, queries=queries)
     if found.x.items is not None:
         return _of_some("mutual_knn", found, mutual_items, per_item)
     spread = None if uncertainty is None else _spread("mutual_knn", found, uncertainty, mutual_items)
@@ -148,7 +148,7 @@ def jaccard_knn(
         checks.check_uncertainty(uncertainty, (None, "half-sampling"))
         length = partial(_list_length, uncertainty)
     whole = uncertainty is not None
-    found = _search(x, y, k, metric, ties, groups, options, whole=whole, length=length, queries=queries)
+    found = _search(x, y, k, metric, ties, per_item, groups, options, whole=whole, length=length, queries=queries)
     if not found.x.whole:
         return _of_some("jaccard_knn", found, jaccard_items, per_item)
     spread = None if uncertainty is None else _spread("jaccard_knn", found, uncertainty, jaccard_items)
@@ -189,7 +189,7 @@ def cycle_knn(
     `mutual_knn`; ties are broken by index. The null mean depends on the in-degrees of x's graph and is exact; the
     p-value as for `jaccard_knn`, None where over 1 % of the rows tie at the k-th place.
     """
-    return finish_cycle_knn(_search(x, y, k, metric, "index", groups, options), per_item)
+    return finish_cycle_knn(_search(x, y, k, metric, "index", per_item, groups, options), per_item)
 
 
 def cycle_items(x: NDArray[np.int32], y: NDArray[np.int32], threads: int = 0) -> NDArray[np.float64]:
@@ -222,7 +222,7 @@ def lcs_knn(
     Arguments as for `mutual_knn`; ties are broken by index. The null mean is exact; the p-value as for `jaccard_knn`,
     None where over 1 % of the rows tie at the k-th place or inside their lists.
     """
-    return finish_lcs_knn(_search(x, y, k, metric, "index", groups, options, ordered=True), per_item)
+    return finish_lcs_knn(_search(x, y, k, metric, "index", per_item, groups, options, ordered=True), per_item)
 
 
 def lcs_items(x: NDArray[np.int32], y: NDArray[np.int32], threads: int = 0) -> NDArray[np.float64]:
@@ -254,7 +254,7 @@ def edit_knn(
     common items, which are rare unless k is near n, are sampled for it: ``settings["chance_method"]`` says so. The
     p-value as for `lcs_knn`.
     """
-    return finish_edit_knn(_search(x, y, k, metric, "index", groups, options, ordered=True), per_item)
+    return finish_edit_knn(_search(x, y, k, metric, "index", per_item, groups, options, ordered=True), per_item)
 
 
 def edit_items(x: NDArray[np.int32], y: NDArray[np.int32], threads: int = 0) -> NDArray[np.float64]:
@@ -273,9 +273,11 @@ def finish_edit_knn(found: Search, per_item: bool = False) -> Score:
 
 
 def _search(
-    x: Any, y: Any, k: int | None, metric: Metric, ties: Ties, groups: Any, options: Options, **kind: Any
+    x: Any, y: Any, k: int | None, metric: Metric, ties: Ties, per_item: Any, groups: Any, options: Options, **kind: Any
 ) -> Search:
     """Lists among all rows, or among those of other groups."""
+    if per_item is not False:
+        checks.check_flag(per_item, "per_item")
     if groups is None:
         return search_both(x, y, k, metric, ties, options, **kind)
     if kind.get("queries") is not None:

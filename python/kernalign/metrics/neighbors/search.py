@@ -19,7 +19,7 @@ from kernalign._engines import lists as list_engine
 from kernalign._engines.faiss import choose
 from kernalign._engines.neighbors import METRICS, Backend, Found, Metric, Neighbors, Queries, find, of_queries
 from kernalign._engines.permuted_lists import tie_weights
-from kernalign._rows import arrays, on_device
+from kernalign._rows import arrays, on_device, vectors
 from kernalign._statistics.list_tail import Weights
 from kernalign._statistics.pairings import Labels
 
@@ -135,7 +135,7 @@ def search_both(
     With ``whole`` the neighbours of some rows alone are refused. ``length(n, k)`` is that of the ``longer`` lists,
     which the same search finds. ``queries`` as for `mutual_knn`.
     """
-    if ties != "fractional":
+    if not (type(ties) is str and ties == "fractional"):
         checks.check_choice(ties, "ties", ("fractional", "index"))
     if options:
         checks.check_options(options, Options)
@@ -199,7 +199,7 @@ def _from_arrays(
     queries: Any,
     options: Options,
 ) -> Search:
-    if metric != "cosine":
+    if not (type(metric) is str and metric == "cosine"):
         checks.check_choice(metric, "metric", METRICS)
     shared: Any = dict(options)
     backend, chosen = shared.pop("backend", "auto"), {}
@@ -228,12 +228,13 @@ def _from_arrays(
 
 def paired_queries(queries: Any, pair: arrays.Pair) -> tuple[Queries, Queries]:
     """Those of each side: rows of the pair, or of another array for x and one for y."""
-    if not (isinstance(queries, (tuple, list)) and len(queries) == 2 and all(np.ndim(one) == 2 for one in queries)):
-        if np.ndim(queries) > 1:
+    sides = queries if isinstance(queries, (tuple, list)) and len(queries) == 2 else ()
+    if not sides or any(arrays.to_numpy(one, "queries")[0].ndim != 2 for one in sides):
+        if arrays.to_numpy(queries, "queries")[0].ndim > 1:
             raise TypeError("queries must be rows, by index, their number, or a tuple of (m, p) and (m, q) arrays")
         own = of_queries(queries, pair.x)
         if pair.items is not None and isinstance(own, np.ndarray):
-            given = checks.check_indices(queries, pair.given, "queries")
+            given = vectors.indices(queries, pair.given, "queries")
             kept = np.full(pair.given, -1, dtype=np.int32)
             kept[pair.items] = np.arange(pair.n, dtype=np.int32)
             own = kept[given]
