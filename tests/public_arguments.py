@@ -61,14 +61,19 @@ VALUES: dict[tuple[str, ...], Any] = {
     ("keyword",): "k",
     ("given",): {},
 }
+PLAN = ka.plan("cka", X, Y)
+PARTS = ka.run_task(PLAN, PLAN.tasks[0])
 SPECIAL: dict[tuple[str, str], Any] = {
     ("compare_scores", "k"): 3,
+    ("merge", "a"): PARTS,
+    ("stitching.LinearProbe", "task"): "regression",
+    ("merge", "b"): type(PARTS)(),
     ("mantel_test", "a"): SQUARE,
     ("mantel_test", "b"): SQUARE @ SQUARE,
     ("compat.platonic.longest_ordinal_sequence", "Y"): np.array([[3, 2], [1, 2]]),
 }
 # Instead of a default that takes long, or that the values do not fit.
-QUICK = {"permutations": 19, "starts": 1, "overwrite": True, "cca_dim": 2, "task": "regression"}
+QUICK = {"permutations": 19, "starts": 1, "overwrite": True, "cca_dim": 2}
 
 
 @dataclass(frozen=True)
@@ -81,14 +86,17 @@ class Call:
     function: Callable[..., Any]
 
     def __call__(self, given: dict[str, Any]) -> Any:
-        bound = inspect.signature(self.function).bind(**given)
-        return self.run(*bound.args, **bound.kwargs)
+        own = inspect.signature(self.function).parameters
+        first = [name for name in own if own[name].kind in (own[name].POSITIONAL_ONLY, own[name].POSITIONAL_OR_KEYWORD)]
+        named = {name: value for name, value in given.items() if name not in first}
+        return self.run(*(given[name] for name in first), **named)
 
 
 def arguments(folder: Path) -> dict[str, Any]:
     """Values by the names of parameters; files lie in the folder."""
     known = {name: value for names, value in VALUES.items() for name in names}
     stitching.AffineStitcher().fit(X, Y).save(folder / "stitcher.npz")
+    known |= {"plan": PLAN, "task": PLAN.tasks[0], "parts": PARTS}
     return known | {"path": folder / "stitcher.npz", "x_feat_paths": [], "y_feat_paths": []}
 
 

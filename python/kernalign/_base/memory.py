@@ -6,6 +6,8 @@ import re
 import sys
 from pathlib import Path
 
+from kernalign._base import checks
+
 _SHARE = 0.8  # of what is free: results and tiles need room beside the input
 _GROUPS = Path("/sys/fs/cgroup")
 _UNITS = {"": 1, "B": 1, **{f"{unit}B": 1000**at for at, unit in enumerate("KMGT", 1)}}
@@ -78,7 +80,7 @@ def budget_of(given: object, name: str = "memory_budget") -> int | None:
     elif isinstance(given, int) and not isinstance(given, bool):
         nbytes = given
     else:
-        raise TypeError(f"{name} must be bytes or text like '8 GB', got {given!r}")
+        raise TypeError(f"{name} must be bytes or text like '8 GB', got {checks.shown(given)}")
     if nbytes < 1:
-        raise ValueError(f"{name} must be at least one byte, got {given!r}")
+        raise ValueError(f"{name} must be at least one byte, got {checks.shown(given)}")
     return nbytes

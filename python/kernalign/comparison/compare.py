@@ -12,7 +12,7 @@ import numpy as np
 from kernalign import _core
 from kernalign._base import checks
 from kernalign._base.kernels import Kernel, Precomputed, check_kernel
-from kernalign._base.progress import ProgressArgument, Report, check_progress, reporting
+from kernalign._base.progress import ProgressArgument, Report, reporting
 from kernalign._rows.arrays import Normalize
 from kernalign._rows.items import BAD_ROWS, BadRows, either
 from kernalign._rows.labels import group_numbers
@@ -177,7 +177,6 @@ def prepare(
         checks.check_choice(bad, name, BAD_ROWS)
     for flag, name in ((concatenated, "concatenated"), (uncertainty, "uncertainty")):
         checks.check_flag(flag, name)
-    check_progress(progress)
     k = checks.check_positive(k, "k")
     if not (isinstance(p_values, str) and p_values == "permutation") and not isinstance(p_values, (bool, np.bool_)):
         raise ValueError(f"p_values must be True, False or 'permutation', got {checks.shown(p_values)}")

@@ -206,8 +206,7 @@ class Comparison:
         TypeError, ValueError
             Not a Comparison; items, metrics or options differ, a name means different data, a pair is in neither.
         """
-        if not isinstance(other, Comparison):
-            raise TypeError(f"other must be a Comparison, got {checks.shown(other)}")
+        checks.check_type(other, "other", Comparison, "a Comparison")
         found: Comparison = merging.merge(self, other)
         return found
 

@@ -35,6 +35,7 @@ Plan: TypeAlias = Stream | Models
 Result: TypeAlias = Score | dict[tuple[str, str], Score] | Comparison
 
 _AHEAD = 4  # tasks in flight for each worker
+_MOST_PROCESSES = 4096
 _BREAKS = 3  # of a pool, without a finished task between them
 
 __all__ = ["execute", "finish", "merge", "plan", "run_task"]
@@ -91,6 +92,8 @@ def plan(
 
 def run_task(plan: Plan, task: Task, threads: int | None = None) -> Store:
     """What one task makes: parts for `merge`. It depends on nothing but its arguments, and may be done again."""
+    _check(plan)
+    checks.check_type(task, "task", Task, "one of the plan's tasks")
     return plan.run(task, checks.check_threads(threads))
 
 
@@ -103,7 +106,13 @@ def finish(plan: Plan, parts: Store) -> Result:
     ValueError
         Parts of one metric's rows are missing.
     """
+    _check(plan)
+    checks.check_type(parts, "parts", Store, "what tasks made")
     return plan.finish(parts)
+
+
+def _check(plan: Any) -> None:
+    checks.check_type(plan, "plan", (Stream, Models), "a plan")
 
 
 def execute(
@@ -134,6 +143,12 @@ def execute(
     ValueError
         The checkpoint is damaged or belongs to another plan; it is left as it is. And what a task raises.
     """
+    _check(plan)
+    if executor is not None and not isinstance(executor, Executor):
+        wanted = "None, a number of processes or an Executor"
+        executor = checks.integer(executor, "executor", 1, _MOST_PROCESSES, wanted=wanted)
+    if checkpoint is not None:
+        checks.check_path(checkpoint, "checkpoint")
     ledger = Ledger(checkpoint, plan.digest if checkpoint is not None else "")
     tasks = plan.tasks
     todo = [task for task in tasks if ledger.lacks(task)]
@@ -159,9 +174,8 @@ def _parts(plan: Plan, todo: list[Task], executor: Executor | int | None) -> Ite
     if isinstance(executor, Executor):
         yield from _windowed(plan, todo, executor, 0)
         return
-    count = checks.integer(executor, "executor", 1, wanted="None, a number of processes or an Executor")
-    with processes(count) as pool:
-        yield from _windowed(plan, todo, pool, max(1, int(_core.build_info()["threads"]) // count))
+    with processes(executor) as pool:
+        yield from _windowed(plan, todo, pool, max(1, int(_core.build_info()["threads"]) // executor))
 
 
 @contextmanager

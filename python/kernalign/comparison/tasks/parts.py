@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kernalign._base import checks
 from kernalign._base.packing import pack_as, packable
 from kernalign._engines.states import StateKey, Store
 from kernalign.metrics.moments import Moments
@@ -68,6 +69,8 @@ def merge(a: Store, b: Store) -> Store:
     ValueError
         Both hold a part of the same rows, which would count twice.
     """
+    for parts, name in ((a, "a"), (b, "b")):
+        checks.check_type(parts, name, Store, "what tasks made")
     merged = Store().merge(a)
     for key, state in b.items():
         lane = _lane(merged, key) if key.kind in _KINDS else [key] if key in merged else []

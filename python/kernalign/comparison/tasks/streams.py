@@ -212,6 +212,9 @@ def make_stream(
         raise ValueError(f"{metric} needs all rows at once; those that do not are {known}")
     single = not isinstance(x, (Mapping, list, tuple)) and y is not None
     sides = {"x": _layers(x, "x"), "y": _layers(x, "x") if y is None else _layers(y, "y")}
+    for name, side in sides.items():
+        if not side:
+            raise ValueError(f"{name} must hold at least one layer, got none")
     given = [rows for side in sides.values() for rows in side.values()]
     n = given[0].shape[0]
     for rows in given:
