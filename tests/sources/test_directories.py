@@ -64,10 +64,10 @@ def test_a_directory_of_layers_is_one_model(tmp_path: Path) -> None:
     [row] = rows_of(run(tmp_path / "A", tmp_path / "B", "--metric", "cka"))
     assert (row["x"], row["y"]) == ("A", "B")
     [wanted] = expected.rows()
-    assert row["value"] == pytest.approx(wanted["score"], rel=1e-12)
+    assert row["score"] == pytest.approx(wanted["score"], rel=1e-12)
     assert row["x_layer"] == f"layer_{wanted['x_layer']}"
     both = rows_of(run(tmp_path, "--metric", "cka"))
-    assert [(one["x"], one["y"], one["value"]) for one in both] == [("A", "B", row["value"])]
+    assert [(one["x"], one["y"], one["score"]) for one in both] == [("A", "B", row["score"])]
     found = ka.compare({"A": tmp_path / "A", "B": str(tmp_path / "B")}, metrics=("cka",))
     assert found.scores["cka"]["A", "B"].shape == (12, 3)
     assert found.x_layers["A"][:3] == ("layer_0", "layer_1", "layer_2")
@@ -82,7 +82,7 @@ def test_parts_are_joined_by_rows_and_never_compared(tmp_path: Path) -> None:
     for given in ([tmp_path], sorted(tmp_path.iterdir())):
         [row] = rows_of(run(*given, "--metric", "cka"))
         assert {row["x"], row["y"]} == {"f", "y"}
-        assert row["value"] == pytest.approx(value, rel=1e-12)
+        assert row["score"] == pytest.approx(value, rel=1e-12)
     (tmp_path / "y.npy").replace(tmp_path.parent / "elsewhere.npy")
     np.testing.assert_array_equal(open_source(tmp_path).array, X)
     assert float(ka.cka(tmp_path, Y)) == value
@@ -93,7 +93,7 @@ def test_parts_that_are_numbered_only_are_joined_when_asked_for(tmp_path: Path) 
         np.savez(tmp_path / f"feats{at}.npz", x=X[10 * at : 10 * at + 10], y=Y[10 * at : 10 * at + 10])
     [row] = rows_of(run(tmp_path, "--shards", "--metric", "cka"))
     assert (row["x"], row["y"]) == ("x", "y")
-    assert row["value"] == pytest.approx(float(ka.cka(X, Y)), rel=1e-12)
+    assert row["score"] == pytest.approx(float(ka.cka(X, Y)), rel=1e-12)
 
 
 def test_what_is_no_representation_is_passed_over_and_said(tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ class Items(NamedTuple):
     rows: tuple[Places | None, ...]
     settings: dict[str, Any]
     errors: tuple[ValueError | None, ...]
+    lost: tuple[pairing.Labels, ...] = ()  # the first labels of every input that have no partner
 
 
 def common_items(
@@ -90,7 +91,7 @@ def common_items(
             rows = [np.flatnonzero(~ill) if at is None else at[~ill] for at in rows]
     if "drop_pair" in (zero_rows, nan_rows):
         settings |= {"dropped": sum(dropped.values()), "dropped_rows": dropped}
-    return Items(tuple(rows), settings, tuple(errors))
+    return Items(tuple(rows), settings, tuple(errors), matched.lost)
 
 
 def taken(matrix: AnyArray, rows: Places | None, *, square: bool = False) -> AnyArray:

@@ -127,6 +127,8 @@ def pair_rows(found: Sequence[LayersGiven], asked: RowOptions, record: bool) -> 
     settings = dict(matched.settings)
     if "unpaired" in settings:
         settings["unpaired"] = {one.name: n for (*_, one), n in zip(opened, settings["unpaired"], strict=True) if n}
+        lost = {one.name: first for (*_, one), first in zip(opened, matched.lost, strict=False) if first}
+        settings |= {"unpaired_ids": lost} if lost else {}
     return Kept(settings, matched.rows[0], len(opened[0][2].matrix))
 
 

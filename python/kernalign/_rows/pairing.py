@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -15,6 +16,7 @@ Pairing: TypeAlias = Literal["auto", "position", "ids"]
 Places: TypeAlias = NDArray[np.intp]
 Labels: TypeAlias = list[Any]
 
+_NAMED = 3  # labels in words
 PAIRINGS = ("auto", "position", "ids")
 _POSITION = "pairing='position' (or arrays, .to_numpy()) takes row i of each for the same item"
 
@@ -35,6 +37,7 @@ class Matched(NamedTuple):
     rows: tuple[Places | None, ...]
     pairing: Literal["position", "ids"]
     unpaired: tuple[int, ...] | None
+    lost: tuple[Labels, ...] = ()  # the first labels without a partner
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -112,7 +115,9 @@ def _joined(sides: Sequence[Side]) -> Matched:
         shown = " and ".join(f"{one.name} has {next(iter(own))!r}" for one, own in zip(sides, found, strict=True))
         raise ValueError(f"pairing='ids' must leave an item, but no label is in all inputs ({shown}, first)")
     rows = tuple(_ordered(own, common) for own in found)
-    return Matched(rows, "ids", tuple(one.n - len(common) for one in sides))
+    known = set(common)
+    lost = tuple(list(islice((label for label in own if label not in known), _NAMED)) for own in found)
+    return Matched(rows, "ids", tuple(one.n - len(common) for one in sides), lost)
 
 
 def _ordered(places: dict[Any, int], labels: Iterable[Any]) -> Places | None:
@@ -123,12 +128,17 @@ def _ordered(places: dict[Any, int], labels: Iterable[Any]) -> Places | None:
 
 def _places(one: Side) -> dict[Any, int]:
     places: dict[Any, int] = {}
+    again: dict[Any, int] = {}
     for at, label in enumerate(one.labels or ()):
         if places.setdefault(label, at) != at:
-            raise ValueError(
-                f"labels of {one.name} must differ from row to row for rows to be paired by them, got {label!r}"
-                f" in rows {places[label]} and {at}; {_POSITION}"
-            )
+            again.setdefault(label, at)
+    if again:
+        label, at = next(iter(again.items()))
+        more = f" (and {len(again) - 1} more labels more than once)" if len(again) > 1 else ""
+        raise ValueError(
+            f"labels of {one.name} must differ from row to row for rows to be paired by them, got {label!r} in rows"
+            f" {places[label]} and {at}{more}; {_POSITION}"
+        )
     return places
 
 

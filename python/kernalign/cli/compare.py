@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from kernalign._base.score import AlignmentWarning
-from kernalign.cli.groups import read_groups
+from kernalign.cli.labels import read_labels, stands_alone
 from kernalign.cli.output import check_output
 from kernalign.cli.scores import check_picture, report
 from kernalign.comparison.compare import compare as compare_models
@@ -73,6 +73,18 @@ class MetricName(click.ParamType):  # type: ignore[type-arg]
     "--nan-rows", default="error", type=click.Choice(["error", "drop_pair"]), help="Drop items with NaN or infinity."
 )
 @click.option(
+    "--pairing",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "position", "ids"]),
+    help="By names of rows if files have any, by position, or the items that all have.",
+)
+@click.option(
+    "--ids",
+    metavar="KEY|COLUMN|FILE|FILE:KEY",
+    help="What names the rows: in every file, or one list for all; takes the items that all have.",
+)
+@click.option(
     "--groups",
     metavar="KEY|FILE|FILE:COLUMN",
     help="Labels of items that are one thing (captions of an image): chance and p exchange them whole.",
@@ -97,6 +109,8 @@ def compare(
     concatenated: bool,
     zero_rows: str,
     nan_rows: str,
+    pairing: str,
+    ids: str | None,
     groups: str | None,
     threads: int | None,
     form: str | None,
@@ -135,7 +149,8 @@ def compare(
         raise click.UsageError("--uncertainty is for single layers, not for the best of many; see --layers all")
     asked: dict[str, Any] = {"k": k, "estimator": estimator, "normalize": normalize, "threads": threads}
     asked |= {"layers": mode, "concatenated": concatenated, "zero_rows": zero_rows, "nan_rows": nan_rows}
-    labels = None if groups is None else read_groups(groups, files[0])
+    labels = None if groups is None else read_labels(groups, "--groups", files[0])
+    asked |= {"pairing": pairing} | ({} if ids is None else _names(ids, pairing, opened.models))
     given = {one.short: one.given for one in opened.models}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AlignmentWarning)  # the report tells of them
@@ -145,10 +160,24 @@ def compare(
             given, metrics=metrics, metric_options=options, **asked, groups=labels, progress=progress
         )
     asked |= {"uncertainty": uncertainty, "rank": rank, "groups": groups}
+    asked["ids"] = ids
     settings = {"files": [shown(file) for file in files], "metrics": list(metrics), **asked}
     report(found, settings, form, output, force=force, skipped=opened.skipped)
     if found.failed:
         ctx.exit(1)
+
+
+def _names(spec: str, pairing: str, models: list[Model]) -> dict[str, Any]:
+    """What pairs rows by ids: one list for all models, or an array or column in the file of each."""
+    if pairing == "position":
+        raise click.UsageError("--ids is not available with --pairing position")
+    if stands_alone(spec):
+        labels = read_labels(spec, "--ids")
+        return {"pairing": "ids", "ids": {model.short: labels for model in models}}
+    for model in models:
+        for source in [] if isinstance(model.given, Exception) else model.given:
+            source.name_rows(spec)
+    return {"pairing": "ids"}
 
 
 def _metric_options(metrics: tuple[str, ...], rank: int | None, uncertainty: bool) -> dict[str, dict[str, Any]]:

@@ -63,7 +63,12 @@ def _told(found: Comparison) -> list[str]:
     failed = Counter(reason.text for reason in found.reasons if reason.status == "failed")
     undefined = [f"undefined: {reason}" for reason in found.reasons if reason.status == "undefined"]
     lost = [f"failed: {text} ({count} score{'s' if count > 1 else ''})" for text, count in failed.items()]
-    return [*lost, *undefined, *found.notes]
+    first = found.settings.get("unpaired_ids", {})
+    alone = [
+        f"{name}: {count} rows have ids that not all others have ({', '.join(map(repr, first.get(name, ())))}, …)"
+        for name, count in found.settings.get("unpaired", {}).items()
+    ]
+    return [*lost, *undefined, *alone, *found.notes]
 
 
 def _rows(found: Comparison) -> list[dict[str, Any]]:

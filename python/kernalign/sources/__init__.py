@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
@@ -41,6 +41,7 @@ class Source:
     key: str | None
     stored: Stored | None
     max_bytes: int | None = None
+    beside: Members = field(default_factory=dict)  # all arrays of the file, those of words too
     _array: NDArray[Any] | None = None
 
     @property
@@ -58,6 +59,12 @@ class Source:
         if self._array is None:
             self._array = self._stored.array(self.max_bytes)
         return self._array
+
+    def name_rows(self, key: str) -> None:
+        """Call the rows by another array of the file."""
+        if self.beside.get(key) is None:
+            raise ValueError(f"{self.place} has no array or column {key!r} of ids; it holds: {_listing(self.beside)}")
+        self._stored.names = self.beside[key]
 
     @property
     def labels(self) -> Sequence[Any] | None:
@@ -218,7 +225,7 @@ def _sources(place: Place, members: Members, keys: list[str | None], most: int |
         what = f"array {keys[0]!r}" if keys[0] is not None and len(keys) == 1 else f"{len(keys)} arrays"
         remedy = "stored uncompressed (numpy.savez or .npy), they are mapped instead"
         check_memory(wanted, f"{place}: its {what}", most, remedy)
-    return [Source(place.stem if key is None else key, place, key, members[key], most) for key in keys]
+    return [Source(place.stem if key is None else key, place, key, members[key], most, members) for key in keys]
 
 
 def _spec(place: Place, key: str | None) -> str:

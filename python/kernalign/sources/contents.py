@@ -58,7 +58,7 @@ def members_of_unit(unit: Unit) -> Members:
             parts[key].append(stored)
     found: Members = {}
     for key, own in parts.items():
-        if len(own) == len(unit.places) and not any(one.refusal for one in own):
+        if len(own) == len(unit.places):
             found[key] = Joined(f"{unit.place}" if key is None else f"{unit.place}:{key}", own)
     return found
 

@@ -209,7 +209,8 @@ class Joined(Stored):
     def __init__(self, what: str, parts: Sequence[Stored]) -> None:
         first = parts[0]
         for part in parts[1:]:
-            if (part.shape[1:], part.dtype) != (first.shape[1:], first.dtype):
+            words = first.refusal is not None and part.refusal is not None and first.ndim == part.ndim == 1
+            if (part.shape[1:], part.dtype) != (first.shape[1:], first.dtype) and not words:
                 raise ValueError(
                     f"{what}: parts must have rows of one kind, got {first.shape[1:]} {first.dtype} in {first.what} and"
                     f" {part.shape[1:]} {part.dtype} in {part.what}"
@@ -217,6 +218,7 @@ class Joined(Stored):
         shape = (sum(map(len, parts)), *first.shape[1:])
         super().__init__(what, shape, first.dtype, self._stamps)
         self._parts = tuple(parts)
+        self.refusal = next((part.refusal for part in parts if part.refusal), None)
         self.step = max(part.step for part in parts)
 
     @cached_property
@@ -224,6 +226,9 @@ class Joined(Stored):
         """Those of all parts, if all have any."""
         found = [part.labels for part in self._parts]
         return None if None in found else [label for own in found for label in own or ()]
+
+    def texts(self) -> list[Any]:
+        return [one for part in self._parts for one in part.texts()]
 
     def _stamps(self) -> str:
         return " ".join(part.fingerprint() for part in self._parts)

@@ -1,0 +1,52 @@
+"""Labels of items, from a column of a table, an array or the lines of a text file."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kernalign.sources import split_spec
+from kernalign.sources.contents import members_of
+from kernalign.sources.formats import format_of
+
+_TABLES = {".csv": ",", ".tsv": "\t"}
+
+
+def read_labels(spec: str, option: str, first: str = "") -> Any:
+    """What ``FILE``, ``FILE:COLUMN``, ``FILE:KEY``, or a key of the first file that is compared names."""
+    table, _, column = spec.rpartition(":")
+    for path, name in ((spec, None), (table, column)):
+        if Path(path).suffix.lower() in _TABLES:
+            return _column(Path(path), name, option)
+    place, key = split_spec(spec)
+    if place.is_file and (place.suffix == ".txt" or format_of(place) is None):
+        return Path(place).read_text(encoding="utf-8").splitlines()
+    if not place.is_file:
+        place, key = split_spec(first)[0], spec
+    members = members_of(place) if place.is_file and format_of(place) else {}
+    if key is None and len(members) == 1:
+        [key] = members
+    if key not in members or (place.suffix == ".npy" and key is not None):
+        raise click.UsageError(f"{option} must be a file, FILE:COLUMN, FILE:KEY or a key of {first}, got {spec!r}")
+    return members[key].texts()
+
+
+def stands_alone(spec: str) -> bool:
+    """Whether this names a file, and not what is in one."""
+    table = spec.rpartition(":")[0]
+    return split_spec(spec)[0].is_file or (Path(table).suffix.lower() in _TABLES and Path(table).is_file())
+
+
+def _column(path: Path, name: str | None, option: str) -> list[str]:
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file, delimiter=_TABLES[path.suffix.lower()])
+        columns = list(rows.fieldnames or ())
+        if name is None and len(columns) == 1:
+            [name] = columns
+        if name not in columns:
+            listed = ", ".join(columns)
+            raise click.UsageError(f"{option} must choose a column of {path}: {path}:COLUMN, of {listed}; got {name!r}")
+        return [row[name] for row in rows]
