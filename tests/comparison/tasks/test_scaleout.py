@@ -1,0 +1,137 @@
+"""Plans on a Dask cluster of two worker processes: the same bits, whatever is killed, and only missing tasks again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import kernalign as ka
+import numpy as np
+import pytest
+from kernalign.comparison.tasks.ledger import Ledger
+
+pytest.importorskip("distributed")
+pytestmark = [
+    pytest.mark.scaleout,
+    pytest.mark.filterwarnings("ignore"),  # of the cluster, whose workers are killed
+]
+
+N = 40_000
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rows")
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((N, 16))
+    np.save(folder / "x.npy", x)
+    np.save(folder / "y.npy", x + rng.standard_normal((N, 16)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    import dask
+    from distributed import Client, LocalCluster
+
+    settings = {"distributed.scheduler.allowed-failures": 10, "distributed.scheduler.worker-ttl": "4s"}
+    where = {"local_directory": tmp_path_factory.mktemp("dask"), "dashboard_address": None, "memory_limit": "2GiB"}
+    with (
+        dask.config.set(settings),
+        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, **where) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+def plan(files, metric="cka"):
+    options = {"chunk": 1024} if metric == "cka" else {"chunk": 10_000, "queries": 100}
+    return ka.plan(metric, files / "x.npy", files / "y.npy", **options)
+
+
+@pytest.mark.parametrize("metric", ["cka", "mutual_knn"])
+def test_a_cluster_gives_the_bits_of_this_process(metric, files, client):
+    made = plan(files, metric)
+    with client.get_executor(retries=2) as executor:
+        assert ka.execute(made, executor, progress=False) == ka.execute(made, progress=False)
+
+
+def test_workers_that_are_killed_change_nothing(files, client):
+    made, killed = plan(files), []
+
+    def kill(done, total):
+        if done in (5, 15, 25):
+            pids = client.run(os.getpid)
+            killed.append(next(iter(pids.values())))
+            os.kill(killed[-1], signal.SIGKILL)
+
+    with client.get_executor(retries=2) as executor:
+        found = ka.execute(made, executor, progress=kill)
+    assert len(set(killed)) == 3
+    assert found == ka.execute(made, progress=False)
+
+
+def test_a_long_native_call_does_not_lose_its_worker(client):
+    def pids():
+        return sorted(client.run(os.getpid).values())
+
+    client.wait_for_workers(2)
+    before = pids()
+    seconds = client.submit(native_call, 12.0, pure=False).result()
+    assert seconds > 12
+    assert pids() == before
+
+
+def native_call(seconds):
+    """One call of the extension after another takes twice as many rows, until one has taken this long."""
+    from kernalign import knn
+
+    n = 3000
+    while True:
+        x = np.random.default_rng(0).standard_normal((n, 400))
+        begin = time.perf_counter()
+        knn(x, 10, metric="euclidean", threads=1)
+        took = time.perf_counter() - begin
+        if took > seconds:
+            return took
+        n = int(n * max(1.2, (1.2 * seconds / took) ** 0.5))
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+import kernalign as ka
+from distributed import Client, LocalCluster
+if __name__ == "__main__":
+    folder, path, pause = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
+    plan = ka.plan("cka", folder / "x.npy", folder / "y.npy", chunk=1024)
+    from kernalign.comparison.tasks import ledger
+    ledger._PAUSE, ledger._SHARE = 0.0, 0
+    import time
+    count = lambda done, total: (print(done, total, flush=True), time.sleep(pause))
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None,
+                      local_directory=sys.argv[4]) as cluster:
+        with Client(cluster) as client, client.get_executor() as executor:
+            print(repr(float(ka.execute(plan, executor, path, progress=count))))
+"""
+
+
+def test_after_all_was_killed_only_the_missing_tasks_run(files, tmp_path):
+    script, path = tmp_path / "run.py", tmp_path / "run.ledger"
+    script.write_text(SCRIPT, encoding="utf-8")
+    given = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    first = subprocess.Popen([sys.executable, script, files, path, "0.1", tmp_path], start_new_session=True, **given)
+    for line in first.stdout:
+        if int(line.split()[0]) >= 15:
+            break
+    os.killpg(first.pid, signal.SIGKILL)
+    first.communicate()
+    made = plan(files)
+    missing = sum(Ledger(path, made.digest).lacks(task) for task in made.tasks)
+    assert 5 <= missing <= 25
+    lines = subprocess.run([sys.executable, script, files, path, "0", tmp_path], check=True, **given).stdout.splitlines()
+    assert len(lines) - 1 == missing
+    assert float(lines[-1]) == ka.execute(made, progress=False)
