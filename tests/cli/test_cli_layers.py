@@ -196,3 +196,15 @@ def test_different_items_are_named(files: Path) -> None:
     np.save("short.npy", layered(2, 3, 1, n=30))
     message = failed(run("compare", "models/b.npy", "short.npy"), 1)
     assert "models/b.npy and short.npy must have the same number of rows, got 40 and 30" in message
+
+
+def test_processes_and_checkpoints_give_the_same_table(files: Path) -> None:
+    plain = rows_of(run("compare", "models", "-k", "5", "--json"))
+    times = ("finished_at", "seconds")
+    for more in (("--workers", "1", "--checkpoint", "run.ledger"), ("--checkpoint", "run.ledger")):
+        found = rows_of(run("compare", "models", "-k", "5", "--json", *more))
+        assert [{key: v for key, v in row.items() if key not in times} for row in found] == [
+            {key: v for key, v in row.items() if key not in times} for row in plain
+        ]
+    assert "belongs to other work" in failed(run("compare", "models", "-k", "4", "--checkpoint", "run.ledger"), 1)
+    assert "give one of them" in failed(run("compare", "models", "--workers", "1", "--scheduler", "tcp://x:1"), 2)

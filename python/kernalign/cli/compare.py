@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 import warnings
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -15,6 +17,9 @@ from kernalign.cli.labels import read_labels, stands_alone
 from kernalign.cli.output import check_output
 from kernalign.cli.scores import check_picture, report
 from kernalign.comparison.compare import compare as compare_models
+from kernalign.comparison.result import Comparison
+from kernalign.comparison.tasks.execute import execute
+from kernalign.comparison.tasks.models import make_models
 from kernalign.metrics import registry
 from kernalign.sources import SHAPES, are_layers, by_name, open_sources, open_unit, shown, split_spec
 from kernalign.sources.directories import Found, Model, models_of
@@ -90,6 +95,13 @@ class MetricName(click.ParamType):  # type: ignore[type-arg]
     help="Labels of items that are one thing (captions of an image): chance and p exchange them whole.",
 )
 @click.option("--threads", type=click.IntRange(min=1), help="How many threads work; all cores if not given.")
+@click.option("--workers", type=click.IntRange(min=1), help="So many processes of this machine make what layers need.")
+@click.option("--scheduler", metavar="ADDRESS", help="The workers of a Dask cluster do (tcp://host:port).")
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    help="Keep what is done in this file: a killed run goes on from it.",
+)
 @click.option("--json", "form", flag_value="json", help="Print JSON.")
 @click.option("--csv", "form", flag_value="csv", help="Print CSV.")
 @click.option("--output", type=click.Path(path_type=Path), help="Write a .json, .csv or .png file too.")
@@ -113,6 +125,9 @@ def compare(
     ids: str | None,
     groups: str | None,
     threads: int | None,
+    workers: int | None,
+    scheduler: str | None,
+    checkpoint: Path | None,
     form: str | None,
     output: Path | None,
     force: bool,
@@ -145,6 +160,8 @@ def compare(
     mode = _mode(opened.models, layers, concatenated)
     if uncertainty and groups is not None:
         raise click.UsageError("--uncertainty is not available with --groups")
+    if workers is not None and scheduler is not None:
+        raise click.UsageError("--workers are of this machine, --scheduler of another: give one of them")
     if uncertainty and mode == "best":
         raise click.UsageError("--uncertainty is for single layers, not for the best of many; see --layers all")
     asked: dict[str, Any] = {"k": k, "estimator": estimator, "normalize": normalize, "threads": threads}
@@ -154,11 +171,14 @@ def compare(
     given = {one.short: one.given for one in opened.models}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AlignmentWarning)  # the report tells of them
+        asked_of_all: dict[str, Any] = {"metric_options": options, **asked, "groups": labels}
         progress = sys.stderr.isatty()
-        given = {one.short: one.given for one in opened.models}
-        found = compare_models(
-            given, metrics=metrics, metric_options=options, **asked, groups=labels, progress=progress
-        )
+        if workers is None and scheduler is None and checkpoint is None:
+            found = compare_models(given, metrics=metrics, **asked_of_all, progress=progress)
+        else:
+            with _executor(workers, scheduler) as executor:
+                plan = make_models(metrics, given, None, asked_of_all)
+                found = cast(Comparison, execute(plan, executor, checkpoint, progress))
     asked |= {"uncertainty": uncertainty, "rank": rank, "groups": groups}
     asked["ids"] = ids
     settings = {"files": [shown(file) for file in files], "metrics": list(metrics), **asked}
@@ -178,6 +198,20 @@ def _names(spec: str, pairing: str, models: list[Model]) -> dict[str, Any]:
         for source in [] if isinstance(model.given, Exception) else model.given:
             source.name_rows(spec)
     return {"pairing": "ids"}
+
+
+@contextmanager
+def _executor(workers: int | None, scheduler: str | None) -> Iterator[Any]:
+    """What `execute` hands tasks to."""
+    if scheduler is None:
+        yield workers
+        return
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise ImportError("--scheduler needs Dask: pip install 'kernalign[dask]'") from error
+    with Client(scheduler) as client, client.get_executor(retries=2) as executor:
+        yield executor
 
 
 def _metric_options(metrics: tuple[str, ...], rank: int | None, uncertainty: bool) -> dict[str, dict[str, Any]]:

@@ -146,7 +146,7 @@ def test_files_are_passed_by_path_and_arrays_by_value(tmp_path, monkeypatch):
     monkeypatch.setattr(inputs, "MOST_BY_VALUE", x.nbytes)
     assert pickle.loads(pickle.dumps(ka.plan("cka", x, x))).n == N
     with pytest.raises(
-        ValueError, match=r"y must be the path of a file to be read by other processes, got an array of"
+        ValueError, match=r"y must be the path of one file to be read by other processes, got an array of"
     ):
         pickle.dumps(ka.plan("cka", x, y))
 
@@ -232,3 +232,24 @@ def test_the_budget_bounds_blocks_and_is_refused_before_anything_is_read():
     for budget, kind in (("8 apples", TypeError), (True, TypeError), (0, ValueError)):
         with pytest.raises(kind, match="memory_budget must be"):
             ka.plan("cka", x, x, memory_budget=budget)
+
+
+@pytest.mark.parametrize("ending", ["zarr", "parquet", "h5"])
+def test_other_formats_are_read_block_by_block(ending, tmp_path):
+    x, y = pair(3000, dtype="f4")
+    if ending == "zarr":
+        zarr = pytest.importorskip("zarr")
+        zarr.save_array(tmp_path / "x.zarr", x, chunks=(500, 6))
+    elif ending == "h5":
+        h5py = pytest.importorskip("h5py")
+        with h5py.File(tmp_path / "x.h5", "w") as file:
+            file.create_dataset("x", data=x, chunks=(500, 6))
+    else:
+        pa = pytest.importorskip("pyarrow")
+        import pyarrow.parquet as pq
+
+        column = pa.FixedSizeListArray.from_arrays(pa.array(x.ravel()), x.shape[1])
+        pq.write_table(pa.table({"x": column}), tmp_path / "x.parquet", row_group_size=500)
+    for metric, options in (("cka", {"chunk": 1024}), ("mutual_knn", {"chunk": 700, "queries": 50})):
+        plan = pickle.loads(pickle.dumps(ka.plan(metric, tmp_path / f"x.{ending}", y, **options)))
+        assert done(plan) == done(ka.plan(metric, x, y, **options))

@@ -53,8 +53,11 @@ class Value:
     @property
     def stamp(self) -> str:
         """Changes when an entry does."""
-        if isinstance(self.given, Stored):
-            return self.given.fingerprint()
+        rows = self.given.stored if isinstance(self.given, Source) else self.given
+        if isinstance(rows, Stored):
+            return rows.fingerprint()
+        if isinstance(rows, Exception):
+            return repr(rows)
         array, _ = arrays.to_numpy(self.given, self.name)
         digest = hashlib.blake2b(f"{array.shape} {array.dtype}".encode(), digest_size=16)
         for begin in range(0, len(array), 4096):
@@ -63,10 +66,11 @@ class Value:
 
     def __getstate__(self) -> dict[str, Any]:
         size = getattr(self.given, "nbytes", 0)
-        if isinstance(self.given, Stored) or size > MOST_BY_VALUE:
+        if isinstance(self.given, (Stored, Source)) or size > MOST_BY_VALUE:
+            what = f"an array of {size:,} bytes in memory" if size else "several files joined"
             raise ValueError(
-                f"{self.name} must be the path of a file to be read by other processes, got an array of {size:,} bytes"
-                f" in memory (up to {MOST_BY_VALUE:,} are sent); numpy.save('x.npy', array) writes one"
+                f"{self.name} must be the path of one file to be read by other processes, got {what} (up to"
+                f" {MOST_BY_VALUE:,} bytes are sent); numpy.save('x.npy', array) writes one"
             )
         return {"given": np.asarray(self.given) if hasattr(self.given, "__array__") else self.given, "name": self.name}
 
@@ -77,7 +81,7 @@ def reference(given: Any, name: str) -> Any:
         path, key = split_spec(given)
         return File(_whole(os.fspath(path)), key, key is None)
     if isinstance(given, Source):
-        return File(_whole(os.fspath(given.place)), given.key)
+        return _file_of(given) or Value(given, name)
     if isinstance(given, np.memmap) and (found := _mapped_file(given)) is not None:
         return found
     if isinstance(given, Mapping):
@@ -186,6 +190,17 @@ def _stored(file: File, stamp: str) -> Stored:
 
 def _whole(path: str) -> str:
     return path if "://" in path else os.path.abspath(path)
+
+
+def _file_of(given: Source) -> File | None:
+    """Where a source is found again, if one file alone is enough for that."""
+    found = File(_whole(os.fspath(given.place)), given.key)
+    try:
+        [again] = found.open()
+        same = again.name == given.name and again.shape == given.shape and bool(given.place.stamp)
+    except (ValueError, OSError, ImportError):
+        return None
+    return found if same else None
 
 
 def _mapped_file(given: Any) -> File | None:
