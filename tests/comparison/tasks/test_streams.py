@@ -239,7 +239,7 @@ def test_other_formats_are_read_block_by_block(ending, tmp_path):
     x, y = pair(3000, dtype="f4")
     if ending == "zarr":
         zarr = pytest.importorskip("zarr")
-        zarr.save_array(tmp_path / "x.zarr", x, chunks=(500, 6))
+        zarr.create_array(tmp_path / "x.zarr", data=x, chunks=(500, 6))
     elif ending == "h5":
         h5py = pytest.importorskip("h5py")
         with h5py.File(tmp_path / "x.h5", "w") as file:
