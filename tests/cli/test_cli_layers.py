@@ -206,5 +206,10 @@ def test_processes_and_checkpoints_give_the_same_table(files: Path) -> None:
         assert [{key: v for key, v in row.items() if key not in times} for row in found] == [
             {key: v for key, v in row.items() if key not in times} for row in plain
         ]
+    order = np.random.default_rng(0).permutation(N)
+    np.savez("p.npz", x=layered(1, 4, 3, n=N)[:, 0], item=np.arange(N))
+    np.savez("q.npz", y=layered(1, 4, 3, n=N)[order, 0], item=order)
+    pair = "compare", "p.npz:x", "q.npz:y", "--ids", "item", "--json"
+    assert rows_of(run(*pair, "--workers", "1"))[0]["score"] == pytest.approx(1)
     assert "belongs to other work" in failed(run("compare", "models", "-k", "4", "--checkpoint", "run.ledger"), 1)
     assert "give one of them" in failed(run("compare", "models", "--workers", "1", "--scheduler", "tcp://x:1"), 2)

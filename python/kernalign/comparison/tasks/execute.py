@@ -200,7 +200,7 @@ def _windowed(plan: Plan, todo: list[Task], executor: Executor, threads: int) ->
                 task = waiting.pop()
                 try:
                     running[executor.submit(_run_sent, sent, task, threads)] = task
-                except BrokenExecutor:
+                except (BrokenExecutor, OSError):  # a pool that is just breaking has closed its pipes
                     waiting.append(task)
                     break
             ended = wait(running, return_when=FIRST_COMPLETED).done if running else set()

@@ -23,15 +23,21 @@ MOST_BY_VALUE = 16 << 20  # bytes of one array that is sent along with every tas
 
 @dataclass(frozen=True)
 class File:
-    """One array of a file, or all of its layers."""
+    """One array of a file, and what else of it names its rows; or all of its layers."""
 
     path: str
     key: str | None = None
     layers: bool = False
+    names: str | None = None
 
     def open(self) -> Any:
         """What `compare` takes."""
-        return open_layers(self.path) if self.layers else [open_source(self.path, key=self.key)]
+        if self.layers:
+            return open_layers(self.path)
+        source = open_source(self.path, key=self.key)
+        if self.names is not None:
+            source.name_rows(self.names)
+        return [source]
 
     @property
     def stamp(self) -> str:
@@ -194,7 +200,9 @@ def _whole(path: str) -> str:
 
 def _file_of(given: Source) -> File | None:
     """Where a source is found again, if one file alone is enough for that."""
-    found = File(_whole(os.fspath(given.place)), given.key)
+    named = getattr(given.stored, "names", None)
+    names = [key for key, one in given.beside.items() if one is named and key is not None]
+    found = File(_whole(os.fspath(given.place)), given.key, names=names[0] if names else None)
     try:
         [again] = found.open()
         same = again.name == given.name and again.shape == given.shape and bool(given.place.stamp)
