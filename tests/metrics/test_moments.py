@@ -293,7 +293,7 @@ def test_bad_batches_are_refused_by_name():
     state = ka.Moments()
     with pytest.raises(ValueError, match="same number of rows, got 50 and 49"):
         state.update(x, y[:49])
-    with pytest.raises(ValueError, match="x must be 2-D"):
+    with pytest.raises(ValueError, match="x_batch must be 2-D"):
         state.update(x[:, 0], y)
     with pytest.raises(TypeError, match="y must hold numbers"):
         state.update(x, y.astype(str))

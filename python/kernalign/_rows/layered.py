@@ -19,6 +19,8 @@ from kernalign._rows.layer_rows import AS_THEY_ARE, Kept, LayersGiven, RowOption
 from kernalign._rows.preprocessing import clip_threshold
 from kernalign.sources import directories
 from kernalign.sources.formats import format_of
+from kernalign.sources.objects import stored
+from kernalign.sources.stored import Stored
 
 CONCATENATED = "concatenated"
 Made = TypeVar("Made")
@@ -209,6 +211,10 @@ def _opened(value: Any, what: str) -> LayersGiven:
         value = _of_path(value)
     if isinstance(value, Exception):
         raise value
+    if isinstance(kept := stored(value, what), Stored):
+        found = split(kept.array(), what)
+        found.carried = kept
+        return found
     if isinstance(value, list) and value and all(isinstance(one, sources.Source) for one in value):
         carried = value[0].stored
         if len(value) > 1:

@@ -16,11 +16,11 @@ from kernalign import _core
 from kernalign._base import checkpoint, checks
 from kernalign._base.checks import shown
 from kernalign._base.kernels import Kernel, Linear, check_kernel
-from kernalign._base.progress import ProgressArgument, reporting
+from kernalign._base.progress import ProgressArgument, Report, reporting
 from kernalign._base.score import Score
 from kernalign._engines.kernel_sums import KernelSums
 from kernalign._engines.linear import moment_sums
-from kernalign._rows import arrays
+from kernalign._rows import arrays, streams
 from kernalign._rows.digits import Digits
 from kernalign._rows.magnitude import check_magnitude
 from kernalign.metrics.kernel import cka as alignment
@@ -78,6 +78,7 @@ class Moments:
     ) -> Moments:
         """Add paired rows: x_batch (m, p), y_batch (m, q); returns self.
 
+        A batch may be the path of a file, or rows of h5py, zarr, dask or xarray: these are read in blocks, never whole.
         Bad input raises and leaves the state as it was. Ctrl-C leaves it whole and usable: ``n`` then says how many
         rows of the stream were taken, and the stream can go on from there.
 
@@ -87,30 +88,45 @@ class Moments:
             For batches that are not numeric, finite and 2-D, that differ in rows, or whose columns or precision do not
             fit the stream.
         """
-        pair = arrays.pair(x_batch, y_batch, advise=False, names=("x_batch", "y_batch"))
+        names = ("x_batch", "y_batch")
+        x, y, streamed = streams.opened(x_batch, y_batch, names)
         count = checks.check_threads(threads)
-        double = pair.x.double_precision or pair.y.double_precision
-        with self._turn():
-            core = self._core
-            if core is None:
-                products = double or min(pair.x.shape[1], pair.y.shape[1]) < arrays.FEW_COLUMNS
-                core = _core.Moments(pair.x.shape[1], pair.y.shape[1], double_precision=products)
-            for rows, name, columns in zip((pair.x, pair.y), ("x_batch", "y_batch"), core.cols, strict=True):
-                if rows.shape[1] != columns:
-                    raise ValueError(f"{name} must have the {columns} columns of the stream, got {rows.shape[1]}")
-            if double and not core.double_precision:
-                raise TypeError(
-                    "the stream began with 16- or 32-bit floats and must go on with them, got wider numbers"
-                )
-            pair.check(count)
-            self._core = core
-            self._digits = self._digits or (Digits(core.cols[0]), Digits(core.cols[1]))
-            for digits, rows in zip(self._digits, (pair.x, pair.y), strict=True):
-                if rows.spacing < digits.open:
-                    digits.update(rows)
-            with reporting(progress, "moments") as report:
-                core.update(pair.x, pair.y, count, report)
+        with self._turn(), reporting(progress, "moments") as report:
+            if not streamed:
+                self._add(x, y, names, count, report)
+                return self
+            before = None if self._core is None else self._core.copy(), copy.deepcopy(self._digits)
+            done, total = 0, len(x)
+            try:
+                for one, other in streams.blocks(x, y, names):
+                    self._add(one, other, names, count, None)
+                    done += len(one)
+                    if report is not None:
+                        report(done, total)
+            except Exception:
+                self._core, self._digits = before
+                raise
         return self
+
+    def _add(self, x: Any, y: Any, names: tuple[str, str], threads: int, report: Report) -> None:
+        pair = arrays.pair(x, y, advise=False, names=names)
+        double = pair.x.double_precision or pair.y.double_precision
+        core = self._core
+        if core is None:
+            products = double or min(pair.x.shape[1], pair.y.shape[1]) < arrays.FEW_COLUMNS
+            core = _core.Moments(pair.x.shape[1], pair.y.shape[1], double_precision=products)
+        for rows, name, columns in zip((pair.x, pair.y), names, core.cols, strict=True):
+            if rows.shape[1] != columns:
+                raise ValueError(f"{name} must have the {columns} columns of the stream, got {rows.shape[1]}")
+        if double and not core.double_precision:
+            raise TypeError("the stream began with 16- or 32-bit floats and must go on with them, got wider numbers")
+        pair.check(threads)
+        self._core = core
+        self._digits = self._digits or (Digits(core.cols[0]), Digits(core.cols[1]))
+        for digits, rows in zip(self._digits, (pair.x, pair.y), strict=True):
+            if rows.spacing < digits.open:
+                digits.update(rows)
+        core.update(pair.x, pair.y, threads, report)
 
     def merge(self, other: Moments) -> Moments:
         """Add another stream's rows, exactly up to float64 rounding; in place, returns self. Empty states merge.
