@@ -113,7 +113,10 @@ VALUES = NONSENSE | {
     "24 integers": list(range(24)),
     "24 texts": [str(i) for i in range(24)],
 }
-SAID = re.compile(r"zzz must end in|needs at least \d+ |is not a \w+ file|must be a regular file|is too large")
+SAID = re.compile(
+    r"k must be between|holds 5 files|zzz must end in"
+    r"|needs at least \d+ |is not a \w+ file|must be a regular file|is too large"
+)
 UNREAD = {
     ("stitching.RelativeRepresentation.fit", "y"),  # as scikit-learn has it
     ("compat.platonic.remove_outliers", "max_threshold"),  # as platonic-rep has it

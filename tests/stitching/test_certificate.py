@@ -325,7 +325,7 @@ def test_conditions_are_named() -> None:
             ValueError,
             "4 columns to 3 targets, got a map of 4 to 2",
         ),
-        ({"head": "linear"}, TypeError, "weight must be a 2-D numeric array, got str"),
+        ({"head": "linear"}, (TypeError, ValueError), "head must be|linear must end in"),
         ({"targets": np.ones((59, 3))}, ValueError, "targets must have the 60 rows of f1 and f2, got 59"),
         ({"targets": np.ones(60)}, ValueError, "targets must be 2-D"),
         ({"cv": 1}, ValueError, "cv must be between 2 and n = 60, got 1"),
@@ -340,9 +340,9 @@ def test_bad_arguments_are_named(change: dict[str, object], error: type[Exceptio
 
 
 def test_bad_heads_are_named() -> None:
-    with pytest.raises(ValueError, match="every layer must take what the one before gives, got 3 outputs and 2 inputs"):
+    with pytest.raises(ValueError, match="weights must take what the layer before gives, got 3 outputs and 2 inputs"):
         MLPHead([np.ones((3, 4)), np.ones((2, 2))])
-    with pytest.raises(ValueError, match="bias must have the 3 outputs of weight"):
+    with pytest.raises(ValueError, match="bias must be a finite number for each of 3 outputs, got"):
         LinearHead(np.ones((3, 4)), [1.0, 2.0])
     with pytest.raises(ValueError, match="weights must hold a layer and biases as many, got 0 and 0"):
         MLPHead([])

@@ -43,7 +43,7 @@ class _Computed(Sliced):
 
 def _of_path(given: str | os.PathLike[str], name: str) -> Stored:
     place, key = split_spec(given)
-    if isinstance(given, str) and format_of(place) is None and not place.exists:
+    if given == "" or (isinstance(given, str) and format_of(place) is None and not place.exists):
         raise TypeError(f"{name} must be a 2-D numeric array or the path of a file, got {given!r}")
     found = open_source(place, key=key).stored
     assert found is not None
