@@ -9,6 +9,7 @@ _blas.preload()
 from kernalign import _core  # noqa: E402
 from kernalign._base.kernels import RBF, Cosine, Laplacian, Linear, Polynomial, Precomputed  # noqa: E402
 from kernalign._base.score import AlignmentWarning, Score, UndefinedScoreWarning  # noqa: E402
+from kernalign._engines.threads import set_threads  # noqa: E402
 from kernalign._statistics.calibration import calibrated_score  # noqa: E402
 from kernalign.comparison.compare import compare  # noqa: E402
 from kernalign.comparison.result import Comparison  # noqa: E402
@@ -116,6 +117,7 @@ __all__ = [
     "rnx_curve",
     "rsa",
     "run_task",
+    "set_threads",
     "soft_matching",
     "source_condition",
     "spectral_overlap",

@@ -4,8 +4,8 @@
 #include <sched.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <exception>
+#include <limits>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -14,7 +14,7 @@
 namespace kernalign {
 namespace {
 
-constexpr int kMostThreads = 4096;
+std::atomic<int> chosen_threads{0}, most_threads{std::numeric_limits<int>::max()};
 constexpr double kThreadWork = 1 << 22;  // some 0.1 ms; a thread costs 0.03 ms to start
 
 // Joins on every way out, a forced unwind at interpreter exit included.
@@ -33,16 +33,18 @@ struct JoiningThreads {
 
 }  // namespace
 
+void set_threads(int chosen, int most) {
+    chosen_threads.store(chosen);
+    most_threads.store(most);
+}
+
 int resolve_threads(int requested) {
     if (requested > 0) return requested;
-    static const int told = [] {
-        const char* text = std::getenv("KERNALIGN_NUM_THREADS");
-        return text == nullptr ? 0 : std::clamp(std::atoi(text), 0, kMostThreads);
-    }();
-    if (told > 0) return told;
+    if (const int chosen = chosen_threads.load(); chosen > 0) return chosen;
     cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
-    return std::max(1, int(std::thread::hardware_concurrency()));
+    const bool known = sched_getaffinity(0, sizeof set, &set) == 0;
+    const int cores = known ? CPU_COUNT(&set) : int(std::thread::hardware_concurrency());
+    return std::max(1, std::min(cores, most_threads.load()));
 }
 
 int resolve_threads(int requested, double work) {

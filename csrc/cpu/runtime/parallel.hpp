@@ -24,7 +24,10 @@ class Progress {
     std::atomic<std::int64_t> done_{0};
 };
 
-// Number of threads for a request: a positive number as given, 0 for all that this process may use, of which some are
+// How many threads a request of 0 gets: the chosen number or, of 0, the cores of this process, at most so many.
+void set_threads(int chosen, int most);
+
+// Number of threads for a request: a positive number as given, 0 as set above, of which some are
 // left alone if there is so little work, in multiply-adds, that starting them would take longer.
 int resolve_threads(int requested);
 int resolve_threads(int requested, double work);

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias, TypedDict, Unpack
 
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 from kernalign import _core
 from kernalign._base import hazards
 from kernalign._base.checks import check_choice, check_options, check_same_rows, check_threads
-from kernalign._base.progress import ProgressArgument, check_progress
+from kernalign._base.progress import ProgressArgument, Report, check_progress, reporting
 from kernalign._base.score import AlignmentWarning
+from kernalign._base.threads import held
 from kernalign._base.warn import warn
 from kernalign._rows import objects, on_device
 from kernalign._rows.duplicates import repeated_items
@@ -68,6 +70,13 @@ class Pair:
     @property
     def n(self) -> int:
         return self.x.shape[0]
+
+    @contextmanager
+    def working(self, label: str) -> Iterator[Report]:
+        """A context for work by NumPy and SciPy, held to the threads of the call, that yields a report of progress."""
+        size = min(self.n, max(self.x.shape[1], self.y.shape[1]))
+        with held(self.threads, size), reporting(self.progress, label) as report:
+            yield report
 
     def check(self, threads: int) -> None:
         """Read all rows once, so that a bad one is found before anything else has been done."""

@@ -67,7 +67,11 @@ class Run:
         pairs = [(family, plan.pairs(family)) for family in plan.families]
         count = sum([len(self.x[a].labels) * len(self.y[b].labels) for _, own in pairs for a, b in own])
         steps = _Steps(report, len(plan.states()) + count)
-        with warnings.catch_warnings(record=True) as caught:
+        widest = max([layer.width for layer in plan.layers], default=0)
+        with (
+            held(self.shop.threads, min(plan.asked.n, widest)),
+            warnings.catch_warnings(record=True) as caught,
+        ):
             warnings.simplefilter("always")
             self.caveats.listen(caught)
             made = [self._states(family, steps) for family in plan.families]

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign._base import checks
-from kernalign._base.progress import reporting
 from kernalign._base.score import AlignmentWarning, Null, Score, UndefinedScoreWarning, undefined
 from kernalign._base.warn import warn
 from kernalign._engines.directions import Vector, nuclear_norm
@@ -33,7 +32,7 @@ def cca(x: Any, y: Any, *, statistic: Statistic = "rho", centred: bool = True, *
     x, y : (n, p) and (n, q) arrays, paired by row; n >= 2.
     statistic : "rho": mean of the canonical correlations; "r2": mean of their squares.
     centred : False leaves the column means in, as a widely used notebook does (Kornblith et al. 2019); no null then.
-    **options : as for :func:`kernalign.cka`. ``threads`` holds products, not the decompositions by NumPy.
+    **options : as for :func:`kernalign.cka`.
 
     Returns
     -------
@@ -65,7 +64,7 @@ def cca(x: Any, y: Any, *, statistic: Statistic = "rho", centred: bool = True, *
     check_statistic(statistic)
     centred = checks.check_flag(centred, "centred")
     pair = paired("cca", x, y, options)
-    with reporting(pair.progress, "cca") as report:
+    with pair.working("cca") as report:
         return cca_of(Spans.of(pair, centred=centred, report=report), statistic=statistic)
 
 
@@ -96,7 +95,7 @@ def svcca(x: Any, y: Any, *, rank: int | None = None, variance: float = 0.99, **
     """
     checks.number(variance, "variance", "in (0, 1]")
     pair = paired("svcca", x, y, options)
-    with reporting(pair.progress, "svcca") as report:
+    with pair.working("svcca") as report:
         return svcca_of(Spans.of(pair, report=report), rank=rank, variance=variance)
 
 
@@ -116,7 +115,7 @@ def pwcca(x: Any, y: Any, **options: Unpack[Options]) -> Score:
     Morcos, Raghu and Bengio 2018, section 2.2.
     """
     pair = paired("pwcca", x, y, options)
-    with reporting(pair.progress, "pwcca") as report:
+    with pair.working("pwcca") as report:
         return pwcca_of(Spans.of(pair, report=report))
 
 
@@ -142,7 +141,7 @@ def principal_angles(x: Any, y: Any, rank: int, **options: Unpack[Options]) -> N
         As for :func:`cca`; rank is not between 1 and the ranks of both sides.
     """
     pair = paired("principal_angles", x, y, options)
-    with reporting(pair.progress, "principal_angles") as report:
+    with pair.working("principal_angles") as report:
         spans = Spans.of(pair, report=report)
         rank = _check_rank(rank, spans)
         state = _leading("principal_angles", spans, rank)
@@ -173,7 +172,7 @@ def subspace_overlap(x: Any, y: Any, rank: int, **options: Unpack[Options]) -> S
         items, rank / (n - 1).
     """
     pair = paired("subspace_overlap", x, y, options)
-    with reporting(pair.progress, "subspace_overlap") as report:
+    with pair.working("subspace_overlap") as report:
         return subspace_overlap_of(Spans.of(pair, report=report), rank=rank)
 
 

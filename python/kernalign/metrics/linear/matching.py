@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from kernalign._base import checks
-from kernalign._base.progress import reporting
 from kernalign._base.score import AlignmentWarning, Score, undefined
 from kernalign._base.warn import warn
 from kernalign._engines.centred import Centred, Products
@@ -35,7 +34,7 @@ def one_to_one(x: Any, y: Any, **options: Unpack[Options]) -> Score:
     Parameters
     ----------
     x, y : (n, p) and (n, q) arrays, paired by row; n >= 2.
-    **options : as for :func:`kernalign.cka`. ``threads`` holds products, not the decompositions by NumPy.
+    **options : as for :func:`kernalign.cka`.
 
     Returns
     -------
@@ -196,7 +195,7 @@ def _products(metric: str, x: Any, y: Any, options: Options) -> tuple[Centred, P
     settings = how(pair.settings, "feature", data.double)
     if not (math.isfinite(data.x.largest) and math.isfinite(data.y.largest)):
         return data, None, settings
-    with reporting(pair.progress, metric) as report:
+    with pair.working(metric) as report:
         return data, data.products("xy", double=data.double, report=report), settings
 
 

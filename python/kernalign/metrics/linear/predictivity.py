@@ -9,7 +9,7 @@ import numpy as np
 
 from kernalign._base import checks, hazards
 from kernalign._base.checks import check_folds
-from kernalign._base.progress import Report, reporting
+from kernalign._base.progress import Report
 from kernalign._base.score import AlignmentWarning, Null, Score, undefined
 from kernalign._base.warn import warn
 from kernalign._engines import directions
@@ -30,7 +30,7 @@ def linear_predictivity(x: Any, y: Any, *, cv: int | None = None, **options: Unp
     x, y : (n, p) and (n, q) arrays, paired by row; n >= 2. Not symmetric: x predicts y.
     cv : None scores the items that were fitted; an integer K in [2, n] fits K times on all items but a fold and scores
         that fold. Item i is in fold i mod K, so that sorted items are spread; shuffle the rows of both for other folds.
-    **options : as for :func:`kernalign.cka`. ``threads`` holds products, not the decompositions by NumPy.
+    **options : as for :func:`kernalign.cka`.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def linear_predictivity(x: Any, y: Any, *, cv: int | None = None, **options: Unp
     pair = arrays.pair(x, y, **options)
     checks.check_count(pair.n, 2, "linear_predictivity")
     folds = None if cv is None else _check_folds(cv, pair.n)
-    with reporting(pair.progress, "linear_predictivity") as report:
+    with pair.working("linear_predictivity") as report:
         fit = _in_sample(pair, report) if folds is None else _cross_validated(pair, folds, report)
     return finish(fit)
 

@@ -8,7 +8,6 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign._base.progress import reporting
 from kernalign._base.readable import Readable
 from kernalign._base.score import UndefinedScoreWarning
 from kernalign._base.warn import warn
@@ -69,7 +68,7 @@ def ridge_cca(x: Any, y: Any, ridges: Any, **options: Unpack[Options]) -> CCAPat
     """
     penalties = vectors.nonnegative(ridges, "ridges")
     pair = paired("ridge_cca", x, y, options)
-    with reporting(pair.progress, "ridge_cca") as report:
+    with pair.working("ridge_cca") as report:
         state = principal.of_spans("ridge_cca", principal.Spans.of(pair, report=report))
     return _finish(state, penalties)
 

@@ -10,7 +10,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from kernalign._base import checks
-from kernalign._base.progress import Report, reporting
+from kernalign._base.progress import Report
 from kernalign._base.score import AlignmentWarning, Score, undefined
 from kernalign._base.warn import warn
 from kernalign._engines import directions
@@ -33,7 +33,7 @@ def procrustes(x: Any, y: Any, **options: Unpack[Options]) -> Score:
     Parameters
     ----------
     x, y : (n, p) and (n, q) arrays, paired by row; n >= 2. The narrower one is padded with zero columns.
-    **options : as for :func:`kernalign.cka`. ``threads`` holds products, not the decompositions by NumPy.
+    **options : as for :func:`kernalign.cka`.
 
     Returns
     -------
@@ -188,7 +188,7 @@ def _of_spans(spans: Spans) -> Shapes:
 def _of_pair(metric: str, x: Any, y: Any, options: Options) -> Shapes:
     pair = arrays.pair(x, y, **options)
     checks.check_count(pair.n, 2, metric)
-    with reporting(pair.progress, metric) as report:
+    with pair.working(metric) as report:
         return _of_data(pair, Centred.of(pair), report)
 
 
