@@ -16,6 +16,7 @@ from kernalign._base.kernels import Precomputed
 from kernalign._base.progress import Report
 from kernalign._base.readable import said
 from kernalign._base.score import AlignmentWarning, Score
+from kernalign._base.threads import held
 from kernalign._engines.states import StateKey, Store
 from kernalign._rows.layered import Layer, Place, Representation, first_error
 from kernalign.comparison.best import Array, Cells, Maximum, Nulls, Searched
