@@ -295,7 +295,7 @@ def test_bad_batches_are_refused_by_name():
         state.update(x, y[:49])
     with pytest.raises(ValueError, match="x_batch must be 2-D"):
         state.update(x[:, 0], y)
-    with pytest.raises(TypeError, match="y must hold numbers"):
+    with pytest.raises(TypeError, match="y_batch must hold numbers"):
         state.update(x, y.astype(str))
     with pytest.raises(TypeError, match="Moments"):
         state.merge(3)

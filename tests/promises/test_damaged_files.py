@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
+import os
 import struct
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -11,9 +15,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from kernalign.sources import open_source, open_sources
+from kernalign.sources import open_source, open_sources, split_spec
 from samples import safetensors_bytes, write
-from sources.file_samples import arrow_file, hdf5_plain, parquet_fixed, pt_tensor, write_pt
+from sources.file_samples import WRITERS, arrow_file, hdf5_plain, parquet_fixed, pt_tensor, write_pt
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(7, 3)).astype(np.float32)
@@ -258,3 +262,85 @@ def test_lying_torch_files_are_one_clear_error(tmp_path: Path, structure: bytes,
     with pytest.raises(ValueError, match=rf"bad\.pt.*{words}") as caught:
         open_source(path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["npy", "npz", "safetensors", "torch tensor", "fvecs", "fbin", "hdf5", "zarr", "arrow file"]
+)
+def test_a_file_that_shrinks_while_it_is_read_is_an_error(tmp_path: Path, name: str) -> None:
+    """Blocks are read by what the file holds now, never through a map of what it held."""
+    needs, writer = WRITERS[name]
+    pytest.importorskip(needs)
+    place, key = split_spec(writer(tmp_path, np.tile(X, (1000, 1))))
+    stored = open_source(place, key=key).stored
+    assert stored is not None
+    for file in tmp_path.rglob("*"):
+        if file.is_file() and file.suffix != ".json":
+            os.truncate(file, file.stat().st_size // 2)
+    out = np.empty((1000, 3), stored.dtype)
+    with pytest.raises((ValueError, OSError)) as caught:
+        stored.read(6000, 7000, out)
+    assert "x." in str(caught.value)
+    if stored.mapped:
+        with pytest.raises(ValueError, match="cut short"):
+            stored.array()
+
+
+def test_a_chunk_of_a_billion_rows_is_not_read(tmp_path: Path) -> None:
+    zarr = pytest.importorskip("zarr")
+    zarr.save_array(tmp_path / "x.zarr", X)
+    described = tmp_path / "x.zarr" / "zarr.json"
+    content = json.loads(described.read_text())
+    content["chunk_grid"]["configuration"]["chunk_shape"] = [10**12, 3]
+    described.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"one chunk of \S*x\.zarr would take 12,000,000,000,000 bytes of memory"):
+        open_source(tmp_path / "x.zarr").array.sum()
+    content["shape"], content["chunk_grid"]["configuration"]["chunk_shape"] = [10**12, 3], [7, 3]
+    described.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"x\.zarr.* would take 12,000,000,000,000 bytes of memory, more than"):
+        open_source(tmp_path / "x.zarr")
+
+
+def test_pickles_in_zarr_are_never_loaded(tmp_path: Path) -> None:
+    zarr = pytest.importorskip("zarr")
+    group = zarr.open_group(tmp_path / "x.zarr", mode="w", zarr_format=2)
+    group.create_array("x", data=X)
+    described = tmp_path / "x.zarr" / "x" / ".zarray"
+    described.write_text(json.dumps(json.loads(described.read_text()) | {"filters": [{"id": "pickle", "protocol": 5}]}))
+    with pytest.raises(ValueError, match="pickle"):
+        open_source(tmp_path / "x.zarr", key="x")
+
+
+def test_a_table_that_would_not_fit_is_refused_by_its_footer(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    pq = pytest.importorskip("pyarrow.parquet")
+    rows = pa.FixedSizeListArray.from_arrays(pa.array(np.zeros(1000 * 500, np.float32)), 500)
+    pq.write_table(pa.table({"x": rows}), tmp_path / "bomb.parquet")
+    assert (tmp_path / "bomb.parquet").stat().st_size < 10_000
+    with pytest.raises(ValueError, match=r"bomb\.parquet: its array 'x' would take 2,000,000 bytes"):
+        open_source(tmp_path / "bomb.parquet", max_bytes=1_000_000)
+
+
+def test_more_files_and_tensors_than_a_process_may_open(tmp_path: Path) -> None:
+    """A map needs no open file: 1,100 of each, and room for 60."""
+    code = """
+import resource, sys
+import numpy as np
+from kernalign.sources import open_source, open_sources, split_spec
+resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))
+kept = [open_source(f"{sys.argv[1]}/x{at}.npy").array for at in range(1100)]
+kept += [one.array for one in open_sources(f"{sys.argv[1]}/m.safetensors")]
+assert len(kept) == 2200 and sum(float(one.sum()) for one in kept) == 2200 * 6
+"""
+    for at in range(1100):
+        np.save(tmp_path / f"x{at}.npy", np.ones((2, 3), np.float32))
+    one = np.ones((2, 3), np.float32).tobytes()
+    header = {f"t{at}": F32 | {"shape": [2, 3], "data_offsets": [24 * at, 24 * at + 24]} for at in range(1100)}
+    write(tmp_path / "m.safetensors", safetensors_bytes(header, one * 1100))
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+
+
+def test_pointers_of_git_lfs_are_recognised(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.npy", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    with pytest.raises(ValueError, match=r"x\.npy is a Git LFS pointer, not the file itself: git lfs pull brings it"):
+        open_source(path)

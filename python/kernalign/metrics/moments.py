@@ -89,7 +89,9 @@ class Moments:
             fit the stream.
         """
         names = ("x_batch", "y_batch")
-        x, y, streamed = streams.opened(x_batch, y_batch, names)
+        x, y, streamed = x_batch, y_batch, False
+        if type(x) is not np.ndarray or type(y) is not np.ndarray:
+            x, y, streamed = streams.opened(x, y, names)
         count = checks.check_threads(threads)
         with self._turn(), reporting(progress, "moments") as report:
             if not streamed:
