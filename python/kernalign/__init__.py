@@ -131,7 +131,7 @@ for _name in __all__:
         globals()[_name].__module__ = __name__
 
 
-_MODULES = ("compat", "embedding", "pmi", "robustness", "sources", "stitching")
+_MODULES = ("compat", "embedding", "pmi", "robustness", "sources", "stitching", "suite")
 
 
 def __getattr__(name: str) -> object:

@@ -25,6 +25,7 @@ FLOORS = (
     ("stitching",),
     ("comparison",),
     ("demo",),
+    ("suite",),
     ("compat",),
     ("gpucheck",),
     ("cli",),
@@ -163,4 +164,4 @@ def test_public_classes_say_where_users_find_them() -> None:
 
 def test_dir_shows_the_public_names_only() -> None:
     shown = {name for name in dir(ka) if not name.startswith("_")}
-    assert shown == set(ka.__all__) | {"embedding", "pmi", "robustness", "stitching", "compat", "sources"}
+    assert shown == set(ka.__all__) | {"embedding", "pmi", "robustness", "stitching", "compat", "sources", "suite"}

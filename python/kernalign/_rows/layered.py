@@ -143,7 +143,7 @@ def open_representations(
 
 def _read(value: Any, place: Place, record: bool) -> LayersGiven:
     what = f"{place.argument}[{place.name!r}]"
-    given = attempt(lambda: _opened(value, what), record)
+    given = attempt(lambda: layers_given(value, what), record)
     if isinstance(given, Exception):
         return LayersGiven(what, None, [None], [what], ["0"], [given], place.name)
     given.name = place.name
@@ -206,7 +206,8 @@ def first_error(values: Iterable[Any]) -> Exception | None:
     return None
 
 
-def _opened(value: Any, what: str) -> LayersGiven:
+def layers_given(value: Any, what: str) -> LayersGiven:
+    """The layers of a representation, as they are: of a path, of sources, or of arrays."""
     if isinstance(value, (str, os.PathLike)):
         value = _of_path(value)
     if isinstance(value, Exception):

@@ -1,4 +1,4 @@
-"""The command line: ``kernalign demo``, ``compare``, ``stitch`` and ``info``."""
+"""The command line: ``kernalign demo``, ``compare``, ``stitch``, ``suite`` and ``info``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from kernalign.cli.demo import demo
 from kernalign.cli.info import info
 from kernalign.cli.outcome import Outcome
 from kernalign.cli.stitch import stitch
+from kernalign.cli.suite import suite
 
 
 @click.group(cls=Outcome, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -29,3 +30,4 @@ main.add_command(compare)
 main.add_command(demo)
 main.add_command(info)
 main.add_command(stitch)
+main.add_command(suite)

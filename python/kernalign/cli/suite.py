@@ -1,0 +1,220 @@
+"""``kernalign suite``: runs that are described in suite.toml, what they found, and how two of them differ."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from kernalign.cli.output import as_json, number, plain, show_table, write_text
+from kernalign.sources.directories import models_of
+from kernalign.sources.place import Place
+from kernalign.suite import Run, builtin, difference, load
+from kernalign.suite.run import as_csv
+
+REFUTED = 3
+_PATH = click.argument("path", default=".", metavar="[SUITE]")
+
+
+@click.group()
+def suite() -> None:
+    """Benchmark suites: models, items, metrics and claims in suite.toml.
+
+    SUITE is suite.toml or its directory, or builtin:NAME. Exit status: 0 done, 1 some scores failed, 2 wrong usage,
+    3 a check is refuted, 130 interrupted: what was done is kept.
+    """
+
+
+@suite.command()
+@click.argument("directory", type=click.Path(file_okay=False, exists=True, path_type=Path))
+def init(directory: Path) -> None:
+    """Write a suite.toml for the files of DIRECTORY."""
+    found = models_of(Place(directory))
+    entries = []
+    for model in found.models:
+        paths = {str(one.place) for one in model.given} if not isinstance(model.given, Exception) else set()
+        single = model.given[0].spec if len(paths) == 1 and len(model.given) == 1 else None  # type: ignore[index,arg-type]
+        path = single or (paths.pop() if len(paths) == 1 else model.whole)
+        name, where = json.dumps(model.short), json.dumps(os.path.relpath(path, directory))
+        entries.append(f"[[models]]\nname = {name}\nset.main = {where}\n")
+    text = _TEMPLATE.format(name=json.dumps(directory.resolve().name), models="\n".join(entries))
+    write_text(directory / "suite.toml", text, overwrite=False)
+    for skipped in found.skipped:
+        click.echo(f"note: {skipped}", err=True)
+    click.echo(f"{directory / 'suite.toml'}: {len(entries)} models; kernalign suite check {directory} looks at them")
+
+
+@suite.command()
+@_PATH
+def check(path: str) -> None:
+    """Read headers, ids and digests, estimate time and memory; score nothing."""
+    found = load(path).check()
+    rows = [
+        [
+            one["set"],
+            str(one["items"] or "?"),
+            str(one["models"]),
+            str(one["layers"]),
+            str(one["scores"]),
+            f"{one['seconds']:.0f} s",
+            f"{one['bytes'] / 1e6:.0f} MB",
+        ]
+        for one in found
+    ]
+    show_table(["set", "items", "models", "layers", "scores", "about", "memory"], rows)
+    bad = {f"{one['set']}: {name}: {reason}" for one in found for name, reason in one["unreadable"].items()}
+    for text in sorted(bad):
+        click.echo(f"note: {text}", err=True)
+    if bad or not any(one["scores"] for one in found):
+        sys.exit(1)
+
+
+@suite.command()
+@_PATH
+@click.option("--executor", help="serial, threads, processes or dask://HOST:PORT, instead of what suite.toml says.")
+@click.option("--report/--no-report", "reported", default=True, show_default=True, help="Write report.html (Jinja2).")
+@click.pass_context
+def run(ctx: click.Context, path: str, executor: str | None, reported: bool) -> None:
+    """Do what is not done yet, write the results, and judge the checks."""
+    found = load(path)
+    if executor is not None:
+        found.executor = executor
+    done = found.run(progress=sys.stderr.isatty())
+    if reported:
+        try:
+            click.echo(f"{done.report()}", err=True)
+        except ImportError as error:
+            click.echo(f"note: {error}", err=True)
+    _tell(done)
+    ctx.exit(REFUTED if any(one.verdict == "refuted" for one in done.claims) else 1 if done.failed else 0)
+
+
+@suite.command()
+@_PATH
+def status(path: str) -> None:
+    """Say how much of a run is done."""
+    show_table(["", ""], [[name, str(count)] for name, count in load(path).status().items()])
+
+
+@suite.command()
+@_PATH
+@click.option("--output", type=click.Path(path_type=Path), help="Where; report.html of the run if not given.")
+def report(path: str, output: Path | None) -> None:
+    """Write the report of what is done."""
+    click.echo(str(load(path).last().report(output)))
+
+
+@suite.command("compare")
+@click.argument("run_a", type=click.Path(exists=True))
+@click.argument("run_b", type=click.Path(exists=True))
+@click.option(
+    "--fail-on", multiple=True, type=click.Choice(difference.KINDS), help="Exit with 1 if there is such a one."
+)
+@click.option("--json", "form", flag_value="json", help="Print JSON.")
+@click.pass_context
+def compare_runs(ctx: click.Context, run_a: str, run_b: str, fail_on: tuple[str, ...], form: str | None) -> None:
+    """Tell which scores of two runs are the same, moved, missing or new, and what moved them."""
+    found = difference.compare(difference.read(run_a), difference.read(run_b))
+    count = Counter(one["kind"] for one in found)
+    if form == "json":
+        click.echo(as_json([plain(one) for one in found], {"a": run_a, "b": run_b}, counts=dict(count)), nl=False)
+    else:
+        for kind in difference.KINDS:
+            if count[kind]:
+                click.echo(f"{count[kind]} {kind}")
+        moved = [one for one in found if one["kind"] != difference.SAME][:20]
+        columns = ("set", "metric_id", "x", "y", "a", "b", "kind", "why")
+        cells = [[number(one[key]) if key in "ab" else one[key] for key in columns] for one in moved]
+        if cells:
+            show_table(columns, cells)
+    if any(count[kind] for kind in fail_on):
+        ctx.exit(1)
+
+
+@suite.command()
+@_PATH
+@click.option("--parquet", "form", flag_value="parquet", help="A Parquet file (needs pyarrow).")
+@click.option("--csv", "form", flag_value="csv", default=True, help="CSV (the default).")
+@click.option("--json", "form", flag_value="json", help="JSON.")
+@click.option("--output", type=click.Path(path_type=Path), help="The file; results.FORM of the run if not given.")
+@click.option("--force", is_flag=True, help="Overwrite the file if it exists.")
+def export(path: str, form: str, output: Path | None, force: bool) -> None:
+    """Write the rows to a file of another format."""
+    done = load(path).last()
+    output = output or done.directory / f"results.{form}"
+    if form == "parquet":
+        done.to_parquet(output, overwrite=force)
+    else:
+        rows = [plain(row) for row in done.rows]
+        text = as_json(rows, done.provenance()) if form == "json" else as_csv(done.rows)
+        write_text(output, text, overwrite=force or output == done.directory / "results.csv")
+    click.echo(str(output))
+
+
+@suite.command()
+@_PATH
+@click.option("--scores", default=3, show_default=True, type=click.IntRange(min=0), help="How many to make again.")
+def verify(path: str, scores: int) -> None:
+    """Check that inputs are those of the run, that its files agree, and that scores come out again."""
+    found = load(path).verify(scores)
+    for text in found:
+        click.echo(text, err=True)
+    click.echo("verified" if not found else f"{len(found)} differences")
+    if found:
+        sys.exit(1)
+
+
+@suite.command()
+@_PATH
+def gc(path: str) -> None:
+    """Forget scores that suite.toml no longer asks for."""
+    click.echo(f"{load(path).gc()} scores forgotten")
+
+
+@suite.command("list")
+@click.argument("path", default=".", type=click.Path(path_type=Path))
+def list_all(path: Path) -> None:
+    """Name the suites that ship, and the runs below PATH."""
+    for name, about in builtin.SUITES.items():
+        click.echo(f"builtin:{name}  {about}")
+    for found in sorted(path.glob("**/runs/*/provenance.json")):
+        known = json.loads(found.read_text(encoding="utf-8"))
+        click.echo(f"{found.parent}  {known['finished_at']}  {known['scores']} scores, {known['failed']} failed")
+
+
+def _tell(done: Run) -> None:
+    """A line for every metric and for every check."""
+    rows = []
+    for metric in dict.fromkeys(row["metric_id"] for row in done.rows):
+        own = [row for row in done.rows if row["metric_id"] == metric]
+        known = sorted(row["score"] for row in own if row["status"] == "ok")
+        spread = f"{number(known[0])} to {number(known[-1])}" if known else "–"
+        rows.append([metric, str(len(own)), str(len(own) - len(known)), spread])
+    show_table(["metric", "scores", "without", "from and to"], rows)
+    for claim in done.claims:
+        click.echo(f"{claim.verdict}: {claim.text} ({claim.why})")
+
+
+_TEMPLATE = """[suite]
+name = {name}
+schema = 1
+
+[sets.main]
+ids = "by-position"  # or a file and a key, "items.json#id", that names every row
+
+{models}
+[pairs]
+which = "all"  # across, within: by [[models]] side = "..."; or list
+
+[[metrics]]
+id = "cka"
+
+[[metrics]]
+id = "mknn10"
+metric = "mutual_knn"
+k = 10
+"""

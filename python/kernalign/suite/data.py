@@ -1,0 +1,277 @@
+"""The data of a suite: models and their files, items, and digests that tell what changed, whatever it is called."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kernalign import sources
+from kernalign._base.files import atomic_write
+from kernalign._base.readable import said
+from kernalign._rows.labels import group_numbers
+from kernalign._rows.layered import Layer, layers_given, open_representations
+from kernalign._rows.pairing import index_of
+from kernalign.comparison.tables import Input, input_of
+from kernalign.sources.names import naturally
+from kernalign.suite.description import BY_POSITION, VARIABLES, Description, Model, Set
+
+_FAILURES = (ValueError, TypeError, OSError, ImportError, MemoryError)
+
+
+@dataclass(frozen=True)
+class Items:
+    """The items of a set; ids and labels are None where files are rows by position."""
+
+    ids: tuple[Any, ...] | None
+    groups: tuple[int, ...] | None
+    labels: tuple[str, ...] | None
+    digest: str
+    groups_digest: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model of a set: its files, which of its layers count, and what is known of it.
+
+    ``value`` is a path, or a dict of paths by layer.
+    """
+
+    name: str
+    family: str | None
+    side: str | None
+    seed: str | None
+    value: str | tuple[tuple[str, str], ...]
+    layers: str | tuple[str, ...]
+
+    @property
+    def paths(self) -> list[str]:
+        return [self.value] if isinstance(self.value, str) else [path for _, path in self.value]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What was read of an entry: layers by label, and a digest of them all; or why it cannot be."""
+
+    layers: Mapping[str, Input]
+    digest: str
+    reason: str | None = None
+
+
+def entries(description: Description, items: Set) -> list[Entry]:
+    """The models of a set, in the order of suite.toml, then of names; files that are not there are found later."""
+    found = [entry for model in description.models for entry in _expanded(model, items.name, description.directory)]
+    names = [one.name for one in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"models must have different names, got {name!r} twice in {items.name}")
+    return found
+
+
+def _expanded(model: Model, name: str, base: Path) -> list[Entry]:
+    template = model.glob if model.glob is not None else model.files.get(name)
+    if template is None:
+        return []
+    template = str(base / template.replace("{set}", name))
+    found: dict[tuple[str, str | None], dict[str, str]] = {}
+    if "{" not in template and model.glob is None:
+        found[str(model.name), None] = {"": template}
+    else:
+        pattern, wanted = _pattern(template)
+        for path in sorted(map(str, Path(base.anchor or ".").glob(_relative(wanted, base))), key=naturally):
+            match = pattern.fullmatch(path)
+            if match is None:
+                continue
+            values = match.groupdict()
+            called = model.name or Path(path).stem
+            if model.glob is not None and values.get("layer") is not None:
+                called = called.replace(values["layer"], "").strip("._- ") or Path(path).parent.name
+            found.setdefault((called, values.get("seed")), {})[values.get("layer") or ""] = path
+        if not found and model.glob is None:
+            found[str(model.name), None] = {"": template}  # which says that there is no such file
+    return [
+        Entry(
+            called if seed is None else f"{called}/{seed}",
+            model.family,
+            model.side,
+            seed,
+            layers[""] if set(layers) == {""} else tuple(layers.items()),
+            model.layers,
+        )
+        for (called, seed), layers in found.items()
+    ]
+
+
+def _pattern(template: str) -> tuple[re.Pattern[str], str]:
+    """What a path must be like, its variables as groups, and the glob for it."""
+    parts = re.split(r"(\{\w+\}|\*\*|\*|\?)", template)
+    once: set[str] = set()
+    text = ""
+    for part in parts:
+        name = part[1:-1]
+        if part.startswith("{") and name in VARIABLES:
+            text += f"(?P={name})" if name in once else rf"(?P<{name}>[^/]+)"
+            once.add(name)
+        else:
+            text += {"**": ".*", "*": "[^/]*", "?": "[^/]"}.get(part, re.escape(part))
+    return re.compile(text), re.sub(r"\{\w+\}", "*", template)
+
+
+def _relative(wanted: str, base: Path) -> str:
+    return os.path.relpath(wanted, base.anchor) if base.anchor else wanted
+
+
+def items_of(description: Description, items: Set) -> Items:
+    """Read the ids, groups and labels of a set."""
+    ids = None if items.ids == BY_POSITION else _column(description.directory, items.ids)
+    if ids is not None and len(set(ids)) < len(ids):
+        twice = next(one for one in ids if ids.count(one) > 1)
+        raise ValueError(f"{items.ids} must name every item once, got {twice!r} twice")
+    groups = None if items.groups is None else _column(description.directory, items.groups)
+    labels = None if items.labels is None else _column(description.directory, items.labels)
+    numbers = None if groups is None else group_numbers(np.array(groups, dtype=object), len(groups)).tolist()
+    return Items(
+        None if ids is None else tuple(ids),
+        None if numbers is None else tuple(numbers),
+        None if labels is None else tuple(map(str, labels)),
+        "" if ids is None else digest(ids),
+        "" if numbers is None else digest(numbers),
+    )
+
+
+def _column(base: Path, spec: str) -> list[Any]:
+    """``FILE#NAME``: a column of a CSV or TSV table, or what every object of a JSON list, or a JSON dict, has by it."""
+    file, _, name = spec.partition("#")
+    path = base / file
+    suffix = path.suffix.lower()
+    if suffix in (".json", ".jsonl"):
+        text = path.read_text(encoding="utf-8")
+        found = json.loads(text) if suffix == ".json" else [json.loads(line) for line in text.splitlines() if line]
+        return list(found[name]) if isinstance(found, dict) else [one[name] if name else one for one in found]
+    if suffix in (".csv", ".tsv"):
+        with path.open(newline="", encoding="utf-8") as table:
+            rows = list(csv.DictReader(table, delimiter="\t" if suffix == ".tsv" else ","))
+        if rows and name not in rows[0]:
+            raise ValueError(f"{spec} must name a column of {', '.join(rows[0])}")
+        return [row[name] for row in rows]
+    if suffix == ".txt":
+        return path.read_text(encoding="utf-8").splitlines()
+    return list(sources.open_source(path, key=name or None).array.tolist())
+
+
+def opened(entry: Entry, items: Items) -> Any:
+    """What `compare` is given of a model: its file or, where layers are chosen or rows put in order, its layers."""
+    if isinstance(entry.value, str):
+        given = layers_given(entry.value, entry.name)
+        parts = dict(zip(given.labels, given.parts, strict=True))
+        named = {label: part if given.carried is None else given.carried for label, part in parts.items()}
+    else:
+        parts, named = {}, {}
+        for label, path in entry.value:
+            given = layers_given(path, path)
+            if len(given.parts) != 1:
+                raise ValueError(f"{path} must hold one layer, got {', '.join(given.labels)}")
+            [parts[label]] = given.parts
+            named[label] = given.carried
+    orders = {label: _order(parts[label], named[label], items, entry.name) for label in parts}
+    if entry.layers == "all" and isinstance(entry.value, str) and not any(orders.values()):
+        return entry.value
+    return {label: _placed(parts[label], orders[label]) for label in _chosen(list(parts), entry)}
+
+
+def _chosen(labels: list[str], entry: Entry) -> list[str]:
+    if entry.layers == "all":
+        return labels
+    if entry.layers == "last":
+        return labels[-1:]
+    if isinstance(entry.layers, str):
+        step = int(entry.layers.partition(":")[2])
+        return labels[::-1][::step][::-1]  # the last is one of them
+    for label in entry.layers:
+        if label not in labels:
+            raise ValueError(f"{entry.name} has no layer {label!r}; it has {', '.join(labels[:12])}")
+    return list(entry.layers)
+
+
+def _order(part: Any, named: Any, items: Items, name: str) -> list[int] | None:
+    """Where the items are among the rows; None where they are in their order."""
+    if items.ids is None:
+        return None
+    rows, labels = len(part), index_of(named)
+    if labels is None:
+        if rows != len(items.ids):
+            raise ValueError(f"{name} must have a row for each of {len(items.ids)} items, got {rows}")
+        return None
+    places = {str(label): at for at, label in enumerate(labels)}
+    missing = [one for one in items.ids if str(one) not in places]
+    if missing:
+        raise ValueError(f"{name} has no row for {len(missing)} of {len(items.ids)} items, such as {missing[0]!r}")
+    order = [places[str(one)] for one in items.ids]
+    return None if order == list(range(rows)) else order
+
+
+def _placed(part: Any, order: list[int] | None) -> Any:
+    return part if order is None else np.asarray(part)[order]
+
+
+class Digests:
+    """What was read of files, by path, size, time and inode, so that nothing is read again that did not change."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: dict[str, Any] = {}
+        self._used: dict[str, Any] = {}
+        try:
+            self._known = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            self._known = {}
+
+    def of(self, entry: Entry, items: Items) -> Known:
+        """The layers of an entry and their digests."""
+        try:
+            stamp = json.dumps([entry.layers, items.digest, *map(_stamp, entry.paths)])
+            if stamp not in self._known:
+                layers = _read(entry, items)
+                self._known[stamp] = {label: list(one) for label, one in layers.items()}
+            self._used[stamp] = found = self._known[stamp]
+        except _FAILURES as error:
+            return Known({}, "", said(error))
+        layers = {label: Input(*one) for label, one in found.items()}
+        return Known(layers, digest([one.digest for one in layers.values()]))
+
+    def save(self) -> None:
+        """Write what was asked for; what nobody asked for is forgotten."""
+        with atomic_write(self._path, overwrite=True) as file:
+            file.write(json.dumps(self._used).encode())
+
+
+def _read(entry: Entry, items: Items) -> dict[str, Input]:
+    given = {"xs": {entry.name: opened(entry, items)}}
+    [found] = open_representations(given, normalize=None, clip_quantile=None, concatenated=False)[0]["xs"]
+    return {label: input_of(layer) for label, layer in found.opened.items() if isinstance(layer, Layer)}
+
+
+def _stamp(path: str) -> list[Any]:
+    place, key = sources.split_spec(path)
+    found = []
+    for file in _files(Path(os.fspath(place))):
+        status = file.stat()
+        found.append([str(file.absolute()), status.st_size, status.st_mtime_ns, status.st_ino])
+    return [key, *found]
+
+
+def _files(path: Path) -> list[Path]:
+    """A file, or what a directory holds."""
+    return sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
+
+
+def digest(value: Any) -> str:
+    return hashlib.blake2b(json.dumps(value, default=str).encode(), digest_size=20).hexdigest()

@@ -1,0 +1,291 @@
+"""suite.toml: what a suite compares, read into values and checked before anything is opened."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kernalign._base.kernels import RBF, Cosine, Laplacian, Linear
+from kernalign.metrics.record import MetricInfo
+from kernalign.metrics.registry import METRICS
+
+SCHEMA = 1
+BY_POSITION = "by-position"
+VARIABLES = ("set", "seed", "layer")
+P_VALUES: dict[str, Any] = {"none": False, "exact": True, "exact-or-permutation": "permutation"}
+WHICH = ("all", "across", "within", "list")
+CHECKS = {
+    "order": ("metric", "set", "x", "expect", "level"),
+    "above_chance": ("metric", "set", "x", "y", "level"),
+    "separation": ("metric", "set", "by", "least"),
+    "monotone": ("metric", "set", "x", "y", "least"),
+    "agreement": ("metric", "set", "other", "least"),
+    "bound": ("metric", "set", "x", "y", "low", "high"),
+    "uniform": ("metric", "set", "level"),
+}
+_KERNELS: dict[str, Any] = {"linear": Linear, "rbf": RBF, "laplacian": Laplacian, "cosine": Cosine}
+_ROWS = ("error", "drop_pair")
+_TOP = ("suite", "sets", "models", "pairs", "defaults", "metrics", "checks", "run")
+_VARIABLE = re.compile(r"\{(\w*)\}")
+
+
+@dataclass(frozen=True)
+class Set:
+    """Items that all files of a set are rows of."""
+
+    name: str
+    ids: str
+    groups: str | None = None
+    labels: str | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    """One entry of models: files by set, or a glob whose files are a model each."""
+
+    name: str | None
+    glob: str | None
+    family: str | None
+    side: str | None
+    files: Mapping[str, str]
+    layers: str | tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric under the id that its scores are called by."""
+
+    id: str
+    name: str
+    options: Mapping[str, Any]
+
+    @property
+    def record(self) -> MetricInfo:
+        return METRICS[self.name]
+
+
+@dataclass(frozen=True)
+class Description:
+    """All that suite.toml says."""
+
+    path: Path
+    name: str
+    seed: int
+    sets: tuple[Set, ...]
+    models: tuple[Model, ...]
+    which: str
+    pairs: tuple[tuple[str, str], ...]
+    metrics: tuple[Metric, ...]
+    checks: tuple[Mapping[str, Any], ...] = ()
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    executor: str = "serial"
+    memory: str | None = None
+
+    @property
+    def directory(self) -> Path:
+        return self.path.parent
+
+    @property
+    def preprocessing(self) -> dict[str, Any]:
+        """What `compare` is told of rows, for all metrics."""
+        names = ("normalize", "clip_quantile", "zero_rows", "nan_rows", "concatenated")
+        return {name: self.defaults[name] for name in names if name in self.defaults}
+
+    @property
+    def mode(self) -> str:
+        return "best" if self.defaults.get("layers") == "best" else "all"
+
+
+def read(path: str | os.PathLike[str]) -> Description:
+    """Read ``suite.toml``, or that of a directory.
+
+    Raises
+    ------
+    ValueError
+        Unknown keys, with the nearest name that there is; values that cannot be.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / "suite.toml"
+    with path.open("rb") as file:
+        try:
+            given = tomllib.load(file)
+        except tomllib.TOMLDecodeError as error:
+            raise ValueError(f"{path} is not TOML: {error}") from error
+    return describe(given, path)
+
+
+def describe(given: Mapping[str, Any], path: Path) -> Description:
+    """The description that a table of TOML holds; paths in it are from the directory of ``path``."""
+    _known(given, _TOP, "")
+    suite = _table(given, "suite", ("name", "schema", "seed"))
+    if suite.get("schema", SCHEMA) != SCHEMA:
+        raise ValueError(f"suite.schema must be {SCHEMA}, got {suite['schema']!r}")
+    sets = tuple(_set(name, one) for name, one in _dict(given, "sets").items())
+    if not sets:
+        raise ValueError("sets must hold at least one set: [sets.NAME] with ids")
+    defaults = _table(
+        given,
+        "defaults",
+        ("normalize", "clip_quantile", "zero_rows", "nan_rows", "concatenated", "p", "layers", "k", "uncertainty"),
+    )
+    for key, choices in (
+        ("p", P_VALUES),
+        ("normalize", ("l2", "standardize")),
+        ("zero_rows", _ROWS),
+        ("nan_rows", _ROWS),
+    ):
+        if key in defaults:
+            _choice(defaults[key], f"defaults.{key}", choices)
+    pairs = _table(given, "pairs", ("which", "list"))
+    which = _choice(pairs.get("which", "list" if "list" in pairs else "all"), "pairs.which", WHICH)
+    listed = tuple((str(x), str(y)) for x, y in _pairs(pairs.get("list", [])))
+    if (which == "list") != bool(listed):
+        raise ValueError("pairs.list must hold pairs of names where pairs.which is 'list', and only there")
+    metrics = tuple(_metric(one, defaults) for one in _list(given, "metrics"))
+    _different([one.id for one in metrics], "metrics", "id")
+    run = _table(given, "run", ("executor", "memory"))
+    names = [one.name for one in sets]
+    return Description(
+        path,
+        str(suite.get("name", path.parent.name or "suite")),
+        int(suite.get("seed", 0)),
+        sets,
+        tuple(_model(one, names, defaults.get("layers", "all")) for one in _list(given, "models")),
+        which,
+        listed,
+        metrics,
+        tuple(_check(one, [metric.id for metric in metrics]) for one in given.get("checks", [])),
+        defaults,
+        str(run.get("executor", "serial")),
+        run.get("memory"),
+    )
+
+
+def _set(name: str, given: Any) -> Set:
+    _known(given, ("ids", "groups", "labels"), f"sets.{name}")
+    if "ids" not in given:
+        raise ValueError(f"sets.{name}.ids must name the items, as in 'items.json#id', or say '{BY_POSITION}'")
+    return Set(name, **{key: str(value) for key, value in given.items()})
+
+
+def _model(given: Mapping[str, Any], sets: list[str], layers: Any) -> Model:
+    what = f"models {given.get('name', given.get('glob', ''))}"
+    _known(given, ("name", "glob", "family", "side", "set", "layers"), what)
+    if ("name" in given) == ("glob" in given):
+        raise ValueError(f"{what} must have either name, with set.NAME = path, or glob")
+    files = given.get("set", {})
+    if "name" in given and not files:
+        raise ValueError(f"{what} must have files: set.{sets[0]} = 'path'")
+    _known(files, sets, f"{what}, set")
+    if "glob" in given and len(sets) > 1 and "{set}" not in given["glob"]:
+        raise ValueError(f"{what} must say with {{set}} where each of {', '.join(sets)} is")
+    for template in (*files.values(), *([given["glob"]] if "glob" in given else [])):
+        for variable in _VARIABLE.findall(template):
+            if variable not in VARIABLES:
+                raise ValueError(f"{what}: {{set}}, {{seed}} and {{layer}} are the only variables, got {{{variable}}}")
+    chosen = given.get("layers", "all" if layers == "best" else layers)
+    if isinstance(chosen, str):
+        if chosen not in ("all", "last") and not re.fullmatch(r"every:[1-9]\d*", chosen):
+            more = "; 'best' is for defaults.layers" if chosen == "best" else ""
+            raise ValueError(
+                f"{what}: layers must be 'all', 'last', 'every:N' or a list of names, got {chosen!r}{more}"
+            )
+    else:
+        chosen = tuple(map(str, chosen))
+    return Model(given.get("name"), given.get("glob"), given.get("family"), given.get("side"), files, chosen)
+
+
+def _metric(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> Metric:
+    name = given.get("metric", given.get("id"))
+    if name not in METRICS:
+        raise ValueError(f"metrics.metric must be a metric{_nearest(str(name), METRICS)}")
+    record = METRICS[name]
+    given = {key: value for key, value in given.items() if key != "metric"}
+    options = {key: value for key, value in given.items() if key != "id"}
+    for key in options:
+        if not record.takes(key) or key == "groups":
+            raise ValueError(f"metrics {given.get('id', name)}: {name} takes no {key!r}")
+    if record.takes("k"):
+        options.setdefault("k", defaults.get("k", 10))
+    if defaults.get("uncertainty") and record.uncertainty is not None:
+        options.setdefault("uncertainty", record.uncertainty)
+    if isinstance(options.get("kernel"), str):
+        options["kernel"] = _KERNELS[_choice(options["kernel"], f"metrics {name}.kernel", _KERNELS)]()
+    for need in record.needs:
+        if need not in options:
+            raise ValueError(f"metrics {given.get('id', name)}: {name} needs {need}")
+    return Metric(str(given.get("id", name)), name, options)
+
+
+def _check(given: Mapping[str, Any], metrics: Collection[str]) -> Mapping[str, Any]:
+    kind = _choice(given.get("kind"), "checks.kind", CHECKS)
+    _known(given, ("kind", *CHECKS[kind]), f"checks {kind}")
+    for key in ("metric", "other") if kind == "agreement" else ("metric",):
+        _choice(given.get(key), f"checks {kind}.{key}", metrics)
+    for key in {"order": ("x", "expect"), "monotone": ("x",)}.get(kind, ()):
+        if key not in given:
+            raise ValueError(f"checks {kind} must have {key}")
+    return given
+
+
+def _known(given: Any, names: Collection[str], what: str) -> None:
+    if not isinstance(given, Mapping):
+        raise ValueError(f"{what} must be a table, got {given!r}")
+    for key in given:
+        if key not in names:
+            raise ValueError(f"{what + '.' if what else ''}{key} is not a key of suite.toml{_nearest(key, names)}")
+
+
+def _nearest(word: str, names: Collection[str]) -> str:
+    near = difflib.get_close_matches(word, list(names), 1, 0.5)
+    return f": did you mean {near[0]}?" if near else f"; known are {', '.join(names)}"
+
+
+def _choice(value: Any, what: str, choices: Collection[str]) -> str:
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{what} must be one of {', '.join(choices)}, got {value!r}{_near(value, choices)}")
+    return value
+
+
+def _near(value: Any, choices: Collection[str]) -> str:
+    near = difflib.get_close_matches(str(value), list(choices), 1, 0.5)
+    return f": did you mean {near[0]}?" if near else ""
+
+
+def _dict(given: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = given.get(key, {})
+    if not isinstance(found, Mapping):
+        raise ValueError(f"{key} must be a table, got {found!r}")
+    return found
+
+
+def _table(given: Mapping[str, Any], key: str, names: Collection[str]) -> Mapping[str, Any]:
+    found = _dict(given, key)
+    _known(found, names, key)
+    return found
+
+
+def _list(given: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    found = given.get(key, [])
+    if not isinstance(found, list) or not found or not all(isinstance(one, Mapping) for one in found):
+        raise ValueError(f"{key} must be one or more tables [[{key}]]")
+    return found
+
+
+def _pairs(given: Any) -> list[list[str]]:
+    if not isinstance(given, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in given):
+        raise ValueError(f"pairs.list must be a list of pairs of names, got {given!r}")
+    return given
+
+
+def _different(names: list[str], what: str, key: str) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{what} must have different {key}s, got {name!r} twice")

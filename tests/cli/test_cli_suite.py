@@ -1,0 +1,111 @@
+"""kernalign suite: every verb, its words and its exit status."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from kernalign.cli import main
+from kernalign.suite import builtin
+
+TOML = """
+[sets.main]
+ids = "by-position"
+[[models]]
+glob = "*.npy"
+[[metrics]]
+id = "cka"
+"""
+
+
+def invoke(*words: object) -> tuple[int, str, str]:
+    found = CliRunner().invoke(main, ["suite", *map(str, words)])
+    return found.exit_code, found.stdout, found.stderr
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    for name in "abc":
+        np.save(tmp_path / f"{name}.npy", rng.normal(size=(40, 5)))
+    return tmp_path
+
+
+def test_from_a_folder_to_results(folder: Path):
+    assert invoke("init", folder)[0] == 0
+    assert invoke("init", folder)[0] == 1  # is not overwritten
+    status, out, _ = invoke("check", folder)
+    assert status == 0
+    assert out.splitlines()[1].split()[:5] == ["main", "?", "3", "3", "6"]
+    assert not (folder / "runs" / folder.name / "ledger.jsonl").exists()
+    status, out, _ = invoke("run", folder, "--no-report")
+    assert status == 0
+    assert out.split()[:2] == ["metric", "scores"]
+    assert "cka" in out
+    assert invoke("status", folder)[1].split("known")[1].split()[0] == "6"
+    assert invoke("verify", folder)[:2] == (0, "verified\n")
+    assert invoke("gc", folder)[1] == "0 scores forgotten\n"
+    assert folder.name in invoke("list", folder)[1]
+    run = folder / "runs" / folder.name
+    for form in ("json", "parquet"):
+        if form == "parquet":
+            pytest.importorskip("pyarrow")
+        assert invoke("export", folder, f"--{form}")[0] == 0
+    assert len(json.loads((run / "results.json").read_text())["rows"]) == 6
+    assert invoke("export", folder, "--csv", "--output", folder / "x.csv")[0] == 0
+    assert (folder / "x.csv").read_text() == (run / "results.csv").read_text()
+
+
+def test_differences_of_runs_are_named(folder: Path):
+    (folder / "suite.toml").write_text(TOML)
+    invoke("run", folder, "--no-report")
+    first = folder / "first.csv"
+    first.write_bytes((folder / "runs" / folder.name / "results.csv").read_bytes())
+    now = folder / "runs" / folder.name
+    assert invoke("compare", first, now)[:2] == (0, "3 same\n")
+    np.save(folder / "c.npy", np.random.default_rng(1).normal(size=(40, 5)))
+    (folder / "b.npy").rename(folder / "d.npy")
+    assert "suite.lock.toml is not" in invoke("verify", folder)[2]
+    invoke("run", folder, "--no-report")
+    status, out, _ = invoke("compare", first, now, "--json", "--fail-on", "missing")
+    assert status == 1
+    assert json.loads(out)["counts"] == {"missing": 2, "moved by input": 1, "new": 2}
+    assert invoke("compare", first, now, "--fail-on", "moved by version")[0] == 0
+
+
+def test_exit_statuses(folder: Path):
+    (folder / "suite.toml").write_text(TOML + '[[checks]]\nkind = "bound"\nmetric = "cka"\nlow = 2.0\n')
+    status, out, _ = invoke("run", folder, "--no-report")
+    assert status == 3
+    assert "refuted: cka of every model × every other is in [2.0, inf]" in out
+    (folder / "suite.toml").write_text(TOML)
+    (folder / "b.npy").write_bytes(b"")
+    assert invoke("run", folder, "--no-report")[0] == 1
+    assert invoke("check", folder)[0] == 1
+    (folder / "suite.toml").write_text(TOML + "[run]\nexcutor = 'processes'\n")
+    status, _, err = invoke("run", folder)
+    assert status == 1
+    assert "did you mean executor" in str(err) or not err  # the group that says it is main
+    assert invoke("magic")[0] == 2
+
+
+@pytest.mark.parametrize("name", ["quick", "traps"])
+def test_suites_that_ship_hold(name: str, tmp_path: Path):
+    run = builtin.load(name, tmp_path).run()
+    assert run.failed == 0
+    assert [claim.text for claim in run.claims if claim.verdict != "held"] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["calibration", "cross-modal"])
+def test_longer_suites_that_ship_hold(name: str, tmp_path: Path):
+    run = builtin.load(name, tmp_path).run()
+    assert [claim.text for claim in run.claims if claim.verdict != "held"] == []
+
+
+def test_an_unknown_suite_is_named():
+    with pytest.raises(ValueError, match="no suite builtin:magic; there are quick"):
+        builtin.load("magic")

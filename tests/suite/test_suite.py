@@ -1,0 +1,339 @@
+"""A suite is resumed, not repeated: what changed is done again, new names cost nothing, what is bad costs itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+
+import kernalign as ka
+import numpy as np
+import pytest
+from kernalign import suite
+from kernalign.comparison.tidy import COLUMNS
+from kernalign.suite import run as running
+
+N = 60
+NAMES = [f"m{at}" for at in range(6)]
+TOML = """
+[suite]
+name = "small"
+[sets.main]
+ids = "items.json#id"
+[[models]]
+glob = "feat/*.npy"
+[[metrics]]
+id = "cka"
+[[metrics]]
+id = "mknn"
+metric = "mutual_knn"
+k = 5
+[[metrics]]
+id = "cycle"
+metric = "cycle_knn"
+k = 5
+[[metrics]]
+id = "nbs"
+"""
+
+
+def rows_of(at, seed=0):
+    rng = np.random.default_rng(seed)
+    latent = rng.normal(size=(N, 4))
+    own = np.random.default_rng(at + 1)
+    return latent @ own.normal(size=(4, 6 + at)) + own.normal(size=(N, 6 + at))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "feat").mkdir()
+    for at, name in enumerate(NAMES):
+        np.save(tmp_path / "feat" / f"{name}.npy", rows_of(at))
+    (tmp_path / "items.json").write_text(json.dumps([{"id": f"i{at}", "pair": at // 2} for at in range(N)]))
+    (tmp_path / "suite.toml").write_text(TOML)
+    return tmp_path
+
+
+@pytest.fixture
+def done(monkeypatch):
+    """How many scores of each metric are done by `running.work`, block by block."""
+    made: list[str] = []
+    work = running.work
+
+    def counted(block):
+        made.extend(key.split("\n")[0] for key in block.keys)
+        return work(block)
+
+    monkeypatch.setattr(running, "work", counted)
+    return made
+
+
+def scores(run, *columns):
+    return {tuple(row[one] for one in ("metric_id", "x", "y", *columns)): row["score"] for row in run.rows}
+
+
+def test_scores_are_those_of_compare(folder):
+    run = suite.load(folder).run()
+    assert (len(run.rows), run.failed, run.missing) == (15 + 15 + 30 + 15, 0, 0)
+    models = {name: rows_of(at) for at, name in enumerate(NAMES)}
+    metrics = {"cka": "cka", "mknn": ("mutual_knn", {"k": 5}), "cycle": ("cycle_knn", {"k": 5}), "nbs": "nbs"}
+    whole = ka.compare(models, metrics=metrics)
+    found = run.comparison()
+    for metric in metrics:
+        for pair in whole.pairs(metric):
+            for table in ("scores", "p_values", "chance"):
+                a, b = getattr(found, table)[metric][pair], getattr(whole, table)[metric][pair]
+                np.testing.assert_allclose(a, b, rtol=1e-9)
+    wanted = {(r["metric_id"], r["x"], r["y"]): r for r in whole.rows()}
+    for row in run.rows:
+        assert tuple(row) == COLUMNS
+        one = wanted[row["metric_id"], row["x"], row["y"]]
+        for key in ("z", "corrected", "log10_p", "q_value"):
+            assert row[key] == pytest.approx(one[key], rel=1e-6, nan_ok=True)
+        for key in ("p_x", "p_y", "x_digest", "y_digest", "metric", "p_method", "n"):
+            assert row[key] == one[key]
+
+
+def test_a_finished_run_does_nothing(folder, done):
+    first = suite.load(folder).run()
+    count = len(done)
+    assert count == len(first.rows)
+    again = suite.load(folder).run()
+    assert len(done) == count
+    assert scores(again) == scores(first)
+    assert suite.load(folder).status() == {"scores": count, "known": count, "blocks left": 0, "unreadable models": 0}
+
+
+def test_another_array_costs_its_own_pairs(folder, done):
+    suite.load(folder).run()
+    done.clear()
+    np.save(folder / "feat" / "m2.npy", rows_of(2, seed=9))
+    suite.load(folder).run()
+    assert sorted(done) == sorted(["cka", "mknn", "nbs"] * 5 + ["cycle"] * 10)
+
+
+def test_another_name_costs_nothing(folder, done):
+    before = scores(suite.load(folder).run(), "p_value")
+    done.clear()
+    (folder / "feat" / "m0.npy").rename(folder / "feat" / "z.npy")
+    after = scores(suite.load(folder).run(), "p_value")
+    assert done == []
+    renamed = {
+        ("z" if key[1] == "m0" else key[1], "z" if key[2] == "m0" else key[2], key[0]): s for key, s in before.items()
+    }
+    for (metric, x, y, *_), value in after.items():
+        assert value in (renamed.get((x, y, metric)), renamed.get((y, x, metric)))
+
+
+def test_another_k_costs_its_own_metric(folder, done):
+    suite.load(folder).run()
+    done.clear()
+    (folder / "suite.toml").write_text(TOML.replace('"mutual_knn"\nk = 5', '"mutual_knn"\nk = 6'))
+    run = suite.load(folder).run()
+    assert set(done) == {"mknn"}
+    assert {json.loads(row["options"]).get("k") for row in run.rows if row["metric_id"] == "mknn"} == {6}
+    assert suite.load(folder).gc() == 15
+
+
+def test_a_bad_file_loses_its_own_pairs(folder):
+    (folder / "feat" / "m3.npy").write_bytes(b"no array")
+    bad = rows_of(4)
+    bad[3] = np.nan
+    np.save(folder / "feat" / "m4.npy", bad)
+    np.save(folder / "feat" / "m5.npy", rows_of(5)[:-1])
+    run = suite.load(folder).run()
+    lost = {"m3", "m4", "m5"}
+    for row in run.rows:
+        assert (row["status"] == "failed") == bool({row["x"], row["y"]} & lost), row
+        assert (row["reason"] is not None) == (row["status"] == "failed")
+    why = {name: {row["reason"] for row in run.rows if name in (row["x"], row["y"])} for name in lost}
+    assert any("m3" in text for text in why["m3"])
+    assert any("finite" in text for text in why["m4"])
+    assert any("60 items, got 59" in text for text in why["m5"])
+    np.save(folder / "feat" / "m3.npy", rows_of(3))
+    assert all(row["status"] == "ok" for row in suite.load(folder).run().rows if row["x"] == "m0" and row["y"] == "m3")
+
+
+def test_a_torn_line_is_done_again(folder, done):
+    before = scores(suite.load(folder).run())
+    ledger = folder / "runs" / "small" / "ledger.jsonl"
+    whole = ledger.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    ledger.write_bytes(b"".join(lines[:-1]) + lines[-1][:50])
+    done.clear()
+    assert scores(suite.load(folder).run()) == before
+    assert 0 < len(done) < len(before)
+    assert len(ledger.read_bytes().splitlines()) == len(lines)
+
+
+@pytest.mark.parametrize("kind", [ThreadPoolExecutor, ProcessPoolExecutor])
+def test_any_executor_finds_the_same(folder, kind):
+    with kind(2) as executor:
+        found = suite.load(folder, directory=folder / "a").run(executor)
+    assert scores(found) == pytest.approx(scores(suite.load(folder).run()), rel=1e-12)
+
+
+def killed(folder: Path, times: int) -> None:
+    """Kill a run at random moments, and see that it ends as if nothing had been."""
+    code = "from kernalign import suite, _core; suite.load('.').run()"
+    expected = scores(suite.load(folder, directory=folder / "calm").run())
+    rng, ledger = random.Random(0), folder / "runs" / "small" / "ledger.jsonl"
+    lines = 0
+    for _ in range(times):
+        child = subprocess.Popen([sys.executable, "-c", code], cwd=folder)
+        time.sleep(rng.uniform(0.2, 1.5))
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+        now = len(ledger.read_bytes().split(b"\n")) - 1 if ledger.exists() else 0
+        assert now >= lines  # what was finished stays
+        lines = now
+    assert scores(suite.load(folder).run()) == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_killed_run_goes_on(folder):
+    killed(folder, 3)
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_fifty_times_goes_on(folder):
+    for at in range(6, 40):
+        np.save(folder / "feat" / f"m{at}.npy", rows_of(at % 20, seed=at))
+    killed(folder, 50)
+
+
+def test_two_runs_do_not_write_one_ledger(folder):
+    one = suite.load(folder)
+    one.run()
+    from kernalign.suite.ledger import Ledger
+
+    with Ledger(one.directory / "ledger.jsonl").writing(), pytest.raises(ValueError, match="written by another run"):
+        one.run()
+
+
+def test_layers_seeds_sides_sets_and_groups(tmp_path):
+    items = [{"id": at, "pair": at // 2, "kind": "ab"[at % 2]} for at in range(N)]
+    (tmp_path / "items.json").write_text(json.dumps(items))
+    for set_name in ("one", "two"):
+        for seed in (0, 1):
+            for layer in (1, 2, 10):
+                np.save(tmp_path / f"{set_name}-net-{seed}-block{layer}.npy", rows_of(layer, seed))
+        np.savez(tmp_path / f"{set_name}-text.npz", first=rows_of(3), second=rows_of(4), ids=np.arange(N)[::-1])
+    (tmp_path / "suite.toml").write_text(
+        """
+        [sets.one]
+        ids = "items.json#id"
+        groups = "items.json#pair"
+        labels = "items.json#kind"
+        [sets.two]
+        ids = "by-position"
+        [[models]]
+        name = "net"
+        family = "f"
+        side = "vision"
+        set.one = "{set}-net-{seed}-{layer}.npy"
+        set.two = "{set}-net-{seed}-{layer}.npy"
+        layers = "every:2"
+        [[models]]
+        glob = "{set}-text.npz"
+        side = "text"
+        [pairs]
+        which = "across"
+        [[metrics]]
+        id = "mutual_knn"
+        k = 4
+        """
+    )
+    run = suite.load(tmp_path).run()
+    assert run.failed == 0
+    assert {row["x"] for row in run.rows} == {"net/0", "net/1"}
+    assert {row["x_layer"] for row in run.rows} == {"block1", "block10"}
+    assert {(row["set"], row["y"], row["y_side"]) for row in run.rows} == {
+        ("one", "one-text", "text"),
+        ("two", "two-text", "text"),
+    }
+    assert len(run.rows) == 2 * 2 * 2 * 2
+    groups = np.arange(N) // 2
+    [row] = [
+        r for r in run.rows if (r["set"], r["x"], r["x_layer"], r["y_layer"]) == ("one", "net/1", "block10", "second")
+    ]
+    score = ka.mutual_knn(rows_of(10, 1), rows_of(4)[::-1], 4, groups=groups)  # the text is called by ids, backwards
+    assert (row["score"], row["p_value"], row["x_seed"]) == (score, score.p_value, "1")
+    assert run.comparison("one").scores["mutual_knn"]["net/0", "one-text"].shape == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "match"),
+    [
+        ("[suite]\n", "[suite]\nnmae = 1\n", "suite.nmae is not a key of suite.toml: did you mean name"),
+        ("[[metrics]]", "[[metric]]", "metric is not a key of suite.toml: did you mean metrics"),
+        ('ids = "items.json#id"', "", "ids must name the items"),
+        ('"feat/*.npy"', '"feat/{model}.npy"', "only variables"),
+        ('"mutual_knn"', '"mutual_nn"', "did you mean mutual_knn"),
+        ("k = 5", "kk = 5", "takes no 'kk'"),
+        ("[[models]]", "[defaults]\np = 'exactly'\n[[models]]", "defaults.p must be one of none, exact"),
+        ("[[models]]", "[run]\nexecutor = 'magic'\n[[models]]", "run.executor must be"),
+        ("[suite]", "[suite", "is not TOML"),
+    ],
+)
+def test_bad_descriptions_are_named(folder, old, new, match):
+    (folder / "suite.toml").write_text(TOML.replace(old, new, 1))
+    with pytest.raises(ValueError, match=match):
+        suite.load(folder).run()
+
+
+CHECKS = """
+[[checks]]
+kind = "above_chance"
+metric = "cka"
+level = 0.05
+[[checks]]
+kind = "bound"
+metric = "mknn"
+low = 2
+[[checks]]
+kind = "agreement"
+metric = "cka"
+other = "mknn"
+least = -1
+[[checks]]
+kind = "order"
+metric = "cka"
+x = "m0"
+expect = ["m1", "m2"]
+"""
+
+
+def test_claims_hold_or_do_not(folder):
+    (folder / "suite.toml").write_text(TOML + CHECKS)
+    run = suite.load(folder).run()
+    assert [claim.verdict for claim in run.claims[:3]] == ["held", "refuted", "held"]
+    found = scores(run)
+    assert run.claims[3].verdict == ("held" if found["cka", "m0", "m1"] > found["cka", "m0", "m2"] else "refuted")
+
+
+def test_shuffled_rows_have_uniform_p_values(tmp_path):
+    rng = np.random.default_rng(5)
+    base = rng.normal(size=(80, 5))
+    for at in range(12):
+        np.save(tmp_path / f"m{at:02d}.npy", base[rng.permutation(80)] + 0.1 * rng.normal(size=base.shape))
+    (tmp_path / "suite.toml").write_text(
+        """
+        [sets.s]
+        ids = "by-position"
+        [[models]]
+        glob = "*.npy"
+        [[metrics]]
+        id = "cka"
+        [[metrics]]
+        id = "mutual_knn"
+        """
+    )
+    p = [row["p_value"] for row in suite.load(tmp_path).run().rows]
+    assert len(p) == 132
+    assert 0.01 < np.mean(np.array(p) < 0.1) < 0.25
