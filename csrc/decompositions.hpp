@@ -36,6 +36,9 @@ std::optional<Eigen> symmetric_eigen(Dense a, std::int64_t n, std::int64_t count
 // The lower L with L L' = A, the rest zero; nothing unless A is numerically positive definite.
 std::optional<Dense> cholesky(Dense a, std::int64_t n, Monitor* monitor);
 
+// An estimate of 1 / (|A| |A^-1|) in the 1-norm, of a matrix A with that norm and the Cholesky factor L.
+double reciprocal_condition(const double* lower, std::int64_t n, double norm);
+
 // X with L X = B, or L' X = B, for a lower triangle L; B is n x columns.
 Dense solve_lower(Dense lower, std::int64_t n, Dense b, std::int64_t columns, bool transposed, Monitor* monitor);
 

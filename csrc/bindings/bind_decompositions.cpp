@@ -63,6 +63,14 @@ void bind_decompositions(py::module_& module) {
         },
         py::arg("matrix"));
     module.def(
+        "reciprocal_condition",
+        [](const ByRows& lower, double norm) {
+            const std::int64_t n = order(lower, "lower");
+            const double* factor = lower.data();
+            return without_gil(py::none(), [&](Monitor*) { return reciprocal_condition(factor, n, norm); });
+        },
+        py::arg("lower"), py::arg("norm"));
+    module.def(
         "solve_lower",
         [](const ByRows& lower, const ByRows& right, bool transposed) {
             Dense l = copy(lower, "lower"), b = copy(right, "right");

@@ -1,9 +1,11 @@
-"""Loads the private BLAS before the extension module that is linked against it."""
+"""Makes the private BLAS, and what NumPy's needs, ready before the extension module is loaded."""
 
 import ctypes
 import importlib.util
 import os
 from pathlib import Path
+
+import numpy as np
 
 
 def preload() -> None:
@@ -25,3 +27,5 @@ def preload() -> None:
             del os.environ["OPENBLAS_NUM_THREADS"]
         else:
             os.environ["OPENBLAS_NUM_THREADS"] = before
+    # NumPy's own OpenBLAS maps a buffer for its first product, and ends the process if it cannot: while there is room.
+    np.eye(16) @ np.eye(16)

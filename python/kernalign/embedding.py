@@ -190,7 +190,7 @@ def fit_similarity(x: Any, y: Any, *, reflection: bool = True, scaling: bool = T
     (mean_x, x_c, norm_x), (mean_y, y_c, norm_y) = sides
     u, s, vt = svd((x_c / norm_x).T @ (y_c / norm_y), full=True)
     signs = np.ones(len(s))
-    if not checks.check_flag(reflection, "reflection") and linalg.det(u) * linalg.det(vt) < 0:
+    if not checks.check_flag(reflection, "reflection") and np.linalg.det(u) * np.linalg.det(vt) < 0:
         signs[-1] = -1.0  # gives up the least correlated direction
     rotation = (u * signs) @ vt
     scale = max(0.0, float((signs * s).sum())) * norm_y / norm_x if scaling else math.ldexp(1.0, e - f)

@@ -94,6 +94,11 @@ std::optional<Dense> cholesky(Dense a, std::int64_t n, Monitor* monitor) {
     return std::move(*factor);
 }
 
+double reciprocal_condition(const double* lower, std::int64_t n, double norm) {
+    double reciprocal = 0;
+    return lapack::pocon(n, lower, norm, &reciprocal) ? 0 : reciprocal;
+}
+
 Dense solve_lower(Dense lower, std::int64_t n, Dense b, std::int64_t columns, bool transposed, Monitor* monitor) {
     struct Work {
         Dense lower, b;

@@ -26,6 +26,8 @@ void scipy_dsyevr_(const char*, const char*, const char*, const integer*, double
                    const integer*, integer*, double*, const integer*, integer*, const integer*, integer*, length,
                    length, length);
 void scipy_dpotrf_(const char*, const integer*, double*, const integer*, integer*, length);
+void scipy_dpocon_(const char*, const integer*, const double*, const integer*, const double*, double*, double*,
+                   integer*, integer*, length);
 void scipy_dgeqrf_(const integer*, const integer*, double*, const integer*, double*, double*, const integer*, integer*);
 void scipy_dtpqrt_(const integer*, const integer*, const integer*, const integer*, double*, const integer*, double*,
                    const integer*, double*, const integer*, double*, integer*);
@@ -134,6 +136,16 @@ int potrf(std::int64_t n, double* a) {
     integer info = 0;
     const blas::Buffer buffer;
     scipy_dpotrf_("U", &order, a, &order, &info, 1);
+    return info;
+}
+
+int pocon(std::int64_t n, const double* factor, double norm, double* reciprocal) {
+    const integer order = leading(n);
+    integer info = 0;
+    auto work = room<double>(3.0 * order);
+    auto places = room<integer>(order);
+    const blas::Buffer buffer;
+    scipy_dpocon_("U", &order, factor, &order, &norm, reciprocal, work.data(), places.data(), &info, 1);
     return info;
 }
 

@@ -18,6 +18,9 @@ int syevr(char job, std::int64_t n, std::int64_t count, double* a, double* value
 // The upper Cholesky factor in place of the upper triangle.
 int potrf(std::int64_t n, double* a);
 
+// An estimate of 1 / (|A| |A^-1|) in the 1-norm, from the upper Cholesky factor of A and |A|.
+int pocon(std::int64_t n, const double* factor, double norm, double* reciprocal);
+
 // R in place of the upper triangle of the m x n matrix.
 int geqrf(std::int64_t m, std::int64_t n, double* a);
 

@@ -57,6 +57,11 @@ def cholesky(matrix: Matrix) -> Matrix | None:
     return None if lower is None else lower.T
 
 
+def reciprocal_condition(upper: Matrix, norm: float) -> float:
+    """An estimate of 1 / (|A| |A^-1|) in the 1-norm, from |A| and the R of A's `cholesky`."""
+    return _core.reciprocal_condition(upper.T, norm)
+
+
 def solve_upper(upper: Matrix, right: Matrix, *, transposed: bool = False) -> Matrix:
     """x with R x = right, or R'x = right, for the upper triangle R of a `cholesky` or a `qr_triangle`."""
     return _core.solve_lower(upper.T, right, transposed=not transposed)

@@ -8,14 +8,22 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import lapack
 
 from kernalign._base import hazards
 from kernalign._base.score import AlignmentWarning
 from kernalign._base.warn import warn
 from kernalign._engines import directions
 from kernalign._engines.directions import Directions
-from kernalign._rows.decompositions import cholesky, eigh, product, qr_triangle, solve_positive, solve_upper, svd
+from kernalign._rows.decompositions import (
+    cholesky,
+    eigh,
+    product,
+    qr_triangle,
+    reciprocal_condition,
+    solve_positive,
+    solve_upper,
+    svd,
+)
 from kernalign._rows.digits import EXACT, Rounding
 from kernalign._rows.magnitude import lengths
 from kernalign.metrics.linear.principal import warn_of_rounding
@@ -251,7 +259,7 @@ def scaled_condition(gram: Matrix) -> float:
     factor = cholesky(scaled)
     if factor is None:
         return float("inf")
-    reciprocal, _ = lapack.dpocon(factor, np.abs(scaled).sum(axis=0).max())
+    reciprocal = reciprocal_condition(factor, float(np.abs(scaled).sum(axis=0).max()))
     return 1 / reciprocal if reciprocal > 0 else float("inf")
 
 

@@ -19,12 +19,11 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import lapack
 
 from kernalign._base import checks
 from kernalign._engines.centred import self_product
 from kernalign._rows import arrays
-from kernalign._rows.decompositions import cholesky, product, qr_append, qr_triangle, solve_upper
+from kernalign._rows.decompositions import cholesky, product, qr_append, qr_triangle, reciprocal_condition, solve_upper
 from kernalign._rows.digits import Digits
 from kernalign._rows.magnitude import check_magnitude
 from kernalign.stitching.problem import Problem, bordered_root
@@ -285,7 +284,7 @@ def _check(gram: Matrix, active: NDArray[np.bool_]) -> _Guard | None:
     if factor is None:
         return None
     norm = float(np.abs(head).sum(axis=0).max())
-    reciprocal, _ = lapack.dpocon(factor, norm)
+    reciprocal = reciprocal_condition(factor, norm)
     if not reciprocal * CONDITION_LIMIT**2 >= 1:
         return None
     explained = solve_upper(factor, scale[:, None] * gram[:k, k:][active], transposed=True)
