@@ -45,8 +45,8 @@ def test_a_device_that_is_wrong_fails(cuda, tmp_path, monkeypatch, what):
         def __getattr__(self, name):
             return getattr(cuda, name)
 
-        def nearest_neighbors(self, *arguments):
-            index, similarity, tie, repeated = cuda.nearest_neighbors(*arguments)
+        def nearest_neighbors(self, *arguments, **way):
+            index, similarity, tie, repeated = cuda.nearest_neighbors(*arguments, **way)
             self.calls += 1
             if what == "index" or (what == "sometimes" and self.calls == 4):
                 index[-1, -1] += 1

@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "cuda/current_device.hpp"
 #include "cuda/device.hpp"
 
 namespace kernalign::cuda {
@@ -18,25 +19,6 @@ void check(cudaError_t status, int device, const char* what) {
     cudaGetLastError();  // else the next call would report it again
     throw std::runtime_error("CUDA device " + std::to_string(device) + " " + what + ": " + words(status));
 }
-
-// Makes a device the thread's current one for a while.
-class Current {
-  public:
-    explicit Current(int device) {
-        if (cudaGetDevice(&before_) != cudaSuccess) before_ = device;
-        changed_ = before_ != device;
-        if (changed_) check(cudaSetDevice(device), device, "cannot be used");
-    }
-    ~Current() {
-        if (changed_) cudaSetDevice(before_);
-    }
-    Current(const Current&) = delete;
-    Current& operator=(const Current&) = delete;
-
-  private:
-    int before_ = 0;
-    bool changed_ = false;
-};
 
 }  // namespace
 
@@ -68,7 +50,7 @@ std::string driver() {
 std::string architectures() { return KERNALIGN_CUDA_ARCHITECTURES; }
 
 DeviceFacts device_facts(int device) {
-    const Current current(device);
+    const CurrentDevice current(device);
     cudaDeviceProp properties;
     check(cudaGetDeviceProperties(&properties, device), device, "cannot be asked what it is");
     DeviceFacts facts{properties.name, properties.major, properties.minor, properties.multiProcessorCount, 0, 0};
@@ -81,7 +63,7 @@ Queue::Queue(int device) : device_(device), state_(std::make_unique<State>()) {
     if (device < 0 || device >= count)
         throw std::runtime_error("there is no CUDA device " + std::to_string(device) +
                                  (count == 0 ? ": " + why_not() : ", only " + std::to_string(count)));
-    const Current current(device);
+    const CurrentDevice current(device);
     check(cudaDeviceGetAttribute(&processors_, cudaDevAttrMultiProcessorCount, device), device, "cannot be used");
     check(cudaStreamCreateWithFlags(&state_->stream, cudaStreamNonBlocking), device, "cannot be used");
 }
@@ -99,7 +81,7 @@ Queue::~Queue() {
 std::intptr_t Queue::stream() const { return reinterpret_cast<std::intptr_t>(state_->stream); }
 
 void* Queue::allocate(std::size_t bytes) {
-    const Current current(device_);
+    const CurrentDevice current(device_);
     void* at = nullptr;
     const cudaError_t status = cudaMallocAsync(&at, std::max<std::size_t>(bytes, 1), state_->stream);
     if (status == cudaErrorMemoryAllocation) {

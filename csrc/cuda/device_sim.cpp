@@ -19,7 +19,7 @@ constexpr int kDevices = 2;
 struct World {
     std::mutex mutex;
     simulation::Settings settings;
-    std::int64_t allocations = 0, launches = 0;
+    std::int64_t allocations = 0, launches = 0, products = 0;
     std::map<void*, std::pair<int, std::size_t>> live;  // device and bytes
 
     std::size_t used(int device) const {
@@ -65,10 +65,22 @@ void set(const Settings& settings) {
     World& w = world();
     const std::lock_guard<std::mutex> lock(w.mutex);
     w.settings = settings;
-    w.allocations = w.launches = 0;
+    w.allocations = w.launches = w.products = 0;
+}
+Settings settings() {
+    World& w = world();
+    const std::lock_guard<std::mutex> lock(w.mutex);
+    return w.settings;
+}
+void begin_product(int device) {
+    World& w = world();
+    const std::lock_guard<std::mutex> lock(w.mutex);
+    if (w.products++ == w.settings.fail_product)
+        throw std::runtime_error("CUDA device " + std::to_string(device) + " failed: simulated");
 }
 std::int64_t allocations() { return world().allocations; }
 std::int64_t launches() { return world().launches; }
+std::int64_t products() { return world().products; }
 std::int64_t live() { return std::int64_t(world().live.size()); }
 
 void run_blocks(int device, std::int64_t blocks,
@@ -105,7 +117,8 @@ std::string architectures() { return "simulated"; }
 DeviceFacts device_facts(int device) {
     World& w = world();
     const std::lock_guard<std::mutex> lock(w.mutex);
-    return {"simulated", 9, 0, 4, w.settings.memory, w.settings.memory - w.used(device)};
+    return {"simulated", w.settings.capability / 10, w.settings.capability % 10,
+            4,           w.settings.memory,          w.settings.memory - w.used(device)};
 }
 
 Queue::Queue(int device) : device_(device), processors_(4) {

@@ -8,7 +8,7 @@
 #include "cuda/device.hpp"
 #include "cuda/simt.hpp"
 #ifdef __CUDACC__
-#include <cuda_runtime.h>
+#include "cuda/current_device.hpp"
 #else
 #include <memory>
 
@@ -25,16 +25,14 @@ template <class K>
 void launch(Queue& queue, std::int64_t blocks, const K& kernel) {
     constexpr std::size_t kShared = sizeof(typename K::Shared), kUsual = 48 * 1024;
     static_assert(kShared <= kMostShared, "no device has that much shared memory");
-    int before = 0;
-    cudaError_t status = cudaGetDevice(&before);
-    if (status == cudaSuccess && before != queue.device()) status = cudaSetDevice(queue.device());
-    if (status == cudaSuccess && kShared > kUsual)
+    const CurrentDevice current(queue.device());
+    cudaError_t status = cudaSuccess;
+    if (kShared > kUsual)
         status = cudaFuncSetAttribute(entry<K>, cudaFuncAttributeMaxDynamicSharedMemorySize, int(kShared));
     if (status == cudaSuccess) {
         entry<K><<<unsigned(blocks), K::kThreads, kShared, reinterpret_cast<cudaStream_t>(queue.stream())>>>(kernel);
         status = cudaGetLastError();
     }
-    if (before != queue.device()) cudaSetDevice(before);
     if (status != cudaSuccess)
         throw std::runtime_error("CUDA device " + std::to_string(queue.device()) +
                                  " did not start a kernel: " + cudaGetErrorString(status));

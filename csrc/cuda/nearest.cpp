@@ -7,6 +7,7 @@
 #include <string>
 #include <type_traits>
 
+#include "cuda/candidate_search.hpp"
 #include "cuda/exact.hpp"
 #include "error.hpp"
 
@@ -15,16 +16,6 @@ namespace {
 
 constexpr double kWork = 0x1p39;                             // multiply-adds between two polls: a part of a second
 constexpr std::int64_t kQueueBytes = std::int64_t(1) << 26;  // of what is searched at once
-
-// The lists of all rows, in device memory.
-struct Lists {
-    Buffer<std::int32_t> index;
-    Buffer<double> similarity;
-    Buffer<unsigned char> tie;
-
-    Lists(Queue& queue, std::int64_t n, std::int64_t k)
-        : index(queue, n * k), similarity(queue, n * k), tie(queue, n) {}
-};
 
 // Searches `rows` exactly.
 template <class E>
@@ -36,6 +27,7 @@ void search_exactly(Queue& queue, const DeviceRows<E>& x, std::int64_t k, bool d
     const std::int64_t full = std::int64_t(queue.processors()) * Kernel::kRows;  // fewer leave processors idle
     const auto most = std::int64_t(kWork / (double(x.count) * double(x.cols)));
     const auto count = std::int64_t(rows.size());
+    if (count == 0) return;
     const std::int64_t chunk = std::clamp<std::int64_t>(std::max(full, most), Kernel::kRows,
                                                         std::max<std::int64_t>(Kernel::kRows, kQueueBytes / each));
     const std::int64_t held = std::min(chunk, count);
@@ -71,7 +63,8 @@ struct Finished {
 
 }  // namespace
 
-Neighbors nearest_neighbors(Queue& queue, const Rows& rows, std::int64_t k, Similarity similarity, Monitor* monitor) {
+Neighbors nearest_neighbors(Queue& queue, const Rows& rows, std::int64_t k, Similarity similarity, const Way& way,
+                            Monitor* monitor) {
     const std::int64_t n = rows.rows();
     require(1 <= k && k < n, "k must be between 1 and n - 1 = " + std::to_string(n - 1) + ", got " + std::to_string(k));
     require(rows.cols() <= std::int64_t(1) << 21,
@@ -81,11 +74,15 @@ Neighbors nearest_neighbors(Queue& queue, const Rows& rows, std::int64_t k, Simi
     const PreparedRows prepared(queue, rows, similarity, monitor);
     require(!prepared.overflows(), rows.name + " is too large: its squares overflow float64; scale it down");
     Lists lists(queue, n, k);
-    std::vector<std::int32_t> all(static_cast<std::size_t>(n));
-    std::iota(all.begin(), all.end(), 0);
-    prepared.with(
-        [&](auto x) { search_exactly(queue, x, k, similarity == Similarity::euclidean, all, lists, monitor); });
-    Neighbors out{n, k, {}, {}, {}, 0};
+    std::optional<std::vector<std::int32_t>> again = search_candidates(queue, prepared, k, way, lists, monitor);
+    const bool candidates = again.has_value();
+    if (!candidates) {
+        again.emplace(static_cast<std::size_t>(n));
+        std::iota(again->begin(), again->end(), 0);
+    }
+    const bool distance = similarity == Similarity::euclidean;
+    prepared.with([&](auto x) { search_exactly(queue, x, k, distance, *again, lists, monitor); });
+    Neighbors out{n, k, {}, {}, {}, candidates ? std::int64_t(again->size()) : 0};
     out.index = lists.index.values();
     out.similarity = lists.similarity.values();
     const std::vector<unsigned char> tie = lists.tie.values();

@@ -1,4 +1,4 @@
-// Instantiates the kernels of the Neighbors engine.
+// Instantiates the kernel that scores all pairs.
 #include "cuda/exact.hpp"
 #include "cuda/launch.hpp"
 

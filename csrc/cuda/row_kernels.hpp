@@ -8,7 +8,7 @@
 
 namespace kernalign::cuda {
 
-// |x_i|^2, summed in the 16 lanes of the CPU's loops, and the largest magnitude.
+// |x_i|^2, summed in the 16 lanes of the CPU's loops, and the largest magnitude; of X_i - centre if there is one.
 template <class E>
 struct Squares {
     static constexpr int kLanes = 16, kRows = 16, kThreads = kRows * kLanes;
@@ -17,6 +17,7 @@ struct Squares {
     };
     DeviceRows<E> x;
     Written<double> squares, largest;
+    const double* centre = nullptr;
 
     static std::int64_t blocks(std::int64_t rows) { return (rows + kRows - 1) / kRows; }
     KERNALIGN_KERNEL void operator()(const Block<Shared>& block) const {
@@ -26,7 +27,8 @@ struct Squares {
             double sum = 0, most = 0;
             if (row < x.count)
                 for (std::int64_t f = t % kLanes; f < x.cols; f += kLanes) {
-                    const double value = x.raw(row, f), size = value < 0 ? -value : value;
+                    const double value = centre ? x(row, f) - centre[f] : x.raw(row, f);
+                    const double size = value < 0 ? -value : value;
                     sum += value * value;
                     if (size > most) most = size;
                 }

@@ -38,6 +38,27 @@ struct BFloat16 {
     KERNALIGN_KERNEL explicit operator double() const { return double(float_of(std::uint32_t(bits) << 16)); }
 };
 
+// The nearest half, ties to even; infinity from 65520 on.
+KERNALIGN_KERNEL Half half_of(float value) {
+    const std::uint32_t bits = bits_of(value), magnitude = bits & 0x7fffffffu;
+    const auto sign = std::uint16_t(bits >> 16 & 0x8000u);
+    if (magnitude < 0x38800000u)  // subnormal: a float of 2^23 and more has integers only
+        return {std::uint16_t(sign | (bits_of(float_of(magnitude) * 0x1p24f + 0x1p23f) & 0x7fffffu))};
+    if (magnitude >= 0x477ff000u) return {std::uint16_t(sign | 0x7c00u)};
+    return {std::uint16_t(sign | (magnitude + 0xfffu + (magnitude >> 13 & 1u) - 0x38000000u) >> 13)};
+}
+// The least half, or float, that is not below value; halves of [0, 65504] only.
+KERNALIGN_KERNEL Half half_up(double value) {
+    Half near = half_of(float(value));
+    while (double(near) < value) ++near.bits;
+    return near;
+}
+KERNALIGN_KERNEL float float_up(double value) {
+    const auto near = float(value);
+    if (double(near) >= value) return near;
+    return float_of(bits_of(near) + (near < 0 ? -1 : 1));
+}
+
 // X_i of neighbors.hpp: element * factor, rounded once. E is Half, BFloat16, float or double.
 template <class E>
 struct DeviceRows {

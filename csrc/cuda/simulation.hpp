@@ -16,12 +16,18 @@ struct Settings {
     Order order = Order::forward;
     std::int64_t fail_allocation = -1;  // the number of the call that fails, counted from 0 since set; -1: none
     std::int64_t fail_launch = -1;
+    std::int64_t fail_product = -1;
     std::size_t memory = std::size_t(1) << 31;  // bytes of each of the two devices
+    int capability = 90;                        // whose accumulation `truncating` products have
+    bool truncating = false, products = true;   // products: whether there are any
 };
 
 void set(const Settings& settings);
-std::int64_t allocations();  // calls since set
+Settings settings();
+void begin_product(int device);  // fails if it shall
+std::int64_t allocations();      // calls since set
 std::int64_t launches();
+std::int64_t products();
 std::int64_t live();  // allocations that were not given back
 
 void run_blocks(int device, std::int64_t blocks,

@@ -22,7 +22,8 @@ import numpy as np
 from kernalign import _core
 from kernalign._base.files import atomic_write
 from kernalign._engines import devices
-from kernalign._engines.neighbors import METRICS, Neighbors, knn
+from kernalign._engines.neighbors import METRICS, Metric, Neighbors, knn
+from kernalign._rows import arrays, on_device
 
 CASES, REPEATED, REPEATS = 200, 20, 5
 _DTYPES = ("float16", "float32", "float64")
@@ -40,6 +41,10 @@ class Check:
     def __init__(self, device: str, path: Path, cases: int = CASES, jobs: Any = _JOBS) -> None:
         self.device, self.path, self.cases, self.jobs = device, path, cases, jobs
         self.report: dict[str, Any] = {"schema": 1, "card": None, "failed": [], "skipped": {}}
+
+    @property
+    def index(self) -> int:
+        return int(self.device.partition(":")[2] or 0)
 
     def run(self, names: tuple[str, ...]) -> bool:
         """Take these steps; whether all answers were right."""
@@ -71,7 +76,7 @@ def facts(check: Check) -> dict[str, Any]:
     found = devices.facts()
     if found["why_not"]:
         raise Skipped(found["why_not"])
-    check.report["card"] = found["devices"][int(check.device.partition(":")[2] or 0)]["name"]
+    check.report["card"] = found["devices"][check.index]["name"]
     build = _core.build_info()
     return {
         **found,
@@ -112,6 +117,13 @@ def difference(found: Neighbors, expected: Neighbors) -> str:
     return ""
 
 
+def through_candidates(check: Check, x: np.ndarray, k: int, metric: Metric) -> Neighbors:
+    """Lists of few rows, found as those of many are."""
+    rows = on_device.moved(arrays.rows(x), check.index)
+    raw = devices.nearest_neighbors(rows, k, metric, False, 1, None, worthwhile=0.0, tile=128)
+    return Neighbors(raw[0], raw[1], raw[2].view(np.bool_), metric)
+
+
 def contract(check: Check) -> dict[str, Any]:
     """Seeded cases against the CPU's engine, in all bits; the first of them again and again."""
     differing = 0
@@ -119,14 +131,46 @@ def contract(check: Check) -> dict[str, Any]:
         x, k, metric = rows_of(seed)
         expected = knn(x, k, metric=metric)
         for _ in range(REPEATS if seed < REPEATED else 1):
-            if words := difference(knn(x, k, metric=metric, device=check.device), expected):
+            found = {
+                "scored": knn(x, k, metric=metric, device=check.device),
+                "candidates": through_candidates(check, x, k, metric),
+            }
+            words = "; ".join(f"{way}: {w}" for way, lists in found.items() if (w := difference(lists, expected)))
+            if words:
                 differing += 1
                 check.wrong("contract", f"case {seed} {x.shape} {x.dtype} k={k} {metric}: {words}")
                 break
     return {"cases": check.cases, "repeats": REPEATS, "differing": differing}
 
 
-def arrays(check: Check) -> dict[str, Any]:
+def model(check: Check) -> dict[str, Any]:
+    """How far float16 products are off, as a share of what the bound of candidates allows them."""
+    if not devices.facts()["cublas"]:
+        raise Skipped("cuBLAS was not found")
+    device, rng, found = on_device.extension(), np.random.default_rng(0), {}
+    unit = device.accumulation_unit(check.index)
+    for depth in (16, 64, 256, 1024, 4096, 8192):
+        normal = rng.standard_normal((64, depth))
+        large = 1e-3 * normal
+        large[:, ::37] += 1
+        for name, x in (
+            ("normal", normal),
+            ("positive", abs(normal) + 3),
+            ("a few large", large),
+            ("falling", normal * 0.97 ** (np.arange(depth) % 300)),
+        ):
+            half = x.astype(np.float16)
+            bits, wide = half.view(np.uint16), half.astype(np.float64)
+            gap = np.abs(device.half_products(bits, bits, check.index) - wide @ wide.T)
+            allowed = depth * unit / (1 - depth * unit) * (abs(wide) @ abs(wide).T)
+            share = float((gap / allowed).max())
+            found[f"{name}, {depth}"] = share
+            if share > 1:
+                check.wrong("model", f"{name}, {depth}: {share:.2f} of what is allowed")
+    return found
+
+
+def producers(check: Check) -> dict[str, Any]:
     """Arrays of the libraries that are installed, read where they are; and memory that runs out is given back."""
     found: dict[str, Any] = {}
     for name, makers in (("torch", _of_torch), ("cupy", _of_cupy), ("jax", _of_jax)):
@@ -243,7 +287,8 @@ def _version(name: str) -> str | None:
 STEPS: dict[str, Callable[[Check], Any]] = {
     "facts": facts,
     "contract": contract,
-    "arrays": arrays,
+    "model": model,
+    "arrays": producers,
     "times": times,
     "sanitizer": sanitizer,
 }

@@ -1,35 +1,33 @@
 // Tells Python which devices there are, and why there are none.
 #include "bindings/cuda/device_rows.hpp"
-#include "cuda/cublas.hpp"
+#include "cuda/products.hpp"
 
 namespace kernalign::bindings {
 
 void bind_devices(py::module_& module) {
     module.def("count", &cuda::device_count);
     module.def("why_not", &cuda::why_not);
-    module.def(
-        "facts",
-        [](const std::vector<std::string>& cublas) {
-            py::list devices;
-            for (int device = 0; device < cuda::device_count(); ++device) {
-                const cuda::DeviceFacts facts = cuda::device_facts(device);
-                py::dict one;
-                one["name"] = facts.name;
-                one["capability"] = std::to_string(facts.major) + "." + std::to_string(facts.minor);
-                one["processors"] = facts.processors;
-                one["memory"] = facts.memory;
-                one["free"] = facts.free;
-                devices.append(one);
-            }
-            py::dict all;
-            all["architectures"] = cuda::architectures();
-            all["driver"] = cuda::driver();
-            all["devices"] = devices;
-            all["cublas"] = cuda::find_cublas(cublas);
-            all["why_not"] = cuda::why_not();
-            return all;
-        },
-        py::arg("cublas"));
+    module.def("look_for_products", &cuda::look_for_products, py::arg("paths"));
+    module.def("facts", [] {
+        py::list devices;
+        for (int device = 0; device < cuda::device_count(); ++device) {
+            const cuda::DeviceFacts facts = cuda::device_facts(device);
+            py::dict one;
+            one["name"] = facts.name;
+            one["capability"] = std::to_string(facts.major) + "." + std::to_string(facts.minor);
+            one["processors"] = facts.processors;
+            one["memory"] = facts.memory;
+            one["free"] = facts.free;
+            devices.append(one);
+        }
+        py::dict all;
+        all["architectures"] = cuda::architectures();
+        all["driver"] = cuda::driver();
+        all["devices"] = devices;
+        all["cublas"] = cuda::products_path();
+        all["why_not"] = cuda::why_not();
+        return all;
+    });
 }
 
 }  // namespace kernalign::bindings

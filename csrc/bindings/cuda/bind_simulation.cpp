@@ -9,7 +9,8 @@ namespace simulation = cuda::simulation;
 void bind_simulation(py::module_& module) {
     module.def(
         "simulate",
-        [](const std::string& order, std::int64_t fail_allocation, std::int64_t fail_launch, std::size_t memory) {
+        [](const std::string& order, std::int64_t fail_allocation, std::int64_t fail_launch, std::int64_t fail_product,
+           std::size_t memory, int capability, bool truncating, bool products) {
             simulation::Settings settings;
             settings.order = order == "reverse"   ? simulation::Order::reverse
                              : order == "random"  ? simulation::Order::random
@@ -17,13 +18,19 @@ void bind_simulation(py::module_& module) {
                                                   : simulation::Order::forward;
             settings.fail_allocation = fail_allocation;
             settings.fail_launch = fail_launch;
+            settings.fail_product = fail_product;
             settings.memory = memory;
+            settings.capability = capability;
+            settings.truncating = truncating;
+            settings.products = products;
             simulation::set(settings);
         },
         py::arg("order") = "forward", py::arg("fail_allocation") = -1, py::arg("fail_launch") = -1,
-        py::arg("memory") = simulation::Settings().memory);
+        py::arg("fail_product") = -1, py::arg("memory") = simulation::Settings().memory, py::arg("capability") = 90,
+        py::arg("truncating") = false, py::arg("products") = true);
     module.def("allocations", &simulation::allocations);
     module.def("launches", &simulation::launches);
+    module.def("products", &simulation::products);
     module.def("live", &simulation::live);
 }
 

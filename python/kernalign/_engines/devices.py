@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
 from typing import Any
 
 from kernalign import _core
@@ -13,8 +11,6 @@ from kernalign._rows.magnitude import check_magnitude, check_rows_magnitude
 from kernalign._rows.on_device import why_not
 
 __all__ = ["available", "check_magnitude_of", "facts", "nearest_neighbors", "why_not"]
-
-_CUBLAS = (("cu13", "lib", "libcublas.so.13"), ("cublas", "lib", "libcublas.so.12"))  # in the wheels' folder
 
 
 def available() -> bool:
@@ -30,11 +26,14 @@ def check_magnitude_of(rows: Any, exponent: int) -> None:
         check_magnitude(rows.largest(), rows.name, exponent)
 
 
-def nearest_neighbors(rows: Any, k: int, metric: str, sets: bool, threads: int, report: Report) -> Any:
-    """The lists, by the engine of the device where the rows are: (index, similarity, tie), the same bits."""
+def nearest_neighbors(rows: Any, k: int, metric: str, sets: bool, threads: int, report: Report, **way: float) -> Any:
+    """The lists, by the engine of the device where the rows are: (index, similarity, tie), the same bits.
+
+    ``way``, on a device: tile, and of how many multiply-adds on candidates are worthwhile.
+    """
     if isinstance(rows, _core.Rows):
         return _core.nearest_neighbors(rows, k, metric, sets, threads, report)[:3]
-    return on_device.extension().nearest_neighbors(rows, k, metric, report)[:3]
+    return on_device.extension().nearest_neighbors(rows, k, metric, report, **way)[:3]
 
 
 def facts() -> dict[str, Any]:
@@ -42,11 +41,4 @@ def facts() -> dict[str, Any]:
     built = on_device.extension()
     if built is None:
         return {"built": False, "why_not": why_not()}
-    return {"built": True, **built.facts(_cublas_wheels())}
-
-
-def _cublas_wheels() -> list[str]:
-    spec = importlib.util.find_spec("nvidia")
-    folders = list(spec.submodule_search_locations or ()) if spec is not None else []
-    paths = [Path(folder, *parts) for folder in folders for parts in _CUBLAS]
-    return [str(path) for path in paths if path.exists()]
+    return {"built": True, **built.facts()}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import re
 import sys
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from kernalign._base.checks import shown
 
 CUDA = -1  # any device
 _ON_CUDA = (2, 13)  # DLPack's numbers of device memory and of managed memory
+_CUBLAS = (("cu13", "lib", "libcublas.so.13"), ("cublas", "lib", "libcublas.so.12"))  # in the folder of its wheels
 _MOVE = "device='cpu' copies it there"
 
 
@@ -22,9 +25,13 @@ _MOVE = "device='cpu' copies it there"
 def extension() -> Any:
     """The module that reads device memory; None if it was not built."""
     try:
-        return importlib.import_module("kernalign._cuda")
+        built = importlib.import_module("kernalign._cuda")
     except ImportError:
         return None
+    spec = importlib.util.find_spec("nvidia")
+    folders = list(spec.submodule_search_locations or ()) if spec is not None else []
+    built.look_for_products([str(Path(folder, *parts)) for folder in folders for parts in _CUBLAS])
+    return built
 
 
 def why_not() -> str:

@@ -1,0 +1,43 @@
+// Contract of float16 matrix products on a device: cuBLAS, found at run time, or sums like those of matrix units.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "cuda/device.hpp"
+
+namespace kernalign::cuda {
+
+// Looks for cuBLAS where the process has it already, then at these paths, then where the system looks.
+void look_for_products(const std::vector<std::string>& paths);
+std::string products_path();  // of cuBLAS; empty if none was found
+inline bool has_products() { return !products_path().empty(); }
+
+// u: sums of n products of halves are off by no more than n u / (1 - n u) times the sum of their magnitudes. Matrix
+// units align 4 to 16 products and the sum so far to the largest exponent and cut the rest off: after 25 bits of
+// fraction from compute capability 9.0 on, 24 from 7.5 on; other units are trusted with 23.
+inline double accumulation_unit(const DeviceFacts& facts) {
+    const int capability = 10 * facts.major + facts.minor;
+    return capability >= 90 ? 0x1p-24 : capability >= 75 ? 0x1p-23 : 0x1p-22;
+}
+
+class Products {
+  public:
+    explicit Products(Queue& queue);
+    ~Products();
+    Products(const Products&) = delete;
+    Products& operator=(const Products&) = delete;
+
+    // C = A B^T in float32: A is m x k, B is n x k, of halves, dense, k a multiple of 16; C is m x n, ldc a multiple
+    // of 4.
+    void multiply(std::int64_t m, std::int64_t n, std::int64_t k, const std::uint16_t* a, const std::uint16_t* b,
+                  float* c, std::int64_t ldc);
+
+  private:
+    struct State;
+    Queue& queue_;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace kernalign::cuda

@@ -1,0 +1,62 @@
+// Multiplies halves on the CPU, summing as matrix units do: some products at once, cut off below the largest.
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+
+#include "cuda/products.hpp"
+#include "cuda/rows.hpp"
+#include "cuda/simulation.hpp"
+
+namespace kernalign::cuda {
+namespace {
+
+// The float32 sum of sum and some products, each cut off after `bits` bits below the largest of them.
+float cut_sum(float sum, const double* products, int count, int bits) {
+    double largest = std::fabs(double(sum));
+    for (int p = 0; p < count; ++p) largest = std::max(largest, std::fabs(products[p]));
+    if (largest == 0) return sum;
+    const double unit = std::scalbn(1.0, std::max(std::ilogb(largest), -126) - bits);
+    double total = std::trunc(double(sum) / unit);
+    for (int p = 0; p < count; ++p) total += std::trunc(products[p] / unit);
+    total *= unit;
+    const auto near = float(total);
+    return std::fabs(double(near)) > std::fabs(total) ? std::nextafter(near, 0.0F) : near;
+}
+
+}  // namespace
+
+void look_for_products(const std::vector<std::string>&) {}
+std::string products_path() { return simulation::settings().products ? "simulated" : ""; }
+
+struct Products::State {};
+Products::Products(Queue& queue) : queue_(queue) {}
+Products::~Products() = default;
+
+void Products::multiply(std::int64_t m, std::int64_t n, std::int64_t k, const std::uint16_t* a, const std::uint16_t* b,
+                        float* c, std::int64_t ldc) {
+    const simulation::Settings settings = simulation::settings();
+    simulation::begin_product(queue_.device());
+    const int capability = settings.capability, bits = capability >= 90 ? 25 : 24;
+    const int together = capability >= 90 ? 16 : capability >= 80 ? 8 : 4;
+    std::vector<double> left(static_cast<std::size_t>(k)), right(static_cast<std::size_t>(n * k)), products(16);
+    for (std::int64_t e = 0; e < n * k; ++e) right[std::size_t(e)] = double(Half{b[e]});
+    for (std::int64_t i = 0; i < m; ++i) {
+        for (std::int64_t f = 0; f < k; ++f) left[std::size_t(f)] = double(Half{a[i * k + f]});
+        for (std::int64_t j = 0; j < n; ++j) {
+            const double* other = right.data() + j * k;
+            float sum = 0;
+            if (!settings.truncating) {
+                for (std::int64_t f = 0; f < k; ++f) sum += float(left[std::size_t(f)] * other[f]);
+            } else {
+                for (std::int64_t f = 0; f < k; f += together) {
+                    for (int p = 0; p < together; ++p)
+                        products[std::size_t(p)] = left[std::size_t(f + p)] * other[f + p];
+                    sum = cut_sum(sum, products.data(), together, bits);
+                }
+            }
+            c[i * ldc + j] = sum;
+        }
+    }
+}
+
+}  // namespace kernalign::cuda
