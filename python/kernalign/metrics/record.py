@@ -121,6 +121,9 @@ class MetricInfo:
     larger_is_closer : False for distances, where 0 is identity
     needs : keyword arguments without a default, which every call must give
     paired : whether rows of x and y are of the same items
+    turns : whether columns of either side may be rotated (of both alike where rows are not paired) and the score stays
+    scales : whether either side may be multiplied by a positive number of its own; else both by the same one
+    units : the power of that number by which the score grows, where both are multiplied by the same one
     states : what both sides are turned into, once each, before a pair is finished; None: called pair by pair
     version : raised by hand when a release changes its values, so that stored scores are made anew
     """
@@ -132,6 +135,9 @@ class MetricInfo:
     larger_is_closer: bool = True
     needs: tuple[str, ...] = ()
     paired: bool = True
+    turns: bool = True
+    scales: bool = True
+    units: int = 0
     states: States | None = field(default=None, repr=False)
     version: int = field(default=1, repr=False)
 

@@ -35,6 +35,7 @@ _RECORDS: dict[str, MetricInfo] = {
         _ANY,
         cka.hsic,
         states=OfGrams(cka.finish_hsic, partial(cka.check_estimator, what="hsic"), cosine=False),
+        units=4,
     ),
     "kernel_alignment": MetricInfo(
         "kernel alignment without centring: a common mean counts",
@@ -57,6 +58,8 @@ _RECORDS: dict[str, MetricInfo] = {
             distance=Distance(squared=True),
             cosine=False,
         ),
+        scales=False,
+        units=4,
     ),
     "distance_correlation": MetricInfo(
         "squared correlation of the centred distances",
@@ -74,12 +77,14 @@ _RECORDS: dict[str, MetricInfo] = {
         mmd.mmd,
         **_CLOSE_AT_0,
         paired=False,
+        scales=False,
     ),
     "rsa": MetricInfo(
         "correlation of the dissimilarities of all pairs of items",
         _SIGNED,
         rsa.rsa,
         states=OfDissimilarities(rsa.check_kind, rsa.read_as, rsa.of_pair),
+        turns=False,
     ),
     "mutual_knn": MetricInfo(
         "share of the k nearest neighbours that both sides have in common",
@@ -136,6 +141,7 @@ _RECORDS: dict[str, MetricInfo] = {
         cca.pwcca,
         **_ASYMMETRIC,
         states=OfSpans(cca.pwcca_of),
+        turns=False,
     ),
     "subspace_overlap": MetricInfo(
         "overlap of the leading subspaces of items",
@@ -158,12 +164,23 @@ _RECORDS: dict[str, MetricInfo] = {
         shape.procrustes,
         **_CLOSE_AT_0,
         states=OfSpans(shape.procrustes_of),
+        scales=False,
+        units=1,
     ),
     "one_to_one": MetricInfo(
-        "mean correlation of columns, each matched with one of the other side", _SIGNED, matching.one_to_one
+        "mean correlation of columns, each matched with one of the other side",
+        _SIGNED,
+        matching.one_to_one,
+        turns=False,
     ),
     "soft_matching": MetricInfo(
-        "optimal transport between columns, in the data's units", _DISTANCE, matching.soft_matching, **_CLOSE_AT_0
+        "optimal transport between columns, in the data's units",
+        _DISTANCE,
+        matching.soft_matching,
+        **_CLOSE_AT_0,
+        turns=False,
+        scales=False,
+        units=1,
     ),
     "linear_predictivity": MetricInfo(
         "share of y that a linear map of x explains",
