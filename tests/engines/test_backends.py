@@ -134,13 +134,15 @@ def test_auto_says_what_it_chose(monkeypatch):
     assert "backend_choice" not in knn(x, 3, backend="native").settings
     monkeypatch.setattr(faiss, "_EXACT_WORK", 200.0 * 200 * 6)
     pytest.importorskip("faiss")
-    score = mutual_knn(x, np.concatenate([y, y], axis=1), 3)  # one choice for both sides
+    with pytest.warns(AlignmentWarning, match=r"faiss: .* On one core, about: native: 1.6e\+05 products, .*; sample"):
+        score = mutual_knn(x, np.concatenate([y, y], axis=1), 3)  # one choice for both sides
     assert score.settings["backend_choice"].startswith("faiss: n^2 p = 3.2e+05 exceeds")
     assert score.settings["backend"] == "faiss"
     monkeypatch.setattr(faiss, "_EXACT_WORK", 1.0)
     monkeypatch.setitem(sys.modules, "faiss", None)
     monkeypatch.setattr(faiss.importlib.util, "find_spec", lambda name: None)
-    assert "faiss is not installed" in knn(x, 3).settings["backend_choice"]
+    with pytest.warns(AlignmentWarning, match="backend='auto' is native"):
+        assert "faiss is not installed" in knn(x, 3).settings["backend_choice"]
     with pytest.raises(ImportError, match=r"pip install 'kernalign\[faiss\]'"):
         knn(x, 3, backend="faiss")
 

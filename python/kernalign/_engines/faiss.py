@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from kernalign import _core
 from kernalign._base.progress import Report
+from kernalign._base.score import AlignmentWarning
+from kernalign._base.warn import warn
 from kernalign._engines import sampled
 from kernalign._engines.sampled import Lists
 from kernalign._rows.blocks import spans
@@ -21,6 +23,7 @@ Blocks: TypeAlias = Callable[[int, int], NDArray[np.float32]]
 
 _FLAT_WORK = 1e12  # products of a flat search; beyond, an inverted file
 _EXACT_WORK = 1e14  # products of an exact search that "auto" still makes: some half an hour on one core
+_NATIVE_RATE, _SAMPLE_RATE = 3e10, 1.3e10  # products a second, float32 and float64
 _TRAINING = 64  # rows per list that k-means sees
 _PROBES = 48  # lists that a query searches
 
@@ -30,9 +33,33 @@ def choose(n: int, p: int) -> tuple[Literal["native", "faiss"], str]:
     work = float(n) * n * p
     if work <= _EXACT_WORK:
         return "native", f"native: n^2 p = {work:.2g} is at most {_EXACT_WORK:.0e}, so exact search is affordable"
+    found, why = "faiss", "so exact search would take very long"
     if importlib.util.find_spec("faiss") is None:
-        return "native", f"native: n^2 p = {work:.2g} exceeds {_EXACT_WORK:.0e}, but faiss is not installed"
-    return "faiss", f"faiss: n^2 p = {work:.2g} exceeds {_EXACT_WORK:.0e}, so exact search would take very long"
+        found, why = "native", "but faiss is not installed"
+    said = f"{found}: n^2 p = {work:.2g} exceeds {_EXACT_WORK:.0e}, {why}. {costs(n, p)}"
+    warn(f"backend='auto' is {said}", AlignmentWarning)  # before hours have passed
+    return ("native" if found == "native" else "faiss"), said
+
+
+def costs(n: int, p: int) -> str:
+    """What each backend takes for a side: products, bytes, and time of one core, roughly."""
+    drawn = sampled.ROWS
+    lists = max(1, int(2 * np.sqrt(n)))
+    scanned = float(n) * p + n * _PROBES * (float(n) / lists) * p / 8  # codes of 4 bits, many at a time
+    ways = {
+        "native": (float(n) * n * p / 2, 500.0 * n, _NATIVE_RATE),
+        f"sample (of {drawn} rows)": (float(drawn) * n * p, 30.0 * n, _SAMPLE_RATE),
+        "faiss": (scanned, n * (p / 4 + 8), _SAMPLE_RATE),
+    }
+    words = [
+        f"{way}: {products:.1e} products, {nbytes / 1e6:,.0f} MB, {_duration(products / rate)}"
+        for way, (products, nbytes, rate) in ways.items()
+    ]
+    return "On one core, about: " + "; ".join(words)
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h" if seconds > 5400 else f"{max(1.0, seconds / 60):.0f} min"
 
 
 def search(

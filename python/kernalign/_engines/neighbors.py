@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from kernalign import _core
 from kernalign._base import checks
 from kernalign._base.intervals import wilson
+from kernalign._base.memory import budget_of, check_memory
 from kernalign._base.packing import packable
 from kernalign._base.progress import ProgressArgument, Report, reporting
 from kernalign._engines import devices, faiss, sampled
@@ -178,6 +179,7 @@ def knn(
     threads: int | None = None,
     device: str | None = None,
     progress: ProgressArgument = False,
+    memory_budget: int | str | None = None,
 ) -> Neighbors:
     """Find the k nearest rows of every row of x, proven to be what float64 arithmetic yields.
 
@@ -217,7 +219,11 @@ def knn(
         raise ValueError("queries must be left out on a CUDA device; device='cpu' searches there")
     asked = of_queries(queries, source, normalize=normalize, clip_quantile=clip_quantile)
     k = checks.check_k(k, source.shape[0] + isinstance(asked, _core.Rows))
-    workers = checks.check_threads(threads)
+    workers, budget = checks.check_threads(threads), budget_of(memory_budget)
+    held = 56 * source.shape[0] * k if asked is None else 0
+    if budget is not None or held > arrays.MUCH:
+        remedy = "queries=20_000 draws rows and needs less"
+        check_memory(arrays.BLOCKS + held, f"neighbours of {source.shape[0]} rows", budget, remedy, "memory_budget")
     with reporting(progress, "nearest neighbours") as report:
         return find(source, k, metric, backend, workers, report, sets=False, queries=asked, place=place).lists
 

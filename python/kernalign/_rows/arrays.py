@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from kernalign import _core
 from kernalign._base import hazards
 from kernalign._base.checks import check_choice, check_options, check_same_rows, check_threads
+from kernalign._base.memory import budget_of, check_memory
 from kernalign._base.progress import ProgressArgument, Report, check_progress, reporting
 from kernalign._base.score import AlignmentWarning
 from kernalign._base.threads import held
@@ -35,6 +36,11 @@ MANY_REPEATS = 0.01  # of the rows
 FEW_COLUMNS = 16  # with fewer, the rounding of single float32 products does not average out
 
 
+MUCH = 1 << 30  # bytes, up to which nobody asks whether they are free
+BLOCKS = 80_000_000  # of rows and tiles that an engine works on at a time
+_BY_PARTS = "kernalign.plan reads rows in parts"
+
+
 class Options(TypedDict, total=False):
     """Keyword arguments that every metric takes; they mean what they mean everywhere."""
 
@@ -47,6 +53,7 @@ class Options(TypedDict, total=False):
     threads: int | None
     device: str | None
     progress: ProgressArgument
+    memory_budget: int | str | None
 
 
 @dataclass(eq=False)
@@ -55,7 +62,8 @@ class Pair:
 
     ``settings`` say how the rows were paired and preprocessed, and how many were dropped; ``items`` are the rows of x,
     as it was ``given``, that the pair has, in order (None: all), so that labels of items can follow them. An engine
-    shall read them on the CUDA device ``place`` (None: on the CPU), where they may already be.
+    shall read them on the CUDA device ``place`` (None: on the CPU), where they may already be. ``budget`` are the bytes
+    that the call may take beside its input (None: most of what is free).
     """
 
     x: _core.Rows
@@ -66,6 +74,7 @@ class Pair:
     items: Places | None = None
     given: int = 0
     place: int | None = None
+    budget: int | None = None
 
     @property
     def n(self) -> int:
@@ -82,6 +91,20 @@ class Pair:
         """Read all rows once, so that a bad one is found before anything else has been done."""
         for rows in (self.x, self.y):
             _core.check_rows(rows, threads)
+
+    def afford(self, metric: str, nbytes: float, remedy: str = _BY_PARTS) -> None:
+        """Raise if what a call takes beside its input is over the budget; small calls need not ask unless there is
+        one."""
+        if self.budget is not None or nbytes > MUCH:
+            (n, p), q = self.x.shape, self.y.shape[1]
+            what = f"{metric} of {n} x {p} and {n} x {q}"
+            check_memory(int(nbytes), what, self.budget, remedy, "memory_budget")
+
+    def afford_products(self, metric: str, of_columns: float) -> None:
+        """The same for products of columns, or for few rows in float64."""
+        (n, p), q = self.x.shape, self.y.shape[1]
+        of_rows = 16 * n * (p + q)
+        self.afford(metric, BLOCKS + (of_columns * (p * p + p * q + q * q) if n > p + q else of_rows))
 
 
 def pair(
@@ -149,7 +172,7 @@ def pair(
     else:
         kwargs |= {"normalize": how.normalize, "clip_quantile": how.clip_quantile, "divided": divided}
         left, right = _rows(a, names[0], a_bf16, **kwargs), _rows(b, names[1], b_bf16, **kwargs)
-    return Pair(left, right, settings, how.threads, how.progress, kept, rows_given, place)
+    return Pair(left, right, settings, how.threads, how.progress, kept, rows_given, place, how.budget)
 
 
 def _device_pair(x: Any, y: Any, place: int, how: _Asked, paired: bool) -> Pair:
@@ -229,6 +252,7 @@ class _Asked(NamedTuple):
     ids: tuple[Any, ...] | None = None
     progress: ProgressArgument = False
     device: str | int | None = None
+    budget: int | None = None
 
     @property
     def all_items(self) -> bool:
@@ -268,6 +292,7 @@ def _asked(options: Options, devices: bool = False) -> _Asked:
         get("ids"),
         get("progress", False),
         _device_asked(get("device"), devices),
+        budget_of(get("memory_budget")),
     )
     if found.normalize is not None:
         check_choice(found.normalize, "normalize", _NORMALIZE)

@@ -55,7 +55,8 @@ def cka(
         ``zero_rows`` (no direction, where the metric needs one): "error", or "drop_pair" drops the item on both sides;
         ``groups`` follow the rows of x. ``settings`` tell of ``pairing``, ``unpaired`` and ``dropped``. ``threads``
         (None: all cores this process may use; the result does not depend on it), ``device``, and ``progress`` (True for
-        a bar on standard error, or callable(done, total)).
+        a bar on standard error, or callable(done, total)). ``memory_budget`` (bytes, or "8 GB"; None: most of what is
+        free, control groups included): a call that would take more beside its input is refused before it takes any.
 
     Returns
     -------
@@ -248,6 +249,11 @@ def _sums(
     if uncertainty is not None:
         checks.check_uncertainty(uncertainty, (None, "jackknife"))
     check_estimator(estimator, pair.n, metric, jackknife=uncertainty is not None)
+    (n, p), q = pair.x.shape, pair.y.shape[1]
+    feature = isinstance(kernel, Linear) and n > p + q
+    nbytes = 8 * (p * p + p * q + q * q) if feature else 600 * n
+    if pair.budget is not None or nbytes > arrays.MUCH:
+        pair.afford(metric, arrays.BLOCKS + nbytes + (240 * n if uncertainty else 0))
     with reporting(pair.progress, metric) as report:
         centred = metric != "kernel_alignment"
         if isinstance(kernel, Linear):

@@ -37,6 +37,7 @@ Comparison: TypeAlias = Literal["spearman", "pearson", "kendall", "cosine"]
 Vector: TypeAlias = NDArray[np.float64]
 
 RANKED = ("spearman", "kendall")
+_BYTES = {"spearman": 45, "kendall": 70}  # of a pair of items
 
 
 def rsa(
@@ -107,6 +108,8 @@ def of_pair(
     groups: Labels | None = None,
 ) -> tuple[Score, Vector | None]:
     """The score of two sides and, where it is ``uncertain`` and exists, the influence of every item on it."""
+    held = _BYTES.get(comparison, 16 if uncertain else 0) * pair.n * (pair.n - 1) // 2
+    pair.afford("rsa", arrays.BLOCKS + held, "comparison='pearson' holds no ranks")
     sides = [distance_side(rows, distance, comparison, pair.threads) for rows in (pair.x, pair.y)]
     if comparison in RANKED:
         ranks = [ranked(side, comparison, report) for side in sides]

@@ -270,6 +270,7 @@ def paired(metric: str, x: Any, y: Any, options: Options) -> arrays.Pair:
     """Two validated sides of at least two items."""
     pair = arrays.pair(x, y, **options)
     checks.check_count(pair.n, 2, metric)
+    pair.afford_products(metric, 26)
     return pair
 
 

@@ -191,6 +191,7 @@ def _products(metric: str, x: Any, y: Any, options: Options) -> tuple[Centred, P
     """Products of the centred columns, none if a side has no numbers to multiply, and settings."""
     pair = arrays.pair(x, y, **options)
     checks.check_count(pair.n, 2, metric)
+    pair.afford_products(metric, 8)
     data = Centred.of(pair)
     settings = how(pair.settings, "feature", data.double)
     if not (math.isfinite(data.x.largest) and math.isfinite(data.y.largest)):

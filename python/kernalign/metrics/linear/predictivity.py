@@ -59,6 +59,7 @@ def linear_predictivity(x: Any, y: Any, *, cv: int | None = None, **options: Unp
     """
     pair = arrays.pair(x, y, **options)
     checks.check_count(pair.n, 2, "linear_predictivity")
+    pair.afford_products("linear_predictivity", 26)
     folds = None if cv is None else _check_folds(cv, pair.n)
     with pair.working("linear_predictivity") as report:
         fit = _in_sample(pair, report) if folds is None else _cross_validated(pair, folds, report)

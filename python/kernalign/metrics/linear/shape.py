@@ -188,6 +188,7 @@ def _of_spans(spans: Spans) -> Shapes:
 def _of_pair(metric: str, x: Any, y: Any, options: Options) -> Shapes:
     pair = arrays.pair(x, y, **options)
     checks.check_count(pair.n, 2, metric)
+    pair.afford_products(metric, 8)
     with pair.working(metric) as report:
         return _of_data(pair, Centred.of(pair), report)
 
