@@ -6,11 +6,16 @@ import csv
 import io
 import json
 import math
+import re
+import unicodedata
 from pathlib import Path
 
 import kernalign as ka
 import numpy as np
 import pytest
+from click.testing import CliRunner
+from kernalign import cli
+from kernalign.cli import main
 from layered_samples import layered
 from test_cli import failed, rows_of, run
 
@@ -213,3 +218,22 @@ def test_processes_and_checkpoints_give_the_same_table(files: Path) -> None:
     assert rows_of(run(*pair, "--workers", "1"))[0]["score"] == pytest.approx(1)
     assert "belongs to other work" in failed(run("compare", "models", "-k", "4", "--checkpoint", "run.ledger"), 1)
     assert "give one of them" in failed(run("compare", "models", "--workers", "1", "--scheduler", "tcp://x:1"), 2)
+
+
+HOSTILE = "\x1b]0;owned\x07\x1b[31mred\u202e [bold]x[/bold]\x9b2J"
+
+
+@pytest.mark.parametrize("form", [[], ["--json"], ["--csv"]], ids=["table", "json", "csv"])
+def test_names_in_files_do_not_command_the_terminal(tmp_path, form):
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "x.npz", **{HOSTILE: rng.normal(size=(20, 3)), "plain": rng.normal(size=(20, 3))})
+    np.save(tmp_path / "y.npy", rng.normal(size=(20, 3)))
+    for key in ("", f":{HOSTILE}?"):  # the second is not there
+        result = CliRunner().invoke(main, ["compare", f"{tmp_path}/x.npz{key}", f"{tmp_path}/y.npy", *form])
+        assert "red" in result.output
+        assert not [c for c in result.output if unicodedata.category(c) in ("Cc", "Cf") and c != "\n"]
+
+
+def test_the_command_line_writes_in_one_place():
+    for path in Path(cli.__file__).parent.glob("*.py"):
+        assert path.name == "output.py" or not re.search(r"click\.(echo|secho)|print\(", path.read_text()), path

@@ -9,6 +9,7 @@ from kernalign.cli.compare import compare
 from kernalign.cli.demo import demo
 from kernalign.cli.info import info
 from kernalign.cli.outcome import Outcome
+from kernalign.cli.output import say
 from kernalign.cli.stitch import stitch
 from kernalign.cli.suite import suite
 
@@ -23,7 +24,7 @@ def main(ctx: click.Context, debug: bool) -> None:
     Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
     """
     if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
+        say(ctx.get_help())
 
 
 main.add_command(compare)

@@ -10,7 +10,7 @@ import numpy as np
 
 from kernalign import demo as shipped
 from kernalign._base.score import Score
-from kernalign.cli.output import as_json, number, plain, probability, show_table
+from kernalign.cli.output import as_json, number, plain, probability, say, show_table
 from kernalign.demo.words import meaning
 from kernalign.metrics.kernel.cka import cka
 from kernalign.metrics.neighbors.overlap import mutual_knn
@@ -60,12 +60,10 @@ def demo(json_wanted: bool, threads: int | None) -> None:
         results.append((NAMES[a][0], NAMES[b][0], overall, local, words, time.perf_counter() - start))
     if json_wanted:
         rows = [_row(x, y, score) | {"meaning": words} for x, y, *scores, words, _ in results for score in scores]
-        click.echo(as_json(rows, {"k": K, "estimator": "unbiased"}), nl=False)
+        say(as_json(rows, {"k": K, "estimator": "unbiased"}), nl=False)
         return
     n = len(arrays["vision"])
-    click.echo(
-        f"{n} emoji: their pictures seen by a vision network and by an edge detector; their names by encoders of text"
-    )
+    say(f"{n} emoji: their pictures seen by a vision network and by an edge detector; their names by encoders of text")
     show_table(
         ["pair", "CKA ± s.e.", "chance", "p", f"{K}-NN", "chance", "p", "seconds"],
         [
@@ -73,16 +71,16 @@ def demo(json_wanted: bool, threads: int | None) -> None:
             for x, y, overall, local, _, seconds in results
         ],
     )
-    click.echo("\nIn words:")
+    say("\nIn words:")
     for *_, words, _ in results:
-        click.echo(f"- {words}")
-    click.echo(
+        say(f"- {words}")
+    say(
         f"\nCKA (unbiased, ± jackknife standard error) compares all similarities at once; {K}-NN (mutual k-NN) is the "
         f"share of each item's {K} nearest neighbours that both sides have. Chance is the score of items paired at "
         "random, p the probability of at least this score by chance. p says whether two representations are related, "
         "the score how much. The last pair is a check: its rows are shuffled on purpose."
     )
-    click.echo(f"{len(PAIRS)} pairs in {time.perf_counter() - begin:.2f} s")
+    say(f"{len(PAIRS)} pairs in {time.perf_counter() - begin:.2f} s")
 
 
 def _row(x: str, y: str, score: Score) -> Any:

@@ -11,6 +11,7 @@ import click
 
 from kernalign import _core
 from kernalign._engines import devices
+from kernalign.cli.output import say
 
 _OPTIONAL = {
     "faiss": ["faiss-cpu"],
@@ -28,14 +29,14 @@ def info(as_json: bool) -> None:
     """Show the build, the CPU features in use, BLAS, threads, CUDA and the optional packages found."""
     facts = gather()
     if as_json:
-        click.echo(json.dumps(facts, indent=2))
+        say(json.dumps(facts, indent=2))
         return
     for name, value in facts.items():
         if name == "cuda":
             value = _of_cuda(value)
         elif isinstance(value, dict):
             value = ", ".join(f"{package} {version}" for package, version in value.items() if version) or "none"
-        click.echo(f"{name + ':':<14}{value}")
+        say(f"{name + ':':<14}{value}")
 
 
 def gather() -> dict[str, Any]:

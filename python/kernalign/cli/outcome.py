@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from kernalign._base.readable import said
+from kernalign.cli.output import say
 
 INTERRUPTED = 130
 
@@ -71,4 +72,4 @@ class Outcome(click.Group):
 
 
 def _say(message: str) -> None:
-    click.echo("kernalign: " + " ".join(message.split()), err=True)
+    say("kernalign: " + " ".join(message.split()), err=True)

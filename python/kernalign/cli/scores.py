@@ -11,7 +11,7 @@ import click
 
 from kernalign._base.files import atomic_write
 from kernalign.cli.outcome import in_flags
-from kernalign.cli.output import as_csv, as_json, number, plain, probability, show_table, write_text
+from kernalign.cli.output import as_csv, as_json, number, plain, probability, say, show_table, write_text
 from kernalign.comparison.result import Comparison
 
 _MOST_NOTES = 20
@@ -30,9 +30,9 @@ def report(
     command = click.get_current_context().command
     told = [f"not taken: {text}" for text in skipped] + [in_flags(text, command) for text in _told(found)]
     for text in told[:_MOST_NOTES]:
-        click.echo(f"note: {text}", err=True)
+        say(f"note: {text}", err=True)
     if len(told) > _MOST_NOTES:
-        click.echo(f"note: and {len(told) - _MOST_NOTES} more", err=True)
+        say(f"note: and {len(told) - _MOST_NOTES} more", err=True)
     rows = [row | {"reason": row["reason"] and in_flags(row["reason"], command)} for row in _rows(found)]
 
     def document() -> str:
@@ -47,7 +47,7 @@ def report(
     if form is None:
         _show(rows, layered=_layered(found))
     else:
-        click.echo(document() if form == "json" else as_csv(rows), nl=False)
+        say(document() if form == "json" else as_csv(rows), nl=False)
 
 
 def check_picture() -> None:

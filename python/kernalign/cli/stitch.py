@@ -13,7 +13,7 @@ import click
 from numpy.typing import NDArray
 
 from kernalign._base.checks import check_same_rows
-from kernalign.cli.output import as_csv, as_json, check_output, number, plain, show_table, write_text
+from kernalign.cli.output import as_csv, as_json, check_output, number, plain, say, show_table, write_text
 from kernalign.sources import array_names, open_source, shown, split_spec
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def stitch(
         else:
             write_text(output, texts[output.suffix.lower()[1:]], overwrite=force)
     if form is not None:
-        click.echo(texts[form], nl=False)
+        say(texts[form], nl=False)
     else:
         _show(rows)
         if certificate is not None:
@@ -177,7 +177,7 @@ def _measure(
         seconds = time.perf_counter() - begin
         rows += [Row(first, second, trial, seconds) for trial in trials]
         if math.isnan(trials[0].r2):
-            click.echo(f"note: {first} × {second}: R² is undefined: {second} is constant", err=True)
+            say(f"note: {first} × {second}: R² is undefined: {second} is constant", err=True)
     return rows
 
 
@@ -203,13 +203,13 @@ def _show(rows: list[Row]) -> None:
 
 
 def _show_certificate(names: tuple[str, str], certificate: Certificate) -> None:
-    click.echo(f"\nCertificate of {names[0]} under the head of {names[1]} (in-sample, maps through the origin):")
+    say(f"\nCertificate of {names[0]} under the head of {names[1]} (in-sample, maps through the origin):")
     for name in _SAID:
         value = getattr(certificate, name)
         shown = ("yes" if value else "no") if isinstance(value, bool) else number(value)
-        click.echo(f"  {name.replace('_', ' '):14} {shown}")
+        say(f"  {name.replace('_', ' '):14} {shown}")
     for words in certificate.failed:
-        click.echo(f"  note: {words}")
+        say(f"  note: {words}")
 
 
 def _plot(rows: list[Row], output: Path, force: bool) -> None:

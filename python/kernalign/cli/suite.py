@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from kernalign.cli.output import as_json, number, plain, show_table, write_text
+from kernalign.cli.output import as_json, number, plain, say, show_table, write_text
 from kernalign.sources.directories import models_of
 from kernalign.sources.place import Place
 from kernalign.suite import Run, builtin, difference, load
@@ -44,8 +44,8 @@ def init(directory: Path) -> None:
     text = _TEMPLATE.format(name=json.dumps(directory.resolve().name), models="\n".join(entries))
     write_text(directory / "suite.toml", text, overwrite=False)
     for skipped in found.skipped:
-        click.echo(f"note: {skipped}", err=True)
-    click.echo(f"{directory / 'suite.toml'}: {len(entries)} models; kernalign suite check {directory} looks at them")
+        say(f"note: {skipped}", err=True)
+    say(f"{directory / 'suite.toml'}: {len(entries)} models; kernalign suite check {directory} looks at them")
 
 
 @suite.command()
@@ -68,7 +68,7 @@ def check(path: str) -> None:
     show_table(["set", "items", "models", "layers", "scores", "about", "memory"], rows)
     bad = {f"{one['set']}: {name}: {reason}" for one in found for name, reason in one["unreadable"].items()}
     for text in sorted(bad):
-        click.echo(f"note: {text}", err=True)
+        say(f"note: {text}", err=True)
     if bad or not any(one["scores"] for one in found):
         sys.exit(1)
 
@@ -86,9 +86,9 @@ def run(ctx: click.Context, path: str, executor: str | None, reported: bool) -> 
     done = found.run(progress=sys.stderr.isatty())
     if reported:
         try:
-            click.echo(f"{done.report()}", err=True)
+            say(f"{done.report()}", err=True)
         except ImportError as error:
-            click.echo(f"note: {error}", err=True)
+            say(f"note: {error}", err=True)
     _tell(done)
     ctx.exit(REFUTED if any(one.verdict == "refuted" for one in done.claims) else 1 if done.failed else 0)
 
@@ -105,7 +105,7 @@ def status(path: str) -> None:
 @click.option("--output", type=click.Path(path_type=Path), help="Where; report.html of the run if not given.")
 def report(path: str, output: Path | None) -> None:
     """Write the report of what is done."""
-    click.echo(str(load(path).last().report(output)))
+    say(str(load(path).last().report(output)))
 
 
 @suite.command("compare")
@@ -121,11 +121,11 @@ def compare_runs(ctx: click.Context, run_a: str, run_b: str, fail_on: tuple[str,
     found = difference.compare(difference.read(run_a), difference.read(run_b))
     count = Counter(one["kind"] for one in found)
     if form == "json":
-        click.echo(as_json([plain(one) for one in found], {"a": run_a, "b": run_b}, counts=dict(count)), nl=False)
+        say(as_json([plain(one) for one in found], {"a": run_a, "b": run_b}, counts=dict(count)), nl=False)
     else:
         for kind in difference.KINDS:
             if count[kind]:
-                click.echo(f"{count[kind]} {kind}")
+                say(f"{count[kind]} {kind}")
         moved = [one for one in found if one["kind"] != difference.SAME][:20]
         columns = ("set", "metric_id", "x", "y", "a", "b", "kind", "why")
         cells = [[number(one[key]) if key in "ab" else one[key] for key in columns] for one in moved]
@@ -152,7 +152,7 @@ def export(path: str, form: str, output: Path | None, force: bool) -> None:
         rows = [plain(row) for row in done.rows]
         text = as_json(rows, done.provenance()) if form == "json" else as_csv(done.rows)
         write_text(output, text, overwrite=force or output == done.directory / "results.csv")
-    click.echo(str(output))
+    say(str(output))
 
 
 @suite.command()
@@ -162,8 +162,8 @@ def verify(path: str, scores: int) -> None:
     """Check that inputs are those of the run, that its files agree, and that scores come out again."""
     found = load(path).verify(scores)
     for text in found:
-        click.echo(text, err=True)
-    click.echo("verified" if not found else f"{len(found)} differences")
+        say(text, err=True)
+    say("verified" if not found else f"{len(found)} differences")
     if found:
         sys.exit(1)
 
@@ -172,7 +172,7 @@ def verify(path: str, scores: int) -> None:
 @_PATH
 def gc(path: str) -> None:
     """Forget scores that suite.toml no longer asks for."""
-    click.echo(f"{load(path).gc()} scores forgotten")
+    say(f"{load(path).gc()} scores forgotten")
 
 
 @suite.command("list")
@@ -180,10 +180,10 @@ def gc(path: str) -> None:
 def list_all(path: Path) -> None:
     """Name the suites that ship, and the runs below PATH."""
     for name, about in builtin.SUITES.items():
-        click.echo(f"builtin:{name}  {about}")
+        say(f"builtin:{name}  {about}")
     for found in sorted(path.glob("**/runs/*/provenance.json")):
         known = json.loads(found.read_text(encoding="utf-8"))
-        click.echo(f"{found.parent}  {known['finished_at']}  {known['scores']} scores, {known['failed']} failed")
+        say(f"{found.parent}  {known['finished_at']}  {known['scores']} scores, {known['failed']} failed")
 
 
 def _tell(done: Run) -> None:
@@ -196,7 +196,7 @@ def _tell(done: Run) -> None:
         rows.append([metric, str(len(own)), str(len(own) - len(known)), spread])
     show_table(["metric", "scores", "without", "from and to"], rows)
     for claim in done.claims:
-        click.echo(f"{claim.verdict}: {claim.text} ({claim.why})")
+        say(f"{claim.verdict}: {claim.text} ({claim.why})")
 
 
 _TEMPLATE = """[suite]
