@@ -29,6 +29,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "kernel.hpp"
@@ -64,6 +65,16 @@ struct GramSums {
 };
 
 GramSums gram_sums(const std::vector<GramSource>& sources, bool centred, int threads, Monitor* monitor);
+
+// The same of two linear kernels and centred rows, of few rows, whose Gram matrices are held: 512 rows at most and 2^18
+// numbers. Rows are x - mean, in float64, rounded to the products' type; row sums are taken for zeros, and norms are
+// those of what is multiplied. nullopt where this is not for them: more of them, all equal, or in float32 ones that it
+// would not do for or that go to the matrix unit. No threads.
+struct SmallGrams {
+    std::array<PairSums, 3> pairs, hollow;  // xx, xy, yy
+    std::array<int, 2> exponents{};         // kernel values were divided by 2^exponent
+};
+std::optional<SmallGrams> small_gram_sums(const Rows& x, const Rows& y, Precision precision);
 
 // Per-row sums of two sources that the delete-one jackknife needs, of the same K and L (scaled, pilot subtracted) as in
 // `sums`, which gram_sums made of them. n x 11, row-major, the columns of moments_row_terms (moments.hpp):

@@ -100,6 +100,15 @@ void bind_grams(py::module_& module) {
         },
         py::arg("sources"), py::arg("centred"), py::arg("threads"), py::arg("progress"));
     module.def(
+        "small_gram_sums",
+        [](const PyRows& x, const PyRows& y, bool double_precision) -> py::object {
+            const auto found = without_gil(py::none(), [&](Monitor*) {
+                return small_gram_sums(x.rows(), y.rows(), double_precision ? Precision::f64 : Precision::f32);
+            });
+            return found ? py::make_tuple(found->pairs, found->hollow, found->exponents) : py::object(py::none());
+        },
+        py::arg("x"), py::arg("y"), py::arg("double_precision"));
+    module.def(
         "gram_row_terms",
         [](const PySource& x, const PySource& y, const GramSums& sums, bool centred, bool with_diagonal, int threads) {
             const std::array<GramSource, 2> both{x.get(), y.get()};

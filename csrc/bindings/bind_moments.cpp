@@ -83,6 +83,18 @@ void bind_moments(py::module_& module) {
         py::arg("x"), py::arg("y"), py::arg("double_precision"), py::arg("centred"), py::arg("threads"),
         py::arg("progress"));
     module.def(
+        "held_moment_sums",
+        [](const PyRows& x, const PyRows& y, bool double_precision, bool keep, int threads,
+           py::object progress) -> py::object {
+            auto found = without_gil(std::move(progress), [&](Monitor* m) {
+                return held_moment_sums(x.rows(), y.rows(), precision_of(double_precision), keep, threads, m);
+            });
+            if (!found) return py::none();
+            return py::make_tuple(found->pairs, found->exponents, std::move(found->moments));
+        },
+        py::arg("x"), py::arg("y"), py::arg("double_precision"), py::arg("keep"), py::arg("threads"),
+        py::arg("progress"));
+    module.def(
         "check_rows",
         [](const PyRows& rows, int threads) {
             without_gil(py::none(), [&](Monitor* m) { check_rows(rows.rows(), threads, m); });

@@ -30,6 +30,11 @@ std::vector<double> run(const Simd& table, std::int64_t n) {
     std::vector<double> sum = u;
     table.add_difference(a.data(), b.data(), sum.data(), n);
     keep(sum);
+    out.push_back(table.add_differences(a.data(), n / 2, 2, b.data(), sum.data(), n / 2));
+    keep(sum);
+    std::vector<T> copy(a.size());
+    out.push_back(table.copy_centred(a.data(), u.data(), v.data(), 0.25, copy.data(), n));
+    keep(copy);
     out.push_back(table.squared_norm(a.data(), u.data(), 0.25, n));
 
     std::vector<T> row = a;

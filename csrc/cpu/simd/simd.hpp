@@ -27,6 +27,32 @@ struct Simd {
         add_difference_f64(r, b, s, n);
     }
 
+    // sum[j] += row[j] - base[j] for `count` rows, in float64; returns the sum of the differences' squares.
+    double (*add_differences_f32)(const float* rows, std::int64_t stride, std::int64_t count, const float* base,
+                                  double* sum, std::int64_t n);
+    double (*add_differences_f64)(const double* rows, std::int64_t stride, std::int64_t count, const double* base,
+                                  double* sum, std::int64_t n);
+    double add_differences(const float* r, std::int64_t s, std::int64_t c, const float* b, double* t,
+                           std::int64_t n) const {
+        return add_differences_f32(r, s, c, b, t, n);
+    }
+    double add_differences(const double* r, std::int64_t s, std::int64_t c, const double* b, double* t,
+                           std::int64_t n) const {
+        return add_differences_f64(r, s, c, b, t, n);
+    }
+
+    // out <- ((row - mean) - rest) * scale, computed in float64; returns the squared norm of out.
+    double (*copy_centred_f32)(const float* row, const double* mean, const double* rest, double scale, float* out,
+                               std::int64_t n);
+    double (*copy_centred_f64)(const double* row, const double* mean, const double* rest, double scale, double* out,
+                               std::int64_t n);
+    double copy_centred(const float* r, const double* m, const double* e, double c, float* o, std::int64_t n) const {
+        return copy_centred_f32(r, m, e, c, o, n);
+    }
+    double copy_centred(const double* r, const double* m, const double* e, double c, double* o, std::int64_t n) const {
+        return copy_centred_f64(r, m, e, c, o, n);
+    }
+
     // sum over j of ((row[j] - shift[j]) * scale)^2, in float64.
     double (*squared_norm_f32)(const float* row, const double* shift, double scale, std::int64_t n);
     double (*squared_norm_f64)(const double* row, const double* shift, double scale, std::int64_t n);

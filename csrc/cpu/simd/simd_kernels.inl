@@ -32,6 +32,9 @@ inline void store(float* p, Wide v) {
     const Narrow narrow = __builtin_convertvector(v, Narrow);
     std::memcpy(p, &narrow, sizeof narrow);
 }
+// As the type of what is pointed to holds it.
+inline Wide rounded(Wide v, const double*) { return v; }
+inline Wide rounded(Wide v, const float*) { return __builtin_convertvector(__builtin_convertvector(v, Narrow), Wide); }
 inline double total(Wide v) {
     double sum = 0;
     for (int64_t lane = 0; lane < kLanes; ++lane) sum += v[lane];
@@ -81,6 +84,34 @@ bool all_finite(const T* values, int64_t n) {
 template <class T>
 void add_difference(const T* row, const T* base, double* sum, int64_t n) {
     for_lanes(n, [&](int64_t j, auto io) { io.put(sum + j, io.get(sum + j) + (io.get(row + j) - io.get(base + j))); });
+}
+
+template <class T>
+double add_differences(const T* rows, int64_t stride, int64_t count, const T* base, double* sum, int64_t n) {
+    Wide squares = {};
+    for_lanes(n, [&](int64_t j, auto io) {
+        const Wide from = io.get(base + j);
+        Wide added = io.get(sum + j);
+        const T* row = rows + j;
+        for (int64_t i = 0; i < count; ++i, row += stride) {
+            const Wide difference = io.get(row) - from;
+            added += difference;
+            squares += difference * difference;
+        }
+        io.put(sum + j, added);
+    });
+    return total(squares);
+}
+
+template <class T>
+double copy_centred(const T* row, const double* mean, const double* rest, double scale, T* out, int64_t n) {
+    Wide sum = {};
+    for_lanes(n, [&](int64_t j, auto io) {
+        const Wide v = rounded(((io.get(row + j) - io.get(mean + j)) - io.get(rest + j)) * scale, out);
+        io.put(out + j, v);
+        sum += v * v;
+    });
+    return total(sum);
 }
 
 template <class T>
@@ -146,10 +177,29 @@ double dot(const T* a, const double* b, int64_t n) {
 }  // namespace
 
 const Simd KERNALIGN_SIMD_TABLE = {
-    KERNALIGN_SIMD_NAME, all_finite<float>,    all_finite<double>,    add_difference<float>,  add_difference<double>,
-    squared_norm<float>, squared_norm<double>, accumulate_row<float>, accumulate_row<double>, centre_row<float>,
-    centre_row<double>,  add_rank_two<float>,  add_rank_two<double>,  pair_products<float>,   pair_products<double>,
-    dot<float>,          dot<double>,          neighbor_kernels,      gram_kernels,
+    KERNALIGN_SIMD_NAME,
+    all_finite<float>,
+    all_finite<double>,
+    add_difference<float>,
+    add_difference<double>,
+    add_differences<float>,
+    add_differences<double>,
+    copy_centred<float>,
+    copy_centred<double>,
+    squared_norm<float>,
+    squared_norm<double>,
+    accumulate_row<float>,
+    accumulate_row<double>,
+    centre_row<float>,
+    centre_row<double>,
+    add_rank_two<float>,
+    add_rank_two<double>,
+    pair_products<float>,
+    pair_products<double>,
+    dot<float>,
+    dot<double>,
+    neighbor_kernels,
+    gram_kernels,
 };
 
 }  // namespace kernalign

@@ -28,7 +28,6 @@ class Side:
     """Rows, a kernel whose bandwidth is known, and the third-order sums that null distributions need."""
 
     rows: tuple[_core.Rows, ...]
-    source: _core.GramSource
     kernel: Kernel | Distance
     options: dict[str, Any]  # of _core.GramSource
     double: bool
@@ -37,6 +36,11 @@ class Side:
     reason: str | None = None  # why the kernel does not exist
     varies: bool = True  # by more than any rounding
     stand_for: int = 0  # so many rows, if these are a sample
+
+    @cached_property
+    def source(self) -> _core.GramSource:
+        """What the engine reads."""
+        return _core.GramSource(list(self.rows), **self.options)
 
     @property
     def n(self) -> int:
@@ -104,7 +108,7 @@ class Side:
             own = index[(index >= begin) & (index < end)] - begin
             parts += [part.taken(own, self.options["form"] == "precomputed")] if len(own) else []
             begin = end
-        return replace(self, rows=tuple(parts), source=_core.GramSource(parts, **self.options), stand_for=n)
+        return replace(self, rows=tuple(parts), stand_for=n)
 
     def condensed(self, *, centred: bool = False, restored: bool = True, report: Report = None) -> NDArray[np.float64]:
         """The strict upper triangle of the Gram matrix, row by row: 8 bytes for each pair of items.
@@ -165,6 +169,5 @@ def make_side(
             width = width if reason is None else 1.0
             width *= kernel.fraction
         options |= {"form": str(kernel), "width": float(width)}
-    source = _core.GramSource(list(rows), **options)
     varies = given or len(rows) > 1 or rows[0].vary(*COARSEST)
-    return Side(tuple(rows), source, kernel, options, double, threads, options["form"] == "linear", reason, varies)
+    return Side(tuple(rows), kernel, options, double, threads, options["form"] == "linear", reason, varies)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,6 @@ from kernalign._engines.gram_source import Side, make_side
 from kernalign._engines.kernel_sums import ROUNDING, KernelSums
 from kernalign._rows import arrays
 
-_source = attrgetter("source")
 pack_as(_core.GramSums, lambda sums: {"packed": sums.pack()}, _core.GramSums.unpack)
 
 
@@ -39,7 +37,12 @@ class GramSweep:
         engine: _core.GramSums | None = None,
     ) -> None:
         self.sides, self.centred, self.threads = tuple(sides), centred, threads
-        self.engine = engine or _core.gram_sums(list(map(_source, sides)), centred, threads, report)
+        if engine is None:
+            sources = []
+            for side in sides:  # not a call for each
+                sources.append(_core.GramSource(list(side.rows), **side.options))
+            engine = _core.gram_sums(sources, centred, threads, report)
+        self.engine = engine
         self.n, self._exponents, self._widened = self.engine.n, self.engine.exponents, self.engine.widened
         self._own: dict[int, tuple[_core.PairSums, _core.PairSums, dict[str, Any]]] = {}
 

@@ -7,7 +7,7 @@ from typing import Any
 from kernalign import _core
 from kernalign._base.kernels import Linear
 from kernalign._base.progress import Report
-from kernalign._engines.gram_source import Side, make_side
+from kernalign._engines.gram_source import EXACT_SKEW_ROWS, Side, make_side
 from kernalign._engines.gram_sweep import gram_pair
 from kernalign._engines.kernel_sums import ROUNDING, KernelSums
 from kernalign._rows import arrays
@@ -16,11 +16,17 @@ _LINEAR = Linear()
 
 
 def linear_sums(
-    pair: arrays.Pair, *, centred: bool, report: Report = None, sides: tuple[Side, Side] | None = None
+    pair: arrays.Pair,
+    *,
+    centred: bool,
+    report: Report = None,
+    sides: tuple[Side, Side] | None = None,
+    keep: bool = True,
 ) -> KernelSums:
     """In feature space where that is cheaper: n (p + q)^2 / 2 multiply-adds, against n^2 (p + q) / 2 for the Grams.
 
-    ``sides`` may have been made before, in the precision that `linear_precision` asks for.
+    ``sides`` may have been made before, in the precision that `linear_precision` asks for. Without ``keep`` there may
+    be no engine's state, which a jackknife needs.
     """
     (n, p), q, threads = pair.x.shape, pair.y.shape[1], pair.threads
     if sides is None:
@@ -29,11 +35,48 @@ def linear_sums(
             make_side([pair.x], _LINEAR, threads, double=double),
             make_side([pair.y], _LINEAR, threads, double=double),
         )
-    if n <= p + q:
-        return gram_pair(sides, pair.settings, centred=centred, threads=threads, report=report)
     double = sides[0].double and sides[1].double
+    more: dict[str, Any] = {"settings": pair.settings, "threads": threads, "sides": sides}
+    if n <= p + q:
+        small = None if keep or not centred else _core.small_gram_sums(pair.x, pair.y, double)
+        if small is not None:
+            return _held(n, *small, double, "gram", **more)
+        return gram_pair(sides, pair.settings, centred=centred, threads=threads, report=report)
+    keep = keep or n > EXACT_SKEW_ROWS
+    held = _core.held_moment_sums(pair.x, pair.y, double, keep, threads, report) if centred else None
+    if held is not None:
+        pairs, exponents, engine = held
+        return _held(n, pairs, pairs, exponents, double, "feature", engine=engine, **more)
     engine = _core.moment_sums(pair.x, pair.y, double, centred, threads, report)
-    return moment_sums(engine, double, "feature", centred, settings=pair.settings, threads=threads, sides=sides)
+    return moment_sums(engine, double, "feature", centred, **more)
+
+
+_KEYS = ((0, 0), (0, 1), (1, 1))
+
+
+def _held(
+    n: int,
+    pairs: list[_core.PairSums],
+    hollow: list[_core.PairSums],
+    exponents: list[int],
+    double: bool,
+    route: str,
+    **more: Any,
+) -> KernelSums:
+    """The small sums of rows that were at hand, centred."""
+    x, y = exponents
+    return KernelSums(
+        n,
+        dict(zip(_KEYS, pairs, strict=True)),
+        dict(zip(_KEYS, hollow, strict=True)),
+        exponents=(x, y),
+        pilots=(0.0, 0.0),
+        plains=(0.0, 0.0),
+        rounding=(ROUNDING[double], ROUNDING[double]),
+        route=route,
+        centred_rows=True,
+        **more,
+    )
 
 
 def linear_precision(pair: arrays.Pair) -> bool:

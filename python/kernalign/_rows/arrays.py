@@ -280,6 +280,8 @@ def check_asked(options: Options) -> None:
 
 
 def _asked(options: Options, devices: bool = False) -> _Asked:
+    if len(options) == 1 and "threads" in options:
+        return _Asked(check_threads(options["threads"]))
     check_options(options, Options)
     get: Any = options.get
     found = _Asked(

@@ -64,7 +64,7 @@ def kernel_target_alignment(
     checks.check_count(len(y), 2, "kernel_target_alignment")
     pair = arrays.Pair(rows, _core.Rows(y, "targets"), {**settings, "centred": centred}, threads, progress)
     with reporting(progress, "kernel_target_alignment") as report:
-        sums = linear_sums(pair, centred=centred, report=report).settled()
+        sums = linear_sums(pair, centred=centred, report=report, keep=False).settled()
     keywords: dict[str, Any] = {"n": sums.n, "estimator": "biased", "settings": sums.describe()}
     if centred:
         reason = sums.why_undefined("biased")

@@ -184,7 +184,7 @@ class Grams(Family):
             sweep, places = swept
             found: KernelSums = sweep.sums(places[x.place], places[y.place], pair.settings)
             return found
-        return linear_sums(pair, centred=self.centred, sides=sides).settled()
+        return linear_sums(pair, centred=self.centred, sides=sides, keep=False).settled()
 
     def permuted(self, metric: str, x: Layer, y: Layer, shop: Workshop) -> Callable[[Orders], Values]:
         """Products of the Gram matrices, on which alone a score depends; less them for a distance."""

@@ -70,7 +70,7 @@ def linear_cka(a: _core.Rows, b: _core.Rows, unbiased: bool, eps: float) -> floa
     check_paired(n, b.shape[0])
     if n < 4 and unbiased:
         return math.nan
-    sums = linear.linear_sums(arrays.Pair(a, b, {}), centred=True)
+    sums = linear.linear_sums(arrays.Pair(a, b, {}), centred=True, keep=False)
     terms = [_hsic_of(sums, i, j, unbiased) for i, j in ((0, 1), (0, 0), (1, 1))]
     with np.errstate(over="ignore"):
         scaled_eps = float(np.ldexp(eps, -sum(sums.exponents)))

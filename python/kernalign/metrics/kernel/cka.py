@@ -257,7 +257,7 @@ def _sums(
     with reporting(pair.progress, metric) as report:
         centred = metric != "kernel_alignment"
         if isinstance(kernel, Linear):
-            sums = linear_sums(pair, centred=centred, report=report)
+            sums = linear_sums(pair, centred=centred, report=report, keep=uncertainty is not None)
         else:
             sums = kernel_sums(pair, kernel, centred=centred, report=report)
         if groups is not None:
