@@ -61,3 +61,28 @@ TEST(indices_beyond_the_rows_are_refused) {
     CHECK_THROWS(best_candidates(rows, negative.data(), 1, zero.data(), 1, 1, 1, nullptr), std::invalid_argument,
                  "rows of an array of 5");
 }
+
+TEST(rows_of_another_array_find_what_they_would_find_as_rows) {
+    const auto x = check::gaussian<float>(300, 7, 1);
+    const auto apart = check::gaussian<float>(300, 7, 1);  // the same values elsewhere: no query is a row
+    const std::vector<std::int32_t> queries = {0, 299, 17, 5};
+    for (const Similarity similarity : {Similarity::cosine, Similarity::dot, Similarity::euclidean}) {
+        const ExactRows rows(x.all(), similarity, 1, nullptr), asking(apart.all(), similarity, 1, nullptr);
+        const Neighbors without = nearest_of_rows(rows, queries.data(), 4, 5, 1, nullptr);
+        for (const int threads : {1, 3}) {
+            const Neighbors with = nearest_of_rows(rows, queries.data(), 4, 6, threads, nullptr, &asking);
+            for (std::size_t q = 0; q < 4; ++q) {
+                std::vector<std::int32_t> others;
+                for (std::size_t place = 0; place < 6; ++place)
+                    if (with.index[q * 6 + place] != queries[q]) others.push_back(with.index[q * 6 + place]);
+                others.resize(5);  // a long row may find others before itself by its dot product
+                for (std::size_t place = 0; place < 5; ++place) CHECK(others[place] == without.index[q * 5 + place]);
+            }
+        }
+    }
+    const ExactRows dot(x.all(), Similarity::dot, 1, nullptr), cosine(apart.all(), Similarity::cosine, 1, nullptr);
+    CHECK_THROWS(nearest_of_rows(dot, queries.data(), 4, 5, 1, nullptr, &cosine), std::invalid_argument,
+                 "the similarity of the rows");
+    CHECK_THROWS(nearest_of_rows(dot, queries.data(), 4, 301, 1, nullptr, &dot), std::invalid_argument,
+                 "between 1 and 300");
+}
