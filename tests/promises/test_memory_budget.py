@@ -50,6 +50,17 @@ def test_what_is_within_the_budget_is_done():
         ka.knn(x, 3, memory_budget="1 MB")
 
 
+def test_a_comparison_counts_what_it_keeps_of_all_layers():
+    rng = np.random.default_rng(0)
+    models = {name: rng.standard_normal((1500, 4)) for name in "abc"}
+    names = ("mutual_knn", "cknna", "rsa", "cca")
+    with pytest.raises(
+        ValueError, match=r"of 3 layers of 1500 items would take 10[78],\d+,\d+ bytes .*; fewer metrics"
+    ):
+        ka.compare(models, metrics=names, memory_budget="100 MB")
+    assert ka.compare(models, metrics=names, memory_budget="110 MB", p_values=False).n == 1500
+
+
 @pytest.mark.parametrize(
     "given, nbytes",
     [(None, None), (5, 5), ("5", 5), ("8 GB", 8 * 10**9), ("1.5kb", 1500), ("2 GiB", 2 << 30), (" 7 MiB ", 7 << 20)],

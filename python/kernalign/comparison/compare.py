@@ -12,8 +12,9 @@ import numpy as np
 from kernalign import _core
 from kernalign._base import checks
 from kernalign._base.kernels import Kernel, Precomputed, check_kernel
+from kernalign._base.memory import budget_of, check_memory
 from kernalign._base.progress import ProgressArgument, Report, reporting
-from kernalign._rows.arrays import Normalize
+from kernalign._rows.arrays import BLOCKS, MUCH, Normalize
 from kernalign._rows.items import BAD_ROWS, BadRows, either
 from kernalign._rows.labels import group_numbers
 from kernalign._rows.layer_rows import RowOptions
@@ -50,6 +51,7 @@ def compare(
     ids: Mapping[str, Any] | None = None,
     zero_rows: BadRows = "error",
     nan_rows: BadRows = "error",
+    memory_budget: int | str | None = None,
 ) -> Comparison:
     """Compare every representation of xs with every one of ys, layer by layer, under several metrics.
 
@@ -91,6 +93,7 @@ def compare(
     zero_rows, nan_rows : "drop_pair" drops an item for all representations, layers and metrics, so that every cell is
         of the same items, if any layer has NaN or infinity there or, where a metric needs a direction, a row of zeros
         (a constant row for the correlation of rsa). `Comparison.settings` has the counts, ``dropped`` and by reason.
+    memory_budget : as for `cka`, of what is kept of all layers together
 
     Returns
     -------
@@ -167,6 +170,7 @@ def prepare(
     ids: Mapping[str, Any] | None,
     zero_rows: BadRows,
     nan_rows: BadRows,
+    memory_budget: int | str | None,
 ) -> tuple[Run, dict[str, Any]]:
     """Check what `compare` was given and open it: the work to be done, and the settings of its result."""
     checks.check_choice(layers, "layers", ("all", "best"))
@@ -220,6 +224,10 @@ def prepare(
                 options[name].setdefault("groups", numbers)
     asked = Asked(n, k, estimator, kernel, normalize, clip_quantile, options, called, numbers)
     plan = make_plan(names, asked, x, y, square=ys is None, mode=layers, p_values=p_values)
+    budget, held = budget_of(memory_budget), BLOCKS + plan.nbytes
+    if budget is not None or held > MUCH:
+        what = f"what is kept of {len(plan.layers)} layers of {n} items"
+        check_memory(held, what, budget, "fewer metrics or layers at a time take less", "memory_budget")
     run = Run(plan, x, y, count, record=errors == "record")
     settings = {
         "k": k,

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from kernalign._engines.states import StateKey
+from kernalign._engines.states import ROWS, StateKey
 from kernalign._rows.layered import Place, Representation
 from kernalign._statistics.pairings import Pairings
 from kernalign.comparison.families import families
@@ -100,6 +100,19 @@ class Plan:
             return None
         groups = self.asked.groups
         return Pairings.of_items(self.asked.n) if groups is None else Pairings.of_groups(np.array(groups))
+
+    @property
+    def nbytes(self) -> int:
+        """What the states take that grow with the items, beside rows and scores."""
+        n, widths, total = self.asked.n, {layer.place: layer.width for layer in self.layers}, 0
+        for key in self.states():
+            if key.kind in ("lists", "edges"):
+                total += n * (12 * int(key.options[0]) + 32)
+            elif key.kind == "ranks":
+                total += 4 * n * n
+            elif key.kind == ROWS and key.place is not None:
+                total += 8 * n * min(n, widths[key.place])
+        return total
 
     def pairs(self, family: Family) -> list[Names]:
         """The pairs of representations that a family finishes."""
