@@ -130,7 +130,7 @@ def test_routes_and_precisions_of_each_pair_are_those_of_the_one_pair_call():
         for dtype in (np.float32, np.float64):
             xs[f"{p} {dtype.__name__}"] = layered(1, p, p, n=80, dtype=dtype)[:, 0]
     found = ka.compare(xs, metrics=("cka", "kernel_alignment"))
-    check(found, xs, xs, rtol=1e-9)  # of float32 products, and their p-values
+    check(found, xs, xs, rtol=1e-7)  # of float32 products, and their p-values
 
 
 def test_mmd_wants_equal_widths():
