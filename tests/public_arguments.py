@@ -66,6 +66,7 @@ PARTS = ka.run_task(PLAN, PLAN.tasks[0])
 SPECIAL: dict[tuple[str, str], Any] = {
     ("compare_scores", "k"): 3,
     ("merge", "a"): PARTS,
+    ("set_threads", "threads"): None,
     ("stitching.LinearProbe", "task"): "regression",
     ("merge", "b"): type(PARTS)(),
     ("mantel_test", "a"): SQUARE,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import re
 import warnings
+from collections.abc import Iterator
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -124,8 +125,9 @@ UNREAD = {
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> list[Call]:
-    return list(calls(tmp_path_factory.mktemp("files")))
+def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Call]]:
+    yield list(calls(tmp_path_factory.mktemp("files")))
+    ka.set_threads(None)  # as it was before it was called
 
 
 def fault(call: Call, name: str, kind: str, value: Any) -> str:
