@@ -225,8 +225,8 @@ def _placed(part: Any, order: list[int] | None) -> Any:
 class Digests:
     """What was read of files, by path, size, time and inode, so that nothing is read again that did not change."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, base: Path) -> None:
+        self._path, self._base = path, base
         self._known: dict[str, Any] = {}
         self._used: dict[str, Any] = {}
         try:
@@ -243,7 +243,7 @@ class Digests:
                 self._known[stamp] = {label: list(one) for label, one in layers.items()}
             self._used[stamp] = found = self._known[stamp]
         except _FAILURES as error:
-            return Known({}, "", said(error))
+            return Known({}, "", said(error).replace(f"{self._base}{os.sep}", ""))
         layers = {label: Input(*one) for label, one in found.items()}
         return Known(layers, digest([one.digest for one in layers.values()]))
 

@@ -75,7 +75,7 @@ class Suite:
     def members(self) -> dict[str, Members]:
         """Sets with models and the scores they need; files that are not known by their stamp are read once."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        digests = Digests(self.directory / "digests.json")
+        digests = Digests(self.directory / "digests.json", self.description.directory)
         found = {}
         for one in self.description.sets:
             items, models = items_of(self.description, one), entries(self.description, one)
