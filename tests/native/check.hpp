@@ -81,6 +81,7 @@ int main() {
             check::fail(test.name, 0, std::string("threw ") + error.what());
         }
         std::printf("%s %s\n", check::failures() == before ? "ok  " : "FAIL", test.name);
+        std::fflush(stdout);  // a sanitizer may end the next test, and us
     }
     std::printf("%d failures in %zu tests\n", check::failures(), check::tests().size());
     return check::failures() == 0 && !check::tests().empty() ? 0 : 1;

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
-CHECKS = ROOT / "tests/native/test_cuda_kernels.cpp"
-DEVICE = ROOT / "csrc/cuda/device_sim.cpp"
+NATIVE = ROOT / "tests/native"
+DEVICE = ("device_sim", "products_sim")
 FLAGS = ["-std=c++17", "-O1", "-ffp-contract=off", "-Wno-unknown-pragmas", "-DKERNALIGN_SIMULATED", "-pthread"]
 ADDRESS, THREAD = "address,undefined", "thread"
 OVERFLOW, RACE = "heap-buffer-overflow", "data race"
@@ -26,9 +26,13 @@ class Defect(NamedTuple):
     new: str
     found_by: str
     sanitizer: str = ADDRESS
+    checks: str = "test_cuda_kernels.cpp"
 
 
+CANDIDATES = "test_cuda_candidates.cpp"
 SQUARES, LISTS = "FAIL squares_are_those_of_sixteen_lanes", "FAIL exact_lists_are_those_of_all_scores"
+PAYMENTS, QUEUES = "FAIL panels_pay_what_rounding_takes", "FAIL queues_hold_the_best_whatever_overflows"
+PROOFS = "FAIL rows_are_proven_only_by_bounds_below_all_others"
 DEFECTS = [
     Defect(
         "two phases of Squares made one",
@@ -55,7 +59,120 @@ DEFECTS = [
     Defect("shared memory that nobody set", "exact.hpp", "            s.count[t] = 0;\n", "", OVERFLOW),
     Defect("no test of capacity", "exact.hpp", "size + kThreads > capacity(k)", "size > capacity(k)", OVERFLOW),
     Defect("++ in place of fetch_add", "exact.hpp", "fetch_add(&s.count[q], 1)", "s.count[q]++", RACE, THREAD),
-]  # fmt: skip
+    Defect(
+        "two phases of Shrink made one: ranks of what is still read",
+        "candidates.hpp",
+        """            if (t == 0) s.size = 0;
+        });
+        block.each([&](Thread t, Shared& s) {
+""",
+        """            if (t == 0) s.size = 0;
+""",
+        QUEUES,
+        checks=CANDIDATES,
+    ),
+    Defect(
+        "two phases of Certify made one",
+        "certify.hpp",
+        """            });
+            block.each([&](Thread t, Shared& s) {
+                if (t >= held) return;""",
+        """                if (t >= held) return;""",
+        PROOFS,
+        checks=CANDIDATES,
+    ),
+    Defect(
+        "queues without a last place",
+        "candidates.hpp",
+        "if (at < capacity)",
+        "if (true)",
+        OVERFLOW,
+        checks=CANDIDATES,
+    ),
+    Defect(
+        "one candidate too few",
+        "candidates.hpp",
+        "if (rank < keep)",
+        "if (rank + 1 < keep)",
+        QUEUES,
+        checks=CANDIDATES,
+    ),
+    Defect(
+        "32 bits for a place in all queues",
+        "candidates.hpp",
+        "std::int64_t(row) * capacity + at]",
+        "row * capacity + at]",
+        "signed integer overflow",
+        checks=CANDIDATES,
+    ),
+    Defect(
+        "candidates in the wrong order of index",
+        "candidates.hpp",
+        "| (0xffffffffu - std::uint32_t(index))",
+        "| std::uint32_t(index)",
+        QUEUES,
+        checks=CANDIDATES,
+    ),
+    Defect("rows among their own candidates", "candidates.hpp", "row == column || ", "", QUEUES, checks=CANDIDATES),
+    Defect(
+        "columns that are not fed",
+        "candidates.hpp",
+        "if (v[i][j] >= cut[j]) push(t, column",
+        "if (v[i][j] > INFINITY) push(t, column",
+        QUEUES,
+        checks=CANDIDATES,
+    ),
+    Defect(
+        "rows fed twice where others overflowed",
+        "candidates.hpp",
+        " || (only && !only[row])",
+        "",
+        QUEUES,
+        checks=CANDIDATES,
+    ),
+    Defect(
+        "++ in place of fetch_add in queues",
+        "candidates.hpp",
+        "fetch_add(count.of(t) + row, 1)",
+        "count.of(t)[row]++",
+        RACE,
+        THREAD,
+        checks=CANDIDATES,
+    ),
+    Defect(
+        "halves that are rounded down",
+        "rows.hpp",
+        "while (double(near) < value)",
+        "while (false)",
+        PAYMENTS,
+        checks=CANDIDATES,
+    ),
+    Defect(
+        "an eighth of gamma",
+        "panels.hpp",
+        "gamma(double(depth) + 4, unit)",
+        "gamma(double(depth) + 4, unit / 8)",
+        PAYMENTS,
+        checks=CANDIDATES,
+    ),
+    Defect(
+        "offsets that pay nothing",
+        "panels.hpp",
+        "4 * 0x1p-24 * fabs(h) + error",
+        "error",
+        PAYMENTS,
+        checks=CANDIDATES,
+    ),
+    Defect(
+        "a proof by a bound that is equal",
+        "certify.hpp",
+        "< frame.threshold(",
+        "<= frame.threshold(",
+        PROOFS,
+        checks=CANDIDATES,
+    ),
+    Defect("a proof in spite of what was forgotten", "certify.hpp", "!lost[row] && ", "", PROOFS, checks=CANDIDATES),
+]
 
 
 def compiled(folder: Path, name: str, *arguments: str | Path, sanitizer: str) -> Path:
@@ -70,7 +187,7 @@ def outcome(program: Path) -> tuple[int, str]:
     return ran.returncode, ran.stdout + ran.stderr
 
 
-def survives(folder: Path, objects: dict[str, Path], defect: Defect) -> str:
+def survives(folder: Path, objects: dict[str, list[Path]], defect: Defect) -> str:
     """Nothing if the named check finds the defect, else what was found instead."""
     place = folder / defect.name
     (place / "cuda").mkdir(parents=True)
@@ -78,7 +195,7 @@ def survives(folder: Path, objects: dict[str, Path], defect: Defect) -> str:
     if text.count(defect.old) != 1:
         return f"{defect.name}: its text is {text.count(defect.old)} times in {defect.file}"
     (place / "cuda" / defect.file).write_text(text.replace(defect.old, defect.new), encoding="utf-8")
-    shadowed = ("-iquote", place, CHECKS, objects[defect.sanitizer])
+    shadowed = ("-iquote", place, "-I", NATIVE, NATIVE / defect.checks, *objects[defect.sanitizer])
     code, said = outcome(compiled(place, "checks", *shadowed, sanitizer=defect.sanitizer))
     if code != 0 and defect.found_by in said:
         return ""
@@ -89,14 +206,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(2) as workers:
         folder = Path(name)
         objects = {
-            sanitizer: compiled(folder, f"device-{sanitizer}.o", "-c", DEVICE, sanitizer=sanitizer)
+            sanitizer: [
+                compiled(folder, f"{part}-{sanitizer}.o", "-c", ROOT / f"csrc/cuda/{part}.cpp", sanitizer=sanitizer)
+                for part in DEVICE
+            ]
             for sanitizer in (ADDRESS, THREAD)
         }
-        for sanitizer, device in objects.items():
-            code, said = outcome(compiled(folder, f"whole-{sanitizer}", CHECKS, device, sanitizer=sanitizer))
-            if code != 0:
-                print(f"without a defect: exit {code}:\n{said}")
-                return 1
         living = [said for said in workers.map(lambda one: survives(folder, objects, one), DEFECTS) if said]
     print("\n".join([*living, f"{len(DEFECTS) - len(living)} of {len(DEFECTS)} planted defects were found"]))
     return 1 if living else 0

@@ -1,42 +1,22 @@
 // Protects the kernels for devices, run as plain C++: their numbers by definition, in every order of threads.
 #include <algorithm>
 #include <cmath>
-#include <cstring>
-#include <numeric>
 #include <vector>
 
 #include "check.hpp"
 #include "cuda/exact.hpp"
 #include "cuda/launch.hpp"
 #include "cuda/row_kernels.hpp"
-#include "cuda/simulation.hpp"
 #include "data.hpp"
+#include "device_orders.hpp"
 
 using namespace kernalign;
 using namespace kernalign::cuda;
 
+using check::in_every_order;
+using check::same;
+
 namespace {
-
-#ifdef __SANITIZE_THREAD__
-constexpr simulation::Order kOrders[] = {simulation::Order::threads};
-#else
-constexpr simulation::Order kOrders[] = {simulation::Order::forward, simulation::Order::reverse,
-                                         simulation::Order::random};
-#endif
-
-// Calls f in every order of threads, and checks that it leaves nothing allocated.
-template <class F>
-void in_every_order(F&& f) {
-    for (const simulation::Order order : kOrders) {
-        simulation::Settings settings;
-        settings.order = order;
-        simulation::set(settings);
-        f();
-        CHECK(simulation::live() == 0);
-    }
-}
-
-bool same(double a, double b) { return std::memcmp(&a, &b, sizeof a) == 0; }
 
 struct Best {
     double similarity;

@@ -20,6 +20,7 @@ _OPTIONAL = {
     "plot": ["matplotlib", "pandas"],
     "sklearn": ["scikit-learn"],
     "torch": ["torch"],
+    "cuda": ["nvidia-cublas"],
 }
 
 
