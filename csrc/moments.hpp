@@ -71,18 +71,17 @@ struct MomentSums {
     PairSums pair(int a, int b) const;                       // of the Grams of x' or y' (a <= b); needs symmetrise()
 };
 
-// The sums over pairs of centred Grams of rows that are at hand and read as they are: of the precision's own type, with
-// nothing done to them. nullopt if they are not, are constant or not finite, or if float32 products would not do for
-// them: the stream is then the way, and says what is the matter.
+// The sums over pairs of centred Grams of rows that are at hand: dense, of the precision's own type, with nothing done
+// to them, and at most 1024 columns together. nullopt if they are not, are constant or not finite, or if float32
+// products would not do for them or go to the matrix unit: the stream is then the way, and says what is the matter.
 //
 // Centring   Rows are x - mean, in float64, times a power of two, and rounded to the products' type; norms are those of
 //            what is multiplied. What their rounding leaves of the means changes no sum by more than the rounding of
 //            its products; so the sums of rows are taken for zeros.
-// Precision  As above, blocks of 1024 rows; 0.4 to 1 times the error, for the means are those of all rows. Not the bits
-//            of the stream, but the same for any number of threads.
-// Memory     One block of both sides per thread, of wide ones together 32 MB, and its products, and 8 (p + q)^2 bytes;
-// `moments`, which are made if
-//            they are to be kept, as above.
+// Precision  As above, in blocks of 1024 rows. Not the bits of the stream, but the same for any number of threads.
+// Memory     Some blocks of both sides and their products, 64 MB, and 8 (p + q)^2 bytes; `moments`, made if they are to
+// be
+//            kept, as above.
 struct HeldSums {
     std::array<PairSums, 3> pairs;   // xx, xy, yy
     std::array<int, 2> exponents{};  // kernel values were divided by 2^exponent

@@ -6,7 +6,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "cpu/moments/product_tiles.hpp"
+#include "cpu/products/float_product.hpp"
 #include "cpu/products/outlier.hpp"
 #include "cpu/runtime/dense_centre.hpp"
 #include "cpu/runtime/load.hpp"
@@ -17,8 +17,8 @@
 namespace kernalign {
 namespace {
 
-constexpr std::int64_t kJoint = 2048;        // columns of both sides whose products are one tile
-constexpr std::int64_t kScratch = 32 << 20;  // bytes of blocks whose products are not one tile
+constexpr std::int64_t kWidest = 1024;       // of both sides: more columns have products that threads share by tiles
+constexpr std::int64_t kScratch = 64 << 20;  // bytes of the blocks that threads work on, four at least
 
 template <class T>
 struct HeldSide : DenseCentre {
@@ -36,7 +36,7 @@ template <class T>
 struct HeldBlock {
     std::int64_t begin = 0, count = 0;
     LargeVector<T> rows;                       // both sides' columns beside each other, centred and scaled
-    LargeVector<T> product;                    // of all columns, if these are one tile
+    LargeVector<T> product;                    // of all columns
     std::array<std::vector<double>, 2> norms;  // squared
     std::array<std::array<std::vector<double>, 3>, 2> weighted;  // sums of rows, and of these times norms, if kept
     bool sound = true;
@@ -58,9 +58,9 @@ class Held {
         for (HeldSide<T>& side : sides_)
             if (!side.find(side.rows, side.stride, n_, side.cols, threads_, progress_)) return std::nullopt;
         const std::int64_t count = (n_ + kMomentsBlock - 1) / kMomentsBlock;
-        const bool joint = width_ <= kJoint, alone = joint && count == 1 && !keep_;
-        const std::int64_t fit = joint ? 1 : kScratch / (kMomentsBlock * width_ * std::int64_t(sizeof(T)));
-        std::vector<HeldBlock<T>> blocks(std::size_t(std::min(count, std::max<std::int64_t>(fit, threads_))));
+        const bool alone = count == 1 && !keep_;
+        const std::int64_t fit = kScratch / ((kMomentsBlock + width_) * width_ * std::int64_t(sizeof(T)));
+        std::vector<HeldBlock<T>> blocks(std::size_t(std::min({count, fit, std::int64_t(threads_)})));
         if (keep_) start_moments();
         if (!alone) total_.resize(std::size_t(width_ * width_));
         for (std::int64_t first = 0; first < count; first += std::int64_t(blocks.size())) {
@@ -70,13 +70,12 @@ class Held {
                 block.begin = (first + b) * kMomentsBlock;
                 block.count = std::min(kMomentsBlock, n_ - block.begin);
                 prepare(block);
-                if (joint && block.sound) multiply(block);
+                if (block.sound) multiply(block);
             });
             for (const HeldBlock<T>& block : blocks)
                 if (!block.sound) return std::nullopt;
-            if (!joint) add_tiles(blocks);
             for (const HeldBlock<T>& block : blocks) {
-                if (joint && !alone) add_tile({0, 0, 0, 0, width_, width_, true}, block.product.data(), block.begin);
+                if (!alone) add_product(block);
                 add_norms(block);
             }
         }
@@ -121,33 +120,16 @@ class Held {
         square(Factor<T>{block.rows.data(), width_, width_, true}, block.count, block.product.data(), width_, none);
     }
 
-    void add_tiles(const std::vector<HeldBlock<T>>& blocks) {
-        const std::vector<ProductTile> tiles = product_tiles(p_, width_ - p_);
-        std::vector<LargeVector<T>> products(static_cast<std::size_t>(threads_));
-        parallel_for(std::int64_t(tiles.size()), threads_, progress_, [&](std::int64_t task, int worker) {
-            const ProductTile& tile = tiles[std::size_t(task)];
-            LargeVector<T>& product = products[std::size_t(worker)];
-            product.resize(std::max(product.size(), std::size_t(tile.rows * tile.cols)));
-            ProductScratch none;
-            for (const HeldBlock<T>& block : blocks) {
-                const T* rows = block.rows.data();
-                multiply_tile(tile, block.count, rows + (tile.a ? p_ : 0), width_, rows + (tile.b ? p_ : 0), width_,
-                              product.data(), none);
-                add_tile(tile, product.data(), block.begin);
-            }
-        });
-    }
-
-    // Sets the sums where the first block begins.
-    void add_tile(const ProductTile& tile, const T* product, std::int64_t begin) {
-        const std::vector<double> zero(std::size_t(tile.cols), 0.0);
-        double* to = total_.data() + ((tile.a ? p_ : 0) + tile.i) * width_ + (tile.b ? p_ : 0) + tile.j;
-        for (std::int64_t i = 0; i < tile.rows; ++i, to += width_, product += tile.cols) {
-            const std::int64_t from = tile.diagonal ? i : 0;
-            if (begin == 0)
-                simd().grams.widen(product + from, to + from, tile.cols - from);
+    // Sets the sums of products where the first block begins.
+    void add_product(const HeldBlock<T>& block) {
+        const std::vector<double> zero(std::size_t(width_), 0.0);
+        for (std::int64_t i = 0; i < width_; ++i) {
+            const T* product = block.product.data() + i * width_ + i;
+            double* to = total_.data() + i * width_ + i;
+            if (block.begin == 0)
+                simd().grams.widen(product, to, width_ - i);
             else
-                simd().add_rank_two(to + from, product + from, 0, zero.data(), 0, zero.data(), tile.cols - from);
+                simd().add_rank_two(to, product, 0, zero.data(), 0, zero.data(), width_ - i);
         }
     }
 
@@ -245,6 +227,7 @@ std::optional<HeldSums> held_moment_sums(const Rows& x, const Rows& y, Precision
                                          Monitor* monitor) {
     if (x.rows() != y.rows() || x.rows() < 2) return std::nullopt;
     const double columns = double(x.cols() + y.cols());
+    if (columns > kWidest) return std::nullopt;
     threads = resolve_threads(threads, 0.5 * double(x.rows()) * columns * columns);
     if (precision == Precision::f64) return held<double>(x, y, keep, threads, monitor);
     if (by_parts(kMomentsBlock)) return std::nullopt;  // the matrix unit's products are those of the stream
