@@ -2,7 +2,11 @@
 
 from importlib import import_module
 
-from kernalign import _blas
+from kernalign._base import interrupts as _interrupts
+
+_interrupts.end_command_in_one_line()
+
+from kernalign import _blas  # noqa: E402
 
 _blas.preload()
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -85,3 +88,44 @@ def test_a_directory_without_permission(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(PermissionError, match="cannot write to the directory"), atomic_write(tmp_path / "out"):
         pytest.fail("must not get this far")
+
+
+LEFT = ".kernalign-0123456789abcdef.tmp"
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    """Only files of our name that are old and that no living process holds."""
+    stale, fresh, foreign = tmp_path / LEFT, tmp_path / LEFT.replace("0", "a"), tmp_path / ".kernalign-notes.tmp"
+    for path in (stale, fresh, foreign):
+        path.write_bytes(b"half")
+    for path in (stale, foreign):
+        os.utime(path, (0, 0))
+    with atomic_write(tmp_path / "slow") as slow:
+        held = next(path for path in tmp_path.glob(".kernalign-*") if path not in (stale, fresh, foreign))
+        os.utime(held, (0, 0))
+        with atomic_write(tmp_path / "quick") as quick:
+            quick.write(b"whole")
+        slow.write(b"whole too")
+    assert sorted(os.listdir(tmp_path)) == sorted(["slow", "quick", fresh.name, foreign.name])
+    assert (tmp_path / "slow").read_bytes() == b"whole too"
+
+
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM"])
+def test_a_process_that_is_killed_leaves_no_half_file(tmp_path: Path, name: str) -> None:
+    code = f"""
+import os, signal, sys
+from kernalign._base.files import atomic_write
+with atomic_write("out") as file:
+    file.write(b"half")
+    file.flush()
+    os.kill(os.getpid(), signal.{name})
+    signal.pause()
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False)
+    assert done.returncode == -getattr(signal, name)
+    (left,) = tmp_path.iterdir()
+    assert left.name != "out"
+    os.utime(left, (0, 0))
+    with atomic_write(tmp_path / "out") as file:
+        file.write(b"whole")
+    assert os.listdir(tmp_path) == ["out"]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import re
 import secrets
+import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,13 +15,17 @@ from typing import BinaryIO
 
 from kernalign._base.checks import check_flag, check_path
 
+_TEMPORARY = re.compile(r"\.kernalign-[0-9a-f]{16}\.tmp")
+_STALE = 60.0  # seconds without a byte after which a temporary file that nobody holds was left by a process that died
+
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[BinaryIO]:
     """Yield a binary file that becomes ``path`` when the block ends without an error; until then nobody sees it.
 
     The bytes go to a temporary file in the same directory, are flushed to the disk and then renamed. An error in the
-    block removes the temporary file and leaves ``path`` as it was.
+    block removes the temporary file and leaves ``path`` as it was; a process that is killed leaves it, and the next one
+    that writes to the directory removes it.
 
     Raises
     ------
@@ -38,18 +46,35 @@ def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = False) -> It
         raise type(error)(f"cannot write to the directory {path.parent}: {error.strerror}") from error
     try:
         with file:
+            with suppress(OSError):  # some file systems have no locks
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _remove_stale(path.parent)
             yield file
             file.flush()
             os.fsync(file.fileno())
-        if overwrite:
-            os.replace(temporary, path)
-        else:
-            _rename_new(temporary, path)
+            if overwrite:
+                os.replace(temporary, path)
+            else:
+                _rename_new(temporary, path)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
         raise
     _sync_directory(path.parent)
+
+
+def _remove_stale(directory: Path) -> None:
+    """Temporary files of processes that are no more: theirs would be locked, or had a byte a moment ago."""
+    for entry in os.scandir(directory):
+        if not _TEMPORARY.fullmatch(entry.name):
+            continue
+        with suppress(OSError):
+            facts = entry.stat(follow_symlinks=False)
+            if not stat.S_ISREG(facts.st_mode) or time.time() - facts.st_mtime < _STALE:
+                continue
+            with open(entry.path, "rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.unlink(entry.path)
 
 
 def _rename_new(temporary: Path, path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeAlias
 
 from kernalign._base.checks import shown
@@ -42,7 +42,26 @@ def reporting(progress: ProgressArgument, label: str) -> AbstractContextManager[
     if progress is True:
         return _bar(label)
     check_progress(progress)
-    return nullcontext(progress)
+    return _steps(progress)
+
+
+@contextmanager
+def _steps(tell: Callable[[int, int], object]) -> Iterator[Report]:
+    """A report of stages one after the other, each of which counts from 0 to a total of its own: as one that never goes
+    back, whose total grows by a stage when that begins, and that reaches it once, when all is done."""
+    before, done, total = 0, -1, 0
+
+    def report(stage_done: int, stage_total: int) -> None:
+        nonlocal before, done, total
+        if before + stage_total != total or before + stage_done < done:
+            before = total
+            total += stage_total
+        if done < before + stage_done < total:
+            done = before + stage_done
+            tell(done, total)
+
+    yield report
+    tell(max(total, 1), max(total, 1))
 
 
 @contextmanager
@@ -62,7 +81,8 @@ def _bar(label: str) -> Iterator[Report]:
         bar.update(task, completed=done, total=total)
 
     try:
-        yield report
+        with _steps(report) as steps:
+            yield steps
     finally:
         if shown:
             bar.stop()

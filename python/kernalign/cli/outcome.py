@@ -9,10 +9,9 @@ from typing import Any
 
 import click
 
+from kernalign._base.interrupts import INTERRUPTED, command_has_begun
 from kernalign._base.readable import said
 from kernalign.cli.output import say
-
-INTERRUPTED = 130
 
 
 def in_flags(text: str, command: click.Command | None) -> str:
@@ -54,6 +53,7 @@ class Outcome(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
+            command_has_begun()
             return super().invoke(ctx)
         except KeyboardInterrupt:
             _say("interrupted")

@@ -144,6 +144,15 @@ def cumulative_power(
     Costs and memory of one `spectrum`, and one more per fold. Canatar, Bordelon and Pehlevan 2021.
     """
     in_range = checks.check_flag(in_range, "in_range")
+    with reporting(options.get("progress", False), "cumulative_power") as report:
+        if report is not None:
+            options["progress"] = report
+        return _cumulative_power(x, targets, centred, classes, cv, in_range, options)
+
+
+def _cumulative_power(
+    x: Any, targets: Any, centred: bool | None, classes: bool, cv: int | None, in_range: bool, options: Options
+) -> CumulativePower:
     problem = decomposed(x, targets, centred, classes, options)
     checks.check_count(problem.n, 2, "cumulative_power")
     powers = problem.powers()

@@ -270,9 +270,8 @@ def join(
         settings["ties"] = "index"
 
     def finish_ties() -> tuple[NDArray[np.float64], Any, Any]:
-        with reporting(pair.progress, "tied neighbours") as report:
-            x, y = map(on_device.on_cpu, (pair.x, pair.y))
-            return list_engine.fractional_overlap(x, a.raw, y, b.raw, metric, workers, report)
+        x, y = map(on_device.on_cpu, (pair.x, pair.y))
+        return list_engine.fractional_overlap(x, a.raw, y, b.raw, metric, workers)
 
     def weights() -> tuple[Any, Any]:
         x, y = map(on_device.on_cpu, (pair.x, pair.y))

@@ -1,0 +1,33 @@
+"""Ctrl-C while the command line is still importing ends it in one line."""
+
+import subprocess
+import sys
+
+import pytest
+
+# Runs the command as its own name, with Ctrl-C at the import of a module in the middle.
+SCRIPT = """
+import importlib.abc, os, runpy, signal, sys
+class Finder(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+sys.argv = ["/usr/bin/{command}", "info"]
+from kernalign.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("module", ["kernalign._core", "scipy.special", "kernalign.cli.outcome", "kernalign.cli.suite"])
+def test_the_command_says_one_line(module: str) -> None:
+    command = [sys.executable, "-c", SCRIPT.format(module=module, command="kernalign")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "kernalign: interrupted\n")
+
+
+def test_another_program_that_imports_the_package_is_let_be() -> None:
+    command = [sys.executable, "-c", SCRIPT.format(module="kernalign.cli.suite", command="other")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "Traceback" in done.stderr
+    assert done.stderr.endswith("KeyboardInterrupt\n")
