@@ -115,7 +115,7 @@ VALUES = NONSENSE | {
     "24 texts": [str(i) for i in range(24)],
 }
 SAID = re.compile(
-    r"k must be between|holds 5 files|zzz must end in"
+    r"k must be between|holds \d+ files|holds no file|zzz must end in"
     r"|needs at least \d+ |is not a \w+ file|must be a regular file|is too large"
 )
 UNREAD = {
