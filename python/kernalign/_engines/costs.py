@@ -10,12 +10,14 @@ import numpy as np
 
 # Nanoseconds on one thread of a CPU with AVX-512, as bench/costs.py fits them; only their ratios matter, and these are
 # alike where all products are faster or slower.
-CALL = 60_000.0  # one pair by itself, from its rows to its score
-LAYER = 25_000.0  # of a sweep, the same
-NUMBER = 1.2  # of a pair's rows
-PRODUCT = 0.007  # a multiply-add
-ENTRY = 1.0  # of an upper triangle, made and widened
-PAIR = 0.02  # the product of two such entries
+CALL = 27_000.0  # one pair by itself, from its rows to its score
+NUMBER = 0.9  # of its rows
+PRODUCT = 0.0072  # a multiply-add of columns
+LAYER = 14_000.0  # of a sweep
+SWEPT = 2.0  # a number of its rows
+GRAM_PRODUCT = 0.013  # a multiply-add of rows
+ENTRY = 1.0  # of an upper triangle, widened
+PAIR = 0.03  # the product of two such entries
 
 
 class Choice(NamedTuple):
@@ -25,15 +27,16 @@ class Choice(NamedTuple):
     cost: float
 
 
-def by_features(n: int, p: Any, q: Any) -> Any:
-    """One pair, from products of columns."""
-    return CALL + n * (p + q) * NUMBER + n * (p * p + p * q + q * q) * PRODUCT
+def by_pair(n: int, p: Any, q: Any) -> Any:
+    """One pair by itself, whose Gram matrices are made where they have fewer multiply-adds."""
+    products = np.minimum(p * p + p * q + q * q, n * (p + q))
+    return CALL + n * (p + q) * NUMBER + n * products * PRODUCT
 
 
 def by_sweep(n: int, widths: Any) -> float:
     """All pairs of some layers, each of whose Gram matrices is made once."""
     entries, count = n * (n - 1) / 2, len(widths)
-    layers = LAYER + n * widths * NUMBER + entries * (widths * PRODUCT + ENTRY)
+    layers = LAYER + n * widths * SWEPT + entries * (widths * GRAM_PRODUCT + ENTRY)
     return float(layers.sum() + entries * count * (count + 1) / 2 * PAIR)
 
 
@@ -56,8 +59,11 @@ def choose(n: int, widths: tuple[int, ...], groups: tuple[Hashable, ...], *, joi
     if wide.sum() < 2:
         wide[:] = False
     pairs = apart & uses_features(n, p[:, None], p)
-    cost = float(by_features(n, p[:, None], p)[pairs].sum()) + by_sweep(n, p[wide])
+    alone = by_pair(n, p[:, None], p)
+    if apart.sum() == 1:
+        return Choice(tuple(map(bool, wide)), float(alone[apart].sum()))
+    cost = float(alone[pairs].sum()) + by_sweep(n, p[wide])
     together = by_sweep(n, p)
-    if joint and apart.sum() > 1 and together < cost:
+    if joint and together < cost:
         return Choice((True,) * len(p), together)
     return Choice(tuple(map(bool, wide)), cost)
