@@ -437,6 +437,15 @@ def test_info() -> None:
     facts = json.loads(run("info", "--json").stdout)
     assert {"python", "numpy", "compiler", "simd", "blas", "threads", "cuda", "extras"} < set(facts)
     assert facts["threads"] >= 1
+    assert facts["formats"][".npy"] is None
+    assert "formats:      .npy .npz" in text
+
+
+def test_info_says_what_brings_the_other_formats(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kernalign.sources.formats.find_spec", lambda name: None)
+    text = run("info").stdout
+    assert re.search(r"formats:      \.npy .*; pip install 'kernalign\[io\]' for \.h5 ", text)
+    assert json.loads(run("info", "--json").stdout)["formats"][".zarr"] == "io"
 
 
 def test_help_and_version() -> None:

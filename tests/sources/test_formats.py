@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import kernalign as ka
 import numpy as np
 import pytest
 from kernalign.sources import open_layers, open_source, split_spec
+from kernalign.sources.formats import FORMATS
 from samples import related
 from sources.file_samples import WRITERS
 
@@ -85,3 +87,21 @@ def test_a_column_of_numbers_with_a_word_in_it_is_not_left_out(tmp_path: Path) -
     path.write_text("name,a,b,split\nu,1,2,train\nv,3,,test\nw,5,6,test\n")
     np.testing.assert_array_equal(open_source(path).array, [[1, 2], [3, np.nan], [5, 6]])
     assert open_source(path).labels == ["u", "v", "w"]
+
+
+@pytest.mark.parametrize(("module", "name"), [("h5py", "hdf5"), ("zarr", "zarr"), ("pyarrow", "csv")])
+def test_what_a_format_needs_is_said(tmp_path: Path, module: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip(module)
+    spec = WRITERS[name][1](tmp_path, X)
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ImportError, match=rf"x\.\w+ needs {module}: pip install 'kernalign\[io\]'"):
+        ka.cka(spec, Y)
+    with pytest.warns(ka.UndefinedScoreWarning, match=f"needs {module}"):
+        found = ka.compare({"x": X, "y": Y, "z": spec}, metrics=("cka",))
+    assert found.scores["cka"]["x", "y"] == ka.cka(X, Y)
+    assert any(f"needs {module}" in reason.text for reason in found.reasons)
+
+
+def test_every_ending_has_a_reader() -> None:
+    for ending, found in FORMATS.items():
+        assert callable(found.reader().members), ending

@@ -12,6 +12,7 @@ import click
 from kernalign import _core
 from kernalign._engines import devices
 from kernalign.cli.output import say
+from kernalign.sources.formats import FORMATS
 
 _OPTIONAL = {
     "faiss": ["faiss-cpu"],
@@ -27,7 +28,7 @@ _OPTIONAL = {
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info(as_json: bool) -> None:
-    """Show the build, the CPU features in use, BLAS, threads, CUDA and the optional packages found."""
+    """Show the build, the CPU features in use, BLAS, threads, CUDA, readable files and the optional packages found."""
     facts = gather()
     if as_json:
         say(json.dumps(facts, indent=2))
@@ -35,13 +36,16 @@ def info(as_json: bool) -> None:
     for name, value in facts.items():
         if name == "cuda":
             value = _of_cuda(value)
+        elif name == "formats":
+            value = _of_formats(value)
         elif isinstance(value, dict):
             value = ", ".join(f"{package} {version}" for package, version in value.items() if version) or "none"
         say(f"{name + ':':<14}{value}")
 
 
 def gather() -> dict[str, Any]:
-    """The facts, ready for JSON; an optional package that is missing has the version None."""
+    """The facts, ready for JSON; an optional package that is missing has the version None, a format that can be read no
+    extra."""
     build = _core.build_info()
     return {
         "kernalign": build["version"],
@@ -52,8 +56,18 @@ def gather() -> dict[str, Any]:
         "blas": build["blas"],
         "threads": build["threads"],
         "cuda": devices.facts(),
+        "formats": {ending: None if one.readable else one.extra for ending, one in FORMATS.items()},
         "extras": {package: _version(package) for packages in _OPTIONAL.values() for package in packages},
     }
+
+
+def _of_formats(formats: dict[str, str | None]) -> str:
+    """The endings that can be read here, and what brings the others."""
+    by_extra: dict[str | None, list[str]] = {None: []}
+    for ending, extra in formats.items():
+        by_extra.setdefault(extra, []).append(ending)
+    missing = [f"; pip install 'kernalign[{extra}]' for {' '.join(own)}" for extra, own in by_extra.items() if extra]
+    return " ".join(by_extra[None]) + "".join(missing)
 
 
 def _of_cuda(facts: dict[str, Any]) -> str:

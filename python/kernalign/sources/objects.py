@@ -36,9 +36,8 @@ def stored(given: Any, name: str) -> Any:
 class _Computed(Sliced):
     """Rows of a graph of tasks, computed block by block."""
 
-    def read(self, start: int, stop: int, out: AnyArray) -> None:
-        with self._opened() as given:
-            out[...] = np.asarray(given[start:stop].compute())
+    def _rows(self, given: Any, start: int, stop: int) -> AnyArray:
+        return np.asarray(given[start:stop].compute())
 
 
 def _of_path(given: str | os.PathLike[str], name: str) -> Stored:

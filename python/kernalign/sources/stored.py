@@ -174,14 +174,37 @@ class Sliced(Stored):
         self.step = max(1, min(self.chunks[0], len(self))) if self.chunks and self.shape else 1
 
     def read(self, start: int, stop: int, out: AnyArray) -> None:
-        check_memory(math.prod(self.chunks) * self.dtype.itemsize, f"one chunk of {self.what}")
+        self._check_chunk(None)
         with self._opened() as given, intact(self.what, self._kind):
-            if self._reverse:
-                out[...] = given[..., start:stop].T
-            elif hasattr(given, "read_direct"):
-                given.read_direct(out, np.s_[start:stop])
+            self._fill(given, start, stop, out)
+
+    def array(self, max_bytes: int | None = None) -> AnyArray:
+        """All of it, opened once."""
+        check_memory(self.nbytes, self.what, max_bytes)
+        self._check_chunk(max_bytes)
+        with self._opened() as given, intact(self.what, self._kind):
+            if self._reverse or hasattr(given, "read_direct"):
+                whole = np.empty(self.shape, self.dtype)
+                for start, stop in self.spans():
+                    self._fill(given, start, stop, whole[start:stop])
             else:
-                out[...] = np.asarray(given[start:stop])
+                whole = self._rows(given, 0, len(self)).view()  # may be the owner's own memory
+        whole.flags.writeable = False
+        return whole
+
+    def _check_chunk(self, max_bytes: int | None) -> None:
+        check_memory(math.prod(self.chunks) * self.dtype.itemsize, f"one chunk of {self.what}", max_bytes)
+
+    def _fill(self, given: Any, start: int, stop: int, out: AnyArray) -> None:
+        if self._reverse:
+            out[...] = given[..., start:stop].T
+        elif hasattr(given, "read_direct"):
+            given.read_direct(out, np.s_[start:stop])
+        else:
+            out[...] = self._rows(given, start, stop)
+
+    def _rows(self, given: Any, start: int, stop: int) -> AnyArray:
+        return np.asarray(given[start:stop])
 
 
 class Held(Stored):
