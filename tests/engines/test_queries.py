@@ -130,7 +130,7 @@ def test_bad_queries_are_named():
         ([40], ValueError, "queries must be indices of 40 rows, got 40 to 40"),
         ([-1, 2], ValueError, "got -1 to 2"),
         ([1, 1], ValueError, "name each row once"),
-        ([0.5], TypeError, "indices of rows, got 1 values of dtype float64"),
+        ([0.5], TypeError, "indices of rows, got dtype float64"),
         ([], TypeError, "got 0 values"),
         (0, ValueError, "queries must be at least 1, got 0"),
         (2.5, TypeError, "queries must be a number of rows, their indices"),

@@ -167,7 +167,8 @@ Neighbors nearest_neighbors(const Rows& x, std::int64_t k, Similarity similarity
     out.repeated = std::int64_t(queries.size());
     std::vector<std::int64_t> places;
     for (const Query& query : queries) places.push_back(query.row);
-    search_queries(rows, frame, queries, places, threads, monitor, out);
+    if (!queries.empty())
+        search_queries(rows, frame, RowGroups(rows, threads, monitor), queries, places, threads, monitor, out);
     return out;
 }
 

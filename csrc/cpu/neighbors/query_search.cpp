@@ -12,6 +12,9 @@
 namespace kernalign {
 namespace {
 
+constexpr std::int64_t kFirst = 256;  // queries whose search says how that of the others is done
+constexpr std::int64_t kFew = 64;     // scoring one row in so many costs less than float32 saves
+
 // The k + 1 best of what a threshold search reports, which come in increasing order of index.
 class Best {
   public:
@@ -48,23 +51,22 @@ void write_row(const std::vector<Scored>& scored, std::int64_t at, Neighbors& ou
     out.tie[std::size_t(at)] = scored.size() > k && scored[k].similarity == scored[k - 1].similarity;
 }
 
-void search_queries(const ExactRows& rows, const Frame& frame, const std::vector<Query>& queries,
-                    const std::vector<std::int64_t>& places, int threads, Monitor* monitor, Neighbors& out,
-                    const ExactRows* from) {
-    if (queries.empty()) return;
-    const RowGroups groups(rows, threads, monitor);
+std::int64_t search_queries(const ExactRows& rows, const Frame& frame, const RowGroups& groups,
+                            const std::vector<Query>& queries, const std::vector<std::int64_t>& places, int threads,
+                            Monitor* monitor, Neighbors& out, const ExactRows* from, bool single) {
     std::vector<Best> best(queries.size(), Best(out.k));
-    threshold_search(
+    const std::int64_t scored = threshold_search(
         rows, frame, groups, queries, threads, monitor,
         [&](std::int64_t q, const std::int32_t* others, const double* similarities, std::int64_t count) {
             for (std::int64_t c = 0; c < count; ++c) best[std::size_t(q)].offer(similarities[c], others[c]);
         },
-        from);
+        from, single);
     for (std::size_t q = 0; q < queries.size(); ++q) {
-        const std::vector<Scored>& scored = best[q].sorted();
-        require_unchanged(std::int64_t(scored.size()) >= out.k, rows.name());
-        write_row(scored, places[q], out);
+        const std::vector<Scored>& nearest = best[q].sorted();
+        require_unchanged(std::int64_t(nearest.size()) >= out.k, rows.name());
+        write_row(nearest, places[q], out);
     }
+    return scored;
 }
 
 Neighbors nearest_of_rows(const ExactRows& rows, const std::int32_t* queries, std::int64_t q, std::int64_t k,
@@ -83,13 +85,19 @@ Neighbors nearest_of_rows(const ExactRows& rows, const std::int32_t* queries, st
     Neighbors out = best_candidates(rows, queries, q, some.data(), count, k, threads, monitor, from, true);
     if (count == n) return out;
     const Frame frame(rows, threads, monitor, from);
-    std::vector<Query> wanted;
-    std::vector<std::int64_t> places;
-    for (std::int64_t i = 0; i < q; ++i) {
-        wanted.push_back({queries[i], out.similarity[std::size_t((i + 1) * k - 1)]});
-        places.push_back(i);
+    const RowGroups groups(rows, threads, monitor);
+    bool single = true;  // until it leaves too much to be scored
+    for (std::int64_t begin = 0, end = std::min(q, kFirst); begin < q; begin = end, end = q) {
+        std::vector<Query> wanted;
+        std::vector<std::int64_t> places;
+        for (std::int64_t i = begin; i < end; ++i) {
+            wanted.push_back({queries[i], out.similarity[std::size_t((i + 1) * k - 1)]});
+            places.push_back(i);
+        }
+        const std::int64_t scored =
+            search_queries(rows, frame, groups, wanted, places, threads, monitor, out, from, single);
+        single = scored <= (end - begin) * n / kFew;
     }
-    search_queries(rows, frame, wanted, places, threads, monitor, out, from);
     return out;
 }
 

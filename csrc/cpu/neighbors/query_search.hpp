@@ -20,9 +20,9 @@ inline bool before(const Scored& a, const Scored& b) {
 void write_row(const std::vector<Scored>& scored, std::int64_t at, Neighbors& out);
 
 // Writes the neighbours of query q, a row of `from` if that is given, as row places[q]; at least k rows must reach what
-// it asks for.
-void search_queries(const ExactRows& rows, const Frame& frame, const std::vector<Query>& queries,
-                    const std::vector<std::int64_t>& places, int threads, Monitor* monitor, Neighbors& out,
-                    const ExactRows* from = nullptr);
+// it asks for. Returns what threshold_search does.
+std::int64_t search_queries(const ExactRows& rows, const Frame& frame, const RowGroups& groups,
+                            const std::vector<Query>& queries, const std::vector<std::int64_t>& places, int threads,
+                            Monitor* monitor, Neighbors& out, const ExactRows* from = nullptr, bool single = false);
 
 }  // namespace kernalign

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <limits>
+#include <optional>
 
 #include "cpu/runtime/blas.hpp"
 #include "cpu/runtime/parallel.hpp"
@@ -22,6 +24,7 @@ struct Target {
     double least;
 };
 
+template <class T>
 class Search {
   public:
     Search(const ExactRows& rows, const Frame& frame, const RowGroups& groups, const std::vector<Query>& queries,
@@ -48,7 +51,7 @@ class Search {
         }
     }
 
-    void run(int threads, Monitor* monitor) {
+    std::int64_t run(int threads, Monitor* monitor) {
         const std::int64_t total = std::int64_t(targets_.size());
         const std::int64_t share = (total + threads - 1) / threads;
         const std::int64_t size = std::clamp<std::int64_t>((share + 15) / 16 * 16, 16, kDistinct);
@@ -73,15 +76,18 @@ class Search {
                 }
             }
         });
+        std::int64_t scored = 0;
+        for (const Worker& worker : workers) scored += worker.scored;
+        return scored;
     }
 
   private:
     struct Worker {
-        std::vector<double> left, right, tile, left_offsets, right_offsets, never, sums, row, scratch;
-        std::vector<double> values, scores, similarities;
+        std::vector<T> left, right, tile, left_offsets, right_offsets, never, sums;
+        std::vector<double> row, scratch, values, scores, similarities;
         std::vector<std::int32_t> hits, others, asked, slot;
         std::vector<std::int64_t> seen;  // stamp of the last (target, panel) that scored this group
-        std::int64_t stamp = 0, begin = 0, end = 0;
+        std::int64_t stamp = 0, begin = 0, end = 0, scored = 0;
 
         void prepare(const Search& s, std::int64_t size) {
             const auto cols = std::size_t(s.rows_.cols()), panel = std::size_t(kColumns);
@@ -91,7 +97,7 @@ class Search {
             tile.resize(std::size_t(size * kColumns));
             left_offsets.resize(std::size_t(size));
             right_offsets.resize(panel);
-            never.assign(panel, std::numeric_limits<double>::infinity());
+            never.assign(panel, std::numeric_limits<T>::infinity());
             sums.resize(panel), hits.resize(panel), others.resize(panel), asked.resize(panel), slot.resize(panel);
             scores.resize(panel), similarities.resize(panel);
             row.resize(cols);
@@ -124,14 +130,15 @@ class Search {
         for (std::int64_t j = begin; j < end; ++j)
             panels_.fill(j, w.right.data() + (j - begin) * stride, &w.right_offsets[std::size_t(j - begin)], &raised,
                          w.row.data());
-        std::fill(w.right_offsets.begin() + cols, w.right_offsets.end(), -std::numeric_limits<double>::infinity());
+        std::fill(w.right_offsets.begin() + cols, w.right_offsets.end(), -std::numeric_limits<T>::infinity());
         blas::gemm_nt(w.end - w.begin, cols, panels_.width(), w.left.data(), stride, w.right.data(), stride,
                       w.tile.data(), kColumns);
         for (std::int64_t t = w.begin; t < w.end; ++t) {
             const Target& target = targets_[std::size_t(t)];
             const auto at = std::size_t(t - w.begin);
-            const double cut =
-                std::max(panels_.threshold(target.least), std::numeric_limits<double>::lowest());  // below: padding
+            const double bound = panels_.threshold(target.least);
+            T cut = T(std::max(bound, double(std::numeric_limits<T>::lowest())));  // below: padding
+            if (cut > bound) cut = std::nextafter(cut, std::numeric_limits<T>::lowest());
             const std::int64_t hits =
                 simd().neighbors.select(w.tile.data() + std::int64_t(at) * kColumns, w.right_offsets.data(),
                                         w.left_offsets[at], cut, w.never.data(), w.sums.data(), w.hits.data(), width);
@@ -153,6 +160,7 @@ class Search {
             }
             w.slot[std::size_t(h)] = w.place[group];
         }
+        w.scored += distinct;
         rows_.score(values, w.asked.data(), distinct, w.scores.data(), w.scratch);
         for (std::int64_t q = target.begin; q < target.end; ++q) {
             const Query& query = queries_[std::size_t(order_[std::size_t(q)])];
@@ -172,7 +180,7 @@ class Search {
     const RowGroups &groups_, &asked_;
     const std::vector<Query>& queries_;
     const Found& found_;
-    BoundPanels<double> panels_, query_panels_;
+    BoundPanels<T> panels_, query_panels_;
     bool same_;
     std::vector<std::int64_t> order_;  // queries sorted by group
     std::vector<Target> targets_;
@@ -180,13 +188,16 @@ class Search {
 
 }  // namespace
 
-void threshold_search(const ExactRows& rows, const Frame& frame, const RowGroups& groups,
-                      const std::vector<Query>& queries, int threads, Monitor* monitor, const Found& found,
-                      const ExactRows* from) {
-    if (queries.empty()) return;
-    if (from == nullptr) return Search(rows, frame, groups, queries, found, rows, groups).run(threads, monitor);
-    const RowGroups asked(*from, threads, monitor);
-    Search(rows, frame, groups, queries, found, *from, asked).run(threads, monitor);
+std::int64_t threshold_search(const ExactRows& rows, const Frame& frame, const RowGroups& groups,
+                              const std::vector<Query>& queries, int threads, Monitor* monitor, const Found& found,
+                              const ExactRows* from, bool single) {
+    if (queries.empty()) return 0;
+    std::optional<RowGroups> own;
+    if (from != nullptr) own.emplace(*from, threads, monitor);
+    const ExactRows& asking = from == nullptr ? rows : *from;
+    const RowGroups& asked = own ? *own : groups;
+    if (single) return Search<float>(rows, frame, groups, queries, found, asking, asked).run(threads, monitor);
+    return Search<double>(rows, frame, groups, queries, found, asking, asked).run(threads, monitor);
 }
 
 }  // namespace kernalign

@@ -61,7 +61,9 @@ class Run:
 
     def state(self, key: StateKey) -> Any:
         """One state of the plan alone, or the error that keeps it from being made."""
-        return self._tried(partial(self.plan.states()[key].make, key, self.shop, None))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AlignmentWarning)  # what is finished from it warns
+            return self._tried(partial(self.plan.states()[key].make, key, self.shop, None))
 
     def work(self, report: Report) -> None:
         plan = self.plan

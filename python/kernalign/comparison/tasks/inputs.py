@@ -139,7 +139,7 @@ class Rows:
             raise ValueError(f"{name} must be 2-D (items, features), got shape {tuple(rows.shape)}")
         self.shape: tuple[int, int] = tuple(rows.shape)
         self.itemsize = rows.dtype.itemsize
-        self._stamp: str | None = None
+        self._stamp = self._from.stamp if isinstance(self._from, File) else None
 
     @property
     def stamp(self) -> str:

@@ -210,7 +210,7 @@ def make_stream(
     if metric not in (*OF_MOMENTS, *OF_LISTS):
         known = ", ".join((*OF_MOMENTS, *OF_LISTS))
         raise ValueError(f"{metric} needs all rows at once; those that do not are {known}")
-    single = not isinstance(x, (Mapping, list, tuple)) and y is not None
+    single = y is not None and not any(isinstance(side, (Mapping, list, tuple)) for side in (x, y))
     sides = {"x": _layers(x, "x"), "y": _layers(x, "x") if y is None else _layers(y, "y")}
     for name, side in sides.items():
         if not side:
