@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 import kernalign as ka
 from kernalign import _core
+from kernalign.metrics.linear.matching import transport
 
 def windows(rows, columns, seed):
     # Overlapping windows of one random stream: hours of work in a few megabytes.

@@ -8,6 +8,7 @@
 namespace kernalign::bindings {
 
 void bind_runtime(py::module_& module) {
+    py::class_<Unstoppable>(module, "Unstoppable").def(py::init<>());
     module.def("set_threads", &set_threads, py::arg("chosen"), py::arg("most"));
     module.def("build_info", [] {
         py::dict info;

@@ -40,6 +40,9 @@ class Rows:
     def taken(self, index: NDArray[np.intp], columns: bool = False) -> Rows: ...
     def dense(self, begin: int, end: int) -> NDArray[np.float64]: ...
 
+class Unstoppable:
+    def __init__(self) -> None: ...
+
 class PairSums:
     full: float
     diagonal: float

@@ -12,16 +12,19 @@ CALLS = {
     "nbs": "partial(ka.nbs, windows(1500, 2500, 1), windows(1500, 2500, 2))",
     "procrustes": "partial(ka.procrustes, windows(3000, 2500, 1), windows(3000, 2500, 2))",
     "predictivity": "partial(ka.linear_predictivity, windows(4000, 2000, 1), windows(4000, 2000, 2))",
+    "soft_matching": "partial(transport, np.multiply.outer(np.arange(1.0, 2001), np.arange(2000)))",
     "kare": "partial(ka.kare, windows(2000, 2500, 1), windows(2000, 1, 2), [0.1])",
     "classical_mds": "partial(ka.embedding.classical_mds, np.abs(np.subtract.outer(*[np.arange(4000.0)] * 2)), 3)",
     "ridge": "partial(ka.stitching.RidgeStitcher(1.0).fit, windows(2600, 2500, 1), windows(2600, 500, 2))",
     "gcv": "partial(ka.stitching.RidgeStitcher('gcv').fit, windows(2500, 2000, 1), windows(2500, 500, 2))",
 }
 
+FAST = ("spectrum", "cca", "gcv", "soft_matching")
+
 
 @pytest.mark.parametrize(
     "call",
-    [call if call in ("spectrum", "cca", "gcv") else pytest.param(call, marks=pytest.mark.slow) for call in CALLS],
+    [call if call in FAST else pytest.param(call, marks=pytest.mark.slow) for call in CALLS],
 )
 def test_ctrl_c_ends_the_wait_for_lapack(call):
     """Within half a second, while other threads keep running; the next call is right, and the exit neither waits nor
@@ -54,7 +57,7 @@ assert np.median(gaps) < 0.02 and gaps.max() < 0.5, (np.median(gaps), gaps.max()
     )
 
 
-@pytest.mark.parametrize("call", ["spectrum", "nbs"])
+@pytest.mark.parametrize("call", ["spectrum", "nbs", "soft_matching"])
 def test_a_daemon_thread_in_lapack_does_not_spoil_the_exit(call):
     run(f"threading.Thread(target={CALLS[call]}, daemon=True).start(); time.sleep(0.6)", timeout=20)
 

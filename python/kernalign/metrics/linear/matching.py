@@ -13,6 +13,7 @@ from scipy import sparse
 from kernalign._base import checks
 from kernalign._base.score import AlignmentWarning, Score, undefined
 from kernalign._base.warn import warn
+from kernalign._engines.apart import apart
 from kernalign._engines.centred import Centred, Products
 from kernalign._engines.directions import Matrix, Vector
 from kernalign._rows import arrays
@@ -109,7 +110,7 @@ def transport(cost: Matrix) -> Plan:
     p, q = cost.shape
     if p != q:
         return _network_simplex(cost) or _linear_program(cost)
-    rows, columns = optimize.linear_sum_assignment(cost)
+    rows, columns = apart(cost.size, optimize.linear_sum_assignment, cost)
     return Plan(rows, columns, np.full(p, 1 / p))
 
 
@@ -123,7 +124,8 @@ def _network_simplex(cost: Matrix) -> Plan | None:
     largest = float(np.abs(cost).max()) or 1.0
     scaled = cost / largest
     weights = [np.full(count, float(each)) for count, each in zip(cost.shape, (supply, demand), strict=True)]
-    flow, found = ot.emd(*weights, scaled, numItermax=_PIVOTS, log=True, center_dual=False, check_marginals=False)
+    how = {"numItermax": _PIVOTS, "log": True, "center_dual": False, "check_marginals": False}
+    flow, found = apart(scaled.size, ot.emd, *weights, scaled, **how)
     if found["warning"] is not None or (scaled - found["u"][:, None] - found["v"]).min() < -2 * _TOLERANCE:
         return None
     rows, columns = np.nonzero(flow)
@@ -161,7 +163,9 @@ def _linear_program(cost: Matrix) -> Plan:
         balance = sparse.csr_array(
             (np.ones(2 * len(rows)), (np.concatenate([rows, p + columns]), np.tile(count, 2))), shape=(p + q, len(rows))
         )
-        solved = optimize.linprog(
+        solved = apart(
+            cost.size,
+            optimize.linprog,
             scaled[rows, columns],
             A_eq=balance,
             b_eq=np.repeat([supply, demand], [p, q]).astype(np.float64),
@@ -216,7 +220,7 @@ def _finish_one_to_one(data: Centred, sums: Products | None, settings: dict[str,
         )
     norms = [np.sqrt(squares[mask]) for squares, mask in zip(sums.squares, alive, strict=True)]
     correlation = np.clip(sums.xy[np.ix_(*alive)] / norms[0][:, None] / norms[1], -1, 1)
-    rows, columns = optimize.linear_sum_assignment(correlation, maximize=True)
+    rows, columns = apart(correlation.size, optimize.linear_sum_assignment, correlation, maximize=True)
     value = float(correlation[rows, columns].mean())
     return Score(value, metric="one_to_one", n=data.n, settings=settings | {"pairs": len(rows)})
 
