@@ -98,6 +98,19 @@ PyRows PyRows::taken(const py::array& index, bool columns) const {
     return some;
 }
 
+PyRows PyRows::columns(std::int64_t begin, std::int64_t end) const {
+    require(!rows_.unit_norm && !rows_.zero_mean, "columns of rows that are changed as a whole cannot be read alone");
+    require(0 <= begin && begin < end && end <= rows_.cols(), "column range must lie within the columns");
+    PyRows some = *this;
+    some.data_ = data_[py::make_tuple(py::ellipsis(), py::slice(begin, end, 1))];
+    for (std::vector<double>* of : {&some.shift_, &some.scale_})
+        if (!of->empty()) *of = std::vector<double>(of->begin() + begin, of->begin() + end);
+    MatrixView& view = some.rows_.view;
+    view = {some.data_.data(),     some.data_.shape(0),   some.data_.shape(1),
+            some.data_.strides(0), some.data_.strides(1), view.dtype};
+    return some;
+}
+
 std::vector<double> PyRows::offset() const {
     std::vector<double> result = shift_;
     for (std::size_t j = 0; j < result.size() && !scale_.empty(); ++j) result[j] *= scale_[j];
@@ -137,6 +150,8 @@ void bind_arrays(py::module_& module) {
         .def_property_readonly("spacing", [](const PyRows& r) { return spacing_of(r.rows().view.dtype); })
         .def_property_readonly("zero_mean", [](const PyRows& r) { return r.rows().zero_mean; })
         .def_property_readonly("given", &PyRows::given)
+        .def_property_readonly("by_columns", [](const PyRows& r) { return !r.rows().unit_norm && !r.rows().zero_mean; })
+        .def("columns", &PyRows::columns, py::arg("begin"), py::arg("end"))
         .def("taken", &PyRows::taken, py::arg("index"), py::arg("columns") = false)
         .def_property_readonly("offset", [](const PyRows& r) { return to_numpy(r.offset()); })
         .def(

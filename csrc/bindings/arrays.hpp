@@ -40,6 +40,7 @@ class PyRows {
     py::array_t<double> dense(std::int64_t begin, std::int64_t end) const;
     PyRows given() const;  // the same rows before preprocessing
     // A copy of some rows, and of the same columns if asked for.
+    PyRows columns(std::int64_t begin, std::int64_t end) const;
     PyRows taken(const py::array& index, bool columns) const;
     std::vector<double> offset() const;  // what was subtracted from the scaled columns; empty if nothing was
 

@@ -31,6 +31,8 @@ class ExactRows {
         const double* f64 = nullptr;
     };
     Raw raw(std::int64_t row, double* scratch) const;
+    // Whether raw() needs no scratch.
+    bool dense() const { return dense32_ || dense64_; }
     double factor(std::int64_t row) const { return factor_.empty() ? 1.0 : factor_[std::size_t(row)]; }
 
     // out[c] = similarity of x (values from read) with row others[c]. Never NaN: that such rows would have, which were

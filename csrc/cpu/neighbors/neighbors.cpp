@@ -8,6 +8,7 @@
 #include "cpu/neighbors/narrow_search.hpp"
 #include "cpu/neighbors/query_search.hpp"
 #include "cpu/neighbors/symmetric_search.hpp"
+#include "cpu/neighbors/wide_search.hpp"
 #include "cpu/runtime/ordering.hpp"
 #include "cpu/runtime/parallel.hpp"
 #include "error.hpp"
@@ -119,12 +120,16 @@ Neighbors nearest_neighbors(const Rows& x, std::int64_t k, Similarity similarity
     require(n < std::int64_t(1) << 31, x.name + " must have fewer than 2147483648 rows, got " + std::to_string(n));
     threads = resolve_threads(threads, 0.5 * double(n) * double(n) * double(x.cols()));
     const ExactRows rows(x, similarity, threads, monitor);
-    const Frame frame(rows, threads, monitor);
-    const BoundPanels<float> panels(rows, frame);
     Neighbors out{n, k, {}, {}, {}, 0};
     out.index.resize(std::size_t(n * k));
     out.similarity.assign(std::size_t(n * k), std::numeric_limits<double>::quiet_NaN());
     out.tie.resize(std::size_t(n));
+    if (are_wide(rows)) {
+        wide_search(rows, threads, monitor, out);
+        return out;
+    }
+    const Frame frame(rows, threads, monitor);
+    const BoundPanels<float> panels(rows, frame);
     const auto every_row = [&](const auto& certified) {  // returns the rows that are not, with what is known of them
         constexpr std::int64_t kBlock = 64;
         const std::int64_t tasks = (n + kBlock - 1) / kBlock;

@@ -60,6 +60,14 @@ class Side:
     def rounding(self) -> Rounding:
         return Digits.of(self.rows).rounding
 
+    @cached_property
+    def _mean(self) -> Vector:
+        return self.centre.mean
+
+    @cached_property
+    def _rest(self) -> Vector:
+        return self.centre.rest
+
     def noise(self, squares: Vector, n: int, rounding: Rounding | None = None) -> Vector:
         """What rounding of the n entries may put into each scaled column, of these sums of squares."""
         offset = self.rows.offset
@@ -68,9 +76,15 @@ class Side:
             return directions.noise(np.sqrt(squares), np.ldexp(mean, -self.exponent), n, rounding or self.rounding)
 
     def block(self, begin: int, end: int) -> Matrix:
-        block = self.rows.dense(begin, end)
-        block -= self.centre.mean
-        block -= self.centre.rest
+        return self._about_mean(self.rows.dense(begin, end), slice(None))
+
+    def columns(self, begin: int, end: int) -> Matrix:
+        """Some columns of all rows, where these can be read alone."""
+        return self._about_mean(self.rows.columns(begin, end).dense(0, self.rows.shape[0]), slice(begin, end))
+
+    def _about_mean(self, block: Matrix, columns: slice) -> Matrix:
+        block -= self._mean[columns]
+        block -= self._rest[columns]
         if self.exponent:
             block *= math.ldexp(1.0, -self.exponent)
         return block

@@ -14,6 +14,7 @@ from kernalign._engines.directions import Directions, Matrix, Vector
 from kernalign._rows.blocks import row_blocks, spans
 from kernalign._rows.decompositions import product
 
+_ELEMENTS = 1 << 19  # of all rows, which stay in the cache
 _WIDE = 4  # times as many columns as rows, from which the rows are multiplied some at a time
 
 
@@ -63,7 +64,7 @@ class Span:
     @cached_property
     def by_rows(self) -> Directions:
         """From the rows, in float64, with left directions: from products of rows if many columns leave these sound."""
-        if self.width >= _WIDE * self.n:
+        if self.width >= _WIDE * self.n and self.side.rows.by_columns:
             found = directions.of_gram(self._row_products(), self.free, np.zeros(self.n))
             if found.sound(found.rank) and float(found.values[-1]) > float(self.noise.max()):
                 return Directions(found.values, lambda: product(self._rows().T, found.whitener), found.right)
@@ -73,12 +74,11 @@ class Span:
         return self.side.block(0, self.n)
 
     def _row_products(self) -> Matrix:
-        """X X^T, without X in float64."""
-        products = np.empty((self.n, self.n))
-        for begin, end in row_blocks(self.side.rows):
-            rows = self.side.block(begin, end)
-            products[begin:end, begin:end] = rows @ rows.T
-            for first, last in spans(begin, self.width):
-                products[begin:end, first:last] = rows @ self.side.block(first, last).T
-                products[first:last, begin:end] = products[begin:end, first:last].T
+        """X X^T, some columns at a time, and the squares of these."""
+        products, squares = np.zeros((self.n, self.n)), []
+        for begin, end in spans(self.width, self.n, elements=_ELEMENTS):
+            block = self.side.columns(begin, end)
+            products += block @ block.T
+            squares.append(np.einsum("ij,ij->j", block, block))
+        self.__dict__["squares"] = np.concatenate(squares)
         return products

@@ -440,3 +440,16 @@ def test_correlations_that_are_1_by_count_are_told_of():
     assert ka.Moments().update(x[:, :20], y[:, :20]).cca().settings["chance"] == pytest.approx(
         ka.cca(x[:, :20], y[:, :20]).settings["chance"]
     )
+
+
+@pytest.mark.parametrize("normalize", [None, "standardize", "l2"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_few_long_rows_are_multiplied_some_columns_at_a_time(normalize, dtype, monkeypatch):
+    rng = np.random.default_rng(0)
+    common = rng.normal(size=(25, 6))
+    x, y = ((common @ rng.normal(size=(6, p)) + rng.normal(size=(25, p)) + 40).astype(dtype) for p in (300, 210))
+    monkeypatch.setattr("kernalign._engines.spans._ELEMENTS", 25 * 64)
+    found = ka.svcca(x, y, rank=6, normalize=normalize)
+    monkeypatch.setattr("kernalign._engines.spans._WIDE", 1 << 20)
+    assert float(found) == pytest.approx(float(ka.svcca(x, y, rank=6, normalize=normalize)), rel=1e-11)
+    assert 0.5 < found < 1
