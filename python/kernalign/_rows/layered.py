@@ -258,7 +258,7 @@ def split(value: Any, what: str) -> LayersGiven:
     if value.ndim != 2 and not (value.ndim == 1 and value.dtype == object):  # a column of rows may be one
         raise ValueError(
             f"{what} must be (items, features), (items, layers, features) or a list or dict of (items, features) "
-            f"arrays, got shape {tuple(value.shape)}"
+            f"arrays, got shape {tuple(value.shape)}; kernalign.sources.arranged.arranged takes other axes"
         )
     return numbered(what, value, [value])
 

@@ -21,7 +21,8 @@ from kernalign.comparison.result import Comparison
 from kernalign.comparison.tasks.execute import execute
 from kernalign.comparison.tasks.models import make_models
 from kernalign.metrics import registry
-from kernalign.sources import SHAPES, are_layers, by_name, open_sources, open_unit, shown, split_spec
+from kernalign.sources import are_layers, by_name, open_sources, open_unit, shown, split_spec
+from kernalign.sources.arranged import Arranged
 from kernalign.sources.directories import Found, Model, models_of
 from kernalign.sources.formats import format_of
 from kernalign.sources.place import Place
@@ -66,6 +67,12 @@ class MetricName(click.ParamType):  # type: ignore[type-arg]
     "--uncertainty", is_flag=True, help="Add 95 % intervals to CKA, HSIC, RSA and their like, and to mutual_knn."
 )
 @click.option("--layers", type=click.Choice(["all", "best"]), help="Of models: every pair of layers, or the best.")
+@click.option(
+    "--axes",
+    metavar="LETTERS",
+    help="What axes are: n items, l layers, d features, t positions; lnd, ntd or, of maps, ndtt (usual) or nttd.",
+)
+@click.option("--pool", type=click.Choice(["mean", "flatten"]), help="What becomes of positions.")
 @click.option("--shards", is_flag=True, help="Join the rows of files that differ in their last number only.")
 @click.option("--concatenated", is_flag=True, help="Count all layers together as one more.")
 @click.option(
@@ -117,6 +124,8 @@ def compare(
     rank: int | None,
     uncertainty: bool,
     layers: str | None,
+    axes: str | None,
+    pool: str | None,
     shards: bool,
     concatenated: bool,
     zero_rows: str,
@@ -156,7 +165,10 @@ def compare(
             check_picture()
     metrics = tuple(dict.fromkeys(metrics))
     options = _metric_options(metrics, rank, uncertainty)
-    opened = _open(files, bool(layers or concatenated), shards)
+    dimensions = (2, 3) if axes is None and pool is None else (2, 3, 4, 5)
+    opened = _open(files, bool(layers or concatenated), shards, dimensions)
+    if len(dimensions) > 2:
+        _arrange(opened.models, axes, pool)
     mode = _mode(opened.models, layers, concatenated)
     if uncertainty and groups is not None:
         raise click.UsageError("--uncertainty is not available with --groups")
@@ -246,7 +258,7 @@ def _layered(model: Model) -> bool:
     return not isinstance(given, Exception) and (len(given) > 1 or any(len(one.shape) == 3 for one in given))
 
 
-def _open(files: tuple[str, ...], layered: bool, shards: bool) -> Found:
+def _open(files: tuple[str, ...], layered: bool, shards: bool, dimensions: tuple[int, ...]) -> Found:
     """What files and directories hold; names are short where these tell them apart, whole paths elsewhere."""
     if not all(files):
         raise click.UsageError("a file or directory must have a name, got an empty one")
@@ -255,18 +267,19 @@ def _open(files: tuple[str, ...], layered: bool, shards: bool) -> Found:
     for spec in files:
         place, key = split_spec(spec)
         if key is None and place.is_directory and format_of(place) is None:
-            inner = models_of(place, shards=shards)
+            inner = models_of(place, shards=shards, dimensions=dimensions)
             found.models.extend(inner.models)
             found.skipped.extend(inner.skipped)
         elif key is None and place.is_file:
             single.append(place)
             found.models.append(Model("", str(place), []))
         else:
-            found.models.extend(_models(spec, layered))
+            found.models.extend(_models(spec, layered, dimensions))
     parts = {str(unit.places[0]): unit for unit in units(single, shards=shards)}
     inside = {str(place) for unit in parts.values() for place in unit.places[1:]}
     models = [model for model in found.models if model.short or model.whole not in inside]
-    models = [one for model in models for one in ([model] if model.short else _of_unit(parts[model.whole], layered))]
+    opened = [[model] if model.short else _of_unit(parts[model.whole], layered, dimensions) for model in models]
+    models = [model for own in opened for model in own]
     count = Counter(model.short for model in models)
     models = [model if count[model.short] == 1 else model._replace(short=model.whole) for model in models]
     for name, times in Counter(model.short for model in models).items():
@@ -275,10 +288,18 @@ def _open(files: tuple[str, ...], layered: bool, shards: bool) -> Found:
     return Found(models, found.skipped)
 
 
-def _models(spec: str | Place, layered: bool) -> list[Model]:
+def _arrange(models: list[Model], axes: str | None, pool: str | None) -> None:
+    """Let arrays with as many axes as there are letters be read as items, layers and features."""
+    for model in models:
+        for source in [] if isinstance(model.given, Exception) else model.given:
+            if source.stored is not None and source.stored.ndim == len(axes or "ndtt"):
+                source.stored = Arranged(source.stored, axes, pool)
+
+
+def _models(spec: str | Place, layered: bool, dimensions: tuple[int, ...]) -> list[Model]:
     """The representations of a file: each of its arrays or, if layers are asked for and can be, all of them as one."""
     try:
-        found = open_sources(spec, dimensions=tuple(SHAPES))
+        found = open_sources(spec, dimensions=dimensions)
     except (ValueError, OSError, ImportError) as error:
         return [Model(Place(spec).stem, shown(spec), error)]
     if layered and are_layers(found):
@@ -286,12 +307,12 @@ def _models(spec: str | Place, layered: bool) -> list[Model]:
     return [Model(one.name, one.spec, [one]) for one in found]
 
 
-def _of_unit(unit: Unit, layered: bool) -> list[Model]:
+def _of_unit(unit: Unit, layered: bool, dimensions: tuple[int, ...]) -> list[Model]:
     """Those of a file, or of its parts as one."""
     if len(unit.places) == 1:
-        return _models(unit.place, layered)
+        return _models(unit.place, layered, dimensions)
     try:
-        found = open_unit(unit, tuple(SHAPES))
+        found = open_unit(unit, dimensions)
     except (ValueError, OSError, ImportError) as error:
         return [Model(unit.name, str(unit.place), error)]
     return [Model(unit.name if len(found) == 1 else one.name, one.spec, [one]) for one in found]

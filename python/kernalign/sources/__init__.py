@@ -131,7 +131,7 @@ def _checked(place: Place, members: Members, key: str | None, dimensions: tuple[
     if refusal:
         raise refusal
     if dimensions and len(shape) not in dimensions:
-        kinds = " or ".join(SHAPES[count] for count in dimensions)
+        kinds = " or ".join(SHAPES.get(count, f"{count}-D") for count in dimensions)
         raise (ValueError if len(shape) > 1 else NoRowsError)(f"{_spec(place, key)} must be {kinds}, got shape {shape}")
     return _sources(place, members, [key], most)[0]
 

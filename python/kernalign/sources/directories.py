@@ -34,7 +34,7 @@ class Found(NamedTuple):
     skipped: list[str]
 
 
-def models_of(directory: Place, *, shards: bool = False) -> Found:
+def models_of(directory: Place, *, shards: bool = False, dimensions: tuple[int, ...] = tuple(SHAPES)) -> Found:
     """The representations of a directory and of those in it, in natural order; one that cannot be opened is among them.
 
     Raises
@@ -60,7 +60,7 @@ def models_of(directory: Place, *, shards: bool = False) -> Found:
             found.models.append(_layered(name, str(place) if whole else f"{place}/{name}", layers))
         for unit in named:
             if unit not in layers:
-                _single(unit, found)
+                _single(unit, found, dimensions)
     if not found.models:
         raise ValueError(f"{directory} holds no file with 2-D or 3-D arrays that can be read")
     return found
@@ -110,9 +110,9 @@ class _Damaged(Stored):
         raise self._error
 
 
-def _single(unit: Unit, found: Found) -> None:
+def _single(unit: Unit, found: Found, dimensions: tuple[int, ...]) -> None:
     try:
-        opened = open_unit(unit, tuple(SHAPES))
+        opened = open_unit(unit, dimensions)
     except NoRowsError as error:
         found.skipped.append(str(error))
     except (ValueError, OSError, ImportError) as error:
