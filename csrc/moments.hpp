@@ -82,12 +82,13 @@ struct MomentSums {
 // Memory     Some blocks of both sides and their products, 64 MB, and 8 (p + q)^2 bytes; `moments`, made if they are to
 // be
 //            kept, as above.
+enum class Keep : std::uint8_t { nothing, products, everything };  // of `moments`: products without `own` and `other`
 struct HeldSums {
     std::array<PairSums, 3> pairs;   // xx, xy, yy
     std::array<int, 2> exponents{};  // kernel values were divided by 2^exponent
     std::optional<MomentSums> moments;
 };
-std::optional<HeldSums> held_moment_sums(const Rows& x, const Rows& y, Precision precision, bool keep, int threads,
+std::optional<HeldSums> held_moment_sums(const Rows& x, const Rows& y, Precision precision, Keep keep, int threads,
                                          Monitor* monitor);
 
 // Per-row sums that the delete-one jackknife of HSIC needs (mathematics 3.6). With K, L the Grams of the centred rows

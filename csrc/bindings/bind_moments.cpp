@@ -84,16 +84,17 @@ void bind_moments(py::module_& module) {
         py::arg("progress"));
     module.def(
         "held_moment_sums",
-        [](const PyRows& x, const PyRows& y, bool double_precision, bool keep, int threads,
+        [](const PyRows& x, const PyRows& y, bool double_precision, bool products, bool everything, int threads,
            py::object progress) -> py::object {
+            const Keep keep = everything ? Keep::everything : products ? Keep::products : Keep::nothing;
             auto found = without_gil(std::move(progress), [&](Monitor* m) {
                 return held_moment_sums(x.rows(), y.rows(), precision_of(double_precision), keep, threads, m);
             });
             if (!found) return py::none();
             return py::make_tuple(found->pairs, found->exponents, std::move(found->moments));
         },
-        py::arg("x"), py::arg("y"), py::arg("double_precision"), py::arg("keep"), py::arg("threads"),
-        py::arg("progress"));
+        py::arg("x"), py::arg("y"), py::arg("double_precision"), py::arg("products"), py::arg("everything"),
+        py::arg("threads"), py::arg("progress"));
     module.def(
         "check_rows",
         [](const PyRows& rows, int threads) {

@@ -15,9 +15,9 @@ def rows(x, y):
     return pair.x, pair.y
 
 
-def held(x, y, threads=1, keep=False):
+def held(x, y, threads=1, keep=False, products=False):
     double = x.dtype == np.float64
-    return _core.held_moment_sums(*rows(x, y), double, keep, threads, None)
+    return _core.held_moment_sums(*rows(x, y), double, products, keep, threads, None)
 
 
 def stream(x, y):
@@ -46,8 +46,8 @@ def test_sums_are_those_of_the_stream(dtype, n, p, q, offset):
 def test_neither_threads_nor_what_is_kept_change_a_bit(n):
     x, y = (a.astype(np.float32) for a in related(n, 30, 20))
     one = held(x, y)
-    for threads, keep in ((2, False), (3, True)):
-        other = held(x, y, threads, keep)
+    for threads, keep, products in ((2, False, False), (3, True, False), (2, False, True)):
+        other = held(x, y, threads, keep, products)
         assert other[1] == one[1]
         for a, b in zip(other[0], one[0], strict=True):
             assert [getattr(a, name) for name in FIELDS] == [getattr(b, name) for name in FIELDS]
@@ -56,6 +56,7 @@ def test_neither_threads_nor_what_is_kept_change_a_bit(n):
 def test_what_is_kept_is_the_state_of_the_rows():
     x, y = related(1500, 12, 9)
     engine = held(x, y, keep=True)[2]
+    np.testing.assert_array_equal(held(x, y, products=True)[2].product(0, 1), engine.product(0, 1))
     wanted = _core.moment_sums(*rows(x, y), True, True, 1, None)
     for side in (0, 1):
         np.testing.assert_allclose(engine.mean(side), wanted.mean(side), rtol=1e-12, atol=1e-15)

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <type_traits>
 #include <utility>
@@ -45,11 +46,12 @@ struct HeldBlock {
 template <class T>
 class Held {
   public:
-    Held(const Rows& x, const Rows& y, bool keep, int threads, Monitor* monitor)
+    Held(const Rows& x, const Rows& y, Keep keep, int threads, Monitor* monitor)
         : n_(x.rows()),
           p_(x.cols()),
           width_(x.cols() + y.cols()),
-          keep_(keep),
+          keep_(keep != Keep::nothing),
+          weighed_(keep == Keep::everything),
           threads_(threads),
           progress_(monitor, (n_ + kMomentsBlock - 1) / kMomentsBlock),
           sides_{HeldSide<T>(x), HeldSide<T>(y)} {}
@@ -98,7 +100,7 @@ class Held {
             block.sound = block.sound && std::isfinite(std::accumulate(norms.begin(), norms.end(), 0.0)) &&
                           (std::is_same_v<T, double> || !has_outlier(norms));
         }
-        if (keep_) weigh(block);
+        if (weighed_) weigh(block);
     }
 
     void weigh(HeldBlock<T>& block) const {
@@ -142,7 +144,7 @@ class Held {
             diagonals_[1] += x * y;
             diagonals_[2] += y * y;
         }
-        for (std::size_t s = 0; keep_ && s < 2; ++s) {
+        for (std::size_t s = 0; weighed_ && s < 2; ++s) {
             SideSums& side = moments_.side[s];
             const std::array<std::vector<double>*, 3> sums{&side.sum, &side.own, &side.other};
             for (std::size_t k = 0; k < 3; ++k)
@@ -191,6 +193,9 @@ class Held {
         for (std::size_t s = 0; s < 2; ++s) {
             moments_.side[s].norm = traces_[s];
             moments_.side[s].norm_square = diagonals_[2 * s];
+            const double none = std::numeric_limits<double>::quiet_NaN();
+            for (std::vector<double>* v : {&moments_.side[s].own, &moments_.side[s].other})
+                if (!weighed_) std::fill(v->begin(), v->end(), none);
         }
         moments_.norm_product = diagonals_[1];
         for (std::size_t k = 0; k < 3; ++k) {
@@ -205,7 +210,7 @@ class Held {
     }
 
     std::int64_t n_, p_, width_;
-    bool keep_;
+    bool keep_, weighed_;
     int threads_;
     Progress progress_;
     std::array<HeldSide<T>, 2> sides_;
@@ -216,14 +221,14 @@ class Held {
 };
 
 template <class T>
-std::optional<HeldSums> held(const Rows& x, const Rows& y, bool keep, int threads, Monitor* monitor) {
+std::optional<HeldSums> held(const Rows& x, const Rows& y, Keep keep, int threads, Monitor* monitor) {
     if (!dense_as<T>(x) || !dense_as<T>(y)) return std::nullopt;
     return Held<T>(x, y, keep, threads, monitor).sums();
 }
 
 }  // namespace
 
-std::optional<HeldSums> held_moment_sums(const Rows& x, const Rows& y, Precision precision, bool keep, int threads,
+std::optional<HeldSums> held_moment_sums(const Rows& x, const Rows& y, Precision precision, Keep keep, int threads,
                                          Monitor* monitor) {
     if (x.rows() != y.rows() || x.rows() < 2) return std::nullopt;
     const double columns = double(x.cols() + y.cols());

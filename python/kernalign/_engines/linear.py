@@ -42,8 +42,9 @@ def linear_sums(
         if small is not None:
             return _held(n, *small, double, "gram", **more)
         return gram_pair(sides, pair.settings, centred=centred, threads=threads, report=report)
-    keep = keep or n > EXACT_SKEW_ROWS
-    held = _core.held_moment_sums(pair.x, pair.y, double, keep, threads, report) if centred else None
+    held = (
+        _core.held_moment_sums(pair.x, pair.y, double, n > EXACT_SKEW_ROWS, keep, threads, report) if centred else None
+    )
     if held is not None:
         pairs, exponents, engine = held
         return _held(n, pairs, pairs, exponents, double, "feature", engine=engine, **more)
