@@ -16,7 +16,7 @@ def simulated() -> Any:
     """The simulated device's extension; a test without it is skipped."""
     try:
         return importlib.import_module("kernalign._cudasim")
-    except ImportError:
+    except ModuleNotFoundError:
         pytest.skip("kernalign._cudasim was not built: configure with -DKERNALIGN_CUDASIM=ON")
 
 

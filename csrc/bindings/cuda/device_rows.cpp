@@ -103,7 +103,7 @@ double DeviceRows::largest() const {
 }
 
 void bind_device_rows(py::module_& module) {
-    py::class_<DeviceRows>(module, "Rows")
+    py::class_<DeviceRows>(module, "Rows", py::module_local())  // _cuda and _cudasim can both be there
         .def(py::init<const py::object&, std::string, int, bool, bool, bool>(), py::arg("array"), py::arg("name"),
              py::arg("device"), py::kw_only(), py::arg("unit_norm") = false, py::arg("zero_mean") = false,
              py::arg("paired") = false)
