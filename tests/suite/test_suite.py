@@ -18,6 +18,7 @@ import pytest
 from kernalign import suite
 from kernalign.comparison.tidy import COLUMNS
 from kernalign.suite import run as running
+from kernalign.suite.blocks import _rectangles
 
 N = 60
 NAMES = [f"m{at}" for at in range(6)]
@@ -337,3 +338,27 @@ def test_shuffled_rows_have_uniform_p_values(tmp_path):
     p = [row["p_value"] for row in suite.load(tmp_path).run().rows]
     assert len(p) == 132
     assert 0.01 < np.mean(np.array(p) < 0.1) < 0.25
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_rectangles_hold_every_missing_pair_once(symmetric):
+    rng = random.Random(0)
+    names = [f"m{at}" for at in range(9)]
+    for share in (0.1, 0.5, 0.9, 1.0):
+        every = [(x, y) for i, x in enumerate(names) for j, y in enumerate(names) if i < j or (i > j and not symmetric)]
+        wanted = [pair for pair in every if rng.random() <= share]
+        found = []
+        for xs, ys in _rectangles(wanted, symmetric=symmetric):
+            if ys is None:
+                found += [(x, y) for x in xs for y in xs if x != y and (not symmetric or xs.index(x) < xs.index(y))]
+            else:
+                found += [(x, y) for x in xs for y in ys]
+        assert sorted(found) == sorted(wanted)
+
+
+def test_two_workers_of_dask_find_the_same(folder):
+    distributed = pytest.importorskip("distributed")
+    cluster = {"n_workers": 2, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
+    with distributed.LocalCluster(**cluster) as local, distributed.Client(local) as client:
+        found = suite.load(folder, directory=folder / "a").run(client.get_executor())
+    assert scores(found) == pytest.approx(scores(suite.load(folder).run()), rel=1e-12)

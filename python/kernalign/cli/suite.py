@@ -10,10 +10,12 @@ from pathlib import Path
 
 import click
 
+from kernalign._base.readable import said
 from kernalign.cli.output import as_json, number, plain, say, show_table, write_text
 from kernalign.sources.directories import models_of
 from kernalign.sources.place import Place
-from kernalign.suite import Run, builtin, difference, load
+from kernalign.suite import Run, Suite, builtin, difference, load
+from kernalign.suite.description import EXECUTORS
 from kernalign.suite.run import as_csv
 
 REFUTED = 3
@@ -52,7 +54,7 @@ def init(directory: Path) -> None:
 @_PATH
 def check(path: str) -> None:
     """Read headers, ids and digests, estimate time and memory; score nothing."""
-    found = load(path).check()
+    found = _load(path).check()
     rows = [
         [
             one["set"],
@@ -75,13 +77,19 @@ def check(path: str) -> None:
 
 @suite.command()
 @_PATH
-@click.option("--executor", help="serial, threads, processes or dask://HOST:PORT, instead of what suite.toml says.")
+@click.option(
+    "--executor",
+    metavar="NAME",
+    help="Instead of that of suite.toml.",
+)
 @click.option("--report/--no-report", "reported", default=True, show_default=True, help="Write report.html (Jinja2).")
 @click.pass_context
 def run(ctx: click.Context, path: str, executor: str | None, reported: bool) -> None:
     """Do what is not done yet, write the results, and judge the checks."""
-    found = load(path)
+    found = _load(path)
     if executor is not None:
+        if executor not in EXECUTORS and not executor.startswith("dask://"):
+            raise click.UsageError(f"--executor must be {', '.join(EXECUTORS)} or dask://HOST:PORT, got {executor!r}")
         found.executor = executor
     done = found.run(progress=sys.stderr.isatty())
     if reported:
@@ -97,7 +105,7 @@ def run(ctx: click.Context, path: str, executor: str | None, reported: bool) -> 
 @_PATH
 def status(path: str) -> None:
     """Say how much of a run is done."""
-    show_table(["", ""], [[name, str(count)] for name, count in load(path).status().items()])
+    show_table(["", ""], [[name, str(count)] for name, count in _load(path).status().items()])
 
 
 @suite.command()
@@ -105,7 +113,7 @@ def status(path: str) -> None:
 @click.option("--output", type=click.Path(path_type=Path), help="Where; report.html of the run if not given.")
 def report(path: str, output: Path | None) -> None:
     """Write the report of what is done."""
-    say(str(load(path).last().report(output)))
+    say(str(_load(path).last().report(output)))
 
 
 @suite.command("compare")
@@ -144,7 +152,7 @@ def compare_runs(ctx: click.Context, run_a: str, run_b: str, fail_on: tuple[str,
 @click.option("--force", is_flag=True, help="Overwrite the file if it exists.")
 def export(path: str, form: str, output: Path | None, force: bool) -> None:
     """Write the rows to a file of another format."""
-    done = load(path).last()
+    done = _load(path).last()
     output = output or done.directory / f"results.{form}"
     if form == "parquet":
         done.to_parquet(output, overwrite=force)
@@ -160,7 +168,7 @@ def export(path: str, form: str, output: Path | None, force: bool) -> None:
 @click.option("--scores", default=3, show_default=True, type=click.IntRange(min=0), help="How many to make again.")
 def verify(path: str, scores: int) -> None:
     """Check that inputs are those of the run, that its files agree, and that scores come out again."""
-    found = load(path).verify(scores)
+    found = _load(path).verify(scores)
     for text in found:
         say(text, err=True)
     say("verified" if not found else f"{len(found)} differences")
@@ -172,7 +180,7 @@ def verify(path: str, scores: int) -> None:
 @_PATH
 def gc(path: str) -> None:
     """Forget scores that suite.toml no longer asks for."""
-    say(f"{load(path).gc()} scores forgotten")
+    say(f"{_load(path).gc()} scores forgotten")
 
 
 @suite.command("list")
@@ -184,6 +192,13 @@ def list_all(path: Path) -> None:
     for found in sorted(path.glob("**/runs/*/provenance.json")):
         known = json.loads(found.read_text(encoding="utf-8"))
         say(f"{found.parent}  {known['finished_at']}  {known['scores']} scores, {known['failed']} failed")
+
+
+def _load(path: str) -> Suite:
+    try:
+        return load(path)
+    except (ValueError, FileNotFoundError) as error:
+        raise click.UsageError(said(error)) from error
 
 
 def _tell(done: Run) -> None:

@@ -103,7 +103,7 @@ def blocks(
     known: Mapping[str, Known],
     missing: Sequence[Wanted],
     items: Items,
-    threads: int | None,
+    limits: Mapping[str, Any],
 ) -> list[Block]:
     """Blocks of at most 16 x 16 models that hold the missing scores and nothing else, but what a block has anyway."""
     by_name = {one.name: one for one in entries}
@@ -112,7 +112,7 @@ def blocks(
         **description.preprocessing,
         "layers": description.mode,
         "p_values": P_VALUES[description.defaults.get("p", "exact")],
-        "threads": threads,
+        **limits,
     }
     found = []
     for metrics in _families(description.metrics):

@@ -167,6 +167,16 @@ def _column(base: Path, spec: str) -> list[Any]:
     return list(sources.open_source(path, key=name or None).array.tolist())
 
 
+def shapes_of(entry: Entry, items: Items) -> list[tuple[int, int]] | str:
+    """Rows and features of the layers of a model, of which headers are read, or why it cannot be."""
+    try:
+        given = opened(entry, items)
+        parts = layers_given(given, entry.name).parts
+        return [(len(part), int(part.shape[1])) for part in parts]
+    except _FAILURES as error:
+        return said(error)
+
+
 def opened(entry: Entry, items: Items) -> Any:
     """What `compare` is given of a model: its file or, where layers are chosen or rows put in order, its layers."""
     if isinstance(entry.value, str):

@@ -17,6 +17,7 @@ from kernalign.metrics.registry import METRICS
 
 SCHEMA = 1
 BY_POSITION = "by-position"
+EXECUTORS = ("serial", "threads", "processes")
 VARIABLES = ("set", "seed", "layer")
 P_VALUES: dict[str, Any] = {"none": False, "exact": True, "exact-or-permutation": "permutation"}
 WHICH = ("all", "across", "within", "list")
@@ -151,6 +152,9 @@ def describe(given: Mapping[str, Any], path: Path) -> Description:
     metrics = tuple(_metric(one, defaults) for one in _list(given, "metrics"))
     _different([one.id for one in metrics], "metrics", "id")
     run = _table(given, "run", ("executor", "memory"))
+    executor = str(run.get("executor", "serial"))
+    if executor not in EXECUTORS and not executor.startswith("dask://"):
+        raise ValueError(f"run.executor must be {', '.join(EXECUTORS)} or dask://HOST:PORT, got {executor!r}")
     names = [one.name for one in sets]
     return Description(
         path,
@@ -163,7 +167,7 @@ def describe(given: Mapping[str, Any], path: Path) -> Description:
         metrics,
         tuple(_check(one, [metric.id for metric in metrics]) for one in given.get("checks", [])),
         defaults,
-        str(run.get("executor", "serial")),
+        executor,
         run.get("memory"),
     )
 

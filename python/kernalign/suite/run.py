@@ -9,6 +9,7 @@ import math
 import os
 import platform
 import random
+import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
@@ -22,6 +23,7 @@ import numpy as np
 
 from kernalign import _core
 from kernalign._base.files import atomic_write
+from kernalign._base.memory import budget_of
 from kernalign._base.progress import ProgressArgument, reporting
 from kernalign.comparison import tidy
 from kernalign.comparison.result import Comparison
@@ -29,7 +31,7 @@ from kernalign.comparison.tables import Caveat
 from kernalign.inference.model_maps import false_discovery
 from kernalign.suite import claims, report, tables
 from kernalign.suite.blocks import Block, Wanted, blocks, describe_options, options_of, pairs_of, wanted
-from kernalign.suite.data import Digests, Entry, Items, Known, digest, entries, items_of
+from kernalign.suite.data import Digests, Entry, Items, Known, digest, entries, items_of, shapes_of
 from kernalign.suite.description import Description, read
 from kernalign.suite.ledger import Ledger
 from kernalign.suite.work import CELL, work
@@ -104,7 +106,7 @@ class Suite:
         members = self.members()
         ledger = Ledger(self.directory / "ledger.jsonl")
         own, executor, workers = _executor(executor, self.executor)
-        todo = self._missing(members, ledger, None if executor is None else 1)
+        todo = self._missing(members, ledger, 1 if executor else None, 1 if executor is None else workers)
         try:
             with ledger.writing(), reporting(progress, "suite") as said:
                 for done, line in enumerate(_worked(todo, executor, workers), 1):
@@ -124,26 +126,31 @@ class Suite:
         scores = [one for own in members.values() for one in own.wanted]
         known = sum(one.key in ledger.scores for one in scores)
         unreadable = sum(one.reason is not None for own in members.values() for one in own.known.values())
-        left = len(self._missing(members, ledger, None))
+        left = len(self._missing(members, ledger))
         return {"scores": len(scores), "known": known, "blocks left": left, "unreadable models": unreadable}
 
     def check(self) -> list[dict[str, Any]]:
-        """A dict for every set: models, items, pairs, scores, and estimates of seconds and bytes; scores nothing."""
+        """A dict for every set: models, items, scores, estimates of seconds and bytes; reads headers and ids only."""
         found = []
-        for name, own in self.members().items():
-            widths = [one.features for known in own.known.values() for one in known.layers.values()]
-            n = len(own.items.ids or own.items.groups or ()) or None
-            layers = len(widths) / max(1, len(own.entries))
+        for one in self.description.sets:
+            items, models = items_of(self.description, one), entries(self.description, one)
+            shapes = {entry.name: shapes_of(entry, items) for entry in models}
+            read = [own for own in shapes.values() if not isinstance(own, str)]
+            widths = [width for own in read for _, width in own]
+            n = max([rows for own in read for rows, _ in own], default=0)
+            layers = len(widths) / max(1, len(read))
+            pairs = sum(1 for _ in pairs_of(self.description, models))
+            scores = sum(pairs * (1 if metric.record.symmetric else 2) for metric in self.description.metrics)
             found.append(
                 {
-                    "set": name,
+                    "set": one.name,
                     "items": n,
-                    "models": len(own.entries),
+                    "models": len(models),
                     "layers": len(widths),
-                    "scores": len(own.wanted),
-                    "unreadable": {key: one.reason for key, one in own.known.items() if one.reason is not None},
-                    "seconds": round(_seconds(n or 1000, widths, len(own.wanted), layers), 1),
-                    "bytes": int(8 * (n or 1000) * 2 * 16 * layers * (max(widths, default=0) + 64)),
+                    "scores": scores,
+                    "unreadable": {name: own for name, own in shapes.items() if isinstance(own, str)},
+                    "seconds": round(_seconds(n, widths, scores, layers), 1),
+                    "bytes": int(8 * n * 2 * 16 * layers * (max(widths, default=0) + 64)),
                 }
             )
         return found
@@ -165,7 +172,7 @@ class Suite:
         for name, own in run.members.items():
             known = [one for one in own.wanted if one.key in run.ledger.scores]
             chosen = random.Random(self.description.seed).sample(known, min(count, len(known)))
-            for block in blocks(self.description, name, own.entries, own.known, chosen, own.items, None):
+            for block in blocks(self.description, name, own.entries, own.known, chosen, own.items, {}):
                 for key, score in work(block)["scores"].items():
                     pair = zip(run.ledger.scores[key]["cells"], score["cells"], strict=True)
                     if not all(math.isclose(*(cell.get("score", 0.0) for cell in both), rel_tol=1e-9) for both in pair):
@@ -176,11 +183,15 @@ class Suite:
         """The run as far as it is, without doing anything."""
         return Run(self, self.members(), Ledger(self.directory / "ledger.jsonl"))
 
-    def _missing(self, members: Mapping[str, Members], ledger: Ledger, threads: int | None) -> list[Block]:
+    def _missing(
+        self, members: Mapping[str, Members], ledger: Ledger, threads: int | None = None, workers: int = 1
+    ) -> list[Block]:
+        budget = budget_of(self.description.memory, "run.memory")
+        options = {"threads": threads, "memory_budget": None if budget is None else budget // workers}
         found = []
         for name, own in members.items():
             missing = [one for one in own.wanted if one.key not in ledger.scores]
-            found += blocks(self.description, name, own.entries, own.known, missing, own.items, threads)
+            found += blocks(self.description, name, own.entries, own.known, missing, own.items, options)
         return found
 
 
@@ -200,12 +211,15 @@ def _executor(given: Executor | None, named: str) -> tuple[Executor | None, Exec
 
         client = Client(named.removeprefix("dask://"))
         return None, client.get_executor(), max(1, len(client.scheduler_info()["workers"]))
-    if named not in ("serial", "threads", "processes"):
-        raise ValueError(f"run.executor must be serial, threads, processes or dask://HOST:PORT, got {named!r}")
     if named == "serial":
         return None, None, 1
-    made = ProcessPoolExecutor(count) if named == "processes" else ThreadPoolExecutor(count)
+    made = ThreadPoolExecutor(count) if named == "threads" else ProcessPoolExecutor(count, initializer=_go_on)
     return made, made, count
+
+
+def _go_on() -> None:
+    """Ctrl-C is for the process that drains; a worker finishes its block."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _worked(todo: Sequence[Block], executor: Executor | None, workers: int) -> Iterator[dict[str, Any]]:
