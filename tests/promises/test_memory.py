@@ -135,6 +135,13 @@ def test_distances_and_samples_are_reduced_from_tiles(call, small_pair):
     assert peak - before < (64e6 if "RBF" not in call and "mmd" in call else 0) + 80e6
 
 
+def test_a_permutation_test_of_a_kernel_holds_both_triangles(small_pair):
+    """4 n^2 bytes for each side; indices of all entries took as much again, twice."""
+    call = "ka.permutation_test('cka', x[:3000, :20], y[:3000, :20], permutations=9, kernel=ka.RBF(5.0)).score"
+    before, peak, _ = measure(small_pair, call)
+    assert peak - before < 11 * 3000**2
+
+
 @pytest.mark.parametrize("comparison,most", [("spearman", 45), ("kendall", 70)])
 def test_ranks_hold_what_the_docstring_says(comparison, most, small_pair):
     before, peak, _ = measure(small_pair, f"ka.rsa(x[:3000], y[:3000], comparison='{comparison}')")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -179,7 +179,7 @@ class PermutedTriangles(PermutedGrams):
 
     @cached_property
     def lengths(self) -> Values:  # type: ignore[override]
-        squares = [2 * (off**2).sum(axis=1) for off in self._off]
+        squares = [np.array([2 * float(layer @ layer) for layer in off]) for off in self._off]
         for square, own in zip(squares, self._diagonals or (), strict=False):
             square += (own**2).sum(axis=1)
         return np.asarray(np.sqrt(np.outer(*squares)))
@@ -218,30 +218,48 @@ class PermutedKernels(PermutedTriangles):
     def _held(self, sides: Sequence[Side]) -> tuple[Values, Values, Values]:
         """Off-diagonal entries, diagonals, and what both were divided by."""
         n = self._n
-        off, diagonal, units = np.empty((len(sides), n * (n - 1) // 2)), np.zeros((len(sides), n)), []
-        rows, columns = np.triu_indices(n, 1)
+        off, diagonal, units = [], np.zeros((len(sides), n)), []
         for layer, side in enumerate(sides):
             values = side.condensed(centred=self._centred and self._unbiased)
             own = np.zeros(n) if self._unbiased else _diagonal(side)
-            unit = max(np.abs(values).max(), np.abs(own).max()) or 1.0
+            unit = max(values.max(), -values.min(), np.abs(own).max()) or 1.0
             values /= unit
             own /= unit
             if self._centred:
-                sums = np.bincount(rows, values, n) + np.bincount(columns, values, n) + own
+                sums = _row_sums(values, n) + own
                 share = sums / (n - 2 * self._unbiased)
                 mean = share.sum() / (n - self._unbiased)
-                values -= share[rows]
-                values -= share[columns]
-                values += mean
+                for i, row in enumerate(_rows_of(values, n)):
+                    row -= share[i]
+                    row -= share[i + 1 :]
+                    row += mean
                 own = own if self._unbiased else own - 2 * share + mean
-            off[layer], diagonal[layer] = values, own
+            off.append(values)
+            diagonal[layer] = own
             units.append(unit if side.reason is None else np.nan)
-        return off, diagonal, np.array(units)
+        return off[0][None] if len(off) == 1 else np.stack(off), diagonal, np.array(units)
 
     def _structured(self, side: Side) -> bool:
         estimator = "unbiased" if self._unbiased else "biased"
         sums = gram_pair((side, side), {}, centred=self._centred, threads=self._threads)
         return (sums.why_undefined(estimator) if self._centred else sums.why_unaligned(estimator)) is None
+
+
+def _rows_of(triangle: Values, n: int) -> Iterator[Values]:
+    """The rows of a strict upper triangle, one after the other."""
+    begin = 0
+    for length in range(n - 1, 0, -1):
+        yield triangle[begin : begin + length]
+        begin += length
+
+
+def _row_sums(triangle: Values, n: int) -> Values:
+    """Of the symmetric matrix with that triangle and zeros on the diagonal."""
+    sums = np.zeros(n)
+    for i, row in enumerate(_rows_of(triangle, n)):
+        sums[i] += row.sum()
+        sums[i + 1 :] += row
+    return sums
 
 
 def _diagonal(side: Side) -> Values:
