@@ -74,6 +74,9 @@ Task: TypeAlias = Literal[
     "models-cka",
     "ridge",
     "ridge-path",
+    "mantel",
+    "soft-matching",
+    "wide",
 ]
 
 

@@ -28,6 +28,18 @@ def _models(models: int, layers: int, n: int, d: int, **stated: Any) -> Case:
     )
 
 
+def _soft(n: int, p: int, q: int, repeat: int, **stated: Any) -> Case:
+    """Soft matching of p with q float64 columns."""
+    name, peers = f"soft-matching-{p}x{q}", ("pot-emd2",)
+    return Case(name, "soft-matching", n, p, peers, "soft-matching", k=q, dtype="float64", repeat=repeat, **stated)
+
+
+def _mantel(correlation: str, **stated: Any) -> Case:
+    """300 models, 999 renamings."""
+    peers = (f"scikit-bio-{correlation}",)
+    return Case(f"mantel-{correlation}", "mantel", 300, 300, peers, f"mantel-{correlation}", repeat=3, **stated)
+
+
 GUARDED = (
     _cka(32, 64, 1000, goal=">= 1.25x", stated=0.95),
     _cka(64, 64, 1000, goal=">= 1.25x", stated=1.0),
@@ -45,4 +57,11 @@ GUARDED = (
     _models(4, 12, 1000, 384, goal=">= 1x", stated=0.95),
     _models(4, 12, 2000, 512, goal=">= 1x", stated=1.05),
     _models(8, 12, 300, 64, goal=">= 1x", stated=0.74),
+    _mantel("pearson", goal=">= 1x", stated=1.08),
+    _mantel("spearman", goal=">= 1x", stated=1.15),
+    _soft(1000, 128, 96, 20, goal=">= 0.8x", stated=0.8),
+    _soft(1000, 300, 299, 5, goal=">= 0.8x", stated=1.0),
+    _soft(2000, 768, 512, 1, goal=">= 0.8x", stated=0.88),
+    _soft(2000, 768, 768, 1, goal=">= 1x", stated=1.0),
+    Case("svcca-wide", "wide", 128, 200_000, ("numpy-gram-svcca",), "cca-wide", k=40, goal=">= 0.5x", stated=0.7),
 )

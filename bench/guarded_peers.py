@@ -61,3 +61,73 @@ def numpy_stacked() -> Contestant:
         return np.stack([scores[a, :, b] for a in range(models) for b in range(a + 1, models)])
 
     return run
+
+
+def _map(rows: Array) -> Array:
+    """A symmetric matrix of model pairs, from a square array."""
+    made = rows + rows.T
+    np.fill_diagonal(made, 0)
+    return made.astype(np.float64)
+
+
+def _add_mantel(correlation: str) -> None:
+    @contestant(f"mantel-{correlation}")
+    def ours() -> Contestant:
+        import kernalign as ka
+
+        return lambda x, y, k: ka.mantel_test(_map(x), _map(y), correlation=correlation, permutations=999).value
+
+    @contestant(f"scikit-bio-{correlation}")
+    def theirs() -> Contestant:
+        from skbio import DistanceMatrix
+        from skbio.stats.distance import mantel
+
+        def run(x: Array, y: Array, k: int) -> float:
+            return float(mantel(DistanceMatrix(_map(x)), DistanceMatrix(_map(y)), method=correlation)[0])
+
+        return run
+
+
+for _correlation in ("pearson", "spearman"):
+    _add_mantel(_correlation)
+
+
+@contestant("soft-matching")
+def soft_matching() -> Contestant:
+    """With k columns of y."""
+    import kernalign as ka
+
+    return lambda x, y, k: float(ka.soft_matching(x, y[:, :k], threads=1))
+
+
+@contestant("pot-emd2")
+def pot_emd2() -> Contestant:
+    """The cost matrix in NumPy, then POT."""
+    import ot
+
+    def run(x: Array, y: Array, k: int) -> float:
+        x, y = x - x.mean(axis=0), (y := y[:, :k]) - y.mean(axis=0)
+        cost = (x**2).sum(axis=0)[:, None] + (y**2).sum(axis=0) - 2 * x.T @ y
+        weights = [np.full(side.shape[1], 1 / side.shape[1]) for side in (x, y)]
+        return float(np.sqrt(ot.emd2(*weights, np.maximum(cost, 0), numItermax=10**8)))
+
+    return run
+
+
+@contestant("cca-wide")
+def cca_wide() -> Contestant:
+    import kernalign as ka
+
+    return lambda x, y, k: float(ka.svcca(x, y, rank=k, threads=1))
+
+
+@contestant("numpy-gram-svcca")
+def numpy_gram_svcca() -> Contestant:
+    """Gram matrices of float64 copies and their eigenvectors."""
+
+    def leading(rows: Array, k: int) -> Array:
+        rows = rows.astype(np.float64)
+        rows -= rows.mean(axis=0)
+        return np.linalg.eigh(rows @ rows.T)[1][:, -k:]
+
+    return lambda x, y, k: float(np.linalg.svd(leading(x, k).T @ leading(y, k), compute_uv=False).mean())
