@@ -190,7 +190,7 @@ def test_faint_columns_are_told_of_where_they_are_fitted():
     x, y = dead_columns()
     x[:, 60:] = 1e-9 * np.random.default_rng(1).standard_normal((500, 3))
     for call in (lambda: ka.linear_predictivity(x, y), lambda: ka.linear_predictivity(x, y, cv=5)):
-        with pytest.warns(ka.AlignmentWarning, match="linear_predictivity: of x, 3 columns hardly vary"):
+        with pytest.warns(ka.AlignmentWarning, match="linear_predictivity, x: 3 columns hardly vary"):
             call()
 
 
