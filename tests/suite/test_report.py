@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from browser import CHROMIUM, Page
 from kernalign import suite
-from kernalign.suite import report
+from kernalign.suite import gathered, report
+from scipy.stats import spearmanr
 
 pytest.importorskip("jinja2")
 HOSTILE = "</script><img src=x onerror=document.title='hit'>"
@@ -26,12 +27,15 @@ ids = "by-position"
 [[models]]
 name = '''{hostile}'''
 side = "<b>"
+competence = 0.9
 set.main = "a.npz"
 [[models]]
 name = "{turned}"
+competence = 0.5
 set.main = "b.npy"
 [[models]]
 name = "=cmd()"
+competence = 0.1
 set.main = "c.npy"
 [[models]]
 name = "flat"
@@ -142,6 +146,13 @@ def test_landmarks_and_names_are_there(made):
             assert attributes["href"][1:] in ids
 
 
+def test_alignment_goes_with_competence_where_it_does(made):
+    rows = gathered.trend(made[0])
+    assert [row[:3] for row in rows] == [["main", "cka", "3"], ["main", "mknn", "3"]]
+    means = np.nanmean(gathered.table(made[0], "main", "mknn")[:3], axis=1)
+    assert float(rows[1][3]) == pytest.approx(spearmanr([0.9, 0.5, 0.1], means).statistic, abs=1e-3)
+
+
 def test_numbers_of_many_models_are_halves():
     values = [0.1, None, -2.5, 70.0] * 3
     packed = report._packed(values, half=True)
@@ -210,6 +221,7 @@ def test_the_page_works_in_a_browser(made, page):
             page.run(f"document.getElementById('{control}').dispatchEvent(new Event('change'))")
     page.run("document.querySelector('button[data-caveat]').click()")
     assert page.run("document.querySelectorAll('#profile svg polyline').length") == 1
+    assert page.run("document.querySelectorAll('#competence circle').length") == 3
     dark = page.run("matchMedia('(prefers-color-scheme: dark)').matches")
     assert page.run("getComputedStyle(document.body).backgroundColor") == (
         "rgb(20, 23, 26)" if dark else "rgb(255, 255, 255)"

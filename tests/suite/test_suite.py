@@ -362,3 +362,41 @@ def test_two_workers_of_dask_find_the_same(folder):
     with distributed.LocalCluster(**cluster) as local, distributed.Client(local) as client:
         found = suite.load(folder, directory=folder / "a").run(client.get_executor())
     assert scores(found) == pytest.approx(scores(suite.load(folder).run()), rel=1e-12)
+
+
+def test_best_layers_and_drawn_p_values_are_those_of_compare(tmp_path):
+    models = {
+        "a": np.stack([rows_of(1)[:, :6], rows_of(2)[:, :6]], axis=1),
+        "b": np.stack([rows_of(3)[:, :6], rows_of(0)[:, :6], rows_of(1, 3)[:, :6]], axis=1),
+        "c": rows_of(4),
+    }
+    for name, array in models.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    toml = """
+        [sets.s]
+        ids = "by-position"
+        [[models]]
+        glob = "*.npy"
+        [defaults]
+        layers = "best"
+        normalize = "l2"
+        [[metrics]]
+        id = "cka"
+        [[metrics]]
+        id = "mutual_knn"
+        """
+    (tmp_path / "suite.toml").write_text(toml)
+    found = {(r["metric_id"], r["x"], r["y"]): r for r in suite.load(tmp_path).run().rows}
+    columns = ("score", "chance", "p_value", "x_layer", "y_layer", "selection", "p_x")
+    for row in ka.compare(models, layers="best", normalize="l2").rows():
+        one = found[row["metric_id"], row["x"], row["y"]]
+        assert [one[key] for key in columns] == [row[key] for key in columns]
+    (tmp_path / "suite.toml").write_text(toml.replace('"best"', '"last"').replace("[[metrics]]", _DRAWN, 1))
+    rows = suite.load(tmp_path).run().rows
+    last = {name: array[:, -1] if array.ndim == 3 else array for name, array in models.items()}
+    for row in ka.compare(last, metrics=("kernel_alignment",), normalize="l2", p_values="permutation").rows():
+        [one] = [r for r in rows if (r["metric_id"], r["x"], r["y"]) == ("kernel_alignment", row["x"], row["y"])]
+        assert (one["p_value"], one["p_method"]) == (row["p_value"], "999 random pairings, seed 0")
+
+
+_DRAWN = 'p = "exact-or-permutation"\n[[metrics]]\nid = "kernel_alignment"\n[[metrics]]'

@@ -51,6 +51,7 @@ class Entry:
     seed: str | None
     value: str | tuple[tuple[str, str], ...]
     layers: str | tuple[str, ...]
+    competence: float | None = None
 
     @property
     def paths(self) -> list[str]:
@@ -105,6 +106,7 @@ def _expanded(model: Model, name: str, base: Path) -> list[Entry]:
             seed,
             layers[""] if set(layers) == {""} else tuple(layers.items()),
             model.layers,
+            model.competence,
         )
         for (called, seed), layers in found.items()
     ]

@@ -56,6 +56,7 @@ class Model:
     side: str | None
     files: Mapping[str, str]
     layers: str | tuple[str, ...]
+    competence: float | None = None
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,7 @@ def _set(name: str, given: Any) -> Set:
 
 def _model(given: Mapping[str, Any], sets: list[str], layers: Any) -> Model:
     what = f"models {given.get('name', given.get('glob', ''))}"
-    _known(given, ("name", "glob", "family", "side", "set", "layers"), what)
+    _known(given, ("name", "glob", "family", "side", "set", "layers", "competence"), what)
     if ("name" in given) == ("glob" in given):
         raise ValueError(f"{what} must have either name, with set.NAME = path, or glob")
     files = given.get("set", {})
@@ -203,7 +204,11 @@ def _model(given: Mapping[str, Any], sets: list[str], layers: Any) -> Model:
             )
     else:
         chosen = tuple(map(str, chosen))
-    return Model(given.get("name"), given.get("glob"), given.get("family"), given.get("side"), files, chosen)
+    words = given.get("name"), given.get("glob"), given.get("family"), given.get("side")
+    competence = given.get("competence")
+    if competence is not None and (isinstance(competence, bool) or not isinstance(competence, (int, float))):
+        raise ValueError(f"{what}: competence must be a number, got {competence!r}")
+    return Model(*words, files, chosen, competence)
 
 
 def _metric(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> Metric:

@@ -79,6 +79,27 @@ def agreement(run: Any) -> list[list[str]]:
     return found
 
 
+def trend(run: Any) -> list[list[str]]:
+    """Rank correlation of a model's competence and its mean score, with jackknife errors over models."""
+    found = []
+    for name, own in run.members.items():
+        known = np.array([np.nan if one.competence is None else one.competence for one in own.entries], dtype=float)
+        for metric in run.suite.description.metrics if (~np.isnan(known)).sum() > 2 else ():
+            scores = table(run, name, metric.id)
+            means = np.array([np.nanmean(row) if (~np.isnan(row)).any() else np.nan for row in scores])
+            both = ~np.isnan(known) & ~np.isnan(means)
+            left = []
+            for out in np.flatnonzero(both):
+                kept = both.copy()
+                kept[out] = False
+                left.append(_correlation(known, means, kept))
+            n, whole = len(left), _correlation(known, means, both)
+            if n > 2 and not math.isnan(whole):
+                error = math.sqrt((n - 1) / n * np.sum((np.array(left) - np.mean(left)) ** 2))
+                found.append([name, metric.id, str(n), f"{whole:.3f}", "–" if math.isnan(error) else f"{error:.3f}"])
+    return found
+
+
 def table(run: Any, name: str, metric: str) -> Array:
     """Best scores of all ordered pairs of models; nan where there is none."""
     entries = run.members[name].entries

@@ -27,6 +27,7 @@ _SECTIONS = (
     ("model-map", "Map"),
     ("profiles", "Layers"),
     ("agreement", "Agreement"),
+    ("trend", "Competence"),
     ("caveats", "Caveats"),
     ("scores", "Scores"),
     ("provenance", "Provenance"),
@@ -72,6 +73,7 @@ def html(run: Any) -> str:
             (name, one.reason) for own in run.members.values() for name, one in own.known.items() if one.reason
         ],
         "agreement": gathered.agreement(run),
+        "trend": gathered.trend(run),
         "caveats": _merged([one for _, one in run.caveats]),
         "provenance": run.provenance(),
         "lock": run.lock(),
@@ -112,7 +114,7 @@ def _set(run: Any, name: str) -> dict[str, Any]:
     return {
         "name": name,
         "models": [
-            {"name": one.name, "family": one.family, "side": one.side, "layers": layers[one.name]}
+            {**{key: getattr(one, key) for key in ("name", "family", "side", "competence")}, "layers": layers[one.name]}
             for one in own.entries
         ],
         "metrics": [

@@ -191,6 +191,30 @@ function drawMap() {
   box.append(plot);
 }
 
+// Mean score against competence
+function drawTrend() {
+  const box = $("competence");
+  if (!box) return;
+  const { set, m } = state(), cells = cellsOf(set, m), points = [];
+  box.replaceChildren();
+  set.models.forEach((model, x) => {
+    const own = set.models.map((_, y) => cells.get(`${x},${y}`) || cells.get(`${y},${x}`)).filter((r) => r && r.score !== null);
+    if (model.competence !== null && own.length) points.push([model.competence, own.reduce((sum, r) => sum + r.score, 0) / own.length, model.name]);
+  });
+  if (points.length < 3) return;
+  const W = 900, H = 320, pad = 56, ends = [0, 1].map((k) => [Math.min(...points.map((p) => p[k])), Math.max(...points.map((p) => p[k]))]);
+  const at = (k, v, from, to) => from + (v - ends[k][0]) / (ends[k][1] - ends[k][0] || 1) * (to - from);
+  const plot = svg("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": `Mean ${set.metrics[m].id} of ${points.length} models against their competence; the table below holds the correlation` });
+  for (const [c, s, name] of points) {
+    const x = at(0, c, pad, W - 2 * pad), y = at(1, s, H - pad, pad / 2);
+    plot.append(svg("circle", { cx: x, cy: y, r: 4, class: "dot" }));
+    if (points.length <= 60) plot.append(svg("text", { x: x + 6, y: y + 4 }, name));
+  }
+  ends[0].forEach((v) => plot.append(svg("text", { x: at(0, v, pad, W - 2 * pad), y: H - pad / 3, "text-anchor": "middle" }, shown(v, 3))));
+  ends[1].forEach((v) => plot.append(svg("text", { x: pad - 8, y: at(1, v, H - pad, pad / 2) + 4, "text-anchor": "end" }, shown(v, 3))));
+  box.append(plot);
+}
+
 // Layer profiles
 function drawProfile() {
   const { set, m } = state(), box = $("profile"), x = +$("profile-x").value, y = +$("profile-y").value;
@@ -285,7 +309,7 @@ function chooseSet() {
   heat.at = [0, Math.min(1, set.models.length - 1)];
   redraw();
 }
-function redraw() { drawHeat(); select(...heat.at); drawMap(); if (!$("profiles").hidden) drawProfile(); sortRows(); }
+function redraw() { drawHeat(); select(...heat.at); drawMap(); drawTrend(); if (!$("profiles").hidden) drawProfile(); sortRows(); }
 
 option($("set"), data.sets.map((one) => one.name));
 option($("value"), VALUES.map(([name]) => name));
