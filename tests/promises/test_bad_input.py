@@ -104,12 +104,18 @@ def test_complex_numbers_are_refused(name, kind):
         call(name, x.astype(kind), y)
 
 
-@pytest.mark.parametrize("bad", [None, "x.npy", b"x", {"a": 1}, object(), 3, True], ids=repr)
+@pytest.mark.parametrize("bad", [None, "x", b"x", {"a": 1}, object(), 3, True], ids=repr)
 def test_things_that_are_not_arrays_are_refused(bad):
     with pytest.raises((TypeError, ValueError), match="x must"):
         ka.cka(bad, np.eye(4))
     with pytest.raises((TypeError, ValueError), match="y must"):
         ka.cka(np.eye(4), bad)
+
+
+def test_a_path_of_no_file_is_named():
+    for arguments in (("no.npy", np.eye(4)), (np.eye(4), "no.npy")):
+        with pytest.raises(FileNotFoundError, match=r"no\.npy"):
+            ka.cka(*arguments)
 
 
 @every_metric
