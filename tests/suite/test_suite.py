@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from kernalign import suite
 from kernalign.comparison.tidy import COLUMNS
-from kernalign.suite import run as running
+from kernalign.suite import executors as running
 from kernalign.suite.blocks import _rectangles
 
 N = 60
@@ -63,7 +63,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def done(monkeypatch):
-    """How many scores of each metric are done by `running.work`, block by block."""
+    """How many scores of each metric are done by `executors.work`, block by block."""
     made: list[str] = []
     work = running.work
 

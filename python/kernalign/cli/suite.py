@@ -16,7 +16,7 @@ from kernalign.sources.directories import models_of
 from kernalign.sources.place import Place
 from kernalign.suite import Run, Suite, builtin, difference, load
 from kernalign.suite.description import EXECUTORS
-from kernalign.suite.run import as_csv
+from kernalign.suite.rows import as_csv
 
 REFUTED = 3
 _PATH = click.argument("path", default=".", metavar="[SUITE]")

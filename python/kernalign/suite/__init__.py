@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 
 from kernalign.suite import builtin
-from kernalign.suite import run as _run
-from kernalign.suite.run import Run, Suite
+from kernalign.suite import suite as _suite
+from kernalign.suite.run import Run
+from kernalign.suite.suite import Suite
 
 for _class in (Run, Suite):
     _class.__module__ = __name__
@@ -31,4 +32,4 @@ def load(path: str | os.PathLike[str], *, directory: str | os.PathLike[str] | No
     """
     if str(path).startswith("builtin:"):
         return builtin.load(str(path).removeprefix("builtin:"), directory)
-    return _run.load(path, directory)
+    return _suite.load(path, directory)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kernalign import demo
 from kernalign.suite.description import describe
-from kernalign.suite.run import Suite
+from kernalign.suite.suite import Suite
 
 SUITES = {
     "quick": "emoji as seen by vision and text models: seconds",
