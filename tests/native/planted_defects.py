@@ -12,7 +12,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[2]
 NATIVE = ROOT / "tests/native"
 DEVICE = ("device_sim", "products_sim")
-FLAGS = ["-std=c++17", "-O1", "-ffp-contract=off", "-Wno-unknown-pragmas", "-DKERNALIGN_SIMULATED", "-pthread"]
+FLAGS = ["-std=c++17", "-O0", "-ffp-contract=off", "-Wno-unknown-pragmas", "-DKERNALIGN_SIMULATED", "-pthread"]
 ADDRESS, THREAD = "address,undefined", "thread"
 OVERFLOW, RACE = "heap-buffer-overflow", "data race"
 
