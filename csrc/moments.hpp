@@ -71,16 +71,16 @@ struct MomentSums {
     PairSums pair(int a, int b) const;                       // of the Grams of x' or y' (a <= b); needs symmetrise()
 };
 
-// The sums over pairs of centred Grams of rows that are at hand: dense, of the precision's own type, with nothing done
-// to them, and at most 1024 columns together. nullopt if they are not, are constant or not finite, or if float32
+// The sums over pairs of centred Grams of rows that are at hand, with nothing done to them: at most 1024 columns and
+// 2^28 numbers together, for they are read twice. nullopt if they are more, constant or not finite, or if float32
 // products would not do for them or go to the matrix unit: the stream is then the way, and says what is the matter.
 //
 // Centring   Rows are x - mean, in float64, times a power of two, and rounded to the products' type; norms are those of
 //            what is multiplied. What their rounding leaves of the means changes no sum by more than the rounding of
 //            its products; so the sums of rows are taken for zeros.
-// Precision  As above, in blocks of 1024 rows. Not the bits of the stream, but the same for any number of threads.
-// Memory     Some blocks of both sides and their products, 64 MB, and 8 (p + q)^2 bytes; `moments`, made if they are to
-// be
+// Precision  As above, in blocks of 1024 rows. Not the bits of the stream, but the same for any number of threads and
+//            any layout.
+// Memory     Some blocks of both sides and their products, 64 MB, and 8 (p + q)^2 bytes; `moments`, if they are to be
 //            kept, as above.
 enum class Keep : std::uint8_t { nothing, products, everything };  // of `moments`: products without `own` and `other`
 struct HeldSums {

@@ -165,7 +165,7 @@ def test_metrics_without_neighbours_need_no_repeats(monkeypatch):
     monkeypatch.setattr(duplicates, "suspects", None)  # not called
     assert told(x, ("cka",)) == (0, 0)
     with pytest.raises(TypeError):
-        told(x, ("cka", "cknna"))
+        told(x, ("cka", "mutual_knn"))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -33,7 +33,7 @@ struct SmallSide {
         load_rows(given, 0, n, rows.data(), cols);
         DenseCentre centre;
         Progress none(nullptr, 0);
-        if (!centre.find(rows.data(), cols, n, cols, 1, none)) return false;
+        if (!centre.find(DenseRows<T>(rows.data(), cols), n, cols, 1, none)) return false;
         exponent = centre.exponent;
         norms.resize(std::size_t(n));
         const double factor = std::ldexp(1.0, -exponent);

@@ -19,18 +19,16 @@ namespace kernalign {
 namespace {
 
 constexpr std::int64_t kWidest = 1024;       // of both sides: more columns have products that threads share by tiles
+constexpr double kMost = 1 << 28;            // numbers of both sides: more may lie on a disk, and are read once
+constexpr std::int64_t kRead = 32;           // rows that are read together
 constexpr std::int64_t kScratch = 64 << 20;  // bytes of the blocks that threads work on, four at least
 
 template <class T>
 struct HeldSide : DenseCentre {
-    const T* rows;
-    std::ptrdiff_t stride;
+    DenseRows<T> rows;
     std::int64_t cols;
 
-    explicit HeldSide(const Rows& given)
-        : rows(static_cast<const T*>(given.view.data)),
-          stride(given.view.row_stride / std::ptrdiff_t(sizeof(T))),
-          cols(given.cols()) {}
+    explicit HeldSide(const Rows& given) : rows(given), cols(given.cols()) {}
 };
 
 template <class T>
@@ -58,7 +56,7 @@ class Held {
 
     std::optional<HeldSums> sums() {
         for (HeldSide<T>& side : sides_)
-            if (!side.find(side.rows, side.stride, n_, side.cols, threads_, progress_)) return std::nullopt;
+            if (!side.find(side.rows, n_, side.cols, threads_, progress_)) return std::nullopt;
         const std::int64_t count = (n_ + kMomentsBlock - 1) / kMomentsBlock;
         const bool alone = count == 1 && !keep_;
         const std::int64_t fit = kScratch / ((kMomentsBlock + width_) * width_ * std::int64_t(sizeof(T)));
@@ -94,9 +92,15 @@ class Held {
             T* out = block.rows.data() + (s ? p_ : 0);
             std::vector<double>& norms = block.norms[s];
             norms.resize(std::size_t(block.count));
-            for (std::int64_t i = 0; i < block.count; ++i, out += width_)
-                norms[std::size_t(i)] = simd().copy_centred(side.rows + (block.begin + i) * side.stride,
-                                                            side.mean.data(), side.rest.data(), factor, out, side.cols);
+            typename DenseRows<T>::Block some;
+            for (std::int64_t i = 0; i < block.count; ++i, out += width_) {
+                if (i % kRead == 0) {
+                    const std::int64_t begin = block.begin + i;
+                    side.rows.read(begin, begin + std::min(kRead, block.count - i), some);
+                }
+                norms[std::size_t(i)] = simd().copy_centred(some.rows + i % kRead * some.stride, side.mean.data(),
+                                                            side.rest.data(), factor, out, side.cols);
+            }
             block.sound = block.sound && std::isfinite(std::accumulate(norms.begin(), norms.end(), 0.0)) &&
                           (std::is_same_v<T, double> || !has_outlier(norms));
         }
@@ -222,7 +226,7 @@ class Held {
 
 template <class T>
 std::optional<HeldSums> held(const Rows& x, const Rows& y, Keep keep, int threads, Monitor* monitor) {
-    if (!dense_as<T>(x) || !dense_as<T>(y)) return std::nullopt;
+    if (!x.plain() || !y.plain()) return std::nullopt;
     return Held<T>(x, y, keep, threads, monitor).sums();
 }
 
@@ -232,7 +236,7 @@ std::optional<HeldSums> held_moment_sums(const Rows& x, const Rows& y, Precision
                                          Monitor* monitor) {
     if (x.rows() != y.rows() || x.rows() < 2) return std::nullopt;
     const double columns = double(x.cols() + y.cols());
-    if (columns > kWidest) return std::nullopt;
+    if (columns > kWidest || columns * double(x.rows()) > kMost) return std::nullopt;
     threads = resolve_threads(threads, 0.5 * double(x.rows()) * columns * columns);
     if (precision == Precision::f64) return held<double>(x, y, keep, threads, monitor);
     if (by_parts(kMomentsBlock)) return std::nullopt;  // the matrix unit's products are those of the stream
