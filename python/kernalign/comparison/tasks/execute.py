@@ -180,7 +180,7 @@ def _parts(plan: Plan, todo: list[Task], executor: Executor | int | None) -> Ite
 
 @contextmanager
 def processes(count: int) -> Iterator[Executor]:
-    """So many processes of this machine, which end at once if the work is given up."""
+    """So many processes of this machine, which end after the tasks under way if the work is given up."""
     pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"))
     try:
         yield pool
