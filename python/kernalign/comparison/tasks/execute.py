@@ -230,7 +230,9 @@ def _windowed(plan: Plan, todo: list[Task], executor: Executor, threads: int) ->
 
 
 def _again(pool: Any) -> ProcessPoolExecutor:
-    """A pool like one that broke."""
+    """A pool like one that broke, whose processes are ended: one begun while it broke would be waited for for ever."""
+    for process in list((pool._processes or {}).values()):
+        process.kill()
     how = {"mp_context": pool._mp_context, "initializer": pool._initializer, "initargs": pool._initargs}
     return ProcessPoolExecutor(pool._max_workers, **how)
 
