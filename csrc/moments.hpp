@@ -71,9 +71,10 @@ struct MomentSums {
     PairSums pair(int a, int b) const;                       // of the Grams of x' or y' (a <= b); needs symmetrise()
 };
 
-// The sums over pairs of centred Grams of rows that are at hand, with nothing done to them: at most 1024 columns and
-// 2^28 numbers together, for they are read twice. nullopt if they are more, constant or not finite, or if float32
-// products would not do for them or go to the matrix unit: the stream is then the way, and says what is the matter.
+// The sums over pairs of centred Grams of rows that are at hand: at most 1024 columns and 2^28 numbers together, for
+// they are read twice. nullopt if they are more, constant or not finite, or if float32 products would not do for them,
+// go to the matrix unit or are of rows that are prepared while they are read: the stream is then the way, and says what
+// is the matter.
 //
 // Centring   Rows are x - mean, in float64, times a power of two, and rounded to the products' type; norms are those of
 //            what is multiplied. What their rounding leaves of the means changes no sum by more than the rounding of

@@ -50,7 +50,7 @@ def test_random_pairings_are_those_that_may_be(kind):
 def test_few_pairings_are_all_scored_and_many_are_drawn():
     assert Pairings.of_items(8).few
     assert not Pairings.of_items(9).few
-    assert Pairings.of_items(200).least == 0
+    assert 0 < Pairings.of_items(200).least < 1e-300
     for n, number in ((4, 24), (9, 1000)):
         pool, method = null_scores(Pairings.of_items(n), lambda orders: orders[:, 0] == 0)
         assert len(pool) == number

@@ -117,6 +117,6 @@ def test_faint_columns_are_told_of():
         lambda: run_trials(x, y, {"affine": AffineStitcher()}),
         lambda: RidgeStitcher("loo").fit(x, y),
     ):
-        with pytest.warns(ka.AlignmentWarning, match="of x, 1 columns hardly vary") as caught:
+        with pytest.warns(ka.AlignmentWarning, match="x: 1 columns hardly vary") as caught:
             call()
         assert {warning.filename for warning in caught} == {__file__}

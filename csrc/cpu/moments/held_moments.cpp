@@ -226,7 +226,6 @@ class Held {
 
 template <class T>
 std::optional<HeldSums> held(const Rows& x, const Rows& y, Keep keep, int threads, Monitor* monitor) {
-    if (!x.plain() || !y.plain()) return std::nullopt;
     return Held<T>(x, y, keep, threads, monitor).sums();
 }
 
@@ -239,7 +238,8 @@ std::optional<HeldSums> held_moment_sums(const Rows& x, const Rows& y, Precision
     if (columns > kWidest || columns * double(x.rows()) > kMost) return std::nullopt;
     threads = resolve_threads(threads, 0.5 * double(x.rows()) * columns * columns);
     if (precision == Precision::f64) return held<double>(x, y, keep, threads, monitor);
-    if (by_parts(kMomentsBlock)) return std::nullopt;  // the matrix unit's products are those of the stream
+    if (by_parts(kMomentsBlock)) return std::nullopt;   // the matrix unit's products are those of the stream
+    if (!x.plain() || !y.plain()) return std::nullopt;  // what is prepared in float64 is centred before it is rounded
     return held<float>(x, y, keep, threads, monitor);
 }
 

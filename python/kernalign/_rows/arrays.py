@@ -353,7 +353,7 @@ def as_matrix(x: Any, name: str) -> tuple[AnyArray, bool]:
     x = stored(x, name)
     if isinstance(x, Stored):
         x = x.array()
-    if x is None or isinstance(x, (bytes, dict)):
+    if x is None or (isinstance(x, (bytes, dict)) and not hasattr(x, "tocsr")):  # some sparse ones are dicts
         raise TypeError(f"{name} must be a 2-D numeric array, got {type(x).__name__}")
     array, bf16 = to_numpy(x, name)
     if not bf16 and array.dtype.kind in "OSUV" and not array.dtype.name.startswith("float8_"):

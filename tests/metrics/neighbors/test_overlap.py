@@ -274,7 +274,9 @@ def test_lists_in_place_of_arrays():
         assert nb.mutual_knn(c, d).settings["ties"] == "index"
     with pytest.raises(TypeError, match="both be arrays or both be Neighbors"):
         nb.mutual_knn(a, y)
-    with pytest.raises(ValueError, match="k must be at most 20"):
+    with pytest.raises(
+        ValueError, match="k must be between 1 and the length of the neighbour lists given = 20, got 21"
+    ):
         nb.mutual_knn(a, b, 21)
     with pytest.raises(TypeError, match="normalize applies to arrays"):
         nb.mutual_knn(a, b, normalize="l2")
