@@ -42,15 +42,29 @@ def test_sums_are_those_of_the_stream(dtype, n, p, q, offset):
     np.testing.assert_allclose(values(n, pairs, exponents), values(n, *stream(x, y)), rtol=TOLERANCE[dtype])
 
 
+def assert_same(found, expected):
+    assert found[1] == expected[1]
+    for a, b in zip(found[0], expected[0], strict=True):
+        assert [getattr(a, name) for name in FIELDS] == [getattr(b, name) for name in FIELDS]
+
+
 @pytest.mark.parametrize("n", [700, 5000])
 def test_neither_threads_nor_what_is_kept_change_a_bit(n):
     x, y = (a.astype(np.float32) for a in related(n, 30, 20))
-    one = held(x, y)
     for threads, keep, products in ((2, False, False), (3, True, False), (2, False, True)):
-        other = held(x, y, threads, keep, products)
-        assert other[1] == one[1]
-        for a, b in zip(other[0], one[0], strict=True):
-            assert [getattr(a, name) for name in FIELDS] == [getattr(b, name) for name in FIELDS]
+        assert_same(held(x, y, threads, keep, products), held(x, y))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n,p", [(700, 30), (5000, 3), (1300, 200)])
+def test_neither_layout_nor_element_type_change_a_bit(n, p, dtype):
+    x, y = (np.round(100 * a).astype(dtype) for a in related(n, p, 20))
+    x, expected = x.clip(-2000, 2000), held(x.clip(-2000, 2000), y)
+    for same in (np.asfortranarray(x), np.repeat(x, 2, axis=1)[:, ::2], x[::-1].copy()[::-1]):
+        assert_same(held(same, y), expected)
+    narrow = x.astype(np.float16 if dtype == np.float32 else np.int32)
+    double = dtype == np.float64
+    assert_same(_core.held_moment_sums(*rows(narrow, y), double, False, False, 1, None), expected)
 
 
 def test_what_is_kept_is_the_state_of_the_rows():
@@ -70,7 +84,6 @@ def test_what_is_kept_is_the_state_of_the_rows():
 
 def test_what_it_is_not_for_is_left_to_the_stream():
     x, y = (a.astype(np.float32) for a in related(400, 20, 30))
-    assert held(np.asfortranarray(x), y) is None
     assert held(np.ones_like(x), y) is None
     far = x.copy()
     far[3] *= 1e3
