@@ -7,7 +7,7 @@ from kernalign._rows import arrays
 from samples import related
 
 FIELDS = ("full", "diagonal", "rows", "rows_diagonal", "diagonal_rows", "trace_x", "trace_y", "total_x", "total_y")
-TOLERANCE = {np.float32: 3e-7, np.float64: 1e-12}
+TOLERANCE = {np.float32: 1e-6, np.float64: 1e-12}
 
 
 def rows(x, y):
