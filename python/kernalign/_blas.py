@@ -28,4 +28,5 @@ def preload() -> None:
         else:
             os.environ["OPENBLAS_NUM_THREADS"] = before
     # NumPy's own OpenBLAS maps a buffer for its first product, and ends the process if it cannot: while there is room.
-    np.eye(16) @ np.eye(16)
+    # Products of up to 100^3 need none on some CPUs.
+    np.eye(128) @ np.eye(128)
