@@ -16,7 +16,7 @@ from typing import Any
 import kernalign as ka
 import numpy as np
 from kernalign import stitching
-from kernalign._rows.arrays import Options
+from kernalign._rows.options import Options
 
 MODULES = ("", ".compat.platonic", ".embedding", ".pmi", ".robustness", ".stitching")
 RNG = np.random.default_rng(0)

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from kernalign._base import checks
 from kernalign._base.progress import ProgressArgument, reporting
 from kernalign._base.readable import Readable
-from kernalign._rows import arrays, vectors
+from kernalign._rows import vectors
 from kernalign._rows.labels import class_numbers
 from kernalign._rows.matrices import Array, symmetric
+from kernalign._rows.numeric import to_numpy
 from kernalign._statistics.jackknife import jackknife_stderr
 from kernalign.metrics.kernel.cka import cka
 
@@ -75,7 +76,7 @@ def noise_resilience(
     """
     checks.check_callable(model, "model", "inputs")
     checks.check_callable(metric, "metric", "two representations")
-    x = arrays.to_numpy(inputs, "inputs")[0]
+    x = to_numpy(inputs, "inputs")[0]
     if x.dtype.kind not in "fiub" or x.ndim < 1:
         raise TypeError(f"inputs must be an array of floats or integers, got dtype {x.dtype} and shape {x.shape}")
     x = x.astype(np.float64)

@@ -8,7 +8,8 @@ import kernalign as ka
 import ml_dtypes
 import numpy as np
 import pytest
-from kernalign._rows import arrays, duplicates
+from kernalign._rows import duplicates
+from kernalign._rows.numeric import as_matrix
 from kernalign.comparison import caveats
 
 WIDE = 200
@@ -27,7 +28,7 @@ def naive_repeats(x):
 
 def told(x, metrics=("mutual_knn",)):
     """Zero and repeated rows according to the notes of a comparison."""
-    notes = caveats.row_notes(arrays.as_matrix(x, "x")[0], "mutual_knn" in metrics)
+    notes = caveats.row_notes(as_matrix(x, "x")[0], "mutual_knn" in metrics)
     zero, repeated = (
         [int(note.split()[0]) for note in notes if said in note] for said in ("are zero", "repeat an earlier")
     )

@@ -18,8 +18,9 @@ from kernalign._base.progress import ProgressArgument, Report, reporting
 from kernalign._engines import devices, faiss, sampled
 from kernalign._engines import lists as list_engine
 from kernalign._rows import arrays, on_device, vectors
-from kernalign._rows.arrays import Normalize
 from kernalign._rows.magnitude import check_rows_magnitude
+from kernalign._rows.numeric import to_numpy
+from kernalign._rows.options import Normalize
 
 Metric: TypeAlias = Literal["cosine", "dot", "euclidean"]
 Backend: TypeAlias = Literal["auto", "native", "sample", "faiss"]
@@ -99,7 +100,7 @@ class Neighbors:
             named), and for similarities that neither fall nor rise.
         """
         checks.check_choice(metric, "metric", METRICS)
-        lists = arrays.to_numpy(indices, "indices")[0]
+        lists = to_numpy(indices, "indices")[0]
         known = np.full(lists.shape, np.nan)
         if lists.ndim != 2 or 0 in lists.shape or lists.dtype.kind not in "iu":
             raise TypeError(f"indices must be an (n, k) array of integers, got {lists.dtype} of shape {lists.shape}")
@@ -236,7 +237,7 @@ def of_queries(queries: Any, source: _core.Rows, name: str = "queries", **prepro
     if queries is None:
         return None
     n, p = source.shape
-    axes = arrays.to_numpy(queries, name)[0].ndim
+    axes = to_numpy(queries, name)[0].ndim
     if axes == 0:
         return checks.integer(queries, name, 1, wanted="a number of rows, their indices or an (m, p) array")
     if axes == 1:

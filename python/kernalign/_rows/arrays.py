@@ -6,32 +6,27 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias, TypedDict, Unpack
+from typing import Any, Unpack
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kernalign import _core
 from kernalign._base import hazards
-from kernalign._base.checks import check_choice, check_options, check_same_rows, check_threads
-from kernalign._base.memory import budget_of, check_memory
-from kernalign._base.progress import ProgressArgument, Report, check_progress, reporting
+from kernalign._base.checks import check_choice, check_same_rows
+from kernalign._base.memory import check_memory
+from kernalign._base.progress import ProgressArgument, Report, reporting
 from kernalign._base.score import AlignmentWarning
 from kernalign._base.threads import held
 from kernalign._base.warn import warn
-from kernalign._rows import objects, on_device
+from kernalign._rows import on_device
 from kernalign._rows.duplicates import repeated_items
-from kernalign._rows.items import BAD_ROWS, BadRows, Given, Items, Undirected, common_items, taken
-from kernalign._rows.pairing import PAIRINGS, Pairing, Places, index_of, match, side
+from kernalign._rows.items import Given, Items, Undirected, taken
+from kernalign._rows.numeric import AnyArray, as_matrix
+from kernalign._rows.options import NORMALIZE, PLAIN, Asked, Normalize, Options, asked, check_one_sided
+from kernalign._rows.pairing import Places, index_of, match, side
 from kernalign._rows.preprocessing import clip_threshold, counting_column, rounding_of, standard_scale
 from kernalign.sources.objects import stored
-from kernalign.sources.stored import BFLOAT16, Stored
 
-Normalize: TypeAlias = Literal["l2", "standardize"] | None
-AnyArray: TypeAlias = NDArray[Any]
-
-_NORMALIZE = (None, "l2", "standardize")
-_NUMBERS = "efdbBhHiIlLqQ?"  # dtypes that engines read as they are, if in native order
 MANY_REPEATS = 0.01  # of the rows
 FEW_COLUMNS = 16  # with fewer, the rounding of single float32 products does not average out
 
@@ -39,21 +34,6 @@ FEW_COLUMNS = 16  # with fewer, the rounding of single float32 products does not
 MUCH = 1 << 30  # bytes, up to which nobody asks whether they are free
 BLOCKS = 80_000_000  # of rows and tiles that an engine works on at a time
 _BY_PARTS = "kernalign.plan reads rows in parts"
-
-
-class Options(TypedDict, total=False):
-    """Keyword arguments that every metric takes; they mean what they mean everywhere."""
-
-    normalize: Normalize
-    clip_quantile: float | None
-    zero_rows: BadRows
-    nan_rows: BadRows
-    pairing: Pairing
-    ids: tuple[Any, Any] | None
-    threads: int | None
-    device: str | None
-    progress: ProgressArgument
-    memory_budget: int | str | None
 
 
 @dataclass(eq=False)
@@ -129,7 +109,7 @@ def pair(
     unless these are ``grouped``, and of a first or last column that counts the rows. With ``devices`` arrays may be,
     and stay, on a CUDA device; nothing is warned of there. ``names`` are the caller's.
     """
-    how = _asked(options, devices) if options else _PLAIN
+    how = asked(options, devices) if options else PLAIN
     place = None
     if type(x) is not np.ndarray or type(y) is not np.ndarray or how.device is not None:
         if how.device == "cpu":
@@ -142,7 +122,7 @@ def pair(
     (a, a_bf16), (b, b_bf16) = as_matrix(x, names[0]), as_matrix(y, names[1])
     settings: dict[str, Any] = {"normalize": how.normalize, "clip_quantile": how.clip_quantile}
     kept, rows_given = None, a.shape[0]
-    if (how is _PLAIN or how.all_items) and type(x) is np.ndarray and type(y) is np.ndarray:
+    if (how is PLAIN or how.all_items) and type(x) is np.ndarray and type(y) is np.ndarray:
         check_same_rows(a.shape[0], b.shape[0], *names)
         settings["pairing"] = "position"
     else:
@@ -175,7 +155,7 @@ def pair(
     return Pair(left, right, settings, how.threads, how.progress, kept, rows_given, place, how.budget)
 
 
-def _device_pair(x: Any, y: Any, place: int, how: _Asked, paired: bool) -> Pair:
+def _device_pair(x: Any, y: Any, place: int, how: Asked, paired: bool) -> Pair:
     """Two representations, one at least of which is on a device."""
     if not how.all_items:
         raise ValueError("x and y must be on the CPU where rows are matched or dropped; device='cpu' copies them there")
@@ -211,7 +191,7 @@ def same_items(
 ) -> tuple[list[Any], Items]:
     """Several inputs, less the rows that `pair` would not take, in one order of items; what is left as it is is not
     copied. Removes from ``options`` what has been done."""
-    how = _asked(options)
+    how = asked(options)
     given = [(name, stored(value, name)) for name, value in given]
     inputs = [Given(name, *as_matrix(value, name), value) for name, value in given]
     found = how.common_items(inputs, undirected, square=square)
@@ -240,86 +220,6 @@ def _chosen(x: Any, rows: Places | None, square: bool) -> Any:
     return array[rows][:, rows] if square else array[rows]
 
 
-class _Asked(NamedTuple):
-    """What the options ask for, checked; the threads as an engine takes them."""
-
-    threads: int = 0
-    normalize: Normalize = None
-    clip_quantile: float | None = None
-    zero_rows: BadRows = "error"
-    nan_rows: BadRows = "error"
-    pairing: Pairing = "auto"
-    ids: tuple[Any, ...] | None = None
-    progress: ProgressArgument = False
-    device: str | int | None = None
-    budget: int | None = None
-
-    @property
-    def all_items(self) -> bool:
-        """Whether arrays without labels are taken as they are."""
-        return self.ids is None and self.pairing != "ids" and self.zero_rows == self.nan_rows == "error"
-
-    def common_items(self, given: Sequence[Given], undirected: Undirected, *, square: bool) -> Items:
-        if self.ids is not None and len(self.ids) != len(given):
-            names = ", ".join(one.name for one in given)
-            raise ValueError(f"ids must be one sequence of labels for each of {names}, got {len(self.ids)}")
-        bad: Any = {"zero_rows": self.zero_rows, "nan_rows": self.nan_rows}
-        found = common_items(given, self.pairing, self.ids, undirected=undirected, square=square, **bad)
-        for error in found.errors:
-            if error is not None:
-                raise error
-        return found
-
-
-_PLAIN = _Asked()
-
-
-def check_asked(options: Options) -> None:
-    """Raise unless these are options that all metrics take, each one that it may be."""
-    _asked(options)
-
-
-def _asked(options: Options, devices: bool = False) -> _Asked:
-    if len(options) == 1 and "threads" in options:
-        return _Asked(check_threads(options["threads"]))
-    check_options(options, Options)
-    get: Any = options.get
-    found = _Asked(
-        check_threads(get("threads")),
-        get("normalize"),
-        get("clip_quantile"),
-        get("zero_rows", "error"),
-        get("nan_rows", "error"),
-        get("pairing", "auto"),
-        get("ids"),
-        get("progress", False),
-        _device_asked(get("device"), devices),
-        budget_of(get("memory_budget")),
-    )
-    if found.normalize is not None:
-        check_choice(found.normalize, "normalize", _NORMALIZE)
-    for name in ("zero_rows", "nan_rows"):
-        check_choice(getattr(found, name), name, BAD_ROWS)
-    check_choice(found.pairing, "pairing", PAIRINGS)
-    check_progress(found.progress)
-    if found.ids is not None:
-        if not isinstance(found.ids, (tuple, list)):
-            raise TypeError(
-                f"ids must be a tuple of labels, one sequence for each input, got {type(found.ids).__name__}"
-            )
-        if found.pairing == "position":
-            raise ValueError("ids must be left out where pairing='position' ignores labels")
-    return found
-
-
-def check_one_sided(options: Options, what: str) -> None:
-    """Raise where pairs of rows are asked for, but rows are not paired."""
-    how = _asked(options, devices=True)
-    for name, usual in (("zero_rows", "error"), ("nan_rows", "error"), ("pairing", "auto"), ("ids", None)):
-        if (given := getattr(how, name)) != usual:
-            raise ValueError(f"{name} must be {usual!r} where {what}, got {given!r}")
-
-
 def rows(
     x: Any,
     name: str = "x",
@@ -337,85 +237,13 @@ def rows_anywhere(
     x: Any, *, device: str | None, normalize: Normalize, clip_quantile: float | None
 ) -> tuple[Any, int | None]:
     """The rows of one array and the CUDA device where an engine shall read them, as a `Pair` has those of two."""
-    asked = on_device.check_device(device)
-    if asked == "cpu":
+    wanted = on_device.check_device(device)
+    if wanted == "cpu":
         x = on_device.downloaded(x)
-    place = on_device.common_place((("x", x),), asked)
+    place = on_device.common_place((("x", x),), wanted)
     if normalize is not None:
-        check_choice(normalize, "normalize", _NORMALIZE)
+        check_choice(normalize, "normalize", NORMALIZE)
     return _rows_at(x, "x", place, {"normalize": normalize, "clip_quantile": clip_quantile}), place
-
-
-def as_matrix(x: Any, name: str) -> tuple[AnyArray, bool]:
-    """Return a 2-D NumPy view of ``x`` (bfloat16 as its 16-bit patterns) and whether it is bfloat16."""
-    if type(x) is np.ndarray and x.ndim == 2 and x.dtype.char in _NUMBERS and x.dtype.isnative and 0 not in x.shape:
-        return x, False
-    x = stored(x, name)
-    if isinstance(x, Stored):
-        x = x.array()
-    if x is None or (isinstance(x, (bytes, dict)) and not hasattr(x, "tocsr")):  # some sparse ones are dicts
-        raise TypeError(f"{name} must be a 2-D numeric array, got {type(x).__name__}")
-    array, bf16 = to_numpy(x, name)
-    if not bf16 and array.dtype.kind in "OSUV" and not array.dtype.name.startswith("float8_"):
-        array = objects.numbers_of(x, array, name)
-    if array.ndim != 2:
-        raise ValueError(f"{name} must be 2-D (items, features), got shape {array.shape}")
-    if 0 in array.shape:
-        raise ValueError(f"{name} must have at least one row and one column, got shape {array.shape}")
-    if bf16:
-        return array, True
-    if array.dtype.name.startswith("float8_"):
-        array = array.astype(np.float16)  # which holds every value of them
-    kind = array.dtype.kind
-    if kind == "c":
-        raise TypeError(f"{name} must be real, got dtype {array.dtype}")
-    if kind not in "fiub":
-        raise TypeError(f"{name} must have a float or integer dtype, got {array.dtype}")
-    if array.dtype.itemsize > 8:
-        array = array.astype(np.float64)
-    elif not array.dtype.isnative:
-        array = array.astype(array.dtype.newbyteorder("="))
-    return array, False
-
-
-def _device_asked(device: Any, devices: bool) -> str | int | None:
-    """What ``device`` names, CUDA devices only where they serve."""
-    if devices:
-        return on_device.check_device(device)
-    if device is not None:
-        check_choice(device, "device", (None, "cpu"))
-    return None if device is None else "cpu"
-
-
-def to_numpy(x: Any, name: str) -> tuple[AnyArray, bool]:
-    """A NumPy view of ``x`` of any shape (bfloat16 as its 16-bit patterns) and whether it is bfloat16."""
-    if hasattr(x, "tocsr"):
-        raise TypeError(f"{name} must be dense, got the sparse {type(x).__name__}; use .toarray()")
-    if isinstance(x, np.ma.MaskedArray):
-        raise TypeError(f"{name} must not be a masked array (the mask would be ignored); fill it first")
-    if isinstance(x, np.ndarray):
-        return _bit_patterns(np.asarray(x))
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(x, torch.Tensor):
-        x = x.detach()
-        if x.device.type != "cpu":
-            raise ValueError(f"{name} must be on the CPU here, got device {x.device}; use .cpu()")
-        if x.dtype == torch.bfloat16:
-            return x.view(torch.int16).numpy().view(np.uint16), True
-    elif on_device.place_of(x) is not None or hasattr(x, "__cuda_array_interface__"):
-        raise ValueError(f"{name} must be on the CPU here, got a CUDA array; copy it there")
-    try:
-        array = np.asarray(x)
-    except (TypeError, ValueError, RuntimeError, BufferError) as error:
-        if words := objects.ragged(x):
-            raise ValueError(f"{name} must have rows of one length: {words}") from error
-        raise TypeError(f"{name} must convert to a NumPy array: {error}") from error
-    return _bit_patterns(array)
-
-
-def _bit_patterns(array: AnyArray) -> tuple[AnyArray, bool]:
-    bf16 = array.dtype == BFLOAT16 or array.dtype.type.__name__ == "bfloat16"
-    return (array.view(np.uint16), True) if bf16 else (array, False)
 
 
 def _rows(
@@ -438,7 +266,7 @@ def prepared(
 ) -> _core.Rows:
     """Attach preprocessing whose clipping threshold is known to what `as_matrix` returned; see `pair`."""
     if normalize is not None:
-        check_choice(normalize, "normalize", _NORMALIZE)
+        check_choice(normalize, "normalize", NORMALIZE)
     options: dict[str, Any] = {"bfloat16": bf16, "unit_norm": divided or normalize == "l2", "zero_mean": zero_mean}
     options["paired"] = paired
     if clip is not None:
@@ -452,7 +280,7 @@ def prepared(
 
 def samples(x: Any, y: Any, *, divided: bool = False, **options: Unpack[Options]) -> Pair:
     """Validate two samples of the same features, rows not paired; "standardize" takes moments of both together."""
-    how = _asked(options)
+    how = asked(options)
     normalize, quantile = how.normalize, how.clip_quantile
     check_one_sided(options, "rows are not paired")
     (a, a_bf16), (b, b_bf16) = as_matrix(x, "x"), as_matrix(y, "y")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from kernalign._base import checks
 from kernalign._rows import arrays
 from kernalign._rows.matrices import Array, dense
+from kernalign._rows.numeric import to_numpy
 from kernalign._rows.pairing import Places
 
 
@@ -34,7 +35,7 @@ def one_hot(numbers: NDArray[np.int64], classes: int) -> Array:
 def numbers_of(targets: Any, n: int, name: str, otherwise: str = "") -> Array:
     """Numbers, (n,) or (n, m), as an (n, m) float64 array."""
     # a pandas Series has ndim alone
-    array = targets if hasattr(targets, "reshape") else arrays.to_numpy(targets, name)[0]
+    array = targets if hasattr(targets, "reshape") else to_numpy(targets, name)[0]
     try:
         y = dense(arrays.rows(array.reshape(-1, 1) if array.ndim == 1 else array, name))
     except TypeError as error:
@@ -73,7 +74,7 @@ def groups_of(groups: Any, pair: arrays.Pair) -> NDArray[np.intp] | None:
 
 
 def _labels(labels: Any, name: str) -> NDArray[Any]:
-    array = arrays.to_numpy(labels, name)[0]
+    array = to_numpy(labels, name)[0]
     if array.ndim != 1 or len(array) == 0:
         raise ValueError(f"{name} must be 1-D class labels, one per item, got shape {array.shape}")
     return array

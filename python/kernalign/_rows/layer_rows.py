@@ -46,7 +46,7 @@ AS_THEY_ARE = RowOptions()
 class LayersGiven:
     """What a user gave by one name: the whole array (None: layers that came apart), its layers, and what to call them.
 
-    ``plain`` are the layers as `arrays.as_matrix` returns them, or errors; ``carried`` is what has the labels of
+    ``plain`` are the layers as `as_matrix` returns them, or errors; ``carried`` is what has the labels of
     all their rows.
     """
 

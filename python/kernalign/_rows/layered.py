@@ -14,8 +14,9 @@ from kernalign import _core, sources
 from kernalign._base.checks import shown
 from kernalign._base.packing import packable
 from kernalign._rows import arrays
-from kernalign._rows.arrays import AnyArray, Normalize
 from kernalign._rows.layer_rows import AS_THEY_ARE, Kept, LayersGiven, RowOptions, attempt, pair_rows
+from kernalign._rows.numeric import AnyArray, as_matrix, to_numpy
+from kernalign._rows.options import Normalize
 from kernalign._rows.preprocessing import clip_threshold
 from kernalign.sources import directories
 from kernalign.sources.formats import format_of
@@ -148,7 +149,7 @@ def _read(value: Any, place: Place, record: bool) -> LayersGiven:
         return LayersGiven(what, None, [None], [what], ["0"], [given], place.name)
     given.name = place.name
     for part, name in zip(given.parts, given.names, strict=True):
-        given.plain.append(attempt(partial(arrays.as_matrix, part, name), record))
+        given.plain.append(attempt(partial(as_matrix, part, name), record))
     return given
 
 
@@ -247,9 +248,9 @@ def split(value: Any, what: str) -> LayersGiven:
     if isinstance(value, (list, tuple)) and any(_axes(part) == 2 for part in value):
         return numbered(what, None, list(value))
     if not hasattr(value, "ndim") or isinstance(value, memoryview):
-        array = arrays.to_numpy(value, what)[0]
+        array = to_numpy(value, what)[0]
         if array.ndim == 0:
-            arrays.as_matrix(value, what)  # which says what it is
+            as_matrix(value, what)  # which says what it is
         value = array
     if value.ndim == 3:
         if value.shape[1] == 0:
@@ -285,7 +286,7 @@ def _layer(name: str, place: Place, side: tuple[AnyArray, bool], normalize: Norm
 
 def _concatenation(whole: Any, layers: list[Layer], name: str, place: Place, normalize: Normalize) -> Layer:
     if isinstance(whole, np.ndarray) and whole.flags.c_contiguous:
-        side = arrays.as_matrix(whole.reshape(len(whole), -1), name)
+        side = as_matrix(whole.reshape(len(whole), -1), name)
         return _layer(name, place, side, normalize, layers[0].clip)
     matrix = np.concatenate([layer.clipped() for layer in layers], axis=1)
     return _layer(name, place, (matrix, False), normalize, None)

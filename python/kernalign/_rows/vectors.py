@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign._base.checks import shown
-from kernalign._rows.arrays import to_numpy
+from kernalign._rows.numeric import to_numpy
 
 
 def numeric(values: Any, name: str) -> NDArray[np.float64]:

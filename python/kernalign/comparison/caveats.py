@@ -15,10 +15,10 @@ from kernalign._base.score import AlignmentWarning, UndefinedScoreWarning
 from kernalign._base.warn import warn
 from kernalign._engines.states import StateKey, Store
 from kernalign._rows import duplicates
-from kernalign._rows.arrays import AnyArray
 from kernalign._rows.blocks import spans
 from kernalign._rows.layer_rows import attempt
 from kernalign._rows.layered import CONCATENATED, Layer, Representation, first_error
+from kernalign._rows.numeric import AnyArray
 from kernalign._rows.preprocessing import counting_column
 from kernalign.comparison.families.base import Asked, Family, Workshop
 from kernalign.comparison.families.grams import VARIANCE_SHARE

@@ -14,11 +14,12 @@ from kernalign._base import checks
 from kernalign._base.kernels import Kernel, Precomputed, check_kernel
 from kernalign._base.memory import budget_of, check_memory
 from kernalign._base.progress import ProgressArgument, Report, reporting
-from kernalign._rows.arrays import BLOCKS, MUCH, Normalize
+from kernalign._rows.arrays import BLOCKS, MUCH
 from kernalign._rows.items import BAD_ROWS, BadRows, either
 from kernalign._rows.labels import group_numbers
 from kernalign._rows.layer_rows import RowOptions
 from kernalign._rows.layered import Layer, Representation, open_representations
+from kernalign._rows.options import Normalize
 from kernalign._rows.pairing import PAIRINGS, Pairing
 from kernalign.comparison.families.base import Asked
 from kernalign.comparison.plan import PValues, make_plan

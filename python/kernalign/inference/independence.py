@@ -11,7 +11,7 @@ from scipy import special
 from kernalign._base import checks
 from kernalign._base.kernels import RBF, Kernel
 from kernalign._base.score import Score
-from kernalign._rows.arrays import Options
+from kernalign._rows.options import Options
 from kernalign._statistics.pairings import Pairings
 from kernalign.inference.permutation import permutation_test
 from kernalign.metrics.kernel import cka

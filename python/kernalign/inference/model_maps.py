@@ -15,8 +15,9 @@ from kernalign._base import checks
 from kernalign._base.intervals import normal_quantile
 from kernalign._base.progress import ProgressArgument, reporting
 from kernalign._engines.permuted_grams import PermutedTriangles
-from kernalign._rows import arrays, vectors
+from kernalign._rows import vectors
 from kernalign._rows.blocks import spans
+from kernalign._rows.numeric import to_numpy
 
 Values = NDArray[np.float64]
 Correlation: TypeAlias = Literal["spearman", "pearson"]
@@ -249,7 +250,7 @@ def _checked(matrix: Any, name: str, bipartite: bool | None) -> Values:
 def _families(families: Any, m: int) -> NDArray[np.intp]:
     if families is None:
         return np.arange(m)
-    given = arrays.to_numpy(families, "families")[0]
+    given = to_numpy(families, "families")[0]
     if given.shape != (m,):
         raise ValueError(f"families needs one label per model, got shape {given.shape} for {m} models")
     labels = np.unique(given, return_inverse=True)[1].astype(np.intp)

@@ -24,6 +24,8 @@ from kernalign._engines.neighbors import Metric, find
 from kernalign._rows import arrays
 from kernalign._rows.items import either
 from kernalign._rows.labels import group_numbers
+from kernalign._rows.numeric import as_matrix
+from kernalign._rows.options import Options, check_asked
 from kernalign._statistics import half_sampling, jackknife, pair_influence
 from kernalign._statistics.pairings import Labels
 from kernalign.metrics.kernel.cka import Estimator, check_estimator
@@ -93,7 +95,7 @@ def compare_scores(
     estimator: Estimator = "unbiased",
     similarity: Metric = "cosine",
     groups: Any = None,
-    **options: Unpack[arrays.Options],
+    **options: Unpack[Options],
 ) -> PairedDifference:
     """Test whether a is closer to y than b is, on the same items.
 
@@ -130,7 +132,7 @@ def compare_scores(
     states: Any = METRICS[metric].states
     method = _method(states)
     checks.check_uncertainty(uncertainty, (None, method))
-    arrays.check_asked(options)
+    check_asked(options)
     checks.check_choice(similarity, "similarity", SIMILARITIES)
     checks.check_choice(estimator, "estimator", ("unbiased", "biased"))
     checks.integer(k, "k", 1)
@@ -141,7 +143,7 @@ def compare_scores(
     undirected = either(
         METRICS[metric].undirected({"metric": similarity}), "zero" if options.get("normalize") == "l2" else ""
     )
-    count = None if groups is None else len(arrays.as_matrix(a, "a")[0])
+    count = None if groups is None else len(as_matrix(a, "a")[0])
     given, items = arrays.same_items([("a", a), ("b", b), ("y", y)], options, undirected)
     labels = None if groups is None else group_numbers(groups, count, kept=items.rows[0])
     with reporting(options.pop("progress", False), metric) as report:

@@ -14,6 +14,7 @@ from kernalign._base import checks
 from kernalign._base.readable import Readable
 from kernalign._rows import arrays
 from kernalign._rows.blocks import blocks
+from kernalign._rows.options import Options
 from kernalign._statistics.tails import pearson3_tail
 from kernalign.inference.row_steps import (
     Steps,
@@ -70,7 +71,7 @@ class PairingCheck(Readable):
         return "; ".join(said) or "no other pairing scores clearly higher"
 
 
-def check_pairing(x: Any, y: Any, **options: Unpack[arrays.Options]) -> PairingCheck:
+def check_pairing(x: Any, y: Any, **options: Unpack[Options]) -> PairingCheck:
     """Look for a pairing of the rows of x and y that scores clearly higher than the given one.
 
     A small p-value does not show that rows are paired as they should be: rows that lie beside their partners score far

@@ -17,7 +17,7 @@ from kernalign._base.score import UndefinedScoreWarning
 from kernalign._base.warn import warn
 from kernalign._engines.neighbors import METRICS as SIMILARITIES
 from kernalign._engines.neighbors import Metric
-from kernalign._rows import arrays
+from kernalign._rows.options import Options, check_asked
 from kernalign._statistics import calibration
 from kernalign._statistics.pairings import Orders, share
 from kernalign.inference.permuted_scores import Permuted, PermutedCalls
@@ -110,7 +110,7 @@ def permutation_test(
     kernel: Kernel = Linear(),  # noqa: B008 (frozen)
     similarity: Metric = "cosine",
     ties: Ties = "fractional",
-    **options: Unpack[arrays.Options],
+    **options: Unpack[Options],
 ) -> PermutationTest | dict[str, PermutationTest]:
     """Compare the pairing of two representations with random pairings of the same items.
 
@@ -160,7 +160,7 @@ def permutation_test(
     ----------
     Phipson and Smyth 2010; Westfall and Young 1993; Gröger, Wen and Brbić 2026 (calibrated score).
     """
-    arrays.check_asked(options)
+    check_asked(options)
     checks.check_choice(similarity, "similarity", SIMILARITIES)
     tested = tested_metrics(metric)
     permutations, seed = checks.check_repeats(permutations, "permutations"), checks.check_seed(seed)

@@ -23,6 +23,8 @@ from kernalign._rows import arrays
 from kernalign._rows.items import Items, Undirected, either
 from kernalign._rows.labels import group_numbers
 from kernalign._rows.layered import numbered, split
+from kernalign._rows.numeric import as_matrix
+from kernalign._rows.options import check_one_sided
 from kernalign._rows.pairing import Places
 from kernalign._statistics.pairings import Pairings
 from kernalign.inference.permuted_scores import GramScores, GraphScores, ListScores, Permuted, PermutedCalls
@@ -120,7 +122,7 @@ def layers_of(x: Any, name: str) -> tuple[list[Named], bool]:
     named = []
     for layer, part in zip(given.names, given.parts, strict=True):
         if not isinstance(part, Neighbors):
-            arrays.as_matrix(part, layer)
+            as_matrix(part, layer)
         named.append(Named(layer, np.asarray(part) if isinstance(part, (list, tuple)) else part))
     if len(given.axes) == 3 and len(named) > len(named[0].value):
         warn(hazards.swapped_axes(len(named), len(named[0].value)).of(name), AlignmentWarning)
@@ -134,7 +136,7 @@ def common_items(
     kernel, similarity = given
     layers = [*xs, *ys]
     if any(isinstance(one.value, Neighbors) for one in layers):
-        arrays.check_one_sided(options, "x or y are Neighbors")
+        check_one_sided(options, "x or y are Neighbors")
         checks.check_unread(**{name: (options.get(name), None) for name in ("normalize", "clip_quantile", "device")})
         return xs, ys, Items((None,) * len(layers), {}, ())
     if (ids := options.get("ids")) is not None and len(ids) == 2:

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign import _core
-from kernalign._rows.arrays import AnyArray
 from kernalign._rows.blocks import spans
 from kernalign._rows.magnitude import divided, exponent_of
+from kernalign._rows.numeric import AnyArray
 
 Array = NDArray[np.float64]
 Order = NDArray[np.intp]

@@ -14,10 +14,11 @@ from kernalign import _core
 from kernalign._base import checks, hazards
 from kernalign._base.progress import ProgressArgument, reporting
 from kernalign._engines.neighbors import find
-from kernalign._rows import arrays, duplicates
+from kernalign._rows import duplicates
 from kernalign._rows.blocks import spans
 from kernalign._rows.decompositions import eigenvalues
 from kernalign._rows.magnitude import restored
+from kernalign._rows.numeric import AnyArray, as_matrix
 from kernalign._rows.preprocessing import rounding_of, within_rounding
 
 Values = NDArray[np.float64]
@@ -114,7 +115,7 @@ def describe(x: Any, *, k: int = 10, threads: int | None = None, progress: Progr
     TypeError, ValueError
         Not a numeric 2-D array with a finite row, or k not a positive integer.
     """
-    matrix, bf16 = arrays.as_matrix(x, "x")
+    matrix, bf16 = as_matrix(x, "x")
     n, p = matrix.shape
     k, workers = min(checks.check_k(k, np.iinfo(np.int64).max), max(1, n - 1)), checks.check_threads(threads)
     with reporting(progress, "describe") as report:
@@ -179,12 +180,12 @@ def _warnings(d: Description) -> Iterator[str]:
 class _Reader:
     """Blocks of a matrix as float64."""
 
-    def __init__(self, matrix: arrays.AnyArray, bf16: bool) -> None:
+    def __init__(self, matrix: AnyArray, bf16: bool) -> None:
         self.matrix, self._bf16 = matrix, bf16
         self.n, self.p = matrix.shape
         self.non_finite = 0
 
-    def block(self, part: arrays.AnyArray) -> Values:
+    def block(self, part: AnyArray) -> Values:
         if self._bf16:
             part = (part.astype(np.uint32) << 16).view(np.float32)
         return np.asarray(part, dtype=np.float64)
@@ -278,9 +279,7 @@ def _shares(product: Values) -> tuple[float, float]:
     return 1 / square, min(1.0, top)
 
 
-def _ties(
-    matrix: arrays.AnyArray, bf16: bool, usable: NDArray[np.bool_], k: int, threads: int
-) -> tuple[float | None, int]:
+def _ties(matrix: AnyArray, bf16: bool, usable: NDArray[np.bool_], k: int, threads: int) -> tuple[float | None, int]:
     count = int(usable.sum())
     if count < 3 or k > count - 1:
         return None, 0

@@ -17,6 +17,7 @@ from kernalign._rows import arrays
 from kernalign._rows.labels import class_numbers, numbers_of, one_hot
 from kernalign._rows.magnitude import check_magnitude, divided, exponent_of
 from kernalign._rows.matrices import Array, centre, dense, thin_svd
+from kernalign._rows.numeric import as_matrix
 from kernalign._rows.preprocessing import rounding_of, standard_scale
 from kernalign.stitching.estimator import NotFittedError, Predictor
 
@@ -81,7 +82,7 @@ class LinearProbe(Predictor):
         checks.check_choice(self.task, "task", ("classification", "regression"))
         l2 = checks.number(self.l2, "l2", "positive and finite")
         x, y = arrays.aligned(("x", x), ("y", y))
-        matrix, bf16 = arrays.as_matrix(x, "x")
+        matrix, bf16 = as_matrix(x, "x")
         rows = arrays.prepared(matrix, "x", bf16, normalize=None, clip=None)
         n = rows.shape[0]
         checks.check_count(n, 2, "a probe")

@@ -16,6 +16,7 @@ from kernalign._base.readable import Readable
 from kernalign._rows import arrays
 from kernalign._rows.labels import class_numbers
 from kernalign._rows.matrices import Array, dense
+from kernalign._rows.numeric import to_numpy
 from kernalign.stitching.probes import LinearProbe
 from kernalign.stitching.ridge import RidgeStitcher
 
@@ -167,7 +168,7 @@ def mcnemar(first: Any, second: Any) -> McNemar:
     """
     from scipy import stats  # slow to import
 
-    hits = [arrays.to_numpy(side, name)[0] for side, name in ((first, "first"), (second, "second"))]
+    hits = [to_numpy(side, name)[0] for side, name in ((first, "first"), (second, "second"))]
     for side, name in zip(hits, ("first", "second"), strict=True):
         if side.dtype != np.bool_:
             raise TypeError(f"{name} must be booleans (right or wrong), got dtype {side.dtype}")
@@ -192,7 +193,7 @@ def wilson_interval(successes: int, n: int, level: float = 0.95) -> tuple[float,
 
 def _mask(test: Any, n: int) -> Hits:
     """Booleans of the test items."""
-    given = arrays.to_numpy(test, "test")[0]
+    given = to_numpy(test, "test")[0]
     if given.ndim != 1 or given.dtype.kind not in "biu":
         raise TypeError(f"test must be booleans or indices of items, got dtype {given.dtype} and shape {given.shape}")
     if given.dtype.kind == "b":

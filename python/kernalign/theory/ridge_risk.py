@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from kernalign._base import checks
 from kernalign._base.readable import Readable
 from kernalign._rows import vectors
-from kernalign._rows.arrays import Options
 from kernalign._rows.magnitude import exponent_of, restored
 from kernalign._rows.matrices import Array
+from kernalign._rows.options import Options
 from kernalign.theory.targets import Problem, decomposed
 
 _LARGE = 2.0**900

@@ -16,8 +16,8 @@ from kernalign._base.readable import Readable
 from kernalign._base.score import AlignmentWarning, UndefinedScoreWarning
 from kernalign._base.warn import warn
 from kernalign._rows import arrays
-from kernalign._rows.arrays import Options
 from kernalign._rows.decompositions import product
+from kernalign._rows.options import Options
 from kernalign.theory.spectrum import TOLERANCE, Array, Spectrum, averaged, check_made, decompose, eigenspaces
 
 

@@ -13,9 +13,9 @@ from kernalign._base import checks
 from kernalign._base.progress import reporting
 from kernalign._base.readable import Readable
 from kernalign._rows import arrays
-from kernalign._rows.arrays import Options
 from kernalign._rows.magnitude import check_magnitude, divided, exponent_of, restored
 from kernalign._rows.matrices import centre, dense, thin_svd
+from kernalign._rows.options import Options, check_one_sided
 
 Array = NDArray[np.float64]
 
@@ -129,7 +129,7 @@ def decompose_reporting(source: _core.Rows, centred: bool, settings: dict[str, A
 def one_side(x: Any, name: str, options: Options) -> tuple[_core.Rows, dict[str, Any]]:
     """Validated rows of one representation that is not paired with another, and how they are preprocessed."""
     checks.check_options(options, Options)
-    arrays.check_one_sided(options, "there is one representation")
+    check_one_sided(options, "there is one representation")
     checks.check_choice(options.get("device"), "device", (None, "cpu"))
     checks.check_threads(options.get("threads"))
     normalize, clip_quantile = options.get("normalize"), options.get("clip_quantile")

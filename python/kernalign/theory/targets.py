@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from kernalign._rows import arrays
-from kernalign._rows.arrays import Options
 from kernalign._rows.labels import as_targets
 from kernalign._rows.magnitude import divided, exponent_of
 from kernalign._rows.matrices import centre
+from kernalign._rows.options import Options
 from kernalign.theory.spectrum import (
     TOLERANCE,
     Array,

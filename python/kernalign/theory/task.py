@@ -18,10 +18,10 @@ from kernalign._base.warn import warn
 from kernalign._engines.kernel_sums import bounded
 from kernalign._engines.linear import linear_sums
 from kernalign._rows import arrays
-from kernalign._rows.arrays import Options
 from kernalign._rows.labels import as_targets
 from kernalign._rows.magnitude import divided, exponent_of, restored
 from kernalign._rows.matrices import centre, dense, thin_svd
+from kernalign._rows.options import Options
 from kernalign.metrics.kernel import cka
 from kernalign.theory.spectrum import Array, Spectrum, one_side
 from kernalign.theory.targets import Problem, decomposed

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kernalign._rows import arrays
+from kernalign._rows.numeric import as_matrix, to_numpy
 from kernalign.sources import Source, open_layers, open_source, split_spec
 from kernalign.sources.objects import stored
 from kernalign.sources.place import Place
@@ -64,7 +64,7 @@ class Value:
             return rows.fingerprint()
         if isinstance(rows, Exception):
             return repr(rows)
-        array, _ = arrays.to_numpy(self.given, self.name)
+        array, _ = to_numpy(self.given, self.name)
         digest = hashlib.blake2b(f"{array.shape} {array.dtype}".encode(), digest_size=16)
         for begin in range(0, len(array), 4096):
             digest.update(np.ascontiguousarray(array[begin : begin + 4096]).view(np.uint8).data)
@@ -129,7 +129,7 @@ class Rows:
         else:
             found = stored(given, name)
             if not isinstance(found, Stored):
-                matrix, bfloat16 = arrays.as_matrix(given, name)
+                matrix, bfloat16 = as_matrix(given, name)
                 found = matrix.view(BFLOAT16) if bfloat16 else matrix
             self._from = Value(found, name)
         rows = self._rows

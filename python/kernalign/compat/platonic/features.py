@@ -8,8 +8,8 @@ import numpy as np
 
 from kernalign._base import checks
 from kernalign._base.warn import warn
-from kernalign._rows import arrays
 from kernalign._rows.blocks import spans
+from kernalign._rows.numeric import AnyArray
 from kernalign.compat.platonic import tensors
 
 _BLOCK_ELEMENTS = 1 << 22
@@ -59,7 +59,7 @@ def prepare_features(feats: Any, q: float = 0.95, exact: bool = False, device: s
     return remove_outliers(tensors.to_array(feats, "feats").astype(np.float32, copy=False), q, exact)
 
 
-def _mean_quantile(values: arrays.AnyArray, q: float) -> float:
+def _mean_quantile(values: AnyArray, q: float) -> float:
     """Mean over the items of the q-quantile of their absolute values, a block of items at a time."""
     if values.ndim < 2:
         raise ValueError(f"feats must have at least 2 dimensions unless exact=True, got shape {values.shape}")

@@ -13,6 +13,7 @@ from kernalign._engines import gram_sweep, linear
 from kernalign._engines.kernel_sums import KernelSums
 from kernalign._rows import arrays
 from kernalign._rows.blocks import spans
+from kernalign._rows.numeric import AnyArray
 from kernalign.compat.platonic import tensors
 from kernalign.compat.platonic.graphs import check_paired
 
@@ -94,7 +95,7 @@ def _hsic_of(sums: KernelSums, i: int, j: int, unbiased: bool) -> float:
     return sums.centred(i, j)
 
 
-def _matrices(K: Any, L: Any) -> tuple[arrays.AnyArray, arrays.AnyArray]:
+def _matrices(K: Any, L: Any) -> tuple[AnyArray, AnyArray]:
     k, m = tensors.to_array(K, "K"), tensors.to_array(L, "L")
     if k.ndim != 2 or k.shape[0] != k.shape[1] or k.size == 0:
         raise ValueError(f"K must be a square matrix, got shape {k.shape}")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign._base import checks
-from kernalign._rows import arrays
+from kernalign._rows.numeric import AnyArray, to_numpy
 from kernalign.compat.platonic import tensors
 from kernalign.compat.platonic.features import prepare_features
 from kernalign.compat.platonic.graphs import check_topk
@@ -127,7 +127,7 @@ def _split(feats: Any, name: str) -> list[Any]:
     if isinstance(feats, (list, tuple)):
         return list(feats)
     if not hasattr(feats, "ndim"):
-        feats = arrays.to_numpy(feats, name)[0]
+        feats = to_numpy(feats, name)[0]
     if feats.ndim != 3:
         raise ValueError(
             f"{name} must be (items, layers, features) or a list of (items, features), got shape {tuple(feats.shape)}"
@@ -135,7 +135,7 @@ def _split(feats: Any, name: str) -> list[Any]:
     return [feats[:, layer] for layer in range(feats.shape[1])]
 
 
-def _unit_rows(layer: arrays.AnyArray) -> arrays.AnyArray:
+def _unit_rows(layer: AnyArray) -> AnyArray:
     """Rows divided by their lengths; float32 and float64 keep their type."""
     wide = layer.astype(np.float64)
     length = np.sqrt(np.einsum("ij,ij->i", wide, wide))

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kernalign._rows import arrays
-from kernalign._rows.arrays import AnyArray
+from kernalign._rows.numeric import AnyArray, to_numpy
 
 
 def is_tensor(x: Any) -> bool:
@@ -19,7 +18,7 @@ def is_tensor(x: Any) -> bool:
 
 def to_array(x: Any, name: str) -> AnyArray:
     """A NumPy array of any number of dimensions, of real numbers; a view where the type allows. bfloat16 is widened."""
-    array, bf16 = arrays.to_numpy(x, name)
+    array, bf16 = to_numpy(x, name)
     if bf16:
         array = (array.astype(np.uint32) << np.uint32(16)).view(np.float32)
     elif is_tensor(x) and array.dtype == np.float16:

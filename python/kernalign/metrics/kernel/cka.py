@@ -16,8 +16,8 @@ from kernalign._engines.gram_sweep import kernel_sums
 from kernalign._engines.kernel_sums import KernelSums, bounded
 from kernalign._engines.linear import linear_sums
 from kernalign._rows import arrays
-from kernalign._rows.arrays import Options
 from kernalign._rows.labels import groups_of
+from kernalign._rows.options import Options
 from kernalign._statistics import jackknife, kernel_null
 
 Estimator: TypeAlias = Literal["unbiased", "biased"]

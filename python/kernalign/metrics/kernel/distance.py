@@ -12,9 +12,9 @@ from kernalign._base.score import Null, Score, undefined
 from kernalign._engines.gram_sweep import kernel_sums
 from kernalign._engines.kernel_sums import KernelSums
 from kernalign._rows import arrays
-from kernalign._rows.arrays import Options
 from kernalign._rows.labels import groups_of
 from kernalign._rows.magnitude import power_of_two
+from kernalign._rows.options import Options
 from kernalign._statistics import kernel_null
 from kernalign.metrics.kernel.cka import (
     Estimator,

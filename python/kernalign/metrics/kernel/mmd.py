@@ -19,9 +19,9 @@ from kernalign._engines.gram_source import Side, make_side
 from kernalign._engines.gram_sweep import GramSweep
 from kernalign._engines.kernel_sums import KernelSums
 from kernalign._rows import arrays
-from kernalign._rows.arrays import Options
 from kernalign._rows.blocks import spans
 from kernalign._rows.magnitude import power_of_two
+from kernalign._rows.options import Options
 from kernalign._statistics import kernel_null, tails
 from kernalign.metrics.kernel.cka import biased_null
 

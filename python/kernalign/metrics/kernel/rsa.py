@@ -22,10 +22,10 @@ from kernalign._engines.gram_sweep import GramSweep
 from kernalign._engines.kernel_sums import KernelSums, bounded
 from kernalign._engines.permuted_grams import GATHER, PermutedTriangles
 from kernalign._rows import arrays
-from kernalign._rows.arrays import Options
 from kernalign._rows.digits import beyond_casting, row_errors
 from kernalign._rows.labels import groups_of
 from kernalign._rows.magnitude import lengths
+from kernalign._rows.options import Options
 from kernalign._statistics import kernel_null, pair_influence
 from kernalign._statistics.kernel_null import PairMatrix
 from kernalign._statistics.null_tail import COST, LONG, Law, Scores, Tail, exchange_null, refused_null

@@ -12,8 +12,8 @@ from kernalign._base.score import AlignmentWarning, Null, Score, UndefinedScoreW
 from kernalign._base.warn import warn
 from kernalign._engines.directions import Vector, nuclear_norm
 from kernalign._rows import arrays
-from kernalign._rows.arrays import Options
 from kernalign._rows.decompositions import product, singular_values
+from kernalign._rows.options import Options
 from kernalign.metrics.linear import principal
 from kernalign.metrics.linear.principal import Principal, Spans
 

@@ -17,7 +17,7 @@ from kernalign._engines.apart import apart
 from kernalign._engines.centred import Centred, Products
 from kernalign._engines.directions import Matrix, Vector
 from kernalign._rows import arrays
-from kernalign._rows.arrays import Options
+from kernalign._rows.options import Options
 from kernalign.metrics.linear.principal import how
 
 Index: TypeAlias = NDArray[np.intp]

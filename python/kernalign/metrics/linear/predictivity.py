@@ -16,9 +16,9 @@ from kernalign._engines import directions
 from kernalign._engines.centred import Centred, Fold
 from kernalign._engines.directions import Directions, Matrix, Vector
 from kernalign._rows import arrays
-from kernalign._rows.arrays import Options
 from kernalign._rows.decompositions import product
 from kernalign._rows.digits import Rounding
+from kernalign._rows.options import Options
 from kernalign.metrics.linear import principal
 
 

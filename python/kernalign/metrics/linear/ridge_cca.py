@@ -13,7 +13,7 @@ from kernalign._base.score import UndefinedScoreWarning
 from kernalign._base.warn import warn
 from kernalign._engines.directions import Directions, Vector
 from kernalign._rows import vectors
-from kernalign._rows.arrays import Options
+from kernalign._rows.options import Options
 from kernalign.metrics.linear import principal
 from kernalign.metrics.linear.cca import paired, warn_saturated
 from kernalign.metrics.linear.principal import Principal

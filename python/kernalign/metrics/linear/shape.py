@@ -17,8 +17,8 @@ from kernalign._engines import directions
 from kernalign._engines.centred import Centred
 from kernalign._engines.directions import Matrix
 from kernalign._rows import arrays
-from kernalign._rows.arrays import Options
 from kernalign._rows.decompositions import product, qr_triangle, svd
+from kernalign._rows.options import Options
 from kernalign.metrics.linear.principal import Products, Spans, how
 
 # Below this 1 - NBS the difference of norms has lost too many digits, and the residual itself is summed. Float32

@@ -21,9 +21,9 @@ from kernalign._engines import sampled
 from kernalign._engines.kernel_sums import bounded
 from kernalign._engines.neighbors import Neighbors
 from kernalign._rows import arrays
-from kernalign._rows.arrays import Options
 from kernalign._rows.labels import groups_of
 from kernalign._rows.magnitude import check_rows_magnitude
+from kernalign._rows.options import Options
 from kernalign._statistics.list_tail import too_long
 from kernalign._statistics.null_tail import DrawnTail, Scores
 from kernalign._statistics.pairings import Labels, Orders, Pairings

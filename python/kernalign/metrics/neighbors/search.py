@@ -20,6 +20,8 @@ from kernalign._engines.faiss import choose
 from kernalign._engines.neighbors import METRICS, Backend, Found, Metric, Neighbors, Queries, find, of_queries
 from kernalign._engines.permuted_lists import tie_weights
 from kernalign._rows import arrays, on_device, vectors
+from kernalign._rows.numeric import to_numpy
+from kernalign._rows.options import Options as RowOptions
 from kernalign._statistics.list_tail import Weights
 from kernalign._statistics.pairings import Labels
 
@@ -28,7 +30,7 @@ USUAL = 10  # neighbours, where nobody says how many
 Ties: TypeAlias = Literal["fractional", "index"]
 
 
-class Options(arrays.Options, total=False):
+class Options(RowOptions, total=False):
     """Those of every metric, and where the neighbours come from."""
 
     backend: Backend
@@ -232,8 +234,8 @@ def _from_arrays(
 def paired_queries(queries: Any, pair: arrays.Pair) -> tuple[Queries, Queries]:
     """Those of each side: rows of the pair, or of another array for x and one for y."""
     sides = queries if isinstance(queries, (tuple, list)) and len(queries) == 2 else ()
-    if not sides or any(arrays.to_numpy(one, "queries")[0].ndim != 2 for one in sides):
-        if arrays.to_numpy(queries, "queries")[0].ndim > 1:
+    if not sides or any(to_numpy(one, "queries")[0].ndim != 2 for one in sides):
+        if to_numpy(queries, "queries")[0].ndim > 1:
             raise TypeError("queries must be rows, by index, their number, or a tuple of (m, p) and (m, q) arrays")
         own = of_queries(queries, pair.x)
         if pair.items is not None and isinstance(own, np.ndarray):
