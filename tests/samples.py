@@ -44,3 +44,12 @@ def stand_in(monkeypatch, metric, function):
     """Until the test ends, calls of a metric by its name reach another function."""
     record = dataclasses.replace(registry.METRICS[metric], function=function)
     monkeypatch.setitem(registry._RECORDS, metric, record)
+
+
+def saved_rows(folder, n, width):
+    """x.npy and y.npy, which is x and as much noise, in a folder."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((n, width))
+    np.save(folder / "x.npy", x)
+    np.save(folder / "y.npy", x + rng.standard_normal((n, width)))
+    return folder

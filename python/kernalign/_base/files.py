@@ -8,7 +8,7 @@ import re
 import secrets
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -48,7 +48,7 @@ def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = False) -> It
         with file:
             with suppress(OSError):  # some file systems have no locks
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _remove_stale(path.parent)
+            remove_left(path.parent, _stale)
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -63,18 +63,21 @@ def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = False) -> It
     _sync_directory(path.parent)
 
 
-def _remove_stale(directory: Path) -> None:
-    """Temporary files of processes that are no more: theirs would be locked, or had a byte a moment ago."""
-    for entry in os.scandir(directory):
-        if not _TEMPORARY.fullmatch(entry.name):
-            continue
+def remove_left(directory: Path, left: Callable[[BinaryIO], bool]) -> None:
+    """Remove temporary files that nobody holds and that are ``left`` by processes that are no more."""
+    for path in directory.glob(".kernalign-*.tmp"):
         with suppress(OSError):
-            facts = entry.stat(follow_symlinks=False)
-            if not stat.S_ISREG(facts.st_mode) or time.time() - facts.st_mtime < _STALE:
+            if not (_TEMPORARY.fullmatch(path.name) and stat.S_ISREG(path.lstat().st_mode)):
                 continue
-            with open(entry.path, "rb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.unlink(entry.path)
+            with open(path, "rb") as file:
+                if left(file):
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    path.unlink()
+
+
+def _stale(file: BinaryIO) -> bool:
+    """Whether nothing was written for so long that a process that lives would have."""
+    return time.time() - os.fstat(file.fileno()).st_mtime >= _STALE
 
 
 def _rename_new(temporary: Path, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from typing import Any, TypeAlias
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign._rows import objects, on_device
+from kernalign._rows.blocks import spans
 from kernalign.sources.objects import stored
 from kernalign.sources.stored import BFLOAT16, Stored
 
@@ -78,3 +80,12 @@ def to_numpy(x: Any, name: str) -> tuple[AnyArray, bool]:
 def _bit_patterns(array: AnyArray) -> tuple[AnyArray, bool]:
     bf16 = array.dtype == BFLOAT16 or array.dtype.type.__name__ == "bfloat16"
     return (array.view(np.uint16), True) if bf16 else (array, False)
+
+
+def digest_of(array: AnyArray, bfloat16: bool) -> str:
+    """Changes when an entry does, the shape or the type; not with the layout."""
+    made = hashlib.blake2b(f"{'bfloat16' if bfloat16 else array.dtype.str} {array.shape} ".encode(), digest_size=20)
+    once = array.flags.c_contiguous or array.nbytes < 1 << 20
+    for begin, end in ((0, len(array)),) if once else spans(len(array), array.size // len(array)):
+        made.update(np.ascontiguousarray(array[begin:end]).reshape(-1).view(np.uint8).data)
+    return made.hexdigest()

@@ -20,6 +20,7 @@ from kernalign.comparison.compare import compare as compare_models
 from kernalign.comparison.result import Comparison
 from kernalign.comparison.tasks.execute import execute
 from kernalign.comparison.tasks.models import make_models
+from kernalign.comparison.tasks.pools import cluster
 from kernalign.metrics import registry
 from kernalign.sources import are_layers, by_name, open_sources, open_unit, shown, split_spec
 from kernalign.sources.arranged import Arranged
@@ -218,11 +219,7 @@ def _executor(workers: int | None, scheduler: str | None) -> Iterator[Any]:
     if scheduler is None:
         yield workers
         return
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise ImportError("--scheduler needs Dask: pip install 'kernalign[dask]'") from error
-    with Client(scheduler) as client, client.get_executor(retries=2) as executor:
+    with cluster(scheduler, "--scheduler") as executor:
         yield executor
 
 

@@ -162,11 +162,7 @@ class Comparison:
         ImportError
             pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise ImportError("to_dataframe needs pandas: pip install 'kernalign[plot]'") from error
-        return pandas.DataFrame(list(self.rows()))
+        return tidy.as_frame(self.rows(), "to_dataframe")
 
     def plot(
         self,

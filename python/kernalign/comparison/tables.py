@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign._rows.blocks import spans
+from kernalign._rows.numeric import digest_of
 from kernalign.comparison.best import Maximum
 
 Array: TypeAlias = NDArray[Any]
@@ -198,14 +197,7 @@ def input_of(layer: Any) -> Input:
     """What is known of a layer, or of the error in its place."""
     if isinstance(layer, Exception):
         return Input(0, "")
-    matrix = layer.matrix
-    made = hashlib.blake2b(
-        f"{'bfloat16' if layer.bfloat16 else matrix.dtype.str} {matrix.shape} ".encode(), digest_size=20
-    )
-    once = matrix.flags.c_contiguous or matrix.nbytes < 1 << 20
-    for begin, end in ((0, len(matrix)),) if once else spans(len(matrix), matrix.shape[1]):
-        made.update(np.ascontiguousarray(matrix[begin:end]).data)
-    return Input(matrix.shape[1], made.hexdigest())
+    return Input(layer.matrix.shape[1], digest_of(layer.matrix, layer.bfloat16))
 
 
 def only_of(labels: Sequence[str], at: int) -> str | None:

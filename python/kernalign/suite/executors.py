@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from typing import Any
 
+from kernalign._base.threads import allowed
+from kernalign.comparison.tasks.pools import cluster, workers_of
 from kernalign.suite.blocks import Block
 from kernalign.suite.work import work
 
 _IN_FLIGHT = 4  # blocks for each worker
 
 
-def executor_of(given: Executor | None, named: str) -> tuple[Executor | None, Executor | None, int]:
-    """What must be shut down, what works (None: this thread), and how many workers that has."""
-    if given is not None:
-        return None, given, getattr(given, "_max_workers", None) or os.cpu_count() or 1
-    count = os.cpu_count() or 1
+@contextmanager
+def executor_of(given: Executor | None, named: str) -> Iterator[Executor | None]:
+    """What works, None for this thread; shut down in the end unless it was given."""
+    if given is not None or named == "serial":
+        yield given
+        return
     if named.startswith("dask://"):
-        from distributed import Client
-
-        client = Client(named.removeprefix("dask://"))
-        return None, client.get_executor(), max(1, len(client.scheduler_info()["workers"]))
-    if named == "serial":
-        return None, None, 1
+        with cluster(named.removeprefix("dask://"), "executor = 'dask://…'") as executor:
+            yield executor
+        return
+    count = allowed(0)
     made = ThreadPoolExecutor(count) if named == "threads" else ProcessPoolExecutor(count, initializer=_go_on)
-    return made, made, count
+    try:
+        yield made
+    finally:
+        made.shutdown(cancel_futures=True)
 
 
 def _go_on() -> None:
@@ -35,17 +39,17 @@ def _go_on() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def worked(todo: Sequence[Block], executor: Executor | None, workers: int) -> Iterator[dict[str, Any]]:
+def worked(todo: Sequence[Block], executor: Executor | None) -> Iterator[dict[str, Any]]:
     """Lines as they are finished; at most four blocks a worker are given away at a time."""
     if executor is None:
         yield from map(work, todo)
         return
-    waiting, flying = iter(todo), set[Future[Any]]()
+    waiting, flying, most = iter(todo), set[Future[Any]](), _IN_FLIGHT * workers_of(executor)
     try:
         while True:
             for block in waiting:
                 flying.add(executor.submit(work, block))
-                if len(flying) >= _IN_FLIGHT * workers:
+                if len(flying) >= most:
                     break
             if not flying:
                 return

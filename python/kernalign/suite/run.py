@@ -18,6 +18,7 @@ from kernalign import _core
 from kernalign._base.files import atomic_write
 from kernalign.comparison.result import Comparison
 from kernalign.comparison.tables import Caveat
+from kernalign.comparison.tidy import as_frame
 from kernalign.inference.model_maps import false_discovery
 from kernalign.suite import claims, report, tables
 from kernalign.suite.blocks import describe_options
@@ -95,11 +96,7 @@ class Run:
 
     def frame(self) -> DataFrame:
         """The rows as a pandas table."""
-        try:
-            import pandas
-        except ImportError as error:
-            raise ImportError("frame needs pandas: pip install 'kernalign[plot]'") from error
-        return pandas.DataFrame(self.rows)
+        return as_frame(self.rows, "frame")
 
     def to_parquet(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the rows to a Parquet file.

@@ -13,6 +13,7 @@ from typing import Any
 
 from kernalign._base.memory import budget_of
 from kernalign._base.progress import ProgressArgument, reporting
+from kernalign.comparison.tasks.pools import workers_of
 from kernalign.suite.blocks import Block, blocks, pairs_of, wanted
 from kernalign.suite.data import Digests, entries, items_of, shapes_of
 from kernalign.suite.description import Description, read
@@ -66,17 +67,14 @@ class Suite:
         begun = time.perf_counter()
         members = self.members()
         ledger = Ledger(self.directory / "ledger.jsonl")
-        own, executor, workers = executor_of(executor, self.executor)
-        todo = self._missing(members, ledger, 1 if executor else None, 1 if executor is None else workers)
-        try:
+        with executor_of(executor, self.executor) as working:
+            threads, workers = (None, 1) if working is None else (1, workers_of(working))
+            todo = self._missing(members, ledger, threads, workers)
             with ledger.writing(), reporting(progress, "suite") as said:
-                for done, line in enumerate(worked(todo, executor, workers), 1):
+                for done, line in enumerate(worked(todo, working), 1):
                     ledger.append(line)
                     if said is not None:
                         said(done, len(todo))
-        finally:
-            if own is not None:
-                own.shutdown(cancel_futures=True)
         run = Run(self, members, ledger)
         run.write(time.perf_counter() - begun, len(todo))
         return run

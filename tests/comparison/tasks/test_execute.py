@@ -19,18 +19,14 @@ import pytest
 from kernalign.comparison.tasks import execute as module
 from kernalign.comparison.tasks.ledger import Ledger
 from layered_samples import models
+from samples import saved_rows
 
 N = 20_000
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("rows")
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((N, 8))
-    np.save(folder / "x.npy", x)
-    np.save(folder / "y.npy", x + rng.standard_normal((N, 8)))
-    return folder
+    return saved_rows(tmp_path_factory.mktemp("rows"), N, 8)
 
 
 def plan(files, metric="cka", **options):

@@ -12,6 +12,7 @@ import kernalign as ka
 import numpy as np
 import pytest
 from kernalign.comparison.tasks.ledger import Ledger
+from samples import saved_rows
 
 pytest.importorskip("distributed")
 pytestmark = [
@@ -24,12 +25,7 @@ N = 40_000
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("rows")
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((N, 16))
-    np.save(folder / "x.npy", x)
-    np.save(folder / "y.npy", x + rng.standard_normal((N, 16)))
-    return folder
+    return saved_rows(tmp_path_factory.mktemp("rows"), N, 16)
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,7 @@ from concurrent.futures import (
     ThreadPoolExecutor,
     wait,
 )
-from contextlib import contextmanager
 from functools import lru_cache
-from multiprocessing import get_context
 from typing import Any, TypeAlias
 
 from kernalign import _core
@@ -29,6 +27,7 @@ from kernalign.comparison.result import Comparison
 from kernalign.comparison.tasks.ledger import Ledger
 from kernalign.comparison.tasks.models import Models, make_models
 from kernalign.comparison.tasks.parts import merge
+from kernalign.comparison.tasks.pools import again, processes, workers_of
 from kernalign.comparison.tasks.streams import Stream, Task, make_stream
 
 Plan: TypeAlias = Stream | Models
@@ -178,16 +177,6 @@ def _parts(plan: Plan, todo: list[Task], executor: Executor | int | None) -> Ite
         yield from _windowed(plan, todo, pool, max(1, int(_core.build_info()["threads"]) // executor))
 
 
-@contextmanager
-def processes(count: int) -> Iterator[Executor]:
-    """So many processes of this machine, which end after the tasks under way if the work is given up."""
-    pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"))
-    try:
-        yield pool
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
 def _windowed(plan: Plan, todo: list[Task], executor: Executor, threads: int) -> Iterator[Store]:
     """Keep workers busy with a few tasks each; a pool that broke is made again, and gets what was under way again."""
     sent: Any = plan if isinstance(executor, ThreadPoolExecutor) else pickle.dumps(plan)
@@ -196,7 +185,7 @@ def _windowed(plan: Plan, todo: list[Task], executor: Executor, threads: int) ->
     breaks, first = 0, executor
     try:
         while waiting or running:
-            while waiting and len(running) < _AHEAD * _workers(executor):
+            while waiting and len(running) < _AHEAD * workers_of(executor):
                 task = waiting.pop()
                 try:
                     running[executor.submit(_run_sent, sent, task, threads)] = task
@@ -221,28 +210,12 @@ def _windowed(plan: Plan, todo: list[Task], executor: Executor, threads: int) ->
                 breaks += 1
                 if not isinstance(executor, ProcessPoolExecutor) or breaks > _BREAKS:
                     raise broken or RuntimeError("the executor takes no tasks")
-                executor = _again(executor)
+                executor = again(executor)
     finally:
         for future in running:
             future.cancel()
         if executor is not first:
             executor.shutdown(wait=False, cancel_futures=True)
-
-
-def _again(pool: Any) -> ProcessPoolExecutor:
-    """A pool like one that broke, whose processes are ended: one begun while it broke would be waited for for ever."""
-    for process in list((pool._processes or {}).values()):
-        process.kill()
-    how = {"mp_context": pool._mp_context, "initializer": pool._initializer, "initargs": pool._initargs}
-    return ProcessPoolExecutor(pool._max_workers, **how)
-
-
-def _workers(executor: Any) -> int:
-    """How many tasks an executor works on at a time."""
-    client = getattr(executor, "_client", None)  # of Dask
-    if client is not None:
-        return max(1, *map(int, client.nthreads().values()), len(client.nthreads()))
-    return int(getattr(executor, "_max_workers", None) or os.cpu_count() or 1)
 
 
 def _run_sent(sent: Any, task: Task, threads: int) -> Store:

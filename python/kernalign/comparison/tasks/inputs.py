@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kernalign._rows.numeric import as_matrix, to_numpy
+from kernalign._rows.numeric import as_matrix, digest_of, to_numpy
 from kernalign.sources import Source, open_layers, open_source, split_spec
 from kernalign.sources.objects import stored
 from kernalign.sources.place import Place
@@ -64,11 +63,7 @@ class Value:
             return rows.fingerprint()
         if isinstance(rows, Exception):
             return repr(rows)
-        array, _ = to_numpy(self.given, self.name)
-        digest = hashlib.blake2b(f"{array.shape} {array.dtype}".encode(), digest_size=16)
-        for begin in range(0, len(array), 4096):
-            digest.update(np.ascontiguousarray(array[begin : begin + 4096]).view(np.uint8).data)
-        return digest.hexdigest()
+        return digest_of(*to_numpy(self.given, self.name))
 
     def __getstate__(self) -> dict[str, Any]:
         size = getattr(self.given, "nbytes", 0)

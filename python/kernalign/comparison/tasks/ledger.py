@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from kernalign._base.files import remove_left
 from kernalign._engines.states import Store
 from kernalign.comparison.tasks.parts import covered, merge
 
 _PAUSE = 1.0  # seconds between writings, and
 _SHARE = 10  # so many times as long as the last one took
-_STALE = 60.0  # seconds after which an empty remnant is nobody's
 _START = 4096  # bytes in which a file says of what plan it is
 
 
@@ -28,12 +27,13 @@ class Ledger:
 
     def __init__(self, path: str | os.PathLike[str] | None, digest: str) -> None:
         self.path, self._digest = None if path is None else Path(path), digest
-        self.store, self.known = Store(), 0
+        self.store = Store()
         self._dirty, self._last, self._took = False, time.monotonic(), 0.0
         if self.path is not None:
             if self.path.exists():
                 self.store = Store.load(self.path, plan=digest)
-            self._sweep(self.path.parent)
+            # of earlier runs of the same work; the rest is left to whoever writes here when it is old
+            remove_left(self.path.parent, lambda file: digest.encode() in file.read(_START))
 
     def lacks(self, task: Any) -> bool:
         """Whether a task has yet to be done."""
@@ -54,12 +54,3 @@ class Ledger:
         self.store.save(self.path, overwrite=True, plan=self._digest)
         self._dirty, self._last = False, time.monotonic()
         self._took = self._last - begin
-
-    def _sweep(self, directory: Path) -> None:
-        """Remove what earlier runs of the same work were writing when they were killed."""
-        for path in directory.glob(".kernalign-*.tmp"):
-            with suppress(OSError), open(path, "rb") as file:
-                start = file.read(_START)
-                old = time.time() - os.stat(path).st_mtime > _STALE
-                if self._digest.encode() in start or (not start and old):
-                    path.unlink()
