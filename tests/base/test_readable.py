@@ -21,6 +21,19 @@ RESULTS = {
     "Transfer": lambda: stitching.transfer_accuracy(X, Y, Y[:, 0] > 0, np.arange(100)),
     "NoiseCurve": lambda: robustness.noise_resilience(np.asarray, X, np.arange(20)),
     "SeedSensitivity": lambda: robustness.seed_sensitivity([X, Y, X[:, :5]]),
+    "Comparison": lambda: ka.compare({"x": X, "y": Y, "z": X[:, :5]}),
+    "Best": lambda: ka.compare({"x": X, "y": Y, "z": X[:, :5]})["cka"],
+    "Description": lambda: ka.describe(X),
+    "Neighbors": lambda: ka.knn(X, 5),
+    "Moments": lambda: ka.Moments().update(X, Y),
+    "PermutationTest": lambda: ka.permutation_test("cka", X, Y, permutations=99),
+    "IndependenceTest": lambda: ka.independence_test(X, Y),
+    "PairedDifference": lambda: ka.compare_scores("cka", X, X[:, :5], Y),
+    "PairingCheck": lambda: ka.check_pairing(X, Y),
+    "MapCorrelation": lambda: ka.mantel_test(X[:8] @ X[:8].T, Y[:8] @ Y[:8].T, permutations=99),
+    "MetricAgreement": lambda: ka.metric_agreement({"a": X[:8] @ X[:8].T, "b": Y[:8] @ Y[:8].T}, permutations=99),
+    "McNemar": lambda: stitching.mcnemar(X[:, 0] > 0, Y[:, 0] > 0),
+    "Score": lambda: ka.cka(X, Y, uncertainty="jackknife"),
     "Similarity": lambda: embedding.fit_similarity(X, 2 * X),
     "PmiKernel": lambda: pmi.pmi_kernel(np.ones((30, 30))),
     "Cooccurrences": lambda: pmi.cooccurrences(["the quick brown fox jumps"], 2),
@@ -35,6 +48,52 @@ def test_results_are_shown_on_one_short_line(name: str) -> None:
     assert shown.startswith(f"{name}(")
     assert "\n" not in shown
     assert len(shown) < 1200
+
+
+@pytest.mark.parametrize("name", sorted(set(RESULTS) - {"LinearHead", "MLPHead"}))
+def test_results_are_short_tables_in_notebooks(name: str) -> None:
+    page = RESULTS[name]()._repr_html_()
+    assert page.startswith("<table>")
+    assert page.count("<tr>") == page.count("</tr>") >= 1 or name == "Comparison"
+    assert len(page) < 6000
+
+
+def test_names_are_text_in_notebooks() -> None:
+    """Names come from files of others."""
+    evil = "<img src=x onerror=alert(1)>\u202e&"
+    models = {evil: X, "y": Y, f"{evil}z": np.ones_like(X)}
+    with pytest.warns(ka.UndefinedScoreWarning):
+        found = ka.compare(models, metrics={f"{evil}m": "cka"})
+    pages = [found._repr_html_(), found[f"{evil}m"]._repr_html_()]
+    pages.append(ka.permutation_test(_named(evil), X, Y, permutations=9)._repr_html_())
+    for page in pages:
+        assert "&lt;img src=x onerror=alert(1)&gt;\\u202e&amp;" in page
+        assert "<img" not in page
+        assert "\u202e" not in page
+
+
+def _named(name: str):
+    def score(x, y):
+        return float((x[:, 0] * y[:, 0]).sum())
+
+    score.__name__ = name
+    return score
+
+
+def test_a_notebook_computes_no_p_value_to_show_a_score() -> None:
+    score = ka.cka(X, Y)
+    assert '<th style="text-align:left">p value' not in score._repr_html_()
+    assert score.p_value is not None
+    assert "p value" in score._repr_html_()
+
+
+def test_many_models_are_a_few_lines() -> None:
+    rng = np.random.default_rng(0)
+    models = {f"model {i}": rng.normal(size=(20, 3)) for i in range(40)}
+    found = ka.compare(models, metrics=("cka",), p_values=False)
+    assert len(repr(found)) < 200
+    assert len(found._repr_html_()) < 3000
+    assert "and 32 more rows and columns" in found["cka"]._repr_html_()
 
 
 def test_numbers_have_six_digits_and_arrays_their_shape() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import math
 import pickle
@@ -108,7 +110,52 @@ def test_text_says_what_there_is(every, best, two_sets):
     assert lines[1] == "  cka: all undefined"
     assert lines[2] == "  undefined: cka of a layer 0 × b: x is constant"
     assert lines[-1] == "  and 20 more"
-    assert "metrics=('cka'" in repr(every)
+    assert repr(best) == (
+        "Comparison(metrics=('cka', 'mutual_knn', 'cycle_knn', 'hsic'), 3 representations (9 layers) with each other,"
+        " n=60, mode='best')"
+    ).replace("9 layers", f"{sum(map(len, best.x_layers.values()))} layers")
+
+
+def test_a_metric_is_asked_for_by_its_name(every, best):
+    for found in (every, best):
+        one, other = found["cka"], found.best("cka")
+        np.testing.assert_array_equal(one.score, other.score)
+        again = pickle.loads(pickle.dumps(one))
+        for name in ("score", "layers", "chance", "chance_sd", "p_value"):
+            np.testing.assert_array_equal(getattr(again, name), getattr(other, name))
+        assert again["a", "b"] == other["a", "b"]
+        with pytest.raises(ValueError, match="metric must be"):
+            found["magic"]
+
+
+def test_the_chance_of_the_best_is_found_when_it_is_read(monkeypatch):
+    from kernalign.comparison import result
+
+    asked = []
+    monkeypatch.setattr(result, "maximum", lambda *given: asked.append(given) or result.best_of(*given[:2]))
+    best = ka.compare(models(), metrics=("cka",), k=5)["cka"]
+    assert np.isfinite(best.score[0, 1])
+    assert not asked
+    assert best.chance.shape == (3, 3)
+    assert len(asked) == 3
+
+
+def test_dict_and_csv_are_the_rows(every, tmp_path):
+    rows = list(every.rows())
+    table = every.to_dict()
+    assert list(table) == list(rows[0])
+    assert table["x"] == [row["x"] for row in rows]
+    np.testing.assert_array_equal(table["z"], [row["z"] for row in rows])
+    text = every.to_csv()
+    read = list(csv.DictReader(io.StringIO(text)))
+    assert [row["y_layer"] for row in read] == table["y_layer"]
+    assert [float(row["score"]) for row in read] == table["score"]
+    assert [row["corrected"] == "" for row in read] == [math.isnan(value) for value in table["corrected"]]
+    assert every.to_csv(tmp_path / "scores.csv") is None
+    assert (tmp_path / "scores.csv").read_text() == text
+    with pytest.raises(FileExistsError):
+        every.to_csv(tmp_path / "scores.csv")
+    every.to_csv(tmp_path / "scores.csv", overwrite=True)
 
 
 def test_names_of_metrics_are_checked(every):

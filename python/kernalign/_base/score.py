@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign._base.intervals import normal_quantile
+from kernalign._base.readable import as_html, table_rows
 from kernalign._base.warn import warn
 
 _ROUNDING = 1e-9  # of cosines, with float32 products, at most
@@ -167,6 +168,25 @@ class Score(float):
             return max(-1.0, value - half), min(1.0, value + half)
         centre, half = math.atanh(value), half / (1 - value * value)
         return math.tanh(centre - half), math.tanh(centre + half)
+
+    def _shown(self) -> list[tuple[str, Any]]:
+        """What a notebook shows: what is known, without making what is not."""
+        numbers = [(name, getattr(self, name)) for name in ("chance", "chance_sd", "z", "corrected", "stderr")]
+        if self._spread is not None:
+            numbers.append(("95 % interval", self.interval()))
+        if "p_value" in self.__dict__:
+            numbers.append(("p_value", self.p_value))
+        known = [
+            ("score", float(self)),
+            ("estimator", self.estimator),
+            ("n", self.n),
+            *numbers,
+            ("reason", self.reason),
+        ]
+        return [(name, value) for name, value in known if value is not None]
+
+    def _repr_html_(self) -> str:
+        return as_html(self.metric, table_rows(self._shown()))
 
     def __repr__(self) -> str:
         parts = [f"{float(self):.6g}", self.metric]

@@ -15,6 +15,7 @@ from kernalign._base.intervals import wilson
 from kernalign._base.memory import budget_of, check_memory
 from kernalign._base.packing import packable
 from kernalign._base.progress import ProgressArgument, Report, reporting
+from kernalign._base.readable import Readable
 from kernalign._engines import devices, faiss, sampled
 from kernalign._engines import lists as list_engine
 from kernalign._rows import arrays, on_device, vectors
@@ -31,8 +32,8 @@ _MOST_EXPONENT = 500  # squares stay in the range of float64
 
 
 @packable
-@dataclass(frozen=True)
-class Neighbors:
+@dataclass(frozen=True, repr=False)
+class Neighbors(Readable):
     """The k most similar rows of every row, best first: (similarity descending, index ascending), self excluded.
 
     With ``queries`` or backend="sample" there are m lists, of some of the n rows, named by `rows`, or of other rows.
@@ -62,6 +63,12 @@ class Neighbors:
     rows: NDArray[np.int32] | None = None
     items: int | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+
+    def _shown(self) -> list[tuple[str, Any]]:
+        lists, k = self.indices.shape
+        own = [("n", self.items or lists), ("k", k), *([] if lists == (self.items or lists) else [("lists", lists)])]
+        told = [(name, getattr(self, name)) for name in ("metric", "exact", "backend", "recall")]
+        return [*own, *told, ("tie_rows", int(self.tie_rows.sum()))]
 
     def __post_init__(self) -> None:
         indices, similarities, ties = map(np.asarray, (self.indices, self.similarities, self.tie_rows))

@@ -7,7 +7,6 @@ import io
 import json
 import math
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,22 +19,16 @@ from rich.text import Text
 
 from kernalign import __version__
 from kernalign._base.files import atomic_write
+from kernalign._base.readable import visible
 
 _PLAIN_WIDTH = 240  # columns where no terminal sets a limit
 _FOLDED = {"x", "y", "pair", "reason"}  # columns that may take several lines
-_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _WORDS = _FOLDED | {"metric"}
-
-
-def readable(text: str) -> str:
-    """The text without what a terminal would obey: control characters, but for ends of lines and tabs, and marks that
-    turn the direction of writing, as JSON escapes them."""
-    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def say(text: str = "", *, err: bool = False, nl: bool = True) -> None:
     """Write to standard output, or standard error: the one place that does, as names come from files of others."""
-    click.echo(readable(text), err=err, nl=nl)
+    click.echo(visible(text), err=err, nl=nl)
 
 
 def show_table(columns: Sequence[str], body: Sequence[Sequence[str]]) -> None:
@@ -48,7 +41,7 @@ def show_table(columns: Sequence[str], body: Sequence[Sequence[str]]) -> None:
         words = column in _WORDS
         table.add_column(column, justify="left" if words else "right", no_wrap=column not in _FOLDED, overflow="fold")
     for cells in body:
-        table.add_row(*(Text(readable(cell)) for cell in cells))
+        table.add_row(*(Text(visible(cell)) for cell in cells))
     console.print(table)
 
 

@@ -12,11 +12,11 @@ import click
 
 from kernalign._base.readable import said
 from kernalign.cli.output import as_json, number, plain, say, show_table, write_text
+from kernalign.comparison.tidy import as_csv
 from kernalign.sources.directories import models_of
 from kernalign.sources.place import Place
 from kernalign.suite import Run, Suite, builtin, difference, load
 from kernalign.suite.description import EXECUTORS
-from kernalign.suite.rows import as_csv
 
 REFUTED = 3
 _PATH = click.argument("path", default=".", metavar="[SUITE]")

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
 from kernalign._base import checks
+from kernalign._base.files import atomic_write
 from kernalign._base.score import AlignmentWarning
 from kernalign._base.warn import warn
-from kernalign.comparison import file, merging, tidy
+from kernalign.comparison import file, merging, tidy, words
 from kernalign.comparison import plot as plots
 from kernalign.comparison.best import Cells, Maximum, Nulls, best_of, maximum, method
 from kernalign.comparison.tables import Array, Best, Caveat, Input, Names, Reason, gathered, merged, pairs_of
@@ -25,10 +27,8 @@ if TYPE_CHECKING:
 Table: TypeAlias = dict[Names, Array] | Array
 Inputs: TypeAlias = Mapping[str, tuple[Input, ...]]  # of every layer
 
-_SHOWN = 20
 
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
     """What `kernalign.compare` found.
 
@@ -76,13 +76,13 @@ class Comparison:
     reasons: tuple[Reason, ...]
     caveats: tuple[Caveat, ...]
     settings: dict[str, Any]
-    nulls: Mapping[str, Nulls] = field(repr=False)
-    intervals: Mapping[str, Mapping[Names, Array]] = field(repr=False, default_factory=dict)
-    names: Mapping[str, str] = field(repr=False, default_factory=dict)
-    log10_p: Mapping[str, Table] = field(repr=False, default_factory=dict)
-    p_methods: Mapping[str, Table] = field(repr=False, default_factory=dict)
-    inputs: tuple[Inputs, Inputs] = field(repr=False, default=({}, {}))
-    provenance: Mapping[str, Any] = field(repr=False, default_factory=dict)
+    nulls: Mapping[str, Nulls]
+    intervals: Mapping[str, Mapping[Names, Array]] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+    log10_p: Mapping[str, Table] = field(default_factory=dict)
+    p_methods: Mapping[str, Table] = field(default_factory=dict)
+    inputs: tuple[Inputs, Inputs] = field(default=({}, {}))
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -107,25 +107,33 @@ class Comparison:
         return registry.METRICS[self.names.get(metric, metric)]
 
     def best(self, metric: str) -> Best:
-        """The best pair of layers for every pair of representations, and its chance level.
+        """The best pair of layers for every pair of representations, and its chance level; so is ``found[metric]``.
 
-        In mode "all" the null of the best score is simulated here (`best.maximum`), which takes about
+        In mode "all" the null of the best score is simulated (`best.maximum`) when it is first read, which takes about
         draws * L_x * L_y * 20 ns for each pair of representations.
         """
         self._check(metric)
-        tables: Any
+        tables: Any = self.scores, self.best_layers
         if self.mode == "best":
-            tables = [
-                table[metric] for table in (self.scores, self.best_layers, self.chance, self.chance_sd, self.p_values)
-            ]
+            score, layers = (table[metric] for table in tables)
         else:
-            null = self.nulls.get(metric)
-            tables = self._gather(
-                metric, lambda pair: maximum(self.record(metric), self._searched(metric, pair), null, pair, self.n)
-            )
-        score, layers, chance, chance_sd, p_value = tables
+            score, layers = self._gather(
+                metric, lambda pair: best_of(self.record(metric), self._searched(metric, pair))
+            )[:2]
         how = method(self.nulls, metric)
-        return Best(metric, self.x_names, self.y_names, score, layers, chance, chance_sd, p_value, how)
+        return Best(metric, self.x_names, self.y_names, score, layers, how, partial(self._levels, metric))
+
+    __getitem__ = best
+
+    def _levels(self, metric: str) -> tuple[Array, ...]:
+        """Chance, its spread and p of the best."""
+        tables: Any = self.chance, self.chance_sd, self.p_values
+        if self.mode == "best":
+            return tuple(table[metric] for table in tables)
+        null = self.nulls.get(metric)
+        return self._gather(
+            metric, lambda pair: maximum(self.record(metric), self._searched(metric, pair), null, pair, self.n)
+        )[2:]
 
     def cells(self, metric: str, pair: Names) -> Cells:
         """Mode "all": scores, chance, chance_sd and p_values of one pair of names."""
@@ -153,6 +161,27 @@ class Comparison:
     def failed(self) -> bool:
         """Whether some score is missing because its input could not be read or scored."""
         return any(reason.status == "failed" for reason in self.reasons)
+
+    def to_dict(self) -> dict[str, list[Any]]:
+        """The rows column by column, as table libraries take them."""
+        rows = list(self.rows())
+        return {column: [row[column] for row in rows] for column in tidy.COLUMNS}
+
+    def to_csv(self, path: str | os.PathLike[str] | None = None, *, overwrite: bool = False) -> str | None:
+        """The rows as CSV, in which what is not known is empty: the text, or None if it is written to ``path``, whole
+        or not at all.
+
+        Raises
+        ------
+        FileExistsError
+            The file exists and ``overwrite`` is False.
+        """
+        text = tidy.as_csv(self.rows())
+        if path is None:
+            return text
+        with atomic_write(path, overwrite=overwrite) as file:
+            file.write(text.encode())
+        return None
 
     def to_dataframe(self) -> DataFrame:
         """The rows as a pandas table.
@@ -259,26 +288,14 @@ class Comparison:
         """
         return file.load(path, Comparison)
 
+    def __repr__(self) -> str:
+        return words.line(self)
+
     def __str__(self) -> str:
-        layers = sum(map(len, self.x_layers.values())), sum(map(len, self.y_layers.values()))
-        if self.square:
-            what = f"{len(self.x_layers)} representations ({layers[0]} layers) with each other"
-        else:
-            what = f"{len(self.x_layers)} x {len(self.y_layers)} representations ({layers[0]} x {layers[1]} layers)"
-        lines = [f"Comparison of {what}, {self.n} items"]
-        for metric in self.metrics:
-            table = self.scores[metric]
-            arrays = list(table.values()) if isinstance(table, dict) else [table]
-            known = np.concatenate([array[np.isfinite(array)] for array in arrays])
-            spread = f"{known.min():.4f} to {known.max():.4f}" if len(known) else "all undefined"
-            of = "the best of all layers, " if self.mode == "best" else ""
-            lines.append(f"  {metric}: {of}{spread}")
-        reasons, notes = [f"{one.status}: {one}" for one in self.reasons], [f"note: {note}" for note in self.notes]
-        for texts in (reasons, notes):
-            lines += [f"  {text}" for text in texts[:_SHOWN]]
-            if len(texts) > _SHOWN:
-                lines.append(f"  and {len(texts) - _SHOWN} more")
-        return "\n".join(lines)
+        return words.lines(self)
+
+    def _repr_html_(self) -> str:
+        return words.page(self)
 
     def largest(self, metric: str) -> Array:
         """Best scores (X, Y), without their chance level."""

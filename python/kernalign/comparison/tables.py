@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kernalign._base.readable import Readable, as_html
 from kernalign._rows.numeric import digest_of
 from kernalign.comparison.best import Maximum
 
 Array: TypeAlias = NDArray[Any]
 Names: TypeAlias = tuple[str, str]
 Made = TypeVar("Made")
+
+MOST_SHOWN = 24  # rows and columns of a table in a notebook
 
 
 class Reason(NamedTuple):
@@ -125,8 +130,8 @@ class Later(Mapping[str, Made]):
         return dict, (dict(self),)
 
 
-@dataclass(frozen=True, eq=False)
-class Best:
+@dataclass(frozen=True, eq=False, repr=False)
+class Best(Readable):
     """The best pair of layers of every pair of representations, under one metric.
 
     Attributes
@@ -135,7 +140,8 @@ class Best:
     x_names, y_names : the representations along the axes
     score : (X, Y) the best scores; nan where there is none, and on the diagonal when one set is compared with itself
     layers : (X, Y, 2) places of the layer of x and of the layer of y, the smallest of equals; -1 where there is none
-    chance, chance_sd : (X, Y) mean and standard deviation of the best score under random pairing of the items
+    chance, chance_sd : (X, Y) mean and standard deviation of the best score under random pairing of the items; found
+        when first read, as p_value is
     p_value : (X, Y) probability of a best score at least as good under random pairing: the search over layers is
         accounted for. nan where no covariance of layers is known (`method` says)
     method : how the chance level was found
@@ -146,10 +152,24 @@ class Best:
     y_names: tuple[str, ...]
     score: Array
     layers: Array
-    chance: Array
-    chance_sd: Array
-    p_value: Array
     method: str
+    _null: Callable[[], Sequence[Array]]
+
+    @cached_property
+    def _levels(self) -> Sequence[Array]:
+        return self._null()
+
+    @property
+    def chance(self) -> Array:
+        return self._levels[0]
+
+    @property
+    def chance_sd(self) -> Array:
+        return self._levels[1]
+
+    @property
+    def p_value(self) -> Array:
+        return self._levels[2]
 
     @property
     def numbers(self) -> tuple[Array, Array, Array, Array]:
@@ -163,6 +183,33 @@ class Best:
         at = self.x_names.index(names[0]), self.y_names.index(names[1])
         i, j = (int(layer) for layer in self.layers[at])
         return float(self.score[at]), (None if i < 0 else (i, j)), float(self.p_value[at])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        given = self.metric, self.x_names, self.y_names, self.score, self.layers, self.method
+        return type(self), (*given, partial(tuple, self._levels))
+
+    def _shown(self) -> list[tuple[str, Any]]:
+        known = [("metric", self.metric), ("x", self.x_names), ("y", self.y_names)]
+        return [*known, ("from", nan_safe(np.min, self.score)), ("to", nan_safe(np.max, self.score))]
+
+    def _repr_html_(self) -> str:
+        return grid(self.metric, self.x_names, self.y_names, self.score)
+
+
+def nan_safe(take: Callable[[Array], Any], scores: Array) -> float:
+    """A number of the scores that are known; nan of none."""
+    known = scores[np.isfinite(scores)]
+    return float(take(known)) if known.size else math.nan
+
+
+def grid(caption: str, rows: Sequence[str], columns: Sequence[str], scores: Array) -> str:
+    """Scores of rows and columns for a notebook, the first of many."""
+    few = [names[:MOST_SHOWN] for names in (rows, columns)]
+    left = sum(map(len, (rows, columns))) - sum(map(len, few))
+    body: list[tuple[list[str], list[str]]] = [(["", *few[1]], [])]
+    for name, values in zip(few[0], scores, strict=False):
+        body.append(([name], ["" if math.isnan(one) else f"{one:.3f}" for one in values[:MOST_SHOWN]]))
+    return as_html(caption, body, [f"and {left} more rows and columns"] if left else [])
 
 
 def pairs_of(x_names: tuple[str, ...], y_names: tuple[str, ...], square: bool, symmetric: bool) -> list[Names]:

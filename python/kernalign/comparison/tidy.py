@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -33,6 +35,21 @@ def as_frame(rows: Iterable[Mapping[str, Any]], what: str) -> DataFrame:
     except ImportError as error:
         raise ImportError(f"{what} needs pandas: pip install 'kernalign[plot]'") from error
     return pandas.DataFrame(list(rows))
+
+
+def as_csv(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Rows as CSV; numbers that do not exist are empty."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({key: known(value) for key, value in row.items()})
+    return stream.getvalue()
+
+
+def known(value: Any) -> Any:
+    """A value of a row; None for a number that does not exist."""
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def rows(found: Any) -> Iterator[dict[str, Any]]:

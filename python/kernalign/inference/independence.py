@@ -10,6 +10,7 @@ from scipy import special
 
 from kernalign._base import checks
 from kernalign._base.kernels import RBF, Kernel
+from kernalign._base.readable import Readable
 from kernalign._base.score import Score
 from kernalign._rows.options import Options
 from kernalign._statistics.pairings import Pairings
@@ -21,8 +22,8 @@ Method: TypeAlias = Literal["moments", "gamma", "permutation"]
 _MOST_SKEW_MISSED = 0.5  # of the null, by the gamma law of its mean and variance, whose .001 is then up to .002
 
 
-@dataclass(frozen=True)
-class IndependenceTest:
+@dataclass(frozen=True, repr=False)
+class IndependenceTest(Readable):
     """Outcome of :func:`independence_test`: ``p_value`` of ``statistic`` under random pairing, and how it was found."""
 
     statistic: Score

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from kernalign._base import checks
 from kernalign._base.intervals import normal_quantile
 from kernalign._base.progress import ProgressArgument, reporting
+from kernalign._base.readable import Readable
 from kernalign._engines.permuted_grams import PermutedTriangles
 from kernalign._rows import vectors
 from kernalign._rows.blocks import spans
@@ -26,8 +27,8 @@ Alternative: TypeAlias = Literal["two-sided", "greater", "less"]
 _LEAST_MODELS = 4
 
 
-@dataclass(frozen=True)
-class MapCorrelation:
+@dataclass(frozen=True, repr=False)
+class MapCorrelation(Readable):
     """Correlation of two model-by-model matrices over their pairs of different models.
 
     Attributes
@@ -133,8 +134,8 @@ def mantel_test(
     return MapCorrelation(value, models, _p_value(value, null, alternative), null, settings, stderr)
 
 
-@dataclass(frozen=True)
-class MetricAgreement:
+@dataclass(frozen=True, repr=False)
+class MetricAgreement(Readable):
     """How far metrics order the same pairs of models alike.
 
     Attributes

@@ -16,6 +16,7 @@ from kernalign import _core
 from kernalign._base import checks
 from kernalign._base.intervals import normal_quantile
 from kernalign._base.progress import reporting
+from kernalign._base.readable import Readable
 from kernalign._base.score import AlignmentWarning, UndefinedScoreWarning
 from kernalign._base.warn import warn
 from kernalign._engines.linear import linear_sums
@@ -39,8 +40,8 @@ Values = NDArray[np.float64]
 _NEAR_CHANCE = 3.0
 
 
-@dataclass(frozen=True)
-class PairedDifference:
+@dataclass(frozen=True, repr=False)
+class PairedDifference(Readable):
     """score(a, y) - score(b, y) of the same items, and its sampling error.
 
     Attributes
@@ -77,6 +78,9 @@ class PairedDifference:
     @property
     def p_value(self) -> float:
         return 2 * float(special.ndtr(-abs(self.z)))
+
+    def _shown(self) -> list[tuple[str, Any]]:
+        return [*super()._shown(), ("difference", self.difference), ("p_value", self.p_value)]
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Two-sided normal interval of the difference."""

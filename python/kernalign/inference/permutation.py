@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from kernalign._base import checks
 from kernalign._base.kernels import Kernel, Linear
 from kernalign._base.progress import reporting
+from kernalign._base.readable import Readable
 from kernalign._base.score import UndefinedScoreWarning
 from kernalign._base.warn import warn
 from kernalign._engines.neighbors import METRICS as SIMILARITIES
@@ -40,8 +41,8 @@ _BATCH = 32  # pairings scored at a time
 AnyMetric: TypeAlias = str | Callable[[Any, Any], Any]
 
 
-@dataclass(frozen=True)
-class PermutationTest(calibration.RandomPairings):
+@dataclass(frozen=True, repr=False)
+class PermutationTest(calibration.RandomPairings, Readable):
     """A score, and the same score of random pairings.
 
     Attributes
@@ -66,6 +67,9 @@ class PermutationTest(calibration.RandomPairings):
     null: Values = field(repr=False)
     settings: dict[str, Any] = field(repr=False)
     best: float | None = field(default=1.0, repr=False)
+
+    def _shown(self) -> list[tuple[str, Any]]:
+        return [*super()._shown(), ("mean", self.mean), ("sd", self.sd), ("permutations", len(self.null))]
 
     @property
     def z(self) -> float | None:

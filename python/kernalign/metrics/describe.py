@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from kernalign import _core
 from kernalign._base import checks, hazards
 from kernalign._base.progress import ProgressArgument, reporting
+from kernalign._base.readable import Readable
 from kernalign._engines.neighbors import find
 from kernalign._rows import duplicates
 from kernalign._rows.blocks import spans
@@ -27,8 +28,8 @@ _DENSE = 400  # order up to which all eigenvalues cost nothing
 _EXAMINED = 2000  # rows whose neighbours are searched
 
 
-@dataclass(frozen=True)
-class Description:
+@dataclass(frozen=True, repr=False)
+class Description(Readable):
     """Diagnostics of one representation.
 
     Attributes
@@ -73,6 +74,9 @@ class Description:
     @property
     def warnings(self) -> list[str]:
         return list(_warnings(self))
+
+    def _told(self) -> list[str]:
+        return self.warnings
 
     def __str__(self) -> str:
         ties = "not examined"

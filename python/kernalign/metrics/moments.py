@@ -17,6 +17,7 @@ from kernalign._base import checkpoint, checks
 from kernalign._base.checks import shown
 from kernalign._base.kernels import Kernel, Linear, check_kernel
 from kernalign._base.progress import ProgressArgument, Report, reporting
+from kernalign._base.readable import Readable
 from kernalign._base.score import Score
 from kernalign._engines.kernel_sums import KernelSums
 from kernalign._engines.linear import moment_sums
@@ -33,7 +34,7 @@ _KIND = "Moments"
 _MOST_EXPONENT = 400  # of rows whose products are wanted in their own units
 
 
-class Moments:
+class Moments(Readable):
     """Second moments of a stream of paired batches; every linear metric is finished from them.
 
     Holds 8 (p^2 + p q + q^2) bytes and at most 1024 waiting rows, however long the stream is. Rows are cut into
@@ -246,9 +247,8 @@ class Moments:
             self._core = self._digits = None
         return self
 
-    def __repr__(self) -> str:
-        columns = "" if self._core is None else ", p={}, q={}".format(*self._core.cols)
-        return f"Moments(n={self.n}{columns})"
+    def _shown(self) -> list[tuple[str, Any]]:
+        return [("n", self.n), *([] if self._core is None else zip("pq", self._core.cols, strict=True))]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self)._restored, self._state()

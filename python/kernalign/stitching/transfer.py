@@ -143,8 +143,8 @@ def transfer_accuracy(
     )
 
 
-@dataclass(frozen=True)
-class McNemar:
+@dataclass(frozen=True, repr=False)
+class McNemar(Readable):
     """Paired comparison of two classifiers on the same items.
 
     Attributes

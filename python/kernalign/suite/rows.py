@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kernalign.comparison import tidy
@@ -95,17 +93,3 @@ def _row(
         "y_digest": inputs[1] and inputs[1].digest,
         **{name: cell.get(name) for name in ("p_method", "status", "reason", "selection")},
     }
-
-
-def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as CSV; numbers that do not exist are empty."""
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, tidy.COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({key: known(value) for key, value in row.items()})
-    return stream.getvalue()
-
-
-def known(value: Any) -> Any:
-    return None if isinstance(value, float) and math.isnan(value) else value

@@ -18,14 +18,14 @@ from kernalign import _core
 from kernalign._base.files import atomic_write
 from kernalign.comparison.result import Comparison
 from kernalign.comparison.tables import Caveat
-from kernalign.comparison.tidy import as_frame
+from kernalign.comparison.tidy import as_csv, as_frame, known
 from kernalign.inference.model_maps import false_discovery
 from kernalign.suite import claims, report, tables
 from kernalign.suite.blocks import describe_options
 from kernalign.suite.data import digest
 from kernalign.suite.ledger import Ledger
 from kernalign.suite.members import Members
-from kernalign.suite.rows import as_csv, known, rows_of
+from kernalign.suite.rows import rows_of
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -14,13 +14,13 @@ from typing import Any
 from kernalign._base.memory import budget_of
 from kernalign._base.progress import ProgressArgument, reporting
 from kernalign.comparison.tasks.pools import workers_of
+from kernalign.comparison.tidy import as_csv
 from kernalign.suite.blocks import Block, blocks, pairs_of, wanted
 from kernalign.suite.data import Digests, entries, items_of, shapes_of
 from kernalign.suite.description import Description, read
 from kernalign.suite.executors import executor_of, worked
 from kernalign.suite.ledger import Ledger
 from kernalign.suite.members import Members
-from kernalign.suite.rows import as_csv
 from kernalign.suite.run import Run
 from kernalign.suite.work import work
 
