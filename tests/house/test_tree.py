@@ -1,4 +1,4 @@
-"""The tree is what the README's map says, and every file in it keeps the house rules."""
+"""The tree is what the map in docs/architecture.md says, and every file in it keeps the house rules."""
 
 import re
 import subprocess
@@ -29,9 +29,9 @@ def mapped_paths() -> list[str]:
     (its name ends with /) are inside that directory. A name may hold a *, which must match something. Names in the
     words are not checked.
     """
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    block = re.search(r"^#+ Map of the tree\n.*?^```\w*\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
-    assert block, "README.md has no fenced block under a heading 'Map of the tree'"
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    block = re.search(r"^#+ Map of the tree\n.*?^```\w*\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert block, "docs/architecture.md has no fenced block under a heading 'Map of the tree'"
     paths: list[str] = []
     parents: list[tuple[int, str]] = []
     for line in block[1].splitlines():

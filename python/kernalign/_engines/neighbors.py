@@ -36,7 +36,7 @@ _MOST_EXPONENT = 500  # squares stay in the range of float64
 class Neighbors(Readable):
     """The k most similar rows of every row, best first: (similarity descending, index ascending), self excluded.
 
-    With ``queries`` or backend="sample" there are m lists, of some of the n rows, named by `rows`, or of other rows.
+    With ``queries`` or backend="sample" there are m lists, of some of the n rows, named by ``rows``, or of other rows.
 
     Attributes
     ----------

@@ -105,7 +105,7 @@ def compare(
     Warns
     -----
     UndefinedScoreWarning, AlignmentWarning
-        Once each, with the first of `Comparison.reasons` and of `Comparison.notes`. One of the latter tells of rows
+        Once each, with the first of `Comparison.reasons` and of ``Comparison.notes``. One of the latter tells of rows
         that seem to be in another order than those of the first representation: see `check_pairing`.
 
     Notes

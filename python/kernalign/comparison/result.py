@@ -150,7 +150,7 @@ class Comparison:
         )
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """One dict for every score, with the columns of `kernalign.comparison.tidy` whatever was compared.
+        """One dict for every score, with the columns of ``kernalign.comparison.tidy`` whatever was compared.
 
         A number that is not known is nan, a word that does not apply None. A p_value is never 0: below 1e-307 only
         ``log10_p`` goes on. ``q_value`` is that of Benjamini and Hochberg among the scores of one metric.

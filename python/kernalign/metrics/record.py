@@ -124,6 +124,8 @@ class MetricInfo:
     turns : whether columns of either side may be rotated (of both alike where rows are not paired) and the score stays
     scales : whether either side may be multiplied by a positive number of its own; else both by the same one
     units : the power of that number by which the score grows, where both are multiplied by the same one
+    chance : in words, the mean under random pairing of the items
+    cost : in words, the work and the memory beside x and y, for n items, p and q features, k neighbours, r = min(p, q)
     states : what both sides are turned into, once each, before a pair is finished; None: called pair by pair
     version : raised by hand when a release changes its values, so that stored scores are made anew
     """
@@ -138,6 +140,8 @@ class MetricInfo:
     turns: bool = True
     scales: bool = True
     units: int = 0
+    chance: str = "not known"
+    cost: str = field(default="", repr=False)
     states: States | None = field(default=None, repr=False)
     version: int = field(default=1, repr=False)
 

@@ -21,6 +21,11 @@ _SIGNED = (-1.0, 1.0)
 _ANY = (-math.inf, math.inf)
 _DISTANCE = (0.0, math.inf)
 _CLOSE_AT_0: dict[str, Any] = {"larger_is_closer": False}
+_GRAMS = "n (p + q)² or n² (p + q), O((p + q)²) or O(n)"  # work, memory
+_TILES = "n² (p + q), O(n)"
+_LISTS = "n² (p + q), O(nk)"
+_SPANS = "n (p + q) min(n, p + q), O(n (p + q))"
+_PRODUCT = "n p q, O(p q)"
 _ASYMMETRIC: dict[str, Any] = {"symmetric": False}
 
 _RECORDS: dict[str, MetricInfo] = {
@@ -29,6 +34,8 @@ _RECORDS: dict[str, MetricInfo] = {
         _SIGNED,
         cka.cka,
         states=OfGrams(cka.finish_cka, partial(cka.check_estimator, what="cka"), search_null=True),
+        cost=_GRAMS,
+        chance="0",
     ),
     "hsic": MetricInfo(
         "Hilbert-Schmidt independence criterion: CKA before it is scaled",
@@ -36,6 +43,8 @@ _RECORDS: dict[str, MetricInfo] = {
         cka.hsic,
         states=OfGrams(cka.finish_hsic, partial(cka.check_estimator, what="hsic"), cosine=False),
         units=4,
+        cost=_GRAMS,
+        chance="0",
     ),
     "kernel_alignment": MetricInfo(
         "kernel alignment without centring: a common mean counts",
@@ -44,6 +53,7 @@ _RECORDS: dict[str, MetricInfo] = {
         states=OfGrams(
             cka.finish_kernel_alignment, partial(cka.check_estimator, what="kernel_alignment"), centred=False
         ),
+        cost=_GRAMS,
     ),
     "distance_alignment": MetricInfo(
         "mean squared difference of the squared distances: 0 if they are the same",
@@ -60,6 +70,8 @@ _RECORDS: dict[str, MetricInfo] = {
         ),
         scales=False,
         units=4,
+        cost=_TILES,
+        chance="of the data",
     ),
     "distance_correlation": MetricInfo(
         "squared correlation of the centred distances",
@@ -70,6 +82,8 @@ _RECORDS: dict[str, MetricInfo] = {
             partial(cka.check_estimator, what="distance_correlation"),
             distance=Distance(levelled=True),
         ),
+        cost=_TILES,
+        chance="0",
     ),
     "mmd": MetricInfo(
         "squared maximum mean discrepancy of two samples with the same features; rows are not paired",
@@ -78,6 +92,8 @@ _RECORDS: dict[str, MetricInfo] = {
         **_CLOSE_AT_0,
         paired=False,
         scales=False,
+        cost=_TILES,
+        chance="0",
     ),
     "rsa": MetricInfo(
         "correlation of the dissimilarities of all pairs of items",
@@ -85,18 +101,24 @@ _RECORDS: dict[str, MetricInfo] = {
         rsa.rsa,
         states=OfDissimilarities(rsa.check_kind, rsa.read_as, rsa.of_pair),
         turns=False,
+        cost="n² (p + q) + n² log n, O(n²)",
+        chance="0",
     ),
     "mutual_knn": MetricInfo(
         "share of the k nearest neighbours that both sides have in common",
         _UNIT,
         overlap.mutual_knn,
         states=OfLists(overlap.finish_mutual_knn, of_shared=overlap.mutual_items, search_null=True),
+        cost=_LISTS,
+        chance="k / (n − 1)",
     ),
     "jaccard_knn": MetricInfo(
         "neighbours in common, as a share of those of either side",
         _UNIT,
         overlap.jaccard_knn,
         states=OfLists(overlap.finish_jaccard_knn, of_shared=overlap.jaccard_items),
+        cost=_LISTS,
+        chance="of n and k",
     ),
     "cycle_knn": MetricInfo(
         "share of items that a neighbour in y leads back to in x; far from 0 by chance",
@@ -104,36 +126,46 @@ _RECORDS: dict[str, MetricInfo] = {
         overlap.cycle_knn,
         **_ASYMMETRIC,
         states=OfLists(overlap.finish_cycle_knn, of_lists=overlap.cycle_items),
+        cost=_LISTS,
+        chance="of the lists",
     ),
     "lcs_knn": MetricInfo(
         "longest common subsequence of the ordered neighbour lists, as a share of k",
         _UNIT,
         overlap.lcs_knn,
         states=OfLists(overlap.finish_lcs_knn, of_lists=overlap.lcs_items, ordered=True),
+        cost=_LISTS,
+        chance="of n and k",
     ),
     "edit_knn": MetricInfo(
         "1 - edit distance of the ordered neighbour lists / k",
         _UNIT,
         overlap.edit_knn,
         states=OfLists(overlap.finish_edit_knn, of_lists=overlap.edit_items, ordered=True),
+        cost=_LISTS,
+        chance="of n and k",
     ),
     "cknna": MetricInfo(
         "centred kernel alignment over neighbours on both sides; variant='platonic' has no bounds",
         _SIGNED,
         cknna.cknna,
         states=OfEdges(cknna.finish_cknna, cknna.check, cknna.u_centred_graph),
+        cost=_LISTS,
+        chance="of the graphs",
     ),
     "cca": MetricInfo(
         "mean canonical correlation: every direction counts alike",
         _UNIT,
         cca.cca,
         states=OfSpans(cca.cca_of, ("statistic",)),
+        cost=_SPANS,
     ),
     "svcca": MetricInfo(
         "mean canonical correlation of the leading singular directions",
         _UNIT,
         cca.svcca,
         states=OfSpans(cca.svcca_of, ("rank", "variance")),
+        cost=_SPANS,
     ),
     "pwcca": MetricInfo(
         "canonical correlations weighted by their part in x",
@@ -142,6 +174,7 @@ _RECORDS: dict[str, MetricInfo] = {
         **_ASYMMETRIC,
         states=OfSpans(cca.pwcca_of),
         turns=False,
+        cost=_SPANS,
     ),
     "subspace_overlap": MetricInfo(
         "overlap of the leading subspaces of items",
@@ -149,14 +182,19 @@ _RECORDS: dict[str, MetricInfo] = {
         cca.subspace_overlap,
         needs=("rank",),
         states=OfSpans(cca.subspace_overlap_of, ("rank",)),
+        cost=_SPANS,
+        chance="rank / (n − 1)",
     ),
-    "nbs": MetricInfo("normalised Bures similarity: cosine of shapes", _UNIT, shape.nbs, states=OfSpans(shape.nbs_of)),
+    "nbs": MetricInfo(
+        "normalised Bures similarity: cosine of shapes", _UNIT, shape.nbs, states=OfSpans(shape.nbs_of), cost=_PRODUCT
+    ),
     "angular_distance": MetricInfo(
         "angle between shapes, in radians",
         (0.0, math.pi / 2),
         shape.angular_distance,
         **_CLOSE_AT_0,
         states=OfSpans(shape.angular_distance_of),
+        cost=_PRODUCT,
     ),
     "procrustes": MetricInfo(
         "distance after the best rotation, in the data's units",
@@ -166,12 +204,14 @@ _RECORDS: dict[str, MetricInfo] = {
         states=OfSpans(shape.procrustes_of),
         scales=False,
         units=1,
+        cost=_PRODUCT,
     ),
     "one_to_one": MetricInfo(
         "mean correlation of columns, each matched with one of the other side",
         _SIGNED,
         matching.one_to_one,
         turns=False,
+        cost="n p q + p q r, O(p q)",
     ),
     "soft_matching": MetricInfo(
         "optimal transport between columns, in the data's units",
@@ -181,6 +221,7 @@ _RECORDS: dict[str, MetricInfo] = {
         turns=False,
         scales=False,
         units=1,
+        cost="n p q + p q (p + q), O(p q)",
     ),
     "linear_predictivity": MetricInfo(
         "share of y that a linear map of x explains",
@@ -188,6 +229,8 @@ _RECORDS: dict[str, MetricInfo] = {
         predictivity.linear_predictivity,
         **_ASYMMETRIC,
         states=OfSpans(predictivity.predictivity_of, ("cv",)),
+        cost=_SPANS,
+        chance="rank / (n − 1); not known with cv",
     ),
 }
 

@@ -50,7 +50,7 @@ class LinearStitcher(Estimator):
     ----------
     coef_ : (q, p) and intercept_ : (q,), the map.
     residual_ : mean over the fitted items of |map(x) - y|^2.
-    solver_ : "normal equations" or "tsqr", chosen by the condition of the data (see :mod:`kernalign.stitching.state`).
+    solver_ : "normal equations" or "tsqr", chosen by the condition of the data (see `LeastSquaresState`).
     n_features_in_, n_samples_seen_ : p, and how many items were fitted.
     """
 

@@ -54,7 +54,7 @@ class Suite:
 
         Parameters
         ----------
-        executor : any `concurrent.futures.Executor`, Dask's ``Client.get_executor()`` too; None: what suite.toml says
+        executor : any ``concurrent.futures.Executor``, Dask's ``Client.get_executor()`` too; None: what suite.toml says
             ("serial", "threads", "processes" or "dask://scheduler:8786")
         progress : as for `kernalign.cka`
 

@@ -62,7 +62,7 @@ def plan(
         pair of blocks, or with ``queries`` a block, and the score that of the lists.
         Several names: a comparison, as `compare` makes it; a task is what one layer is turned into.
     x, y : for one metric, (n, p) and (n, q) rows: the path of a file (``"file"`` or ``"file:key"``), an array, or an
-        object that `kernalign.sources` reads; or lists or dicts of such layers, all of whose pairs come from one pass
+        object that ``kernalign.sources`` reads; or lists or dicts of such layers, all of whose pairs come from one pass
         over the rows (y None: pairs of x). For several metrics, ``xs`` and ``ys`` of `compare`. Files are passed to
         tasks by their paths, arrays by value, which other processes take up to 16 MB of each.
     memory_budget : most bytes that a process takes beside the interpreter, as a number or "8 GB", for one metric. The

@@ -30,7 +30,7 @@ def compute_score(
     Parameters
     ----------
     x_feats, y_feats : (n, layers, p) array or tensor, or a list of (n, p) ones
-    metric : one of `AlignmentMetrics.SUPPORTED_METRICS`
+    metric : one of ``AlignmentMetrics.SUPPORTED_METRICS``
     topk : neighbours, where the metric has any (cknna has); cka and svcca keep their defaults
     normalize : divide every row by its Euclidean length; zero rows stay zero
 
