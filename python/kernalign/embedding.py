@@ -47,6 +47,21 @@ def classical_mds(distances: Any, dims: int = 2) -> Array:
     Notes
     -----
     Holds two n x n arrays. Torgerson 1952; Gower 1966.
+
+    See Also
+    --------
+    smacof : the least stress, by iteration
+    fit_similarity : lays what comes out on something known
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernalign import embedding
+    >>> place = np.array([[0.0, 0.0], [3.0, 0.0], [0.0, 4.0]])
+    >>> distances = np.linalg.norm(place[:, None] - place, axis=-1)
+    >>> points = embedding.classical_mds(distances)
+    >>> np.linalg.norm(points[1] - points[2]).round(6).item(), embedding.raw_stress(points, distances) < 1e-12
+    (5.0, True)
     """
     d = _distances(distances)
     n = len(d)
@@ -89,6 +104,22 @@ def smacof(distances: Any, dims: int = 2, *, starts: int = 8, max_iter: int = 30
     Notes
     -----
     Each step costs O(n^2 dims); holds a few n x n arrays. de Leeuw 1977; Borg and Groenen 2005, section 8.6.
+
+    See Also
+    --------
+    classical_mds : exact, without iteration
+    raw_stress : what it minimises
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernalign import embedding
+    >>> rng = np.random.default_rng(0)
+    >>> distances = np.linalg.norm(rng.standard_normal((10, 1, 3)) - rng.standard_normal((1, 10, 3)), axis=-1)
+    >>> distances = distances + distances.T
+    >>> points, exact = embedding.smacof(distances, starts=4), embedding.classical_mds(distances)
+    >>> embedding.raw_stress(points, distances) < embedding.raw_stress(exact, distances)
+    True
     """
     d = _distances(distances)
     dims = checks.integer(dims, "dims", 1, len(d), limit="the number of points ")
@@ -114,7 +145,18 @@ def smacof(distances: Any, dims: int = 2, *, starts: int = 8, max_iter: int = 30
 
 
 def raw_stress(points: Any, distances: Any) -> float:
-    """Sum over pairs i < j of (distances_ij - |points_i - points_j|)^2, in the squared units of ``distances``."""
+    """Sum over pairs i < j of (distances_ij - |points_i - points_j|)^2, in the squared units of ``distances``.
+
+    See Also
+    --------
+    smacof : minimises it
+
+    Examples
+    --------
+    >>> from kernalign import embedding
+    >>> embedding.raw_stress([[0.0], [1.0]], [[0.0, 3.0], [3.0, 0.0]])
+    4.0
+    """
     z, d = _points(points, "points"), _distances(distances)
     checks.check_same_rows(len(z), len(d), "points", "distances")
     exponent = max(exponent_of(z), exponent_of(d))  # squares of any scale stay in range
@@ -134,6 +176,19 @@ class Similarity(Readable):
     translation : (d,)
     rmsd : root of the mean squared distance between mapped x and y, in the units of y
     r2 : 1 - (sum of squared distances) / (sum of squares of centred y)
+
+    See Also
+    --------
+    fit_similarity : makes it
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernalign import embedding
+    >>> x = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    >>> fit = embedding.fit_similarity(x, 3 * x)
+    >>> fit.transform(np.array([[2.0, 0.0]])).round(6).tolist()
+    [[6.0, 0.0]]
     """
 
     rotation: Array
@@ -170,6 +225,21 @@ def fit_similarity(x: Any, y: Any, *, reflection: bool = True, scaling: bool = T
     ValueError, TypeError
         Shapes differ, a value is not finite, one side is constant, or one is over 1e270 times the other (without
         scaling, 1e120).
+
+    See Also
+    --------
+    Similarity : what it returns
+    kernalign.procrustes, kernalign.stitching.ProcrustesStitcher : for representations
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernalign import embedding
+    >>> square = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+    >>> turned = 2 * square @ np.array([[0.0, 1.0], [-1.0, 0.0]]) + 5
+    >>> fit = embedding.fit_similarity(square, turned)
+    >>> round(fit.scale, 6), round(fit.r2, 6), fit.translation.round(6).tolist()
+    (2.0, 1.0, [5.0, 5.0])
     """
     x, y = arrays.aligned(("x", x), ("y", y))
     a, b = _points(x, "x"), _points(y, "y")

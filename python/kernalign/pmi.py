@@ -27,6 +27,17 @@ class Cooccurrences(Readable):
     ----------
     symbols : the symbols, in the order of their first appearance
     counts : (m, m) int64, symmetric: ordered pairs of places, so that a pair counts in [a, b] and in [b, a]
+
+    See Also
+    --------
+    cooccurrences : makes it
+
+    Examples
+    --------
+    >>> from kernalign import pmi
+    >>> found = pmi.cooccurrences([[1, 2, 3, 2]], radius=1)
+    >>> found.symbols, found.counts.sum().item()
+    ((1, 2, 3), 6)
     """
 
     symbols: tuple[Hashable, ...]
@@ -49,6 +60,17 @@ def cooccurrences(sequences: Iterable[Sequence[Hashable]], radius: int | None = 
     Notes
     -----
     Holds the sequences as numbers and m x m counts.
+
+    See Also
+    --------
+    pmi_kernel : of such counts
+
+    Examples
+    --------
+    >>> from kernalign import pmi
+    >>> found = pmi.cooccurrences([["red", "car"], ["red", "bus"], ["red", "car"]])
+    >>> found.symbols, found.counts.tolist()
+    (('red', 'car', 'bus'), [[0, 2, 1], [2, 0, 0], [1, 0, 0]])
     """
     if radius is not None:
         radius = checks.check_positive(radius, "radius")
@@ -88,6 +110,17 @@ class PmiKernel(Readable):
     ----------
     kernel : (m, m) symmetric
     kept : (m,) rows of the counts that the symbols stand in; those that never occur with any are dropped
+
+    See Also
+    --------
+    pmi_kernel : makes it
+
+    Examples
+    --------
+    >>> from kernalign import pmi
+    >>> found = pmi.pmi_kernel([[4, 0, 2], [0, 0, 0], [2, 0, 4]])
+    >>> found.kept.tolist(), found.kernel.shape
+    ([0, 2], (2, 2))
     """
 
     kernel: Array
@@ -109,9 +142,22 @@ def pmi_kernel(counts: Any, *, smoothing: float = 0.0, zero_cells: ZeroCells = "
     ValueError, TypeError
         Counts that are negative, not finite, not square, or all zero; zero cells under "error".
 
+    See Also
+    --------
+    cooccurrences : counts
+    psd_shift, kernel_features : makes features of it
+
     References
     ----------
     Church and Hanks 1990; Levy and Goldberg 2014; Huh et al. 2024, section 4.
+
+    Examples
+    --------
+    >>> from kernalign import pmi
+    >>> counts = [[10, 2, 1], [2, 8, 2], [1, 2, 12]]
+    >>> found = pmi.pmi_kernel(counts)
+    >>> found.kernel.round(1).tolist()
+    [[0.9, -0.7, -1.6], [-0.7, 0.8, -0.8], [-1.6, -0.8, 0.8]]
     """
     checks.check_choice(zero_cells, "zero_cells", ("error", "floor", "ppmi"))
     smoothing = checks.check_nonnegative(smoothing, "smoothing")
@@ -144,7 +190,18 @@ def pmi_kernel(counts: Any, *, smoothing: float = 0.0, zero_cells: ZeroCells = "
 
 
 def dissimilarities(kernel: Any) -> Array:
-    """max(K) - K, for `kernalign.embedding`, which ignores the diagonal (it is not 0 in general)."""
+    """max(K) - K, for `kernalign.embedding`, which ignores the diagonal (it is not 0 in general).
+
+    See Also
+    --------
+    kernalign.embedding.classical_mds : takes them
+
+    Examples
+    --------
+    >>> from kernalign import pmi
+    >>> pmi.dissimilarities([[2.0, 0.5], [0.5, 1.0]]).tolist()
+    [[0.0, 1.5], [1.5, 1.0]]
+    """
     k = symmetric(kernel, "kernel")
     return np.asarray(k.max() - k)
 
@@ -157,6 +214,17 @@ class PsdShift:
     ----------
     constant : the least such constant; nan if there is none
     reason : None, or why there is none
+
+    See Also
+    --------
+    psd_shift : makes it
+
+    Examples
+    --------
+    >>> from kernalign import pmi
+    >>> shift = pmi.psd_shift([[0.0, 1.0], [1.0, 0.0]])
+    >>> shift.constant, shift.reason
+    (nan, 'a direction that sums to zero has the negative eigenvalue -1')
     """
 
     constant: float
@@ -182,6 +250,19 @@ def psd_shift(kernel: Any) -> PsdShift:
     -----
     Eigenvalues within 10 N eps |K| of zero count as zero. One eigendecomposition, O(N^3). The condition in the paper
     (`meets_prop_f1`) is sufficient, not necessary.
+
+    See Also
+    --------
+    PsdShift : what it returns
+    meets_prop_f1 : when it exists for certain
+    kernel_features : what the shifted kernel is the inner product of
+
+    Examples
+    --------
+    >>> from kernalign import pmi
+    >>> shift = pmi.psd_shift([[0.0, -1.0], [-1.0, 0.0]])
+    >>> round(shift.constant, 6), shift.reason
+    (0.5, None)
     """
     k = symmetric(kernel, "kernel")
     n, unit = len(k), int(np.frexp(np.abs(k).max())[1])
@@ -220,6 +301,19 @@ def kernel_features(kernel: Any, constant: float = 0.0) -> Array:
     ------
     ValueError
         K + constant has an eigenvalue below minus that: see `psd_shift`.
+
+    See Also
+    --------
+    psd_shift : the constant
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernalign import pmi
+    >>> kernel = np.array([[2.0, 1.0], [1.0, 2.0]])
+    >>> features = pmi.kernel_features(kernel)
+    >>> np.allclose(features @ features.T, kernel)
+    True
     """
     values, vectors = eigh(symmetric(kernel, "kernel") + checks.number(constant, "constant", "finite"))
     values, vectors = values[::-1], vectors[:, ::-1]
@@ -237,6 +331,16 @@ def meets_prop_f1(kernel: Any) -> bool:
 
     The off-diagonal entries lie in [m, m + d], m + d <= 0, and every diagonal one is at least m + N d. Not necessary:
     most kernels that embed exactly do not meet it.
+
+    See Also
+    --------
+    psd_shift
+
+    Examples
+    --------
+    >>> from kernalign import pmi
+    >>> pmi.meets_prop_f1([[1.0, -0.5], [-0.5, 1.0]]), pmi.meets_prop_f1([[0.0, 2.0], [2.0, 0.0]])
+    (True, False)
     """
     k = symmetric(kernel, "kernel")
     n = len(k)

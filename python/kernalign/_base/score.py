@@ -20,11 +20,47 @@ _LARGEST_EXPONENT = 700.0
 
 
 class AlignmentWarning(UserWarning):
-    """The number is right, but the data makes it mean less than it seems to."""
+    """The number is right, but the data makes it mean less than it seems to.
+
+    See Also
+    --------
+    UndefinedScoreWarning : where there is no number at all
+    describe : looks for what these warnings tell of
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> x, y = rng.standard_normal((2, 100, 5)) * [30, 1, 1, 1, 1]
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     score = ka.cka(x, y)
+    >>> [warning.category.__name__ for warning in caught]
+    ['AlignmentWarning', 'AlignmentWarning']
+    """
 
 
 class UndefinedScoreWarning(AlignmentWarning):
-    """The quantity does not exist for this (valid) input; the score is nan and says why."""
+    """The quantity does not exist for this (valid) input; the score is nan and says why.
+
+    See Also
+    --------
+    AlignmentWarning
+    Score : its ``reason`` says the same
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", ka.UndefinedScoreWarning)
+    ...     score = ka.cka(np.ones((50, 3)), np.eye(50))
+    >>> score.reason
+    'x is constant'
+    """
 
 
 @dataclass(frozen=True)
@@ -68,6 +104,26 @@ class Score(float):
     corrected : (value - chance) / (maximum - chance): 0 is chance, 1 is perfect.
     stderr : standard error, after ``uncertainty=...``; see also ``interval``.
     per_item : one score per item after ``per_item=True`` (their mean is the score), else None.
+
+    See Also
+    --------
+    calibrated_score : rescaled so that what chance explains is 0
+    permutation_test : for metrics whose chance level is not known
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((200, 5))
+    >>> score = ka.mutual_knn(x, x + rng.standard_normal((200, 5)), k=10, uncertainty="half-sampling")
+    >>> isinstance(score, float), score.metric, score.n
+    (True, 'mutual_knn', 200)
+    >>> round(score.chance, 2), score.z > 5, score.p_value < 1e-9
+    (0.05, True, True)
+    >>> low, high = score.interval(0.95)
+    >>> bool(low < score < high)
+    True
     """
 
     metric: str

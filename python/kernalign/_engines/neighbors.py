@@ -51,6 +51,22 @@ class Neighbors(Readable):
     items : n, unless there is a list of every row
     settings : how the backend was chosen and, if not exact, the index, the rows of the sample and ``recall_interval``
         (95 %, Wilson)
+
+    See Also
+    --------
+    knn : finds them
+    mutual_knn, rnx_curve : compare two of them
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> x = np.random.default_rng(0).standard_normal((300, 16))
+    >>> old, new = ka.knn(x, 20), ka.knn(x.astype(np.float16), 20)
+    >>> old.indices.shape, old.exact
+    ((300, 20), True)
+    >>> round(ka.mutual_knn(old, new, k=10), 2)
+    1.0
     """
 
     indices: NDArray[np.int32]
@@ -220,6 +236,22 @@ def knn(
         x and its lists do not fit on the device.
     ImportError
         backend="faiss" without faiss.
+
+    See Also
+    --------
+    Neighbors : what it returns
+    mutual_knn : takes two of them in place of arrays
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> x = np.array([[0.0, 1.0], [0.1, 1.0], [1.0, 0.0], [1.0, 0.2]])
+    >>> found = ka.knn(x, 1)
+    >>> found.indices.ravel().tolist(), found.similarities.round(3).ravel().tolist()
+    ([1, 0, 3, 2], [0.995, 0.995, 0.981, 0.981])
+    >>> ka.knn(x, 2, queries=np.array([[0.0, 2.0]]), metric="euclidean").indices.tolist()
+    [[0, 1]]
     """
     source, place = arrays.rows_anywhere(x, device=device, normalize=normalize, clip_quantile=clip_quantile)
     checks.check_choice(metric, "metric", METRICS)

@@ -20,6 +20,16 @@ def set_threads(threads: int | None) -> None:
     -----
     Scores do not depend on it. The BLAS of NumPy and SciPy is held to the same number while it works for a call, and
     to one thread on matrices of up to 1024 rows or columns.
+
+    See Also
+    --------
+    cka : ``threads=`` is for one call
+
+    Examples
+    --------
+    >>> import kernalign as ka
+    >>> ka.set_threads(2)
+    >>> ka.set_threads(None)
     """
     limits.chosen = check_threads(threads) or limits.told()
     _core.set_threads(limits.chosen, limits.most())

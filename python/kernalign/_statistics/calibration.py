@@ -47,6 +47,23 @@ def calibrated_score(score: Score, alpha: float = 0.05) -> float:
     ------
     ValueError
         The score's null distribution or its maximum is not known, or it has no p-value: use `permutation_test`.
+
+    See Also
+    --------
+    Score : ``corrected`` subtracts the mean under chance alone
+    permutation_test : where the null is not known
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> x, unrelated = rng.standard_normal((2, 100, 8))
+    >>> related = x + rng.standard_normal(x.shape)
+    >>> ka.calibrated_score(ka.mutual_knn(x, unrelated, k=5))
+    0.0
+    >>> round(ka.calibrated_score(ka.mutual_knn(x, related, k=5)), 1)
+    0.1
     """
     check_alpha(alpha)
     if not isinstance(score, Score):

@@ -128,6 +128,28 @@ def compare(
         infinity, with the representation, layer and row.
     OSError
         See ``errors``: a file cannot be read.
+
+    See Also
+    --------
+    Comparison : what it returns
+    plan : the same in tasks, on other processes or machines
+    kernalign.suite.load : comparisons described in a file, with claims and a report
+    measure : one pair, one metric
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((200, 10))
+    >>> early, late = x + 3 * rng.standard_normal(x.shape), x + 0.5 * rng.standard_normal(x.shape)
+    >>> models = {"one": x, "two": np.stack([early, late], axis=1)}  # (items, layers, features)
+    >>> found = ka.compare(models, metrics=("cka", "mutual_knn"), k=5)
+    >>> found.scores["cka"]["one", "two"].round(1).tolist()
+    [[0.1, 0.8]]
+    >>> score, layers, p_value = found.best("cka")["one", "two"]
+    >>> layers, p_value < 1e-9
+    ((0, 1), True)
     """
     begun, given = time.perf_counter(), dict(locals())
     for name in ("xs", "ys", "progress"):

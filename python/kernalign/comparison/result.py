@@ -60,6 +60,24 @@ class Comparison:
     inputs : for xs and for ys: name -> (features, digest) of every layer
     provenance : version of kernalign, when the comparison was finished, and the seconds that it took
     settings : what was asked for
+
+    See Also
+    --------
+    compare : makes it
+    mantel_test, metric_agreement : of its tables
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((100, 5))
+    >>> models = {name: x + rng.standard_normal(x.shape) for name in "abc"}
+    >>> found = ka.compare(models, metrics=("cka",), layers="best")
+    >>> found.scores["cka"].shape, found.x_names
+    ((3, 3), ('a', 'b', 'c'))
+    >>> [(row["x"], row["y"]) for row in found.rows()]
+    [('a', 'b'), ('a', 'c'), ('b', 'c')]
     """
 
     metrics: tuple[str, ...]

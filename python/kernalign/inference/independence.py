@@ -24,7 +24,21 @@ _MOST_SKEW_MISSED = 0.5  # of the null, by the gamma law of its mean and varianc
 
 @dataclass(frozen=True, repr=False)
 class IndependenceTest(Readable):
-    """Outcome of :func:`independence_test`: ``p_value`` of ``statistic`` under random pairing, and how it was found."""
+    """Outcome of :func:`independence_test`: ``p_value`` of ``statistic`` under random pairing, and how it was found.
+
+    See Also
+    --------
+    independence_test : makes it
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> x, y = np.random.default_rng(0).standard_normal((2, 100, 2))
+    >>> test = ka.independence_test(x, y, method="permutation", permutations=99)
+    >>> test.statistic.metric, 0 < test.p_value <= 1
+    ('hsic', True)
+    """
 
     statistic: Score
     p_value: float
@@ -65,6 +79,23 @@ def independence_test(
     IndependenceTest
         ``p_value`` is nan where the statistic does not exist or no pairing changes it (a side is constant), or where
         ``method`` says why there is none.
+
+    See Also
+    --------
+    hsic : the statistic
+    permutation_test : of any metric
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((200, 1))
+    >>> y = x**2 + 0.5 * rng.standard_normal((200, 1))  # not correlated, not independent
+    >>> ka.independence_test(x, y).p_value < 1e-6
+    True
+    >>> ka.independence_test(x, rng.permutation(y)).p_value > 0.01
+    True
     """
     checks.check_choice(method, "method", ("moments", "gamma", "permutation"))
     permutations, seed = checks.check_repeats(permutations, "permutations"), checks.check_seed(seed)

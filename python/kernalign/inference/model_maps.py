@@ -38,6 +38,20 @@ class MapCorrelation(Readable):
     p_value : share of random renamings of the models of one matrix, the given one among them, that correlate as far in
         the direction of ``alternative``
     null : the correlations of the renamed matrices
+
+    See Also
+    --------
+    mantel_test : makes it
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> a, b = (noise + noise.T for noise in rng.standard_normal((2, 10, 10)))
+    >>> test = ka.mantel_test(a, b, permutations=100)
+    >>> test.models, test.p_value > 0.05, test.stderr > 0
+    (10, True, True)
     """
 
     value: float
@@ -99,9 +113,26 @@ def mantel_test(
         Not two matrices of the same shape, symmetric unless of two kinds of models, without nan; fewer than 4 models
         or 3 families.
 
+    See Also
+    --------
+    metric_agreement : of many matrices at once
+    Comparison : holds such matrices
+
     References
     ----------
     Mantel 1967; Krackhardt 1988; Arvesen 1969 (jackknife of statistics of pairs).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> place = rng.standard_normal((12, 2))
+    >>> a = -np.linalg.norm(place[:, None] - place, axis=-1)
+    >>> b = a + 0.3 * rng.standard_normal(a.shape)
+    >>> test = ka.mantel_test(a, (b + b.T) / 2, permutations=200)
+    >>> round(test.value, 1), test.p_value < 0.05
+    (1.0, True)
     """
     checks.check_choice(correlation, "correlation", ("spearman", "pearson"))
     checks.check_choice(alternative, "alternative", ("two-sided", "greater", "less"))
@@ -144,6 +175,20 @@ class MetricAgreement(Readable):
     correlation, stderr : (metrics, metrics) correlations of their maps and node-jackknife standard errors
     p_value : of every pair of metrics, one-sided ("greater"); nan on the diagonal
     adjusted : the same after Benjamini and Hochberg: of those below q at most a share q is false, on average
+
+    See Also
+    --------
+    metric_agreement : makes it
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> maps = {name: noise + noise.T for name, noise in zip("abc", rng.standard_normal((3, 8, 8)))}
+    >>> agreement = ka.metric_agreement(maps, permutations=100)
+    >>> agreement.metrics, agreement.correlation.shape
+    (('a', 'b', 'c'), (3, 3))
     """
 
     metrics: tuple[str, ...]
@@ -167,6 +212,24 @@ def metric_agreement(
 
     ``maps``: name of each metric -> symmetric (M, M) matrix of its scores, all of the same models. Other arguments and
     errors as for `mantel_test`.
+
+    See Also
+    --------
+    mantel_test : of two matrices
+    false_discovery
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((60, 8))
+    >>> models = {f"model {i}": x + i * rng.standard_normal(x.shape) for i in range(8)}
+    >>> found = ka.compare(models, metrics=("cka", "nbs"), layers="best", p_values=False)
+    >>> maps = {metric: found.scores[metric] for metric in found.metrics}
+    >>> agreement = ka.metric_agreement(maps, permutations=100)
+    >>> agreement.correlation.round(1).tolist()
+    [[1.0, 0.9], [0.9, 1.0]]
     """
     if not isinstance(maps, Mapping):
         raise TypeError(f"maps must be a dict of names and matrices, got {type(maps).__name__}")
@@ -196,7 +259,19 @@ def metric_agreement(
 
 
 def false_discovery(p_values: Any) -> Values:
-    """P-values adjusted by Benjamini and Hochberg, in the shape given; nan is no test and stays nan."""
+    """P-values adjusted by Benjamini and Hochberg, in the shape given; nan is no test and stays nan.
+
+    See Also
+    --------
+    metric_agreement : uses it
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> ka.false_discovery([0.001, 0.02, 0.04, np.nan, 0.8]).round(3).tolist()
+    [0.004, 0.04, 0.053, nan, 0.8]
+    """
     from scipy import stats
 
     p = vectors.numeric(p_values, "p_values")

@@ -49,6 +49,19 @@ class PairingCheck(Readable):
     copies : how many rows of y are copies of rows of x, but of other ones than they are paired with
     n : items
     settings : directions, and how many other pairings were tried
+
+    See Also
+    --------
+    check_pairing : makes it
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> x = np.random.default_rng(0).standard_normal((50, 4))
+    >>> check = ka.check_pairing(x, x[::-1])
+    >>> bool(check.given < check.best), check.copies
+    (True, 50)
     """
 
     given: float
@@ -102,6 +115,24 @@ def check_pairing(x: Any, y: Any, **options: Unpack[Options]) -> PairingCheck:
     ------
     ValueError, TypeError
         Bad input, as for `cka`; fewer than 16 items.
+
+    See Also
+    --------
+    permutation_test
+    describe : what would be wrong with one side
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((200, 10))
+    >>> y = x + rng.standard_normal((200, 10))
+    >>> ka.check_pairing(x, y).suspicious
+    False
+    >>> check = ka.check_pairing(x, np.roll(y, 1, axis=0))
+    >>> check.suspicious, check.pairing
+    (True, 'row i of x with row i + 1 of y')
     """
     pair = arrays.pair(x, y, **options)
     checks.check_count(pair.n, _LEAST, "check_pairing")

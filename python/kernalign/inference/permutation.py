@@ -56,6 +56,23 @@ class PermutationTest(calibration.RandomPairings, Readable):
         of them is this far out (single-step max-T of Westfall and Young)
     null : (permutations,) scores of the random pairings, each the best over all pairs of layers
     settings : permutations, seed, number of groups or blocks, and what the metric was given
+
+    See Also
+    --------
+    permutation_test : makes it
+    calibrated_score : without pairings, where the null is known
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> layers = [rng.standard_normal((80, 4)) for _ in range(6)]
+    >>> test = ka.permutation_test("cka", layers, rng.standard_normal((80, 4)), permutations=200)
+    >>> test.scores.shape, len(test.null)
+    ((6, 1), 200)
+    >>> test.p_value > 0.05, bool(test.score < test.threshold(0.05))
+    (True, True)
     """
 
     metric: str
@@ -160,9 +177,31 @@ def permutation_test(
         Bad input, keywords that no metric under test takes, a metric that is nan for some pairing, or groups or blocks
         that leave nothing to permute.
 
+    See Also
+    --------
+    PermutationTest : what it returns
+    check_pairing : whether another pairing is better than the given one
+    independence_test : of any kernel, by moments
+    compare_scores : whether one model is closer than another
+
     References
     ----------
     Phipson and Smyth 2010; Westfall and Young 1993; Gröger, Wen and Brbić 2026 (calibrated score).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((100, 5))
+    >>> y = x + rng.standard_normal((100, 5))
+    >>> test = ka.permutation_test("nbs", x, y, permutations=200)
+    >>> round(test.score, 1), round(test.mean, 1), round(test.p_value, 3)
+    (0.7, 0.2, 0.005)
+    >>> def slopes(a, b):
+    ...     return abs(np.corrcoef(a[:, 0], b[:, 0])[0, 1])
+    >>> ka.permutation_test(slopes, x, y, permutations=200).p_value < 0.01
+    True
     """
     check_asked(options)
     checks.check_choice(similarity, "similarity", SIMILARITIES)

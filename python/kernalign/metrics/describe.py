@@ -50,6 +50,18 @@ class Description(Readable):
     k, tie_rate, tie_rows_examined : share of rows whose k-th and (k + 1)-th cosine neighbours are equally similar, and
         of how many rows (zero rows are left out; a sample beyond 2000); None for fewer than 3 such rows
     warnings : what follows, in sentences
+
+    See Also
+    --------
+    describe : makes it
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> found = ka.describe(np.random.default_rng(0).standard_normal((300, 20)))
+    >>> found.n, found.p, found.zero_rows, found.warnings
+    (300, 20, 0, [])
     """
 
     n: int
@@ -118,6 +130,24 @@ def describe(x: Any, *, k: int = 10, threads: int | None = None, progress: Progr
     ------
     TypeError, ValueError
         Not a numeric 2-D array with a finite row, or k not a positive integer.
+
+    See Also
+    --------
+    Description : what it returns
+    check_pairing : what would be wrong with a pair
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> x = np.random.default_rng(0).standard_normal((300, 20))
+    >>> x[:, 0] *= 50
+    >>> x[7] = x[3]
+    >>> found = ka.describe(x)
+    >>> round(found.top_share, 2), found.duplicate_rows
+    (0.99, 1)
+    >>> [sentence.split(":")[0] for sentence in found.warnings]
+    ['1 rows repeat an earlier row', 'one direction holds 99.2% of the variance']
     """
     matrix, bf16 = as_matrix(x, "x")
     n, p = matrix.shape

@@ -43,6 +43,11 @@ class Moments(Readable):
     A stream that began with float32 does not accept float64 later. Threads may share one object: calls take turns.
     It can be pickled and copied; a copy goes on with the same bits.
 
+    See Also
+    --------
+    cka, nbs, cca, linear_predictivity : the same of arrays
+    plan : the same of files, in processes or on a cluster
+
     Examples
     --------
     >>> import numpy as np, kernalign as ka

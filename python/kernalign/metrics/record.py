@@ -128,6 +128,20 @@ class MetricInfo:
     cost : in words, the work and the memory beside x and y, for n items, p and q features, k neighbours, r = min(p, q)
     states : what both sides are turned into, once each, before a pair is finished; None: called pair by pair
     version : raised by hand when a release changes its values, so that stored scores are made anew
+
+    See Also
+    --------
+    METRICS : one of them for every metric
+    measure : calls a metric by its name
+
+    Examples
+    --------
+    >>> import kernalign as ka
+    >>> info = ka.METRICS["mutual_knn"]
+    >>> info.range, info.symmetric, info.larger_is_closer, info.chance
+    ((0.0, 1.0), True, True, 'k / (n − 1)')
+    >>> [name for name, info in ka.METRICS.items() if not info.symmetric]
+    ['cycle_knn', 'pwcca', 'linear_predictivity']
     """
 
     description: str

@@ -251,6 +251,22 @@ def measure(name: str, x: Any, y: Any, **keywords: Any) -> Score:
         There is no metric of this name.
     TypeError
         A keyword that the metric does not take, or one missing that it needs.
+
+    See Also
+    --------
+    METRICS : what there is
+    MetricInfo : what is known of each
+    compare : many of them at once
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((100, 5))
+    >>> y = x + rng.standard_normal((100, 5))
+    >>> {name: round(ka.measure(name, x, y), 1) for name in ("cka", "nbs", "mutual_knn")}
+    {'cka': 0.5, 'nbs': 0.7, 'mutual_knn': 0.3}
     """
     given = check_metric(name, "name")
     missing = [need for need in given.needs if need not in keywords]

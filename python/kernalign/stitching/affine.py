@@ -18,12 +18,18 @@ class AffineStitcher(LinearStitcher):
     rank_ : rank of centred x; below p, the map is one of many.
     Others: see :class:`~kernalign.stitching.linear_map.LinearStitcher`.
 
+    See Also
+    --------
+    RidgeStitcher : with a penalty
+    ProcrustesStitcher, LowRankStitcher : other maps
+
     Examples
     --------
     >>> import numpy as np
+    >>> from kernalign import stitching
     >>> x = np.random.default_rng(0).standard_normal((100, 3))
     >>> y = x @ [[1.0], [2.0], [3.0]] + 4
-    >>> stitcher = AffineStitcher().fit(x, y)
+    >>> stitcher = stitching.AffineStitcher().fit(x, y)
     >>> stitcher.coef_.round(6).tolist(), stitcher.rank_
     ([[1.0, 2.0, 3.0]], 3)
     """

@@ -42,6 +42,18 @@ class LinearHead:
     ----------
     weight : (d, d2), one row per output, as in PyTorch and scikit-learn.
     bias : (d,) or None.
+
+    See Also
+    --------
+    MLPHead, stitching_certificate
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernalign import stitching
+    >>> head = stitching.LinearHead([[3.0, 0.0], [0.0, 4.0]], bias=[1.0, 0.0])
+    >>> head(np.ones((1, 2))).tolist(), round(head.lipschitz, 6)
+    ([[4.0, 4.0]], 4.0)
     """
 
     lipschitz_kind = "exact"
@@ -78,6 +90,18 @@ class MLPHead:
     ----------
     weights : one (outputs, inputs) matrix per layer, as in PyTorch. biases : one vector or None per layer, or None.
     activation : "relu" or "tanh", after every layer but the last; both are 1-Lipschitz.
+
+    See Also
+    --------
+    LinearHead, stitching_certificate
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernalign import stitching
+    >>> head = stitching.MLPHead([[[1.0, 0.0], [0.0, 2.0]], [[3.0, 0.0]]], activation="relu")
+    >>> head(np.array([[1.0, -5.0]])).tolist(), round(head.lipschitz, 6), head.lipschitz_kind
+    ([[3.0]], 6.0, 'upper bound')
     """
 
     lipschitz_kind = "upper bound"

@@ -52,6 +52,23 @@ class LinearStitcher(Estimator):
     residual_ : mean over the fitted items of |map(x) - y|^2.
     solver_ : "normal equations" or "tsqr", chosen by the condition of the data (see `LeastSquaresState`).
     n_features_in_, n_samples_seen_ : p, and how many items were fitted.
+
+    See Also
+    --------
+    AffineStitcher, RidgeStitcher, ProcrustesStitcher, LowRankStitcher
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernalign import stitching
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((300, 5))
+    >>> y = x @ rng.standard_normal((5, 2))
+    >>> batches = stitching.AffineStitcher()
+    >>> for start in range(0, 300, 100):
+    ...     batches = batches.partial_fit(x[start : start + 100], y[start : start + 100])
+    >>> isinstance(batches, stitching.LinearStitcher), round(batches.score(x, y), 6)
+    (True, 1.0)
     """
 
     _products_only: ClassVar[bool] = False
@@ -239,6 +256,23 @@ def load_stitcher(path: str | os.PathLike[str]) -> LinearStitcher:
     ------
     ValueError
         The file is not a whole stitcher file of this version.
+
+    See Also
+    --------
+    LinearStitcher : its ``save`` writes the file
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from kernalign import stitching
+    >>> x = np.random.default_rng(0).standard_normal((50, 3))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     stitching.AffineStitcher().fit(x, -x).save(Path(folder) / "map.ka")
+    ...     stitcher = stitching.load_stitcher(Path(folder) / "map.ka")
+    >>> np.allclose(stitcher.transform(x), -x)
+    True
     """
     with checkpoint.reading(path, _KIND) as (facts, parts):
         stitcher = _SOLVERS[facts["stitcher"]](**facts["parameters"])

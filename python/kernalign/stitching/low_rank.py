@@ -22,6 +22,21 @@ class LowRankStitcher(LinearStitcher):
         AffineStitcher; rank k adds the squared singular values of the predictions beyond the k-th, over n.
     rank_ : rank of S.
     Others: see :class:`~kernalign.stitching.linear_map.LinearStitcher`.
+
+    See Also
+    --------
+    AffineStitcher : of any rank
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernalign import stitching
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((200, 10))
+    >>> y = x[:, :2] @ rng.standard_normal((2, 6)) + 0.1 * rng.standard_normal((200, 6))
+    >>> stitcher = stitching.LowRankStitcher(2).fit(x, y)
+    >>> np.linalg.matrix_rank(stitcher.coef_).item(), (stitcher.residual_curve_ < 0.1).argmax().item()
+    (2, 2)
     """
 
     _parts: ClassVar[tuple[str, ...]] = ("rank", "residual_curve")

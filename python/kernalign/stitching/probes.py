@@ -55,10 +55,14 @@ class LinearProbe(Predictor):
     of steps of L-BFGS in its basis, O(n m min(n, p)) each. Holds the training rows in float64. Products run on the
     threads of NumPy's BLAS.
 
+    See Also
+    --------
+    transfer_accuracy : a probe of one model on the features of another
+
     Examples
     --------
     >>> import numpy as np
-    >>> from kernalign.stitching.probes import LinearProbe
+    >>> from kernalign.stitching import LinearProbe
     >>> x = np.random.default_rng(0).standard_normal((200, 5))
     >>> LinearProbe(l2=0.01).fit(x[:100], x[:100, 0] > 0).score(x[100:], x[100:, 0] > 0) > 0.9
     True

@@ -29,6 +29,22 @@ class ProcrustesStitcher(LinearStitcher):
     ----------
     scale_ : the scale, 1.0 if not fitted.
     Others: see :class:`~kernalign.stitching.linear_map.LinearStitcher`.
+
+    See Also
+    --------
+    AffineStitcher : any linear map
+    kernalign.procrustes : what is left after it
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernalign import stitching
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((100, 4))
+    >>> turn = np.linalg.qr(rng.standard_normal((4, 4)))[0]
+    >>> stitcher = stitching.ProcrustesStitcher().fit(x, 2 * x @ turn + 1)
+    >>> round(stitcher.scale_, 6), np.allclose(stitcher.transform(x), 2 * x @ turn + 1)
+    (2.0, True)
     """
 
     _products_only: ClassVar[bool] = True

@@ -24,6 +24,22 @@ class RelativeRepresentation(Estimator):
     ----------
     anchors : (k, p) embeddings of the anchor items by the model whose rows will be transformed.
     centred : measure angles around the mean of the anchors rather than around the origin.
+
+    See Also
+    --------
+    AffineStitcher : a map that is fitted
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernalign import stitching
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((100, 8))
+    >>> turned = 3 * x @ np.linalg.qr(rng.standard_normal((8, 8)))[0]
+    >>> first = stitching.RelativeRepresentation(x[:20]).fit(x).transform(x[20:])
+    >>> second = stitching.RelativeRepresentation(turned[:20]).fit(turned).transform(turned[20:])
+    >>> first.shape, np.allclose(first, second)
+    ((80, 20), True)
     """
 
     _anchors: Matrix | None = None

@@ -29,6 +29,23 @@ class RidgeStitcher(LinearStitcher):
     alpha_ : the penalty used.
     alphas_, gcv_ : after a rule, the candidates (a,) and their GCV scores (a, q), else None; see :func:`ridge_path`.
     Others: see :class:`~kernalign.stitching.linear_map.LinearStitcher`.
+
+    See Also
+    --------
+    AffineStitcher : without a penalty
+    ridge_path : the errors of all penalties
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernalign import stitching
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((100, 40))
+    >>> y = x[:, :3] + rng.standard_normal((100, 3))
+    >>> stitcher = stitching.RidgeStitcher("gcv").fit(x[:60], y[:60])
+    >>> plain = stitching.AffineStitcher().fit(x[:60], y[:60])
+    >>> stitcher.score(x[60:], y[60:]) > plain.score(x[60:], y[60:])
+    True
     """
 
     _parts: ClassVar[tuple[str, ...]] = ("alpha",)

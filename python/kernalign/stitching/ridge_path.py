@@ -34,6 +34,19 @@ class RidgePath(Readable):
     loo : (a, q) mean squared leave-one-out error (PRESS / n), exact; None unless asked for.
     df : (a,) effective degrees of freedom, the intercept's included.
     best : the alpha with the least error summed over outputs, by ``loo`` where there is one.
+
+    See Also
+    --------
+    ridge_path : makes it
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernalign import stitching
+    >>> rng = np.random.default_rng(0)
+    >>> path = stitching.ridge_path(*rng.standard_normal((2, 50, 4)), [1e-6, 1e6])
+    >>> path.df.round(1).tolist()
+    [5.0, 1.0]
     """
 
     alphas: Matrix
@@ -104,6 +117,23 @@ def ridge_path(
     ------
     TypeError, ValueError
         For bad arrays, or ``alphas`` that are not finite numbers >= 0.
+
+    See Also
+    --------
+    RidgePath : what it returns
+    RidgeStitcher : fits with the best
+    kernalign.kare : generalised cross-validation, of a spectrum
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernalign import stitching
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((80, 30))
+    >>> y = x[:, :1] + rng.standard_normal((80, 1))
+    >>> path = stitching.ridge_path(x, y, [0.01, 10.0, 1e5], leave_one_out=True)
+    >>> path.best, path.loo.ravel().round(1).tolist()
+    (10.0, [1.2, 1.1, 1.8])
     """
     pair = arrays.pair(x, y, advise=False)
     checks.check_count(pair.n, 2, "ridge_path")

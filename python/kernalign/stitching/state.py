@@ -55,6 +55,21 @@ class LeastSquaresState:
     Holds about 8 (1 + p + q) (3 (1 + p + q) + 1024) bytes however long the stream is. Rows are cut into chunks counted
     from the start, so how they were cut into batches does not change one bit. ``solver`` says what is held now.
     ``products_only`` never leaves the normal equations: enough where no matrix is inverted (Procrustes).
+
+    See Also
+    --------
+    LinearStitcher : finishes such states
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernalign import stitching
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((200, 3))
+    >>> state = stitching.LeastSquaresState().update(x[:100], x[:100])
+    >>> state = state.merge(stitching.LeastSquaresState().update(x[100:], x[100:]))
+    >>> state.solver
+    'tsqr'
     """
 
     def __init__(self, *, products_only: bool = False) -> None:

@@ -52,6 +52,21 @@ class Transfer(Readable):
     correct : (n_test,) whether the transferred probe was right, for `mcnemar` between maps
     n : number of test items
     settings : number of training items, map, probe, number of classes
+
+    See Also
+    --------
+    transfer_accuracy : makes it
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernalign import stitching
+    >>> rng = np.random.default_rng(0)
+    >>> labels = np.arange(200) % 2
+    >>> a, b = labels[:, None] + 0.5 * rng.standard_normal((2, 200, 2))
+    >>> result = stitching.transfer_accuracy(a, b, labels, np.arange(150, 200))
+    >>> result.n, result.chance, bool(result.interval[0] < result.accuracy < result.interval[1])
+    (50, 0.5, True)
     """
 
     accuracy: float
@@ -92,6 +107,24 @@ def transfer_accuracy(
     Notes
     -----
     Holds both arrays in float64, and what map and probe need.
+
+    See Also
+    --------
+    Transfer : what it returns
+    stitching_certificate : with a bound
+    mcnemar : between two maps
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernalign import stitching
+    >>> rng = np.random.default_rng(0)
+    >>> labels = rng.integers(3, size=300)
+    >>> a = np.eye(3)[labels] + 0.3 * rng.standard_normal((300, 3))
+    >>> b = a @ rng.standard_normal((3, 8)) + 0.1 * rng.standard_normal((300, 8))
+    >>> result = stitching.transfer_accuracy(a, b, labels, np.arange(200, 300))
+    >>> round(result.native_a, 1), round(result.accuracy, 1), round(result.ratio, 1)
+    (1.0, 1.0, 1.0)
     """
     a, b, labels = arrays.aligned(("a", a), ("b", b), ("labels", labels))
     x, y = (dense(arrays.rows(side, name)) for side, name in ((a, "a"), (b, "b")))
@@ -165,6 +198,21 @@ def mcnemar(first: Any, second: Any) -> McNemar:
     ------
     ValueError, TypeError
         Not two 1-D boolean arrays of the same length.
+
+    See Also
+    --------
+    transfer_accuracy : makes such comparisons
+    wilson_interval
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernalign import stitching
+    >>> first = np.array([True] * 18 + [False] * 2)
+    >>> second = np.array([True] * 8 + [False] * 12)
+    >>> test = stitching.mcnemar(first, second)
+    >>> test.only_first, test.only_second, round(test.p_value, 4)
+    (10, 0, 0.002)
     """
     from scipy import stats  # slow to import
 
@@ -185,6 +233,17 @@ def wilson_interval(successes: int, n: int, level: float = 0.95) -> tuple[float,
     ------
     ValueError, TypeError
         n < 1, successes not in 0..n, or level not in (0, 1).
+
+    See Also
+    --------
+    mcnemar, transfer_accuracy
+
+    Examples
+    --------
+    >>> from kernalign import stitching
+    >>> low, high = stitching.wilson_interval(48, 50)
+    >>> round(low, 3), round(high, 3)
+    (0.865, 0.989)
     """
     n = checks.integer(n, "n", 1, 2**53)
     successes = checks.integer(successes, "successes", 0, n, limit="n = ")

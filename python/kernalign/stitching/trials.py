@@ -31,6 +31,19 @@ class Trial(Readable):
     misalignment : mean |map(x) - y|^2.
     risk, stitched_risk, bound : mean squared errors of the head on y and on map(x), and (sqrt(risk) + lipschitz
         sqrt(misalignment))^2, which holds for every map; None without a head.
+
+    See Also
+    --------
+    run_trials : makes them
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernalign import stitching
+    >>> x, y = np.random.default_rng(0).standard_normal((2, 60, 4))
+    >>> (trial,) = stitching.run_trials(x, y, {"affine": stitching.AffineStitcher()})
+    >>> trial.r2 < 0 < trial.r2_in_sample
+    True
     """
 
     name: str
@@ -64,6 +77,23 @@ def run_trials(
     ------
     TypeError, ValueError
         For bad arrays, a bad parameter of a stitcher, folds out of range, or a head without targets.
+
+    See Also
+    --------
+    Trial : one row of what it returns
+    stitching_certificate, transfer_accuracy
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernalign import stitching
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((150, 5))
+    >>> y = x @ np.linalg.qr(rng.standard_normal((5, 5)))[0] + 0.3 * rng.standard_normal((150, 5))
+    >>> maps = {"affine": stitching.AffineStitcher(), "rotation": stitching.ProcrustesStitcher()}
+    >>> trials = stitching.run_trials(x, y, maps)
+    >>> [(trial.name, round(trial.r2, 1)) for trial in trials]
+    [('affine', 0.9), ('rotation', 0.9)]
     """
     x, y, targets = arrays.aligned(("x", x), ("y", y), ("targets", targets))
     pair = arrays.pair(x, y, advise=False)

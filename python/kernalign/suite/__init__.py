@@ -29,6 +29,21 @@ def load(path: str | os.PathLike[str], *, directory: str | os.PathLike[str] | No
         Unknown keys, with the nearest name that there is; values that cannot be.
     OSError
         The file cannot be read.
+
+    See Also
+    --------
+    Suite : what it returns
+    kernalign.compare : one comparison, in Python
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import kernalign as ka
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     suite = ka.suite.load("builtin:quick", directory=folder)
+    ...     run = suite.run()
+    >>> [(claim.text, claim.verdict) for claim in run.claims[:1]]
+    [('mknn10 of vision × hog is above chance', 'held')]
     """
     if str(path).startswith("builtin:"):
         return builtin.load(str(path).removeprefix("builtin:"), directory)

@@ -38,6 +38,21 @@ class Run:
     ----------
     suite : what was run
     directory : where its files are
+
+    See Also
+    --------
+    Suite : runs
+    kernalign.Comparison : of one set of a run
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import kernalign as ka
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     run = ka.suite.load("builtin:quick", directory=folder).run()
+    ...     comparison = run.comparison()
+    >>> run.failed, comparison.metrics, len(run.rows)
+    (0, ('cka', 'mknn10'), 42)
     """
 
     def __init__(self, suite: Any, members: Mapping[str, Members], ledger: Ledger) -> None:

@@ -26,7 +26,25 @@ from kernalign.suite.work import work
 
 
 class Suite:
-    """What suite.toml describes, ready to be run; see `kernalign.suite.load`."""
+    """What suite.toml describes, ready to be run; see `kernalign.suite.load`.
+
+    See Also
+    --------
+    load : makes it
+    Run : what its ``run`` returns
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import kernalign as ka
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     suite = ka.suite.load("builtin:quick", directory=folder)
+    ...     before = suite.status()
+    ...     run = suite.run()
+    ...     after = suite.status()
+    >>> before["known"], after["known"] == after["scores"]
+    (0, True)
+    """
 
     def __init__(self, description: Description, directory: Path | None = None) -> None:
         self.description = description

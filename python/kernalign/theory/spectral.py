@@ -81,9 +81,25 @@ def spectral_overlap(
     ValueError, TypeError
         rank out of range; bad input; two `Spectrum` of different centring or items.
 
+    See Also
+    --------
+    band_alignment : in bands rather than direction by direction
+    subspace_overlap : of one rank
+
     References
     ----------
     Insulla, Huang and Rosasco 2025 (their first spectral form lacks the square of the inner products).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((200, 6)) * [8, 4, 2, 1, 1, 1]
+    >>> y = np.hstack([x[:, :2], rng.standard_normal((200, 4))])
+    >>> found = ka.spectral_overlap(x, y, rank=4)
+    >>> found.cumulative.round(1).tolist()
+    [1.0, 1.0, 0.7, 0.5]
     """
     a, b = _sides(x, y, centred, options)
     rank, tol = _check_rank(rank, a, b), checks.number(tol, "tol", "in [0, 1)")
@@ -150,6 +166,22 @@ def band_alignment(
     -------
     BandAlignment
         Warns (UndefinedScoreWarning) of bands that are empty on a side; their alignment is nan.
+
+    See Also
+    --------
+    spectral_overlap
+    cka : over the whole spectrum
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((200, 6)) * [8, 6, 1, 1, 1, 1]
+    >>> y = np.hstack([x[:, :2], rng.standard_normal((200, 4))])
+    >>> found = ka.band_alignment(x, y, [(0, 2), (2, 6)], centred=True)
+    >>> found.alignment.round(1).tolist(), found.share_x.round(2).tolist()
+    ([1.0, 0.0], [0.96, 0.04])
     """
     a, b = _sides(x, y, centred, options)
     checked, tol = _check_bands(bands), checks.number(tol, "tol", "in [0, 1)")

@@ -37,6 +37,19 @@ class Spectrum(Readable):
     columns : p
     centred : whether column means were subtracted first
     settings : how the rows were preprocessed
+
+    See Also
+    --------
+    spectrum : makes it
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> x = np.random.default_rng(0).standard_normal((100, 3))
+    >>> once = ka.spectrum(x)
+    >>> np.allclose(once.eigenvalues, np.linalg.eigvalsh(x.T @ x / 100)[::-1])
+    True
     """
 
     singular_values: Array
@@ -98,6 +111,20 @@ def spectrum(x: Any, *, centred: bool = False, **options: Unpack[Options]) -> Sp
     Notes
     -----
     Takes O(n p min(n, p)) and holds x in float64 and min(n, p) columns of n numbers: n x n at most, when n <= p.
+
+    See Also
+    --------
+    Spectrum : what it returns
+    spectral_overlap, band_alignment, cumulative_power, kare, learning_curve : take it in place of rows
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> x = np.random.default_rng(0).standard_normal((100, 3)) * [4, 2, 1]
+    >>> decomposed = ka.spectrum(x, centred=True)
+    >>> decomposed.rank, np.round(decomposed.eigenvalues / decomposed.eigenvalues.sum(), 1).tolist()
+    (3, [0.8, 0.2, 0.0])
     """
     source, settings = one_side(x, "x", options)
     return decompose_reporting(source, centred, settings, options)

@@ -82,6 +82,24 @@ def plan(
     ------
     TypeError, ValueError
         As the metric or `compare`; more memory than the budget, with what would do.
+
+    See Also
+    --------
+    execute : carries it out
+    run_task, merge, finish : what execute is made of
+    compare : the same at once
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((5000, 8))
+    >>> y = x + rng.standard_normal(x.shape)
+    >>> plan = ka.plan("cka", x, y, chunk=2000)
+    >>> score = ka.execute(plan, progress=False)
+    >>> round(score - ka.Moments().update(x, y).cka(), 12) == 0
+    True
     """
     if isinstance(metric, str):
         return make_stream(metric, x, y, budget_of(memory_budget), chunk, queries, options)
@@ -90,7 +108,26 @@ def plan(
 
 
 def run_task(plan: Plan, task: Task, threads: int | None = None) -> Store:
-    """What one task makes: parts for `merge`. It depends on nothing but its arguments, and may be done again."""
+    """What one task makes: parts for `merge`. It depends on nothing but its arguments, and may be done again.
+
+    See Also
+    --------
+    plan, merge, finish
+    execute : does all of it
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> x = np.random.default_rng(0).standard_normal((3000, 4))
+    >>> plan = ka.plan("nbs", x, x[:, ::-1], chunk=1024)
+    >>> parts = [ka.run_task(plan, task) for task in plan.tasks]  # anywhere, in any order
+    >>> whole = parts[0]
+    >>> for part in parts[1:]:
+    ...     whole = ka.merge(whole, part)
+    >>> round(ka.finish(plan, whole), 6)
+    1.0
+    """
     _check(plan)
     checks.check_type(task, "task", Task, "one of the plan's tasks")
     return plan.run(task, checks.check_threads(threads))
@@ -104,6 +141,21 @@ def finish(plan: Plan, parts: Store) -> Result:
     ------
     ValueError
         Parts of one metric's rows are missing.
+
+    See Also
+    --------
+    plan, run_task, merge
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> x = np.random.default_rng(0).standard_normal((500, 4))
+    >>> plan = ka.plan("cka", x, x**3)
+    >>> (task,) = plan.tasks
+    >>> score = ka.finish(plan, ka.run_task(plan, task))
+    >>> score.metric, score.n
+    ('cka', 500)
     """
     _check(plan)
     checks.check_type(parts, "parts", Store, "what tasks made")
@@ -141,6 +193,27 @@ def execute(
     ------
     ValueError
         The checkpoint is damaged or belongs to another plan; it is left as it is. And what a task raises.
+
+    See Also
+    --------
+    plan : makes a plan
+    compare
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((3000, 4))
+    >>> plan = ka.plan("cka", x, x + rng.standard_normal(x.shape), chunk=1024)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     ledger = Path(folder) / "run.ledger"  # what is in it is not done again
+    ...     first = ka.execute(plan, checkpoint=ledger, progress=False)
+    ...     again = ka.execute(plan, checkpoint=ledger, progress=False)
+    >>> first == again, round(first, 1)
+    (True, 0.5)
     """
     _check(plan)
     if executor is not None and not isinstance(executor, Executor):

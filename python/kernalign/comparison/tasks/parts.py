@@ -68,6 +68,24 @@ def merge(a: Store, b: Store) -> Store:
     ------
     ValueError
         Both hold a part of the same rows, which would count twice.
+
+    See Also
+    --------
+    run_task : makes what is merged
+    finish : what is made of it
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> x = np.random.default_rng(0).standard_normal((2000, 4))
+    >>> plan = ka.plan("cka", x, -x, chunk=1024)
+    >>> first, *others = [ka.run_task(plan, task) for task in plan.tasks]
+    >>> merged = first
+    >>> for part in reversed(others):
+    ...     merged = ka.merge(merged, part)
+    >>> round(ka.finish(plan, merged), 6)
+    1.0
     """
     for parts, name in ((a, "a"), (b, "b")):
         checks.check_type(parts, name, Store, "what tasks made")

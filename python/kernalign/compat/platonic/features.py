@@ -25,6 +25,17 @@ def remove_outliers(feats: Any, q: float, exact: bool = False, max_threshold: fl
     exact : True: t is the value of rank int(q * size), from 0, of all; False: the mean over items of each item's own
         quantile (linear interpolation), which one NaN makes NaN
     max_threshold : ignored, as by platonic-rep, with a warning
+
+    See Also
+    --------
+    prepare_features : the same in float32, layer by layer
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernalign.compat.platonic import remove_outliers
+    >>> remove_outliers(np.array([[1.0, -2.0], [3.0, -40.0]]), q=0.5, exact=True).tolist()
+    [[1.0, -2.0], [3.0, -3.0]]
     """
     if max_threshold is not None:
         warn("max_threshold is ignored, as platonic-rep ignores it", UserWarning)
@@ -50,6 +61,20 @@ def prepare_features(feats: Any, q: float = 0.95, exact: bool = False, device: s
     """`remove_outliers` in float32: one threshold for an array or tensor, but one for each element of a list.
 
     ``device`` follows the input; only the CPU is there in this build.
+
+    See Also
+    --------
+    remove_outliers
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernalign.compat.platonic import prepare_features
+    >>> features = np.random.default_rng(0).standard_normal((50, 4))
+    >>> features[0, 0] = 1e3
+    >>> ready = prepare_features(features, exact=True)
+    >>> ready.dtype.name, bool(ready.max() < 3)
+    ('float32', True)
     """
     checks.check_choice(device, "device", (None, "cpu"))
     if isinstance(feats, (list, tuple)):

@@ -92,6 +92,17 @@ def compute_nearest_neighbors(feats: Any, topk: int = 1) -> Any:
     """Indices (n, min(topk, n)) int64 of the rows of largest inner product, best first, ties by index.
 
     The row itself comes last, and so only if topk >= n. Rows are not normalised.
+
+    See Also
+    --------
+    kernalign.knn : with similarities, ties and other metrics
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernalign.compat.platonic import compute_nearest_neighbors
+    >>> compute_nearest_neighbors(np.array([[1.0, 0.0], [2.0, 0.1], [0.0, 3.0]]), topk=1).tolist()
+    [[1], [0], [1]]
     """
     found = graph(feats, topk)
     lists = found.index.astype(np.int64)
@@ -101,7 +112,19 @@ def compute_nearest_neighbors(feats: Any, topk: int = 1) -> Any:
 
 
 def compute_knn_accuracy(knn: Any) -> Any:
-    """Share of the n items i whose block knn[i], of any shape, holds i."""
+    """Share of the n items i whose block knn[i], of any shape, holds i.
+
+    See Also
+    --------
+    compute_nearest_neighbors : makes such lists
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernalign.compat.platonic import compute_knn_accuracy
+    >>> round(float(compute_knn_accuracy(np.array([[0, 1], [2, 0], [2, 1]]))), 2)
+    0.67
+    """
     lists = tensors.to_array(knn, "knn")
     if lists.size == 0 or lists.ndim == 0:
         raise ValueError(f"knn must hold lists of items, got shape {lists.shape}")
@@ -111,7 +134,19 @@ def compute_knn_accuracy(knn: Any) -> Any:
 
 
 def longest_ordinal_sequence(X: Any, Y: Any) -> Any:
-    """Length of the longest common subsequence of each row of X and of Y (int64), which may hold any integers."""
+    """Length of the longest common subsequence of each row of X and of Y (int64), which may hold any integers.
+
+    See Also
+    --------
+    kernalign.lcs_knn
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernalign.compat.platonic import longest_ordinal_sequence
+    >>> longest_ordinal_sequence(np.array([[1, 2, 3, 4]]), np.array([[2, 1, 4, 3]])).tolist()
+    [2]
+    """
     x, y = tensors.to_array(X, "X"), tensors.to_array(Y, "Y")
     if x.ndim != 2 or y.ndim != 2 or len(x) != len(y):
         raise ValueError(f"X and Y must be 2-D with the same number of rows, got shapes {x.shape} and {y.shape}")

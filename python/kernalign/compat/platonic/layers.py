@@ -40,6 +40,23 @@ def compute_score(
 
     Each layer is searched, or decomposed, once. For cka and unbiased_cka the Gram matrices of all layers of a side are
     held while they take at most 256 MB; beyond that every pair is computed from the features.
+
+    See Also
+    --------
+    compute_alignment : of files
+    kernalign.compare : with the chance level of the best of so many
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernalign.compat.platonic import compute_score
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((100, 3, 8))  # (items, layers, features)
+    >>> y = rng.standard_normal((100, 2, 8))
+    >>> y[:, 1] += 2 * x[:, 2]
+    >>> score, layers = compute_score(x, y, metric="mutual_knn", topk=10)
+    >>> layers
+    (2, 1)
     """
     check_metric(metric)
     normalize = checks.check_flag(normalize, "normalize")
@@ -73,6 +90,26 @@ def compute_alignment(
     x_feat_paths, y_feat_paths : files of ``torch.save({"feats": ...})``; loaded with ``weights_only=True``
     metric, topk : as for `compute_score`
     precise : whether outliers are clamped at the exact quantile
+
+    See Also
+    --------
+    compute_score : of arrays
+    kernalign.compare : of files too, with the chance level of the best of so many
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import torch
+    >>> from kernalign.compat.platonic import compute_alignment
+    >>> feats = torch.randn(50, 3, 8, generator=torch.Generator().manual_seed(0))  # (items, layers, features)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     paths = [Path(folder) / "one.pt", Path(folder) / "two.pt"]
+    ...     torch.save({"feats": feats}, paths[0])
+    ...     torch.save({"feats": -feats.flip(1)}, paths[1])
+    ...     scores, layers = compute_alignment(paths, paths, "mutual_knn", topk=5)
+    >>> scores.round(6).tolist(), layers[0, 1].tolist()
+    ([[1.0, 1.0], [1.0, 1.0]], [0.0, 2.0])
     """
     check_metric(metric)
     precise = checks.check_flag(precise, "precise")

@@ -21,6 +21,23 @@ class AlignmentMetrics:
 
     Values, arguments and defaults are platonic-rep's; docs/platonic.md lists the differences. Inputs are (n, p) and
     (n, q) NumPy arrays or CPU tensors, paired by row.
+
+    See Also
+    --------
+    compute_score : over all layers
+    kernalign.mutual_knn, kernalign.cka : with chance levels and p-values
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernalign.compat.platonic import AlignmentMetrics
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((100, 8))
+    >>> y = x + rng.standard_normal(x.shape)
+    >>> round(float(AlignmentMetrics.measure("mutual_knn", x, y, topk=10)), 1)
+    0.3
+    >>> AlignmentMetrics.SUPPORTED_METRICS
+    ['cycle_knn', 'mutual_knn', 'lcs_knn', 'cka', 'unbiased_cka', 'cknna', 'svcca', 'edit_distance_knn']
     """
 
     SUPPORTED_METRICS: ClassVar[list[str]] = [

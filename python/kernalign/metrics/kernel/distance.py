@@ -47,9 +47,24 @@ def distance_alignment(x: Any, y: Any, *, estimator: Estimator = "biased", **opt
     -----
     Holds a few tiles, O(n) numbers and converted rows of at most 32 MB a side.
 
+    See Also
+    --------
+    distance_correlation : of distances that are not squared, whatever their scale
+    procrustes : another distance in the data's own units
+
     References
     ----------
     Insulla, Huang and Rosasco 2025, whose 8 C (1 - A) holds for C = 1 only.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> x = np.random.default_rng(0).standard_normal((100, 3))
+    >>> round(ka.distance_alignment(x, -x[:, ::-1]), 6)
+    0.0
+    >>> ka.distance_alignment(x, 2 * x) > 1
+    True
     """
     pair = arrays.pair(x, y, **options)
     check_distance_alignment(estimator, pair.n)
@@ -115,9 +130,23 @@ def distance_correlation(
         In [-1, 1] (unbiased) or [0, 1]: the *square* of the distance correlation. It is CKA with the kernel
         -|a - b|, and has its exact null moments and p-value.
 
+    See Also
+    --------
+    cka, hsic
+    independence_test : with any kernel
+
     References
     ----------
     Szekely, Rizzo and Bakirov 2007; Szekely and Rizzo 2014.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> x = np.random.default_rng(0).standard_normal((300, 1))
+    >>> score = ka.distance_correlation(x, x**2)
+    >>> round(score, 2), score.p_value < 1e-9, round(ka.cka(x, x**2), 2)
+    (0.27, True, -0.02)
     """
     checks.check_uncertainty(uncertainty, (None, "jackknife"))
     pair = arrays.pair(x, y, grouped=groups is not None, **options)

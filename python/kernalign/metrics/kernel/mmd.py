@@ -68,9 +68,25 @@ def mmd(
     -----
     Holds a few tiles, O(n + m) numbers and converted rows of at most 32 MB.
 
+    See Also
+    --------
+    cka : for rows that are paired
+
     References
     ----------
     Gretton et al. 2012, lemma 6, lemma 14; Zaremba, Gretton and Blaschko 2013.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> x, same, moved = rng.standard_normal((3, 200, 4))
+    >>> abs(ka.mmd(x, same[:150])) < 0.01
+    True
+    >>> score = ka.mmd(x, moved + 1)
+    >>> round(score, 1), score.p_value < 1e-9
+    (0.2, True)
     """
     checks.check_choice(estimator, "estimator", ("unbiased", "biased", "linear-time", "block"))
     if isinstance(check_kernel(kernel), Precomputed):

@@ -83,10 +83,29 @@ def rsa(
         A row of zeros with "cosine", a constant row with "correlation" (zero_rows="drop_pair" drops both sides of such
         an item), fewer than 3 rows.
 
+    See Also
+    --------
+    cka : of similarities, centred
+    distance_correlation
+    permutation_test : with groups or blocks of items
+
     References
     ----------
     Kriegeskorte, Mur and Bandettini 2008; Mantel 1967. The whitened cosine of squared Euclidean dissimilarities is
     biased linear CKA (Diedrichsen et al. 2021): use :func:`kernalign.cka`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> model = rng.standard_normal((60, 30))
+    >>> brain = model @ rng.standard_normal((30, 40)) + 5 * rng.standard_normal((60, 40))
+    >>> score = ka.rsa(model, brain)
+    >>> round(score, 2), score.p_value <= 0.001
+    (0.49, True)
+    >>> round(ka.rsa(model, brain, distance="euclidean", comparison="kendall"), 2)
+    0.38
     """
     check(distance, comparison)
     check_uncertainty(uncertainty, comparison)

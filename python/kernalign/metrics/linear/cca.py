@@ -57,9 +57,29 @@ def cca(x: Any, y: Any, *, statistic: Statistic = "rho", centred: bool = True, *
     TypeError, ValueError
         For input that is not two numeric, finite 2-D arrays with the same number of rows, or too few rows.
 
+    See Also
+    --------
+    svcca : of the leading directions only
+    pwcca : weighted by what the directions hold of x
+    ridge_cca : between CCA and CKA
+    linear_predictivity : one-sided, in units of variance
+
     References
     ----------
     Hotelling 1936; Kornblith et al. 2019, section 3; Raghu et al. 2017.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((500, 6))
+    >>> round(ka.cca(x, x @ rng.standard_normal((6, 6))), 6)
+    1.0
+    >>> shuffled = rng.permutation(rng.standard_normal((500, 100)))
+    >>> score = ka.cca(x, shuffled, statistic="r2")
+    >>> round(score, 1), round(score.chance, 1)
+    (0.2, 0.2)
     """
     check_statistic(statistic)
     centred = checks.check_flag(centred, "centred")
@@ -89,9 +109,24 @@ def svcca(x: Any, y: Any, *, rank: int | None = None, variance: float = 0.99, **
     TypeError, ValueError
         As for :func:`cca`; rank is not between 1 and the ranks of both sides.
 
+    See Also
+    --------
+    cca : of all directions
+    subspace_overlap : do the leading directions span the same?
+
     References
     ----------
     Raghu et al. 2017. The released code of others draws random vectors; this is the limit that it approaches.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> signal = rng.standard_normal((300, 3)) @ rng.standard_normal((3, 50))
+    >>> x, y = signal + 0.1 * rng.standard_normal((2, 300, 50))
+    >>> round(ka.svcca(x, y, rank=3), 2), round(ka.svcca(x, y, rank=30), 1)
+    (1.0, 0.3)
     """
     checks.number(variance, "variance", "in (0, 1]")
     pair = paired("svcca", x, y, options)
@@ -110,9 +145,24 @@ def pwcca(x: Any, y: Any, **options: Unpack[Options]) -> Score:
         In [0, 1]: sum_i a_i rho_i / sum_i a_i, a_i = sum_j |<h_i, x_j>|, h_i the canonical variables of x (n-vectors of
         norm 1) and x_j its centred columns. Not symmetric: the weights are those of x. Not invariant to rotation of x.
 
+    See Also
+    --------
+    cca, svcca
+
     References
     ----------
     Morcos, Raghu and Bengio 2018, section 2.2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((500, 5)) * [10, 1, 1, 1, 1]
+    >>> y = rng.standard_normal((500, 5))
+    >>> y[:, 0] += 0.2 * x[:, 0]
+    >>> round(ka.pwcca(x, y), 1), round(ka.pwcca(y, x), 1), round(ka.cca(x, y), 1)
+    (0.6, 0.3, 0.2)
     """
     pair = paired("pwcca", x, y, options)
     with pair.working("pwcca") as report:
@@ -139,6 +189,20 @@ def principal_angles(x: Any, y: Any, rank: int, **options: Unpack[Options]) -> N
     ------
     TypeError, ValueError
         As for :func:`cca`; rank is not between 1 and the ranks of both sides.
+
+    See Also
+    --------
+    subspace_overlap : mean squared cosine of these angles
+    spectral_overlap : with the eigenvalues
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> x = np.random.default_rng(0).standard_normal((100, 3)) * [9, 3, 1]
+    >>> x = np.linalg.qr(x - x.mean(axis=0))[0] * [9, 3, 1]
+    >>> np.degrees(ka.principal_angles(x, x[:, [0, 2]], rank=2)).round(3).tolist()
+    [0.0, 90.0]
     """
     pair = paired("principal_angles", x, y, options)
     with pair.working("principal_angles") as report:
@@ -170,6 +234,20 @@ def subspace_overlap(x: Any, y: Any, rank: int, **options: Unpack[Options]) -> S
     Score
         |U_x^T U_y|^2 / rank in [0, 1]; 1 for equal spans. ``chance`` is the exact mean under random pairing of the
         items, rank / (n - 1).
+
+    See Also
+    --------
+    principal_angles, svcca, spectral_overlap
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((200, 20)) * np.linspace(3, 1, 20)
+    >>> score = ka.subspace_overlap(x, x[:, :10], rank=5)
+    >>> score > 0.4, round(score.chance, 3)
+    (True, 0.025)
     """
     pair = paired("subspace_overlap", x, y, options)
     with pair.working("subspace_overlap") as report:

@@ -55,9 +55,26 @@ def one_to_one(x: Any, y: Any, **options: Unpack[Options]) -> Score:
     TypeError, ValueError
         For input that is not two numeric, finite 2-D arrays with the same number of rows, or too few rows.
 
+    See Also
+    --------
+    soft_matching : a distance, also where the numbers of columns differ
+    procrustes : any rotation in place of a permutation
+
     References
     ----------
     Li et al. 2015 (convergent learning); Williams et al. 2021.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> neurons = rng.standard_normal((200, 12))
+    >>> round(ka.one_to_one(neurons, neurons[:, rng.permutation(12)]), 6)
+    1.0
+    >>> turn = np.linalg.qr(rng.standard_normal((12, 12)))[0]
+    >>> ka.one_to_one(neurons, neurons @ turn) < 0.7
+    True
     """
     data, sums, settings = _products("one_to_one", x, y, options)
     return _finish_one_to_one(data, sums, settings)
@@ -86,9 +103,24 @@ def soft_matching(x: Any, y: Any, **options: Unpack[Options]) -> Score:
     a small distance is summed over the arcs used, in float64, by a second pass over the rows, so that equal columns
     cost exactly 0. Holds some 80 p q bytes.
 
+    See Also
+    --------
+    one_to_one, procrustes
+
     References
     ----------
     Khosla and Williams 2024.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> neurons = rng.standard_normal((200, 12))
+    >>> round(ka.soft_matching(neurons, neurons[:, rng.permutation(12)]), 6)
+    0.0
+    >>> round(ka.soft_matching(neurons, np.tile(neurons, 2)), 6)
+    0.0
     """
     data, sums, settings = _products("soft_matching", x, y, options)
     return _finish_soft_matching(data, sums, settings)

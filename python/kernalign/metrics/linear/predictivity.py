@@ -53,9 +53,30 @@ def linear_predictivity(x: Any, y: Any, *, cv: int | None = None, **options: Unp
         For input that is not two numeric, finite 2-D arrays with the same number of rows, or too few rows; cv is not
         an integer in [2, n], or leaves fewer than 2 rows to fit.
 
+    See Also
+    --------
+    kernalign.stitching.RidgeStitcher : with a penalty
+    cca : both sides at once
+
     References
     ----------
     Kornblith et al. 2019, section 3 (linear regression); Schrimpf et al. 2018 (neural predictivity).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((200, 100))
+    >>> noise = rng.standard_normal((200, 5))
+    >>> score = ka.linear_predictivity(x, noise)
+    >>> round(score, 1), round(score.chance, 1)
+    (0.5, 0.5)
+    >>> ka.linear_predictivity(x, noise, cv=5) < 0
+    True
+    >>> y = x[:, :5] + 0.1 * noise
+    >>> round(ka.linear_predictivity(x, y, cv=5), 1)
+    1.0
     """
     pair = arrays.pair(x, y, **options)
     checks.check_count(pair.n, 2, "linear_predictivity")

@@ -30,6 +30,20 @@ class CCAPath(Readable):
     chance : exact means of the scores under random pairing
     gulp : root mean squared difference of the two kernels in units of 1/n, that is, the GULP distance of the sides
         scaled to |X|^2 = n
+
+    See Also
+    --------
+    ridge_cca : makes it
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> x, y = rng.standard_normal((2, 100, 30))
+    >>> path = ka.ridge_cca(x, y, [0.01, 1.0])
+    >>> (path.scores - path.chance).round(1).tolist()
+    [0.0, 0.0]
     """
 
     ridges: NDArray[np.float64]
@@ -62,9 +76,27 @@ def ridge_cca(x: Any, y: Any, ridges: Any, **options: Unpack[Options]) -> CCAPat
     TypeError, ValueError
         As for :func:`cca`; ridges are not finite numbers >= 0 (at least one).
 
+    See Also
+    --------
+    cca, cka : the two ends of it
+    kernalign.stitching.ridge_path
+
     References
     ----------
     Vinod 1976; Boix-Adsera et al. 2022 (GULP), lemma 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((300, 20)) * np.geomspace(1, 0.01, 20)
+    >>> y = x @ rng.standard_normal((20, 20)) + 0.1 * rng.standard_normal((300, 20))
+    >>> path = ka.ridge_cca(x, y, [1e-6, 1e-2, 1e2])
+    >>> path.scores.round(1).tolist()
+    [0.7, 1.0, 0.8]
+    >>> round(ka.cka(x, y, estimator="biased"), 1)
+    0.8
     """
     penalties = vectors.nonnegative(ridges, "ridges")
     pair = paired("ridge_cca", x, y, options)

@@ -53,9 +53,28 @@ def procrustes(x: Any, y: Any, **options: Unpack[Options]) -> Score:
     TypeError, ValueError
         For input that is not two numeric, finite 2-D arrays with the same number of rows, or too few rows.
 
+    See Also
+    --------
+    nbs, angular_distance : free of the scale
+    kernalign.stitching.ProcrustesStitcher : the map itself
+    kernalign.embedding.fit_similarity : for points in a few dimensions
+
     References
     ----------
     Schoenemann 1966; Williams et al. 2021; Ding et al. 2021.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((200, 10))
+    >>> turn = np.linalg.qr(rng.standard_normal((10, 10)))[0]
+    >>> round(ka.procrustes(x, x @ turn + 3), 5)
+    0.0
+    >>> noisy = ka.procrustes(x, x @ turn + 0.1 * rng.standard_normal((200, 10)))
+    >>> round(noisy / np.sqrt(200 * 10), 2)
+    0.1
     """
     return finish_procrustes(_of_pair("procrustes", x, y, options))
 
@@ -71,9 +90,25 @@ def nbs(x: Any, y: Any, **options: Unpack[Options]) -> Score:
         In [0, 1]; 1 for equal shapes. Invariant to rotation, isotropic scale and translation of each side; counts the
         variance of a direction once where CKA squares it. No closed-form null.
 
+    See Also
+    --------
+    angular_distance : its arc cosine, a metric
+    procrustes : the same in the data's units
+    cka : weighs directions by variance twice
+
     References
     ----------
     Tang et al. 2020; Harvey et al. 2024; Cloos et al. 2024.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((200, 10))
+    >>> turn = np.linalg.qr(rng.standard_normal((10, 10)))[0]
+    >>> round(ka.nbs(x, 5 * x @ turn), 6), round(ka.nbs(x, rng.standard_normal((200, 10))), 1)
+    (1.0, 0.2)
     """
     return finish_nbs(_of_pair("nbs", x, y, options))
 
@@ -89,9 +124,24 @@ def angular_distance(x: Any, y: Any, **options: Unpack[Options]) -> Score:
         Radians in [0, pi/2]; 0 for equal shapes. Small angles are 2 arcsin(d / 2), d the Procrustes distance of the
         sides scaled to norm 1, so that they are not lost in the rounding of a cosine.
 
+    See Also
+    --------
+    nbs : its cosine
+    procrustes
+
     References
     ----------
     Williams et al. 2021, eq. 5.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> x, y, z = rng.standard_normal((3, 100, 5))
+    >>> xy, yz, xz = ka.angular_distance(x, y), ka.angular_distance(y, z), ka.angular_distance(x, z)
+    >>> bool(xz <= xy + yz), round(np.degrees(xy))
+    (True, 80)
     """
     return finish_angular_distance(_of_pair("angular_distance", x, y, options))
 

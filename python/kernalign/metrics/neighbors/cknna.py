@@ -70,6 +70,21 @@ def cknna(
     ------
     ValueError
         Fewer than 4 rows, k out of range, NaN or infinity, an unknown variant.
+
+    See Also
+    --------
+    mutual_knn : neighbours alone
+    cka : all items, not only neighbours
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((300, 10))
+    >>> score = ka.cknna(x, x + 0.5 * rng.standard_normal((300, 10)), k=10)
+    >>> round(score, 1), score.p_value <= 0.001, round(ka.cknna(x, x, k=10), 6)
+    (0.5, True, 1.0)
     """
     pair = arrays.pair(x, y, **options)
     k, labels = check(pair.n, k, variant), groups_of(groups, pair)

@@ -50,6 +50,20 @@ def rnx_curve(
     ks : integers between 1 and n - 1; sorted, repeats dropped
     metric, groups, **options : as for `mutual_knn`; with groups the chance level is that of whole groups that change
         places
+
+    See Also
+    --------
+    mutual_knn : one k, with its p-value
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((300, 10))
+    >>> curve = ka.rnx_curve(x, x + 0.3 * rng.standard_normal((300, 10)), [5, 20, 80])
+    >>> curve.ks.tolist(), curve.r_nx.round(1).tolist(), round(curve.auc, 1)
+    ([5, 20, 80], [0.6, 0.6, 0.7], 0.6)
     """
     most = np.iinfo(np.int64).max
     sizes = sorted({checks.integer(k, "ks must hold integers: each", 1, most) for k in checks.items(ks, "ks", "k")})

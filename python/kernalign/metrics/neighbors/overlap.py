@@ -93,6 +93,25 @@ def mutual_knn(
         With backend="faiss" the overlap of the lists found; ``settings`` hold the ``recall`` of both sides with their
         intervals and, from exact search of 2000 rows, ``exact_estimate`` and ``exact_interval`` (95 %) of the score
         that exact lists would give.
+
+    See Also
+    --------
+    jaccard_knn, cycle_knn
+    lcs_knn, edit_knn : where the order of the neighbours counts
+    rnx_curve : for every k at once
+    cknna : where the similarities of the neighbours count
+
+    Examples
+    --------
+    >>> import kernalign as ka
+    >>> from kernalign import demo
+    >>> emoji = demo.representations()
+    >>> score = ka.mutual_knn(emoji["vision"], emoji["use_en"], k=10)
+    >>> round(score, 2), round(score.chance, 3), score.p_value < 1e-9
+    (0.2, 0.019, True)
+    >>> item = ka.mutual_knn(emoji["vision"], emoji["use_en"], k=10, per_item=True).per_item
+    >>> demo.items()[item.argmax()]["en"]
+    'family man boy'
     """
     if uncertainty is not None:
         checks.check_uncertainty(uncertainty, (None, "half-sampling", "jackknife"))
@@ -142,6 +161,19 @@ def jaccard_knn(
 
     Arguments as for `mutual_knn`. The null mean is exact, but known only without ties or with ties="index"; the p-value
     is that of all pairings, or of 999 random ones, of up to 1e6 neighbours.
+
+    See Also
+    --------
+    mutual_knn : the share of one side's neighbours
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> x = np.random.default_rng(0).standard_normal((200, 8))
+    >>> m, j = ka.mutual_knn(x, x[:, :6], k=5), ka.jaccard_knn(x, x[:, :6], k=5)
+    >>> bool(j < m), round(ka.jaccard_knn(x, 2 * x, k=5), 6)
+    (True, 1.0)
     """
     length = None
     if uncertainty is not None:
@@ -188,6 +220,20 @@ def cycle_knn(
     Not symmetric, and far from 0 by chance (0.66 for n = 100, k = 10): read ``corrected``. Arguments as for
     `mutual_knn`; ties are broken by index. The null mean depends on the in-degrees of x's graph and is exact; the
     p-value as for `jaccard_knn`, None where over 1 % of the rows tie at the k-th place.
+
+    See Also
+    --------
+    mutual_knn : with a chance level of k / (n - 1)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> x, y = rng.standard_normal((2, 200, 8))
+    >>> score = ka.cycle_knn(x, y, k=10)
+    >>> round(score, 1), round(score.chance, 1)
+    (0.5, 0.4)
     """
     return finish_cycle_knn(_search(x, y, k, metric, "index", per_item, groups, options), per_item)
 
@@ -221,6 +267,21 @@ def lcs_knn(
 
     Arguments as for `mutual_knn`; ties are broken by index. The null mean is exact; the p-value as for `jaccard_knn`,
     None where over 1 % of the rows tie at the k-th place or inside their lists.
+
+    See Also
+    --------
+    edit_knn : the same with substitutions
+    mutual_knn : order aside
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> x = np.random.default_rng(0).standard_normal((200, 8))
+    >>> y = x[:, :7]
+    >>> ordered, any_order = ka.lcs_knn(x, y, k=10), ka.mutual_knn(x, y, k=10)
+    >>> bool(ordered < any_order), bool(ordered > ordered.chance)
+    (True, True)
     """
     return finish_lcs_knn(_search(x, y, k, metric, "index", per_item, groups, options, ordered=True), per_item)
 
@@ -253,6 +314,18 @@ def edit_knn(
     Arguments as for `mutual_knn`; ties are broken by index. The null mean depends on n and k alone; lists with many
     common items, which are rare unless k is near n, are sampled for it: ``settings["chance_method"]`` says so. The
     p-value as for `lcs_knn`.
+
+    See Also
+    --------
+    lcs_knn, mutual_knn
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> x = np.random.default_rng(0).standard_normal((200, 8))
+    >>> round(ka.edit_knn(x, -x, k=10), 6), ka.edit_knn(x, x[:, :7], k=10) < 0.5
+    (1.0, True)
     """
     return finish_edit_knn(_search(x, y, k, metric, "index", per_item, groups, options, ordered=True), per_item)
 
