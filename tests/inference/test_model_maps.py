@@ -202,7 +202,7 @@ def test_progress_and_seed():
     [
         ({"a": np.ones(5)}, r"a must be a matrix \(models, models\), got shape \(5,\)"),
         ({"b": np.eye(6)}, r"a and b must be of the same models, got shapes \(5, 5\) and \(6, 6\)"),
-        ({"a": np.eye(3), "b": np.eye(3)}, "needs at least 4 models, got 3"),
+        ({"a": np.eye(2), "b": np.eye(2)}, "needs at least 3 models, got 2"),
         ({"a": np.triu(np.ones((5, 5)))}, "a must be symmetric"),
         (
             {"b": np.where(np.eye(5)[::-1] > 0, np.nan, 1.0)},
@@ -223,3 +223,12 @@ def test_bad_input(arguments, message):
         ka.metric_agreement({"cka": a})
     with pytest.raises(ValueError, match="level must be in"):
         ka.mantel_test(a, b, permutations=1).interval(0)
+
+
+def test_three_models_have_a_correlation_but_no_error():
+    """Without one of three models there is one pair, and no correlation."""
+    a, b = np.array([[0, 1, 2], [1, 0, 3], [2, 3, 0]]), np.array([[0, 2, 7], [2, 0, 6], [7, 6, 0]])
+    found = ka.mantel_test(a, b, correlation="pearson", permutations=99)
+    assert found.value == pytest.approx(np.corrcoef([1, 2, 3], [2, 7, 6])[0, 1])
+    assert np.isnan(found.stderr)
+    assert found.p_value >= 1 / 3

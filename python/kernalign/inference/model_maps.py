@@ -24,7 +24,7 @@ Values = NDArray[np.float64]
 Correlation: TypeAlias = Literal["spearman", "pearson"]
 Alternative: TypeAlias = Literal["two-sided", "greater", "less"]
 
-_LEAST_MODELS = 4
+_LEAST_MODELS = 3
 
 
 @dataclass(frozen=True, repr=False)
@@ -110,7 +110,7 @@ def mantel_test(
     Raises
     ------
     ValueError
-        Not two matrices of the same shape, symmetric unless of two kinds of models, without nan; fewer than 4 models
+        Not two matrices of the same shape, symmetric unless of two kinds of models, without nan; fewer than 3 models
         or 3 families.
 
     See Also

@@ -107,7 +107,8 @@ class AlignmentMetrics:
     def svcca(feats_A: Any, feats_B: Any, cca_dim: int = CCA_DIM, seed: int | None = None) -> float:
         """Mean canonical correlation of the first cca_dim left singular vectors of the z-scored columns.
 
-        Exact, hence what platonic-rep's random SVD tends to; with a seed, the random SVD itself, repeatable.
+        Of exact directions, where platonic-rep draws a random SVD too short to find them: its values are lower and vary
+        from call to call. With a seed, that random SVD, repeatable: means over seeds compare with theirs.
         """
         rng = None if seed is None else np.random.default_rng(checks.check_seed(seed))
         bases = [svcca.basis(x, cca_dim, rng, name) for x, name in ((feats_A, "feats_A"), (feats_B, "feats_B"))]

@@ -1,0 +1,97 @@
+"""Every value of every public implementation is ours, or differs for a reason that accounts for it."""
+
+import math
+
+import pytest
+
+from conformance import table
+from conformance.inputs import NAMES, PAIRS
+from conformance.row import OURS, THEIRS, same, value
+from conformance.rows import REPOSITORIES, ROWS, VALUES, refusal, repository
+
+MEASURES = [measure for row in ROWS for measure in row.measures]
+
+
+def numbers(row, pair):
+    """What each measure of a row gives for a pair, where it gives a number."""
+    found = {measure: VALUES[pair][measure] for measure in row.measures}
+    return {measure: one for measure, one in found.items() if not isinstance(one, str)}
+
+
+def test_no_measure_is_left_out():
+    assert len(MEASURES) == 199
+    assert len(set(MEASURES)) == 199
+    for pair in NAMES:
+        assert set(VALUES[pair]) == set(MEASURES)
+    assert {repository(measure) for measure in MEASURES} == set(REPOSITORIES)
+    assert all(row.ours or row.departure for row in ROWS)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.measures[0])
+def test_values_are_ours_or_accounted_for(row):
+    if "over_folds" in str(row) or "left_out" in str(row):
+        pytest.importorskip("sklearn")
+    for pair in NAMES:
+        x, y = PAIRS[pair]
+        theirs = numbers(row, pair)
+        ours = None if row.ours is None else value(row.ours, x, y, OURS)
+        departure = row.departs(pair)
+        accounted = value(departure.theirs, x, y, THEIRS) if departure and departure.theirs and theirs else None
+        for measure, number in theirs.items():
+            if departure is None:
+                assert same(ours, number), (measure, pair, number, ours)
+                continue
+            assert ours is None or not same(ours, number), f"{measure}, {pair}: no longer departs"
+            if accounted is not None:
+                assert same(accounted, number), (measure, pair, number, accounted)
+            if departure.within is not None:
+                assert abs(ours - number) <= departure.within, (measure, pair, number, ours)
+
+
+def test_what_has_no_value_says_why():
+    """Where theirs fail, and ours exists, ours gives a number."""
+    for row in ROWS:
+        for pair in NAMES:
+            x, y = PAIRS[pair]
+            for measure in row.measures:
+                said = VALUES[pair][measure]
+                if isinstance(said, str):
+                    assert refusal(said, x, y), (measure, pair, said)
+                    assert row.ours is None or math.isfinite(value(row.ours, x, y, OURS)), (measure, pair)
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.awaits], ids=lambda row: row.measures[0])
+def test_what_is_to_come_is_not_there_yet(row):
+    """Fails once the call runs: give it as ``ours`` then, and a departure where values differ."""
+    with pytest.raises((AttributeError, TypeError, ValueError)):
+        value(row.awaits, *PAIRS["offset"], OURS)
+
+
+def test_reasons_are_computed_where_they_can_be():
+    """Departures of numbers without an expression or a bound are few, and each is known."""
+    bare = {
+        (measure, pair)
+        for row in ROWS
+        for pair in NAMES
+        for measure in numbers(row, pair)
+        if (one := row.departs(pair)) and one.theirs is None and one.within is None
+    }
+    kinds = {measure.split("-")[0] for measure, _ in bare}
+    assert kinds == {
+        "brainscore/linear_regression",
+        "brainscore/pls_regression",
+        "brainscore/ridge_regression",
+        "imd/imd",
+        "measure/subspacematch/max_match",
+        "neuroaimetrics/LinearShapeMetric",
+        "neuroaimetrics/PLSreg",
+        "pyrcca/cca",
+        "resi/IMDScore",
+        "resi/RankSimilarity",
+        "resi/SecondOrderCosineSimilarity",
+        "rsatoolbox/rsa",
+    }
+
+
+def test_the_page_is_what_the_rows_say():
+    assert table.PAGE.read_text(encoding="utf-8") == table.page()
