@@ -11,7 +11,7 @@ from kernalign import _blas  # noqa: E402
 _blas.preload()
 
 from kernalign import _core  # noqa: E402
-from kernalign._base.kernels import RBF, Cosine, Laplacian, Linear, Polynomial, Precomputed  # noqa: E402
+from kernalign._base.kernels import RBF, Cosine, Delta, Laplacian, Linear, Polynomial, Precomputed  # noqa: E402
 from kernalign._base.score import AlignmentWarning, Score, UndefinedScoreWarning  # noqa: E402
 from kernalign._engines.threads import set_threads  # noqa: E402
 from kernalign._statistics.calibration import calibrated_score  # noqa: E402
@@ -59,6 +59,7 @@ __all__ = [
     "CCAPath",
     "Comparison",
     "Cosine",
+    "Delta",
     "Description",
     "IndependenceTest",
     "Laplacian",

@@ -59,6 +59,11 @@ def cosine_similarity(x):
     return linear(l2_rows(x))
 
 
+def delta(labels):
+    """1 for items of one class, else 0."""
+    return np.array([[float(a == b) for b in labels] for a in labels])
+
+
 def off_diagonal(k):
     return k - np.diag(np.diag(k))
 

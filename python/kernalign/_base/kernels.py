@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -176,6 +177,14 @@ class Precomputed:
 
 
 @dataclass(frozen=True)
+class Delta:
+    """k(a, b) = 1 where a = b, else 0: the argument is a 1-D sequence of class labels of any kind, one per row."""
+
+    def __str__(self) -> str:
+        return "delta"
+
+
+@dataclass(frozen=True)
 class Distance:
     """|a - b|, or its square: no kernel, but what distance statistics are made of in the same way.
 
@@ -190,6 +199,8 @@ class Distance:
 
 
 Kernel: TypeAlias = Linear | Cosine | Polynomial | RBF | Laplacian | Precomputed
+SideKernel: TypeAlias = Kernel | Delta
+Kernels: TypeAlias = SideKernel | tuple[SideKernel, SideKernel]
 
 KERNELS = (Linear, Cosine, Polynomial, RBF, Laplacian, Precomputed)
 
@@ -200,6 +211,32 @@ def check_kernel(kernel: Any) -> Kernel:
         return kernel
     names = ", ".join(f"{known.__name__}()" for known in KERNELS)
     raise TypeError(f"kernel must be one of {names}, got {shown(kernel)}")
+
+
+def kernels_of(kernel: Any) -> tuple[SideKernel, SideKernel]:
+    """The kernels of x and y, from one for both or a pair; raise TypeError unless these are kernels."""
+    if isinstance(kernel, KERNELS):
+        return kernel, kernel
+    sides = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+    if len(sides) != 2:
+        raise ValueError(f"kernel must be one kernel or a pair (kernel of x, kernel of y), got {len(sides)} of them")
+    for one in sides:
+        if not isinstance(one, (*KERNELS, Delta)):
+            names = ", ".join(f"{known.__name__}()" for known in (*KERNELS, Delta))
+            raise TypeError(f"kernel must be one of {names}, or a pair of these, got {shown(one)}")
+    return sides[0], sides[1]
+
+
+def check_given(kernel: SideKernel, others: Sequence[str]) -> None:
+    """Raise if what this kernel takes in the place of rows is given to ``others``, metrics that need rows."""
+    if others and isinstance(kernel, (Precomputed, Delta)):
+        what = "Gram matrices" if isinstance(kernel, Precomputed) else "class labels"
+        raise ValueError(f"{others[0]} needs rows, but kernel={type(kernel).__name__}() takes {what}")
+
+
+def made_of_columns(kernel: SideKernel, columns: int) -> bool:
+    """Whether the kernel is the product of rows with so many columns; labels of many classes have one column."""
+    return isinstance(kernel, Linear) or (isinstance(kernel, Delta) and columns > 1)
 
 
 def _check_bandwidth(kernel: RBF | Laplacian) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign import _core
-from kernalign._base.kernels import RBF, Distance, Kernel, Laplacian, Polynomial, Precomputed
+from kernalign._base.kernels import RBF, Delta, Distance, Laplacian, Polynomial, Precomputed, SideKernel
 from kernalign._base.progress import Report
 from kernalign._rows import arrays
 from kernalign._rows.digits import COARSEST, only_rounding
@@ -20,6 +20,7 @@ from kernalign._rows.magnitude import divided, exponent_of
 
 EXACT_SKEW_ROWS = 5000
 SAMPLED_ROWS = 2000
+_APART = 2.0**-4  # numbers of classes, which differ by 1, have exp(-128): nothing beside 1
 _FEW_ROWS = 64  # where float64 costs nothing
 
 
@@ -28,7 +29,7 @@ class Side:
     """Rows, a kernel whose bandwidth is known, and the third-order sums that null distributions need."""
 
     rows: tuple[_core.Rows, ...]
-    kernel: Kernel | Distance
+    kernel: SideKernel | Distance
     options: dict[str, Any]  # of _core.GramSource
     double: bool
     threads: int
@@ -66,6 +67,8 @@ class Side:
     def describe(self) -> dict[str, Any]:
         """Settings of a score that say what the kernel was."""
         settings: dict[str, Any] = {"kernel": str(self.kernel)}
+        if isinstance(self.kernel, Delta):
+            return settings
         if self.options["form"] in ("rbf", "laplacian"):
             settings["bandwidth"] = self.options["width"]
         if self.options["form"] == "polynomial":
@@ -140,7 +143,12 @@ class Side:
 
 
 def make_side(
-    rows: Sequence[_core.Rows], kernel: Kernel | Distance, threads: int, report: Report = None, *, double: bool = False
+    rows: Sequence[_core.Rows],
+    kernel: SideKernel | Distance,
+    threads: int,
+    report: Report = None,
+    *,
+    double: bool = False,
 ) -> Side:
     """Choose the precision, and find the bandwidth if the kernel's is a rule. ``rows`` of several parts are one."""
     n, p = 0, rows[0].shape[1]
@@ -148,7 +156,7 @@ def make_side(
         n += part.shape[0]
         double = double or part.double_precision
     given = isinstance(kernel, Precomputed)
-    double = double or (not given and (p < arrays.FEW_COLUMNS or n < _FEW_ROWS))
+    double = double or isinstance(kernel, Delta) or (not given and (p < arrays.FEW_COLUMNS or n < _FEW_ROWS))
     options: dict[str, Any] = {"form": "linear", "double_precision": double}
     reason = None
     if isinstance(kernel, Polynomial):
@@ -157,6 +165,8 @@ def make_side(
         options |= {"form": "sqeuclidean" if kernel.squared else "euclidean", "levelled": kernel.levelled}
     elif given:
         options["form"] = "precomputed"
+    elif isinstance(kernel, Delta) and p == 1:
+        options |= {"form": "rbf", "width": _APART}
     elif isinstance(kernel, (RBF, Laplacian)):
         width = kernel.bandwidth
         if isinstance(width, str):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign import _core
-from kernalign._base.kernels import Distance, Kernel
+from kernalign._base.kernels import Distance, SideKernel
 from kernalign._base.packing import pack_as
 from kernalign._base.progress import Report
 from kernalign._engines.gram_source import Side, make_side
@@ -95,7 +95,14 @@ def gram_pair(
     return sweep.sums(0, 1, settings, sweep.engine)
 
 
-def kernel_sums(pair: arrays.Pair, kernel: Kernel | Distance, *, centred: bool, report: Report = None) -> KernelSums:
-    """Sums of one kernel on both representations, each with a bandwidth of its own."""
-    x, y = (make_side([rows], kernel, pair.threads, report) for rows in (pair.x, pair.y))
-    return gram_pair((x, y), pair.settings, centred=centred, threads=pair.threads, report=report)
+def kernel_sums(
+    pair: arrays.Pair,
+    kernel: SideKernel | Distance | tuple[SideKernel, SideKernel],
+    *,
+    centred: bool,
+    report: Report = None,
+) -> KernelSums:
+    """Sums of one kernel on both representations, each with a bandwidth of its own, or of the kernel of each."""
+    of_x, of_y = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+    sides = make_side([pair.x], of_x, pair.threads, report), make_side([pair.y], of_y, pair.threads, report)
+    return gram_pair(sides, pair.settings, centred=centred, threads=pair.threads, report=report)

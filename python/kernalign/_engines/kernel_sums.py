@@ -68,7 +68,7 @@ class KernelSums:
 
     def top_share_bound(self, side: int) -> float:
         """What share of the variance the first principal direction has at least; 0 where the kernel is not linear."""
-        if self.sides is not None and not self.sides[side].linear:
+        if self.sides is not None and not isinstance(self.sides[side].kernel, Linear):
             return 0.0
         own = self.pairs[side, side]
         trace, squares = own.trace_x - own.total_x / self.n, _core.centred_product(self.n, own)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kernalign import _core
-from kernalign._base.kernels import Linear
+from kernalign._base.kernels import Linear, SideKernel
 from kernalign._base.progress import Report
 from kernalign._engines.gram_source import EXACT_SKEW_ROWS, Side, make_side
 from kernalign._engines.gram_sweep import gram_pair
@@ -20,20 +20,21 @@ def linear_sums(
     *,
     centred: bool,
     report: Report = None,
+    kernels: tuple[SideKernel, SideKernel] = (_LINEAR, _LINEAR),
     sides: tuple[Side, Side] | None = None,
     keep: bool = True,
 ) -> KernelSums:
     """In feature space where that is cheaper: n (p + q)^2 / 2 multiply-adds, against n^2 (p + q) / 2 for the Grams.
 
-    ``sides`` may have been made before, in the precision that `linear_precision` asks for. Without ``keep`` there may
-    be no engine's state, which a jackknife needs.
+    ``kernels`` may be what labels have, whose rows are columns of classes. ``sides`` may have been made before, in the
+    precision that `linear_precision` asks for. Without ``keep`` there may be no state of an engine, for a jackknife.
     """
     (n, p), q, threads = pair.x.shape, pair.y.shape[1], pair.threads
     if sides is None:
         double = linear_precision(pair)
         sides = (
-            make_side([pair.x], _LINEAR, threads, double=double),
-            make_side([pair.y], _LINEAR, threads, double=double),
+            make_side([pair.x], kernels[0], threads, double=double),
+            make_side([pair.y], kernels[1], threads, double=double),
         )
     double = sides[0].double and sides[1].double
     more: dict[str, Any] = {"settings": pair.settings, "threads": threads, "sides": sides}

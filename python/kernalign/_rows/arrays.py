@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Unpack
+from typing import Any, TypeAlias, Unpack
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from kernalign._base.threads import held
 from kernalign._base.warn import warn
 from kernalign._rows import on_device
 from kernalign._rows.duplicates import repeated_items
+from kernalign._rows.indicators import Indicators
 from kernalign._rows.items import Given, Items, Undirected, taken
 from kernalign._rows.numeric import AnyArray, as_matrix
 from kernalign._rows.options import NORMALIZE, PLAIN, Asked, Normalize, Options, asked, check_one_sided
@@ -33,6 +34,7 @@ FEW_COLUMNS = 16  # with fewer, the rounding of single float32 products does not
 
 MUCH = 1 << 30  # bytes, up to which nobody asks whether they are free
 BLOCKS = 80_000_000  # of rows and tiles that an engine works on at a time
+Flags: TypeAlias = tuple[bool, bool]
 _BY_PARTS = "kernalign.plan reads rows in parts"
 
 
@@ -92,9 +94,9 @@ def pair(
     y: Any,
     *,
     unit_rows: bool = False,
-    divided: bool = False,
+    divided: bool | Flags = False,
     zero_mean: bool = False,
-    square: bool = False,
+    square: bool | Flags = False,
     advise: bool = True,
     grouped: bool = False,
     devices: bool = False,
@@ -105,9 +107,10 @@ def pair(
 
     ``unit_rows`` says that the metric itself divides by row norms (cosine), so that zero rows matter; ``divided``, that
     the rows shall be read divided already, and ``zero_mean`` that their means be subtracted before. With ``square``,
-    both are Gram matrices. Errors ``advise`` to drop bad rows where the caller has such options, warn of repeated items
-    unless these are ``grouped``, and of a first or last column that counts the rows. With ``devices`` arrays may be,
-    and stay, on a CUDA device; nothing is warned of there. ``names`` are the caller's.
+    both are Gram matrices; of ``divided`` and ``square`` each side may have its own. Errors ``advise`` to drop bad rows
+    where the caller has such options, warn of repeated items unless these are ``grouped``, and of a first or last
+    column that counts the rows. With ``devices`` arrays may be, and stay, on a CUDA device; nothing is warned of there.
+    ``names`` are the caller's.
     """
     how = asked(options, devices) if options else PLAIN
     place = None
@@ -121,19 +124,23 @@ def pair(
         x, y = stored(x, names[0]), stored(y, names[1])
     (a, a_bf16), (b, b_bf16) = as_matrix(x, names[0]), as_matrix(y, names[1])
     settings: dict[str, Any] = {"normalize": how.normalize, "clip_quantile": how.clip_quantile}
+    divisions = divided if isinstance(divided, tuple) else (divided, divided)
+    squares = square if isinstance(square, tuple) else (square, square)
     kept, rows_given = None, a.shape[0]
     if (how is PLAIN or how.all_items) and type(x) is np.ndarray and type(y) is np.ndarray:
         check_same_rows(a.shape[0], b.shape[0], *names)
         settings["pairing"] = "position"
     else:
         given = (Given(names[0], a, a_bf16, x), Given(names[1], b, b_bf16, y))
-        directed = unit_rows or divided or how.normalize == "l2"
-        undirected: Undirected = ("constant" if zero_mean else "zero") if directed else ""
-        found = how.common_items(given, undirected, square=square)
+        kind: Undirected = "constant" if zero_mean else "zero"
+        undirected: list[Undirected] = [kind if unit_rows or own or how.normalize == "l2" else "" for own in divisions]
+        found = how.common_items(given, undirected, square=squares)
         settings, kept = settings | found.settings, found.rows[0]
-        a, b = (taken(side, rows, square=square) for side, rows in zip((a, b), found.rows, strict=True))
-    if advise and not grouped and not square:
-        for matrix, name in zip((a, b), names, strict=True):
+        a, b = (taken(side, rows, square=own) for side, rows, own in zip((a, b), found.rows, squares, strict=True))
+    if advise and not grouped:
+        for matrix, name, own in zip((a, b), names, squares, strict=True):
+            if own or type(matrix) is Indicators:
+                continue
             column = matrix[:, matrix.shape[1] // 2].copy()
             column.sort()
             equal = column[1:] == column[:-1]
@@ -147,11 +154,12 @@ def pair(
                 _warn_of_counting(matrix, name, how.normalize)
     kwargs: dict[str, Any] = {"zero_mean": zero_mean, "paired": advise}
     if how.normalize is None and how.clip_quantile is None:
-        left = _core.Rows(a, names[0], bfloat16=a_bf16, unit_norm=divided, **kwargs)
-        right = _core.Rows(b, names[1], bfloat16=b_bf16, unit_norm=divided, **kwargs)
+        left = _core.Rows(a, names[0], bfloat16=a_bf16, unit_norm=divisions[0], **kwargs)
+        right = _core.Rows(b, names[1], bfloat16=b_bf16, unit_norm=divisions[1], **kwargs)
     else:
-        kwargs |= {"normalize": how.normalize, "clip_quantile": how.clip_quantile, "divided": divided}
-        left, right = _rows(a, names[0], a_bf16, **kwargs), _rows(b, names[1], b_bf16, **kwargs)
+        kwargs |= {"normalize": how.normalize, "clip_quantile": how.clip_quantile}
+        left = _rows(a, names[0], a_bf16, divided=divisions[0], **kwargs)
+        right = _rows(b, names[1], b_bf16, divided=divisions[1], **kwargs)
     return Pair(left, right, settings, how.threads, how.progress, kept, rows_given, place, how.budget)
 
 
@@ -187,7 +195,11 @@ def _warn_of_counting(matrix: AnyArray, name: str, normalize: Normalize) -> None
 
 
 def same_items(
-    given: Sequence[tuple[str, Any]], options: Options, undirected: Undirected = "", *, square: bool = False
+    given: Sequence[tuple[str, Any]],
+    options: Options,
+    undirected: Undirected | Sequence[Undirected] = "",
+    *,
+    square: bool | Sequence[bool] = False,
 ) -> tuple[list[Any], Items]:
     """Several inputs, less the rows that `pair` would not take, in one order of items; what is left as it is is not
     copied. Removes from ``options`` what has been done."""
@@ -197,7 +209,9 @@ def same_items(
     found = how.common_items(inputs, undirected, square=square)
     for done in ("pairing", "ids", "zero_rows", "nan_rows"):
         options.pop(done, None)  # type: ignore[misc]
-    return [_chosen(one.value, rows, square) for one, rows in zip(inputs, found.rows, strict=True)], found
+    squares = [square] * len(inputs) if isinstance(square, bool) else square
+    chosen = zip(inputs, found.rows, squares, strict=True)
+    return [_chosen(one.value, rows, own) for one, rows, own in chosen], found
 
 
 def aligned(*given: tuple[str, Any]) -> list[Any]:
@@ -216,7 +230,10 @@ def _chosen(x: Any, rows: Places | None, square: bool) -> Any:
     if rows is None:
         return x
     torch = sys.modules.get("torch")
-    array = x.detach() if torch is not None and isinstance(x, torch.Tensor) else np.asarray(x)
+    if torch is not None and isinstance(x, torch.Tensor):
+        array = x.detach()
+    else:
+        array = x if type(x) is Indicators else np.asarray(x)
     return array[rows][:, rows] if square else array[rows]
 
 
@@ -249,7 +266,9 @@ def rows_anywhere(
 def _rows(
     matrix: AnyArray, name: str, bf16: bool, *, normalize: Normalize, clip_quantile: float | None, **how: bool
 ) -> _core.Rows:
-    clip = None if clip_quantile is None else clip_threshold([_core.Rows(matrix, name, bfloat16=bf16)], clip_quantile)
+    clip = None
+    if clip_quantile is not None and type(matrix) is not Indicators:
+        clip = clip_threshold([_core.Rows(matrix, name, bfloat16=bf16)], clip_quantile)
     return prepared(matrix, name, bf16, normalize=normalize, clip=clip, **how)
 
 
@@ -267,6 +286,8 @@ def prepared(
     """Attach preprocessing whose clipping threshold is known to what `as_matrix` returned; see `pair`."""
     if normalize is not None:
         check_choice(normalize, "normalize", NORMALIZE)
+    if type(matrix) is Indicators:
+        return _core.Rows(matrix, name, paired=paired)
     options: dict[str, Any] = {"bfloat16": bf16, "unit_norm": divided or normalize == "l2", "zero_mean": zero_mean}
     options["paired"] = paired
     if clip is not None:

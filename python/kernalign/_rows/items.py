@@ -51,16 +51,18 @@ def common_items(
     how: Pairing,
     ids: Any,
     *,
-    undirected: Undirected = "",
+    undirected: Undirected | Sequence[Undirected] = "",
     zero_rows: BadRows = "error",
     nan_rows: BadRows = "error",
-    square: bool = False,
+    square: bool | Sequence[bool] = False,
 ) -> Items:
     """The items of several inputs: rows paired, those that cannot be read dropped on all sides if that is asked for.
 
-    With ``square``, inputs are Gram matrices: an item is a row and a column. ``ids`` are labels of the rows of every
-    input (None: those that it carries).
+    With ``square``, inputs are Gram matrices: an item is a row and a column. Both this and ``undirected`` may be given
+    for each input. ``ids`` are labels of the rows of every input (None: those that it carries).
     """
+    squares = [square] * len(inputs) if isinstance(square, bool) else square
+    directions = [undirected] * len(inputs) if isinstance(undirected, str) else undirected
     sides = [
         pairing.side(one.name, len(one.matrix), one.value, own)
         for one, own in zip(inputs, ids or [None] * len(inputs), strict=True)
@@ -69,11 +71,14 @@ def common_items(
     rows, settings = list(matched.rows), matched.settings
     dropped: dict[str, int] = {}
     errors: list[ValueError | None] = [None] * len(inputs)
-    kinds: list[Any] = [("non-finite", _not_finite, nan_rows), (undirected, _UNDIRECTED.get(undirected), zero_rows)]
-    for kind, bad, wish in sorted(kinds, key=lambda one: one[2] == "error"):
-        if bad is None or (wish == "error" and all(own is None for own in rows)):
+    finite = ["non-finite"] * len(inputs)
+    for kinds, wish in sorted(((finite, nan_rows), (directions, zero_rows)), key=lambda one: one[1] == "error"):
+        if not any(kinds) or (wish == "error" and all(own is None for own in rows)):
             continue  # the engines find the row, under its own number
-        at_fault = [bad(one.matrix, one.bfloat16, square) for one in inputs]
+        kind = max(kinds)
+        at_fault = [
+            _BAD[own](one.matrix, one.bfloat16, gram) for own, one, gram in zip(kinds, inputs, squares, strict=True)
+        ]
         if wish == "error":
             named = [_error(*case, kind) for case in zip(inputs, at_fault, rows, strict=True)]
             errors = [known or new for known, new in zip(errors, named, strict=True)]
@@ -156,4 +161,13 @@ def _constant(matrix: AnyArray, bf16: bool, square: bool) -> NDArray[np.bool_]:
     return _by_rows(matrix, lambda block: (block == block[:, :1]).all(axis=1))
 
 
-_UNDIRECTED: dict[str, Callable[[AnyArray, bool, bool], NDArray[np.bool_]]] = {"zero": _zero, "constant": _constant}
+def _none(matrix: AnyArray, bf16: bool, square: bool) -> NDArray[np.bool_]:
+    return np.zeros(len(matrix), dtype=bool)
+
+
+_BAD: dict[str, Callable[[AnyArray, bool, bool], NDArray[np.bool_]]] = {
+    "": _none,
+    "non-finite": _not_finite,
+    "zero": _zero,
+    "constant": _constant,
+}

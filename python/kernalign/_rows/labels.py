@@ -9,10 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign._base import checks
+from kernalign._base.kernels import Delta, SideKernel
 from kernalign._rows import arrays
+from kernalign._rows.indicators import Indicators, indicators
 from kernalign._rows.matrices import Array, dense
 from kernalign._rows.numeric import to_numpy
-from kernalign._rows.pairing import Places
+from kernalign._rows.pairing import Places, index_of
+from kernalign.sources.objects import stored
+from kernalign.sources.stored import Stored
 
 
 def as_targets(targets: Any, n: int, classes: bool) -> Array:
@@ -53,6 +57,24 @@ def class_numbers(labels: Any, name: str = "targets") -> tuple[NDArray[np.int64]
     return _numbered(array, name)
 
 
+def as_indicators(labels: Any, name: str) -> Indicators:
+    """Class labels as rows for the delta kernel, with the labels of the items that they carry."""
+    labels = stored(labels, name)
+    if isinstance(labels, Stored):
+        labels = labels.array()
+    numbers, names = class_numbers(labels, name)
+    return indicators(_as_they_come(numbers), len(names), index_of(labels))
+
+
+def rows_for(x: Any, y: Any, kernels: tuple[SideKernel, SideKernel]) -> tuple[Any, Any]:
+    """Both arguments, labels for the delta kernel as rows."""
+    if isinstance(kernels[0], Delta):
+        x = as_indicators(x, "x")
+    if isinstance(kernels[1], Delta):
+        y = as_indicators(y, "y")
+    return x, y
+
+
 def group_numbers(labels: Any, n: int | None, name: str = "groups", kept: Places | None = None) -> NDArray[np.intp]:
     """Number from 0 of the group of each of n rows (None: of as many as there are labels), as they come, from labels of
     any kind: no name matters; of the rows that were ``kept``, in their order (None: all)."""
@@ -60,7 +82,11 @@ def group_numbers(labels: Any, n: int | None, name: str = "groups", kept: Places
     if n is not None and len(array) != n:
         raise ValueError(f"{name} must hold one label per row, got {len(array)} labels for {n} rows")
     numbers = _numbered(array, name)[0]
-    numbers = numbers if kept is None else np.unique(numbers[kept], return_inverse=True)[1]
+    return _as_they_come(numbers if kept is None else np.unique(numbers[kept], return_inverse=True)[1])
+
+
+def _as_they_come(numbers: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Numbers from 0 in the order in which they are first met."""
     first = np.unique(numbers, return_index=True)[1]
     return np.asarray(np.argsort(np.argsort(first))[numbers])
 
@@ -74,6 +100,9 @@ def groups_of(groups: Any, pair: arrays.Pair) -> NDArray[np.intp] | None:
 
 
 def _labels(labels: Any, name: str) -> NDArray[Any]:
+    kinds = set(map(type, labels)) if isinstance(labels, (list, tuple)) else set()
+    if len(kinds) > 1 or tuple in kinds:  # 7 and "7" are two
+        labels = np.fromiter(labels, dtype=object, count=len(labels))
     array = to_numpy(labels, name)[0]
     if array.ndim != 1 or len(array) == 0:
         raise ValueError(f"{name} must be 1-D class labels, one per item, got shape {array.shape}")

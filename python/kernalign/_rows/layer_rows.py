@@ -26,8 +26,8 @@ class RowOptions:
     ids: Mapping[str, Any] | None = None
     zero_rows: BadRows = "error"
     nan_rows: BadRows = "error"
-    undirected: Undirected = ""
-    square: bool = False
+    undirected: tuple[Undirected, Undirected] = ("", "")  # of xs and of ys
+    square: tuple[bool, bool] = (False, False)
 
     def __post_init__(self) -> None:
         check_choice(self.pairing, "pairing", PAIRINGS)
@@ -57,6 +57,7 @@ class LayersGiven:
     labels: list[str]
     plain: list[tuple[AnyArray, bool] | Exception] = field(default_factory=list)
     name: str = ""
+    side: int = 0  # 0 of xs, 1 of ys
     carried: Any = None
 
     @property
@@ -113,15 +114,15 @@ def pair_rows(found: Sequence[LayersGiven], asked: RowOptions, record: bool) -> 
         [one for *_, one in opened],
         asked.pairing,
         [ids.get(given.name) for given, *_ in opened],
-        undirected=asked.undirected,
+        undirected=[asked.undirected[given.side] for given, *_ in opened],
         zero_rows=asked.zero_rows,
         nan_rows=asked.nan_rows,
-        square=asked.square,
+        square=[asked.square[given.side] for given, *_ in opened],
     )
     for (given, at, one), rows, error in zip(opened, matched.rows, matched.errors, strict=True):
         if error is not None and not record:
             raise error
-        given.plain[at] = error or (taken(one.matrix, rows, square=asked.square), one.bfloat16)
+        given.plain[at] = error or (taken(one.matrix, rows, square=asked.square[given.side]), one.bfloat16)
         if at == 0 and isinstance(given.whole, np.ndarray):
             given.whole = taken(given.whole, rows)
     settings = dict(matched.settings)

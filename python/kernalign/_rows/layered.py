@@ -14,6 +14,7 @@ from kernalign import _core, sources
 from kernalign._base.checks import shown
 from kernalign._base.packing import packable
 from kernalign._rows import arrays
+from kernalign._rows.indicators import Indicators
 from kernalign._rows.layer_rows import AS_THEY_ARE, Kept, LayersGiven, RowOptions, attempt, pair_rows
 from kernalign._rows.numeric import AnyArray, as_matrix, to_numpy
 from kernalign._rows.options import Normalize
@@ -147,7 +148,7 @@ def _read(value: Any, place: Place, record: bool) -> LayersGiven:
     given = attempt(lambda: layers_given(value, what), record)
     if isinstance(given, Exception):
         return LayersGiven(what, None, [None], [what], ["0"], [given], place.name)
-    given.name = place.name
+    given.name, given.side = place.name, int(place.argument == "ys")
     for part, name in zip(given.parts, given.names, strict=True):
         given.plain.append(attempt(partial(as_matrix, part, name), record))
     return given
@@ -180,7 +181,7 @@ def _layers(
 
 def _clips(given: LayersGiven, quantile: float | None, record: bool) -> Sequence[Any]:
     """The threshold of every layer: one for a whole array."""
-    if quantile is None:
+    if quantile is None or type(given.whole) is Indicators:
         return [None] * len(given.plain)
     sides: list[Any] = [
         side if isinstance(side, Exception) else _core.Rows(side[0], name, bfloat16=side[1])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kernalign._rows import objects, on_device
 from kernalign._rows.blocks import spans
+from kernalign._rows.indicators import Indicators
 from kernalign.sources.objects import stored
 from kernalign.sources.stored import BFLOAT16, Stored
 
@@ -22,6 +23,8 @@ _NUMBERS = "efdbBhHiIlLqQ?"  # dtypes that engines read as they are, if in nativ
 def as_matrix(x: Any, name: str) -> tuple[AnyArray, bool]:
     """Return a 2-D NumPy view of ``x`` (bfloat16 as its 16-bit patterns) and whether it is bfloat16."""
     if type(x) is np.ndarray and x.ndim == 2 and x.dtype.char in _NUMBERS and x.dtype.isnative and 0 not in x.shape:
+        return x, False
+    if type(x) is Indicators:
         return x, False
     x = stored(x, name)
     if isinstance(x, Stored):

@@ -51,7 +51,13 @@ class Asked(NamedTuple):
         """Whether arrays without labels are taken as they are."""
         return self.ids is None and self.pairing != "ids" and self.zero_rows == self.nan_rows == "error"
 
-    def common_items(self, given: Sequence[Given], undirected: Undirected, *, square: bool) -> Items:
+    def common_items(
+        self,
+        given: Sequence[Given],
+        undirected: Undirected | Sequence[Undirected],
+        *,
+        square: bool | Sequence[bool],
+    ) -> Items:
         if self.ids is not None and len(self.ids) != len(given):
             names = ", ".join(one.name for one in given)
             raise ValueError(f"ids must be one sequence of labels for each of {names}, got {len(self.ids)}")

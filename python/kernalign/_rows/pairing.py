@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign._base.checks import check_same_rows, shown
+from kernalign._rows.indicators import Indicators
 from kernalign.sources.stored import Stored
 
 Pairing: TypeAlias = Literal["auto", "position", "ids"]
@@ -59,7 +60,7 @@ def side(name: str, n: int, given: Any, ids: Any = None) -> Side:
 def index_of(given: Any) -> Any:
     """What labels the rows of a table of pandas (its index), of an array of xarray (the coordinate of its first
     dimension), of what has their attributes, or of a file; neither library is imported."""
-    if isinstance(given, Stored):
+    if isinstance(given, (Stored, Indicators)):
         return given.labels
     if hasattr(given, "iloc"):
         return getattr(given, "index", None)

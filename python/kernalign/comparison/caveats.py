@@ -16,6 +16,7 @@ from kernalign._base.warn import warn
 from kernalign._engines.states import StateKey, Store
 from kernalign._rows import duplicates
 from kernalign._rows.blocks import spans
+from kernalign._rows.indicators import Indicators
 from kernalign._rows.layer_rows import attempt
 from kernalign._rows.layered import CONCATENATED, Layer, Representation, first_error
 from kernalign._rows.numeric import AnyArray
@@ -86,6 +87,8 @@ class Caveats:
             if one.stacked and one.layers and len(one.layers) > len(one.layers[0].matrix):
                 self._note(hazards.swapped_axes(len(one.layers), len(one.layers[0].matrix)), one.name)
             for layer in one.layers:
+                if type(layer.matrix) is Indicators:
+                    continue
                 counting = None if layer.normalize == "standardize" else counting_column(layer.matrix)
                 if counting is not None:
                     self._note(hazards.counting_column(*counting), *_place(one, layer))

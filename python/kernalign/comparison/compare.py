@@ -11,12 +11,12 @@ import numpy as np
 
 from kernalign import _core
 from kernalign._base import checks
-from kernalign._base.kernels import Kernel, Precomputed, check_kernel
+from kernalign._base.kernels import Delta, Kernels, Linear, Precomputed, SideKernel, check_given, kernels_of
 from kernalign._base.memory import budget_of, check_memory
 from kernalign._base.progress import ProgressArgument, Report, reporting
 from kernalign._rows.arrays import BLOCKS, MUCH
-from kernalign._rows.items import BAD_ROWS, BadRows, either
-from kernalign._rows.labels import group_numbers
+from kernalign._rows.items import BAD_ROWS, BadRows, Undirected, either
+from kernalign._rows.labels import as_indicators, group_numbers
 from kernalign._rows.layer_rows import RowOptions
 from kernalign._rows.layered import Layer, Representation, open_representations
 from kernalign._rows.options import Normalize
@@ -26,6 +26,7 @@ from kernalign.comparison.plan import PValues, make_plan
 from kernalign.comparison.result import Comparison
 from kernalign.comparison.run import Run
 from kernalign.metrics import registry
+from kernalign.metrics.record import MetricInfo
 
 
 def compare(
@@ -39,7 +40,7 @@ def compare(
     layers: Literal["all", "best"] = "all",
     concatenated: bool = False,
     estimator: str | None = None,
-    kernel: Kernel | None = None,
+    kernel: Kernels | None = None,
     metric_options: Mapping[str, Mapping[str, Any]] | None = None,
     p_values: PValues = True,
     uncertainty: bool = False,
@@ -67,7 +68,8 @@ def compare(
     metrics : names of `kernalign.METRICS`; or a dict whose keys are what the scores are called by and whose values are
         names or pairs (name, keyword arguments): ``{"mknn50": ("mutual_knn", {"k": 50}), "cka": "cka"}``
     k, estimator, kernel : handed to the metrics that take them; None leaves their own defaults ("unbiased" and
-        ``Linear()`` for cka, hsic and kernel_alignment)
+        ``Linear()`` for cka, hsic and kernel_alignment). A pair of kernels is of ``xs`` and of ``ys``; where one is
+        ``Delta()``, these are 1-D class labels.
     normalize : None, "l2" or "standardize", of every layer
     clip_quantile : None or e.g. 0.95: values beyond this quantile of their absolute size are clipped, before
         ``normalize``. One threshold for a whole (n, L, p) array, one for each array of a list (Huh et al. 2024).
@@ -181,7 +183,7 @@ def prepare(
     layers: Literal["all", "best"],
     concatenated: bool,
     estimator: str | None,
-    kernel: Kernel | None,
+    kernel: Kernels | None,
     metric_options: Mapping[str, Mapping[str, Any]] | None,
     p_values: PValues,
     uncertainty: bool,
@@ -213,24 +215,23 @@ def prepare(
         for name, record in records.items():
             if record.uncertainty is not None and not (record.takes("groups") and groups is not None):
                 own_options[name].setdefault("uncertainty", record.uncertainty)
-    if kernel is not None:
-        check_kernel(kernel)
-    if isinstance(kernel, Precomputed) and (normalize or clip_quantile is not None or concatenated):
+    kernels = _kernels(records, own_options, kernel, square=ys is None)
+    square = isinstance(kernels[0], Precomputed), isinstance(kernels[1], Precomputed)
+    if True in square and (normalize or clip_quantile is not None or concatenated):
         raise ValueError(
             "normalize, clip_quantile and concatenated apply to rows, but Precomputed() takes Gram matrices"
         )
-    for name in names if isinstance(kernel, Precomputed) else ():
-        given = own_options[name].get("kernel", kernel)
-        takes = records[name].takes("kernel") and isinstance(given, Precomputed)
-        if not takes:
-            raise ValueError(f"{name} needs rows, but kernel=Precomputed() says that Gram matrices are given")
+    sides = {"xs": xs} if ys is None else {"xs": xs, "ys": ys}
+    for own, (argument, side) in zip(kernels, list(sides.items()), strict=False):
+        if isinstance(own, Delta) and isinstance(side, Mapping):
+            sides[argument] = {name: as_indicators(one, f"{argument}[{name!r}]") for name, one in side.items()}
     rows = None
     if ids is not None or (pairing, zero_rows, nan_rows) != ("auto", "error", "error"):
         kinds = [record.undirected({"kernel": kernel, **own_options[name]}) for name, record in records.items()]
-        undirected = either(*kinds, "zero" if normalize == "l2" else "")
-        rows = RowOptions(pairing, ids, zero_rows, nan_rows, undirected, isinstance(kernel, Precomputed))
+        shared: Undirected = "zero" if normalize == "l2" else ""
+        x_kind, y_kind = (either(*found, shared) for found in zip(*kinds, strict=True))
+        rows = RowOptions(pairing, ids, zero_rows, nan_rows, (x_kind, y_kind), square)
     how: Any = {"normalize": normalize, "clip_quantile": clip_quantile, "concatenated": concatenated, "rows": rows}
-    sides = {"xs": xs} if ys is None else {"xs": xs, "ys": ys}
     opened, kept = open_representations(sides, **how, record=errors == "record")
     x, y = opened["xs"], opened["xs" if ys is None else "ys"]
     if ys is None and len(x) == 1 and layers == "best":
@@ -300,6 +301,26 @@ def _asked_for(metrics: Any, options: Any) -> tuple[list[str], dict[str, str], d
         if same != metric:
             raise ValueError(f"metrics must differ, but {same} and {metric} are the same with the same options")
     return list(given), called, own
+
+
+def _kernels(
+    records: Mapping[str, MetricInfo], options: Mapping[str, Mapping[str, Any]], kernel: Any, *, square: bool
+) -> tuple[SideKernel, SideKernel]:
+    """What both sides are given for: a kernel of rows, or the one of Gram matrices or labels that all metrics have."""
+    common = kernels_of(Linear() if kernel is None else kernel)
+    asked = {name: kernels_of(options[name].get("kernel", common)) for name in records if records[name].takes("kernel")}
+    if square and any(repr(x) != repr(y) for x, y in (common, *asked.values())):
+        raise ValueError(
+            "kernel must be one for all where xs are compared with each other, got a pair of different ones"
+        )
+    found = []
+    for at in (0, 1):
+        given = next(
+            (pair[at] for pair in (common, *asked.values()) if isinstance(pair[at], (Precomputed, Delta))), common[at]
+        )
+        check_given(given, [name for name in records if name not in asked or type(asked[name][at]) is not type(given)])
+        found.append(given)
+    return found[0], found[1]
 
 
 def _plain(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kernalign._base.kernels import Precomputed
+from kernalign._base.kernels import Delta, Precomputed
 from kernalign._base.progress import Report
 from kernalign._base.readable import said
 from kernalign._base.score import AlignmentWarning, Score
@@ -140,7 +140,8 @@ class Run:
         best = self._searched(nulls) if plan.mode == "best" else {}
         tables = _best_tables(plan, best) if plan.mode == "best" else self._tables()
         judged: Any = best or self.cells
-        if not isinstance(plan.asked.kernel, Precomputed):
+        given = [own for family in plan.families for own in getattr(family, "kernels", ())]
+        if not any(isinstance(own, (Precomputed, Delta)) for own in given):
             self.caveats.check_pairings(self.sides, plan.asked.n)
         self.caveats.judge(self.sides, judged, self.shop.store, plan.asked)
         return Comparison(

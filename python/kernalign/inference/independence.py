@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias, Unpack
 from scipy import special
 
 from kernalign._base import checks
-from kernalign._base.kernels import RBF, Kernel
+from kernalign._base.kernels import RBF, Kernels
 from kernalign._base.readable import Readable
 from kernalign._base.score import Score
 from kernalign._rows.options import Options
@@ -49,7 +49,7 @@ def independence_test(
     x: Any,
     y: Any,
     *,
-    kernel: Kernel = RBF(),  # noqa: B008 (frozen)
+    kernel: Kernels = RBF(),  # noqa: B008 (frozen)
     method: Method = "moments",
     permutations: int = 1000,
     seed: int = 0,
@@ -113,7 +113,9 @@ def independence_test(
     return IndependenceTest(statistic, math.nan if p_value is None else p_value, name)
 
 
-def _by_permutation(x: Any, y: Any, kernel: Kernel, permutations: int, seed: int, options: Options) -> IndependenceTest:
+def _by_permutation(
+    x: Any, y: Any, kernel: Kernels, permutations: int, seed: int, options: Options
+) -> IndependenceTest:
     given = cka.hsic(x, y, kernel=kernel, **options)
     checks.check_count(given.n, 6, "independence_test")
     if given.reason is not None:

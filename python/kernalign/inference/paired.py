@@ -177,7 +177,7 @@ def compare_scores(
     if not isinstance(states, OfLists):
         checks.check_unread(similarity=(similarity, "cosine"))
     undirected = either(
-        METRICS[metric].undirected({"metric": similarity}), "zero" if options.get("normalize") == "l2" else ""
+        *METRICS[metric].undirected({"metric": similarity}), "zero" if options.get("normalize") == "l2" else ""
     )
     count = None if groups is None else len(as_matrix(a, "a")[0])
     given, items = arrays.same_items([("a", a), ("b", b), ("y", y)], options, undirected)

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign._base import checks
-from kernalign._base.kernels import Kernel, Linear
+from kernalign._base.kernels import Kernels, Linear, kernels_of
 from kernalign._base.progress import reporting
 from kernalign._base.readable import Readable
 from kernalign._base.score import UndefinedScoreWarning
 from kernalign._base.warn import warn
 from kernalign._engines.neighbors import METRICS as SIMILARITIES
 from kernalign._engines.neighbors import Metric
+from kernalign._rows.labels import rows_for
 from kernalign._rows.options import Options, check_asked
 from kernalign._statistics import calibration
 from kernalign._statistics.pairings import Orders, share
@@ -128,7 +129,7 @@ def permutation_test(
     seed: int = 0,
     k: int = 10,
     estimator: Estimator = "unbiased",
-    kernel: Kernel = Linear(),  # noqa: B008 (frozen)
+    kernel: Kernels = Linear(),  # noqa: B008 (frozen)
     similarity: Metric = "cosine",
     ties: Ties = "fractional",
     **options: Unpack[Options],
@@ -155,7 +156,7 @@ def permutation_test(
     k, similarity, ties : for metrics of neighbour lists, as ``k``, ``metric`` and ``ties`` of `mutual_knn`; ``metric``
         is what is tested here
     estimator, kernel : for cka, hsic and kernel_alignment; bandwidths are found once, since no pairing changes them.
-        With ``Precomputed()`` x and y are Gram matrices.
+        With ``Precomputed()`` x and y are Gram matrices; a pair is of x and of y, as for `cka`.
     **options : pairing and dropping of rows, preprocessing, threads and progress as for `cka`; an item that is dropped
         is so for all metrics and layers
 
@@ -207,6 +208,7 @@ def permutation_test(
     checks.check_choice(similarity, "similarity", SIMILARITIES)
     tested = tested_metrics(metric)
     permutations, seed = checks.check_repeats(permutations, "permutations"), checks.check_seed(seed)
+    x, y = rows_for(x, y, kernels_of(kernel))
     (xs, layered_x), (ys, layered_y) = layers_of(x, "x"), layers_of(y, "y")
     labelled = rows_of(xs[0])
     xs, ys, items = common_items(tested, xs, ys, (kernel, similarity), options)

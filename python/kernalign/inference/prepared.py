@@ -12,7 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign._base import checks, hazards
-from kernalign._base.kernels import Cosine, Linear, Precomputed, check_kernel
+from kernalign._base.kernels import (
+    Cosine,
+    Linear,
+    Precomputed,
+    SideKernel,
+    check_given,
+    kernels_of,
+    made_of_columns,
+)
 from kernalign._base.score import AlignmentWarning
 from kernalign._base.warn import warn
 from kernalign._engines.gram_source import make_side
@@ -62,10 +70,10 @@ class Tested:
     def of_grams(self) -> bool:
         return self.function is None and self.record is not None and isinstance(self.record.states, OfGrams)
 
-    def undirected(self, kernel: Any, similarity: Any) -> Undirected:
-        """Rows that have no direction where the metric needs one."""
+    def undirected(self, kernel: Any, similarity: Any) -> tuple[Undirected, Undirected]:
+        """Rows of x and y that have no direction where the metric needs one."""
         if self.record is None:
-            return ""
+            return "", ""
         own = getattr(self.function, "keywords", {})  # of a partial
         return self.record.undirected({"kernel": kernel, "metric": similarity, **own})
 
@@ -142,8 +150,12 @@ def common_items(
     if (ids := options.get("ids")) is not None and len(ids) == 2:
         options["ids"] = (ids[0],) * len(xs) + (ids[1],) * len(ys)
     kinds = [one.undirected(kernel, similarity) for one in tested.values()]
-    kinds.append("zero" if options.get("normalize") == "l2" else "")
-    rows, items = arrays.same_items(layers, options, either(*kinds), square=isinstance(kernel, Precomputed))
+    shared: Undirected = "zero" if options.get("normalize") == "l2" else ""
+    undirected, square = [], []
+    for side, found, own in zip((xs, ys), zip(*kinds, strict=True), kernels_of(kernel), strict=True):
+        undirected += [either(*found, shared)] * len(side)
+        square += [isinstance(own, Precomputed)] * len(side)
+    rows, items = arrays.same_items(layers, options, undirected, square=square)
     taken = [one._replace(value=own) for one, own in zip(layers, rows, strict=True)]
     return taken[: len(xs)], taken[len(xs) :], items
 
@@ -185,11 +197,13 @@ def engines_for(
     checks.check_choice(estimator, "estimator", ("unbiased", "biased"))
     checks.integer(k, "k", 1)
     grams, lists, edges = (_states(tested, kind) for kind in (OfGrams, OfLists, OfEdges))
-    if isinstance(check_kernel(kernel), Precomputed):
-        other = [name for name in tested if name not in grams]
-        if other or any(options.get(name) is not None for name in ("normalize", "clip_quantile")):
-            what = f"{other[0]} needs" if other else "normalize and clip_quantile need"
-            raise ValueError(f"{what} rows, but kernel=Precomputed() takes Gram matrices")
+    kernels = kernels_of(kernel)
+    for own in kernels:
+        check_given(own, [name for name in tested if name not in grams])
+        if isinstance(own, Precomputed) and any(
+            options.get(name) is not None for name in ("normalize", "clip_quantile")
+        ):
+            raise ValueError("normalize and clip_quantile need rows, but kernel=Precomputed() takes Gram matrices")
     if not grams:
         checks.check_unread(estimator=(estimator, "unbiased"), kernel=(kernel, Linear()))
     if not lists:
@@ -206,16 +220,19 @@ def engines_for(
         for states in wanted.values():
             states.check(estimator, n)
         if wanted:
-            divided = isinstance(kernel, Cosine)
             x, y = (
-                [arrays.rows(one.value, one.name, divided=divided, **prepared) for one in side] for side in (xs, ys)
+                [arrays.rows(one.value, one.name, divided=isinstance(own, Cosine), **prepared) for one in side]
+                for side, own in zip((xs, ys), kernels, strict=True)
             )
             how = {"centred": centred, "unbiased": estimator == "unbiased"}
             engine: PermutedGrams
-            if isinstance(kernel, (Linear, Cosine)):
+            if all(_of_columns(own, rows.shape[1]) for own, side in zip(kernels, (x, y), strict=True) for rows in side):
                 engine = PermutedFeatures(x, y, **how, threads=threads)
             else:
-                a, b = ([make_side([rows], kernel, threads) for rows in side] for side in (x, y))
+                a, b = (
+                    [make_side([rows], own, threads) for rows in side]
+                    for side, own in zip((x, y), kernels, strict=True)
+                )
                 engine = PermutedKernels(a, b, **how)
             engines.append(GramScores(wanted, engine))
     if lists:
@@ -232,6 +249,10 @@ def engines_for(
             sides = ([layer.value for layer in side] for side in (xs, ys))
             engines.append(PermutedCalls(name, _called(one, k, options), *sides))
     return engines
+
+
+def _of_columns(kernel: SideKernel, columns: int) -> bool:
+    return isinstance(kernel, Cosine) or made_of_columns(kernel, columns)
 
 
 def _states(tested: dict[str, Tested], kind: type) -> dict[str, Any]:

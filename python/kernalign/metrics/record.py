@@ -6,6 +6,7 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeAlias
 
 from kernalign._base.kernels import Cosine, Distance
@@ -165,13 +166,18 @@ class MetricInfo:
         most = self.range[1] if self.larger_is_closer else self.range[0]
         return most if math.isfinite(most) else None
 
-    def undirected(self, given: Mapping[str, Any]) -> Undirected:
-        """Which rows have no direction where the metric, with these keyword arguments, needs one."""
+    def undirected(self, given: Mapping[str, Any]) -> tuple[Undirected, Undirected]:
+        """Which rows of x and y have no direction where the metric, with these keyword arguments, needs one."""
+        found: Undirected
         if isinstance(self.states, OfLists):
-            return "zero" if given.get("metric", "cosine") == "cosine" else ""
-        if isinstance(self.states, OfDissimilarities):
-            return _UNDIRECTED.get(given.get("distance", "correlation"), "")
-        return "zero" if isinstance(given.get("kernel"), Cosine) else ""
+            found = "zero" if given.get("metric", "cosine") == "cosine" else ""
+        elif isinstance(self.states, OfDissimilarities):
+            found = _UNDIRECTED.get(given.get("distance", "correlation"), "")
+        else:
+            kernel = given.get("kernel")
+            x, y = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+            return "zero" if isinstance(x, Cosine) else "", "zero" if isinstance(y, Cosine) else ""
+        return found, found
 
     @property
     def uncertainty(self) -> str | None:
@@ -182,4 +188,8 @@ class MetricInfo:
 
     def takes(self, keyword: str) -> bool:
         """Whether the function has a keyword argument of its own (one that not all metrics share) of this name."""
-        return keyword in inspect.signature(self.function).parameters
+        return keyword in self._parameters
+
+    @cached_property
+    def _parameters(self) -> frozenset[str]:
+        return frozenset(inspect.signature(self.function).parameters)

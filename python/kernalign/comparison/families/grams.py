@@ -36,7 +36,7 @@ VARIANCE_SHARE = "variance share"
 
 @dataclass(frozen=True)
 class Grams(Family):
-    """Metrics of Gram matrices of one kernel, centred or not, under one estimator.
+    """Metrics of Gram matrices of one kernel, or of one for each side, centred or not, under one estimator.
 
     One sweep over the tiles of all Gram matrices, or of linear kernels the cheapest of what `costs` knows; a pair that
     is alone has the route of the one-pair call.
@@ -44,7 +44,7 @@ class Grams(Family):
 
     centred: bool
     estimator: Any
-    kernel: Any
+    kernels: tuple[Any, Any]
 
     @staticmethod
     def shared(name: str, record: OfGrams, asked: Asked) -> tuple[Any, ...] | None:
@@ -52,10 +52,11 @@ class Grams(Family):
         if asked.own(name):
             return None
         given = asked.given(name)
-        kernel = record.distance or kernels.check_kernel(given.get("kernel", kernels.Linear()))
+        own = record.distance
+        sides = kernels.kernels_of(given.get("kernel", kernels.Linear())) if own is None else (own, own)
         estimator = given.get("estimator", record.estimator)
         record.check(estimator, asked.n)
-        return record.centred, estimator, kernel
+        return record.centred, estimator, sides
 
     @property
     def searched(self) -> str | None:
@@ -70,14 +71,16 @@ class Grams(Family):
 
     @cached_property
     def _linear(self) -> bool:
-        return isinstance(self.kernel, kernels.Linear)
+        return all(isinstance(own, kernels.Linear) for own in self.kernels)
 
     @cached_property
-    def _kernel(self) -> str:
-        return repr(self.kernel)
+    def _named(self) -> tuple[str, str]:
+        x, y = map(repr, self.kernels)
+        return x, y
 
     def _key(self, swept: Sequence[Place]) -> StateKey:
-        return joint_key(SWEEP, (self._kernel, self.centred), swept)
+        x, y = self._named
+        return joint_key(SWEEP, (x if x == y else f"{x}, {y}", self.centred), swept)
 
     def states(self, layers: Sequence[Planned]) -> list[StateKey]:
         swept = self._swept(layers)
@@ -108,14 +111,17 @@ class Grams(Family):
     def side(self, layer: Layer, shop: Workshop, *, double: bool = False) -> Side:
         """A layer with its kernel, made once; multiplied in float64 if asked to be."""
 
-        def made() -> Side:
-            rows = layer.rows_as(divided=True) if isinstance(self.kernel, kernels.Cosine) else layer.rows
-            return make_side([rows], self.kernel, shop.threads)
+        at = int(layer.place.argument == "ys")
+        kernel, named = self.kernels[at], self._named[at]
 
-        found: Side = shop.store.make(StateKey(ROWS, (self._kernel,), layer.place), made)
+        def made() -> Side:
+            rows = layer.rows_as(divided=True) if isinstance(kernel, kernels.Cosine) else layer.rows
+            return make_side([rows], kernel, shop.threads)
+
+        found: Side = shop.store.make(StateKey(ROWS, (named,), layer.place), made)
         if double and not found.double:
-            key = StateKey(ROWS, (self._kernel, "float64"), layer.place)
-            found = shop.store.make(key, lambda: make_side(found.rows, self.kernel, shop.threads, double=True))
+            key = StateKey(ROWS, (named, "float64"), layer.place)
+            found = shop.store.make(key, lambda: make_side(found.rows, kernel, shop.threads, double=True))
         return found
 
     def scorer(self, shop: Workshop) -> Scorer:

@@ -8,7 +8,16 @@ from typing import Any, Literal, TypeAlias, Unpack
 
 from kernalign import _core
 from kernalign._base import checks, hazards
-from kernalign._base.kernels import KERNELS, Cosine, Kernel, Linear, Precomputed, check_kernel
+from kernalign._base.kernels import (
+    Cosine,
+    Delta,
+    Kernels,
+    Linear,
+    Precomputed,
+    SideKernel,
+    kernels_of,
+    made_of_columns,
+)
 from kernalign._base.progress import reporting
 from kernalign._base.score import AlignmentWarning, Null, Score, Spread, UndefinedScoreWarning, undefined
 from kernalign._base.warn import warn
@@ -16,12 +25,13 @@ from kernalign._engines.gram_sweep import kernel_sums
 from kernalign._engines.kernel_sums import KernelSums, bounded
 from kernalign._engines.linear import linear_sums
 from kernalign._rows import arrays
-from kernalign._rows.labels import groups_of
+from kernalign._rows.labels import groups_of, rows_for
 from kernalign._rows.options import Options
 from kernalign._statistics import jackknife, kernel_null
 
 Estimator: TypeAlias = Literal["unbiased", "biased"]
 Uncertainty: TypeAlias = Literal["jackknife"] | None
+Sides: TypeAlias = tuple[SideKernel, SideKernel]
 
 
 def cka(
@@ -29,7 +39,7 @@ def cka(
     y: Any,
     *,
     estimator: Estimator = "unbiased",
-    kernel: Kernel = Linear(),  # noqa: B008 (frozen)
+    kernel: Kernels = Linear(),  # noqa: B008 (frozen)
     uncertainty: Uncertainty = None,
     groups: Any = None,
     **options: Unpack[Options],
@@ -41,7 +51,9 @@ def cka(
     x, y : (n, p) and (n, q) arrays, paired by row.
     estimator : "unbiased" (U-centred, also called debiased; n >= 4) or "biased" (n >= 2).
     kernel : ``Linear()``, ``Cosine()``, ``RBF(...)``, ``Laplacian(...)``, ``Polynomial(...)`` or ``Precomputed()`` (x
-        and y are then n x n Gram matrices). A bandwidth that is a rule is each side's own, from exact medians.
+        and y are then n x n Gram matrices). A bandwidth that is a rule is each side's own, from exact medians. A pair
+        ``(kernel of x, kernel of y)`` gives each side its own; ``Delta()`` takes 1-D class labels of any kind, which no
+        preprocessing changes: ``cka(x, labels, kernel=(Linear(), Delta()))``.
     uncertainty : "jackknife" adds an exact delete-one standard error (n >= 5); with ``groups`` that of whole groups,
         to first order, with which 95 % intervals cover 83-95 %, least of 10 groups.
     groups : labels of any kind, one per row of x. Rows with one label are one thing (captions of an image, trials of a
@@ -124,7 +136,7 @@ def hsic(
     y: Any,
     *,
     estimator: Estimator = "unbiased",
-    kernel: Kernel = Linear(),  # noqa: B008 (frozen)
+    kernel: Kernels = Linear(),  # noqa: B008 (frozen)
     uncertainty: Uncertainty = None,
     groups: Any = None,
     **options: Unpack[Options],
@@ -169,7 +181,7 @@ def kernel_alignment(
     y: Any,
     *,
     estimator: Estimator = "unbiased",
-    kernel: Kernel = Linear(),  # noqa: B008 (frozen)
+    kernel: Kernels = Linear(),  # noqa: B008 (frozen)
     uncertainty: Uncertainty = None,
     **options: Unpack[Options],
 ) -> Score:
@@ -294,40 +306,45 @@ def _sums(
     x: Any,
     y: Any,
     estimator: Estimator,
-    kernel: Kernel,
+    kernel: Kernels,
     uncertainty: Uncertainty,
     options: Options,
     groups: Any = None,
 ) -> tuple[KernelSums, Spread | None]:
     """Sums of one public call by the cheaper route, and its jackknife if asked for."""
-    pair = kernel_pair(x, y, kernel, options, grouped=groups is not None)
+    plain = isinstance(kernel, Linear)  # in few calls
+    kernels: Sides = (kernel, kernel) if isinstance(kernel, Linear) else kernels_of(kernel)
+    pair = kernel_pair(x, y, kernels, options, grouped=groups is not None)
     if uncertainty is not None:
         checks.check_uncertainty(uncertainty, (None, "jackknife"))
     check_estimator(estimator, pair.n, metric, jackknife=uncertainty is not None)
     (n, p), q = pair.x.shape, pair.y.shape[1]
-    feature = isinstance(kernel, Linear) and n > p + q
+    linear = plain or (made_of_columns(kernels[0], p) and made_of_columns(kernels[1], q))
+    feature = linear and n > p + q
     nbytes = 8 * (p * p + p * q + q * q) if feature else 600 * n
     if pair.budget is not None or nbytes > arrays.MUCH:
         pair.afford(metric, arrays.BLOCKS + nbytes + (240 * n if uncertainty else 0))
     with reporting(pair.progress, metric) as report:
         centred = metric != "kernel_alignment"
-        if isinstance(kernel, Linear):
-            sums = linear_sums(pair, centred=centred, report=report, keep=uncertainty is not None)
+        if linear:
+            sums = linear_sums(pair, centred=centred, report=report, kernels=kernels, keep=uncertainty is not None)
         else:
-            sums = kernel_sums(pair, kernel, centred=centred, report=report)
+            sums = kernel_sums(pair, kernels, centred=centred, report=report)
         if groups is not None:
             sums.groups = groups_of(groups, pair)
         spread = jackknife_spread(sums, metric, estimator) if uncertainty else None
     return sums.settled(), spread
 
 
-def kernel_pair(x: Any, y: Any, kernel: Kernel, options: Options, *, grouped: bool = False) -> arrays.Pair:
-    """The validated arguments of a call with a kernel."""
-    if not isinstance(kernel, KERNELS):
-        check_kernel(kernel)
-    precomputed = isinstance(kernel, Precomputed)
-    pair = arrays.pair(x, y, divided=isinstance(kernel, Cosine), square=precomputed, grouped=grouped, **options)
-    if isinstance(kernel, Precomputed) and any(pair.settings.get(name) for name in ("normalize", "clip_quantile")):
+def kernel_pair(x: Any, y: Any, kernels: Sides, options: Options, *, grouped: bool = False) -> arrays.Pair:
+    """The validated arguments of a call with a kernel of each side."""
+    of_x, of_y = kernels
+    if of_x is not of_y or isinstance(of_x, Delta):
+        x, y = rows_for(x, y, kernels)
+    square = isinstance(of_x, Precomputed), isinstance(of_y, Precomputed)
+    divided = isinstance(of_x, Cosine), isinstance(of_y, Cosine)
+    pair = arrays.pair(x, y, divided=divided, square=square, grouped=grouped, **options)
+    if True in square and any(pair.settings.get(name) for name in ("normalize", "clip_quantile")):
         raise ValueError("normalize and clip_quantile apply to rows, but kernel=Precomputed() takes Gram matrices")
     return pair
 
