@@ -307,6 +307,8 @@ def _kernels(
     records: Mapping[str, MetricInfo], options: Mapping[str, Mapping[str, Any]], kernel: Any, *, square: bool
 ) -> tuple[SideKernel, SideKernel]:
     """What both sides are given for: a kernel of rows, or the one of Gram matrices or labels that all metrics have."""
+    if kernel is None and not any("kernel" in own for own in options.values()):
+        return Linear(), Linear()
     common = kernels_of(Linear() if kernel is None else kernel)
     asked = {name: kernels_of(options[name].get("kernel", common)) for name in records if records[name].takes("kernel")}
     if square and any(repr(x) != repr(y) for x, y in (common, *asked.values())):
