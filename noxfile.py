@@ -24,6 +24,13 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation, every warning an error; it runs the gallery."""
+    session.install(".[docs]")
+    session.run("python", "-m", "sphinx", "-W", "-n", "-q", "docs", "build/docs")
+
+
+@nox.session
 @nox.parametrize("preset", ["dev", "asan", "tsan", "tidy"])
 def native(session: nox.Session, preset: str) -> None:
     """The C++ tests of one CMake preset, without Python."""

@@ -10,7 +10,8 @@ import kernalign as ka
 from kernalign import demo
 
 representations = demo.representations()
-found = ka.compare(representations, metrics=("cka", "mutual_knn"))
+models = {name: representations[name] for name in ("vision", "hog", "use_en", "use_ja", "use_fr", "minilm")}
+found = ka.compare(models, metrics=("cka", "mutual_knn"))
 found.plot("mutual_knn", "heatmap")
 
 # %%

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 import numpy as np
 
@@ -28,7 +28,34 @@ from kernalign.comparison.run import Run
 from kernalign.metrics import registry
 from kernalign.metrics.record import MetricInfo
 
+if TYPE_CHECKING:
+    from kernalign.comparison.typed import AllLayers, BestLayers, Options
 
+
+@overload
+def compare(
+    xs: Mapping[str, Any],
+    ys: Mapping[str, Any] | None = None,
+    *,
+    layers: Literal["all"] = "all",
+    **options: Unpack[Options],
+) -> AllLayers: ...
+@overload
+def compare(
+    xs: Mapping[str, Any],
+    ys: Mapping[str, Any] | None = None,
+    *,
+    layers: Literal["best"],
+    **options: Unpack[Options],
+) -> BestLayers: ...
+@overload
+def compare(
+    xs: Mapping[str, Any],
+    ys: Mapping[str, Any] | None = None,
+    *,
+    layers: Literal["all", "best"],
+    **options: Unpack[Options],
+) -> Comparison: ...
 def compare(
     xs: Mapping[str, Any],
     ys: Mapping[str, Any] | None = None,

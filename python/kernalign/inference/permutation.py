@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, Unpack
+from typing import Any, TypeAlias, Unpack, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,6 +118,26 @@ class PermutationTest(calibration.RandomPairings, Readable):
         return calibration.rescaled(self.score, self.threshold(alpha), self.best)
 
 
+class _Keywords(Options, total=False):
+    """Those of permutation_test, for type checkers."""
+
+    permutations: int
+    groups: Any
+    blocks: Any
+    seed: int
+    k: int
+    estimator: Estimator
+    kernel: Kernels
+    similarity: Metric
+    ties: Ties
+
+
+@overload
+def permutation_test(metric: AnyMetric, x: Any, y: Any, **options: Unpack[_Keywords]) -> PermutationTest: ...
+@overload
+def permutation_test(
+    metric: Sequence[AnyMetric], x: Any, y: Any, **options: Unpack[_Keywords]
+) -> dict[str, PermutationTest]: ...
 def permutation_test(
     metric: AnyMetric | Sequence[AnyMetric],
     x: Any,
