@@ -59,6 +59,7 @@ void bind_moments(py::module_& module) {
                 return without_gil(py::none(), [&](Monitor* m) { return self.finish(centred, threads, m); });
             },
             py::arg("centred"), py::arg("threads"))
+        .def("settle", [](Moments& self) { without_gil(py::none(), [&](Monitor*) { self.settle(); }); })
         .def("copy", [](const Moments& self) { return Moments(self); })
         .def_property_readonly("count", &Moments::count)
         .def_property_readonly("cols", [](const Moments& m) { return py::make_tuple(m.cols(0), m.cols(1)); })

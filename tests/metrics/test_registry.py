@@ -74,10 +74,29 @@ def test_the_registry_cannot_be_changed():
 
 def test_unknown_names_are_clear():
     x, y = related(50, 5, 5)
-    with pytest.raises(ValueError, match=r"there is no metric 'CKA'; known are cka, hsic, .*cknna"):
-        ka.measure("CKA", x, y)
+    with pytest.raises(ValueError, match=r"name: there is no metric 'zzzz'; known are cka, hsic, .*cknna"):
+        ka.measure("zzzz", x, y)
+    with pytest.raises(ValueError, match=r"name: there is no metric 'Mutual-NN'; did you mean 'mutual_knn'\?"):
+        ka.measure("Mutual-NN", x, y)
     with pytest.raises(TypeError, match="a metric must be given by name, got <function"):
         ka.measure(ka.cka, x, y)
+
+
+def test_names_are_forgiven_their_case_everywhere():
+    x, y = related(50, 5, 5)
+    cka, knn = float(ka.cka(x, y)), float(ka.mutual_knn(x, y, 5))
+    assert ka.measure("CKA", x, y) == cka
+    assert ka.measure("Mutual-kNN", x, y, k=5) == knn
+    found = ka.compare({"x": x, "y": y}, metrics=["CKA", "cka", "Mutual kNN"], metric_options={"CKA": {}}, k=5)
+    assert found.metrics == ("cka", "mutual_knn")
+    assert [row["score"] for row in found.rows()] == [pytest.approx(cka), pytest.approx(knn)]
+    named = ka.compare({"x": x, "y": y}, metrics={"mine": "CKA"})
+    assert next(named.rows())["score"] == pytest.approx(cka)
+    test = ka.permutation_test(["CKA"], x, y, permutations=19)
+    assert list(test) == ["cka"]
+    assert ka.compare_scores(x, y, x + y, metric="CKA").metric == "cka"
+    with pytest.raises(ValueError, match="got 'ckaa'; did you mean 'cka'"):
+        ka.permutation_test("ckaa", x, y)
 
 
 def test_what_a_metric_needs_must_be_given(monkeypatch):

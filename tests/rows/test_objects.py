@@ -12,6 +12,7 @@ import kernalign as ka
 import numpy as np
 import pandas as pd
 import pytest
+from kernalign.stitching import AffineStitcher
 from samples import related
 
 N = 30
@@ -109,3 +110,33 @@ def test_targets_of_any_container(make: Callable[[np.ndarray], Any]) -> None:
     assert ka.kernel_target_alignment(X, make(Y[:, 0])) == ka.kernel_target_alignment(X, Y[:, 0])
     with pytest.raises(TypeError, match=r"targets must hold numbers.*; classes=True takes class labels"):
         ka.kernel_target_alignment(X, np.array(["a", "b"] * 15, dtype=object))
+
+
+@pytest.mark.parametrize("backend", ["pandas", "pyarrow"])
+def test_frames_of_narwhals_are_what_they_are_made_of(backend: str) -> None:
+    narwhals = pytest.importorskip("narwhals")
+    plain = {str(column): X[:, column] for column in range(X.shape[1])}
+    given = narwhals.from_dict(plain, backend=backend)
+    assert float(ka.cka(given, Y)) == float(ka.cka(X, Y))
+    assert float(ka.Moments().update(given, Y).cka()) == float(ka.Moments().update(X, Y).cka())
+    for way in ({"a": given, "b": Y}, {"a": {"one": given, "two": X}, "b": Y}, {"a": [given, X], "b": Y}):
+        row = next(ka.compare(way, metrics=["cka"], layers="all").rows())
+        assert row["score"] == pytest.approx(float(ka.cka(X, Y)))
+    with pytest.raises(TypeError, match=r"x must be a frame with its rows, got a lazy one; use \.collect\(\)"):
+        ka.cka(given.lazy(), Y)
+
+
+def test_labels_of_frames_of_narwhals_pair_rows() -> None:
+    narwhals = pytest.importorskip("narwhals")
+    order = np.random.default_rng(1).permutation(N)
+    x = pd.DataFrame(X).rename(index="i{}".format, columns=str)
+    y = pd.DataFrame(Y).rename(index="i{}".format, columns=str).iloc[order]
+    x, y = narwhals.from_native(x), narwhals.from_native(y)
+    expected = float(ka.cka(X, Y))
+    assert float(ka.cka(x, y)) == pytest.approx(expected, abs=1e-12)
+    row = next(ka.compare({"x": x, "y": y}, metrics=["cka"]).rows())
+    assert row["score"] == pytest.approx(expected, abs=1e-12)
+    mapped = AffineStitcher().fit(x, y)
+    np.testing.assert_allclose(mapped.coef_, AffineStitcher().fit(X, Y).coef_, atol=1e-10)
+    labels = narwhals.from_native(pd.Series(Y[:, 0]).rename(index="i{}".format).iloc[order], series_only=True)
+    assert ka.kernel_target_alignment(x, labels) == pytest.approx(ka.kernel_target_alignment(X, Y[:, 0]), abs=1e-12)

@@ -20,6 +20,7 @@ from kernalign.stitching import (
 from kernalign.stitching.estimator import NotFittedError, Parameters, _NotFittedError
 from samples import related
 from sklearn.base import clone
+from sklearn.metrics import r2_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -119,6 +120,23 @@ def test_ridge_is_scikit_learns() -> None:
     ours, theirs = RidgeStitcher(3.0).fit(x + 2, y), linear.Ridge(3.0).fit(x + 2, y)
     np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=1e-12)
     np.testing.assert_allclose(ours.intercept_, theirs.intercept_, atol=1e-12)
+
+
+@pytest.mark.parametrize("multioutput", ["uniform_average", "variance_weighted", "raw_values"])
+@pytest.mark.parametrize("make", [lambda: RidgeStitcher(3.0), lambda: LinearProbe(0.1, task="regression")])
+def test_r2_is_scikit_learns(make, multioutput: str) -> None:
+    """Of outputs of very different spreads, one of them constant."""
+    x, y = related(200, 12, 5)
+    y = np.hstack([y * [100, 1, 1e-3, 1, 1] + 7, np.full((200, 1), 2.0)])
+    fitted, seen, y_seen = make().fit(x[:100], y[:100]), x[100:], y[100:]
+    y_seen[:, 3] = -5.0  # of what is held out, one more
+    predict = fitted.predict if hasattr(fitted, "predict") else fitted.transform
+    expected = r2_score(y_seen, predict(seen), multioutput=multioutput)
+    np.testing.assert_allclose(fitted.score(seen, y_seen, multioutput=multioutput), expected, rtol=1e-9)
+    if multioutput == "uniform_average":
+        assert fitted.score(seen, y_seen) == pytest.approx(expected, rel=1e-9)
+    with pytest.raises(ValueError, match="multioutput must be 'uniform_average', 'variance_weighted' or 'raw_values'"):
+        fitted.score(seen, y_seen, multioutput="mean")
 
 
 def test_the_stand_in_base() -> None:

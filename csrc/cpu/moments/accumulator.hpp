@@ -31,6 +31,9 @@ class Moments {
     std::int64_t cols(int which) const { return sums_.side[std::size_t(which)].cols; }
     Precision precision() const { return precision_; }
 
+    // Takes the waiting rows into the sums. Blocks are counted anew from here: further bits depend on where this was.
+    void settle();
+
     // All that a saved state must hold, as float64, and back; unpack throws std::invalid_argument on a wrong length.
     std::vector<double> pack() const;
     static Moments unpack(std::int64_t p, std::int64_t q, Precision precision, const std::vector<double>& packed);

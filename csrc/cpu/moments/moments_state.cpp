@@ -78,14 +78,18 @@ void Moments::merge(const Moments& other) {
         *this = other;
         return;
     }
-    Progress progress(nullptr, 0);
     Moments right(other);
     for (Moments* state : {this, &right}) {
-        state->complete(1, progress);
-        state->flush(1, progress);
+        state->settle();
         state->sums_.symmetrise();
     }
     sums_.merge(std::move(right.sums_));
+}
+
+void Moments::settle() {
+    Progress progress(nullptr, 0);
+    complete(1, progress);
+    flush(1, progress);
 }
 
 std::vector<double> Moments::pack() const {

@@ -70,6 +70,15 @@ def integer(value: Any, name: str, least: int, most: int | None = None, *, wante
     return int(value)
 
 
+def nearest(given: str, known: Iterable[str]) -> str:
+    """For the end of an error: the known name that was probably meant; empty where none is like what was given."""
+    from difflib import get_close_matches
+
+    names = {name.lower(): name for name in known}
+    found = get_close_matches(given.lower(), names, 1)
+    return f"; did you mean {names[found[0]]!r}?" if found else ""
+
+
 _RANGES: dict[str, Callable[[float], bool]] = {
     "finite": math.isfinite,
     "finite and not negative": lambda value: 0 <= value < math.inf,

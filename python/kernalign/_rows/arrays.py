@@ -26,7 +26,7 @@ from kernalign._rows.numeric import AnyArray, as_matrix
 from kernalign._rows.options import NORMALIZE, PLAIN, Asked, Normalize, Options, asked, check_one_sided
 from kernalign._rows.pairing import Places, index_of, match, side
 from kernalign._rows.preprocessing import clip_threshold, counting_column, rounding_of, standard_scale
-from kernalign.sources.objects import stored
+from kernalign.sources.objects import native, stored
 
 MANY_REPEATS = 0.01  # of the rows
 FEW_COLUMNS = 16  # with fewer, the rounding of single float32 products does not average out
@@ -216,10 +216,10 @@ def same_items(
 
 def aligned(*given: tuple[str, Any]) -> list[Any]:
     """Inputs, 1-D ones too, in one order of items by the labels that they carry; none is dropped."""
-    values = [value for _, value in given]
+    values = [native(value, name) for name, value in given]
     if sum(index_of(value) is not None for value in values) < 2:
         return values
-    present = [(name, value) for name, value in given if value is not None]
+    present = [(name, value) for (name, _), value in zip(given, values, strict=True) if value is not None]
     matched = match([side(name, (*np.shape(value), 0)[0], value) for name, value in present], "auto")
     found = iter(matched.rows)
     return [None if value is None else _chosen(value, next(found), False) for value in values]

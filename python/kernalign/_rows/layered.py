@@ -21,7 +21,7 @@ from kernalign._rows.options import Normalize
 from kernalign._rows.preprocessing import clip_threshold
 from kernalign.sources import directories
 from kernalign.sources.formats import format_of
-from kernalign.sources.objects import stored
+from kernalign.sources.objects import native, stored
 from kernalign.sources.stored import Stored
 
 CONCATENATED = "concatenated"
@@ -243,11 +243,13 @@ def split(value: Any, what: str) -> LayersGiven:
 
     A list is one of layers as soon as one of its parts has two axes: the others must then be layers too.
     """
+    value = native(value, what)
     if isinstance(value, Mapping) and value:
         _check_names(value, what)
-        return LayersGiven(what, None, list(value.values()), [f"{what} layer {label}" for label in value], list(value))
+        parts = [native(part, what) for part in value.values()]
+        return LayersGiven(what, None, parts, [f"{what} layer {label}" for label in value], list(value))
     if isinstance(value, (list, tuple)) and any(_axes(part) == 2 for part in value):
-        return numbered(what, None, list(value))
+        return numbered(what, None, [native(part, what) for part in value])
     if not hasattr(value, "ndim") or isinstance(value, memoryview):
         array = to_numpy(value, what)[0]
         if array.ndim == 0:

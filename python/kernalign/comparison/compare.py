@@ -301,7 +301,8 @@ def _asked_for(metrics: Any, options: Any) -> tuple[list[str], dict[str, str], d
         raise TypeError(f"metric_options must be a dict of metric names and dicts, got {checks.shown(options)}")
     if not isinstance(metrics, Mapping):
         listed = checks.items(metrics, "metrics", "names or a dict of them")
-        metrics = {name: name for name in listed if registry.check_metric(name)}
+        metrics = {registry.metric_name(name): name for name in listed}
+        options = {registry.as_named(name): given for name, given in options.items()}
     given = dict(metrics)
     if not given:
         raise ValueError("metrics must hold at least one name")
@@ -309,7 +310,8 @@ def _asked_for(metrics: Any, options: Any) -> tuple[list[str], dict[str, str], d
     own: dict[str, dict[str, Any]] = {}
     for metric, what in given.items():
         name, more = what if isinstance(what, tuple) and len(what) == 2 else (what, None)
-        record = registry.check_metric(name)
+        name = registry.metric_name(name)
+        record = registry.METRICS[name]
         if not isinstance(metric, str) or not metric or not (more is None or isinstance(more, Mapping)):
             told = f"{checks.shown(metric)}: {checks.shown(what)}"
             raise TypeError(f"metrics must be a dict of words and names or pairs (name, dict), got {told}")

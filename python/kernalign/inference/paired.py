@@ -33,7 +33,7 @@ from kernalign.metrics.kernel.cka import Estimator, check_estimator
 from kernalign.metrics.neighbors.groups import check_k, join_groups, longer_outside, searched_length
 from kernalign.metrics.neighbors.search import Search, join
 from kernalign.metrics.record import OfDissimilarities, OfGrams, OfLists
-from kernalign.metrics.registry import METRICS
+from kernalign.metrics.registry import METRICS, as_named
 
 Values = NDArray[np.float64]
 
@@ -164,6 +164,7 @@ def compare_scores(
     >>> round(result.difference, 1), result.p_value < 1e-3
     (0.3, True)
     """
+    metric = as_named(metric)
     checks.check_choice(metric, "metric", tuple(name for name, record in METRICS.items() if _method(record.states)))
     states: Any = METRICS[metric].states
     method = _method(states)

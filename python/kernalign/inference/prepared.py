@@ -38,7 +38,7 @@ from kernalign._statistics.pairings import Pairings
 from kernalign.inference.permuted_scores import GramScores, GraphScores, ListScores, Permuted, PermutedCalls
 from kernalign.metrics.neighbors.search import Ties
 from kernalign.metrics.record import MetricInfo, OfEdges, OfGrams, OfLists
-from kernalign.metrics.registry import METRICS
+from kernalign.metrics.registry import METRICS, as_named
 
 
 class Named(NamedTuple):
@@ -93,7 +93,7 @@ def tested_metrics(metric: Any) -> dict[str, Tested]:
         if callable(one):
             name = getattr(getattr(one, "func", one), "__name__", type(one).__name__)  # of a partial, its function's
         elif isinstance(one, str):
-            name = one
+            name = as_named(one)
         else:
             raise TypeError(f"metric must be a name, a function of (x, y) or a list of these, got {checks.shown(one)}")
         if name in tested:
@@ -112,7 +112,8 @@ def _tested(name: str, given: Any) -> Tested:
             return Tested(record if own else None, given)
         record = None
     if record is None or record.needs:
-        raise ValueError(f"metric must be a function of kernalign that takes x and y alone, got {checks.shown(name)}")
+        told = checks.shown(name) + checks.nearest(name, METRICS)
+        raise ValueError(f"metric must be a function of kernalign that takes x and y alone, got {told}")
     if not record.paired:
         raise ValueError(f"{name} does not pair rows, so no pairing of them changes it; its score has its own null")
     states = record.states

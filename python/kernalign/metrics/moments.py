@@ -258,14 +258,18 @@ class Moments(Readable):
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self)._restored, self._state()
 
-    def _state(self) -> tuple[dict[str, Any], Matrix]:
-        """Facts and numbers from which the same stream goes on."""
+    def _state(self, *, settled: bool = False) -> tuple[dict[str, Any], Matrix]:
+        """Facts and numbers from which the same stream goes on; settled: without waiting rows."""
         with self._turn():
             if self._core is None or self._digits is None:
                 return {"empty": True}, np.empty(0)
             p, q = self._core.cols
             facts = {"empty": False, "p": p, "q": q, "double_precision": self._core.double_precision}
-            return facts | {"digits": [digits.pack() for digits in self._digits]}, self._core.pack()
+            core = self._core
+            if settled:
+                core = core.copy()
+                core.settle()
+            return facts | {"digits": [digits.pack() for digits in self._digits]}, core.pack()
 
     @classmethod
     def _restored(cls, facts: dict[str, Any], packed: Matrix) -> Moments:

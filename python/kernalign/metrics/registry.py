@@ -8,7 +8,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from kernalign._base.checks import shown
+from kernalign._base.checks import nearest, shown
 from kernalign._base.kernels import Distance
 from kernalign._base.score import Score
 from kernalign.metrics.kernel import cka, distance, mmd, rsa
@@ -242,7 +242,7 @@ def measure(name: str, x: Any, y: Any, **keywords: Any) -> Score:
 
     Parameters
     ----------
-    name : one of `kernalign.METRICS`
+    name : one of `kernalign.METRICS`, in any case ("CKA")
     x, y, **keywords : as the function of that name takes them
 
     Raises
@@ -268,7 +268,8 @@ def measure(name: str, x: Any, y: Any, **keywords: Any) -> Score:
     >>> {name: round(ka.measure(name, x, y), 1) for name in ("cka", "nbs", "mutual_knn")}
     {'cka': 0.5, 'nbs': 0.7, 'mutual_knn': 0.3}
     """
-    given = check_metric(name, "name")
+    name = metric_name(name, "name")
+    given = METRICS[name]
     missing = [need for need in given.needs if need not in keywords]
     if missing:
         raise TypeError(f"{name} needs the keyword argument {missing[0]!r}")
@@ -276,10 +277,25 @@ def measure(name: str, x: Any, y: Any, **keywords: Any) -> Score:
     return score
 
 
-def check_metric(name: Any, argument: str = "metrics") -> MetricInfo:
-    """What is known of the metric called ``name``; raises, naming the caller's ``argument``, unless there is one."""
+def as_named(name: Any) -> Any:
+    """A metric's name as METRICS has it ("cka" of "CKA", "mutual_knn" of "mutual-kNN"); all else as it is."""
+    if isinstance(name, str) and name not in METRICS:
+        forgiven = name.lower().replace("-", "_").replace(" ", "_")
+        return forgiven if forgiven in METRICS else name
+    return name
+
+
+def metric_name(name: Any, argument: str = "metrics") -> str:
+    """The same; raises, naming the caller's ``argument``, unless there is such a metric."""
     if not isinstance(name, str):
         raise TypeError(f"{argument}: a metric must be given by name, got {shown(name)}")
-    if name not in METRICS:
-        raise ValueError(f"{argument}: there is no metric {name!r}; known are {', '.join(METRICS)}")
-    return METRICS[name]
+    found: str = as_named(name)
+    if found not in METRICS:
+        known = nearest(name, METRICS) or f"; known are {', '.join(METRICS)}"
+        raise ValueError(f"{argument}: there is no metric {name!r}{known}")
+    return found
+
+
+def check_metric(name: Any, argument: str = "metrics") -> MetricInfo:
+    """What is known of the metric called ``name``; raises, naming the caller's ``argument``, unless there is one."""
+    return METRICS[metric_name(name, argument)]

@@ -21,6 +21,7 @@ def stored(given: Any, name: str) -> Any:
         return _of_path(given, name)
     if isinstance(given, Source):
         return given.stored or given.array  # which says that it is closed
+    given = native(given, name)
     kind = type(given)
     if kind.__module__.partition(".")[0] not in _LAZY or not hasattr(given, "dtype") or not hasattr(given, "shape"):
         return given
@@ -31,6 +32,15 @@ def stored(given: Any, name: str) -> Any:
     if index := getattr(given, "indexes", {}).get(given.dims[0]) if hasattr(given, "dims") and given.dims else None:
         found.names = index.tolist()
     return found
+
+
+def native(given: Any, name: str) -> Any:
+    """What a frame or series of narwhals is made of; all else as it is."""
+    if not type(given).__module__.startswith("narwhals.") or not hasattr(given, "to_native"):
+        return given
+    if hasattr(given, "collect"):
+        raise TypeError(f"{name} must be a frame with its rows, got a lazy one; use .collect()")
+    return given.to_native()
 
 
 class _Computed(Sliced):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from abc import abstractmethod
 from dataclasses import dataclass, field
@@ -11,13 +10,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from kernalign._base import checkpoint, checks
-from kernalign._base.score import UndefinedScoreWarning
-from kernalign._base.warn import warn
 from kernalign._rows import arrays
 from kernalign._rows.blocks import row_blocks
 from kernalign.metrics.moments import Moments
 from kernalign.stitching.estimator import Estimator, NotFittedError
 from kernalign.stitching.problem import Matrix, Problem
+from kernalign.stitching.r_squared import Multioutput, check_multioutput, r_squared
 from kernalign.stitching.state import MOST_EXPONENTS, LeastSquaresState
 
 _KIND = "stitcher"
@@ -152,30 +150,29 @@ class LinearStitcher(Estimator):
         out += solution.intercept
         return out
 
-    def score(self, x: Any, y: Any) -> float:
-        """R^2 = 1 - SSE / SST, both summed over outputs; nan (UndefinedScoreWarning) where y is constant."""
+    def score(self, x: Any, y: Any, *, multioutput: Multioutput = "uniform_average") -> Any:
+        """R^2 = 1 - SSE / SST of held-out rows, as a float: the mean over outputs, as scikit-learn has it.
+
+        ``multioutput="variance_weighted"`` sums SSE and SST over the outputs that vary first, as ``run_trials`` and
+        ``linear_predictivity`` do over all; "raw_values" gives an array (q,). In these and the mean, outputs that do
+        not vary count 1 where they are met exactly, else 0; nan (UndefinedScoreWarning) where none varies.
+        """
+        check_multioutput(multioutput)
         solution = self._fitted()
         pair = arrays.pair(x, y, advise=False)
         for name, rows, known in zip("xy", (pair.x, pair.y), solution.coef.shape, strict=True):
             self._check_columns(name, rows.shape[1], known)
         first = pair.y.dense(0, 1)[0]
-        error, sums, squares = 0.0, np.zeros_like(first), np.zeros_like(first)
+        missed, sums, squares = np.zeros_like(first), np.zeros_like(first), np.zeros_like(first)
         with np.errstate(over="ignore", invalid="ignore"):
             for begin, end in row_blocks(pair.x, pair.y):
                 target = pair.y.dense(begin, end)
                 mapped = pair.x.dense(begin, end) @ solution.coef + solution.intercept
-                error += float(((mapped - target) ** 2).sum())
+                missed += ((mapped - target) ** 2).sum(axis=0)
                 target -= first
                 sums += target.sum(axis=0)
                 squares += (target**2).sum(axis=0)
-            total = float((squares - sums**2 / pair.n).clip(0).sum())
-        if not squares.any() or not total > 0:
-            warn("R^2 is undefined: y is constant", UndefinedScoreWarning)
-            return math.nan
-        if not math.isfinite(error + total):
-            warn("R^2 is undefined: squares overflow float64", UndefinedScoreWarning)
-            return math.nan
-        return 1 - error / total
+            return r_squared(missed, (squares - sums**2 / pair.n).clip(0), multioutput)
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the fitted map (not the rows' state) to a file: whole or not at all, checksummed, without pickle."""

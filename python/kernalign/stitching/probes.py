@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import linalg, special
 
 from kernalign._base import checks
-from kernalign._base.score import AlignmentWarning, UndefinedScoreWarning
+from kernalign._base.score import AlignmentWarning
 from kernalign._base.warn import warn
 from kernalign._rows import arrays
 from kernalign._rows.labels import class_numbers, numbers_of, one_hot
@@ -20,6 +19,7 @@ from kernalign._rows.matrices import Array, centre, dense, thin_svd
 from kernalign._rows.numeric import as_matrix
 from kernalign._rows.preprocessing import rounding_of, standard_scale
 from kernalign.stitching.estimator import NotFittedError, Predictor
+from kernalign.stitching.r_squared import Multioutput, check_multioutput, r_squared
 
 Task: TypeAlias = Literal["classification", "regression"]
 
@@ -142,11 +142,9 @@ class LinearProbe(Predictor):
     def _probabilities(self, x: Any) -> Array:
         return np.asarray(special.softmax(self.decision(x), axis=1))
 
-    def score(self, x: Any, y: Any) -> float:
-        """Share of right classes; of a regression 1 - SSE / SST, summed over columns.
-
-        nan, with an UndefinedScoreWarning, where y is constant.
-        """
+    def score(self, x: Any, y: Any, *, multioutput: Multioutput = "uniform_average") -> Any:
+        """Share of right classes; of a regression R^2, averaged as :meth:`LinearStitcher.score` does."""
+        check_multioutput(multioutput)
         x, y = arrays.aligned(("x", x), ("y", y))
         predicted = self.predict(x)
         if self.classes_ is not None:
@@ -162,14 +160,8 @@ class LinearProbe(Predictor):
         exponent = exponent_of(truth)  # squares of any scale stay in range
         truth, predicted = divided(truth, exponent), divided(predicted.reshape(truth.shape), exponent)
         with np.errstate(over="ignore"):
-            total, missed = (centre(truth) ** 2).sum(), ((truth - predicted) ** 2).sum()
-        if not np.isfinite(missed):
-            warn("R^2 is undefined: y and its predictions differ by more than float64 can hold", UndefinedScoreWarning)
-            return math.nan
-        if not total > 0:
-            warn("R^2 is undefined: y is constant", UndefinedScoreWarning)
-            return math.nan
-        return float(1 - missed / total)
+            missed, total = (((rows**2).sum(axis=0)) for rows in (truth - predicted, centre(truth)))
+        return r_squared(missed, total, multioutput)
 
     @property
     def n_features_in_(self) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 
 from kernalign._base.kernels import RBF, Cosine, Laplacian, Linear
 from kernalign.metrics.record import MetricInfo
-from kernalign.metrics.registry import METRICS
+from kernalign.metrics.registry import METRICS, as_named
 
 SCHEMA = 1
 BY_POSITION = "by-position"
@@ -212,7 +212,7 @@ def _model(given: Mapping[str, Any], sets: list[str], layers: Any) -> Model:
 
 
 def _metric(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> Metric:
-    name = given.get("metric", given.get("id"))
+    name = as_named(given.get("metric", given.get("id")))
     if name not in METRICS:
         raise ValueError(f"metrics.metric must be a metric{_nearest(str(name), METRICS)}")
     record = METRICS[name]

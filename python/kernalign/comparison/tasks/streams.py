@@ -25,7 +25,7 @@ from kernalign.comparison.tasks.inputs import Rows
 from kernalign.comparison.tasks.parts import MOMENTS, NEAREST, Nearest, part_key, whole
 from kernalign.metrics.moments import Moments
 from kernalign.metrics.record import OfLists
-from kernalign.metrics.registry import METRICS, check_metric
+from kernalign.metrics.registry import METRICS, metric_name
 
 OF_MOMENTS = tuple(name for name in METRICS if callable(getattr(Moments, name, None)))
 OF_LISTS = tuple(name for name, record in METRICS.items() if isinstance(record.states, OfLists))
@@ -206,7 +206,7 @@ def make_stream(
     metric: str, x: Any, y: Any, budget: int | None, chunk: int | None, queries: int | None, options: dict[str, Any]
 ) -> Stream:
     """The plan of a metric of sources; options are checked here."""
-    check_metric(metric)
+    metric = metric_name(metric)
     if metric not in (*OF_MOMENTS, *OF_LISTS):
         known = ", ".join((*OF_MOMENTS, *OF_LISTS))
         raise ValueError(f"{metric} needs all rows at once; those that do not are {known}")
