@@ -16,10 +16,19 @@ _NUMBERS = {-math.inf: "−∞", math.inf: "∞", math.pi / 2: "π/2"}
 
 
 def public() -> dict[str, list[str]]:
-    """Module -> its public functions and classes."""
+    """Module -> its public functions and classes, but of modules whose libraries are not here."""
     modules = ["kernalign", *(f"kernalign.{leaf}" for leaf in _LEAVES)]
     modules += [f"kernalign.compat.{found.name}" for found in pkgutil.iter_modules(compat.__path__)]
-    return {module: names for module in modules if (names := _names(importlib.import_module(module)))}
+    found = {}
+    for module in modules:
+        try:
+            names = _names(importlib.import_module(module))
+        except ImportError as error:
+            if "kernalign" in (error.name or ""):
+                raise
+            continue
+        found |= {module: names} if names else {}
+    return found
 
 
 def _names(module: object) -> list[str]:

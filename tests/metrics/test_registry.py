@@ -94,7 +94,7 @@ def test_names_are_forgiven_their_case_everywhere():
     assert next(named.rows())["score"] == pytest.approx(cka)
     test = ka.permutation_test(["CKA"], x, y, permutations=19)
     assert list(test) == ["cka"]
-    assert ka.compare_scores(x, y, x + y, metric="CKA").metric == "cka"
+    assert ka.compare_scores("CKA", x, y, x + y).metric == "cka"
     with pytest.raises(ValueError, match="got 'ckaa'; did you mean 'cka'"):
         ka.permutation_test("ckaa", x, y)
 

@@ -1,4 +1,4 @@
-"""Scorers for scikit-learn: how alike what an estimator makes of X and a target representation are."""
+"""_Scorers for scikit-learn: how alike what an estimator makes of X and a target representation are."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kernalign.metrics.registry import METRICS, measure, metric_name
 
 
 @dataclass(frozen=True)
-class Scorer:
+class _Scorer:
     """A callable ``scorer(estimator, X, y=None)``; see :func:`make_scorer`."""
 
     metric: str
@@ -27,7 +27,7 @@ class Scorer:
         return score if METRICS[self.metric].larger_is_closer else -score
 
 
-def make_scorer(metric: str = "cka", *, response_method: str = "transform", **options: Any) -> Scorer:
+def make_scorer(metric: str = "cka", *, response_method: str = "transform", **options: Any) -> _Scorer:
     """A scorer for ``cross_val_score``, ``GridSearchCV`` and their like from a metric of representations.
 
     Parameters
@@ -72,4 +72,4 @@ def make_scorer(metric: str = "cka", *, response_method: str = "transform", **op
     """
     metric = metric_name(metric, "metric")
     check_choice(response_method, "response_method", ("transform", "predict"))
-    return Scorer(metric, response_method, options)
+    return _Scorer(metric, response_method, options)
