@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "cpu/runtime/load.hpp"
+#include "cpu/runtime/near_rows.hpp"
 
 namespace kernalign::bindings {
 namespace {
@@ -154,6 +155,11 @@ void bind_arrays(py::module_& module) {
         .def("columns", &PyRows::columns, py::arg("begin"), py::arg("end"))
         .def("taken", &PyRows::taken, py::arg("index"), py::arg("columns") = false)
         .def_property_readonly("offset", [](const PyRows& r) { return to_numpy(r.offset()); })
+        .def_property_readonly("share_near",
+                               [](const PyRows& r) {
+                                   return without_gil(py::none(),
+                                                      [&](Monitor* m) { return share_of_near_rows(r.rows(), m); });
+                               })
         .def(
             "vary",
             [](const PyRows& r, double relative, double absolute) {

@@ -188,3 +188,76 @@ def test_repeated_items_are_said_on_the_score_itself(metric, dtype):
         call(np.eye(5)[rng.integers(0, 5, 90)], y)  # classes and counts repeat by nature
         if metric in ("cka", "distance_correlation", "rsa", "mutual_knn"):
             call(x, y, groups=labels)
+
+
+def with_noise(noise, groups=40, each=5, p=32, seed=0):
+    """Rows that are a few things each, with noise as a share of the spread of the things."""
+    rng = np.random.default_rng(seed)
+    which = rng.permutation(np.repeat(np.arange(groups), each))
+    return rng.normal(size=(groups, p))[which] + noise * rng.normal(size=(groups * each, p)), which
+
+
+@pytest.mark.parametrize("noise", [1e-6, 1e-3, 1e-2])
+@pytest.mark.parametrize("each", [2, 5])
+@pytest.mark.parametrize("metric", ["cka", "distance_correlation", "rsa", "mutual_knn", "procrustes"])
+def test_nearly_repeated_items_are_said_on_the_score_itself(metric, each, noise):
+    x, which = with_noise(noise, each=each)
+    y = np.random.default_rng(1).normal(size=(len(x), 6))
+    call = getattr(ka, metric)
+    for given in (x, x.astype(np.float32), np.asfortranarray(x)):
+        with pytest.warns(ka.AlignmentWarning, match="100% of the rows of y that were looked at nearly repeat another"):
+            call(y, given)
+    if metric != "procrustes":
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            call(x, y, groups=which)
+
+
+def test_nearly_repeated_items_are_a_caveat_of_a_comparison():
+    x, which = with_noise(1e-3)
+    models = {"x": x, "y": np.random.default_rng(1).normal(size=(len(x), 6))}
+    with pytest.warns(ka.AlignmentWarning, match="nearly repeat"):
+        found = ka.compare(models, metrics=("cka",))
+    assert [(caveat.kind, caveat.x, caveat.value) for caveat in found.caveats] == [("near_items", "x", 1.0)]
+    assert not list(ka.compare(models, metrics=("cka",), groups=which).caveats)
+
+
+def unrelated(n, seed):
+    """Rows that no one would call copies, of kinds that lie close together in part."""
+    rng = np.random.default_rng(seed)
+    normal = rng.normal(size=(n, 64))
+    logits = 30 * np.eye(10)[rng.integers(0, 10, n)] + 2 * rng.normal(size=(n, 10))
+    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return {
+        "normal": normal,
+        "line": rng.normal(size=(n, 1)) * np.ones(3) + 1e-9 * rng.normal(size=(n, 3)),
+        "plane": np.tanh(normal[:, :2] @ rng.normal(size=(2, 64))),
+        "cauchy": rng.standard_cauchy((n, 8)),
+        "lognormal": np.exp(3 * rng.normal(size=(n, 8))),
+        "sparse": np.maximum(0, normal - 1),
+        "walk": np.cumsum(normal, axis=0),
+        "saturated classes": odds / odds.sum(axis=1, keepdims=True) if n > 200 else normal,
+        "ring": np.stack([np.cos(normal[:, 0]), np.sin(normal[:, 0])], axis=1),
+        "huge": normal * 1e300,
+        "one long row": np.where(np.arange(n)[:, None] == 3, 1e6 * normal, normal),
+    }
+
+
+@pytest.mark.parametrize("n", [16, 64, 300, 1500])
+def test_unrelated_rows_are_not_near(n):
+    alarms = [
+        (kind, seed)
+        for seed in range(40)
+        for kind, rows in unrelated(n, seed).items()
+        if ka._core.Rows(rows, "x").share_near > 0
+    ]
+    assert [kind for kind, _ in alarms if kind != "line"] == []  # on a line one pair in ten is near by chance
+    assert len(alarms) <= 2
+
+
+def test_rows_that_cannot_be_read_are_left_to_whoever_reads_them():
+    x, _ = with_noise(1e-3)
+    x[7] = np.nan
+    with warnings.catch_warnings(), pytest.raises(ValueError, match="x must be finite"):
+        warnings.simplefilter("ignore", ka.AlignmentWarning)
+        ka.cka(x, x)

@@ -109,6 +109,16 @@ def repeated_items(count: int, name: str) -> Hazard:
     )
 
 
+def near_items(share: float, name: str) -> Hazard:
+    """Items that nearly repeat others are no independent evidence either."""
+    return Hazard(
+        "near_items",
+        share,
+        f"{share:.0%} of the rows of {name} that were looked at nearly repeat another: if they are one thing (copies,"
+        " augmentations, trials of a stimulus), chance levels and p-values are wrong unless groups= says so",
+    )
+
+
 def large_mean(share: float) -> Hazard | None:
     """A common mean row is most of what uncentred products see."""
     if not share > MEAN:

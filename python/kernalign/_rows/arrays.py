@@ -19,7 +19,7 @@ from kernalign._base.score import AlignmentWarning
 from kernalign._base.threads import held
 from kernalign._base.warn import warn
 from kernalign._rows import on_device
-from kernalign._rows.duplicates import repeated_items
+from kernalign._rows.duplicates import repetition
 from kernalign._rows.indicators import Indicators
 from kernalign._rows.items import Given, Items, Undirected, taken
 from kernalign._rows.numeric import AnyArray, as_matrix
@@ -28,7 +28,6 @@ from kernalign._rows.pairing import Places, index_of, match, side
 from kernalign._rows.preprocessing import clip_threshold, counting_column, rounding_of, standard_scale
 from kernalign.sources.objects import native, stored
 
-MANY_REPEATS = 0.01  # of the rows
 FEW_COLUMNS = 16  # with fewer, the rounding of single float32 products does not average out
 
 
@@ -137,21 +136,6 @@ def pair(
         found = how.common_items(given, undirected, square=squares)
         settings, kept = settings | found.settings, found.rows[0]
         a, b = (taken(side, rows, square=own) for side, rows, own in zip((a, b), found.rows, squares, strict=True))
-    if advise and not grouped:
-        for matrix, name, own in zip((a, b), names, squares, strict=True):
-            if own or type(matrix) is Indicators:
-                continue
-            column = matrix[:, matrix.shape[1] // 2].copy()
-            column.sort()
-            equal = column[1:] == column[:-1]
-            if len(equal) and equal[equal.argmax()]:
-                _warn_of_repeats(matrix, name)
-            span = len(matrix) - 1.0  # of a column that counts the rows
-            if (
-                float(matrix[-1, 0]) - float(matrix[0, 0]) == span
-                or float(matrix[-1, -1]) - float(matrix[0, -1]) == span
-            ):
-                _warn_of_counting(matrix, name, how.normalize)
     kwargs: dict[str, Any] = {"zero_mean": zero_mean, "paired": advise}
     if how.normalize is None and how.clip_quantile is None:
         left = _core.Rows(a, names[0], bfloat16=a_bf16, unit_norm=divisions[0], **kwargs)
@@ -160,6 +144,21 @@ def pair(
         kwargs |= {"normalize": how.normalize, "clip_quantile": how.clip_quantile}
         left = _rows(a, names[0], a_bf16, divided=divisions[0], **kwargs)
         right = _rows(b, names[1], b_bf16, divided=divisions[1], **kwargs)
+    if advise and not grouped:
+        for matrix, rows, name, own in ((a, left, names[0], squares[0]), (b, right, names[1], squares[1])):
+            if own or type(matrix) is Indicators:
+                continue
+            column = matrix[:, matrix.shape[1] // 2].copy()
+            column.sort()
+            equal = column[1:] == column[:-1]
+            if (len(equal) and equal[equal.argmax()]) or rows.share_near:
+                _warn_of_repetition(matrix, rows, name)
+            span = len(matrix) - 1.0  # of a column that counts the rows
+            if (
+                float(matrix[-1, 0]) - float(matrix[0, 0]) == span
+                or float(matrix[-1, -1]) - float(matrix[0, -1]) == span
+            ):
+                _warn_of_counting(matrix, name, how.normalize)
     return Pair(left, right, settings, how.threads, how.progress, kept, rows_given, place, how.budget)
 
 
@@ -182,10 +181,10 @@ def _rows_at(x: Any, name: str, place: int | None, how: dict[str, Any]) -> Any:
     return _rows(matrix, name, bf16, **how)
 
 
-def _warn_of_repeats(matrix: AnyArray, name: str) -> None:
-    count = repeated_items(matrix)
-    if count > MANY_REPEATS * len(matrix):
-        warn(hazards.repeated_items(count, name), AlignmentWarning)
+def _warn_of_repetition(matrix: AnyArray, rows: _core.Rows, name: str) -> None:
+    found = repetition(matrix, rows, name)
+    if found:
+        warn(found, AlignmentWarning)
 
 
 def _warn_of_counting(matrix: AnyArray, name: str, normalize: Normalize) -> None:

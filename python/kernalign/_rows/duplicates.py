@@ -1,4 +1,4 @@
-"""Finds rows that repeat another, reading whole rows only where a few columns do not tell them apart."""
+"""Finds rows that repeat or nearly repeat another, reading whole rows only where a few columns do not tell."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from kernalign import _core
+from kernalign._base import hazards
 from kernalign._rows.blocks import spans
 
+MANY = 0.01  # of the rows
 _PROBED = 16  # columns, one after the other while there are rows that agree in all so far
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 
@@ -53,6 +56,15 @@ def repeats(matrix: AnyArray) -> int:
     p = matrix.shape[1]
     rows = suspects(np.arange(len(matrix)), p, read)
     return len(rows) - len(np.unique(hashes(rows, p, read)))
+
+
+def repetition(matrix: AnyArray, rows: _core.Rows, name: str) -> hazards.Hazard | None:
+    """What to say of items that repeat or nearly repeat others; ``rows`` read the matrix."""
+    repeated = repeated_items(matrix)
+    if repeated > MANY * len(matrix):
+        return hazards.repeated_items(repeated, name)
+    near = rows.share_near
+    return hazards.near_items(near, name) if near else None
 
 
 def repeated_items(matrix: AnyArray) -> int:

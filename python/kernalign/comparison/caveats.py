@@ -86,6 +86,12 @@ class Caveats:
         for one in [one for side in sides.values() for one in side.values()]:
             if one.stacked and one.layers and len(one.layers) > len(one.layers[0].matrix):
                 self._note(hazards.swapped_axes(len(one.layers), len(one.layers[0].matrix)), one.name)
+            if one.layers and asked.groups is None:
+                last = one.layers[-1]
+                if not listed or last.rows.share_near:  # where lists count, row_notes says more of exact repeats
+                    repeated = duplicates.repetition(last.matrix, last.rows, one.name)
+                    if repeated and not (listed and repeated.kind == "repeated_items"):
+                        self._note(repeated, one.name)
             for layer in one.layers:
                 if type(layer.matrix) is Indicators:
                     continue

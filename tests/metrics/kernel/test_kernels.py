@@ -389,6 +389,7 @@ def test_duplicates_give_no_bandwidth(dtype, name):
     assert number == pytest.approx(oracle.METRICS[name, "unbiased"](k, g), abs=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:.*nearly repeat:kernalign.AlignmentWarning")
 def test_nearly_equal_rows_cost_no_digits():
     x, y = related(100, 20, 25)
     x[50:] = x[:50] + 1e-9 * x[50:]

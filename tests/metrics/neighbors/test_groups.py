@@ -156,6 +156,7 @@ def test_rnx_of_groups_is_corrected_by_their_chance():
         assert r == pytest.approx(score.corrected, rel=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:.*nearly repeat:kernalign.AlignmentWarning")
 @pytest.mark.parametrize("metric", [ka.jaccard_knn, ka.cycle_knn, ka.lcs_knn, ka.edit_knn, ka.mutual_knn, ka.cknna])
 def test_repeated_items_that_are_unrelated_are_no_evidence(metric):
     """Without groups, rows that repeat on both sides reject nearly always."""

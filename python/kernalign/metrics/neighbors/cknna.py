@@ -86,7 +86,7 @@ def cknna(
     >>> round(score, 1), score.p_value <= 0.001, round(ka.cknna(x, x, k=10), 6)
     (0.5, True, 1.0)
     """
-    pair = arrays.pair(x, y, **options)
+    pair = arrays.pair(x, y, grouped=groups is not None, **options)
     k, labels = check(pair.n, k, variant), groups_of(groups, pair)
     if queries is None:
         pair.afford("cknna", arrays.BLOCKS + 200 * pair.n * k, "queries=20_000 draws rows and needs less")

@@ -1,0 +1,105 @@
+// Tells whether rows come in small groups that differ much less among themselves than from the others.
+#include "cpu/runtime/near_rows.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+#include <vector>
+
+#include "cpu/runtime/load.hpp"
+
+namespace kernalign {
+namespace {
+
+constexpr std::int64_t kColumns = 8, kMostRows = std::int64_t(1) << 17, kMostNear = 32;
+constexpr std::int64_t kFew = 2, kMany = 32;  // rows looked at: most inputs need the few only
+constexpr double kNear = 0.1;
+constexpr std::int64_t kBlock = 256;
+
+Rows middle_columns(const Rows& rows) {
+    Rows middle;
+    middle.view = rows.view;
+    middle.view.rows = std::min(rows.rows(), kMostRows);
+    middle.view.cols = std::min(rows.cols(), kColumns);
+    const std::int64_t first = (rows.cols() - middle.view.cols) / 2;
+    middle.view.data = static_cast<const char*>(rows.view.data) + first * rows.view.col_stride;
+    return middle;
+}
+
+// One row's least distances to the others, in order.
+template <class T>
+struct Nearest {
+    std::array<T, kColumns> own{};
+    std::array<T, kMostNear + 2> distances;
+    std::int64_t kept;
+
+    Nearest(const Rows& rows, std::int64_t row) : kept(std::min(kMostNear, rows.rows() / 16) + 2) {
+        load_rows(rows, row, row + 1, own.data(), kColumns);
+        distances.fill(std::numeric_limits<T>::infinity());
+    }
+
+    bool whole() const {
+        return std::all_of(own.begin(), own.end(), [](T value) { return value == std::trunc(value); });
+    }
+
+    void see(const T* other) {
+        std::array<T, kColumns> gaps;  // added in pairs, which compilers do side by side
+        for (std::size_t j = 0; j < kColumns; ++j) gaps[j] = std::fabs(other[j] - own[j]);
+        for (std::size_t half = kColumns / 2; half > 0; half /= 2)
+            for (std::size_t j = 0; j < half; ++j) gaps[j] += gaps[j + half];
+        auto place = distances.begin() + kept - 1;
+        if (!(gaps[0] < *place)) return;
+        for (; place != distances.begin() && gaps[0] < place[-1]; --place) *place = place[-1];
+        *place = gaps[0];
+    }
+
+    bool has_near() const {
+        const auto is_near = [](T one, T next) { return next > 0 && std::isfinite(next) && one <= T(kNear) * next; };
+        // The first is the row itself.
+        return std::adjacent_find(distances.begin() + 1, distances.begin() + kept, is_near) != distances.begin() + kept;
+    }
+};
+
+// How many of `many` evenly spaced rows have near ones; 0 if all of those are whole numbers.
+template <class T>
+std::int64_t with_near(const Rows& rows, std::int64_t many, Monitor* monitor) {
+    std::vector<Nearest<T>> chosen;
+    for (std::int64_t at = 0; at < many; ++at) chosen.emplace_back(rows, (2 * at + 1) * rows.rows() / (2 * many));
+    if (std::all_of(chosen.begin(), chosen.end(), [](const Nearest<T>& one) { return one.whole(); })) return 0;
+    const bool in_place = rows.cols() == kColumns && dense_as<T>(rows);
+    const std::int64_t stride = in_place ? rows.view.row_stride / std::ptrdiff_t(sizeof(T)) : kColumns;
+    std::array<T, kBlock * kColumns> block{};  // missing columns stay zeros: loops over them have a known length
+    for (std::int64_t begin = 0; begin < rows.rows(); begin += kBlock) {
+        if (monitor) monitor->poll(0, 0);
+        const std::int64_t end = std::min(rows.rows(), begin + kBlock);
+        if (!in_place) load_rows(rows, begin, end, block.data(), kColumns);
+        const T* values = in_place ? static_cast<const T*>(rows.view.data) + begin * stride : block.data();
+        for (std::int64_t i = 0; i < end - begin; ++i)
+            for (Nearest<T>& one : chosen) one.see(values + i * stride);
+    }
+    return std::count_if(chosen.begin(), chosen.end(), [](const Nearest<T>& one) { return one.has_near(); });
+}
+
+template <class T>
+double share_in(const Rows& rows, Monitor* monitor) {
+    if (with_near<T>(rows, kFew, monitor) == 0) return 0;
+    const std::int64_t many = std::min(rows.rows(), kMany), found = with_near<T>(rows, many, monitor);
+    return 3 * found > many ? double(found) / double(many) : 0;
+}
+
+}  // namespace
+
+double share_of_near_rows(const Rows& rows, Monitor* monitor) {
+    if (rows.cols() < 2 || rows.rows() < 16) return 0;
+    const Rows middle = middle_columns(rows);
+    try {
+        return natural_precision(middle.view.dtype) == Precision::f32 ? share_in<float>(middle, monitor)
+                                                                      : share_in<double>(middle, monitor);
+    } catch (const std::invalid_argument&) {  // said of all columns when they are read
+        return 0;
+    }
+}
+
+}  // namespace kernalign
