@@ -111,7 +111,8 @@ def test_nobody_decomposes_without_them():
     package = Path(ka.__file__).parent
     for path in package.rglob("*.py"):
         if path.name != "decompositions.py":
-            text = path.read_text()
+            lines = path.read_text().splitlines()
+            text = "\n".join(line for line in lines if not line.lstrip().startswith((">>>", "...")))  # users may
             found = re.findall(r"linalg\.(?:svd|eig|pinv|lstsq|matrix_rank|subspace|solve|cho|inv)\w*", text)
             found += re.findall(r"lapack\.\w+", text)
             assert not found, path

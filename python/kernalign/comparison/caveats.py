@@ -180,7 +180,7 @@ def row_notes(matrix: AnyArray, listed: bool) -> list[hazards.Hazard]:
         repeats = duplicates.repeats(matrix)
         if repeats < len(matrix) - 1:
             said.append(hazards.duplicate_rows(repeats))  # of a constant representation there is more to say
-    return [text for text in said if text]
+    return list(filter(None, said))
 
 
 def _zeros(matrix: AnyArray) -> int:
@@ -199,7 +199,7 @@ def pair_notes(cka: Value, knn: Value, *, biased: bool) -> list[hazards.Hazard]:
     if cka is None:
         return []
     said = [hazards.mostly_chance(*cka) if biased else None, hazards.disagreement(*cka, *knn) if knn else None]
-    return [text for text in said if text]
+    return list(filter(None, said))
 
 
 def _at(part: Any, at: tuple[int, ...]) -> Value:
