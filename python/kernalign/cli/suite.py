@@ -17,6 +17,7 @@ from kernalign.sources.directories import models_of
 from kernalign.sources.place import Place
 from kernalign.suite import Run, Suite, builtin, difference, load
 from kernalign.suite.description import EXECUTORS
+from kernalign.suite.gathered import standings
 
 REFUTED = 3
 _PATH = click.argument("path", default=".", metavar="[SUITE]")
@@ -210,7 +211,12 @@ def _tell(done: Run) -> None:
         spread = f"{number(known[0])} to {number(known[-1])}" if known else "–"
         rows.append([metric, str(len(own)), str(len(own) - len(known)), spread])
     show_table(["metric", "scores", "without", "from and to"], rows)
+    table = standings(done)
+    if table:
+        show_table(table[0], table[1:])
     for claim in done.claims:
+        if table and claim.value is not None and claim.verdict == "held":
+            continue
         say(f"{claim.verdict}: {claim.text} ({claim.why})")
 
 

@@ -29,6 +29,17 @@ CHECKS = {
     "agreement": ("metric", "set", "other", "least"),
     "bound": ("metric", "set", "x", "y", "low", "high"),
     "uniform": ("metric", "set", "level"),
+    "nested": ("metric", "set", "order", "least"),
+    "same_layer": ("metric", "set", "least"),
+    "known": ("metric", "set", "values", "of", "least"),
+    "noticed": ("metric", "set", "whole", "cut", "sizes", "of", "least"),
+}
+_NEEDED = {
+    "order": ("x", "expect"),
+    "monotone": ("x",),
+    "nested": ("order",),
+    "known": ("values",),
+    "noticed": ("whole", "cut", "sizes", "of"),
 }
 _KERNELS: dict[str, Any] = {"linear": Linear, "rbf": RBF, "laplacian": Laplacian, "cosine": Cosine}
 _ROWS = ("error", "drop_pair")
@@ -238,7 +249,7 @@ def _check(given: Mapping[str, Any], metrics: Collection[str]) -> Mapping[str, A
     _known(given, ("kind", *CHECKS[kind]), f"checks {kind}")
     for key in ("metric", "other") if kind == "agreement" else ("metric",):
         _choice(given.get(key), f"checks {kind}.{key}", metrics)
-    for key in {"order": ("x", "expect"), "monotone": ("x",)}.get(kind, ()):
+    for key in _NEEDED.get(kind, ()):
         if key not in given:
             raise ValueError(f"checks {kind} must have {key}")
     return given

@@ -39,6 +39,25 @@ def verdict(run: Any) -> list[str]:
     return found
 
 
+def standings(run: Any) -> list[list[str]]:
+    """The numbers of checks that several metrics were put to, a row for every metric, under a head; or nothing."""
+    columns: dict[tuple[str, str], dict[str, float]] = {}
+    for claim in run.claims:
+        if claim.value is not None:
+            columns.setdefault((claim.set, claim.kind), {}).setdefault(claim.metric, claim.value)
+    columns = {at: own for at, own in columns.items() if len(own) > 1}
+    if not columns:
+        return []
+    metrics = [one.id for one in run.suite.description.metrics]
+    head = ["metric", *(f"{name}: {kind}" for name, kind in columns)]
+    values = [[own.get(metric, math.nan) for own in columns.values()] for metric in metrics]
+    return [head, *([metric, *map(_three, own)] for metric, own in zip(metrics, values, strict=True))]
+
+
+def _three(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.3f}"
+
+
 def coverage(run: Any) -> list[list[str]]:
     """A row for every set and metric."""
     found = []

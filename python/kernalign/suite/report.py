@@ -68,6 +68,7 @@ def html(run: Any) -> str:
         "sections": _SECTIONS,
         "verdict": gathered.verdict(run),
         "claims": run.claims,
+        "standings": gathered.standings(run),
         "coverage": gathered.coverage(run),
         "unreadable": [
             (name, one.reason) for own in run.members.values() for name, one in own.known.items() if one.reason

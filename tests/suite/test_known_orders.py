@@ -1,0 +1,158 @@
+"""Checks of known orders on scores made by hand, the networks that they are put to, and suites of these in small."""
+
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from kernalign import suite
+from kernalign.suite import builtin, claims, description, known_orders, networks, trained
+from kernalign.suite.gathered import standings
+from kernalign.suite.scored import Scores
+
+
+def rows_of(scores, **more):
+    """Rows of one metric from scores by pair."""
+    return [
+        {"x": x, "y": y, "score": score, "x_layer": "", "y_layer": "", "x_side": x[0], "y_side": y[0], **more}
+        for (x, y), score in scores.items()
+    ]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_nested_layers(sign):
+    alike = {
+        ("a1", "a2"): 0.9,
+        ("a2", "a3"): 0.5,
+        ("a1", "a3"): 0.6,
+        ("b1", "b2"): 0.4,
+        ("b3", "b2"): 0.5,
+        ("b1", "b3"): 0.1,
+    }
+    rows = rows_of({pair: sign * score for pair, score in alike.items()})
+    check = {"metric": "m", "order": ["a1", "a2", "a3", "b1", "b2", "b3"]}
+    found = known_orders.nested(check, Scores(rows, sign))
+    assert found.value == 0.75  # one of the outer pairs is closer than one that it holds
+    assert found.verdict == "held"
+    assert known_orders.nested({**check, "least": 0.8}, Scores(rows, sign)).verdict == "refuted"
+    assert known_orders.nested(check, Scores([], sign)).verdict == "undecided"
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("twice", [False, True])
+def test_same_layer(sign, twice):
+    """p's second layer is closest to q's first; with scores of both orders, by their sum."""
+    table = {("1", "1"): 0.9, ("1", "2"): 0.1, ("2", "1"): 0.8, ("2", "2"): 0.7}
+    rows = [{"x": "p", "y": "q", "x_layer": a, "y_layer": b, "score": sign * s} for (a, b), s in table.items()]
+    if twice:
+        rows += [{"x": "q", "y": "p", "x_layer": b, "y_layer": a, "score": sign * s} for (a, b), s in table.items()]
+    assert known_orders.same_layer({"metric": "m"}, Scores(rows, sign)).value == 0.75
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_known_pairs_and_noticed_damage(sign):
+    alike = {
+        ("a", "b"): 0.5,
+        ("a", "a1"): 0.9,
+        ("a", "a2"): 0.4,
+        ("a", "a3"): 0.1,
+        ("b", "b1"): 0.8,
+        ("b", "b2"): 0.7,
+        ("b", "b3"): 0.3,
+    }
+    scores = Scores(rows_of({pair: sign * score for pair, score in alike.items()}), sign)
+    values = [["a", "a1", 3], ["a2", "a", 2], ["a", "a3", 1], ["a", "nothing", 5]]
+    assert known_orders.known({"metric": "m", "values": values}, scores).value == pytest.approx(1)
+    cut = {"a": ["a1", "a2", "a3"], "b": ["b1", "b2", "b3"]}
+    check = {"metric": "m", "whole": ["a", "b"], "cut": cut, "sizes": [8, 4, 1], "of": "16"}
+    assert known_orders.noticed(check, scores).value == 2.5  # 4 of a, 1 of b
+
+
+def test_distances_are_closer_where_they_are_smaller(tmp_path):
+    """Separation and order of a distance, which were read as if it were a similarity."""
+    draw = np.random.default_rng(0)
+    centres = draw.normal(size=(2, 40, 3))
+    for at in range(6):
+        np.save(tmp_path / f"m{at}.npy", centres[at % 2] + 0.1 * draw.normal(size=(40, 3)))
+    models = "".join(f'[[models]]\nname = "m{at}"\nfamily = "{at % 2}"\nset.s = "m{at}.npy"\n' for at in range(6))
+    (tmp_path / "suite.toml").write_text(
+        '[sets.s]\nids = "by-position"\n' + models + '[[metrics]]\nid = "procrustes"\n[[metrics]]\nid = "nbs"\n'
+        '[[checks]]\nkind = "separation"\nmetric = "procrustes"\n'
+        '[[checks]]\nkind = "order"\nmetric = "procrustes"\nx = "m0"\nexpect = ["m2", "m1"]\n'
+        '[[checks]]\nkind = "agreement"\nmetric = "procrustes"\nother = "nbs"\n'
+    )
+    run = suite.load(tmp_path).run()
+    assert [claim.verdict for claim in run.claims] == ["held"] * 3
+    assert run.claims[0].value == 1
+
+
+def test_slopes_are_those_of_differences():
+    draw = np.random.default_rng(0)
+    made = networks.trained(draw.random((30, 5)), draw.integers(0, 10, 30), [1, 2], hidden=(7, 6), steps=3)
+    made = networks.Networks([one.astype(float) for one in made.weights], [one.astype(float) for one in made.biases])
+    x, labels = draw.random((2, 20, 5)), draw.integers(0, 10, (2, 20))
+
+    def loss():
+        chosen = np.take_along_axis(networks.softmax(made.layers(x)[-1]), labels[..., None], -1)
+        return -np.log(chosen).mean(axis=(1, 2))
+
+    for values, slope in zip((*made.weights, *made.biases), networks._slopes(made, x, labels), strict=True):
+        for at in [(0, 0, 0), (1, values.shape[1] - 1, values.shape[2] - 2)]:
+            before, step = values[at], 1e-5
+            values[at] = before + step
+            above = loss()[at[0]]
+            values[at] = before - step
+            below = loss()[at[0]]
+            values[at] = before
+            assert slope[at] == pytest.approx((above - below) / (2 * step), abs=1e-8)
+
+
+def test_a_network_depends_on_its_own_seed_only():
+    draw = np.random.default_rng(0)
+    x, labels = draw.random((40, 5), dtype=np.float32), draw.integers(0, 10, 40)
+    train = partial(networks.trained, x, labels, hidden=(8,), noise=0.1, steps=20)
+    both, alone = train([3, 4]), train([4])
+    np.testing.assert_allclose(both.weights[0][1], alone.weights[0][0], rtol=1e-5)
+    assert not np.allclose(both.weights[0][0], both.weights[0][1])
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Few networks, items, steps and metrics."""
+    pytest.importorskip("sklearn")
+    monkeypatch.setattr(trained, "METRICS", [{"id": "cka"}, {"id": "procrustes"}, {"id": "mutual_knn", "k": 5}])
+    for name, value in {"_NETWORKS": 3, "_SEEDS": 2, "_ITEMS": 60, "_LEFT": (16, 4, 1), "_LEVELS": (0.0, 1.0)}.items():
+        monkeypatch.setattr(trained, name, value)
+    monkeypatch.setattr(trained, "trained", partial(networks.trained, steps=80))
+
+
+@pytest.mark.parametrize("name", trained.MAKERS)
+def test_suites_of_networks_run_to_a_report(name, small, tmp_path):
+    pytest.importorskip("jinja2")
+    run = builtin.load(name, tmp_path).run()
+    assert run.failed == 0
+    assert all(claim.value is not None for claim in run.claims)
+    table = standings(run)
+    assert [row[0] for row in table] == ["metric", "cka", "procrustes", "mutual_knn"]
+    assert "Metrics under the same checks" in run.report().read_text(encoding="utf-8")
+    assert builtin.load(name, tmp_path).last().missing == 0  # without training again
+    assert builtin.load(name, tmp_path, seed=1).last().missing > 0
+
+
+def test_label_noise_is_the_same_for_every_seed_and_nested():
+    pytest.importorskip("sklearn")
+    data = networks.digits()
+    made = trained._conditions(data, np.random.default_rng([0, 0]))
+    wrong = made["labels"][1].reshape(len(trained._LEVELS), trained._SEEDS, -1)
+    assert (wrong == wrong[:, :1]).all()
+    changed = wrong[:, 0] != data.labels
+    assert not changed[0].any()
+    for less, more in pairwise(changed):
+        assert (more | ~less).all()
+    assert changed.mean(axis=1)[2] == pytest.approx(0.45, abs=0.03)  # a tenth of random labels is right
+
+
+def test_unknown_needs_are_named():
+    with pytest.raises(ValueError, match="checks noticed must have whole"):
+        description._check({"kind": "noticed", "metric": "cka"}, ["cka"])
+    assert set(claims._KINDS) == set(description.CHECKS)
