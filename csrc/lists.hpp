@@ -32,6 +32,11 @@ std::vector<std::int32_t> shared_counts(const Lists& a, const Lists& b, int thre
 // of the shared indices, in the order of A_i.  O(nk log k).
 std::vector<std::int32_t> common_subsequences(const Lists& a, const Lists& b, int threads, Monitor* monitor);
 
+// (1 / H_m) sum over the m shared indices of 2 / ((1 + |r - s|) (r + s)), where r and s are their places, from 1, in
+// A_i and in B_i and H_m = 1 + 1/2 + ... + 1/m; 0 without any (Wang et al. 2020, as ReSi has it). Float64, summed in
+// the order of A_i.  O(nk).
+std::vector<double> rank_similarities(const Lists& a, const Lists& b, int threads, Monitor* monitor);
+
 // Levenshtein distance of A_i and B_i (unit insertion, deletion, substitution).  Bit-parallel (Myers 1999, in blocks of
 // 64): O(n k ceil(k / 64)).
 std::vector<std::int32_t> edit_distances(const Lists& a, const Lists& b, int threads, Monitor* monitor);

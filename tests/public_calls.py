@@ -66,7 +66,7 @@ def _calls() -> dict[str, Call]:
     metric("kernel_target_alignment", centred=True)
     metric("procrustes", powers=(1, 0), scales="both")
     metric("soft_matching", powers=(1, 0), scales="both")
-    for name in ("cknna", "mutual_knn", "cycle_knn", "lcs_knn", "edit_knn", "jaccard_knn"):
+    for name in ("cknna", "mutual_knn", "cycle_knn", "lcs_knn", "edit_knn", "jaccard_knn", "rank_similarity"):
         metric(name, lambda x, y, name=name: getattr(ka, name)(x, y, _k(x)))
     for similarity in ("euclidean", "dot"):
         metric(f"mutual_knn {similarity}", lambda x, y, s=similarity: ka.mutual_knn(x, y, _k(x), metric=s))

@@ -43,6 +43,7 @@ void bind_lists(py::module_& module) {
     const auto x = py::arg("x").noconvert(), y = py::arg("y").noconvert();
     define_per_row(module, "shared_counts", shared_counts);
     define_per_row(module, "common_subsequences", common_subsequences);
+    define_per_row(module, "rank_similarities", rank_similarities);
     define_per_row(module, "edit_distances", edit_distances);
     define_per_row(module, "cycles", cycles);
     module.def(

@@ -43,6 +43,7 @@ from kernalign.metrics.moments import Moments  # noqa: E402
 from kernalign.metrics.neighbors.cknna import cknna  # noqa: E402
 from kernalign.metrics.neighbors.curve import rnx_curve  # noqa: E402
 from kernalign.metrics.neighbors.overlap import Neighbors, cycle_knn, edit_knn, jaccard_knn, knn, lcs_knn, mutual_knn  # noqa: E402
+from kernalign.metrics.neighbors.ranked import rank_similarity, second_order_cosine  # noqa: E402
 from kernalign.metrics.record import MetricInfo  # noqa: E402
 from kernalign.metrics.registry import METRICS, measure  # noqa: E402
 from kernalign.theory.ridge_risk import kare, learning_curve  # noqa: E402
@@ -118,10 +119,12 @@ __all__ = [
     "principal_angles",
     "procrustes",
     "pwcca",
+    "rank_similarity",
     "ridge_cca",
     "rnx_curve",
     "rsa",
     "run_task",
+    "second_order_cosine",
     "set_threads",
     "soft_matching",
     "source_condition",

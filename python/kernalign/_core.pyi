@@ -198,6 +198,9 @@ def common_subsequences(
 def edit_distances(
     x: NDArray[np.int32], y: NDArray[np.int32], threads: int = 0, progress: Progress = None
 ) -> NDArray[np.int32]: ...
+def rank_similarities(
+    x: NDArray[np.int32], y: NDArray[np.int32], threads: int = 0, progress: Progress = None
+) -> NDArray[np.float64]: ...
 def cycles(
     x: NDArray[np.int32], y: NDArray[np.int32], threads: int = 0, progress: Progress = None
 ) -> NDArray[np.uint8]: ...

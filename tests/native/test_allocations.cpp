@@ -183,6 +183,7 @@ TEST(lists) {
     const Lists x{a.data(), 60, 6}, y{b.data(), 60, 6};
     fail_each_allocation([&](int threads) { return shared_counts(x, y, threads, &patient); });
     fail_each_allocation([&](int threads) { return common_subsequences(x, y, threads, &patient); });
+    fail_each_allocation([&](int threads) { return rank_similarities(x, y, threads, &patient); });
     fail_each_allocation([&](int threads) { return edit_distances(x, y, threads, &patient); });
     fail_each_allocation([&](int threads) { return cycles(x, y, threads, &patient); });
     fail_each_allocation([&](int) { return graph_sums(x, &patient).reciprocal; });

@@ -86,6 +86,30 @@ def levenshtein(a, b):
     return row[-1]
 
 
+def rank_similarity(a, b):
+    """Of two lists of one item: by the definition of Klabunde et al. (2025)."""
+    a, b = list(a), list(b)
+    both = [j for j in a if j in b]
+    if not both:
+        return 0.0
+    ranks = [(a.index(j) + 1, b.index(j) + 1) for j in both]
+    return sum(2 / ((1 + abs(r - s)) * (r + s)) for r, s in ranks) / sum(1 / m for m in range(1, len(both) + 1))
+
+
+def jaccard(a, b):
+    return len(set(a) & set(b)) / len(set(a) | set(b))
+
+
+def second_order_cosine(x, y, a, b):
+    """Of every item: the cosine of its cosine distances to the neighbours of either side."""
+    distances = [1 - similarities(side, "cosine") for side in (x, y)]
+    values = []
+    for i, (own, other) in enumerate(zip(a, b, strict=True)):
+        u, v = (side[i, sorted({*own, *other})] for side in distances)
+        values.append(float(u @ v / np.sqrt((u @ u) * (v @ v))))
+    return np.array(values)
+
+
 def cycle(a, b):
     return np.mean([any(i in a[j] for j in b[i]) for i in range(len(a))])
 

@@ -2,6 +2,7 @@
 #include "lists.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <string>
 
 #include "cpu/runtime/parallel.hpp"
@@ -154,6 +155,23 @@ std::vector<std::int32_t> common_subsequences(const Lists& a, const Lists& b, in
                 *at = position;
         }
         return std::int32_t(tails.size());
+    });
+}
+
+std::vector<double> rank_similarities(const Lists& a, const Lists& b, int threads, Monitor* monitor) {
+    threads = workers_for(a, threads);
+    std::vector<Positions> positions(std::size_t(threads), Positions(a.n));
+    return per_list<double>(a, b, threads, monitor, [&](std::int64_t i, std::size_t worker) {
+        positions[worker].set(b.row(i), b.k);
+        double sum = 0, harmonic = 0;
+        std::int64_t shared = 0;
+        for (std::int64_t t = 0; t < a.k; ++t) {
+            const std::int64_t other = positions[worker][a.row(i)[t]], own = t + 1;
+            if (other == 0) continue;
+            sum += 2.0 / (double(1 + std::abs(own - other)) * double(own + other));
+            harmonic += 1.0 / double(++shared);
+        }
+        return shared == 0 ? 0.0 : sum / harmonic;
     });
 }
 

@@ -22,6 +22,7 @@ from kernalign._core import (
     overlap_curve,
     overlaps_without_one,
     permuted_overlaps,
+    rank_similarities,
     shared_counts,
     subset_overlaps,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "overlap_curve",
     "overlaps_without_one",
     "permuted_overlaps",
+    "rank_similarities",
     "shared_counts",
     "subset_overlaps",
 ]

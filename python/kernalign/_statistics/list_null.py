@@ -29,6 +29,18 @@ def jaccard(n: int, k: int) -> float:
     return float((p * m / (2 * k - m)).sum())
 
 
+def ranks(n: int, k: int, *, jaccard: bool) -> float:
+    """Mean rank similarity: the ranks of a common item are independent and uniform, whatever the others' are."""
+    m, p = _shared(n, k)
+    some = m > 0
+    m, p = m[some], p[some]
+    place = np.arange(1, k + 1, dtype=np.float64)
+    one = float((2 / ((1 + np.abs(place[:, None] - place)) * (place[:, None] + place))).mean())
+    harmonic = np.cumsum(1 / np.arange(1, k + 1))[m.astype(np.intp) - 1]
+    weight = m / (2 * k - m) if jaccard else 1.0
+    return one * float((p * weight * m / harmonic).sum())
+
+
 def cycle(n: int, k: int, in_degrees: NDArray[np.int32]) -> float:
     """Mean over items of the chance that k random others include one of the d that point to the item."""
     others = n - 1 - in_degrees.astype(np.float64)

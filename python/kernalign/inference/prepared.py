@@ -117,7 +117,8 @@ def _tested(name: str, given: Any) -> Tested:
     if not record.paired:
         raise ValueError(f"{name} does not pair rows, so no pairing of them changes it; its score has its own null")
     states = record.states
-    renamed = isinstance(states, (OfLists, OfEdges)) or (isinstance(states, OfGrams) and states.distance is None)
+    renamed = isinstance(states, OfEdges) or (isinstance(states, OfGrams) and states.distance is None)
+    renamed = renamed or (isinstance(states, OfLists) and states.of_items)
     return Tested(record, None if renamed else record.function)
 
 

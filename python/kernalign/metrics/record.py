@@ -57,6 +57,11 @@ class OfLists:
     ordered: bool = False
     search_null: bool = False
 
+    @property
+    def of_items(self) -> bool:
+        """Whether it sees the lists alone; else also the rows that they were found in."""
+        return self.of_shared is not None or self.of_lists is not None
+
 
 @dataclass(frozen=True)
 class OfEdges:

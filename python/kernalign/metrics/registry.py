@@ -13,7 +13,7 @@ from kernalign._base.kernels import Distance
 from kernalign._base.score import Score
 from kernalign.metrics.kernel import cka, distance, mmd, rsa
 from kernalign.metrics.linear import cca, matching, predictivity, shape
-from kernalign.metrics.neighbors import cknna, overlap
+from kernalign.metrics.neighbors import cknna, overlap, ranked
 from kernalign.metrics.record import MetricInfo, OfDissimilarities, OfEdges, OfGrams, OfLists, OfSpans
 
 _UNIT = (0.0, 1.0)
@@ -144,6 +144,22 @@ _RECORDS: dict[str, MetricInfo] = {
         states=OfLists(overlap.finish_edit_knn, of_lists=overlap.edit_items, ordered=True),
         cost=_LISTS,
         chance="of n and k",
+    ),
+    "rank_similarity": MetricInfo(
+        "agreement of the ranks of common neighbours, the nearest above all",
+        _UNIT,
+        ranked.rank_similarity,
+        states=OfLists(ranked.finish_rank_similarity, of_lists=ranked.rank_items, ordered=True),
+        cost=_LISTS,
+        chance="of n and k",
+    ),
+    "second_order_cosine": MetricInfo(
+        "cosine of the distances to the neighbours of either side; far from 0 by chance",
+        _UNIT,
+        ranked.second_order_cosine,
+        states=OfLists(ranked.finish_second_order_cosine),
+        cost=_LISTS,
+        chance="of the data",
     ),
     "cknna": MetricInfo(
         "centred kernel alignment over neighbours on both sides; variant='platonic' has no bounds",

@@ -140,10 +140,12 @@ def test_list_kernels_equal_their_definitions(n, k):
     b[2, : k // 2] = a[2, k - k // 2 :]
     b[2, k // 2 :] = a[2, : k - k // 2]
     checked = range(0, n, max(1, n // 40))
+    ranks = _core.rank_similarities(a, b)
     lcs, edit = _core.common_subsequences(a, b), _core.edit_distances(a, b)
     for i in {0, 1, 2, *checked}:
         assert lcs[i] == ref.lcs(a[i], b[i])
         assert edit[i] == ref.levenshtein(a[i], b[i])
+        assert ranks[i] == pytest.approx(ref.rank_similarity(a[i], b[i]), rel=1e-13)
     assert lcs[0] == k
     assert lcs[1] == 1
     assert ((k - lcs <= edit) & (edit <= k)).all()

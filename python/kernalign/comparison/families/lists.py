@@ -51,7 +51,7 @@ class Lists(Family):
         similarity, ties = given.get("metric", "cosine"), given.get("ties", "fractional")
         checks.check_choice(similarity, "metric", SIMILARITIES)
         checks.check_choice(ties, "ties", ("fractional", "index"))
-        if record.of_lists is not None:
+        if record.of_shared is None:
             ties = "index"
         return checks.check_k(given["k"], asked.n), similarity, ties, asked.record(name).symmetric
 

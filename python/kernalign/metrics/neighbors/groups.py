@@ -57,6 +57,7 @@ def search_groups(
         labels = np.arange(found.n) if of_pair is None else of_pair
     rows = None if found.pair is None else (found.pair.x, found.pair.y)
     made = join_groups(found.longer, rows, labels, k, ties, found.settings, found.threads)
+    made.pair = found.pair
     if longer is not None:
         x_lists, y_lists = (longer_outside(lists, labels, longer(labels, k)) for lists in found.longer)
         made.longer = x_lists, y_lists

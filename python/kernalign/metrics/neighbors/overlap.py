@@ -117,7 +117,7 @@ def mutual_knn(
         checks.check_uncertainty(uncertainty, (None, "half-sampling", "jackknife"))
     length = None if uncertainty is None else partial(_list_length, uncertainty)
     whole = uncertainty is not None
-    found = _search(x, y, k, metric, ties, per_item, groups, options, whole=whole, length=length, queries=queries)
+    found = search(x, y, k, metric, ties, per_item, groups, options, whole=whole, length=length, queries=queries)
     if found.x.items is not None:
         return _of_some("mutual_knn", found, mutual_items, per_item)
     spread = None if uncertainty is None else _spread("mutual_knn", found, uncertainty, mutual_items)
@@ -180,7 +180,7 @@ def jaccard_knn(
         checks.check_uncertainty(uncertainty, (None, "half-sampling"))
         length = partial(_list_length, uncertainty)
     whole = uncertainty is not None
-    found = _search(x, y, k, metric, ties, per_item, groups, options, whole=whole, length=length, queries=queries)
+    found = search(x, y, k, metric, ties, per_item, groups, options, whole=whole, length=length, queries=queries)
     if not found.x.whole:
         return _of_some("jaccard_knn", found, jaccard_items, per_item)
     spread = None if uncertainty is None else _spread("jaccard_knn", found, uncertainty, jaccard_items)
@@ -235,7 +235,7 @@ def cycle_knn(
     >>> round(score, 1), round(score.chance, 1)
     (0.5, 0.4)
     """
-    return finish_cycle_knn(_search(x, y, k, metric, "index", per_item, groups, options), per_item)
+    return finish_cycle_knn(search(x, y, k, metric, "index", per_item, groups, options), per_item)
 
 
 def cycle_items(x: NDArray[np.int32], y: NDArray[np.int32], threads: int = 0) -> NDArray[np.float64]:
@@ -283,7 +283,7 @@ def lcs_knn(
     >>> bool(ordered < any_order), bool(ordered > ordered.chance)
     (True, True)
     """
-    return finish_lcs_knn(_search(x, y, k, metric, "index", per_item, groups, options, ordered=True), per_item)
+    return finish_lcs_knn(search(x, y, k, metric, "index", per_item, groups, options, ordered=True), per_item)
 
 
 def lcs_items(x: NDArray[np.int32], y: NDArray[np.int32], threads: int = 0) -> NDArray[np.float64]:
@@ -327,7 +327,7 @@ def edit_knn(
     >>> round(ka.edit_knn(x, -x, k=10), 6), ka.edit_knn(x, x[:, :7], k=10) < 0.5
     (1.0, True)
     """
-    return finish_edit_knn(_search(x, y, k, metric, "index", per_item, groups, options, ordered=True), per_item)
+    return finish_edit_knn(search(x, y, k, metric, "index", per_item, groups, options, ordered=True), per_item)
 
 
 def edit_items(x: NDArray[np.int32], y: NDArray[np.int32], threads: int = 0) -> NDArray[np.float64]:
@@ -345,7 +345,7 @@ def finish_edit_knn(found: Search, per_item: bool = False) -> Score:
     return found.score("edit_knn", float(items.mean()), null, items if per_item else None)
 
 
-def _search(
+def search(
     x: Any, y: Any, k: int | None, metric: Metric, ties: Ties, per_item: Any, groups: Any, options: Options, **kind: Any
 ) -> Search:
     """Lists among all rows, or among those of other groups."""

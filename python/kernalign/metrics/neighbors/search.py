@@ -225,7 +225,7 @@ def _from_arrays(
         longer = a.lists, b.lists
         a, b = a.first(k), b.first(k)
     found = join(pair, a, b, metric, ties, chosen)
-    found.longer, found.pair = longer, pair
+    found.longer = longer
     if found.settings["ties"] == "index":
         warn_of_ties(found.settings)
     return found
@@ -281,7 +281,7 @@ def join(
 
     samples = (a.sample, b.sample) if a.sample is not None and b.sample is not None else None
     shared = (finish_ties, weights) if tied and native else (None, None)
-    return Search(a.lists, b.lists, settings, shared[0], shared[1], samples, graphs, workers)
+    return Search(a.lists, b.lists, settings, shared[0], shared[1], samples, graphs, workers, pair=pair)
 
 
 def _settings(x: Neighbors, y: Neighbors) -> dict[str, Any]:
