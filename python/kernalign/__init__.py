@@ -1,6 +1,7 @@
 """Fast, trustworthy measures of how alike two neural representations are."""
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from kernalign._base import interrupts as _interrupts
 
@@ -138,6 +139,15 @@ for _name in __all__:
     if isinstance(globals()[_name], type):
         globals()[_name].__module__ = __name__
 
+
+if TYPE_CHECKING:
+    from kernalign import compat as compat
+    from kernalign import embedding as embedding
+    from kernalign import pmi as pmi
+    from kernalign import robustness as robustness
+    from kernalign import sources as sources
+    from kernalign import stitching as stitching
+    from kernalign import suite as suite
 
 _MODULES = ("compat", "embedding", "pmi", "robustness", "sources", "stitching", "suite")
 
