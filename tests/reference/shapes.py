@@ -85,6 +85,19 @@ def procrustes(x, y):
     return float(np.linalg.norm(x - y @ rotation))
 
 
+def whitened(x, alpha, centred=True):
+    """Partial whitening in the columns' space, X (alpha I + (1 - alpha) (X'X)^-1/2), scaled to the norm of X."""
+    x = centred_features(x) if centred else features(x)
+    values, vectors = np.linalg.eigh(x.T @ x)
+    inverse = np.where(values > 1e-12 * values[-1], 1 / np.sqrt(np.maximum(values, 1e-300)), 0.0)
+    made = x @ (alpha * np.eye(x.shape[1]) + (1 - alpha) * (vectors * inverse) @ vectors.T)
+    return made * np.linalg.norm(x) / np.linalg.norm(made)
+
+
+def nuclear_cosine(x, y):
+    return float(np.linalg.svd(x.T @ y, compute_uv=False).sum() / (np.linalg.norm(x) * np.linalg.norm(y)))
+
+
 def one_to_one(x, y):
     """Mean correlation of the best injection of the narrower side's columns, all of them tried."""
     if x.shape[1] > y.shape[1]:

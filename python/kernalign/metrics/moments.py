@@ -179,17 +179,19 @@ class Moments(Readable):
         """Uncentred kernel alignment; see :func:`kernalign.kernel_alignment`."""
         return alignment.finish_kernel_alignment(self._sums("kernel_alignment", estimator, kernel), estimator)
 
-    def procrustes(self) -> Score:
+    def procrustes(self, *, alpha: float = 1.0) -> Score:
         """Procrustes distance; see :func:`kernalign.procrustes`. Products do not resolve shapes that nearly agree."""
-        return shape.finish_procrustes(shape.of_stream(self._products("procrustes"), "procrustes"))
+        return shape.finish_procrustes(shape.of_stream(self._products("procrustes"), "procrustes", alpha))
 
-    def nbs(self) -> Score:
+    def nbs(self, *, alpha: float = 1.0) -> Score:
         """Normalised Bures similarity; see :func:`kernalign.nbs`."""
-        return shape.finish_nbs(shape.of_stream(self._products("nbs"), "nbs"))
+        return shape.finish_nbs(shape.of_stream(self._products("nbs"), "nbs", alpha))
 
-    def angular_distance(self) -> Score:
+    def angular_distance(self, *, alpha: float = 1.0) -> Score:
         """Angle between shapes; see :func:`kernalign.angular_distance`. As for :meth:`procrustes`."""
-        return shape.finish_angular_distance(shape.of_stream(self._products("angular_distance"), "angular_distance"))
+        return shape.finish_angular_distance(
+            shape.of_stream(self._products("angular_distance"), "angular_distance", alpha)
+        )
 
     def cca(self, *, statistic: subspace.Statistic = "rho", centred: bool = True) -> Score:
         """Mean canonical correlation; see :func:`kernalign.cca`. Warns where products do not determine it."""

@@ -202,14 +202,18 @@ _RECORDS: dict[str, MetricInfo] = {
         chance="rank / (n − 1)",
     ),
     "nbs": MetricInfo(
-        "normalised Bures similarity: cosine of shapes", _UNIT, shape.nbs, states=OfSpans(shape.nbs_of), cost=_PRODUCT
+        "normalised Bures similarity: cosine of shapes",
+        _UNIT,
+        shape.nbs,
+        states=OfSpans(shape.nbs_of, ("alpha",)),
+        cost=_PRODUCT,
     ),
     "angular_distance": MetricInfo(
         "angle between shapes, in radians",
         (0.0, math.pi / 2),
         shape.angular_distance,
         **_CLOSE_AT_0,
-        states=OfSpans(shape.angular_distance_of),
+        states=OfSpans(shape.angular_distance_of, ("alpha",)),
         cost=_PRODUCT,
     ),
     "procrustes": MetricInfo(
@@ -217,7 +221,7 @@ _RECORDS: dict[str, MetricInfo] = {
         _DISTANCE,
         shape.procrustes,
         **_CLOSE_AT_0,
-        states=OfSpans(shape.procrustes_of),
+        states=OfSpans(shape.procrustes_of, ("alpha",)),
         scales=False,
         units=1,
         cost=_PRODUCT,

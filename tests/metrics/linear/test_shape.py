@@ -224,3 +224,68 @@ def test_offsets_cost_no_digits_of_a_small_spread():
     for metric in (ka.nbs, ka.cca, ka.linear_predictivity):
         moved = metric(x * 2.0**-25 + 2.0**20, y * 2.0**-25 - 2.0**20)
         assert float(moved) == pytest.approx(float(metric(x, y)), rel=1e-12)
+
+
+# Partial whitening, and means left in
+
+
+@every_shape
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 0.9, 1.0])
+@pytest.mark.parametrize("centred", [True, False])
+def test_partly_whitened_shapes_are_their_definition(shape, alpha, centred):
+    x, y = scaled_pair(*shape)
+    x += 0.5
+    saturated = alpha == 0 and max(shape[1:]) >= shape[0] - 1
+    a, b = (oracle.whitened(side, alpha, centred) for side in (x, y))
+    cosine = min(1.0, oracle.nuclear_cosine(a, b))
+    how = {"alpha": alpha, "centred": centred}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert float(ka.nbs(x, y, **how)) == pytest.approx(cosine, rel=1e-9)
+    assert any("saturated" in str(one.message) for one in caught) == saturated
+    warnings.filterwarnings("ignore", message=".*saturated", category=ka.AlignmentWarning)
+    assert float(ka.angular_distance(x, y, **how)) == pytest.approx(math.acos(cosine), rel=1e-7, abs=1e-7)
+    norms = np.linalg.norm(a), np.linalg.norm(b)
+    distance = math.sqrt(norms[0] ** 2 + norms[1] ** 2 - 2 * norms[0] * norms[1] * cosine)
+    assert float(ka.procrustes(x, y, **how)) == pytest.approx(distance, rel=1e-9, abs=1e-6)
+
+
+def test_whole_whitening_is_cca():
+    x, y = related(200, 6, 4)
+    rng = np.random.default_rng(0)
+    wanted = ka.cca(x, y) * 4 / math.sqrt(6 * 4)
+    assert float(ka.nbs(x, y, alpha=0)) == pytest.approx(wanted, rel=1e-12)
+    mixed = x @ rng.normal(size=(6, 6)) + 3
+    assert float(ka.nbs(mixed, y, alpha=0)) == pytest.approx(wanted, rel=1e-9)
+    assert float(ka.angular_distance(x, mixed, alpha=0)) < 1e-7
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.4])
+def test_partly_whitened_shapes_of_streams_and_comparisons(alpha):
+    x, y = scaled_pair(300, 6, 4)
+    stream = ka.Moments()
+    for part in range(0, 300, 70):
+        stream.update(x[part : part + 70], y[part : part + 70])
+    for name, function in METRICS.items():
+        wanted = float(function(x, y, alpha=alpha))
+        assert float(getattr(stream, name)(alpha=alpha)) == pytest.approx(wanted, rel=1e-9)
+        made = ka.compare({"a": x}, {"b": y}, metrics={"own": (name, {"alpha": alpha})}, errors="raise")
+        assert made.scores["own"]["a", "b"][0, 0] == pytest.approx(wanted, rel=1e-9)
+        means = ka.compare({"a": x}, {"b": y}, metrics={"own": (name, {"alpha": alpha, "centred": False})})
+        assert means.scores["own"]["a", "b"][0, 0] == pytest.approx(float(function(x, y, alpha=alpha, centred=False)))
+
+
+def test_whitening_is_refused_outside_its_range_and_of_any_magnitude():
+    x, y = scaled_pair(60, 4, 5)
+    for alpha in (-0.1, 1.1, math.nan):
+        with pytest.raises(ValueError, match=r"alpha must be in \[0, 1\]"):
+            ka.nbs(x, y, alpha=alpha)
+    with pytest.raises(TypeError, match="centred must be True or False"):
+        ka.nbs(x, y, centred=1)
+    for scale in (1e-300, 1e300):
+        assert float(ka.nbs(x * scale, y * scale, alpha=0)) == pytest.approx(float(ka.nbs(x, y, alpha=0)), rel=1e-9)
+    assert float(ka.nbs(x * 1e-300, y * 1e-300, alpha=0.5)) == pytest.approx(float(ka.nbs(x, y, alpha=0)), rel=1e-9)
+    with pytest.warns(ka.UndefinedScoreWarning, match="x is constant"):
+        assert math.isnan(ka.nbs(x * 0 + 1, y, alpha=0.5))
+    with pytest.warns(ka.UndefinedScoreWarning, match="x is zero"):
+        assert math.isnan(ka.nbs(x * 0, y, centred=False))

@@ -19,7 +19,9 @@ from kernalign._engines.directions import Matrix
 from kernalign._rows import arrays
 from kernalign._rows.decompositions import product, qr_triangle, svd
 from kernalign._rows.options import Options
-from kernalign.metrics.linear.principal import Products, Spans, how
+from kernalign.metrics.linear import principal
+from kernalign.metrics.linear.cca import warn_saturated
+from kernalign.metrics.linear.principal import Principal, Products, Spans, how
 
 # Below this 1 - NBS the difference of norms has lost too many digits, and the residual itself is summed. Float32
 # products of 256 columns or more were measured to be wrong by up to 3e-8; those of streams by up to 2.4e-7.
@@ -27,12 +29,17 @@ _CLOSE = {True: 1e-5, False: 2e-2}  # of float64 and of float32 products
 _RESOLUTION = {True: 1e-14, False: 1e-6}  # 1 - NBS below this is rounding in a stream
 
 
-def procrustes(x: Any, y: Any, **options: Unpack[Options]) -> Score:
-    """Procrustes distance: what is left of centred x and y after the best rotation or reflection of one onto the other.
+def procrustes(x: Any, y: Any, *, alpha: float = 1.0, centred: bool = True, **options: Unpack[Options]) -> Score:
+    """Procrustes distance: what is left of x and y after the best rotation or reflection of one onto the other.
 
     Parameters
     ----------
     x, y : (n, p) and (n, q) arrays, paired by row; n >= 2. The narrower one is padded with zero columns.
+    alpha : in [0, 1]: each side is first whitened in part, its singular values s made proportional to
+        ``alpha * s + 1 - alpha`` with their sum of squares kept: 1 not at all, 0 wholly, where the cosine is that of
+        canonical correlations and invariant to invertible linear maps. Between them it matters in which units s is, as
+        in netrep: scale the sides alike, for one by ``normalize`` or by their norm.
+    centred : False leaves the column means in: a mean in common is then a shape in common.
     **options : as for :func:`kernalign.cka`.
 
     Returns
@@ -76,10 +83,10 @@ def procrustes(x: Any, y: Any, **options: Unpack[Options]) -> Score:
     >>> round(noisy / np.sqrt(200 * 10), 2)
     0.1
     """
-    return finish_procrustes(_of_pair("procrustes", x, y, options))
+    return finish_procrustes(_of_pair("procrustes", x, y, alpha, centred, options))
 
 
-def nbs(x: Any, y: Any, **options: Unpack[Options]) -> Score:
+def nbs(x: Any, y: Any, *, alpha: float = 1.0, centred: bool = True, **options: Unpack[Options]) -> Score:
     """Normalised Bures similarity: |X^T Y|_* / (|X| |Y|) of centred x and y, the fidelity of their Gram matrices.
 
     Parameters, memory and errors as for :func:`procrustes`.
@@ -110,10 +117,10 @@ def nbs(x: Any, y: Any, **options: Unpack[Options]) -> Score:
     >>> round(ka.nbs(x, 5 * x @ turn), 6), round(ka.nbs(x, rng.standard_normal((200, 10))), 1)
     (1.0, 0.2)
     """
-    return finish_nbs(_of_pair("nbs", x, y, options))
+    return finish_nbs(_of_pair("nbs", x, y, alpha, centred, options))
 
 
-def angular_distance(x: Any, y: Any, **options: Unpack[Options]) -> Score:
+def angular_distance(x: Any, y: Any, *, alpha: float = 1.0, centred: bool = True, **options: Unpack[Options]) -> Score:
     """Angle between two shapes: the arc cosine of :func:`nbs`, a metric.
 
     Parameters, memory and errors as for :func:`procrustes`.
@@ -122,7 +129,8 @@ def angular_distance(x: Any, y: Any, **options: Unpack[Options]) -> Score:
     -------
     Score
         Radians in [0, pi/2]; 0 for equal shapes. Small angles are 2 arcsin(d / 2), d the Procrustes distance of the
-        sides scaled to norm 1, so that they are not lost in the rounding of a cosine.
+        sides scaled to norm 1, so that they are not lost in the rounding of a cosine; with ``alpha`` < 1 they are below
+        1e-7.
 
     See Also
     --------
@@ -143,7 +151,7 @@ def angular_distance(x: Any, y: Any, **options: Unpack[Options]) -> Score:
     >>> bool(xz <= xy + yz), round(np.degrees(xy))
     (True, 80)
     """
-    return finish_angular_distance(_of_pair("angular_distance", x, y, options))
+    return finish_angular_distance(_of_pair("angular_distance", x, y, alpha, centred, options))
 
 
 @dataclass(frozen=True)
@@ -186,9 +194,11 @@ def finish_angular_distance(shapes: Shapes) -> Score:
     return Score(value, metric="angular_distance", n=shapes.n, settings=shapes.settings, maximum=None)
 
 
-def of_stream(products: Products, metric: str) -> Shapes:
+def of_stream(products: Products, metric: str, alpha: float = 1.0) -> Shapes:
     """From the products of a stream; warns where a distance is below what they resolve."""
     engine, double = products.engine, products.double
+    if checks.number(alpha, "alpha", "in [0, 1]") != 1:
+        return whitened(metric, principal.of_stream(products, metric), engine.exponents, alpha)
     reason = products.why_undefined()
     if reason is not None:
         return Shapes(engine.n, (0, 0), 0, (0, 0), products.settings, reason)
@@ -205,24 +215,27 @@ def of_stream(products: Products, metric: str) -> Shapes:
     return Shapes(engine.n, norms, gap, engine.exponents, products.settings)
 
 
-def procrustes_of(spans: Spans) -> Score:
+def procrustes_of(spans: Spans, *, alpha: float = 1.0) -> Score:
     """`procrustes` of sides whose directions are shared."""
-    return finish_procrustes(_of_spans(spans))
+    return finish_procrustes(_of_spans("procrustes", spans, alpha))
 
 
-def nbs_of(spans: Spans) -> Score:
+def nbs_of(spans: Spans, *, alpha: float = 1.0) -> Score:
     """`nbs`, likewise."""
-    return finish_nbs(_of_spans(spans))
+    return finish_nbs(_of_spans("nbs", spans, alpha))
 
 
-def angular_distance_of(spans: Spans) -> Score:
+def angular_distance_of(spans: Spans, *, alpha: float = 1.0) -> Score:
     """`angular_distance`, likewise."""
-    return finish_angular_distance(_of_spans(spans))
+    return finish_angular_distance(_of_spans("angular_distance", spans, alpha))
 
 
-def _of_spans(spans: Spans) -> Shapes:
+def _of_spans(metric: str, spans: Spans, alpha: float) -> Shapes:
     """Of few rows by the overlap of all directions, if none was left out and the shapes do not nearly agree."""
     data = spans.data
+    if checks.number(alpha, "alpha", "in [0, 1]") != 1:
+        exponents = data.x.exponent, data.y.exponent
+        return whitened(metric, principal.of_spans(metric, spans), exponents, alpha)
     if not spans.tall and data.why_undefined() is None:
         x, y = spans.x.by_rows, spans.y.by_rows
         if x.rank and y.rank and not x.rounded and not y.rounded:
@@ -235,12 +248,36 @@ def _of_spans(spans: Spans) -> Shapes:
     return _of_data(spans.pair, data, None)
 
 
-def _of_pair(metric: str, x: Any, y: Any, options: Options) -> Shapes:
+def whitened(metric: str, found: Principal, exponents: tuple[int, int], alpha: float) -> Shapes:
+    """Of sides whose singular values s are alpha s + 1 - alpha, times what keeps the sum of their squares."""
+    settings = {**found.describe(), "alpha": alpha}
+    if found.reason is not None:
+        return Shapes(found.n, (0, 0), 0, (0, 0), settings, found.reason)
+    if alpha == 0:
+        warn_saturated(metric, found)
+    norms, values = [], []
+    for side, exponent in zip((found.x, found.y), exponents, strict=True):
+        norms.append(float(np.linalg.norm(side.values)))
+        mixed = alpha * side.values + math.ldexp(1 - alpha, -exponent)
+        mixed /= mixed.max()  # squares of any scale stay in range
+        values.append(mixed / np.linalg.norm(mixed))
+    a, b = values
+    rank_x, rank_y = found.ranks
+    nuclear = directions.nuclear_norm(a[:rank_x, None] * found.overlap * b[:rank_y])
+    return Shapes(found.n, (norms[0], norms[1]), max(0.0, 1 - nuclear), exponents, settings)
+
+
+def _of_pair(metric: str, x: Any, y: Any, alpha: float, centred: bool, options: Options) -> Shapes:
+    alpha, centred = checks.number(alpha, "alpha", "in [0, 1]"), checks.check_flag(centred, "centred")
     pair = arrays.pair(x, y, **options)
     checks.check_count(pair.n, 2, metric)
     pair.afford_products(metric, 8)
+    if not centred:
+        pair.settings["centred"] = False
     with pair.working(metric) as report:
-        return _of_data(pair, Centred.of(pair), report)
+        if alpha == 1:
+            return _of_data(pair, Centred.of(pair, centred=centred), report)
+        return _of_spans(metric, Spans.of(pair, centred=centred, report=report), alpha)
 
 
 def _of_data(pair: arrays.Pair, data: Centred, report: Report) -> Shapes:
