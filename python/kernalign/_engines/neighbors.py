@@ -49,6 +49,7 @@ class Neighbors(Readable):
     recall : share of true neighbours found: 1.0 if exact, else measured on sampled rows
     rows : (m,) int32, or None if there is a list of every row, or queries are no rows of x
     items : n, unless there is a list of every row
+    tie_share : share of the rows that tie at the k-th place
     settings : how the backend was chosen and, if not exact, the index, the rows of the sample and ``recall_interval``
         (95 %, Wilson)
 
@@ -79,6 +80,7 @@ class Neighbors(Readable):
     rows: NDArray[np.int32] | None = None
     items: int | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+    tie_share: float = field(init=False, repr=False)  # of the rows, that tie at the k-th place
 
     def _shown(self) -> list[tuple[str, Any]]:
         lists, k = self.indices.shape
@@ -94,6 +96,7 @@ class Neighbors(Readable):
                 "Neighbors needs indices (n, k), similarities (n, k) and tie_rows (n,), got shapes "
                 f"{shape}, {similarities.shape} and {ties.shape}"
             )
+        object.__setattr__(self, "tie_share", int(np.add.reduce(ties)) / max(1, len(ties)))
         if indices.dtype != np.int32 or not indices.flags.c_contiguous:
             object.__setattr__(self, "indices", _as_int32(indices))
         if self.rows is not None and (self.items is None or np.shape(self.rows) != shape[:1]):
@@ -160,11 +163,6 @@ class Neighbors(Readable):
     def whole(self) -> bool:
         """Whether there is a list of every row."""
         return self.items is None
-
-    @property
-    def tie_share(self) -> float:
-        """Share of the rows that tie at the k-th place."""
-        return int(np.add.reduce(self.tie_rows)) / len(self.tie_rows)
 
     @cached_property
     def edge_sums(self) -> NDArray[np.float64]:
