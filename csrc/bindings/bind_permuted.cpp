@@ -83,6 +83,19 @@ void bind_permuted(py::module_& module) {
         },
         py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("orders"), workers, report);
     module.def(
+        "permuted_concordance",
+        [](const Values& x, const Values& y, const OrderArray& orders, int threads, py::object progress) {
+            const Orders wanted = orders_of(orders);
+            const Triangles a = triangles_of(x, wanted.n, "x"), b = triangles_of(y, wanted.n, "y");
+            require(a.layers == 1 && b.layers == 1, "x and y must be of one layer each");
+            const py::ssize_t count = wanted.count;
+            return to_numpy(
+                permuted(wanted, std::move(progress),
+                         [&](Monitor* monitor) { return permuted_concordance(a, b, wanted, threads, monitor); }),
+                {count});
+        },
+        py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("orders"), workers, report);
+    module.def(
         "permuted_features",
         [](const std::vector<Values>& x, const std::vector<Values>& y, const OrderArray& orders, int threads,
            py::object progress) {

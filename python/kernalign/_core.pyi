@@ -255,6 +255,13 @@ def permuted_triangles(
     threads: int = 0,
     progress: Progress = None,
 ) -> NDArray[np.float64]: ...
+def permuted_concordance(
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    orders: NDArray[np.integer[Any]],
+    threads: int = 0,
+    progress: Progress = None,
+) -> NDArray[np.float64]: ...
 def permuted_features(
     x: list[NDArray[np.float64]],
     y: list[NDArray[np.float64]],

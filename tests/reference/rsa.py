@@ -58,7 +58,46 @@ def tau_a(a, b):
     return float((order_signs(a) * order_signs(b)).sum() / (m * (m - 1)))
 
 
-COMPARISONS = {"pearson": pearson, "spearman": spearman, "kendall": tau_a, "cosine": cosine}
+def tau_b(a, b):
+    """The same over pairs that are tied in neither, by the geometric mean of both counts."""
+    x, y = order_signs(a), order_signs(b)
+    return float((x * y).sum() / np.sqrt((x * x).sum() * (y * y).sum()))
+
+
+def rho_a(a, b):
+    """Spearman's coefficient as it would be without ties, whose norm is that of the ranks 1 to m."""
+    m = len(a)
+    x, y = (mid_ranks(v) - (m + 1) / 2 for v in (a, b))
+    return float(12 * (x @ y) / (m * (m * m - 1)))
+
+
+def estimates_covariance(covariance):
+    """Of the squared distances of all pairs i < j, up to a factor, where true distances are 0 (Diedrichsen 2021)."""
+    n = len(covariance)
+    contrasts = np.array([np.eye(n)[i] - np.eye(n)[j] for i, j in combinations(range(n), 2)])
+    return (contrasts @ covariance @ contrasts.T) ** 2
+
+
+def whitened_cosine(a, b, covariance=None):
+    n = round((1 + np.sqrt(1 + 8 * len(a))) / 2)
+    inverse = np.linalg.inv(estimates_covariance(np.eye(n) if covariance is None else covariance))
+    return float(a @ inverse @ b / np.sqrt((a @ inverse @ a) * (b @ inverse @ b)))
+
+
+def whitened_pearson(a, b, covariance=None):
+    return whitened_cosine(a - a.mean(), b - b.mean(), covariance)
+
+
+COMPARISONS = {
+    "pearson": pearson,
+    "spearman": spearman,
+    "rho_a": rho_a,
+    "kendall": tau_a,
+    "tau_b": tau_b,
+    "cosine": cosine,
+    "whitened_cosine": whitened_cosine,
+    "whitened_pearson": whitened_pearson,
+}
 
 
 def rsa(x, y, distance="correlation", comparison="spearman"):

@@ -16,7 +16,7 @@ constexpr std::int64_t kScaleRows = 16;
 template <class T>
 GivenMatrix<T>::GivenMatrix(const Rows& matrix) : matrix_(matrix) {
     const std::int64_t n = matrix.rows();
-    require(n == matrix.cols(), matrix.name + " must be a square matrix, as kernel=Precomputed() says, got " +
+    require(n == matrix.cols(), matrix.name + " must be a square matrix where it is precomputed, got " +
                                     std::to_string(n) + " x " + std::to_string(matrix.cols()));
     double most = 0;
     for (std::int64_t i = 0; i < n; ++i) {
@@ -69,7 +69,7 @@ template <class T>
 void GivenMatrix<T>::refuse(std::int64_t i, std::int64_t j, double a, double b) const {
     const std::string one = std::to_string(i), other = std::to_string(j);
     throw std::invalid_argument(
-        matrix_.name + " must be a symmetric matrix, as kernel=Precomputed() says, but entry (" + one + ", " + other +
+        matrix_.name + " must be a symmetric matrix where it is precomputed, but entry (" + one + ", " + other +
         ") is " + std::to_string(a) + " and entry (" + other + ", " + one + ") is " + std::to_string(b));
 }
 

@@ -89,6 +89,15 @@ def counting_column(column: int, share: float) -> Hazard:
     )
 
 
+def dissimilarities_as_features() -> Hazard:
+    """A matrix of dissimilarities that is read as features."""
+    text = (
+        "symmetric with a zero diagonal, as dissimilarities are, but rows are read as features: rsa with"
+        " distance='precomputed' compares dissimilarities"
+    )
+    return Hazard("dissimilarities", 1.0, text)
+
+
 def swapped_axes(layers: int, n: int) -> Hazard:
     """More layers than items: the axes of a stack are likely others."""
     return Hazard(

@@ -25,7 +25,13 @@ from kernalign._rows.items import Given, Items, Undirected, taken
 from kernalign._rows.numeric import AnyArray, as_matrix
 from kernalign._rows.options import NORMALIZE, PLAIN, Asked, Normalize, Options, asked, check_one_sided
 from kernalign._rows.pairing import Places, index_of, match, side
-from kernalign._rows.preprocessing import clip_threshold, counting_column, rounding_of, standard_scale
+from kernalign._rows.preprocessing import (
+    clip_threshold,
+    counting_column,
+    look_like_dissimilarities,
+    rounding_of,
+    standard_scale,
+)
 from kernalign.sources.objects import native, stored
 
 FEW_COLUMNS = 16  # with fewer, the rounding of single float32 products does not average out
@@ -107,9 +113,9 @@ def pair(
     ``unit_rows`` says that the metric itself divides by row norms (cosine), so that zero rows matter; ``divided``, that
     the rows shall be read divided already, and ``zero_mean`` that their means be subtracted before. With ``square``,
     both are Gram matrices; of ``divided`` and ``square`` each side may have its own. Errors ``advise`` to drop bad rows
-    where the caller has such options, warn of repeated items unless these are ``grouped``, and of a first or last
-    column that counts the rows. With ``devices`` arrays may be, and stay, on a CUDA device; nothing is warned of there.
-    ``names`` are the caller's.
+    where the caller has such options, warn of repeated items unless these are ``grouped``, of a first or last column
+    that counts the rows, and of dissimilarities. With ``devices`` arrays may be, and stay, on a CUDA device; nothing is
+    warned of there. ``names`` are the caller's.
     """
     how = asked(options, devices) if options else PLAIN
     place = None
@@ -153,6 +159,8 @@ def pair(
             equal = column[1:] == column[:-1]
             if (len(equal) and equal[equal.argmax()]) or rows.share_near:
                 _warn_of_repetition(matrix, rows, name)
+            if matrix.shape[0] == matrix.shape[1] and not matrix[0, 0] and look_like_dissimilarities(matrix):
+                warn(hazards.dissimilarities_as_features().of(name), AlignmentWarning)
             span = len(matrix) - 1.0  # of a column that counts the rows
             if (
                 float(matrix[-1, 0]) - float(matrix[0, 0]) == span

@@ -28,6 +28,7 @@ class RowOptions:
     nan_rows: BadRows = "error"
     undirected: tuple[Undirected, Undirected] = ("", "")  # of xs and of ys
     square: tuple[bool, bool] = (False, False)
+    triangles: bool = False  # vectors are those of dissimilarities
 
     def __post_init__(self) -> None:
         check_choice(self.pairing, "pairing", PAIRINGS)
@@ -123,7 +124,7 @@ def pair_rows(found: Sequence[LayersGiven], asked: RowOptions, record: bool) -> 
         if error is not None and not record:
             raise error
         given.plain[at] = error or (taken(one.matrix, rows, square=asked.square[given.side]), one.bfloat16)
-        if at == 0 and isinstance(given.whole, np.ndarray):
+        if at == 0 and isinstance(given.whole, np.ndarray) and given.whole.ndim > 1:
             given.whole = taken(given.whole, rows)
     settings = dict(matched.settings)
     if "unpaired" in settings:

@@ -14,6 +14,7 @@ from kernalign import _core, sources
 from kernalign._base.checks import shown
 from kernalign._base.packing import packable
 from kernalign._rows import arrays
+from kernalign._rows.dissimilarities import given_dissimilarities
 from kernalign._rows.indicators import Indicators
 from kernalign._rows.layer_rows import AS_THEY_ARE, Kept, LayersGiven, RowOptions, attempt, pair_rows
 from kernalign._rows.numeric import AnyArray, as_matrix, to_numpy
@@ -132,7 +133,8 @@ def open_representations(
             raise ValueError(f"{argument} must hold at least one representation, got none")
         _check_names(given, argument)
     places = [Place(argument, name, "") for argument, given in sides.items() for name in given]
-    found = {place: _read(sides[place.argument][place.name], place, record) for place in places}
+    triangles = rows is not None and rows.triangles
+    found = {place: _read(sides[place.argument][place.name], place, record, triangles) for place in places}
     kept = pair_rows(list(found.values()), rows or AS_THEY_ARE, record)
     how: Any = {"normalize": normalize, "clip_quantile": clip_quantile, "concatenated": concatenated, "record": record}
     opened = {
@@ -143,15 +145,19 @@ def open_representations(
     return by_side, kept
 
 
-def _read(value: Any, place: Place, record: bool) -> LayersGiven:
+def _read(value: Any, place: Place, record: bool, triangles: bool) -> LayersGiven:
     what = f"{place.argument}[{place.name!r}]"
-    given = attempt(lambda: layers_given(value, what), record)
+    given = attempt(lambda: layers_given(value, what, triangles=triangles), record)
     if isinstance(given, Exception):
         return LayersGiven(what, None, [None], [what], ["0"], [given], place.name)
     given.name, given.side = place.name, int(place.argument == "ys")
     for part, name in zip(given.parts, given.names, strict=True):
-        given.plain.append(attempt(partial(as_matrix, part, name), record))
+        given.plain.append(attempt(partial(_matrix, part, name, triangles), record))
     return given
+
+
+def _matrix(part: Any, name: str, triangles: bool) -> tuple[AnyArray, bool]:
+    return as_matrix(given_dissimilarities(part, name) if triangles else part, name)
 
 
 def _layers(
@@ -208,14 +214,15 @@ def first_error(values: Iterable[Any]) -> Exception | None:
     return None
 
 
-def layers_given(value: Any, what: str) -> LayersGiven:
-    """The layers of a representation, as they are: of a path, of sources, or of arrays."""
+def layers_given(value: Any, what: str, *, triangles: bool = False) -> LayersGiven:
+    """The layers of a representation, as they are: of a path, of sources, or of arrays; vectors may be ``triangles`` of
+    dissimilarities."""
     if isinstance(value, (str, os.PathLike)):
-        value = _of_path(value)
+        value = _of_path(value, triangles)
     if isinstance(value, Exception):
         raise value
     if isinstance(kept := stored(value, what), Stored):
-        found = split(kept.array(), what)
+        found = split(kept.array(), what, triangles=triangles)
         found.carried = kept
         return found
     if isinstance(value, list) and value and all(isinstance(one, sources.Source) for one in value):
@@ -224,24 +231,30 @@ def layers_given(value: Any, what: str) -> LayersGiven:
             parts, names, labels = zip(*((one.stored, one.spec, one.name) for one in value), strict=True)
             return LayersGiven(str(value[0].place), None, list(parts), list(names), list(labels))
         [source] = value
-        found = split(source.array, source.spec)
+        found = split(source.array, source.spec, triangles=triangles)
         found.carried = carried
         return found
-    return split(value, what)
+    return split(value, what, triangles=triangles)
 
 
-def _of_path(given: str | os.PathLike[str]) -> list[sources.Source]:
-    """What a file holds, or the layers in the files of a directory."""
+def _of_path(given: str | os.PathLike[str], triangles: bool) -> list[sources.Source]:
+    """What a file holds, or the layers in the files of a directory; a vector only where there is nothing else."""
     place, key = sources.split_spec(given)
     if key is None and place.is_directory and format_of(place) is None:
         return directories.layers_of(place)
-    return sources.open_layers(given)
+    try:
+        return sources.open_layers(given)
+    except sources.NoRowsError:
+        if not triangles:
+            raise
+        return sources.open_layers(given, dimensions=(1,))
 
 
-def split(value: Any, what: str) -> LayersGiven:
+def split(value: Any, what: str, *, triangles: bool = False) -> LayersGiven:
     """The layers of an array, or of a list or dict of them, that errors call ``what``.
 
-    A list is one of layers as soon as one of its parts has two axes: the others must then be layers too.
+    A vector may be the triangle of a matrix of dissimilarities. A list is one of layers as soon as one of its
+    parts has two axes: the others must then be layers too.
     """
     value = native(value, what)
     if isinstance(value, Mapping) and value:
@@ -259,6 +272,8 @@ def split(value: Any, what: str) -> LayersGiven:
         if value.shape[1] == 0:
             raise ValueError(f"{what} must have at least one layer, got shape {tuple(value.shape)}")
         return numbered(what, value, [value[:, layer] for layer in range(value.shape[1])])
+    if value.ndim == 1 and triangles and value.dtype.kind in "fiu":
+        return numbered(what, value, [value])
     if value.ndim != 2 and not (value.ndim == 1 and value.dtype == object):  # a column of rows may be one
         raise ValueError(
             f"{what} must be (items, features), (items, layers, features) or a list or dict of (items, features) "

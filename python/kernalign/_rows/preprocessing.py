@@ -13,7 +13,7 @@ from kernalign._base import hazards
 from kernalign._base.checks import number
 from kernalign._base.score import AlignmentWarning
 from kernalign._base.warn import warn
-from kernalign._rows.blocks import blocks
+from kernalign._rows.blocks import blocks, spans
 
 _FEW_ROWS = 16  # in which numbers that count may be chance
 
@@ -44,6 +44,16 @@ def counting_column(matrix: NDArray[Any]) -> tuple[int, float] | None:
             share = (n * n - 1) / 12 / total
             return (int(column), share) if share > 0.5 else None
     return None
+
+
+def look_like_dissimilarities(matrix: NDArray[Any]) -> bool:
+    """Whether rows are those of a symmetric matrix, not all of one number, with a zero diagonal."""
+    n, p = matrix.shape
+    if n != p or n < 4 or matrix[0, 0] != 0 or matrix[-1, -1] != 0 or matrix[0, -1] != matrix[-1, 0]:
+        return False
+    if matrix.diagonal().any() or (matrix[0, 1:] == matrix[0, 1]).all():
+        return False
+    return all(np.array_equal(matrix[begin:end], matrix[:, begin:end].T) for begin, end in spans(n, n))
 
 
 def standard_scale(*sources: _core.Rows, rounding: float = 0.0) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -22,6 +22,7 @@ from kernalign.comparison.tasks.execute import execute
 from kernalign.comparison.tasks.models import make_models
 from kernalign.comparison.tasks.pools import cluster
 from kernalign.metrics import registry
+from kernalign.metrics.kernel.rsa import COMPARISONS, DISTANCES
 from kernalign.sources import are_layers, by_name, open_sources, open_unit, shown, split_spec
 from kernalign.sources.arranged import Arranged
 from kernalign.sources.directories import Found, Model, models_of
@@ -64,6 +65,8 @@ class MetricName(click.ParamType):  # type: ignore[type-arg]
     "--estimator", type=click.Choice(["unbiased", "biased"]), help="Of CKA, HSIC and their like; they have defaults."
 )
 @click.option("--rank", type=click.IntRange(min=1), help="Directions of subspace_overlap (needed) and svcca.")
+@click.option("--distance", type=click.Choice(DISTANCES), help="Of RSA; precomputed: the files hold dissimilarities.")
+@click.option("--comparison", type=click.Choice(COMPARISONS), help="Of RSA: how dissimilarities are compared.")
 @click.option(
     "--uncertainty", is_flag=True, help="Add 95 % intervals to CKA, HSIC, RSA and their like, and to mutual_knn."
 )
@@ -123,6 +126,8 @@ def compare(
     normalize: str | None,
     estimator: str | None,
     rank: int | None,
+    distance: str | None,
+    comparison: str | None,
     uncertainty: bool,
     layers: str | None,
     axes: str | None,
@@ -165,10 +170,12 @@ def compare(
         if output.suffix.lower() == ".png":
             check_picture()
     metrics = tuple(dict.fromkeys(metrics))
-    options = _metric_options(metrics, rank, uncertainty)
-    dimensions = (2, 3) if axes is None and pool is None else (2, 3, 4, 5)
+    own = {"rank": rank, "distance": distance, "comparison": comparison}
+    options = _metric_options(metrics, own, uncertainty)
+    dimensions: tuple[int, ...] = (2, 3) if axes is None and pool is None else (2, 3, 4, 5)
+    dimensions = (1, *dimensions) if distance == "precomputed" else dimensions
     opened = _open(files, bool(layers or concatenated), shards, dimensions)
-    if len(dimensions) > 2:
+    if axes is not None or pool is not None:
         _arrange(opened.models, axes, pool)
     mode = _mode(opened.models, layers, concatenated)
     if uncertainty and groups is not None:
@@ -192,7 +199,7 @@ def compare(
             with _executor(workers, scheduler) as executor:
                 plan = make_models(metrics, given, None, asked_of_all)
                 found = cast(Comparison, execute(plan, executor, checkpoint, progress))
-    asked |= {"uncertainty": uncertainty, "rank": rank, "groups": groups}
+    asked |= {"uncertainty": uncertainty, **own, "groups": groups}
     asked["ids"] = ids
     settings = {"files": [shown(file) for file in files], "metrics": list(metrics), **asked}
     report(found, settings, form, output, force=force, skipped=opened.skipped)
@@ -223,17 +230,19 @@ def _executor(workers: int | None, scheduler: str | None) -> Iterator[Any]:
         yield executor
 
 
-def _metric_options(metrics: tuple[str, ...], rank: int | None, uncertainty: bool) -> dict[str, dict[str, Any]]:
+def _metric_options(metrics: tuple[str, ...], own: dict[str, Any], uncertainty: bool) -> dict[str, dict[str, Any]]:
     """What single metrics are told."""
     records = {metric: registry.METRICS[metric] for metric in metrics}
-    if rank is None and any("rank" in record.needs for record in records.values()):
+    given = {name: value for name, value in own.items() if value is not None}
+    if "rank" not in given and any("rank" in record.needs for record in records.values()):
         raise click.UsageError("subspace_overlap needs --rank")
-    if rank is not None and not any(record.takes("rank") for record in records.values()):
-        raise click.UsageError("--rank is for subspace_overlap and svcca")
+    for name in given:
+        if not any(record.takes(name) for record in records.values()):
+            known = " and ".join(metric for metric, record in sorted(registry.METRICS.items()) if record.takes(name))
+            raise click.UsageError(f"--{name} is for {known}")
     options: dict[str, dict[str, Any]] = {metric: {} for metric in metrics}
     for metric, record in records.items():
-        if rank is not None and record.takes("rank"):
-            options[metric]["rank"] = rank
+        options[metric] |= {name: value for name, value in given.items() if record.takes(name)}
         if uncertainty and record.uncertainty is not None:
             options[metric]["uncertainty"] = record.uncertainty
     return options

@@ -20,7 +20,7 @@ from kernalign._rows.indicators import Indicators
 from kernalign._rows.layer_rows import attempt
 from kernalign._rows.layered import CONCATENATED, Layer, Representation, first_error
 from kernalign._rows.numeric import AnyArray
-from kernalign._rows.preprocessing import counting_column
+from kernalign._rows.preprocessing import counting_column, look_like_dissimilarities
 from kernalign.comparison.families.base import Asked, Family, Workshop
 from kernalign.comparison.families.grams import VARIANCE_SHARE
 from kernalign.comparison.families.lists import Lists
@@ -98,6 +98,9 @@ class Caveats:
                 counting = None if layer.normalize == "standardize" else counting_column(layer.matrix)
                 if counting is not None:
                     self._note(hazards.counting_column(*counting), *_place(one, layer))
+                square = layer.matrix.shape[0] == layer.matrix.shape[1] and look_like_dissimilarities(layer.matrix)
+                if square and any(_reads_rows(record, asked.given(name)) for name, record in records.items()):
+                    self._note(hazards.dissimilarities_as_features(), *_place(one, layer))
                 share = store.get(StateKey(VARIANCE_SHARE, (), layer.place)) or 0.0
                 for text in (hazards.dominant(share, at_least=True), *row_notes(layer.matrix, listed)):
                     if text:
@@ -171,6 +174,12 @@ class Caveats:
 def _last(one: Representation) -> Layer:
     """The last layer that is not the concatenation of the others."""
     return next((layer for layer in reversed(one.layers) if layer.label != CONCATENATED), one.layers[-1])
+
+
+def _reads_rows(record: MetricInfo, given: Mapping[str, Any]) -> bool:
+    """Whether the metric takes layers for rows of features."""
+    matrices = record.takes("kernel") and any(isinstance(own, Precomputed) for own in kernels_of(given.get("kernel", Linear())))
+    return not matrices and not record.takes_dissimilarities(given)
 
 
 def row_notes(matrix: AnyArray, listed: bool) -> list[hazards.Hazard]:

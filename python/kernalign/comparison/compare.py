@@ -244,6 +244,11 @@ def prepare(
                 own_options[name].setdefault("uncertainty", record.uncertainty)
     kernels = _kernels(records, own_options, kernel, square=ys is None)
     square = isinstance(kernels[0], Precomputed), isinstance(kernels[1], Precomputed)
+    triangles = _of_dissimilarities(records, own_options)
+    if triangles and (normalize or clip_quantile is not None or concatenated):
+        raise ValueError(
+            "normalize, clip_quantile and concatenated apply to rows, but distance='precomputed' takes dissimilarities"
+        )
     if True in square and (normalize or clip_quantile is not None or concatenated):
         raise ValueError(
             "normalize, clip_quantile and concatenated apply to rows, but Precomputed() takes Gram matrices"
@@ -253,11 +258,12 @@ def prepare(
         if isinstance(own, Delta) and isinstance(side, Mapping):
             sides[argument] = {name: as_indicators(one, f"{argument}[{name!r}]") for name, one in side.items()}
     rows = None
-    if ids is not None or (pairing, zero_rows, nan_rows) != ("auto", "error", "error"):
+    if ids is not None or triangles or (pairing, zero_rows, nan_rows) != ("auto", "error", "error"):
         kinds = [record.undirected({"kernel": kernel, **own_options[name]}) for name, record in records.items()]
         shared: Undirected = "zero" if normalize == "l2" else ""
         x_kind, y_kind = (either(*found, shared) for found in zip(*kinds, strict=True))
-        rows = RowOptions(pairing, ids, zero_rows, nan_rows, (x_kind, y_kind), square)
+        square = (True, True) if triangles else square
+        rows = RowOptions(pairing, ids, zero_rows, nan_rows, (x_kind, y_kind), square, triangles)
     how: Any = {"normalize": normalize, "clip_quantile": clip_quantile, "concatenated": concatenated, "rows": rows}
     opened, kept = open_representations(sides, **how, record=errors == "record")
     x, y = opened["xs"], opened["xs" if ys is None else "ys"]
@@ -292,6 +298,15 @@ def prepare(
         **({} if groups is None else {"groups": int(labels.max()) + 1}),
     }
     return run, settings | kept.settings
+
+
+def _of_dissimilarities(records: Mapping[str, MetricInfo], options: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether dissimilarities are given; raises unless all metrics then take them."""
+    takes = {name: record.takes_dissimilarities(options[name]) for name, record in records.items()}
+    if any(takes.values()) and not all(takes.values()):
+        other = next(name for name, own in takes.items() if not own)
+        raise ValueError(f"{other} needs rows, but distance='precomputed' says that dissimilarities are given")
+    return all(takes.values())
 
 
 def _asked_for(metrics: Any, options: Any) -> tuple[list[str], dict[str, str], dict[str, dict[str, Any]]]:

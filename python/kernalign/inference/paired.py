@@ -23,6 +23,7 @@ from kernalign._engines.linear import linear_sums
 from kernalign._engines.neighbors import METRICS as SIMILARITIES
 from kernalign._engines.neighbors import Metric, find
 from kernalign._rows import arrays
+from kernalign._rows.dissimilarities import given_dissimilarities
 from kernalign._rows.items import either
 from kernalign._rows.labels import group_numbers
 from kernalign._rows.numeric import as_matrix
@@ -30,6 +31,7 @@ from kernalign._rows.options import Options, check_asked
 from kernalign._statistics import half_sampling, jackknife, pair_influence
 from kernalign._statistics.pairings import Labels
 from kernalign.metrics.kernel.cka import Estimator, check_estimator
+from kernalign.metrics.kernel.rsa import Comparison, Dissimilarity, check, check_no_rows, check_uncertainty
 from kernalign.metrics.neighbors.groups import check_k, join_groups, longer_outside, searched_length
 from kernalign.metrics.neighbors.search import Search, join
 from kernalign.metrics.record import OfDissimilarities, OfGrams, OfLists
@@ -114,6 +116,8 @@ def compare_scores(
     k: int = 10,
     estimator: Estimator = "unbiased",
     similarity: Metric = "cosine",
+    distance: Dissimilarity = "correlation",
+    comparison: Comparison = "spearman",
     groups: Any = None,
     **options: Unpack[Options],
 ) -> PairedDifference:
@@ -121,14 +125,15 @@ def compare_scores(
 
     Parameters
     ----------
-    metric : "cka", "hsic", "kernel_alignment" (linear kernels), "rsa" (Spearman, of correlation distances),
-        "mutual_knn" or "jaccard_knn" (ties shared)
+    metric : "cka", "hsic", "kernel_alignment" (linear kernels), "rsa", "mutual_knn" or "jaccard_knn" (ties shared)
     a, b, y : (n, p), (n, q) and (n, r) arrays, paired by row
     uncertainty : None or the method of the metric: "jackknife" (exact delete-one values of the difference; of rsa the
         influence of every item) or "half-sampling" (the same random parts of the items for both scores; neighbour
         metrics, of at least 12 items and k <= n / 2). "bootstrap" is refused: an item that is drawn twice is its own
         nearest neighbour.
     k, similarity : of the neighbour metrics, as ``k`` and ``metric`` of `mutual_knn`; ``metric`` is what is compared
+    distance, comparison : of rsa; comparison "spearman", "pearson" or "cosine". With distance="precomputed" a, b and y
+        are dissimilarities
     estimator : "unbiased" or "biased", of the others
     groups : labels of any kind, one per row of a; rows with the same label are one thing (captions of an image), and
         the error is that of whole groups. Neighbours are those of other groups. At least 12 groups for neighbour
@@ -175,17 +180,26 @@ def compare_scores(
     checks.integer(k, "k", 1)
     if not isinstance(states, OfGrams):
         checks.check_unread(estimator=(estimator, "unbiased"))
+    triangles = METRICS[metric].takes_dissimilarities({"distance": distance})
+    if isinstance(states, OfDissimilarities):
+        check(distance, comparison)
+        check_uncertainty("jackknife", comparison)
+        if triangles:
+            check_no_rows({**options})
+            a, b, y = (given_dissimilarities(given, name) for given, name in ((a, "a"), (b, "b"), (y, "y")))
+    else:
+        checks.check_unread(distance=(distance, "correlation"), comparison=(comparison, "spearman"))
     if not isinstance(states, OfLists):
         checks.check_unread(similarity=(similarity, "cosine"))
-    undirected = either(
-        *METRICS[metric].undirected({"metric": similarity}), "zero" if options.get("normalize") == "l2" else ""
-    )
+    needed = METRICS[metric].undirected({"metric": similarity, "distance": distance})
+    undirected = either(*needed, "zero" if options.get("normalize") == "l2" else "")
     count = None if groups is None else len(as_matrix(a, "a")[0])
-    given, items = arrays.same_items([("a", a), ("b", b), ("y", y)], options, undirected)
+    given, items = arrays.same_items([("a", a), ("b", b), ("y", y)], options, undirected, square=triangles)
     labels = None if groups is None else group_numbers(groups, count, kept=items.rows[0])
     with reporting(options.pop("progress", False), metric) as report:
         if isinstance(states, OfDissimilarities):
-            n, scores, stderr, settings = _influenced(metric, states, given, labels, options, report)
+            kind = distance, comparison
+            n, scores, stderr, settings = _influenced(metric, states, given, kind, labels, options, report)
         elif method == "jackknife":
             n, scores, stderr, settings = _jackknifed(metric, states, given, estimator, labels, options, report)
         else:
@@ -225,11 +239,11 @@ def _jackknifed(
 
 
 def _influenced(
-    metric: str, states: OfDissimilarities, given: Any, labels: Labels | None, options: Any, report: Any
+    metric: str, states: OfDissimilarities, given: Any, kind: Any, labels: Labels | None, options: Any, report: Any
 ) -> Any:
     scores, moved = [], []
     for done, x in enumerate(given[:2]):
-        kind = states.check(len(x))
+        states.check(len(x), *kind)
         pair = arrays.pair(x, given[2], **states.read_as(kind[0]), grouped=labels is not None, **options)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UndefinedScoreWarning)  # which names x

@@ -29,6 +29,7 @@ from kernalign.inference.prepared import (
     count_items,
     engines_for,
     layers_of,
+    of_dissimilarities,
     pairings_of,
     rows_of,
     tested_metrics,
@@ -160,7 +161,8 @@ def permutation_test(
     ----------
     metric : a name ("cka", "mutual_knn", or another function of `kernalign` that takes x and y alone), a function of
         (x, y) that is larger for closer representations, or a list of these, which are tested on the same pairings.
-        ``functools.partial(ka.rsa, comparison="pearson")`` is such a function. A function of your own gets rows as they
+        ``functools.partial(ka.rsa, comparison="pearson")`` is such a function; with ``distance="precomputed"`` x and y
+        are dissimilarities. A function of your own gets rows as they
         are.
     x, y : (n, p) and (n, q) arrays paired by row, or layers of them: lists or dicts of 2-D arrays, or (n, L, p). All
         layers and metrics see the same pairings, and the score of layered input is the best over all pairs of layers:
@@ -229,9 +231,10 @@ def permutation_test(
     tested = tested_metrics(metric)
     permutations, seed = checks.check_repeats(permutations, "permutations"), checks.check_seed(seed)
     x, y = rows_for(x, y, kernels_of(kernel))
-    (xs, layered_x), (ys, layered_y) = layers_of(x, "x"), layers_of(y, "y")
+    triangles = of_dissimilarities(tested)
+    (xs, layered_x), (ys, layered_y) = layers_of(x, "x", triangles), layers_of(y, "y", triangles)
     labelled = rows_of(xs[0])
-    xs, ys, items = common_items(tested, xs, ys, (kernel, similarity), options)
+    xs, ys, items = common_items(tested, xs, ys, (kernel, similarity, triangles), options)
     n = count_items(xs, ys)
     pairings = pairings_of(groups, blocks, labelled, items.rows[0])
     with reporting(options.pop("progress", False), "permutations") as report:

@@ -67,8 +67,17 @@ class GraphScores:
 class PermutedCalls:
     """Any function of two arrays, called anew for every pairing; ``best`` is the maximum of its first Score."""
 
-    def __init__(self, name: str, function: Callable[[Any, Any], Any], x: Sequence[Any], y: Sequence[Any]) -> None:
-        self.name, self._function, self._x, self._y = name, function, x, y
+    def __init__(
+        self,
+        name: str,
+        function: Callable[[Any, Any], Any],
+        x: Sequence[Any],
+        y: Sequence[Any],
+        *,
+        square: bool,
+    ) -> None:
+        """``square``: an item is a row and a column."""
+        self.name, self._function, self._x, self._y, self._square = name, function, x, y, square
         self.best: float | None = None
         self._called = False
 
@@ -79,7 +88,7 @@ class PermutedCalls:
         with warnings.catch_warnings():
             if self._called:
                 warnings.simplefilter("ignore", AlignmentWarning)  # the given pairing has warned
-            ys = [y[order] for y in self._y]
+            ys = [y[np.ix_(order, order)] if self._square else y[order] for y in self._y]
             found = [[self._function(x, y) for y in ys] for x in self._x]
         if not self._called and isinstance(found[0][0], Score):
             self.best = found[0][0]._maximum

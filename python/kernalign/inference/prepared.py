@@ -28,6 +28,7 @@ from kernalign._engines.neighbors import Metric, Neighbors, find
 from kernalign._engines.permuted_grams import PermutedFeatures, PermutedGrams, PermutedKernels
 from kernalign._engines.permuted_lists import PermutedGraphs, PermutedLists, tie_weights
 from kernalign._rows import arrays
+from kernalign._rows.dissimilarities import given_dissimilarities
 from kernalign._rows.items import Items, Undirected, either
 from kernalign._rows.labels import group_numbers
 from kernalign._rows.layered import numbered, split
@@ -77,6 +78,11 @@ class Tested:
         own = getattr(self.function, "keywords", {})  # of a partial
         return self.record.undirected({"kernel": kernel, "metric": similarity, **own})
 
+    @property
+    def takes_dissimilarities(self) -> bool:
+        """Whether both sides are dissimilarities themselves."""
+        return self.record is not None and self.record.takes_dissimilarities(getattr(self.function, "keywords", {}))
+
     def closest(self, scores: NDArray[np.float64]) -> float:
         """The best of several scores; nan if none exists."""
         if np.isnan(scores).all():
@@ -122,15 +128,17 @@ def _tested(name: str, given: Any) -> Tested:
     return Tested(record, None if renamed else record.function)
 
 
-def layers_of(x: Any, name: str) -> tuple[list[Named], bool]:
-    """The layers of a side, and whether it has any of its own; `Neighbors` are layers, too."""
+def layers_of(x: Any, name: str, triangles: bool) -> tuple[list[Named], bool]:
+    """The layers of a side, and whether it has any of its own; `Neighbors` are layers, too. ``triangles``: of
+    dissimilarities."""
     parts = list(x) if isinstance(x, (list, tuple)) else [x]
     if any(isinstance(part, Neighbors) for part in parts):
         given = numbered(name, x if isinstance(x, Neighbors) else None, parts)
     else:
-        given = split(x, name)
+        given = split(x, name, triangles=triangles)
     named = []
     for layer, part in zip(given.names, given.parts, strict=True):
+        part = given_dissimilarities(part, layer) if triangles else part
         if not isinstance(part, Neighbors):
             as_matrix(part, layer)
         named.append(Named(layer, np.asarray(part) if isinstance(part, (list, tuple)) else part))
@@ -143,7 +151,7 @@ def common_items(
     tested: dict[str, Tested], xs: list[Named], ys: list[Named], given: Any, options: Any
 ) -> tuple[list[Named], list[Named], Items]:
     """The layers of both sides, less the rows that their metrics would not take, in one order of items."""
-    kernel, similarity = given
+    kernel, similarity, triangles = given
     layers = [*xs, *ys]
     if any(isinstance(one.value, Neighbors) for one in layers):
         check_one_sided(options, "x or y are Neighbors")
@@ -156,7 +164,7 @@ def common_items(
     undirected, square = [], []
     for side, found, own in zip((xs, ys), zip(*kinds, strict=True), kernels_of(kernel), strict=True):
         undirected += [either(*found, shared)] * len(side)
-        square += [isinstance(own, Precomputed)] * len(side)
+        square += [triangles or isinstance(own, Precomputed)] * len(side)
     rows, items = arrays.same_items(layers, options, undirected, square=square)
     taken = [one._replace(value=own) for one, own in zip(layers, rows, strict=True)]
     return taken[: len(xs)], taken[len(xs) :], items
@@ -164,6 +172,15 @@ def common_items(
 
 def rows_of(layer: Named) -> int:
     return int(layer.value.n) if isinstance(layer.value, Neighbors) else len(layer.value)
+
+
+def of_dissimilarities(tested: dict[str, Tested]) -> bool:
+    """Whether both sides are dissimilarities; raises where only some metrics take them."""
+    takes = {name: one.takes_dissimilarities for name, one in tested.items()}
+    if any(takes.values()) and not all(takes.values()):
+        other = next(name for name, own in takes.items() if not own)
+        raise ValueError(f"{other} needs rows, but distance='precomputed' takes dissimilarities")
+    return all(takes.values())
 
 
 def count_items(xs: list[Named], ys: list[Named]) -> int:
@@ -206,6 +223,9 @@ def engines_for(
             options.get(name) is not None for name in ("normalize", "clip_quantile")
         ):
             raise ValueError("normalize and clip_quantile need rows, but kernel=Precomputed() takes Gram matrices")
+    triangles = of_dissimilarities(tested)
+    if triangles and any(options.get(name) is not None for name in ("normalize", "clip_quantile")):
+        raise ValueError("normalize and clip_quantile need rows, but distance='precomputed' takes dissimilarities")
     if not grams:
         checks.check_unread(estimator=(estimator, "unbiased"), kernel=(kernel, Linear()))
     if not lists:
@@ -249,7 +269,7 @@ def engines_for(
     for name, one in tested.items():
         if one.function is not None:
             sides = ([layer.value for layer in side] for side in (xs, ys))
-            engines.append(PermutedCalls(name, _called(one, k, options), *sides))
+            engines.append(PermutedCalls(name, _called(one, k, options), *sides, square=triangles))
     return engines
 
 

@@ -184,6 +184,10 @@ class MetricInfo:
             return "zero" if isinstance(x, Cosine) else "", "zero" if isinstance(y, Cosine) else ""
         return found, found
 
+    def takes_dissimilarities(self, given: Mapping[str, Any]) -> bool:
+        """Whether x and y, with these keyword arguments, are dissimilarities themselves."""
+        return isinstance(self.states, OfDissimilarities) and given.get("distance") == "precomputed"
+
     @property
     def uncertainty(self) -> str | None:
         """How the function estimates its sampling error, if it does."""

@@ -170,7 +170,9 @@ def _of_dimensions(place: Place, members: Members, dimensions: tuple[int, ...], 
     return _sources(place, members, keys, most)
 
 
-def open_layers(spec: Spec, *, max_bytes: int | None = None) -> list[Source]:
+def open_layers(
+    spec: Spec, *, dimensions: tuple[int, ...] = tuple(SHAPES), max_bytes: int | None = None
+) -> list[Source]:
     """Open what ``"file"`` or ``"file:key"`` names as one representation: one 2-D or 3-D array, or several 2-D layers.
 
     The layers are in the order of their names, in which layer2 comes before layer10.
@@ -180,7 +182,7 @@ def open_layers(spec: Spec, *, max_bytes: int | None = None) -> list[Source]:
     ValueError, OSError, ImportError
         As ``open_sources``, and where one of several arrays is 3-D.
     """
-    found = open_sources(spec, dimensions=tuple(SHAPES), max_bytes=max_bytes)
+    found = open_sources(spec, dimensions=dimensions, max_bytes=max_bytes)
     if not are_layers(found) and len(found) > 1:
         listing = ", ".join(f"{one.key} {one.shape}" for one in found)
         raise ValueError(

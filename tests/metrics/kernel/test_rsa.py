@@ -14,10 +14,20 @@ from samples import orthogonal, related
 from scipy import stats
 
 DISTANCES = ("correlation", "cosine", "euclidean", "sqeuclidean")
-COMPARISONS = ("pearson", "spearman", "kendall", "cosine")
+COMPARISONS = tuple(oracle.COMPARISONS)
+
+WHITENED = ("whitened_cosine", "whitened_pearson")
 
 every_distance = pytest.mark.parametrize("distance", DISTANCES)
 every_comparison = pytest.mark.parametrize("comparison", COMPARISONS)
+
+
+def doubly_centred_cosine(a, b, n, comparison):
+    """Of n x n matrices instead of the covariance of all pairs of pairs."""
+    centre = np.eye(n) - 1 / n
+    shift = comparison == "whitened_pearson"
+    x, y = (centre @ oracle.square(v - shift * v.mean(), n) @ centre for v in (a, b))
+    return oracle.cosine(x.ravel(), y.ravel())
 
 
 @every_distance
@@ -33,12 +43,15 @@ def test_values_agree_with_the_oracle(distance, comparison, n):
 
 
 @every_distance
-@pytest.mark.parametrize("comparison", ["pearson", "spearman", "cosine"])
+@pytest.mark.parametrize("comparison", ["pearson", "spearman", "cosine", "whitened_cosine", "whitened_pearson"])
 @pytest.mark.parametrize("n", [127, 129, 256, 513])
 def test_sizes_around_the_edges_of_tiles(distance, comparison, n):
     x, y = related(n, 18, 17, seed=n)
     a, b = (oracle.dissimilarities(z, distance) for z in (x, y))
-    expected = stats.spearmanr(a, b)[0] if comparison == "spearman" else oracle.COMPARISONS[comparison](a, b)
+    if comparison in WHITENED:
+        expected = doubly_centred_cosine(a, b, n, comparison)
+    else:
+        expected = stats.spearmanr(a, b)[0] if comparison == "spearman" else oracle.COMPARISONS[comparison](a, b)
     assert ka.rsa(x, y, distance=distance, comparison=comparison) == pytest.approx(expected, rel=1e-10)
     x, y = x.astype(np.float32), y.astype(np.float32)
     assert ka.rsa(x, y, distance=distance, comparison=comparison) == pytest.approx(expected, abs=1e-6)
@@ -134,12 +147,15 @@ def test_null_moments_with_ties(n):
     assert (score.chance, score.chance_sd) == pytest.approx((0, np.std(scores)), rel=1e-10)
 
 
-def test_kendall_is_zero_at_chance_and_says_no_more():
+@pytest.mark.parametrize("comparison", ["kendall", "tau_b"])
+def test_kendall_is_zero_at_chance_and_has_a_p_value(comparison):
     x, y = related(5, 4, 5)
-    scores = [oracle.rsa(x, y[list(o)], "cosine", "kendall") for o in itertools.permutations(range(5))]
+    scores = [oracle.rsa(x, y[list(o)], "cosine", comparison) for o in itertools.permutations(range(5))]
     assert np.mean(scores) == pytest.approx(0, abs=1e-14)
-    score = ka.rsa(x, y, distance="cosine", comparison="kendall")
-    assert (score.chance, score.chance_sd, score.z, score.p_value) == (0.0, None, None, None)
+    score = ka.rsa(x, y, distance="cosine", comparison=comparison)
+    assert (score.chance, score.chance_sd, score.z) == (0.0, None, None)
+    assert score.p_value == pytest.approx(null_moments.share(np.array(scores)), abs=1e-12)
+    assert score.settings["p_method"] == "all 120 pairings"
 
 
 @pytest.mark.parametrize("comparison", ["pearson", "spearman"])
@@ -351,7 +367,7 @@ def test_rows_on_one_line_have_no_angles(dtype, distance, comparison):
     rng = np.random.default_rng(1)
     x = (rng.uniform(1, 9, (30, 1)) * rng.standard_normal(12) + (2 if distance == "correlation" else 0)).astype(dtype)
     y = rng.standard_normal((30, 4))
-    reason = "zero" if comparison == "cosine" else "equal"
+    reason = "zero" if comparison in ("cosine", "whitened_cosine") else "equal"
     for a, b, name in ((x, y, "x"), (y, x, "y"), (x, x, "x")):
         with pytest.warns(ka.UndefinedScoreWarning, match=f"all dissimilarities of {name} are {reason}"):
             assert np.isnan(ka.rsa(a, b, distance=distance, comparison=comparison))

@@ -13,15 +13,9 @@ from kernalign._engines.gram_sweep import GramSweep
 from kernalign._engines.states import StateKey, joint_key
 from kernalign._rows.layered import Layer
 from kernalign.comparison.families.base import Asked, Family, Planned, Scorer, Workshop
-from kernalign.metrics.kernel.rsa import (
-    RANKED,
-    Ranks,
-    distance_side,
-    finish_ranked,
-    finish_reduced,
-    ranked,
-    read_as,
-)
+from kernalign.metrics.kernel.rsa import RANKED, distance_side, read_as, settings_of
+from kernalign.metrics.kernel.rsa_ranks import Ranks, finish_ranked, ranked
+from kernalign.metrics.kernel.rsa_sums import finish_reduced
 from kernalign.metrics.record import OfDissimilarities
 
 _KEPT_BYTES = 1 << 30  # of ranks
@@ -64,7 +58,7 @@ class Dissimilarities(Family):
 
     def _swept(self, shop: Workshop, **made: Any) -> GramSweep:
         sides = [self._side(layer, shop) for layer in shop.layers.values()]
-        return GramSweep(sides, centred=self.comparison == "pearson", threads=shop.threads, **made)
+        return GramSweep(sides, centred=self.comparison != "cosine", threads=shop.threads, **made)
 
     def _sweep(self, layers: Iterable[Planned]) -> StateKey:
         return joint_key("sweep of dissimilarities", (self.distance, self.comparison), (one.place for one in layers))
@@ -74,7 +68,7 @@ class Dissimilarities(Family):
 
     def _side(self, layer: Layer, shop: Workshop) -> Side:
         how = read_as(self.distance)
-        rows = layer.rows_as(**how) if how["divided"] else layer.rows
+        rows = layer.rows_as(**how) if how.get("divided") else layer.rows
         return distance_side(rows, self.distance, self.comparison, shop.threads)
 
     def _ranks(self, layer: Layer, shop: Workshop, report: Report = None) -> Ranks:
@@ -89,15 +83,17 @@ class Dissimilarities(Family):
     def _of_sums(self, shop: Workshop) -> Scorer:
         sweep = self._swept(shop, engine=shop.store[self._sweep(shop.layers.values())])
         places = {place: at for at, place in enumerate(shop.layers)}
+        settings = settings_of(self.asked.settings, self.distance, self.comparison, None)
 
         def scores(x: Layer, y: Layer) -> list[Score]:
             sums = sweep.sums(places[x.place], places[y.place], self.asked.settings)
-            return [finish_reduced(sums, self.distance, self.comparison)]
+            return [finish_reduced(sums, self.comparison, settings)]
 
         return scores
 
     def _of_ranks(self, shop: Workshop) -> Scorer:
         current: tuple[Layer, Ranks] | None = None  # an x whose ranks are not kept
+        settings = settings_of(self.asked.settings, self.distance, self.comparison, None)
 
         def scores(x: Layer, y: Layer) -> list[Score]:
             nonlocal current
@@ -106,6 +102,6 @@ class Dissimilarities(Family):
                 current = current if current is not None and current[0] is x else (x, self._ranks(x, shop))
                 a = current[1]
             b = self._ranks(y, shop) if b is None else b
-            return [finish_ranked(a, b, self.distance, self.comparison, self.asked.settings)]
+            return [finish_ranked(a, b, self.comparison, settings, threads=shop.threads)]
 
         return scores

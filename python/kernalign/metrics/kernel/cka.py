@@ -228,7 +228,7 @@ def finish_cka(sums: KernelSums, estimator: Estimator, spread: Spread | None = N
         null = kernel_null.unbiased_null(sums, value, 1.0)
     else:
         norm = math.sqrt(sums.centred(0, 0)) * math.sqrt(sums.centred(1, 1))
-        value, null = bounded(sums.centred(0, 1) / norm), _biased_null(sums, 1 / norm)
+        value, null = bounded(sums.centred(0, 1) / norm), doubly_centred_null(sums, 1 / norm)
     return Score(
         value, metric=metric, n=sums.n, estimator=estimator, settings=sums.describe(), null=null, spread=spread
     )
@@ -259,7 +259,7 @@ def finish_hsic(sums: KernelSums, estimator: Estimator, spread: Spread | None = 
         value = sums.centred(0, 1) * unit / n**2
         if all(side.definite for side in sums.sides or ()):
             value = max(0.0, value)
-        null = _biased_null(sums, unit / n**2)
+        null = doubly_centred_null(sums, unit / n**2)
     settings = sums.describe(normalisation="n(n-3)" if estimator == "unbiased" else "n^2")
     lost = value == 0 and sums.unit == 0
     if lost or not math.isfinite(value):
@@ -360,11 +360,12 @@ def jackknife_spread(sums: KernelSums, metric: str, estimator: str) -> Spread:
     return Spread(stderr, "jackknife", "log" if metric == "hsic" else "atanh")
 
 
-def biased_null(sums: KernelSums, scale: float) -> Null:
-    """Exact permutation mean and variance of scale * <HKH, HLH> (Kazi-Aoual et al. 1995)."""
+def biased_null(sums: KernelSums, scale: float, *, along_centre: bool = True) -> Null:
+    """Exact permutation mean and variance of scale * <HKH, HLH> (Kazi-Aoual et al. 1995), or of what is left of it
+    without the parts ``along_centre``, whose product no pairing changes."""
     n = sums.n
     traces = [sums.centred_trace(side) for side in (0, 1)]
-    mean = scale * traces[0] * traces[1] / (n - 1)
+    mean = scale * traces[0] * traces[1] / (n - 1) if along_centre else 0.0
     if n < 4:
         return Null(mean)
     squares, diagonals = ([f(0), f(1)] for f in (lambda s: sums.centred(s, s), sums.centred_diagonal))
@@ -372,12 +373,15 @@ def biased_null(sums: KernelSums, scale: float) -> Null:
     return Null(mean, scale * math.sqrt(max(0.0, variance)))
 
 
-def _biased_null(sums: KernelSums, scale: float) -> Null:
+def doubly_centred_null(sums: KernelSums, scale: float, *, along_centre: bool = True) -> Null:
     """The same with the p-value of the unbiased estimate; with groups, of the score itself."""
     if sums.groups is not None:
         norms = (math.sqrt(sums.centred(side, side)) for side in (0, 1))
-        return kernel_null.grouped_null(sums, math.prod(norms) * scale, unbiased=False)
-    null = biased_null(sums, scale)
+        null = kernel_null.grouped_null(sums, math.prod(norms) * scale, unbiased=False)
+        if along_centre or not isinstance(null.mean, float):
+            return null
+        return replace(null, mean=null.mean - scale * sums.centred_trace(0) * sums.centred_trace(1) / (sums.n - 1))
+    null = biased_null(sums, scale, along_centre=along_centre)
     if sums.n < 4 or sums.why_undefined("unbiased") is not None:
         return null
     unbiased = kernel_null.unbiased_null(sums, sums.unbiased_cka(), 1.0)

@@ -1,0 +1,73 @@
+"""Dissimilarities that a user gives: square symmetric matrices with a zero diagonal, or their upper triangles."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernalign._rows.matrices import Array, symmetric
+from kernalign._rows.numeric import AnyArray, as_matrix, to_numpy
+from kernalign._rows.pairing import Places
+from kernalign.sources.objects import stored
+from kernalign.sources.stored import Stored
+
+
+def given_dissimilarities(x: Any, name: str) -> Any:
+    """``x`` itself where it is a matrix, so that its labels stay; of a vector the matrix whose upper triangle it is."""
+    x = stored(x, name)
+    given = x.array() if isinstance(x, Stored) else x
+    axes = getattr(given, "ndim", None)
+    if axes is None:
+        given = to_numpy(given, name)[0]
+        axes = given.ndim
+    if axes == 1 or (axes == 2 and 1 in given.shape and max(given.shape) > 1):
+        return _of_triangle(given, name)
+    matrix, bf16 = as_matrix(x, name)
+    if matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(f"{name} must be {_WANTED}, got shape {matrix.shape}")
+    own = matrix.diagonal() & 0x7FFF if bf16 else matrix.diagonal()
+    odd = np.flatnonzero((own != 0) & (own == own))  # nan is found by who reads it
+    if len(odd):
+        at = int(odd[0])
+        raise ValueError(f"{name} must have a zero diagonal, as dissimilarities have, got {own[at]} at ({at}, {at})")
+    return x
+
+
+_WANTED = "a square matrix of dissimilarities, or a vector of n (n - 1) / 2 of them"
+
+
+def _of_triangle(given: Any, name: str) -> AnyArray:
+    values, bf16 = as_matrix(np.reshape(to_numpy(given, name)[0], (-1, 1)), name)
+    vector = (values.astype(np.uint32) << np.uint32(16)).view(np.float32).ravel() if bf16 else values.ravel()
+    n = (1 + math.isqrt(1 + 8 * len(vector))) // 2
+    if n * (n - 1) // 2 != len(vector):
+        raise ValueError(f"{name} must be {_WANTED}, got a vector of {len(vector)}")
+    full = np.zeros((n, n), vector.dtype)
+    begin = 0
+    for i in range(n - 1):
+        full[i, i + 1 :] = full[i + 1 :, i] = vector[begin : begin + n - 1 - i]
+        begin += n - 1 - i
+    return full
+
+
+def covariance_of(given: Any, n: int, kept: Places | None) -> Array:
+    """The covariance of n conditions, (n, n) or (n,) variances, of those that are kept: float64, positive definite."""
+    array: NDArray[Any] = to_numpy(given, "covariance")[0]
+    if array.ndim == 1 and len(array) == n and array.dtype.kind in "fiu":
+        array = np.diag(array.astype(np.float64))
+    if array.shape != (n, n):
+        raise ValueError(f"covariance must be (n, n) or (n,) of the n = {n} conditions, got shape {array.shape}")
+    found = symmetric(array, "covariance")
+    found = found if kept is None else found[np.ix_(kept, kept)]
+    found /= np.abs(found).max() or 1.0
+    try:
+        np.linalg.cholesky(found)
+    except np.linalg.LinAlgError:
+        least = np.linalg.eigvalsh(found)[0]
+        raise ValueError(
+            f"covariance must be positive definite, got a least eigenvalue of {least:.3g} of its largest entry"
+        ) from None
+    return found

@@ -1,0 +1,79 @@
+"""Nulls of what two triangles of pairs of items have in common, when the items of one change places."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernalign import _core
+from kernalign._base.score import Fixed, Null
+from kernalign._engines.permuted_grams import GATHER, PermutedTriangles
+from kernalign._statistics.null_tail import COST, LONG, DrawnTail, Law, Scores, Tail, exchange_null, refused_null
+from kernalign._statistics.pairings import Labels, Pairings
+
+Vector: TypeAlias = NDArray[np.float64]
+
+_CONCORDANCE = 100  # multiply-adds that take as long as one comparison while entries are sorted
+_SOLVED = 4  # products of n x n matrices, or the time of so many, that a whitened score takes
+
+
+def product_null(
+    n: int,
+    groups: Labels | None,
+    triangles: Callable[[], tuple[Vector, Vector]],
+    value: float,
+    mean: float,
+    sd: float,
+    scale: float,
+) -> Null:
+    """Of ``scale`` times the product of both triangles under pairings, whose exact moments are known."""
+    refused = f"none: {LONG}" if n * n // 2 * GATHER > COST else None
+
+    def made() -> PermutedTriangles:
+        x, y = triangles()
+        return PermutedTriangles(x[None], y[None], n)
+
+    if groups is not None:
+        if refused:
+            return Null(None, p_value=Fixed(None, refused))
+        return exchange_null(groups, made(), scale, None)
+    if not sd:
+        return Null(mean)
+
+    def scores() -> Scores:
+        engine = made()
+        return lambda orders: (scale * engine.products(orders)[:, 0, 0] - mean) / sd
+
+    if refused:  # nothing finished is kept
+        return refused_null(mean, sd, refused)
+    tail = Tail((value - mean) / sd, partial(Pairings.of_items, n), partial(Law, None, "", False), scores)
+    return Null(mean, sd, None, tail.p_value, tail.quantile)
+
+
+def concordance_null(x: Vector, y: Vector, n: int, groups: Labels | None, threads: int) -> Null:
+    """Of Kendall's coefficients: how many pairs of the ranks of both triangles are in the same order. The mean is 0
+    where all items change places."""
+    cost = _CONCORDANCE * len(x) * math.log2(len(x))
+    return drawn_null(
+        n, groups, cost, lambda orders: _core.permuted_concordance(x[None], y[None], orders, threads), mean=0.0
+    )
+
+
+def whitened_null(n: int, groups: Labels | None, scores: Scores) -> Null:
+    """Of a score whose norm changes with the pairing, too."""
+    return drawn_null(n, groups, _SOLVED * float(n) ** 3, scores)
+
+
+def drawn_null(n: int, groups: Labels | None, cost: float, scores: Scores, mean: float | None = None) -> Null:
+    """A null of which no more than the ``mean``, without groups, is known before pairings are scored: when it is read.
+
+    ``cost``: multiply-adds, or the time of so many, that a pairing takes.
+    """
+    pairings = Pairings.of_items(n) if groups is None else Pairings.of_groups(groups)
+    tail = DrawnTail(pairings, None, f"none: {LONG}" if cost > COST else scores)
+    return Null(mean if groups is None else None, None, None, tail.p_value)
