@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kernalign._rows.decompositions import cholesky, eigenvalues
 from kernalign._rows.matrices import Array, symmetric
 from kernalign._rows.numeric import AnyArray, as_matrix, to_numpy
 from kernalign._rows.pairing import Places
@@ -63,11 +64,9 @@ def covariance_of(given: Any, n: int, kept: Places | None) -> Array:
     found = symmetric(array, "covariance")
     found = found if kept is None else found[np.ix_(kept, kept)]
     found /= np.abs(found).max() or 1.0
-    try:
-        np.linalg.cholesky(found)
-    except np.linalg.LinAlgError:
-        least = np.linalg.eigvalsh(found)[0]
+    if cholesky(found) is None:
+        least = eigenvalues(found)[0]
         raise ValueError(
-            f"covariance must be positive definite, got a least eigenvalue of {least:.3g} of its largest entry"
-        ) from None
+            f"covariance must be positive definite, got a least eigenvalue {least:.3g} times its largest entry"
+        )
     return found

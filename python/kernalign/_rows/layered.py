@@ -152,12 +152,13 @@ def _read(value: Any, place: Place, record: bool, triangles: bool) -> LayersGive
         return LayersGiven(what, None, [None], [what], ["0"], [given], place.name)
     given.name, given.side = place.name, int(place.argument == "ys")
     for part, name in zip(given.parts, given.names, strict=True):
-        given.plain.append(attempt(partial(_matrix, part, name, triangles), record))
+        read = _of_dissimilarities if triangles else as_matrix
+        given.plain.append(attempt(partial(read, part, name), record))
     return given
 
 
-def _matrix(part: Any, name: str, triangles: bool) -> tuple[AnyArray, bool]:
-    return as_matrix(given_dissimilarities(part, name) if triangles else part, name)
+def _of_dissimilarities(part: Any, name: str) -> tuple[AnyArray, bool]:
+    return as_matrix(given_dissimilarities(part, name), name)
 
 
 def _layers(

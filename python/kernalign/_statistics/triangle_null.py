@@ -10,9 +10,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign import _core
 from kernalign._base.score import Fixed, Null
 from kernalign._engines.permuted_grams import GATHER, PermutedTriangles
+from kernalign._engines.permuted_ranks import concordance
 from kernalign._statistics.null_tail import COST, LONG, DrawnTail, Law, Scores, Tail, exchange_null, refused_null
 from kernalign._statistics.pairings import Labels, Pairings
 
@@ -59,9 +59,7 @@ def concordance_null(x: Vector, y: Vector, n: int, groups: Labels | None, thread
     """Of Kendall's coefficients: how many pairs of the ranks of both triangles are in the same order. The mean is 0
     where all items change places."""
     cost = _CONCORDANCE * len(x) * math.log2(len(x))
-    return drawn_null(
-        n, groups, cost, lambda orders: _core.permuted_concordance(x[None], y[None], orders, threads), mean=0.0
-    )
+    return drawn_null(n, groups, cost, lambda orders: concordance(x, y, orders, threads), mean=0.0)
 
 
 def whitened_null(n: int, groups: Labels | None, scores: Scores) -> Null:

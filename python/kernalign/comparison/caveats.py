@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from kernalign._base import hazards
+from kernalign._base.kernels import Linear, Precomputed, kernels_of
 from kernalign._base.score import AlignmentWarning, UndefinedScoreWarning
 from kernalign._base.warn import warn
 from kernalign._engines.states import StateKey, Store
@@ -27,7 +28,7 @@ from kernalign.comparison.families.lists import Lists
 from kernalign.comparison.tables import Caveat, Names, Reason, merged, only_of
 from kernalign.inference.pairing_check import suspected
 from kernalign.inference.row_steps import sketched
-from kernalign.metrics.record import OfEdges, OfLists
+from kernalign.metrics.record import MetricInfo, OfEdges, OfLists
 from kernalign.metrics.registry import METRICS
 
 Value: TypeAlias = tuple[float, float | None] | None

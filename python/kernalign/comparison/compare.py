@@ -245,14 +245,9 @@ def prepare(
     kernels = _kernels(records, own_options, kernel, square=ys is None)
     square = isinstance(kernels[0], Precomputed), isinstance(kernels[1], Precomputed)
     triangles = _of_dissimilarities(records, own_options)
-    if triangles and (normalize or clip_quantile is not None or concatenated):
-        raise ValueError(
-            "normalize, clip_quantile and concatenated apply to rows, but distance='precomputed' takes dissimilarities"
-        )
-    if True in square and (normalize or clip_quantile is not None or concatenated):
-        raise ValueError(
-            "normalize, clip_quantile and concatenated apply to rows, but Precomputed() takes Gram matrices"
-        )
+    if (triangles or True in square) and (normalize or clip_quantile is not None or concatenated):
+        what = "distance='precomputed' takes dissimilarities" if triangles else "Precomputed() takes Gram matrices"
+        raise ValueError(f"normalize, clip_quantile and concatenated apply to rows, but {what}")
     sides = {"xs": xs} if ys is None else {"xs": xs, "ys": ys}
     for own, (argument, side) in zip(kernels, list(sides.items()), strict=False):
         if isinstance(own, Delta) and isinstance(side, Mapping):

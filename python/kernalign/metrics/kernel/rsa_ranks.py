@@ -9,12 +9,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign import _core
 from kernalign._base.packing import packable
 from kernalign._base.progress import Report
 from kernalign._base.score import Null, Score, undefined
 from kernalign._engines.gram_source import Side
 from kernalign._engines.kernel_sums import bounded
+from kernalign._engines.permuted_ranks import concordance_of
 from kernalign._rows.digits import beyond_casting, row_errors
 from kernalign._rows.magnitude import lengths
 from kernalign._statistics import kernel_null, pair_influence
@@ -113,8 +113,7 @@ def _correlation(x: Ranks, y: Ranks, comparison: str, groups: Labels | None, thr
 def _concordance(x: Ranks, y: Ranks, comparison: str, groups: Labels | None, threads: int) -> tuple[float, Null]:
     """Kendall's tau-a, over all pairs, or tau-b, over those that are not tied."""
     m = len(x.values)
-    given = np.arange(x.n, dtype=np.int32)[None]
-    alike = float(_core.permuted_concordance(x.values[None], y.values[None], given, threads)[0])
+    alike = concordance_of(x.values, y.values, x.n, threads)
     pairs = m * (m - 1) / 2 if comparison == "kendall" else math.sqrt(x.untied) * math.sqrt(y.untied)
     return bounded(alike / pairs), concordance_null(x.values, y.values, x.n, groups, threads)
 

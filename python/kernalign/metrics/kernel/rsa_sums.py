@@ -12,6 +12,7 @@ from kernalign import _core
 from kernalign._base.score import Null, Score, undefined
 from kernalign._engines.gram_source import Side
 from kernalign._engines.kernel_sums import KernelSums, bounded
+from kernalign._rows.decompositions import cholesky, solve_positive
 from kernalign._statistics import kernel_null
 from kernalign._statistics.kernel_null import PairMatrix
 from kernalign._statistics.pairings import Labels, Orders, Values
@@ -95,7 +96,9 @@ def whitened_by(
     and E whitened by the covariance of their estimates, (C S C')^2 entry by entry of the contrasts C of all pairs.
     """
     n = len(covariance)
-    inverse = np.linalg.inv(covariance)
+    root = cholesky(covariance)
+    assert root is not None
+    inverse = solve_positive(root, np.eye(n))
     ones = inverse.sum(axis=1)
     metric = inverse - np.outer(ones, ones / ones.sum())
     x, y = (_full(side, n, comparison) for side in sides)
