@@ -32,6 +32,7 @@ from kernalign.inference.pairing_check import PairingCheck, check_pairing  # noq
 from kernalign.inference.permutation import PermutationTest, permutation_test  # noqa: E402
 from kernalign.metrics.describe import Description, describe  # noqa: E402
 from kernalign.metrics.kernel.cka import cka, hsic, kernel_alignment  # noqa: E402
+from kernalign.metrics.kernel.dissimilarities import Dissimilarities, dissimilarities  # noqa: E402
 from kernalign.metrics.kernel.distance import distance_alignment, distance_correlation  # noqa: E402
 from kernalign.metrics.kernel.mmd import mmd  # noqa: E402
 from kernalign.metrics.kernel.rsa import rsa  # noqa: E402
@@ -63,6 +64,7 @@ __all__ = [
     "Cosine",
     "Delta",
     "Description",
+    "Dissimilarities",
     "IndependenceTest",
     "Laplacian",
     "Linear",
@@ -91,6 +93,7 @@ __all__ = [
     "cumulative_power",
     "cycle_knn",
     "describe",
+    "dissimilarities",
     "distance_alignment",
     "distance_correlation",
     "edit_knn",

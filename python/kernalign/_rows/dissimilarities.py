@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from kernalign._rows.decompositions import cholesky, eigenvalues
 from kernalign._rows.matrices import Array, symmetric
 from kernalign._rows.numeric import AnyArray, as_matrix, to_numpy
-from kernalign._rows.pairing import Places
 from kernalign.sources.objects import stored
 from kernalign.sources.stored import Stored
 
@@ -54,19 +53,17 @@ def _of_triangle(given: Any, name: str) -> AnyArray:
     return full
 
 
-def covariance_of(given: Any, n: int, kept: Places | None) -> Array:
-    """The covariance of n conditions, (n, n) or (n,) variances, of those that are kept: float64, positive definite."""
-    array: NDArray[Any] = to_numpy(given, "covariance")[0]
+def covariance_of(given: Any, n: int, name: str, what: str) -> Array:
+    """A covariance of n things, (n, n), or (n,) variances: float64, positive definite."""
+    array: NDArray[Any] = to_numpy(given, name)[0]
     if array.ndim == 1 and len(array) == n and array.dtype.kind in "fiu":
         array = np.diag(array.astype(np.float64))
     if array.shape != (n, n):
-        raise ValueError(f"covariance must be (n, n) or (n,) of the n = {n} conditions, got shape {array.shape}")
-    found = symmetric(array, "covariance")
-    found = found if kept is None else found[np.ix_(kept, kept)]
-    found /= np.abs(found).max() or 1.0
+        raise ValueError(f"{name} must be (n, n) or (n,) of the n = {n} {what}, got shape {array.shape}")
+    found = symmetric(array, name)
     if cholesky(found) is None:
-        least = eigenvalues(found)[0]
+        least = eigenvalues(found)[0] / (np.abs(found).max() or 1.0)
         raise ValueError(
-            f"covariance must be positive definite, got a least eigenvalue {least:.3g} times its largest entry"
+            f"{name} must be positive definite, got a least eigenvalue {least:.3g} times its largest entry"
         )
     return found

@@ -179,7 +179,9 @@ def _last(one: Representation) -> Layer:
 
 def _reads_rows(record: MetricInfo, given: Mapping[str, Any]) -> bool:
     """Whether the metric takes layers for rows of features."""
-    matrices = record.takes("kernel") and any(isinstance(own, Precomputed) for own in kernels_of(given.get("kernel", Linear())))
+    matrices = record.takes("kernel") and any(
+        isinstance(own, Precomputed) for own in kernels_of(given.get("kernel", Linear()))
+    )
     return not matrices and not record.takes_dissimilarities(given)
 
 

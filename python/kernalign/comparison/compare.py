@@ -244,7 +244,9 @@ def prepare(
                 own_options[name].setdefault("uncertainty", record.uncertainty)
     kernels = _kernels(records, own_options, kernel, square=ys is None)
     square = isinstance(kernels[0], Precomputed), isinstance(kernels[1], Precomputed)
-    triangles = _of_dissimilarities(records, own_options)
+    triangles = "precomputed" in [own.get("distance") for own in own_options.values()]
+    if triangles:
+        _check_dissimilarities(records, own_options)
     if (triangles or True in square) and (normalize or clip_quantile is not None or concatenated):
         what = "distance='precomputed' takes dissimilarities" if triangles else "Precomputed() takes Gram matrices"
         raise ValueError(f"normalize, clip_quantile and concatenated apply to rows, but {what}")
@@ -295,13 +297,11 @@ def prepare(
     return run, settings | kept.settings
 
 
-def _of_dissimilarities(records: Mapping[str, MetricInfo], options: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Whether dissimilarities are given; raises unless all metrics then take them."""
-    takes = {name: record.takes_dissimilarities(options[name]) for name, record in records.items()}
-    if any(takes.values()) and not all(takes.values()):
-        other = next(name for name, own in takes.items() if not own)
-        raise ValueError(f"{other} needs rows, but distance='precomputed' says that dissimilarities are given")
-    return all(takes.values())
+def _check_dissimilarities(records: Mapping[str, MetricInfo], options: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise unless all metrics take dissimilarities."""
+    for name, record in records.items():
+        if not record.takes_dissimilarities(options[name]):
+            raise ValueError(f"{name} needs rows, but distance='precomputed' says that dissimilarities are given")
 
 
 def _asked_for(metrics: Any, options: Any) -> tuple[list[str], dict[str, str], dict[str, dict[str, Any]]]:

@@ -353,7 +353,7 @@ def test_permutation_test_moves_both_axes():
         np.testing.assert_allclose(found.null, expected.null, rtol=1e-10, atol=1e-13)
         assert (found.score, found.p_value) == (pytest.approx(expected.score, rel=1e-12), expected.p_value)
         assert found.layers is None
-    with pytest.raises(ValueError, match="cka needs rows, but others dissimilarities"):
+    with pytest.raises(ValueError, match="cka needs rows, but distance='precomputed' takes dissimilarities"):
         ka.permutation_test([given, "cka"], a, b)
 
 

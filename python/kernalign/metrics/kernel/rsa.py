@@ -17,10 +17,13 @@ from kernalign._engines.gram_source import Side, make_side
 from kernalign._engines.gram_sweep import GramSweep
 from kernalign._rows import arrays
 from kernalign._rows.dissimilarities import covariance_of, given_dissimilarities
-from kernalign._rows.labels import groups_of
+from kernalign._rows.items import taken
+from kernalign._rows.labels import group_numbers, groups_of
+from kernalign._rows.matrices import dense
 from kernalign._rows.options import Options
 from kernalign._statistics import pair_influence
 from kernalign._statistics.pairings import Labels
+from kernalign.metrics.kernel.dissimilarities import averages
 from kernalign.metrics.kernel.rsa_ranks import finish_ranked, ranked
 from kernalign.metrics.kernel.rsa_sums import WHITENED, finish_reduced, whitened_by
 
@@ -44,6 +47,7 @@ def rsa(
     distance: Dissimilarity = "correlation",
     comparison: Comparison = "spearman",
     covariance: Any = None,
+    conditions: Any = None,
     uncertainty: Literal["jackknife"] | None = None,
     groups: Any = None,
     **options: Unpack[Options],
@@ -63,6 +67,8 @@ def rsa(
     covariance : of the estimates of the n conditions, for whitened comparisons: (n, n), positive definite, or (n,)
         variances. None: equal and independent; the whitened cosine is then biased CKA of the matrices, in O(n) numbers.
         Otherwise seven n x n matrices are held.
+    conditions : a label of any kind for each row, where rows of x and y are the same single trials: the averages of
+        conditions are compared, which are then the items. :func:`kernalign.dissimilarities` does the same to one side.
     uncertainty : "jackknife" adds a standard error from the influence of every item (within a few per cent of deleting
         each once; of "spearman", "pearson" and "cosine"), with ``groups`` of every group. Holds all dissimilarities.
     groups : labels of rows that are one thing, exchanged whole by the null, as for :func:`kernalign.cka`.
@@ -122,6 +128,8 @@ def rsa(
     check(distance, comparison)
     check_uncertainty(uncertainty, comparison)
     x, y = as_given(x, y, distance)
+    if conditions is not None:
+        x, y = of_conditions(x, y, conditions, distance)
     pair = arrays.pair(x, y, **read_as(distance), grouped=groups is not None, **options)
     if distance == "precomputed":
         check_no_rows(pair.settings)
@@ -132,7 +140,8 @@ def rsa(
             raise ValueError(
                 f"covariance is for comparison='whitened_cosine' or 'whitened_pearson', got {comparison!r}"
             )
-        noise = covariance_of(covariance, pair.n if pair.items is None else pair.given, pair.items)
+        given = covariance_of(covariance, pair.n if pair.items is None else pair.given, "covariance", "conditions")
+        noise = taken(given / np.abs(given).max(), pair.items, square=True)
     with reporting(pair.progress, "rsa") as report:
         uncertain, labels = uncertainty is not None, groups_of(groups, pair)
         return of_pair(pair, distance, comparison, report, uncertain=uncertain, groups=labels, covariance=noise)[0]
@@ -143,6 +152,16 @@ def as_given(x: Any, y: Any, distance: Dissimilarity) -> tuple[Any, Any]:
     if distance != "precomputed":
         return x, y
     return given_dissimilarities(x, "x"), given_dissimilarities(y, "y")
+
+
+def of_conditions(x: Any, y: Any, conditions: Any, distance: Dissimilarity) -> tuple[Any, Any]:
+    """The averages of the conditions of both sides."""
+    if distance == "precomputed":
+        raise ValueError("conditions are of single trials, but distance='precomputed' takes dissimilarities")
+    sides = [dense(arrays.rows(rows, name)) for rows, name in ((x, "x"), (y, "y"))]
+    checks.check_same_rows(len(sides[0]), len(sides[1]))
+    numbers = group_numbers(conditions, len(sides[0]), "conditions")
+    return averages(sides[0], numbers), averages(sides[1], numbers)
 
 
 def of_pair(
