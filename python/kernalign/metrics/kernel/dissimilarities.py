@@ -153,7 +153,7 @@ def dissimilarities(
     Dissimilarities(crossnobis, 12 conditions)
     >>> predicted = ka.dissimilarities(model, distance="sqeuclidean")
     >>> round(ka.rsa(brain, predicted, distance="precomputed"), 2)
-    0.86
+    0.82
     """
     checks.check_choice(distance, "distance", MEASURES)
     if distance not in _WHITENED and noise is not None:
