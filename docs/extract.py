@@ -22,6 +22,8 @@ def write(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for page in pages():
         (folder / f"page_{page.stem}.py").write_text("\n".join(blocks(page)), encoding="utf-8")
+    # Libraries that are not here are no fault of an example.
+    (folder / "pyrightconfig.json").write_text('{"reportMissingImports": false}', encoding="utf-8")
     for script in HERE.glob("gallery/*.py"):
         (folder / script.name).write_text(script.read_text(encoding="utf-8"), encoding="utf-8")
 

@@ -60,4 +60,4 @@ plt.show()
 
 # %%
 # In PyTorch the loop is the same: ``moments.update`` takes tensors (detach them). Several processes fill one each, and
-# ``merge`` joins them.
+# ``merge`` joins them; :doc:`/other_libraries` has a metric of torchmetrics and hooks that do all of it.

@@ -1,5 +1,6 @@
 """The Python of every page of docs/ runs, block by block; fragments that cannot are fenced as ``py``."""
 
+import ast
 import importlib.util
 from pathlib import Path
 
@@ -13,6 +14,10 @@ _specification.loader.exec_module(extract)
 
 @pytest.mark.parametrize("page", [page for page in extract.pages() if page.parent == DOCS], ids=lambda page: page.stem)
 def test_python_of_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for node in ast.walk(ast.parse("".join(extract.blocks(page)))):
+        if isinstance(node, ast.Import):
+            for name in node.names:
+                pytest.importorskip(name.name)
     pytest.importorskip("matplotlib").use("Agg")
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {"__name__": "__main__"}
