@@ -159,13 +159,34 @@ def test_plots_draw_the_trials() -> None:
     x, y = related(N, 5, 4)
     stitchers = {"affine": AffineStitcher()} | {f"low-rank {rank}": LowRankStitcher(rank) for rank in (1, 2, 4)}
     trials = run_trials(x, y, stitchers, head=np.eye(4), targets=y + 1)
-    [axis] = plot_trials({"a → b": trials}).axes
+    [axis] = plot_trials({"a → b": trials})
     lines = {line.get_label(): line for line in axis.lines}
     assert axis.get_title() == "a → b"
     np.testing.assert_array_equal(lines["stitched risk"].get_xdata(), [1, 2, 4])
     np.testing.assert_array_equal(lines["stitched risk"].get_ydata(), [t.stitched_risk for t in trials[1:]])
     np.testing.assert_array_equal(lines["bound"].get_ydata(), [t.bound for t in trials[1:]])
     np.testing.assert_array_equal(lines["affine: risk"].get_ydata(), [trials[0].risk])
+
+
+def test_an_outlier_leaves_room_for_the_others() -> None:
+    pytest.importorskip("matplotlib")
+    from kernalign.stitching import Trial
+    from kernalign.stitching.plot import plot_trials
+
+    left = {"affine": 0.4, "ridge": 0.3, "procrustes": 480.0}
+    trials = [Trial(name, 4, 1 - one, 1 - one / 2, one, None, None, None, "tsqr") for name, one in left.items()]
+    [axis] = plot_trials({"a → b": trials})
+    assert axis.get_ylim() == (0, pytest.approx(0.4 * 1.08))
+    beyond = [text.get_text() for text in axis.texts if text.get_gid() == "beyond"]
+    assert beyond == ["procrustes: 480", "procrustes: 240"]
+    drawn = [float(line.get_ydata()[0]) for line in axis.lines if line.get_marker() in ("o", "s", "D")]
+    assert drawn == pytest.approx([0.4, 0.3, 0.4, 0.2, 0.15, 0.4])
+    risks = [Trial("affine", 4, 0.5, 0.5, 1.0, 1.0, 2.0 * one, 3.0 * one, "tsqr") for one in (1.0, 1.1, 1e9)]
+    [axis] = plot_trials({"a → b": risks})
+    assert axis.get_ylim()[1] < 10
+    every = [Trial("affine", 4, -1.0, -2.0, 1.0, None, None, None, "tsqr")]
+    [axis] = plot_trials({"a → b": every})
+    assert axis.get_ylim()[1] == pytest.approx(1.08)
 
 
 def test_a_missing_matplotlib_names_the_extra(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,9 +79,9 @@ def stitch(
     if output is not None:
         check_output(output, (".csv", ".json", *_PLOTS), overwrite=force)
         if output.suffix.lower() in _PLOTS:
-            from kernalign.stitching.plot import load_matplotlib
+            from kernalign._base.figures import need_matplotlib
 
-            load_matplotlib()
+            need_matplotlib()
     names, x, y = _pair(a, b)
     reader = None if head is None else _open_head(head)
     goal = None if targets is None else _array(targets, 2)
@@ -219,6 +219,6 @@ def _plot(rows: list[Row], output: Path, force: bool) -> None:
     groups: dict[str, list[Trial]] = {}
     for row in rows:
         groups.setdefault(f"{row.x} → {row.y}", []).append(row.trial)
-    figure = plot_trials(groups)
+    figure = plot_trials(groups)[0].figure
     with atomic_write(output, overwrite=force) as file:
         figure.savefig(file, format=output.suffix.lower()[1:])

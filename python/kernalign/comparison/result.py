@@ -15,8 +15,8 @@ from kernalign._base.files import atomic_write
 from kernalign._base.score import AlignmentWarning
 from kernalign._base.warn import warn
 from kernalign.comparison import file, merging, tidy, words
-from kernalign.comparison import plot as plots
 from kernalign.comparison.best import Cells, Maximum, Nulls, best_of, maximum, method
+from kernalign.comparison.plots.draw import draw
 from kernalign.comparison.tables import Array, Best, Caveat, Input, Names, Reason, gathered, merged, pairs_of
 from kernalign.metrics import registry
 from kernalign.metrics.record import MetricInfo
@@ -135,17 +135,18 @@ class Comparison:
         if self.mode == "best":
             score, layers = (table[metric] for table in tables)
         else:
-            score, layers = self._gather(
-                metric, lambda pair: best_of(self.record(metric), self._searched(metric, pair))
-            )[:2]
+            score, layers = self._best_of(metric)[:2]
         how = method(self.nulls, metric)
         return Best(metric, self.x_names, self.y_names, score, layers, how, partial(self._levels, metric))
 
     __getitem__ = best
 
-    def _levels(self, metric: str) -> tuple[Array, ...]:
-        """Chance, its spread and p of the best."""
+    def _levels(self, metric: str, tested: bool) -> tuple[Array, ...]:
+        """Chance, its spread and p of the best; of single layers without p unless that is asked for."""
         tables: Any = self.chance, self.chance_sd, self.p_values
+        every = (*self.x_layers.values(), *self.y_layers.values())
+        if not tested and self.mode == "all" and all(len(layers) == 1 for layers in every):
+            return self._best_of(metric)[2:4]
         if self.mode == "best":
             return tuple(table[metric] for table in tables)
         null = self.nulls.get(metric)
@@ -214,28 +215,65 @@ class Comparison:
     def plot(
         self,
         metric: str,
-        kind: Literal["heatmap", "layers", "map"] = "heatmap",
+        kind: Literal["heatmap", "layers", "map", "profile", "bars"] = "heatmap",
         *,
         x: str | None = None,
         y: str | None = None,
         ax: Any = None,
+        order: Literal["cluster", "family", "score"] | None = None,
+        families: Mapping[str, str] | None = None,
+        significance: float | None = None,
+        vmin: float | Literal["chance"] | None = None,
+        vmax: float | Literal["max"] | None = None,
+        cmap: Any = None,
+        figsize: tuple[float, float] | None = None,
+        title: str | None = None,
+        differences: Mapping[Names, Any] | None = None,
+        ceiling: float | tuple[float, float] | None = None,
     ) -> Any:
-        """Draw the scores of one metric with matplotlib, and return the figure.
+        """Draw the scores of one metric with matplotlib, and return the axes.
 
-        ``"heatmap"``: best scores, representation by representation, the chance level marked on the colour bar.
-        ``"layers"``: scores of all layers of ``x`` and ``y`` (mode "all"; both may be left out if there is one pair).
-        ``"map"``: representations of one set as points whose distances are near -log score (classical scaling).
-        Undefined scores are hatched cells in the heat maps; a map needs every score.
+        Parameters
+        ----------
+        metric : what is drawn; of one that is not symmetric, from x to y, which an arrow says
+        kind : ``"heatmap"``: best scores, representation by representation. ``"layers"``: scores of all layers of ``x``
+            and ``y``. ``"profile"``: the same as lines along the layers of x, one for each layer of y, over the band of
+            chance of single layers. ``"bars"``: best scores, with 95 % intervals where there are, and chance.
+            ``"map"``: representations of one set as points whose distances are near -log score (classical scaling; its
+            stress is Kruskal's first). Scores of layers need mode "all". Undefined scores are hatched cells in heat
+            maps; a map needs every score.
+        x, y : names that choose what layers, profile and bars draw; left out, all that were compared
+        ax : axes to draw in. None: those of a new figure, which is pyplot's where that is imported and in notebooks, so
+            that it is shown there; else nothing holds it but its axes (``ax.figure.savefig``).
+        order : of heat maps and bars: None, as given; "family", in blocks (usual with ``families``); "score", best
+            first; "cluster" (heat maps), neighbours alike: average linkage of score differences
+        families : name -> family, told by colour
+        significance : false discovery rate (Benjamini and Hochberg), 0.05 say, at which heat maps cross out what is not
+            above chance (this reads all p-values, which may take long), and ``differences`` are judged. None: no
+            crosses, and 0.05
+        vmin, vmax : ends of the colours, or of the axis of scores: numbers, "chance" (heat maps) and "max", the largest
+            score. None: 0 and the largest possible score, so that two figures compare; of distances and metrics without
+            bounds those of the data
+        cmap, figsize, title : as matplotlib's, in place of the usual
+        differences : bars: (name, name) -> `PairedDifference` of `compare_scores`, or its p-value, of every two bars;
+            bars that share no letter differ
+        ceiling : bars: the noise ceiling, a number or its two ends
+
+        Returns
+        -------
+        matplotlib Axes
 
         Raises
         ------
         ImportError
             matplotlib is not installed.
-        ValueError
-            The comparison does not hold what the kind draws.
+        TypeError, ValueError
+            An option that the kind does not read, or the comparison does not hold what it draws.
         """
         self._check(metric)
-        return plots.draw(self, metric, kind, x, y, ax)
+        given: dict[str, Any] = {"x": x, "y": y, "order": order, "families": families, "significance": significance}
+        given |= {"vmin": vmin, "vmax": vmax, "cmap": cmap, "figsize": figsize, "title": title}
+        return draw(self, metric, kind, ax, **given, differences=differences, ceiling=ceiling)
 
     def merge(self, other: Comparison) -> Comparison:
         """This comparison with the pairs of another one: what was added to a set need not be compared anew.
@@ -321,14 +359,19 @@ class Comparison:
         if self.mode == "best":
             scores: Any = self.scores[metric]
             return np.asarray(scores)
-        return self._gather(metric, lambda pair: best_of(self.record(metric), self._searched(metric, pair)))[0]
+        return self._best_of(metric)[0]
+
+    def _best_of(self, metric: str) -> tuple[Array, ...]:
+        return self._gather(metric, lambda pair: best_of(self.record(metric), self._untested(metric, pair)))
 
     def _searched(self, metric: str, pair: Names) -> Cells:
         """The cells; p-values only of a single pair of layers, whose null is that of the best."""
+        cells = self._untested(metric, pair)
+        return self.cells(metric, pair) if cells.score.size == 1 else cells
+
+    def _untested(self, metric: str, pair: Names) -> Cells:
         tables: Any = self.scores, self.chance, self.chance_sd
         score, chance, chance_sd = (table[metric][pair] for table in tables)
-        if score.size == 1:
-            return self.cells(metric, pair)
         return Cells(score, chance, chance_sd, np.full_like(score, np.nan))
 
     def _gather(self, metric: str, find: Callable[[Names], Maximum]) -> tuple[Array, ...]:

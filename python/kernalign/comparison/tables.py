@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
@@ -153,11 +153,11 @@ class Best(Readable):
     score: Array
     layers: Array
     method: str
-    _null: Callable[[], Sequence[Array]]
+    _null: Callable[[bool], Sequence[Array]]  # of the three levels; p, if not asked for, only where it comes along
 
     @cached_property
     def _levels(self) -> Sequence[Array]:
-        return self._null()
+        return self._null(False)
 
     @property
     def chance(self) -> Array:
@@ -167,9 +167,9 @@ class Best(Readable):
     def chance_sd(self) -> Array:
         return self._levels[1]
 
-    @property
+    @cached_property
     def p_value(self) -> Array:
-        return self._levels[2]
+        return (*self._levels, *self._null(True)[2:])[2]
 
     @property
     def numbers(self) -> tuple[Array, Array, Array, Array]:
@@ -186,7 +186,7 @@ class Best(Readable):
 
     def __reduce__(self) -> tuple[Any, ...]:
         given = self.metric, self.x_names, self.y_names, self.score, self.layers, self.method
-        return type(self), (*given, partial(tuple, self._levels))
+        return type(self), (*given, _Levels((self.chance, self.chance_sd, self.p_value)))
 
     def _shown(self) -> list[tuple[str, Any]]:
         known = [("metric", self.metric), ("x", self.x_names), ("y", self.y_names)]
@@ -194,6 +194,13 @@ class Best(Readable):
 
     def _repr_html_(self) -> str:
         return grid(self.metric, self.x_names, self.y_names, self.score)
+
+
+class _Levels(tuple[Array, ...]):
+    """Levels that are known, where they would be found."""
+
+    def __call__(self, _: bool) -> Sequence[Array]:
+        return self
 
 
 def nan_safe(take: Callable[[Array], Any], scores: Array) -> float:

@@ -5,50 +5,86 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from kernalign._base.figures import discarding, need_matplotlib, new_figure
 from kernalign.stitching.trials import Trial
 
-
-def load_matplotlib() -> Any:
-    """matplotlib's Figure class; an ImportError names the extra that brings it."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError("plots need matplotlib: pip install 'kernalign[plot]'") from error
-    return Figure
+_WORST = 1.0  # what is left over of y by its mean, above which maps are worse than none
+_BEYOND = 30.0  # times the median risk, above which one is drawn at the edge
+_ABOVE = 1.08  # where the edge is
 
 
-def plot_trials(groups: Mapping[str, Sequence[Trial]]) -> Any:
-    """A matplotlib Figure with one panel per group (title -> trials), low-rank maps as curves, others as points.
+def plot_trials(groups: Mapping[str, Sequence[Trial]]) -> list[Any]:
+    """Axes of a new figure, one for each group (title -> trials), low-rank maps as curves, others as points.
 
     With a head: risk, stitched risk and bound, on a logarithmic axis. Without: 1 - R^2, cross-validated and in-sample.
+    A map that is worse than the mean of y (1 - R^2 above 1), or whose risk is over 30 times the median, is an arrow at
+    the upper edge with its number, so that it leaves room for the others.
 
     Raises
     ------
     ImportError
         matplotlib is not installed.
     """
-    figure = load_matplotlib()(figsize=(2.5 + 4.5 * len(groups), 4.2), layout="constrained")
-    axes = figure.subplots(1, len(groups), squeeze=False, sharey=True)[0]
-    for axis, (title, trials) in zip(axes, groups.items(), strict=True):
-        with_head = trials[0].risk is not None
-        for number, (label, values) in enumerate(_series(trials).items()):
-            curve = [(t.rank, v) for t, v in zip(trials, values, strict=True) if t.name.startswith("low-rank")]
-            points = [(t, v) for t, v in zip(trials, values, strict=True) if not t.name.startswith("low-rank")]
-            if curve:
-                axis.plot(*zip(*sorted(curve), strict=True), marker=".", color=f"C{number}", label=label)
-            for index, (trial, value) in enumerate(points):
-                style = {"color": f"C{number}", "marker": "osD^v"[index % 5], "linestyle": "none", "fillstyle": "none"}
-                named = f"{trial.name}: {label}" if curve else label if not index else None
-                axis.plot([trial.rank if curve else trial.name], [value], label=named, **style)
-        if any(t.name.startswith("low-rank") for t in trials):
-            axis.set_xscale("log", base=2)
-            axis.set_xlabel("rank of the map")
+    need_matplotlib()
+    figure = new_figure((2.5 + 4.5 * len(groups), 4.2))
+    with discarding(figure):
+        axes = figure.subplots(1, len(groups), squeeze=False, sharey=True)[0]
+        with_head = next(iter(groups.values()))[0].risk is not None
+        top = _top(
+            [value for trials in groups.values() for own in _series(trials).values() for value in own], with_head
+        )
+        for axis, (title, trials) in zip(axes, groups.items(), strict=True):
+            _draw(axis, trials, top)
+            axis.set_title(title, parse_math=False)
+            axis.spines[["top", "right"]].set_visible(False)
         if with_head:
-            axis.set_yscale("log")
-        axis.set_title(title)
-    axes[0].set_ylabel("mean squared error" if with_head else "1 − R²")
-    figure.legend(*axes[-1].get_legend_handles_labels(), loc="outside right upper", fontsize="small")
-    return figure
+            axes[0].set_yscale("log")
+            axes[0].set_ylim(top=top * _BEYOND**0.05)
+        else:
+            axes[0].set_ylim(0.0, top * _ABOVE)
+        axes[0].set_ylabel("mean squared error" if with_head else "1 − R²")
+        figure.legend(*axes[-1].get_legend_handles_labels(), loc="outside right upper", fontsize="small")
+    return list(axes)
+
+
+def _top(values: Sequence[float], with_head: bool) -> float:
+    """The largest number that the axis holds; what is above is an arrow."""
+    known = np.array([value for value in values if np.isfinite(value)])
+    if not known.size:
+        return _WORST
+    limit = _BEYOND * float(np.median(known)) if with_head else _WORST
+    return float(known[known <= limit].max(initial=0.0)) or _WORST
+
+
+def _draw(axis: Any, trials: Sequence[Trial], top: float) -> None:
+    ranked = any(_ranked(trial) for trial in trials)
+    if ranked:
+        axis.set_xscale("log", base=2)
+        axis.set_xlabel("rank of the map")
+    for number, (label, values) in enumerate(_series(trials).items()):
+        shown = [min(value, top) for value in values]
+        curve = [(trial.rank, value) for trial, value in zip(trials, shown, strict=True) if _ranked(trial)]
+        points = [(trial, value) for trial, value in zip(trials, shown, strict=True) if not _ranked(trial)]
+        if curve:
+            axis.plot(*zip(*sorted(curve), strict=True), marker=".", color=f"C{number}", label=label)
+        for index, (trial, value) in enumerate(points):
+            style = {"color": f"C{number}", "marker": "osD^v"[index % 5], "linestyle": "none", "fillstyle": "none"}
+            named = f"{trial.name}: {label}" if curve else label if not index else None
+            axis.plot([trial.rank if curve else trial.name], [value], label=named, **style)
+        for trial, value in zip(trials, values, strict=True):
+            if value > top:
+                place = trial.rank if ranked else trial.name
+                axis.annotate(
+                    f"{trial.name}: {value:.3g}", (place, top), (4, 3 + 9 * number), textcoords="offset points",
+                    fontsize=7, color=f"C{number}", parse_math=False, gid="beyond",
+                )  # fmt: skip
+                axis.plot([place], [top], marker=(3, 0, 0), color=f"C{number}", linestyle="none", clip_on=False)
+
+
+def _ranked(trial: Trial) -> bool:
+    return trial.name.startswith("low-rank")
 
 
 def _series(trials: Sequence[Trial]) -> dict[str, list[float]]:

@@ -1,0 +1,1 @@
+"""Draws a Comparison with matplotlib: one module for each kind of plot."""
