@@ -32,6 +32,9 @@ html_title = "kernalign"
 html_theme_options = {"show_toc_level": 2, "navbar_align": "left", "secondary_sidebar_items": ["page-toc"]}
 html_sidebars = {"index": []}
 html_show_sourcelink = False
+html_static_path = ["static"]
+html_css_files = ["wide.css"]
+html_extra_path = ["reference/report"]  # the report of a suite, which suites.md shows
 
 if find_spec("torch") is None:  # modules that need it have no pages
     nitpick_ignore_regex = [("py:.*", r"kernalign\.compat\.(torchmetrics|lightning|losses)\..*")]

@@ -96,8 +96,11 @@ def _module_page(module: str, names: list[str]) -> str:
 
 
 def write(folder: Path) -> None:
-    """Make docs/reference."""
+    """Make docs/reference, and in it the report of the suite builtin:quick."""
     folder.mkdir(exist_ok=True)
+    (folder / "report").mkdir(exist_ok=True)
+    run = ka.suite.load("builtin:quick", directory=folder / "quick").run()
+    run.report(folder / "report" / "quick_report.html")
     pages = public()
     for module, names in pages.items():
         (folder / f"{module}.rst").write_text(_module_page(module, names), encoding="utf-8")
