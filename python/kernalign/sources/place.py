@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import io
 import mmap
 import os
 import re
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path, PurePath, PurePosixPath
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,7 +99,7 @@ class Place:
         """The bytes, which can be sought."""
         if self.url is None:
             return open(self.path, "rb")
-        return cast(BinaryIO, self._remote[0].open(self._remote[1], "rb"))
+        return io.BufferedReader(self._remote[0].open(self._remote[1], "rb"))  # files of stores have but some methods
 
     def read(self, offset: int, into: Bytes) -> None:
         """Fill an array with bytes of the file, which must still have them."""
