@@ -10,14 +10,6 @@ def _ties(within, why=_SPLIT):
     return {"ties": Departure(why, within=within)}
 
 
-def _tau_b(distance):
-    return {
-        "ties": Departure(
-            "tau-b divides by what is not tied, ours is tau-a", f'tau_b(upper(x, "{distance}"), upper(y, "{distance}"))'
-        )
-    }
-
-
 _BURES_CORRELATION = "unit(across(x)), unit(across(y))"
 
 ROWS = [
@@ -60,16 +52,14 @@ ROWS = [
     Row(
         "resi/RankSimilarity",
         "common neighbours by how high and how alike they rank",
-        departure=Departure("not offered yet", "rank_similarity(x, y)"),
-        cells={"ties": Departure("not offered yet; " + _ORDER)},
-        awaits="ka.rank_similarity(x, y, 10)",
+        "rank_similarity(x, y, 10)",
+        cells=_ties(0.02, _ORDER),
     ),
     Row(
         "resi/SecondOrderCosineSimilarity",
         "cosine of distances to the neighbours of either side",
-        departure=Departure("not offered yet", "second_order_cosine(x, y)"),
-        cells={"ties": Departure("not offered yet; " + _ORDER)},
-        awaits="ka.second_order_cosine(x, y, 10)",
+        "second_order_cosine(x, y, 10)",
+        cells=_ties(0.02, _ORDER),
     ),
     Row(
         "brainscore/rsa-correlation-spearman",
@@ -86,14 +76,13 @@ ROWS = [
     Row(
         "rsatoolbox/rsa-correlation-rho_a",
         "Spearman's rho-a of correlation distances",
-        "rsa(x, y)",
-        cells=_ties(3e-5, "rho-a and rounding: rho-a averages over random orders of ties"),
+        'rsa(x, y, comparison="rho_a")',
+        cells=_ties(3e-5),
     ),
     Row(
         "rsatoolbox/rsa-euclidean-rho_a rsatoolbox/rsa-mahalanobis-rho_a",
         "Spearman's rho-a of squared distances",
-        'rsa(x, y, distance="sqeuclidean")',
-        cells=_ties(1e-3, "rho-a averages over random orders of ties, Spearman divides by what is not tied"),
+        'rsa(x, y, distance="sqeuclidean", comparison="rho_a")',
     ),
     Row(
         "llm_repsim/representational_similarity_analysis",
@@ -116,8 +105,8 @@ ROWS = [
     Row(
         "neuroaimetrics/RSA rsatoolbox/rsa-correlation-kendall rsatoolbox/rsa-correlation-tau_b",
         "Kendall's tau-b of correlation distances",
-        'rsa(x, y, comparison="kendall")',
-        cells=_ties(5e-4, "tau-b divides by what is not tied, ours is tau-a; and rounding splits ties"),
+        'rsa(x, y, comparison="tau_b")',
+        cells=_ties(5e-4),
     ),
     Row(
         "rsatoolbox/rsa-correlation-tau_a",
@@ -128,8 +117,7 @@ ROWS = [
         "rsatoolbox/rsa-euclidean-kendall rsatoolbox/rsa-euclidean-tau_b rsatoolbox/rsa-mahalanobis-kendall"
         " rsatoolbox/rsa-mahalanobis-tau_b",
         "Kendall's tau-b of squared distances",
-        'rsa(x, y, distance="sqeuclidean", comparison="kendall")',
-        cells=_tau_b("sqeuclidean"),
+        'rsa(x, y, distance="sqeuclidean", comparison="tau_b")',
     ),
     Row(
         "rsatoolbox/rsa-euclidean-tau_a rsatoolbox/rsa-mahalanobis-tau_a",
@@ -166,35 +154,27 @@ ROWS = [
     Row(
         "thingsvision/rsa_method_gaussian_corr_method_pearson",
         "Pearson of 1 - exp(-d²/mean d²)",
-        departure=Departure(
-            "not offered by name: dissimilarities of one's own",
-            "pearson(gaussian_dissimilarities(x), gaussian_dissimilarities(y))",
-        ),
-        awaits="ka.rsa(gaussian_dissimilarities(x), gaussian_dissimilarities(y),"
-        ' distance="precomputed", comparison="pearson")',
+        'rsa(gaussian_dissimilarities(x), gaussian_dissimilarities(y), distance="precomputed", comparison="pearson")',
     ),
     Row(
         "rsatoolbox/rsa-euclidean-cosine_cov rsatoolbox/rsa-mahalanobis-cosine_cov",
-        "whitened cosine of squared distances: biased linear CKA",
-        'cka(x, y, estimator="biased")',
+        "whitened cosine of squared distances, which is biased linear CKA",
+        'rsa(x, y, distance="sqeuclidean", comparison="whitened_cosine")',
     ),
     Row(
         "rsatoolbox/rsa-correlation-cosine_cov",
-        "whitened cosine of correlation distances: biased CKA of standardised rows",
-        'cka(across(x), across(y), normalize="l2", estimator="biased")',
+        "whitened cosine of correlation distances",
+        'rsa(x, y, comparison="whitened_cosine")',
     ),
     Row(
         "rsatoolbox/rsa-euclidean-corr_cov rsatoolbox/rsa-mahalanobis-corr_cov",
         "whitened cosine of squared distances less their mean",
-        departure=Departure(
-            "not offered: the whitening is for vectors that are not centred; the whitened cosine is CKA",
-            'centred_vector_whitened(upper(x, "sqeuclidean"), upper(y, "sqeuclidean"))',
-        ),
+        'rsa(x, y, distance="sqeuclidean", comparison="whitened_pearson")',
     ),
     Row(
         "rsatoolbox/rsa-correlation-corr_cov",
         "whitened cosine of correlation distances less their mean",
-        departure=Departure("as above", 'centred_vector_whitened(upper(x, "correlation"), upper(y, "correlation"))'),
+        'rsa(x, y, comparison="whitened_pearson")',
     ),
     Row("rsatoolbox/rsa-euclidean-bures rsatoolbox/rsa-mahalanobis-bures", "NBS of squared distances", "nbs(x, y)"),
     Row("rsatoolbox/rsa-correlation-bures", "NBS of correlation distances", f"nbs({_BURES_CORRELATION})"),

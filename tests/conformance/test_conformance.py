@@ -87,8 +87,6 @@ def test_reasons_are_computed_where_they_can_be():
         "neuroaimetrics/PLSreg",
         "pyrcca/cca",
         "resi/IMDScore",
-        "resi/RankSimilarity",
-        "resi/SecondOrderCosineSimilarity",
         "rsatoolbox/rsa",
     }
 

@@ -200,34 +200,6 @@ def row_maxima(x, y):
     return (table.max(axis=1).mean() + table.max(axis=0).mean()) / 2
 
 
-# Neighbours
-
-
-def neighbours(x, k=10):
-    """The k rows of largest cosine with each, best first, without itself; ties by index."""
-    similarity = unit(x) @ unit(x).T
-    np.fill_diagonal(similarity, -np.inf)
-    return np.argsort(-similarity, axis=1, kind="stable")[:, :k]
-
-
-def second_order_cosine(x, y, k=10):
-    """Mean cosine of the distances of each item to the neighbours of either side."""
-    a, b = 1 - unit(x) @ unit(x).T, 1 - unit(y) @ unit(y).T
-    both = [np.union1d(p, q) for p, q in zip(neighbours(x, k), neighbours(y, k), strict=True)]
-    return np.mean([cosine(a[i, of], b[i, of]) for i, of in enumerate(both)])
-
-
-def rank_similarity(x, y, k=10):
-    """Common neighbours, weighted by how high and how alike they rank."""
-    total = 0.0
-    for p, q in zip(neighbours(x, k).tolist(), neighbours(y, k).tolist(), strict=True):
-        common = set(p) & set(q)
-        ranks = [(p.index(j) + 1, q.index(j) + 1) for j in common]
-        score = sum(2 / (1 + abs(a - b)) / (a + b) for a, b in ranks)
-        total += score / sum(1 / i for i in range(1, len(common) + 1)) if common else 0.0
-    return total / len(x)
-
-
 # Dissimilarities
 
 
@@ -235,14 +207,9 @@ def upper(x, metric):
     return distance.pdist(x, metric)
 
 
-def centred_vector_whitened(a, b):
-    """Cosine, whitened by the covariance of squared distances, of vectors of dissimilarities less their mean."""
-    return cosine(*(double_centred(distance.squareform(v - v.mean())) for v in (a, b)))
-
-
 def gaussian_dissimilarities(x):
     squares = distance.squareform(distance.pdist(x, "sqeuclidean"))
-    return (1 - np.exp(-squares / squares.mean()))[np.triu_indices(len(x), 1)]
+    return 1 - np.exp(-squares / squares.mean())
 
 
 def features_as_dissimilarities(x, y):
@@ -250,10 +217,6 @@ def features_as_dissimilarities(x, y):
     square = [np.pad(side, ((0, 0), (0, len(side) - side.shape[1]))) for side in (x, y)]
     corner = np.triu_indices(len(x), 1)
     return cosine(*(side[corner] for side in square))
-
-
-def pearson(a, b):
-    return stats.pearsonr(a, b).statistic
 
 
 def whole_matrix_norm(x, y):
