@@ -104,6 +104,7 @@ class Score(float):
     corrected : (value - chance) / (maximum - chance): 0 is chance, 1 is perfect.
     stderr : standard error, after ``uncertainty=...``; see also ``interval``.
     per_item : one score per item after ``per_item=True`` (their mean is the score), else None.
+    per_column : of `linear_predictivity` one score per column of y, nan of one that does not vary, else None.
 
     See Also
     --------
@@ -135,6 +136,7 @@ class Score(float):
     _maximum: float | None
     _spread: Spread | None
     per_item: NDArray[np.float64] | None
+    per_column: NDArray[np.float64] | None
 
     def __new__(
         cls,
@@ -149,13 +151,14 @@ class Score(float):
         maximum: float | None = 1.0,
         spread: Spread | None = None,
         per_item: NDArray[np.float64] | None = None,
+        per_column: NDArray[np.float64] | None = None,
     ) -> Score:
         self = super().__new__(cls, value)
         self.metric, self.estimator, self.n, self.reason = metric, estimator, n, reason
         self.settings = dict(settings or {})
         self._null = None if math.isnan(value) else null
         self._maximum, self._spread = maximum, spread
-        self.per_item = per_item
+        self.per_item, self.per_column = per_item, per_column
         return self
 
     @property
@@ -277,6 +280,7 @@ class Score(float):
             "maximum": self._maximum,
             "spread": self._spread,
             "per_item": self.per_item,
+            "per_column": self.per_column,
         }
         return _restore, (float(self), keywords)
 

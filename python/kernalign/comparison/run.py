@@ -140,8 +140,8 @@ class Run:
         best = self._searched(nulls) if plan.mode == "best" else {}
         tables = _best_tables(plan, best) if plan.mode == "best" else self._tables()
         judged: Any = best or self.cells
-        given = [own for family in plan.families for own in getattr(family, "kernels", ())]
-        if not any(isinstance(own, (Precomputed, Delta)) for own in given):
+        given = {type(own) for family in plan.families for own in getattr(family, "kernels", ())}
+        if given.isdisjoint((Precomputed, Delta)):
             self.caveats.check_pairings(self.sides, plan.asked.n)
         self.caveats.judge(self.sides, judged, self.shop.store, plan.asked)
         return Comparison(

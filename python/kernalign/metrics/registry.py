@@ -248,7 +248,7 @@ _RECORDS: dict[str, MetricInfo] = {
         (-math.inf, 1.0),
         predictivity.linear_predictivity,
         **_ASYMMETRIC,
-        states=OfSpans(predictivity.predictivity_of, ("cv",)),
+        states=OfSpans(predictivity.predictivity_of, ("cv", "groups")),
         cost=_SPANS,
         chance="rank / (n − 1); not known with cv",
     ),

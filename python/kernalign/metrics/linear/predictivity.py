@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Unpack
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 
@@ -18,11 +18,25 @@ from kernalign._engines.directions import Directions, Matrix, Vector
 from kernalign._rows import arrays
 from kernalign._rows.decompositions import product
 from kernalign._rows.digits import Rounding
+from kernalign._rows.labels import group_numbers
 from kernalign._rows.options import Options
-from kernalign.metrics.linear import principal
+from kernalign.metrics.linear import principal, regressions
+from kernalign.metrics.linear.regressions import MultiOutput, Regression, Statistic
 
 
-def linear_predictivity(x: Any, y: Any, *, cv: int | None = None, **options: Unpack[Options]) -> Score:
+def linear_predictivity(
+    x: Any,
+    y: Any,
+    *,
+    cv: Any = None,
+    groups: Any = None,
+    regression: Regression = "linear",
+    alpha: float | None = None,
+    components: int = 25,
+    statistic: Statistic = "r2",
+    multioutput: MultiOutput | None = None,
+    **options: Unpack[Options],
+) -> Score:
     """Share of the variance of y that a linear function of x explains, by least squares with an intercept.
 
     Parameters
@@ -30,28 +44,43 @@ def linear_predictivity(x: Any, y: Any, *, cv: int | None = None, **options: Unp
     x, y : (n, p) and (n, q) arrays, paired by row; n >= 2. Not symmetric: x predicts y.
     cv : None scores the items that were fitted; an integer K in [2, n] fits K times on all items but a fold and scores
         that fold. Item i is in fold i mod K, so that sorted items are spread; shuffle the rows of both for other folds.
+        Or pairs (train, test) of indices of the rows of x, as scikit-learn's splitters yield them.
+    groups : labels of any kind, one per row of x; rows with one label are one thing (trials of a stimulus). With an
+        integer cv, whole groups are left out, group i, as they come, in fold i mod K; given splits must not part one.
+        Without cv the score stays and no chance level is known.
+    regression : "linear": least squares, of least norm where x has more columns than items; "ridge"; "pls": partial
+        least squares (PLS2, columns centred and not scaled) with so many ``components``.
+    alpha : of "ridge": the penalty, |y - x b|^2 + alpha |b|^2 of centred columns; None takes that of least generalised
+        cross-validation on the items fitted, of 49 between 1e-10 and 100 times the largest squared singular value.
+    statistic : "r2", or "pearson": correlation of every column with its prediction, over all items scored together.
+        Predictions of items left out lean away from them: of unrelated sides it is below 0 by about K / n.
+    multioutput : how columns are averaged: "variance_weighted" (None, of "r2"), "uniform_average" (None, of "pearson"),
+        or "median"; columns that do not vary are left out. ``per_column`` has them all.
     **options : as for :func:`kernalign.cka`.
 
     Returns
     -------
     Score
-        1 - SSE / SST, both summed over the columns of y. In-sample: in [0, 1]; ``chance`` is the exact mean under
-        random pairing, rank / (n - 1): it grows with the width of x. Invariant to invertible linear
-        maps of x, to rotation and isotropic scale of y, and to translation. Cross-validated: at most 1 and below 0
-        where the mean of the other items predicts better; SST is about that mean. If x (of the items fitted) has rank
-        n - 1 the fit passes through every item: ``settings["saturated"]``, an AlignmentWarning, and the solution of
-        least norm. nan, with ``reason``, where a side is constant.
+        1 - SSE / SST, both summed over the columns of y (or as ``statistic`` and ``multioutput`` say). In-sample: in
+        [0, 1]; ``chance`` is the exact mean under random pairing, rank / (n - 1): it grows with the width of x; of
+        "linear" and averages of "r2" alone. Invariant to invertible linear maps of x, to rotation and isotropic scale
+        of y, and to translation. Cross-validated: at most 1 and below 0 where the mean of the other items predicts
+        better; SST is about that mean. If x (of the items fitted) has rank n - 1 the fit passes through every item:
+        ``settings["saturated"]``, an AlignmentWarning, and the solution of least norm. nan, with ``reason``, where a
+        side is constant.
 
     Notes
     -----
     When n > p: float64 products, 8 (p^2 + p q) bytes, if the ratio of singular values of x is below 1e3; else, or for
-    few rows, an SVD of the rows or of their QR, 8 (p + q)^2 bytes. ``settings["df"]``: n - 1 - rank.
+    few rows, an SVD of the rows or of their QR, 8 (p + q)^2 bytes. ``settings["df"]``: n - 1 - rank. Given splits,
+    groups and all that is no plain R^2 hold float64 copies of both sides. ``settings["alpha"]`` are the penalties.
 
     Raises
     ------
     TypeError, ValueError
-        For input that is not two numeric, finite 2-D arrays with the same number of rows, or too few rows; cv is not
-        an integer in [2, n], or leaves fewer than 2 rows to fit.
+        For input that is not two numeric, finite 2-D arrays with the same number of rows, or too few rows; cv is
+        neither an integer in [2, n] nor such pairs, or leaves fewer than 2 rows to fit; more components than x has
+        columns, or than items fitted less one.
 
     See Also
     --------
@@ -60,7 +89,8 @@ def linear_predictivity(x: Any, y: Any, *, cv: int | None = None, **options: Unp
 
     References
     ----------
-    Kornblith et al. 2019, section 3 (linear regression); Schrimpf et al. 2018 (neural predictivity).
+    Kornblith et al. 2019, section 3 (linear regression); Schrimpf et al. 2018 (neural predictivity: PLS of 25
+    components, Pearson, median of columns); Golub, Heath and Wahba 1979; Wold, Sjostrom and Eriksson 2001.
 
     Examples
     --------
@@ -77,14 +107,81 @@ def linear_predictivity(x: Any, y: Any, *, cv: int | None = None, **options: Unp
     >>> y = x[:, :5] + 0.1 * noise
     >>> round(ka.linear_predictivity(x, y, cv=5), 1)
     1.0
+    >>> trials = np.repeat(np.arange(100), 2)
+    >>> score = ka.linear_predictivity(x, y, cv=5, groups=trials, regression="pls", components=10, statistic="pearson")
+    >>> score > 0.5, score.per_column.shape
+    (True, (5,))
     """
-    pair = arrays.pair(x, y, **options)
+    how = _Asked(regression, alpha, components, statistic, multioutput)
+    how.check()
+    pair = arrays.pair(x, y, grouped=groups is not None, **options)
     checks.check_count(pair.n, 2, "linear_predictivity")
+    if groups is not None or how != _PLAIN or regressions.of_pairs(cv):
+        return _predicted(pair, cv, groups, how)
     pair.afford_products("linear_predictivity", 26)
     folds = None if cv is None else _check_folds(cv, pair.n)
     with pair.working("linear_predictivity") as report:
         fit = _in_sample(pair, report) if folds is None else _cross_validated(pair, folds, report)
     return finish(fit)
+
+
+class _Asked(NamedTuple):
+    """How to predict and what to score."""
+
+    regression: Regression = "linear"
+    alpha: float | None = None
+    components: int = 25
+    statistic: Statistic = "r2"
+    multioutput: MultiOutput | None = None
+
+    def check(self) -> None:
+        checks.check_choice(self.regression, "regression", ("linear", "ridge", "pls"))
+        checks.check_choice(self.statistic, "statistic", ("r2", "pearson"))
+        checks.check_choice(self.multioutput, "multioutput", (None, "variance_weighted", "uniform_average", "median"))
+        if self.regression != "ridge" and self.alpha is not None:
+            raise ValueError(f"alpha must be None unless regression='ridge', got {checks.shown(self.alpha)}")
+        if self.alpha is not None:
+            checks.number(self.alpha, "alpha", "finite and not negative")
+        checks.integer(self.components, "components", 1)
+
+
+_PLAIN = _Asked()
+
+
+def _predicted(pair: arrays.Pair, cv: Any, groups: Any, how: _Asked) -> Score:
+    """By given splits, of whole groups, with penalties, or column by column."""
+    labels = None
+    if groups is not None:
+        labels = group_numbers(groups, pair.n if pair.items is None else pair.given, kept=pair.items)
+    splits = regressions.splits_of(cv, labels, pair)
+    if how.regression == "pls":
+        most = min(pair.x.shape[1], min(len(one.train) for one in splits) - 1)
+        checks.integer(how.components, "components", 1, most, limit="min(p, items fitted - 1) = ")
+    pair.afford("linear_predictivity", arrays.BLOCKS + 48 * pair.n * (pair.x.shape[1] + pair.y.shape[1]))
+    settings = {**principal.how(pair.settings, "rows"), **how._asdict(), "splits": len(splits)}
+    settings["cv"] = "given" if regressions.of_pairs(cv) else None if cv is None else int(cv)
+    if labels is not None:
+        settings["groups"] = int(labels.max()) + 1
+    keywords: dict[str, Any] = {"estimator": "in-sample" if cv is None else "cross-validated", "settings": settings}
+    reason = Centred.of(pair).why_undefined()
+    if reason is not None:
+        return undefined("linear_predictivity", pair.n, reason, **keywords)
+    with pair.working("linear_predictivity") as report:
+        found = regressions.scored(pair, splits, how.regression, how.alpha, how.components, report)
+    columns = found.columns(how.statistic)
+    average = how.multioutput or ("variance_weighted" if how.statistic == "r2" else "uniform_average")
+    settings |= {"multioutput": average, "rank_x": found.rank, "df": found.freedom}
+    settings["alpha"] = tuple(found.alphas) if how.regression == "ridge" else None
+    settings["components"] = how.components if how.regression == "pls" else None
+    settings["saturated"] = how.regression == "linear" and not found.freedom
+    if settings["saturated"]:
+        _warn_saturated(found.rank, found.rank, cv is None)
+    value = regressions.average(columns, found.total, average)
+    if np.isnan(value):
+        return undefined("linear_predictivity", pair.n, "y does not vary over the items scored", **keywords)
+    plain = cv is None and labels is None and how.regression == "linear" and how.statistic == "r2"
+    null = Null(found.rank / (pair.n - 1)) if plain and average != "median" else None
+    return Score(value, metric="linear_predictivity", n=pair.n, null=null, per_column=columns, **keywords)
 
 
 @dataclass(frozen=True)
@@ -100,6 +197,7 @@ class Fit:
     folds: int | None = None
     reason: str | None = None
     rounded: int = 0  # directions of x that are no longer than the rounding of its entries
+    columns: Vector | None = None  # R^2 of every column of y, where these are known
 
 
 def finish(fit: Fit) -> Score:
@@ -112,16 +210,28 @@ def finish(fit: Fit) -> Score:
     if reason is not None:
         return undefined("linear_predictivity", fit.n, reason, estimator=estimator, settings=settings)
     if settings["saturated"]:
-        effect = "the score is 1 whatever y is" if fit.folds is None else "the fit passes through all items fitted"
-        warn(
-            f"linear_predictivity: x has {fit.rank} independent directions among {fit.free + 1} items, so {effect}",
-            AlignmentWarning,
-        )
+        _warn_saturated(fit.rank, fit.free, fit.folds is None)
     value = 1 - fit.error / fit.total
     null = None
     if fit.folds is None:
         value, null = max(0.0, value), Null(fit.rank / fit.free)
-    return Score(value, metric="linear_predictivity", n=fit.n, estimator=estimator, settings=settings, null=null)
+    return Score(
+        value,
+        metric="linear_predictivity",
+        n=fit.n,
+        estimator=estimator,
+        settings=settings,
+        null=null,
+        per_column=fit.columns,
+    )
+
+
+def _warn_saturated(rank: int, free: int, in_sample: bool) -> None:
+    effect = "the score is 1 whatever y is" if in_sample else "the fit passes through all items fitted"
+    warn(
+        f"linear_predictivity: x has {rank} independent directions among {free + 1} items, so {effect}",
+        AlignmentWarning,
+    )
 
 
 def of_stream(products: principal.Products) -> Fit:
@@ -148,8 +258,10 @@ def _in_sample(pair: arrays.Pair, report: Report) -> Fit:
     return _fit(pair, _decomposed(data, data.x.rounding, report))
 
 
-def predictivity_of(spans: principal.Spans, *, cv: int | None = None) -> Score:
+def predictivity_of(spans: principal.Spans, *, cv: Any = None, groups: Any = None) -> Score:
     """`linear_predictivity` of sides whose directions are shared."""
+    if groups is not None or regressions.of_pairs(cv):
+        return _predicted(spans.pair, cv, groups, _PLAIN)
     x, y, data, route = spans.x, spans.y, spans.data, "feature" if spans.tall else "rows"
     if (
         cv is not None
@@ -164,7 +276,7 @@ def predictivity_of(spans: principal.Spans, *, cv: int | None = None) -> Score:
     else:
         found = x.by_rows
         predicted = spans.overlap(found, y.by_rows, (found.rank, y.by_rows.rank)).matrix * y.by_rows.values
-    return finish(_fit(spans.pair, _Decomposed(data, found, predicted, (x.squares, y.squares), route)))
+    return finish(_fit(spans.pair, _Decomposed(data, found, predicted, (x.squares, y.squares), route, spans.tall)))
 
 
 def _fit(pair: arrays.Pair, made: _Decomposed) -> Fit:
@@ -173,8 +285,15 @@ def _fit(pair: arrays.Pair, made: _Decomposed) -> Fit:
     rank, settings = made.found.rank, principal.how(pair.settings, made.route)
     if reason is None:
         made.warn(data.x.rounding)
-    error = max(0.0, made.total - made.explained)
-    return Fit(pair.n, error, made.total, rank, data.free, settings, reason=reason, rounded=made.found.rounded)
+    error, rounded = max(0.0, made.total - made.explained), made.found.rounded
+    columns = _r_squared(made.squares[1] - made.own_explained, made.squares[1]) if made.by_columns else None
+    return Fit(pair.n, error, made.total, rank, data.free, settings, None, reason, rounded, columns)
+
+
+def _r_squared(error: Vector, total: Vector) -> Vector:
+    """Of every column; nan of one that does not vary."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(total > 0, 1 - error / total, np.nan))
 
 
 def _cross_validated(pair: arrays.Pair, folds: int, report: Report) -> Fit:
@@ -183,6 +302,7 @@ def _cross_validated(pair: arrays.Pair, folds: int, report: Report) -> Fit:
     if reason is not None:
         return Fit(pair.n, 0, 0, 0, whole.free, principal.how(pair.settings, "none"), folds, reason)
     error = total = 0.0
+    errors, totals = np.zeros((2, pair.y.shape[1]))
     least: _Decomposed | None = None  # the fit with the least freedom left
     routes, roundings = set(), (whole.x.rounding, whole.y.rounding)
     for remainder in range(folds):
@@ -194,6 +314,8 @@ def _cross_validated(pair: arrays.Pair, folds: int, report: Report) -> Fit:
             residual = y - product(x, coefficients)
             total += float(np.vdot(y, y) * unit)
             error += float(np.vdot(residual, residual) * unit)
+            totals += (y**2).sum(axis=0) * unit
+            errors += (residual**2).sum(axis=0) * unit
         if least is None or made.freedom < least.freedom:
             least = made
         routes.add(made.route)
@@ -204,7 +326,8 @@ def _cross_validated(pair: arrays.Pair, folds: int, report: Report) -> Fit:
     if reason is None:
         least.warn(roundings[0])
     found, settings = least.found, principal.how(pair.settings, "+".join(sorted(routes)))
-    return Fit(pair.n, error, total, found.rank, least.data.free, settings, folds, reason, found.rounded)
+    columns = _r_squared(errors, totals)
+    return Fit(pair.n, error, total, found.rank, least.data.free, settings, folds, reason, found.rounded, columns)
 
 
 @dataclass(frozen=True)
@@ -216,6 +339,12 @@ class _Decomposed:
     predicted: Matrix
     squares: tuple[Vector, Vector]
     route: str
+    by_columns: bool = True  # of y; else by its directions
+
+    @property
+    def own_explained(self) -> Vector:
+        """Of every column of y."""
+        return np.asarray((self.predicted**2).sum(axis=0))
 
     @property
     def total(self) -> float:

@@ -1,0 +1,208 @@
+"""Predictions of one representation from another by least squares, ridge or PLS regression, for items left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernalign._base import checks
+from kernalign._engines import directions
+from kernalign._engines.directions import Directions, Matrix, Vector
+from kernalign._rows import arrays
+from kernalign._rows.decompositions import product, svd
+from kernalign._rows.digits import Digits, Rounding
+from kernalign._rows.magnitude import divided, exponent_of
+from kernalign._rows.vectors import indices
+
+Regression: TypeAlias = Literal["linear", "ridge", "pls"]
+Statistic: TypeAlias = Literal["r2", "pearson"]
+MultiOutput: TypeAlias = Literal["variance_weighted", "uniform_average", "median"]
+
+_GRID = np.logspace(-10, 2, 49)  # of penalties, relative to the largest squared singular value
+_CONSTANT = 1e-14  # share of a column's squares, up to which its variation is the rounding of its mean
+
+
+class Split(NamedTuple):
+    """Numbers of the items fitted and of those scored."""
+
+    train: NDArray[np.intp]
+    test: NDArray[np.intp]
+
+
+def splits_of(cv: Any, groups: NDArray[np.intp] | None, pair: arrays.Pair) -> list[Split]:
+    """What ``cv`` asks for: all items for both (None), folds of items or of whole groups, or given splits."""
+    every = np.arange(pair.n)
+    if cv is None:
+        return [Split(every, every)]
+    if not of_pairs(cv):
+        units = every if groups is None else groups
+        what = "an integer, (train, test) pairs or None"
+        limit = "n = " if groups is None else "the number of groups, "
+        folds = checks.integer(cv, "cv", 2, int(units.max()) + 1, wanted=what, limit=limit)
+        made = [Split(every[units % folds != fold], every[units % folds == fold]) for fold in range(folds)]
+    else:
+        made = [_given(one, at, pair) for at, one in enumerate(cv)]
+        if not made:
+            raise ValueError("cv must hold at least one pair (train, test), got none")
+        for at, one in enumerate(made):
+            common = np.intersect1d(*one) if groups is None else np.intersect1d(groups[one.train], groups[one.test])
+            if len(common):
+                what = "item" if groups is None else "group"
+                raise ValueError(f"cv[{at}] must test no {what} that it trains on, got {len(common)} on both sides")
+    least = min(len(one.train) for one in made)
+    checks.check_count(least, 2, "linear_predictivity (every fit of it)")
+    return made
+
+
+def of_pairs(cv: Any) -> bool:
+    """Whether these may be splits; else it is None, or should be a number of folds."""
+    return isinstance(cv, Iterable) and not isinstance(cv, (str, bytes, dict)) and getattr(cv, "ndim", 1) > 0
+
+
+def _given(split: Any, at: int, pair: arrays.Pair) -> Split:
+    """A pair of indices of the rows of x as they were given, less those that were dropped."""
+    if not isinstance(split, (tuple, list)) or len(split) != 2:
+        raise TypeError(f"cv[{at}] must be a pair (train, test) of indices, got {checks.shown(split)}")
+    n = pair.n if pair.items is None else pair.given
+    sides = [indices(side, n, f"cv[{at}]").astype(np.intp) for side in split]
+    if pair.items is not None:
+        where = np.full(n, -1, dtype=np.intp)
+        where[pair.items] = np.arange(pair.n)
+        sides = [found[found >= 0] for found in (where[side] for side in sides)]
+        if not len(sides[1]):
+            raise ValueError(f"cv[{at}] must test a row that was kept, but all of them were dropped")
+    return Split(sides[0], sides[1])
+
+
+@dataclass
+class Fits:
+    """Sums over the items scored, column by column of y, and what the fits were."""
+
+    error: Vector
+    total: Vector
+    products: Matrix  # of predictions with themselves and with y, of y with itself, and both sums, about y's mean
+    count: int = 0
+    rank: int = 0  # of the fit with the least freedom left
+    freedom: int | None = None
+    alphas: list[float] = field(default_factory=list)
+
+    def columns(self, statistic: Statistic) -> Vector:
+        """R^2 or Pearson correlation of every column of y; nan of one that does not vary over the items scored."""
+        if statistic == "r2":
+            with np.errstate(divide="ignore", invalid="ignore"):
+                return np.asarray(np.where(self.total > 0, 1 - self.error / self.total, np.nan))
+        pp, py, yy, p, y = self.products
+        spread_p, spread_y = pp - p * p / self.count, yy - y * y / self.count
+        varies = spread_y > _CONSTANT * yy
+        norm = np.sqrt(np.maximum(spread_p, 0) * np.maximum(spread_y, 0))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            r = np.where(spread_p > _CONSTANT * pp, (py - p * y / self.count) / norm, 0.0)
+        return np.asarray(np.where(varies, np.clip(r, -1.0, 1.0), np.nan))
+
+
+def scored(
+    pair: arrays.Pair, splits: list[Split], regression: Regression, alpha: float | None, components: int, report: Any
+) -> Fits:
+    """Fit every split and score it; of float64 copies of both sides."""
+    x, y = (side.dense(0, pair.n) for side in (pair.x, pair.y))
+    rounding = Digits.of(pair.x).rounding
+    exponents = exponent_of(x), exponent_of(y)
+    penalty = None if alpha is None else _moved(alpha, -2 * exponents[0])
+    x, y = divided(x, exponents[0]), divided(y, exponents[1])
+    q, middle = y.shape[1], y.mean(axis=0)
+    found = Fits(np.zeros(q), np.zeros(q), np.zeros((5, q)))
+    for at, (train, test) in enumerate(splits):
+        mean_x, mean_y = (side[train[0]] + (side[train] - side[train[0]]).mean(axis=0) for side in (x, y))
+        a, b = x[train] - mean_x, y[train] - mean_y
+        noise = _noise(a, mean_x, rounding, exponents[0])
+        if regression == "pls":
+            coefficients, rank = _pls(a, b, components, noise), components
+        else:
+            made = directions.of_rows(a, len(train) - 1, noise)
+            targets = product(_left(made).T, b)
+            shrunk = np.ones(made.rank)
+            if regression == "ridge":
+                chosen = _generalised(made, targets, b) if penalty is None else penalty
+                found.alphas.append(_moved(chosen, 2 * exponents[0]))
+                shrunk = made.values**2 / (made.values**2 + chosen)
+            coefficients, rank = product(made.right * (shrunk / made.values), targets), made.rank
+        freedom = len(train) - 1 - rank
+        if found.freedom is None or freedom < found.freedom:
+            found.freedom, found.rank = freedom, rank
+        predicted, own = product(x[test] - mean_x, coefficients), y[test] - mean_y
+        found.error += ((own - predicted) ** 2).sum(axis=0)
+        found.total += (own**2).sum(axis=0)
+        guess, given = predicted + (mean_y - middle), own + (mean_y - middle)
+        sums = (guess**2, guess * given, given**2, guess, given)
+        found.products += np.array([one.sum(axis=0) for one in sums])
+        found.count += len(test)
+        if report is not None:
+            report(at + 1, len(splits))
+    return found
+
+
+def _moved(penalty: float, exponent: int) -> float:
+    """In other units; 0 or infinite where float64 cannot hold it."""
+    with np.errstate(over="ignore", under="ignore"):
+        return float(np.ldexp(penalty, exponent))
+
+
+def _noise(centred: Matrix, mean: Vector, rounding: Rounding, exponent: int) -> Vector:
+    """What rounding of the entries may put into each column."""
+    scaled = rounding._replace(least=float(np.ldexp(rounding.least, -exponent)))
+    return directions.noise(np.sqrt((centred**2).sum(axis=0)), mean, len(centred), scaled)
+
+
+def _left(made: Directions) -> Matrix:
+    assert made.left is not None
+    return made.left
+
+
+def _generalised(made: Directions, targets: Matrix, y: Matrix) -> float:
+    """The penalty of least generalised cross-validation, (RSS / n) / (1 - df / n)^2 summed over outputs."""
+    n, s = len(y), made.values
+    if not made.rank:
+        return 0.0
+    grid = _GRID * s[0] ** 2
+    shrunk = s**2 / (s**2 + grid[:, None])
+    outside = max(0.0, float((y**2).sum() - (targets**2).sum()))
+    errors = ((1 - shrunk) ** 2 @ (targets**2).sum(axis=1) + outside) / n
+    left = 1 - (shrunk.sum(axis=1) + 1) / n
+    with np.errstate(divide="ignore"):
+        return float(grid[np.argmin(np.where(left > 1e-10, errors / left**2, np.inf))])
+
+
+def _pls(x: Matrix, y: Matrix, components: int, noise: Vector) -> Matrix:
+    """Coefficients of PLS regression (Wold et al. 2001): every weight is the leading left singular vector of X'Y."""
+    x, y, weights, loadings, scores = x.copy(), y.copy(), [], [], []
+    for _ in range(components):
+        cross = product(x.T, y)
+        w = svd(cross)[0][:, 0]
+        t = x @ w
+        square = float(t @ t)
+        if not square > float((noise**2).max()) or not np.any(cross):
+            break  # nothing is left to explain, or to explain it by
+        p, q = x.T @ t / square, y.T @ t / square
+        x -= np.outer(t, p)
+        y -= np.outer(t, q)
+        weights.append(w)
+        loadings.append(p)
+        scores.append(q)
+    if not weights:
+        return np.zeros((x.shape[1], y.shape[1]))
+    w, p, q = (np.array(one).T for one in (weights, loadings, scores))
+    return np.asarray(w @ np.linalg.solve(p.T @ w, q.T))
+
+
+def average(columns: Vector, weights: Vector, how: MultiOutput) -> float:
+    """Of the columns that vary; nan if none does."""
+    known = ~np.isnan(columns)
+    if not known.any():
+        return float("nan")
+    if how == "median":
+        return float(np.median(columns[known]))
+    return float(np.average(columns[known], weights=None if how == "uniform_average" else weights[known]))
