@@ -5,6 +5,7 @@ import doctest
 import importlib
 import importlib.util
 import inspect
+import re
 import warnings
 from pathlib import Path
 
@@ -46,6 +47,23 @@ def _missing(examples: list[doctest.Example]) -> str | None:
                 if importlib.util.find_spec(name.split(".")[0]) is None:
                     return name
     return None
+
+
+def _is_public(name: str, module: str) -> bool:
+    """Whether the pages of the reference have it: as it is called in the module, or by its path."""
+    where, _, last = name.rpartition(".")
+    return (where or module, last) in PUBLIC or name in ("METRICS", *pages.public())
+
+
+@pytest.mark.parametrize("module, name", PUBLIC, ids=[f"{module}.{name}" for module, name in PUBLIC])
+def test_see_also_names_what_is_there(module: str, name: str) -> None:
+    doc = inspect.getdoc(getattr(importlib.import_module(module), name)) or ""
+    _, _, after = doc.partition("\nSee Also\n--------\n")
+    entries = [line for line in re.split(r"\n\n|\n[A-Z][A-Za-z ]+\n---", after)[0].splitlines() if line[:1].strip()]
+    named = [one.strip(" `") for entry in entries for one in entry.split(" : ")[0].split(",")]
+    assert named
+    optional = "kernalign.compat."  # of libraries that may not be here
+    assert [one for one in named if not one.startswith(optional) and not _is_public(one, module)] == []
 
 
 @pytest.mark.parametrize("module, name", PUBLIC, ids=[f"{module}.{name}" for module, name in PUBLIC])
