@@ -61,6 +61,7 @@ struct MomentSums {
     void rebase(const std::vector<double>& shift_x, const std::vector<double>& shift_y);  // needs symmetrise()
     void
     centre();  // about the means, and what rounding took from them: `shift` is the rounded mean; needs symmetrise()
+    void finish(bool centred);  // symmetrised, then about the means or, as they are, about zero
     void move(const std::array<std::vector<double>, 2>& d);  // all rows, in scaled units
     void rescale(int exponent_x, int exponent_y);
     std::array<int, 2> exponents_for(const std::vector<double>& shift_x, const std::vector<double>& shift_y) const;
@@ -69,6 +70,13 @@ struct MomentSums {
     std::vector<double> mean(int which) const;               // unscaled column means
     const LargeVector<double>& product(int a, int b) const;  // of sides a <= b
     PairSums pair(int a, int b) const;                       // of the Grams of x' or y' (a <= b); needs symmetrise()
+};
+
+// A stream as a value: the sums of its whole blocks, symmetrised, and the rows that wait for theirs, in float64.
+struct MomentState {
+    MomentSums sums;
+    std::int64_t waiting = 0;
+    std::array<std::vector<double>, 2> rows;
 };
 
 // The sums over pairs of centred Grams of rows that are at hand: at most 1024 columns and 2^28 numbers together, for

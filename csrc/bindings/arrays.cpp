@@ -1,6 +1,7 @@
 // How Python objects reach the engines: Rows over NumPy memory, the GIL, Ctrl-C and progress.
 #include "bindings/arrays.hpp"
 
+#include <array>
 #include <cmath>
 
 #include "cpu/runtime/load.hpp"
@@ -30,7 +31,8 @@ DType dtype_of(const py::array& array, const std::string& name, bool bfloat16) {
                          std::string(py::str(py::object(array.dtype()))));
 }
 
-// Between the numbers next to 1.
+}  // namespace
+
 double spacing_of(DType dtype) {
     switch (dtype) {
         case DType::bf16:
@@ -46,7 +48,20 @@ double spacing_of(DType dtype) {
     }
 }
 
-}  // namespace
+KernelForm form_of(const std::string& name) {
+    static const std::array<std::pair<const char*, KernelForm>, 7> forms = {{
+        {"linear", KernelForm::linear},
+        {"polynomial", KernelForm::polynomial},
+        {"rbf", KernelForm::rbf},
+        {"laplacian", KernelForm::laplacian},
+        {"sqeuclidean", KernelForm::sqeuclidean},
+        {"euclidean", KernelForm::euclidean},
+        {"precomputed", KernelForm::precomputed},
+    }};
+    for (const auto& [known, form] : forms)
+        if (name == known) return form;
+    throw py::value_error("unknown kernel form " + name);
+}
 
 Similarity similarity_of(const std::string& name) {
     if (name == "cosine") return Similarity::cosine;

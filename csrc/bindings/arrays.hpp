@@ -17,6 +17,7 @@
 
 #include "cpu/runtime/leaving.hpp"
 #include "error.hpp"
+#include "kernel.hpp"
 #include "monitor.hpp"
 #include "neighbors.hpp"
 #include "view.hpp"
@@ -98,6 +99,10 @@ py::array_t<T> to_numpy(std::vector<T, Allocator>&& values, std::vector<py::ssiz
     py::capsule capsule(owner.get(), [](void* p) { delete static_cast<std::vector<T, Allocator>*>(p); });
     return py::array_t<T>(std::move(shape), owner.release()->data(), capsule);
 }
+
+KernelForm form_of(const std::string& name);
+
+double spacing_of(DType dtype);  // between the numbers next to 1
 
 // "cosine", "dot" or "euclidean".
 Similarity similarity_of(const std::string& name);

@@ -9,21 +9,6 @@
 namespace kernalign::bindings {
 namespace {
 
-KernelForm form_of(const std::string& name) {
-    static const std::array<std::pair<const char*, KernelForm>, 7> forms = {{
-        {"linear", KernelForm::linear},
-        {"polynomial", KernelForm::polynomial},
-        {"rbf", KernelForm::rbf},
-        {"laplacian", KernelForm::laplacian},
-        {"sqeuclidean", KernelForm::sqeuclidean},
-        {"euclidean", KernelForm::euclidean},
-        {"precomputed", KernelForm::precomputed},
-    }};
-    for (const auto& [known, form] : forms)
-        if (name == known) return form;
-    throw py::value_error("unknown kernel form " + name);
-}
-
 // A GramSource that keeps the arrays it points into alive.
 struct PySource {
     std::vector<PyRows> parts;

@@ -47,6 +47,25 @@ Element element_of(const Rows& rows) {
     return element;
 }
 
+AnyRows any_rows(const Rows& rows) {
+    const Element element = element_of(rows);
+    return {element, rows.view.data, rows.rows(), rows.cols(), rows.view.row_stride / size_of(element)};
+}
+
+void gather(Queue& queue, const AnyRows& rows, const std::vector<std::int64_t>& listed, void* to) {
+    const Buffer<std::int64_t> there(queue, listed);
+    rows.with(0, rows.count, [&](auto x) {
+        using E = typename decltype(x)::Element;
+        const Buffer<E> found(queue, std::int64_t(listed.size()) * x.cols);
+        Gather<E> kernel;
+        kernel.x = x;
+        kernel.listed = there.get();
+        kernel.out = Written<E>(found.get());
+        launch(queue, std::int64_t(listed.size()), kernel);
+        found.download(static_cast<E*>(to));
+    });
+}
+
 PreparedRows::PreparedRows(Queue& queue, const Rows& rows, Similarity similarity, Monitor* monitor)
     : queue_(queue), rows_(rows), similarity_(similarity), element_(element_of(rows)) {
     const bool cosine = similarity == Similarity::cosine;
@@ -72,6 +91,11 @@ PreparedRows::PreparedRows(Queue& queue, const Rows& rows, Similarity similarity
     }
     for (double& s : square) s = 1 / std::sqrt(s);  // on the CPU: the bits of ExactRows
     factor_ = Buffer<double>(queue, square);
+}
+
+AnyRows PreparedRows::any() const {
+    if (dense_.get()) return {Element::f64, dense_.get(), count(), cols(), cols()};
+    return any_rows(rows_);
 }
 
 void PreparedRows::preprocess(bool unit_size) {

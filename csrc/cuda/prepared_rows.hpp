@@ -16,6 +16,11 @@ namespace kernalign::cuda {
 // neighbouring elements.
 Element element_of(const Rows& rows);
 
+AnyRows any_rows(const Rows& rows);
+
+// Downloads these rows as they are.
+void gather(Queue& queue, const AnyRows& rows, const std::vector<std::int64_t>& listed, void* to);
+
 class PreparedRows {
   public:
     // rows.view.data is in the queue's device memory; shift and scale are not. Reads all rows once or twice: throws on
@@ -29,16 +34,13 @@ class PreparedRows {
     double largest() const { return largest_; }    // magnitude
     bool overflows() const { return overflows_; }  // squares of rows that are not made of norm 1
 
+    // The rows without the factors that cosine gives them.
+    AnyRows any() const;
+
     // f(DeviceRows<E>)
     template <class F>
     auto with(F&& f) const {
-        return with_element(dense_.get() ? Element::f64 : element_, [&](auto element) {
-            using E = decltype(element);
-            DeviceRows<E> x;
-            x.data = static_cast<const E*>(dense_.get() ? dense_.get() : rows_.view.data);
-            x.count = count();
-            x.cols = cols();
-            x.stride = dense_.get() ? cols() : rows_.view.row_stride / std::ptrdiff_t(sizeof(E));
+        return any().with(0, count(), [&](auto x) {
             x.factor = factor_.get();
             return f(x);
         });

@@ -1,4 +1,4 @@
-// Contract of float16 matrix products on a device: cuBLAS, found at run time, or sums like those of matrix units.
+// Contract of matrix products on a device: of halves and of float64, by cuBLAS, which is found at run time.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,7 @@ namespace kernalign::cuda {
 void look_for_products(const std::vector<std::string>& paths);
 std::string products_path();  // of cuBLAS; empty if none was found
 inline bool has_products() { return !products_path().empty(); }
+void require_products();  // for what has no other way
 
 // u: sums of n products of halves are off by no more than n u / (1 - n u) times the sum of their magnitudes. Matrix
 // units align 4 to 16 products and the sum so far to the largest exponent and cut the rest off: after 25 bits of
@@ -33,6 +34,11 @@ class Products {
     // of 4.
     void multiply(std::int64_t m, std::int64_t n, std::int64_t k, const std::uint16_t* a, const std::uint16_t* b,
                   float* c, std::int64_t ldc);
+    // The same in float64, of rows lda and ldb apart.
+    void multiply(std::int64_t m, std::int64_t n, std::int64_t k, const double* a, std::int64_t lda, const double* b,
+                  std::int64_t ldb, double* c, std::int64_t ldc);
+    // The upper triangle of C += V^T V, or of V V^T if `by_rows`: V is rows x cols, dense, C dense.
+    void add_square(std::int64_t rows, std::int64_t cols, const double* v, bool by_rows, double* c);
 
   private:
     struct State;

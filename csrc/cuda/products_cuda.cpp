@@ -1,4 +1,4 @@
-// Multiplies halves with cuBLAS, which is loaded at run time: the few functions that are called, by their names.
+// Multiplies with cuBLAS, which is loaded at run time: the few functions that are called, by their names.
 #include <dlfcn.h>
 #include <library_types.h>
 #include <link.h>
@@ -15,8 +15,8 @@ namespace {
 
 constexpr const char* kNames[] = {"libcublas.so.13", "libcublas.so.12"};
 constexpr std::size_t kWorkspace = std::size_t(32) << 20;
-// Of cuBLAS's interface: transposition, arithmetic, and sums that stay in float32.
-constexpr int kPlain = 0, kTransposed = 1, kSumsOfFloats = 68, kUsualAlgorithm = -1, kNoReducedSums = 16;
+// Of cuBLAS's interface: transposition, triangles, arithmetic, and sums that stay in float32.
+constexpr int kPlain = 0, kTransposed = 1, kLower = 0, kSumsOfFloats = 68, kUsualAlgorithm = -1, kNoReducedSums = 16;
 
 using Handle = void*;
 struct Library {
@@ -27,6 +27,9 @@ struct Library {
     int (*set_workspace)(Handle, void*, std::size_t) = nullptr;
     int (*multiply)(Handle, int, int, int, int, int, const void*, const void*, int, int, const void*, int, int,
                     const void*, void*, int, int, int, int) = nullptr;
+    int (*multiply_doubles)(Handle, int, int, int, int, int, const double*, const double*, int, const double*, int,
+                            const double*, double*, int) = nullptr;
+    int (*square)(Handle, int, int, int, int, const double*, const double*, int, const double*, double*, int) = nullptr;
 };
 
 struct Loaded {
@@ -68,7 +71,8 @@ const Library& library() {
     link_map* map = nullptr;
     if (find(found, "cublasCreate_v2", made.create) && find(found, "cublasSetStream_v2", made.set_stream) &&
         find(found, "cublasSetMathMode", made.set_mode) && find(found, "cublasSetWorkspace_v2", made.set_workspace) &&
-        find(found, "cublasGemmEx", made.multiply) && dlinfo(found, RTLD_DI_LINKMAP, &map) == 0)
+        find(found, "cublasGemmEx", made.multiply) && find(found, "cublasDgemm_v2", made.multiply_doubles) &&
+        find(found, "cublasDsyrk_v2", made.square) && dlinfo(found, RTLD_DI_LINKMAP, &map) == 0)
         made.path = map->l_name;
     l.library = made;
     return l.library;
@@ -89,6 +93,12 @@ void look_for_products(const std::vector<std::string>& paths) {
 }
 
 std::string products_path() { return library().path; }
+
+void require_products() {
+    if (!has_products())
+        throw std::runtime_error(
+            "sums of products on a CUDA device need cuBLAS, which was not found: pip install nvidia-cublas brings it");
+}
 
 struct Products::State {
     Handle handle = nullptr;
@@ -127,6 +137,24 @@ void Products::multiply(std::int64_t m, std::int64_t n, std::int64_t k, const st
     // Columns are cuBLAS's rows, so that it sees C^T = B A^T.
     check(library().multiply(state_->handle, kTransposed, kPlain, int(n), int(m), int(k), &one, b, CUDA_R_16F, int(k),
                              a, CUDA_R_16F, int(k), &zero, c, CUDA_R_32F, int(ldc), kSumsOfFloats, kUsualAlgorithm),
+          queue_.device());
+}
+
+void Products::multiply(std::int64_t m, std::int64_t n, std::int64_t k, const double* a, std::int64_t lda,
+                        const double* b, std::int64_t ldb, double* c, std::int64_t ldc) {
+    const CurrentDevice current(queue_.device());
+    const double one = 1, zero = 0;
+    check(library().multiply_doubles(state_->handle, kTransposed, kPlain, int(n), int(m), int(k), &one, b, int(ldb), a,
+                                     int(lda), &zero, c, int(ldc)),
+          queue_.device());
+}
+
+void Products::add_square(std::int64_t rows, std::int64_t cols, const double* v, bool by_rows, double* c) {
+    const CurrentDevice current(queue_.device());
+    const double one = 1;
+    const std::int64_t size = by_rows ? rows : cols, depth = by_rows ? cols : rows;
+    check(library().square(state_->handle, kLower, by_rows ? kTransposed : kPlain, int(size), int(depth), &one, v,
+                           int(cols), &one, c, int(size)),
           queue_.device());
 }
 

@@ -1,4 +1,4 @@
-// Multiplies halves on the CPU, summing as matrix units do: some products at once, cut off below the largest.
+// Multiplies on the CPU: halves are summed as matrix units do, some products at once, cut off below the largest.
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
@@ -27,6 +27,9 @@ float cut_sum(float sum, const double* products, int count, int bits) {
 
 void look_for_products(const std::vector<std::string>&) {}
 std::string products_path() { return simulation::settings().products ? "simulated" : ""; }
+void require_products() {
+    if (!has_products()) throw std::runtime_error("sums of products on a CUDA device need cuBLAS, which was not found");
+}
 
 struct Products::State {};
 Products::Products(Queue& queue) : queue_(queue) {}
@@ -57,6 +60,27 @@ void Products::multiply(std::int64_t m, std::int64_t n, std::int64_t k, const st
             c[i * ldc + j] = sum;
         }
     }
+}
+
+void Products::multiply(std::int64_t m, std::int64_t n, std::int64_t k, const double* a, std::int64_t lda,
+                        const double* b, std::int64_t ldb, double* c, std::int64_t ldc) {
+    simulation::begin_product(queue_.device());
+    for (std::int64_t i = 0; i < m; ++i)
+        for (std::int64_t j = 0; j < n; ++j) {
+            double sum = 0;
+            for (std::int64_t f = 0; f < k; ++f) sum += a[i * lda + f] * b[j * ldb + f];
+            c[i * ldc + j] = sum;
+        }
+}
+
+void Products::add_square(std::int64_t rows, std::int64_t cols, const double* v, bool by_rows, double* c) {
+    simulation::begin_product(queue_.device());
+    const std::int64_t size = by_rows ? rows : cols, depth = by_rows ? cols : rows;
+    const std::int64_t down = by_rows ? cols : 1, along = by_rows ? 1 : cols;
+    for (std::int64_t f = 0; f < depth; ++f)
+        for (std::int64_t i = 0; i < size; ++i)
+            for (std::int64_t j = i; j < size; ++j)
+                c[i * size + j] += v[i * down + f * along] * v[j * down + f * along];
 }
 
 }  // namespace kernalign::cuda

@@ -118,4 +118,22 @@ struct Preprocess {
     }
 };
 
+// Some rows, as they are.
+template <class E>
+struct Gather {
+    static constexpr int kThreads = 128;
+    struct Shared {};
+    DeviceRows<E> x;
+    const std::int64_t* listed;
+    Written<E> out;
+
+    KERNALIGN_KERNEL void operator()(const Block<Shared>& block) const {
+        block.each([&](Thread t, Shared&) {
+            const std::int64_t at = block.index();
+            for (std::int64_t f = t; f < x.cols; f += kThreads)
+                out.of(t)[at * x.cols + f] = x.data[listed[at] * x.stride + f];
+        });
+    }
+};
+
 }  // namespace kernalign::cuda

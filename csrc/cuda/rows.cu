@@ -12,5 +12,9 @@ template void launch(Queue&, std::int64_t, const Preprocess<Half>&);
 template void launch(Queue&, std::int64_t, const Preprocess<BFloat16>&);
 template void launch(Queue&, std::int64_t, const Preprocess<float>&);
 template void launch(Queue&, std::int64_t, const Preprocess<double>&);
+template void launch(Queue&, std::int64_t, const Gather<Half>&);
+template void launch(Queue&, std::int64_t, const Gather<BFloat16>&);
+template void launch(Queue&, std::int64_t, const Gather<float>&);
+template void launch(Queue&, std::int64_t, const Gather<double>&);
 
 }  // namespace kernalign::cuda

@@ -88,4 +88,25 @@ auto with_element(Element element, F&& f) {
     }
 }
 
+// Rows of any of these types, without factors.
+struct AnyRows {
+    Element element = Element::f64;
+    const void* data = nullptr;
+    std::int64_t count = 0, cols = 0, stride = 0;  // stride in elements
+
+    // f(DeviceRows<E>) of rows [begin, begin + rows).
+    template <class F>
+    auto with(std::int64_t begin, std::int64_t rows, F&& f) const {
+        return with_element(element, [&](auto one) {
+            using E = decltype(one);
+            DeviceRows<E> x;
+            x.data = static_cast<const E*>(data) + begin * stride;
+            x.count = rows;
+            x.cols = cols;
+            x.stride = stride;
+            return f(x);
+        });
+    }
+};
+
 }  // namespace kernalign::cuda

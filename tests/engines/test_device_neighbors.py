@@ -150,7 +150,7 @@ def test_the_producer_is_told_our_stream(cuda):
         (lambda x: ka.knn(DeviceArray(x), 2, clip_quantile=0.9), ValueError, "on the CPU where clip_quantile"),
         (lambda x: ka.mutual_knn(DeviceArray(x), DeviceArray(x), 2, zero_rows="drop_pair"), ValueError, "on the CPU"),
         (lambda x: ka.mutual_knn(DeviceArray(x), DeviceArray(x[:9]), 2), ValueError, "same number of rows"),
-        (lambda x: ka.cka(DeviceArray(x), DeviceArray(x)), ValueError, "x must be on the CPU here, got a CUDA array"),
+        (lambda x: ka.rsa(DeviceArray(x), DeviceArray(x)), ValueError, "x must be on the CPU here, got a CUDA array"),
     ],
 )  # fmt: skip
 def test_what_a_device_does_not_do_is_one_sentence(cuda, call, error, words):

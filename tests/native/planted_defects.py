@@ -29,9 +29,10 @@ class Defect(NamedTuple):
     checks: str = "test_cuda_kernels.cpp"
 
 
-CANDIDATES = "test_cuda_candidates.cpp"
+CANDIDATES, MOMENTS = "test_cuda_candidates.cpp", "test_cuda_moments.cpp"
 SQUARES, LISTS = "FAIL squares_are_those_of_sixteen_lanes", "FAIL exact_lists_are_those_of_all_scores"
 PAYMENTS, QUEUES = "FAIL panels_pay_what_rounding_takes", "FAIL queues_hold_the_best_whatever_overflows"
+COLUMNS, LENGTHS = "FAIL columns_are_summed_a_thousand_rows_at_a_time", "FAIL centred_rows_know_their_lengths"
 PROOFS = "FAIL rows_are_proven_only_by_bounds_below_all_others"
 DEFECTS = [
     Defect(
@@ -170,6 +171,42 @@ DEFECTS = [
         "<= frame.threshold(",
         PROOFS,
         checks=CANDIDATES,
+    ),
+    Defect(
+        "two phases of Columns made one",
+        "moment_kernels.hpp",
+        """        });
+        block.each([&](Thread t, Shared& s) {
+            if (t >= kCols""",
+        """            if (t >= kCols""",
+        COLUMNS,
+        checks=MOMENTS,
+    ),
+    Defect(
+        "a last row of a chunk left out",
+        "moment_kernels.hpp",
+        "row < end; ++row",
+        "row + 1 < end; ++row",
+        COLUMNS,
+        checks=MOMENTS,
+    ),
+    Defect(
+        "two phases of Centred made one",
+        "moment_kernels.hpp",
+        """        });
+        block.each([&](Thread t, Shared& s) {
+            if (t >= kRows""",
+        """            if (t >= kRows""",
+        LENGTHS,
+        checks=MOMENTS,
+    ),
+    Defect(
+        "lengths before the shift",
+        "moment_kernels.hpp",
+        "sum += value * value",
+        "sum += x.raw(row, f) * x.raw(row, f)",
+        LENGTHS,
+        checks=MOMENTS,
     ),
     Defect("a proof in spite of what was forgotten", "certify.hpp", "!lost[row] && ", "", PROOFS, checks=CANDIDATES),
 ]

@@ -78,22 +78,39 @@ DeviceRows::DeviceRows(const PyRows& given, int device) : queue_(std::make_uniqu
     view.col_stride = size;
 }
 
-PyRows DeviceRows::host() const {
+PyRows DeviceRows::host(std::int64_t begin, std::int64_t end) const {
     const MatrixView& view = rows_.view;
     const std::int64_t size = item_size(view.dtype), row = view.cols * size;
-    const char* kind = view.dtype == DType::bf16 ? "u2" : view.dtype == DType::f16 ? "f2" : size == 4 ? "f4" : "f8";
-    py::array out(py::dtype(kind), std::vector<py::ssize_t>{view.rows, view.cols});
+    py::array out = empty(end - begin);
     char* to = static_cast<char*>(out.mutable_data());
     without_gil(py::none(), [&](Monitor*) {
-        const auto* from = static_cast<const char*>(view.data);
-        if (view.row_stride == row) return queue_->download(to, from, std::size_t(view.rows * row));
-        for (std::int64_t i = 0; i < view.rows; ++i)
+        const auto* from = static_cast<const char*>(view.data) + begin * view.row_stride;
+        if (view.row_stride == row) return queue_->download(to, from, std::size_t((end - begin) * row));
+        for (std::int64_t i = 0; i < end - begin; ++i)
             queue_->download(to + i * row, from + i * view.row_stride, std::size_t(row));
     });
+    return like(std::move(out));
+}
+
+PyRows DeviceRows::taken(const std::vector<std::int64_t>& listed) const {
+    py::array out = empty(py::ssize_t(listed.size()));
+    char* to = static_cast<char*>(out.mutable_data());
+    without_gil(py::none(), [&](Monitor*) { cuda::gather(*queue_, cuda::any_rows(rows_), listed, to); });
+    return like(std::move(out));
+}
+
+py::array DeviceRows::empty(std::int64_t count) const {
+    const MatrixView& view = rows_.view;
+    const std::int64_t size = item_size(view.dtype);
+    const char* kind = view.dtype == DType::bf16 ? "u2" : view.dtype == DType::f16 ? "f2" : size == 4 ? "f4" : "f8";
+    return py::array(py::dtype(kind), std::vector<py::ssize_t>{count, view.cols});
+}
+
+PyRows DeviceRows::like(py::array values) const {
     std::optional<double> clip;
     if (rows_.clip < Rows().clip) clip = rows_.clip;
-    return {std::move(out), rows_.name,      view.dtype == DType::bf16, clip,        shift_,
-            scale_,         rows_.unit_norm, rows_.zero_mean,           rows_.paired};
+    return {std::move(values), rows_.name,  rows_.view.dtype == DType::bf16, clip, shift_, scale_, rows_.unit_norm,
+            rows_.zero_mean,   rows_.paired};
 }
 
 double DeviceRows::largest() const {
@@ -103,12 +120,13 @@ double DeviceRows::largest() const {
 }
 
 void bind_device_rows(py::module_& module) {
-    py::class_<DeviceRows>(module, "Rows", py::module_local())  // _cuda and _cudasim can both be there
+    py::class_<DeviceRows, std::shared_ptr<DeviceRows>>(module, "Rows",
+                                                        py::module_local())  // _cuda and _cudasim can both be there
         .def(py::init<const py::object&, std::string, int, bool, bool, bool>(), py::arg("array"), py::arg("name"),
              py::arg("device"), py::kw_only(), py::arg("unit_norm") = false, py::arg("zero_mean") = false,
              py::arg("paired") = false)
         .def_static(
-            "uploaded", [](const PyRows& rows, int device) { return std::make_unique<DeviceRows>(rows, device); },
+            "uploaded", [](const PyRows& rows, int device) { return std::make_shared<DeviceRows>(rows, device); },
             py::arg("rows"), py::arg("device"))
         .def_property_readonly("shape",
                                [](const DeviceRows& r) { return py::make_tuple(r.rows().rows(), r.rows().cols()); })
@@ -118,7 +136,13 @@ void bind_device_rows(py::module_& module) {
             "double_precision",
             [](const DeviceRows& r) { return natural_precision(r.rows().view.dtype) == Precision::f64; })
         .def("largest", &DeviceRows::largest)
-        .def("host", &DeviceRows::host);
+        .def_property_readonly("spacing", [](const DeviceRows& r) { return spacing_of(r.rows().view.dtype); })
+        .def_property_readonly("zero_mean", [](const DeviceRows& r) { return r.rows().zero_mean; })
+        .def("host", [](const DeviceRows& r) { return r.host(0, r.rows().rows()); })
+        .def(
+            "head", [](const DeviceRows& r, std::int64_t most) { return r.host(0, std::min(most, r.rows().rows())); },
+            py::arg("most"))
+        .def("taken", &DeviceRows::taken, py::arg("listed"));
 }
 
 }  // namespace kernalign::bindings

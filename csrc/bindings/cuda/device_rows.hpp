@@ -21,10 +21,14 @@ class DeviceRows {
 
     Rows rows() const { return rows_; }
     cuda::Queue& queue() const { return *queue_; }
-    PyRows host() const;  // a copy on the CPU
+    PyRows host(std::int64_t begin, std::int64_t end) const;      // a copy of these rows on the CPU
+    PyRows taken(const std::vector<std::int64_t>& listed) const;  // of those
     double largest() const;
 
   private:
+    py::array empty(std::int64_t count) const;
+    PyRows like(py::array values) const;
+
     std::unique_ptr<cuda::Queue> queue_;  // outlives what it allocated
     std::optional<ForeignMatrix> foreign_;
     cuda::Buffer<char> copy_;
@@ -34,6 +38,8 @@ class DeviceRows {
 
 void bind_device_rows(py::module_& module);
 void bind_search(py::module_& module);
+void bind_device_moments(py::module_& module);
+void bind_device_grams(py::module_& module);
 void bind_devices(py::module_& module);
 void bind_simulation(py::module_& module);
 

@@ -8,6 +8,8 @@ PYBIND11_MODULE(KERNALIGN_MODULE, module) {
     bind_devices(module);
     bind_device_rows(module);
     bind_search(module);
+    bind_device_moments(module);
+    bind_device_grams(module);
 #ifdef KERNALIGN_SIMULATED
     bind_simulation(module);
 #endif

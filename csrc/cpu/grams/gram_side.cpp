@@ -91,56 +91,29 @@ std::int64_t GramSide<T>::distances(std::int64_t i, std::int64_t j, std::int64_t
 
 template <class T>
 void GramSide<T>::set_function(bool by_distance) {
-    const int e = rows_->exponent();
-    const double unit = std::ldexp(1.0, e);
     const std::vector<double>& squares = rows_->squared_norms;
-    diagonal.assign(squares.size(), 0.0);
+    const ScaledKernel scaled = scaled_kernel(kernel_, rows_->exponent(), sizeof(T) == 4 ? -1e30 : -1e300);
+    function_ = scaled.function;
+    exponent_ = scaled.exponent;
     if (by_distance) norms_.assign(squares.begin(), squares.end());
-    switch (kernel_.form) {
-        case KernelForm::linear:
-            exponent_ = 2 * e;
-            diagonal = squares;
-            break;
-        case KernelForm::polynomial: {
-            // Products and offset are divided by the larger of their powers of two.
-            const int f = kernel_.offset == 0 ? 2 * e : std::max(2 * e, std::ilogb(kernel_.offset));
-            function_.offset = std::ldexp(kernel_.offset, -f);
-            function_.factor = std::ldexp(1.0, std::max(-1000, 2 * e - f));
-            exponent_ = f * kernel_.degree;
-            break;
-        }
-        case KernelForm::rbf:
-        case KernelForm::laplacian: {
-            const double least = sizeof(T) == 4 ? -1e30 : -1e300;  // no infinity, which is nan where rows are equal
-            const double ratio = unit / kernel_.width;
-            const bool squared = kernel_.form == KernelForm::rbf;
-            function_.factor = std::max(least, squared ? -0.5 * ratio * ratio : -ratio);
-            std::fill(diagonal.begin(), diagonal.end(), 1.0);
-            break;
-        }
-        case KernelForm::sqeuclidean:
-            exponent_ = 2 * e;
-            break;
-        case KernelForm::euclidean:
-            exponent_ = e;
-            break;
-        case KernelForm::precomputed:
-            break;
+    if (linear()) {
+        diagonal = squares;
+    } else {
+        const bool exponential = kernel_.form == KernelForm::rbf || kernel_.form == KernelForm::laplacian;
+        diagonal.assign(squares.size(), exponential ? 1.0 : 0.0);
     }
 }
 
 template <class T>
 void GramSide<T>::set_base(bool centred) {
-    const int degree = kernel_.degree;
     if (centred) {
         GramFunction product;
         std::swap(product, function_);
         const double base = mean_of_sample();
-        std::swap(product, function_);
-        exponent_ = exponent_ / degree * (degree - 1) + 2 * rows_->exponent();
-        function_.based = true;
-        function_.base = base;
-        function_.pilot = std::pow(base * function_.factor + function_.offset, degree) / function_.factor;
+        ScaledKernel scaled{product, exponent_};
+        take_base(scaled, rows_->exponent(), base);
+        function_ = scaled.function;
+        exponent_ = scaled.exponent;
     }
     diagonal = rows_->squared_norms;
     simd().grams.apply(function_, diagonal.data(), std::int64_t(diagonal.size()));

@@ -34,6 +34,9 @@ class Moments {
     // Takes the waiting rows into the sums. Blocks are counted anew from here: further bits depend on where this was.
     void settle();
 
+    static Moments of(MomentState state);  // of float64 products
+    MomentState state() const;
+
     // All that a saved state must hold, as float64, and back; unpack throws std::invalid_argument on a wrong length.
     std::vector<double> pack() const;
     static Moments unpack(std::int64_t p, std::int64_t q, Precision precision, const std::vector<double>& packed);

@@ -57,13 +57,7 @@ MomentSums Moments::drain(bool centred, int threads, Monitor* monitor) {
     state.complete(threads, progress);
     state.flush(threads, progress);
     MomentSums sums = std::move(state.sums_);
-    sums.symmetrise();
-    if (centred && sums.n > 0) {
-        sums.centre();
-    } else {
-        const auto zero = [&](std::size_t s) { return std::vector<double>(sums.side[s].shift.size(), 0.0); };
-        sums.rebase(zero(0), zero(1));
-    }
+    sums.finish(centred);
     return sums;
 }
 
@@ -92,23 +86,35 @@ void Moments::settle() {
     flush(1, progress);
 }
 
-std::vector<double> Moments::pack() const {
+MomentState Moments::state() const {
     Moments all(*this);
     Progress progress(nullptr, 0);
     all.complete(1, progress);
     all.sums_.symmetrise();
-    std::vector<double> packed{double(all.sums_.n), double(all.waiting_), all.sums_.norm_product,
-                               double(all.sums_.widened)};
-    for (const SideSums& side : all.sums_.side) {
+    for (std::size_t s = 0; s < 2; ++s) all.waiting_rows_[s].resize(std::size_t(waiting_ * cols(int(s))));
+    return {std::move(all.sums_), waiting_, std::move(all.waiting_rows_)};
+}
+
+Moments Moments::of(MomentState state) {
+    Moments stream(state.sums.side[0].cols, state.sums.side[1].cols, Precision::f64);
+    stream.sums_ = std::move(state.sums);
+    stream.waiting_ = state.waiting;
+    stream.waiting_rows_ = std::move(state.rows);
+    return stream;
+}
+
+std::vector<double> Moments::pack() const {
+    const MomentState all = state();
+    std::vector<double> packed{double(all.sums.n), double(all.waiting), all.sums.norm_product,
+                               double(all.sums.widened)};
+    for (const SideSums& side : all.sums.side) {
         for (double value : {double(side.exponent), double(side.scaled), side.norm, side.norm_square})
             packed.push_back(value);
         for (const std::vector<double>* v : {&side.shift, &side.sum, &side.own, &side.other})
             packed.insert(packed.end(), v->begin(), v->end());
     }
-    for (const LargeVector<double>& v : all.sums_.products) packed.insert(packed.end(), v.begin(), v.end());
-    for (std::size_t s = 0; s < 2; ++s)
-        packed.insert(packed.end(), all.waiting_rows_[s].begin(),
-                      all.waiting_rows_[s].begin() + all.waiting_ * cols(int(s)));
+    for (const LargeVector<double>& v : all.sums.products) packed.insert(packed.end(), v.begin(), v.end());
+    for (const std::vector<double>& v : all.rows) packed.insert(packed.end(), v.begin(), v.end());
     return packed;
 }
 

@@ -125,6 +125,12 @@ void MomentSums::centre() {
     move(d);
 }
 
+void MomentSums::finish(bool centred) {
+    symmetrise();
+    if (centred && n > 0) return centre();
+    rebase(Vector(side[0].shift.size(), 0.0), Vector(side[1].shift.size(), 0.0));
+}
+
 void MomentSums::move(const std::array<Vector, 2>& d) {
     const double count = double(n);
     std::array<double, 2> dd{};    // squared length of the move

@@ -3,25 +3,9 @@
 
 #include <cstdint>
 
-#include "kernel.hpp"
+#include "gram_function.hpp"
 
 namespace kernalign {
-
-// A kernel as a function of inner products or squared distances of scaled rows; `pilot` is subtracted from its values.
-struct GramFunction {
-    KernelForm form = KernelForm::linear;
-    double factor =
-        0;  // of the squared distance (rbf) or the distance (laplacian) in the exponent, of v in a polynomial
-    double offset = 0;
-    double pilot = 0;
-    int degree = 1;
-    // Polynomials: the pilot is the value at v = base, subtracted without cancellation, and the result is smaller by
-    // factor: (v - base) sum_k b^k b0^(degree - 1 - k) with b = factor v + offset and b0 that of base.
-    bool based = false;
-    double base = 0;
-};
-
-constexpr double kClose = 1e-6;
 
 struct GramKernels {
     // values[j], the inner product of a row of squared norm `own` with one of others[j], becomes the squared distance,

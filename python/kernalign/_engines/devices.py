@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kernalign import _core
 from kernalign._base.progress import Report
 from kernalign._rows import on_device
 from kernalign._rows.magnitude import check_magnitude, check_rows_magnitude
 from kernalign._rows.on_device import why_not
 
-__all__ = ["available", "check_magnitude_of", "facts", "nearest_neighbors", "why_not"]
+__all__ = [
+    "Stream",
+    "available",
+    "check_magnitude_of",
+    "facts",
+    "head",
+    "nearest_neighbors",
+    "taken",
+    "vary",
+    "why_not",
+]
+
+
+_HEAD = 64  # rows
 
 
 def available() -> bool:
@@ -34,6 +50,71 @@ def nearest_neighbors(rows: Any, k: int, metric: str, sets: bool, threads: int, 
     if isinstance(rows, _core.Rows):
         return _core.nearest_neighbors(rows, k, metric, sets, threads, report)[:3]
     return on_device.extension().nearest_neighbors(rows, k, metric, report, **way)[:3]
+
+
+class Stream:
+    """The state of `kernalign.Moments` on a device; as a value it is the CPU's state, of float64 products."""
+
+    double_precision = True
+
+    def __init__(self, device: int, begun: _core.Moments | tuple[int, int]) -> None:
+        made = on_device.extension().Moments
+        self._engine = made(device, *begun) if isinstance(begun, tuple) else made(device, begun)
+
+    @property
+    def count(self) -> int:
+        return int(self._engine.count)
+
+    @property
+    def cols(self) -> tuple[int, int]:
+        p, q = self._engine.cols
+        return p, q
+
+    def update(self, x: Any, y: Any, threads: int, report: Report) -> None:
+        """Add rows of both sides, which may be on the CPU."""
+        place = self._engine.device
+        self._engine.update(on_device.moved(x, place), on_device.moved(y, place), report)
+
+    def finish(self, centred: bool, threads: int) -> _core.MomentSums:
+        sums: _core.MomentSums = self._engine.finish(centred)
+        return sums
+
+    def copy(self) -> _core.Moments:
+        """The same stream on the CPU."""
+        state: _core.Moments = self._engine.host()
+        return state
+
+    def merge(self, other: _core.Moments) -> None:
+        state = self.copy()
+        state.merge(other)
+        self.__init__(self._engine.device, state)  # type: ignore[misc]
+
+    def pack(self) -> Any:
+        return self.copy().pack()
+
+
+def vary(rows: Any, relative: float, absolute: float) -> bool:
+    """Whether rows, as they are read, differ from the first one by more; those on a device mostly say so in the first
+    few."""
+    if isinstance(rows, _core.Rows):
+        return rows.vary(relative, absolute)
+    return head(rows).vary(relative, absolute) or on_device.on_cpu(rows).vary(relative, absolute)
+
+
+def head(rows: Any) -> _core.Rows:
+    """The rows, or a copy of the first of those that are on a device, on the CPU."""
+    if isinstance(rows, _core.Rows):
+        return rows
+    first: _core.Rows = rows.head(_HEAD)
+    return first
+
+
+def taken(rows: Any, index: NDArray[np.int64], columns: bool) -> _core.Rows:
+    """A copy of some rows, and of the same columns if asked for, on the CPU."""
+    if isinstance(rows, _core.Rows):
+        return rows.taken(index, columns)
+    found: _core.Rows = rows.taken(index)
+    return found
 
 
 def facts() -> dict[str, Any]:

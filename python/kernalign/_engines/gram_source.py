@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from kernalign import _core
 from kernalign._base.kernels import RBF, Delta, Distance, Laplacian, Polynomial, Precomputed, SideKernel
 from kernalign._base.progress import Report
-from kernalign._rows import arrays
+from kernalign._engines import devices
+from kernalign._rows import arrays, on_device
 from kernalign._rows.digits import COARSEST, only_rounding
 from kernalign._rows.magnitude import divided, exponent_of
 
@@ -26,9 +27,12 @@ _FEW_ROWS = 64  # where float64 costs nothing
 
 @dataclass(eq=False)
 class Side:
-    """Rows, a kernel whose bandwidth is known, and the third-order sums that null distributions need."""
+    """Rows, a kernel whose bandwidth is known, and the third-order sums that null distributions need.
 
-    rows: tuple[_core.Rows, ...]
+    Rows that were ``given`` on a CUDA device are copied to the CPU when `rows` or `source` are first asked for.
+    """
+
+    given: tuple[Any, ...]
     kernel: SideKernel | Distance
     options: dict[str, Any]  # of _core.GramSource
     double: bool
@@ -39,6 +43,11 @@ class Side:
     stand_for: int = 0  # so many rows, if these are a sample
 
     @cached_property
+    def rows(self) -> tuple[_core.Rows, ...]:
+        """On the CPU."""
+        return tuple(map(on_device.on_cpu, self.given))
+
+    @cached_property
     def source(self) -> _core.GramSource:
         """What the engine reads."""
         return _core.GramSource(list(self.rows), **self.options)
@@ -46,7 +55,15 @@ class Side:
     @property
     def n(self) -> int:
         """Number of items."""
-        return self.stand_for or self.source.n
+        return self.stand_for or self.held
+
+    @property
+    def held(self) -> int:
+        """How many rows there are."""
+        n = 0
+        for part in self.given:
+            n += part.shape[0]
+        return n
 
     @cached_property
     def rounded(self) -> str | None:
@@ -86,14 +103,14 @@ class Side:
 
         From evenly spaced rows where there are more than 5000; nan of a constant side.
         """
-        side = self if self.source.n <= EXACT_SKEW_ROWS else self.sampled
+        side = self if self.held <= EXACT_SKEW_ROWS else self.sampled
         squares, _, _, rows = side._third_order
-        return float(rows / squares**2) * side.source.n / side.n if squares > 0 else math.nan
+        return float(rows / squares**2) * side.held / side.n if squares > 0 else math.nan
 
     @property
     def skew_ratio(self) -> float:
         """tr(X^3) / |X|^3 of X = K^U, from evenly spaced rows where there are more than 2000."""
-        side = self if self.source.n <= SAMPLED_ROWS else self.sampled
+        side = self if self.held <= SAMPLED_ROWS else self.sampled
         squares, _, trace, _ = side._third_order
         return float(trace / squares**1.5) if squares > 0 else math.nan
 
@@ -104,14 +121,15 @@ class Side:
     @cached_property
     def sampled(self) -> Side:
         """A copy of 2000 evenly spaced rows in the place of more: what outlives the rows."""
-        n, begin, parts = self.source.n, 0, []
+        n, begin, parts = self.held, 0, []
         index = np.linspace(0, n - 1, SAMPLED_ROWS).astype(int)
-        for part in self.rows:
+        for part in self.given:
             end = begin + part.shape[0]
             own = index[(index >= begin) & (index < end)] - begin
-            parts += [part.taken(own, self.options["form"] == "precomputed")] if len(own) else []
+            if len(own):
+                parts.append(devices.taken(part, own, self.options["form"] == "precomputed"))
             begin = end
-        return replace(self, rows=tuple(parts), stand_for=n)
+        return replace(self, given=tuple(parts), stand_for=n)
 
     def condensed(self, *, centred: bool = False, restored: bool = True, report: Report = None) -> NDArray[np.float64]:
         """The strict upper triangle of the Gram matrix, row by row: 8 bytes for each pair of items.
@@ -122,7 +140,7 @@ class Side:
 
     def u_centred(self) -> NDArray[np.float64]:
         """K^U as a matrix of Frobenius norm 1, for a handful of rows."""
-        n = self.source.n
+        n = self.held
         if self.linear:
             rows = np.concatenate([part.dense(0, part.shape[0]) for part in self.rows])
             rows = divided(rows, exponent_of(rows) + 1)  # products and differences of any scale stay in range
@@ -155,15 +173,15 @@ def make_side(
     for part in rows:
         n += part.shape[0]
         double = double or part.double_precision
-    given = isinstance(kernel, Precomputed)
-    double = double or isinstance(kernel, Delta) or (not given and (p < arrays.FEW_COLUMNS or n < _FEW_ROWS))
+    matrix = isinstance(kernel, Precomputed)
+    double = double or isinstance(kernel, Delta) or (not matrix and (p < arrays.FEW_COLUMNS or n < _FEW_ROWS))
     options: dict[str, Any] = {"form": "linear", "double_precision": double}
     reason = None
     if isinstance(kernel, Polynomial):
         options |= {"form": "polynomial", "degree": int(kernel.degree), "offset": float(kernel.offset)}
     elif isinstance(kernel, Distance):
         options |= {"form": "sqeuclidean" if kernel.squared else "euclidean", "levelled": kernel.levelled}
-    elif given:
+    elif matrix:
         options["form"] = "precomputed"
     elif isinstance(kernel, Delta) and p == 1:
         options |= {"form": "rbf", "width": _APART}
@@ -179,5 +197,5 @@ def make_side(
             width = width if reason is None else 1.0
             width *= kernel.fraction
         options |= {"form": str(kernel), "width": float(width)}
-    varies = given or len(rows) > 1 or rows[0].vary(*COARSEST)
+    varies = matrix or len(rows) > 1 or devices.vary(rows[0], *COARSEST)
     return Side(tuple(rows), kernel, options, double, threads, options["form"] == "linear", reason, varies)

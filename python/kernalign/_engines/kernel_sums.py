@@ -41,6 +41,7 @@ class KernelSums:
     indices: tuple[int, int] = (0, 1)  # of the sides in the engine
     threads: int = 0
     rounded: tuple[str | None, str | None] = (None, None)  # of a stream that is constant: the format that hides more
+    place: int | None = None  # of the device that made them; None: the CPU
     groups: NDArray[np.intp] | None = None  # numbers of those that are exchanged whole by the null
     # What follows from one side alone; the pairs of a sweep share it.
     known: tuple[dict[str, Any], dict[str, Any]] = field(default_factory=lambda: ({}, {}))
@@ -166,7 +167,7 @@ class KernelSums:
             "route": self.route,
             "products": products[0] if products[0] == products[1] else products,
             "accumulation": "float64",
-            "backend": "cpu",
+            **({"backend": "cpu"} if self.place is None else {"backend": "cuda", "device": f"cuda:{self.place}"}),
             **({} if self.groups is None else {"groups": int(self.groups.max()) + 1}),
             **more,
         }

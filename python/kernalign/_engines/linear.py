@@ -7,6 +7,7 @@ from typing import Any
 from kernalign import _core
 from kernalign._base.kernels import Linear, SideKernel
 from kernalign._base.progress import Report
+from kernalign._engines import devices
 from kernalign._engines.gram_source import EXACT_SKEW_ROWS, Side, make_side
 from kernalign._engines.gram_sweep import gram_pair
 from kernalign._engines.kernel_sums import ROUNDING, KernelSums
@@ -29,15 +30,19 @@ def linear_sums(
     ``kernels`` may be what labels have, whose rows are columns of classes. ``sides`` may have been made before, in the
     precision that `linear_precision` asks for. Without ``keep`` there may be no state of an engine, for a jackknife.
     """
-    (n, p), q, threads = pair.x.shape, pair.y.shape[1], pair.threads
+    (n, p), q, threads, place = pair.x.shape, pair.y.shape[1], pair.threads, pair.place
     if sides is None:
-        double = linear_precision(pair)
+        double = place is not None or linear_precision(pair)
         sides = (
             make_side([pair.x], kernels[0], threads, double=double),
             make_side([pair.y], kernels[1], threads, double=double),
         )
     double = sides[0].double and sides[1].double
     more: dict[str, Any] = {"settings": pair.settings, "threads": threads, "sides": sides}
+    if place is not None:
+        stream = devices.Stream(place, (p, q))
+        stream.update(pair.x, pair.y, threads, report)
+        return moment_sums(stream.finish(centred, threads), True, "feature", centred, place=place, **more)
     if n <= p + q:
         small = None if keep or not centred else _core.small_gram_sums(pair.x, pair.y, double)
         if small is not None:

@@ -281,11 +281,11 @@ def pairing_cost(x: Side, y: Side) -> int:
     """Multiply-adds, or the time of so many, that a pairing takes; what is held is less, in numbers."""
     n = x.n
     by_triangles = n * n // 2 * GATHER
-    return min(by_triangles, n * x.rows[0].shape[1] * y.rows[0].shape[1]) if _by_features(x, y) else by_triangles
+    return min(by_triangles, n * x.given[0].shape[1] * y.given[0].shape[1]) if _by_features(x, y) else by_triangles
 
 
 def _by_features(x: Side, y: Side) -> bool:
-    return all(side.linear and len(side.rows) == 1 for side in (x, y))
+    return all(side.linear and len(side.given) == 1 for side in (x, y))
 
 
 def permuted(x: Side, y: Side, *, centred: bool = True, unbiased: bool = True) -> PermutedGrams:

@@ -118,6 +118,7 @@ def pair(
     warned of there. ``names`` are the caller's.
     """
     how = asked(options, devices) if options else PLAIN
+    divisions = divided if isinstance(divided, tuple) else (divided, divided)
     place = None
     if type(x) is not np.ndarray or type(y) is not np.ndarray or how.device is not None:
         if how.device == "cpu":
@@ -125,11 +126,10 @@ def pair(
         elif devices:
             place = on_device.common_place(((names[0], x), (names[1], y)), how.device)
             if place is not None and (on_device.place_of(x), on_device.place_of(y)) != (None, None):
-                return _device_pair(x, y, place, how, advise)
+                return _device_pair(x, y, place, how, advise, divisions, names)
         x, y = stored(x, names[0]), stored(y, names[1])
     (a, a_bf16), (b, b_bf16) = as_matrix(x, names[0]), as_matrix(y, names[1])
     settings: dict[str, Any] = {"normalize": how.normalize, "clip_quantile": how.clip_quantile}
-    divisions = divided if isinstance(divided, tuple) else (divided, divided)
     squares = square if isinstance(square, tuple) else (square, square)
     kept, rows_given = None, a.shape[0]
     if (how is PLAIN or how.all_items) and type(x) is np.ndarray and type(y) is np.ndarray:
@@ -170,23 +170,25 @@ def pair(
     return Pair(left, right, settings, how.threads, how.progress, kept, rows_given, place, how.budget)
 
 
-def _device_pair(x: Any, y: Any, place: int, how: Asked, paired: bool) -> Pair:
+def _device_pair(x: Any, y: Any, place: int, how: Asked, paired: bool, divided: Flags, names: tuple[str, str]) -> Pair:
     """Two representations, one at least of which is on a device."""
     if not how.all_items:
-        raise ValueError("x and y must be on the CPU where rows are matched or dropped; device='cpu' copies them there")
+        what = " and ".join(names)
+        raise ValueError(f"{what} must be on the CPU where rows are matched or dropped; device='cpu' copies them there")
     kwargs: dict[str, Any] = {"normalize": how.normalize, "clip_quantile": how.clip_quantile, "paired": paired}
-    left, right = (_rows_at(given, name, place, kwargs) for name, given in (("x", x), ("y", y)))
-    check_same_rows(left.shape[0], right.shape[0])
+    given = zip((x, y), names, divided, strict=True)
+    left, right = (_rows_at(side, name, place, kwargs, own) for side, name, own in given)
+    check_same_rows(left.shape[0], right.shape[0], *names)
     settings = {"normalize": how.normalize, "clip_quantile": how.clip_quantile, "pairing": "position"}
-    return Pair(left, right, settings, how.threads, how.progress, None, left.shape[0], place)
+    return Pair(left, right, settings, how.threads, how.progress, None, left.shape[0], place, how.budget)
 
 
-def _rows_at(x: Any, name: str, place: int | None, how: dict[str, Any]) -> Any:
+def _rows_at(x: Any, name: str, place: int | None, how: dict[str, Any], divided: bool = False) -> Any:
     """Rows of an array on that device, or on the CPU."""
     if place is not None and on_device.place_of(x) is not None:
-        return on_device.device_rows(x, name, place, **how)
+        return on_device.device_rows(x, name, place, divided=divided, **how)
     matrix, bf16 = as_matrix(x, name)
-    return _rows(matrix, name, bf16, **how)
+    return _rows(matrix, name, bf16, divided=divided, **how)
 
 
 def _warn_of_repetition(matrix: AnyArray, rows: _core.Rows, name: str) -> None:

@@ -90,7 +90,14 @@ def common_place(given: tuple[tuple[str, Any], ...], device: str | int | None) -
 
 
 def device_rows(
-    x: Any, name: str, place: int, *, normalize: str | None, clip_quantile: float | None, paired: bool = False
+    x: Any,
+    name: str,
+    place: int,
+    *,
+    normalize: str | None,
+    clip_quantile: float | None,
+    paired: bool = False,
+    divided: bool = False,
 ) -> Any:
     """Rows of an array on the device, read where it is."""
     if normalize == "standardize" or clip_quantile is not None:
@@ -102,7 +109,7 @@ def device_rows(
     if torch is not None and isinstance(x, torch.Tensor):
         x = x.detach()
     try:
-        return extension().Rows(x, name, place, unit_norm=normalize == "l2", paired=paired)
+        return extension().Rows(x, name, place, unit_norm=divided or normalize == "l2", paired=paired)
     except (BufferError, AttributeError) as error:
         raise TypeError(f"{name} must give its memory by DLPack: {error}") from error
 

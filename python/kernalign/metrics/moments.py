@@ -19,6 +19,7 @@ from kernalign._base.kernels import Kernel, Linear, check_kernel
 from kernalign._base.progress import ProgressArgument, Report, reporting
 from kernalign._base.readable import Readable
 from kernalign._base.score import Score
+from kernalign._engines import devices
 from kernalign._engines.kernel_sums import KernelSums
 from kernalign._engines.linear import moment_sums
 from kernalign._rows import arrays, streams
@@ -63,7 +64,7 @@ class Moments(Readable):
     """
 
     def __init__(self) -> None:
-        self._core: _core.Moments | None = None
+        self._core: _core.Moments | devices.Stream | None = None
         self._lock = threading.RLock()  # the engine works without the GIL
         self._busy = False
         self._known_n = 0
@@ -117,24 +118,34 @@ class Moments(Readable):
         return self
 
     def _add(self, x: Any, y: Any, names: tuple[str, str], threads: int, report: Report) -> None:
-        pair = arrays.pair(x, y, advise=False, names=names)
+        pair = arrays.pair(x, y, advise=False, names=names, devices=True)
+        place = pair.place
         double = pair.x.double_precision or pair.y.double_precision
         core = self._core
         if core is None:
             products = double or min(pair.x.shape[1], pair.y.shape[1]) < arrays.FEW_COLUMNS
-            core = _core.Moments(pair.x.shape[1], pair.y.shape[1], double_precision=products)
+            p, q = pair.x.shape[1], pair.y.shape[1]
+            core = _core.Moments(p, q, double_precision=products or place is not None)
         for rows, name, columns in zip((pair.x, pair.y), names, core.cols, strict=True):
             if rows.shape[1] != columns:
                 raise ValueError(f"{name} must have the {columns} columns of the stream, got {rows.shape[1]}")
         if double and not core.double_precision:
             raise TypeError("the stream began with 16- or 32-bit floats and must go on with them, got wider numbers")
-        pair.check(threads)
+        if place is not None and isinstance(core, _core.Moments):
+            if not core.double_precision:
+                raise TypeError("the stream began with 16- or 32-bit floats on the CPU and must go on there")
+            core = devices.Stream(place, core)
+        if isinstance(core, devices.Stream):  # which looks at all rows before it takes any
+            core.update(pair.x, pair.y, threads, report)
+        else:
+            pair.check(threads)
         self._core = core
         self._digits = self._digits or (Digits(core.cols[0]), Digits(core.cols[1]))
         for digits, rows in zip(self._digits, (pair.x, pair.y), strict=True):
             if rows.spacing < digits.open:
-                digits.update(rows)
-        core.update(pair.x, pair.y, threads, report)
+                digits.update(devices.head(rows))
+        if isinstance(core, _core.Moments):
+            core.update(pair.x, pair.y, threads, report)
 
     def merge(self, other: Moments) -> Moments:
         """Add another stream's rows, exactly up to float64 rounding; in place, returns self. Empty states merge.

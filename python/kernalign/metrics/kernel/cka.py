@@ -343,7 +343,7 @@ def kernel_pair(x: Any, y: Any, kernels: Sides, options: Options, *, grouped: bo
         x, y = rows_for(x, y, kernels)
     square = isinstance(of_x, Precomputed), isinstance(of_y, Precomputed)
     divided = isinstance(of_x, Cosine), isinstance(of_y, Cosine)
-    pair = arrays.pair(x, y, divided=divided, square=square, grouped=grouped, **options)
+    pair = arrays.pair(x, y, divided=divided, square=square, grouped=grouped, devices=True not in square, **options)
     if True in square and any(pair.settings.get(name) for name in ("normalize", "clip_quantile")):
         raise ValueError("normalize and clip_quantile apply to rows, but kernel=Precomputed() takes Gram matrices")
     return pair

@@ -1,0 +1,36 @@
+// Contract of the Grams engine on a device: the sums of grams.hpp, from float64 products, to 1e-12 of the CPU's.
+//
+// Rows       are shifted where grams.hpp shifts them, divided by a power of two, and held in float64.
+// Values     Each tile of a source is multiplied once, becomes kernel values where it is, and is summed by row, by
+// column
+//            and with the tiles of all other sources; close distances are taken from differences. The pilot is that of
+//            grams.hpp, of 128 rows; there are no levels.
+// Precision  Everything in float64, whatever the input.
+// Memory     8np bytes and O(n) for each source; tiles of all sources, 1 GB at most together.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "cuda/device.hpp"
+#include "grams.hpp"
+#include "kernel.hpp"
+#include "view.hpp"
+
+namespace kernalign::cuda {
+
+struct DeviceSource {
+    Queue* queue = nullptr;  // on which rows are read first
+    Rows rows;               // in its memory
+    Kernel kernel;
+};
+
+constexpr std::int64_t kLargestTile = 4096;
+
+// All sources are on one device. `tile` changes no more than rounding.
+GramSums gram_sums(const std::vector<DeviceSource>& sources, bool centred, std::int64_t tile, Monitor* monitor);
+
+// As in grams.hpp.
+double median_distance(const DeviceSource& source, bool off_diagonal, std::int64_t tile, Monitor* monitor);
+
+}  // namespace kernalign::cuda

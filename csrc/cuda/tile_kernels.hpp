@@ -1,0 +1,221 @@
+// The kernels that make kernel values of tiles of products, and sum them.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "cuda/simt.hpp"
+#include "gram_function.hpp"
+
+namespace kernalign::cuda {
+
+// The kernel's value, less the pilot, of an inner product or a squared distance.
+KERNALIGN_KERNEL double kernel_value(const GramFunction& f, double v) {
+    switch (f.form) {
+        case KernelForm::polynomial: {
+            const double b = v * f.factor + f.offset, own = f.based ? f.base * f.factor + f.offset : 0.0;
+            double sum = 1, power = 1;
+            for (int d = 1; d < f.degree; ++d) {
+                power *= own;
+                sum = sum * b + power;
+            }
+            return (f.based ? v - f.base : b) * sum;
+        }
+        case KernelForm::rbf:
+        case KernelForm::laplacian: {
+            const double x = f.factor * (f.form == KernelForm::rbf ? v : sqrt(v));
+            return x > -0.35 ? expm1(x) + (1 - f.pilot) : exp(x) - f.pilot;  // nothing cancels near 1
+        }
+        case KernelForm::euclidean:
+            return sqrt(v) - f.pilot;
+        default:
+            return v - f.pilot;
+    }
+}
+
+// Inner products of rows [row0, row0 + rows) with rows [col0, col0 + cols) become kernel values, 0 on and below the
+// diagonal of the whole matrix; their sums by row, for each block of columns, and by column, for each block of rows.
+struct TileValues {
+    static constexpr int kRows = 32, kCols = 128, kGroups = 2, kThreads = kGroups * kCols, kLanes = 8;
+    struct Shared {
+        double value[kRows][kCols + 1], column[kGroups][kCols], row[kRows][kLanes + 1];
+    };
+    GramFunction function;
+    bool distance;
+    std::int64_t row0, col0, rows, cols, ld;
+    const double *points, *norms, *levels;  // rows of all, dense, and their squared lengths; levels may be null
+    std::int64_t width;
+    Written<double> tile;               // rows x cols, ld apart
+    Written<double> by_row, by_column;  // one line for each block of columns, and of rows
+    std::int64_t line;
+
+    static std::int64_t across(std::int64_t cols) { return (cols + kCols - 1) / kCols; }
+    static std::int64_t down(std::int64_t rows) { return (rows + kRows - 1) / kRows; }
+    KERNALIGN_KERNEL void operator()(const Block<Shared>& block) const {
+        const std::int64_t wide = (cols + kCols - 1) / kCols;
+        const std::int64_t rblock = block.index() / wide, cblock = block.index() % wide;
+        const std::int64_t r0 = rblock * kRows, c0 = cblock * kCols;
+        block.each([&](Thread t, Shared& s) {
+            const int c = t % kCols;
+            double sum = 0;
+            for (int r = t / kCols; r < kRows; r += kGroups) {
+                double value = 0;
+                if (r0 + r < rows && c0 + c < cols) {
+                    double* at = tile.of(t) + (r0 + r) * ld + c0 + c;
+                    const std::int64_t i = row0 + r0 + r, j = col0 + c0 + c;
+                    if (j > i) value = entry(*at, i, j);
+                    *at = value;
+                }
+                s.value[r][c] = value;
+                sum += value;
+            }
+            s.column[t / kCols][c] = sum;
+        });
+        block.each([&](Thread t, Shared& s) {
+            if (t < kCols && c0 + t < cols) {
+                double sum = 0;
+                for (int group = 0; group < kGroups; ++group) sum += s.column[group][t];
+                by_column.of(t)[rblock * line + c0 + t] = sum;
+            }
+            const int r = t / kLanes;
+            double sum = 0;
+            for (int c = t % kLanes; c < kCols; c += kLanes) sum += s.value[r][c];
+            s.row[r][t % kLanes] = sum;
+        });
+        block.each([&](Thread t, Shared& s) {
+            if (t >= kRows || r0 + t >= rows) return;
+            double sum = 0;
+            for (int lane = 0; lane < kLanes; ++lane) sum += s.row[t][lane];
+            by_row.of(t)[cblock * line + r0 + t] = sum;
+        });
+    }
+
+  private:
+    KERNALIGN_KERNEL double entry(double product, std::int64_t i, std::int64_t j) const {
+        if (!distance) return kernel_value(function, product);
+        const double lengths = norms[i] + norms[j];
+        double apart = lengths - (product + product);
+        if (apart < kClose * lengths) {  // cancellation has spoiled it
+            apart = 0;
+            for (std::int64_t f = 0; f < width; ++f) {
+                const double gap = points[i * width + f] - points[j * width + f];
+                apart += gap * gap;
+            }
+        }
+        const double value = kernel_value(function, apart);
+        return levels ? (value - levels[i]) - levels[j] : value;
+    }
+};
+
+// Sums over entries of the products of pairs of tiles: of sides [8 a, 8 a + 8) with sides [8 b, 8 b + 8), a <= b.
+struct TileProducts {
+    static constexpr int kSides = 8, kLanes = 4, kThreads = kSides * kSides * kLanes, kStep = 32;
+    struct Shared {
+        double left[kSides][kStep + 1], right[kSides][kStep + 1], sum[kThreads];
+    };
+    const double* tiles;  // sides x entries
+    std::int64_t entries, sides, share;
+    Written<double> partial;  // shares x sides x sides
+
+    static std::int64_t pairs(std::int64_t sides) {
+        const std::int64_t groups = (sides + kSides - 1) / kSides;
+        return groups * groups;  // those below the diagonal do nothing
+    }
+    KERNALIGN_KERNEL void operator()(const Block<Shared>& block) const {
+        const std::int64_t groups = (sides + kSides - 1) / kSides, pair = block.index() % (groups * groups);
+        const std::int64_t part = block.index() / (groups * groups);
+        const std::int64_t a0 = pair / groups * kSides, b0 = pair % groups * kSides;
+        if (a0 > b0) return;
+        const std::int64_t begin = part * share, end = begin + share < entries ? begin + share : entries;
+        Own<double, kThreads> sum;
+        block.each([&](Thread t, Shared&) { sum[t] = 0; });
+        for (std::int64_t at = begin; at < end; at += kStep) {
+            block.each([&](Thread t, Shared& s) {
+                for (int e = t; e < kSides * kStep; e += kThreads) {
+                    const int side = e / kStep, entry = e % kStep;
+                    const bool inside = at + entry < end;
+                    s.left[side][entry] = inside && a0 + side < sides ? tiles[(a0 + side) * entries + at + entry] : 0;
+                    s.right[side][entry] = inside && b0 + side < sides ? tiles[(b0 + side) * entries + at + entry] : 0;
+                }
+            });
+            block.each([&](Thread t, Shared& s) {
+                const int lane = t % kLanes, a = t / kLanes / kSides, b = t / kLanes % kSides;
+                double total = sum[t];
+                for (int entry = lane; entry < kStep; entry += kLanes) total += s.left[a][entry] * s.right[b][entry];
+                sum[t] = total;
+            });
+        }
+        block.each([&](Thread t, Shared& s) { s.sum[t] = sum[t]; });
+        block.each([&](Thread t, Shared& s) {
+            if (t >= kSides * kSides) return;
+            const std::int64_t a = a0 + t / kSides, b = b0 + t % kSides;
+            if (a >= sides || b >= sides) return;
+            double total = 0;
+            for (int lane = 0; lane < kLanes; ++lane) total += s.sum[t * kLanes + lane];
+            partial.of(t)[(part * sides + a) * sides + b] = total;
+        });
+    }
+};
+
+// totals += parts, one after the other.
+struct AddUp {
+    static constexpr int kThreads = 128;
+    struct Shared {};
+    const double* parts;  // count x size, `apart` apart
+    std::int64_t count, size, apart;
+    Written<double> totals;
+
+    static std::int64_t blocks(std::int64_t size) { return (size + kThreads - 1) / kThreads; }
+    KERNALIGN_KERNEL void operator()(const Block<Shared>& block) const {
+        block.each([&](Thread t, Shared&) {
+            const std::int64_t e = block.index() * kThreads + t;
+            if (e >= size) return;
+            double total = totals.of(t)[e];
+            for (std::int64_t part = 0; part < count; ++part) total += parts[part * apart + e];
+            totals.of(t)[e] = total;
+        });
+    }
+};
+
+// Entries above the diagonal: how many are below `least`, and those that are not above `most`, as far as they fit.
+struct CountCollect {
+    static constexpr int kThreads = 256, kEach = 16;
+    struct Shared {
+        int below;
+    };
+    const double* tile;
+    std::int64_t row0, col0, rows, cols, ld;
+    double least, most;
+    int capacity;
+    Written<int> counts;  // below; inside; also of what found no room
+    Written<double> found;
+
+    static std::int64_t blocks(std::int64_t rows, std::int64_t cols) {
+        return (rows * cols + kThreads * kEach - 1) / (kThreads * kEach);
+    }
+    KERNALIGN_KERNEL void operator()(const Block<Shared>& block) const {
+        block.each([&](Thread t, Shared& s) {
+            if (t == 0) s.below = 0;
+        });
+        block.each([&](Thread t, Shared& s) {
+            int below = 0;
+            for (int e = 0; e < kEach; ++e) {
+                const std::int64_t at = (block.index() * kEach + e) * kThreads + t, r = at / cols, c = at % cols;
+                if (r >= rows || col0 + c <= row0 + r) continue;
+                const double value = tile[r * ld + c];
+                if (value < least) {
+                    ++below;
+                } else if (value <= most) {
+                    const int place = fetch_add(counts.of(t) + 1, 1);
+                    if (place < capacity) found.of(t)[place] = value;
+                }
+            }
+            fetch_add(&s.below, below);
+        });
+        block.each([&](Thread t, Shared& s) {
+            if (t == 0) fetch_add(counts.of(t), s.below);
+        });
+    }
+};
+
+}  // namespace kernalign::cuda

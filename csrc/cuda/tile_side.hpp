@@ -1,0 +1,50 @@
+// One representation in a device's memory as the tiles of its Gram matrix see it.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "cuda/gram_sweep.hpp"
+#include "cuda/products.hpp"
+#include "gram_function.hpp"
+
+namespace kernalign::cuda {
+
+// Rows and columns of a tile of the upper triangle.
+struct Tile {
+    std::int64_t row0, rows, col0, cols;
+    std::int64_t entries() const { return rows * cols; }
+};
+std::vector<Tile> upper_tiles(std::int64_t n, std::int64_t size);
+
+class TileSide {
+  public:
+    TileSide(Queue& queue, const DeviceSource& source, bool centred, Monitor* monitor);
+
+    // The sums of its rows' values off the diagonal grow by those of the tile, which is made at `to`, densely.
+    void add_tile(const Tile& tile, std::int64_t size, Products& products, double* to);
+    // Squared distances, in place of kernel values; no sums.
+    void distances(const Tile& tile, Products& products, double* to);
+    std::vector<double> sampled_distances(std::int64_t most) const;  // squared, of pairs of that many rows
+
+    std::int64_t size() const { return n_; }
+    int rows_exponent() const { return rows_exponent_; }
+    GramSums::Side finish() const;
+
+  private:
+    std::vector<double> sample(std::int64_t count) const;  // evenly spaced rows, scaled
+    double mean_of_sample(const GramFunction& function) const;
+    void values(const Tile& tile, const GramFunction& function, bool distance, std::int64_t line, double* to);
+
+    Queue& queue_;
+    Kernel kernel_;
+    std::int64_t n_, cols_;
+    int rows_exponent_ = 0;
+    bool by_distance_;
+    ScaledKernel scaled_;
+    double plain_ = 0;
+    std::vector<double> squares_;  // of the rows' lengths
+    Buffer<double> points_, norms_, sums_, by_row_, by_column_;
+};
+
+}  // namespace kernalign::cuda
