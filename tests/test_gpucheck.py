@@ -23,8 +23,9 @@ def cuda(monkeypatch):
 
 def test_a_device_that_is_right_passes(cuda, tmp_path, monkeypatch):
     out = tmp_path / "report.json"
-    cuda.simulate(memory=1 << 24)
+    cuda.simulate(memory=1 << 27)
     monkeypatch.setattr(gpucheck, "REPEATED", 3)
+    monkeypatch.setattr(gpucheck, "_CEILING", 32)
     said = CliRunner().invoke(gpucheck.main, ["--out", str(out), "--cases", "12"], catch_exceptions=False)
     assert said.exit_code == 0, said.output
     report = json.loads(out.read_text("utf-8"))
@@ -32,6 +33,9 @@ def test_a_device_that_is_right_passes(cuda, tmp_path, monkeypatch):
     assert report["card"] == "simulated"
     assert report["failed"] == []
     assert report["contract"] == {"cases": 12, "repeats": 5, "differing": 0}
+    assert report["sums"]["worst"] < 1e-12
+    assert report["sums"]["streams"] == 0
+    assert min(report["ceilings"].values()) > 0
     assert "bytes wanted" in report["arrays"]["out of memory"]
     assert report["arrays"]["bytes kept"] == [0, 0]
     assert report["skipped"]["times"] == "torch is not installed, which would hold the rows"

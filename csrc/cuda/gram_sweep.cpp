@@ -68,8 +68,10 @@ struct Bracket {
 void look(Queue& queue, TileSide& side, std::int64_t size, Products& products, Buffer<double>& values, Bracket& bracket,
           Monitor* monitor) {
     const std::vector<Tile> tiles = upper_tiles(side.size(), size);
+    const std::int64_t pairs = side.size() * (side.size() - 1) / 2;
+    const int room = int(std::min<std::int64_t>(kCollected, pairs));
     Buffer<int> counts(queue, 2);
-    const Buffer<double> found(queue, kCollected);
+    const Buffer<double> found(queue, room);
     counts.clear();
     std::int64_t done = 0;
     for (const Tile& tile : tiles) {
@@ -83,7 +85,7 @@ void look(Queue& queue, TileSide& side, std::int64_t size, Products& products, B
         kernel.cols = kernel.ld = tile.cols;
         kernel.least = bracket.least;
         kernel.most = bracket.most;
-        kernel.capacity = kCollected;
+        kernel.capacity = room;
         kernel.counts = Written<int>(counts.get());
         kernel.found = Written<double>(found.get());
         launch(queue, CountCollect::blocks(tile.rows, tile.cols), kernel);
@@ -91,9 +93,9 @@ void look(Queue& queue, TileSide& side, std::int64_t size, Products& products, B
         const std::vector<int> now = counts.values();
         bracket.below += now[0];
         bracket.inside = now[1];
-        if (bracket.inside > kCollected) break;  // too many, wherever the middle is
+        if (bracket.inside > room) break;  // too many, wherever the middle is
     }
-    bracket.found.resize(std::size_t(std::min<std::int64_t>(bracket.inside, kCollected)));
+    bracket.found.resize(std::size_t(std::min<std::int64_t>(bracket.inside, room)));
     queue.download(bracket.found.data(), found.get(), bracket.found.size() * sizeof(double));
 }
 

@@ -73,14 +73,14 @@ struct TileValues {
         });
         block.each([&](Thread t, Shared& s) {
             if (t < kCols && c0 + t < cols) {
-                double sum = 0;
-                for (int group = 0; group < kGroups; ++group) sum += s.column[group][t];
-                by_column.of(t)[rblock * line + c0 + t] = sum;
+                double total = 0;
+                for (int group = 0; group < kGroups; ++group) total += s.column[group][t];
+                by_column.of(t)[rblock * line + c0 + t] = total;
             }
-            const int r = t / kLanes;
-            double sum = 0;
-            for (int c = t % kLanes; c < kCols; c += kLanes) sum += s.value[r][c];
-            s.row[r][t % kLanes] = sum;
+            const int row = t / kLanes;
+            double total = 0;
+            for (int f = t % kLanes; f < kCols; f += kLanes) total += s.value[row][f];
+            s.row[row][t % kLanes] = total;
         });
         block.each([&](Thread t, Shared& s) {
             if (t >= kRows || r0 + t >= rows) return;

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,14 +22,24 @@ import numpy as np
 
 from kernalign import _core
 from kernalign._base.files import atomic_write
+from kernalign._base.kernels import RBF, Cosine, Laplacian, Linear, Polynomial
 from kernalign._engines import devices
 from kernalign._engines.neighbors import METRICS, Metric, Neighbors, knn
 from kernalign._rows import arrays, on_device
+from kernalign.metrics.kernel.cka import cka, hsic, kernel_alignment
 
 CASES, REPEATED, REPEATS = 200, 20, 5
 _DTYPES = ("float16", "float32", "float64")
 _TOOLS = ("memcheck", "racecheck", "initcheck")
-_JOBS = ((10_000, 1024, 10), (100_000, 1024, 10))  # n, d, k of exact neighbours
+_CLOSE = 1e-11  # relative, of scores
+_CEILING = 8192  # rows of the matrices that are multiplied and copied
+_JOBS = (  # what, of how many rows and columns
+    ("knn", 10_000, 1024),
+    ("knn", 100_000, 1024),
+    ("cka", 1_000_000, 1024),
+    ("cka rbf", 100_000, 1024),
+    ("cka rbf, medians", 100_000, 1024),
+)
 
 
 class Skipped(Exception):
@@ -39,7 +50,7 @@ class Check:
     """A device, the report so far, and how much shall be done."""
 
     def __init__(self, device: str, path: Path, cases: int = CASES, jobs: Any = _JOBS) -> None:
-        self.device, self.path, self.cases, self.jobs = device, path, cases, jobs
+        self.device, self.path, self.cases, self.jobs, self.ceiling = device, path, cases, jobs, _CEILING
         self.report: dict[str, Any] = {"schema": 1, "card": None, "failed": [], "skipped": {}}
 
     @property
@@ -143,6 +154,55 @@ def contract(check: Check) -> dict[str, Any]:
     return {"cases": check.cases, "repeats": REPEATS, "differing": differing}
 
 
+def sums(check: Check) -> dict[str, Any]:
+    """Seeded scores of Moments and of Grams against the CPU's of the same numbers in float64."""
+    kernels: tuple[Any, ...] = (Linear(), Cosine(), RBF(), RBF("median_offdiag"), Laplacian(), Polynomial(2))
+    worst, count = 0.0, max(len(kernels), check.cases // 4)
+    for seed in range(count):
+        x, y, kernel = *paired_rows(seed), kernels[seed % len(kernels)]
+        for call in (cka, hsic, kernel_alignment):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                expected = float(call(x.astype(np.float64), y.astype(np.float64), kernel=kernel))
+                again = {float(call(x, y, kernel=kernel, device=check.device)) for _ in range(2)}
+            found = again.pop()
+            apart = abs(found - expected) / max(abs(expected), 1e-3)
+            worst = max(worst, apart)
+            if again or not apart <= _CLOSE:
+                what = f"case {seed} {x.shape} {y.shape} {x.dtype} {call.__name__} of {kernel}"
+                check.wrong("sums", f"{what}: {found!r} in place of {expected!r}{' and not twice' if again else ''}")
+    return {"cases": 3 * count, "worst": worst, "streams": streams(check)}
+
+
+def streams(check: Check) -> int:
+    """Streams whose bits depend on how they were cut; 0."""
+    wrong = 0
+    for seed in range(3):
+        x, y = paired_rows(6 * seed, 3000)
+        values = set()
+        for size in (3000, 1024, 700):
+            state = devices.Stream(check.index, (x.shape[1], y.shape[1]))
+            for begin in range(0, 3000, size):
+                left, right = (arrays.rows(one[begin : begin + size]) for one in (x, y))
+                state.update(left, right, 0, None)
+            values.add(state.pack().tobytes())
+        if len(values) != 1:
+            wrong += 1
+            check.wrong("sums", f"stream {seed}: its bits depend on its batches")
+    return wrong
+
+
+def paired_rows(seed: int, n: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Two sides of some of the same items, with more rows than columns or fewer."""
+    rng = np.random.default_rng(1000 + seed)
+    n = n or int(rng.integers(40, 1500))
+    p, q = (int(rng.integers(16, 90 if seed % 2 else 300)) for _ in range(2))
+    x = rng.standard_normal((n, p)) + (30 if seed % 3 == 1 else 0)
+    y = x[:, :9] @ rng.standard_normal((9, q)) + rng.standard_normal((n, q))
+    dtype = _DTYPES[seed // 6 % len(_DTYPES)]
+    return x.astype(dtype), y.astype(dtype)
+
+
 def model(check: Check) -> dict[str, Any]:
     """How far float16 products are off, as a share of what the bound of candidates allows them."""
     if not devices.facts()["cublas"]:
@@ -240,31 +300,49 @@ def sanitizer(check: Check) -> dict[str, Any]:
     return found
 
 
+def ceilings(check: Check) -> dict[str, float]:
+    """What bounds every time: bytes read and written, and operations of products, per second."""
+    found: dict[str, float] = on_device.extension().ceilings(check.index, check.ceiling)
+    return found
+
+
 def times(check: Check) -> list[dict[str, Any]]:
-    """Seconds of exact neighbours of rows that are on the device, median of 5, beside torch's where it is installed."""
+    """Seconds of what is on the device already, median of 5, beside torch's in float32 where it is installed."""
     if _version("torch") is None:
         raise Skipped("torch is not installed, which would hold the rows")
     torch = importlib.import_module("torch")
-    found = []
-    for n, d, k in check.jobs:
-        x = torch.randn(n, d, device=check.device, generator=torch.Generator(check.device).manual_seed(0))
-        ours = _median(lambda: knn(x, k))  # noqa: B023
-        lists = knn(x, k).indices
+    return [_timed(torch, check.device, *job) for job in check.jobs]
 
-        def peer() -> Any:
-            unit = torch.nn.functional.normalize(x)  # noqa: B023
-            best = []
-            for begin in range(0, len(unit), 4096):
-                products = unit[begin : begin + 4096] @ unit.T
-                products[range(len(products)), range(begin, begin + len(products))] = -2
-                best.append(products.topk(k).indices)  # noqa: B023
-            torch.cuda.synchronize()
-            return torch.cat(best)
 
-        theirs, other = _median(peer), peer().cpu().numpy()
-        recall = float(np.mean([len(np.intersect1d(a, b)) / k for a, b in zip(lists, other, strict=True)]))
-        found.append({"n": n, "d": d, "k": k, "seconds": ours, "torch": theirs, "torch_recall": recall})
-    return found
+def _timed(torch: Any, device: str, what: str, n: int, d: int) -> dict[str, Any]:
+    generator = torch.Generator(device).manual_seed(0)
+    x, y = (torch.randn(n, d, device=device, generator=generator) for _ in range(2))
+    job: dict[str, Any] = {"what": what, "n": n, "d": d}
+    if what != "knn":
+        kernel: Any = Linear() if what == "cka" else RBF(float(np.sqrt(d))) if what == "cka rbf" else RBF()
+        peer = {"torch": _median(lambda: _torch_cka(x, y))} if what == "cka" else {}
+        return {**job, "seconds": _median(lambda: float(cka(x, y, kernel=kernel))), **peer}
+    lists, other = knn(x, 10).indices, _torch_knn(torch, x).cpu().numpy()
+    recall = float(np.mean([len(np.intersect1d(a, b)) / 10 for a, b in zip(lists, other, strict=True)]))
+    seconds, theirs = _median(lambda: knn(x, 10)), _median(lambda: _torch_knn(torch, x))
+    return {**job, "seconds": seconds, "torch": theirs, "torch_recall": recall}
+
+
+def _torch_knn(torch: Any, x: Any) -> Any:
+    unit = torch.nn.functional.normalize(x)
+    best = []
+    for begin in range(0, len(unit), 4096):
+        products = unit[begin : begin + 4096] @ unit.T
+        products[range(len(products)), range(begin, begin + len(products))] = -2
+        best.append(products.topk(10).indices)
+    torch.cuda.synchronize()
+    return torch.cat(best)
+
+
+def _torch_cka(x: Any, y: Any) -> float:
+    """Biased, and without a null."""
+    x, y = x - x.mean(0), y - y.mean(0)
+    return float((x.T @ y).square().sum() / ((x.T @ x).norm() * (y.T @ y).norm()))
 
 
 def _median(job: Callable[[], Any]) -> float:
@@ -287,8 +365,10 @@ def _version(name: str) -> str | None:
 STEPS: dict[str, Callable[[Check], Any]] = {
     "facts": facts,
     "contract": contract,
+    "sums": sums,
     "model": model,
     "arrays": producers,
+    "ceilings": ceilings,
     "times": times,
     "sanitizer": sanitizer,
 }

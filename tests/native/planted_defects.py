@@ -29,10 +29,13 @@ class Defect(NamedTuple):
     checks: str = "test_cuda_kernels.cpp"
 
 
-CANDIDATES, MOMENTS = "test_cuda_candidates.cpp", "test_cuda_moments.cpp"
+CANDIDATES, MOMENTS, TILES = "test_cuda_candidates.cpp", "test_cuda_moments.cpp", "test_cuda_tiles.cpp"
 SQUARES, LISTS = "FAIL squares_are_those_of_sixteen_lanes", "FAIL exact_lists_are_those_of_all_scores"
 PAYMENTS, QUEUES = "FAIL panels_pay_what_rounding_takes", "FAIL queues_hold_the_best_whatever_overflows"
 COLUMNS, LENGTHS = "FAIL columns_are_summed_a_thousand_rows_at_a_time", "FAIL centred_rows_know_their_lengths"
+VALUES, DIGITS = "FAIL tiles_become_values_and_their_sums", "FAIL close_rows_keep_the_digits_of_their_distances"
+NEAR_ONE, PAIRS = "FAIL values_near_one_keep_their_digits", "FAIL products_of_tiles_are_summed_for_all_pairs"
+BRACKETS = "FAIL brackets_hold_what_is_above_the_diagonal"
 PROOFS = "FAIL rows_are_proven_only_by_bounds_below_all_others"
 DEFECTS = [
     Defect(
@@ -207,6 +210,72 @@ DEFECTS = [
         "sum += x.raw(row, f) * x.raw(row, f)",
         LENGTHS,
         checks=MOMENTS,
+    ),
+    Defect(
+        "two phases of TileValues made one",
+        "tile_kernels.hpp",
+        """            s.column[t / kCols][c] = sum;
+        });
+        block.each([&](Thread t, Shared& s) {
+""",
+        """            s.column[t / kCols][c] = sum;
+""",
+        VALUES,
+        checks=TILES,
+    ),
+    Defect("the diagonal kept", "tile_kernels.hpp", "if (j > i) value", "if (j >= i) value", VALUES, checks=TILES),
+    Defect(
+        "columns that are not summed",
+        "tile_kernels.hpp",
+        "group < kGroups; ++group) total +=",
+        "group < 1; ++group) total +=",
+        VALUES,
+        checks=TILES,
+    ),
+    Defect(
+        "distances that cancel",
+        "tile_kernels.hpp",
+        "if (apart < kClose * lengths)",
+        "if (apart < 0)",
+        DIGITS,
+        checks=TILES,
+    ),
+    Defect("exp near 1", "tile_kernels.hpp", "x > -0.35 ?", "x > 1 ?", NEAR_ONE, checks=TILES),
+    Defect(
+        "two phases of TileProducts made one",
+        "tile_kernels.hpp",
+        """            });
+            block.each([&](Thread t, Shared& s) {
+                const int lane""",
+        """                const int lane""",
+        PAIRS,
+        checks=TILES,
+    ),
+    Defect(
+        "an end of a share left out",
+        "tile_kernels.hpp",
+        "inside = at + entry < end;",
+        "inside = at + entry + 1 < end;",
+        PAIRS,
+        checks=TILES,
+    ),
+    Defect(
+        "brackets without their ends' diagonal",
+        "tile_kernels.hpp",
+        "col0 + c <= row0 + r",
+        "col0 + c < row0 + r",
+        BRACKETS,
+        checks=TILES,
+    ),
+    Defect("found without room", "tile_kernels.hpp", "if (place < capacity)", "if (true)", OVERFLOW, checks=TILES),
+    Defect(
+        "++ in place of fetch_add in counts",
+        "tile_kernels.hpp",
+        "fetch_add(&s.below, below)",
+        "s.below += below",
+        RACE,
+        THREAD,
+        checks=TILES,
     ),
     Defect("a proof in spite of what was forgotten", "certify.hpp", "!lost[row] && ", "", PROOFS, checks=CANDIDATES),
 ]

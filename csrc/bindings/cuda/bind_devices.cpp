@@ -1,5 +1,6 @@
 // Tells Python which devices there are, and why there are none.
 #include "bindings/cuda/device_rows.hpp"
+#include "cuda/ceilings.hpp"
 #include "cuda/products.hpp"
 
 namespace kernalign::bindings {
@@ -28,6 +29,18 @@ void bind_devices(py::module_& module) {
         all["why_not"] = cuda::why_not();
         return all;
     });
+    module.def(
+        "ceilings",
+        [](int device, std::int64_t size) {
+            const auto found = without_gil(py::none(), [&](Monitor*) { return cuda::measure_ceilings(device, size); });
+            py::dict all;
+            all["copied"] = found.copied;
+            all["doubles"] = found.doubles;
+            all["squares"] = found.squares;
+            all["halves"] = found.halves;
+            return all;
+        },
+        py::arg("device"), py::arg("size"));
 }
 
 }  // namespace kernalign::bindings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,9 @@ __all__ = [
     "available",
     "check_magnitude_of",
     "facts",
+    "gram_sums",
     "head",
+    "median_distance",
     "nearest_neighbors",
     "taken",
     "vary",
@@ -115,6 +118,26 @@ def taken(rows: Any, index: NDArray[np.int64], columns: bool) -> _core.Rows:
         return rows.taken(index, columns)
     found: _core.Rows = rows.taken(index)
     return found
+
+
+def gram_sums(
+    sides: Sequence[tuple[Any, dict[str, Any]]], place: int, centred: bool, report: Report, **way: int
+) -> _core.GramSums:
+    """Sums of rows under kernels, by the options of `_core.GramSource`; ``way``, in tests: the largest tile."""
+    sources = [_source(rows, options, place) for rows, options in sides]
+    sums: _core.GramSums = on_device.extension().gram_sums(sources, centred, report, **way)
+    return sums
+
+
+def median_distance(rows: Any, place: int, off_diagonal: bool, report: Report) -> float:
+    """The exact median of the distances between rows."""
+    source = _source(rows, {"form": "sqeuclidean"}, place)
+    return float(on_device.extension().median_distance(source, off_diagonal, report))
+
+
+def _source(rows: Any, options: dict[str, Any], place: int) -> Any:
+    wanted = {name: options[name] for name in ("form", "width", "offset", "degree") if name in options}
+    return on_device.extension().GramSource(on_device.moved(rows, place), **wanted)
 
 
 def facts() -> dict[str, Any]:

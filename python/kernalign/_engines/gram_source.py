@@ -161,15 +161,19 @@ class Side:
 
 
 def make_side(
-    rows: Sequence[_core.Rows],
+    rows: Sequence[Any],
     kernel: SideKernel | Distance,
     threads: int,
     report: Report = None,
     *,
     double: bool = False,
+    place: int | None = None,
 ) -> Side:
-    """Choose the precision, and find the bandwidth if the kernel's is a rule. ``rows`` of several parts are one."""
-    n, p = 0, rows[0].shape[1]
+    """Choose the precision, and find the bandwidth if the kernel's is a rule. ``rows`` of several parts are one.
+
+    ``place`` is that of the CUDA device which makes its sums, in float64; None: the CPU does.
+    """
+    n, p, double = 0, rows[0].shape[1], double or place is not None
     for part in rows:
         n += part.shape[0]
         double = double or part.double_precision
@@ -188,8 +192,12 @@ def make_side(
     elif isinstance(kernel, (RBF, Laplacian)):
         width = kernel.bandwidth
         if isinstance(width, str):
-            source = _core.GramSource(list(rows), **options)
-            width = _core.median_distance(source, width == "median_offdiag", threads, report)
+            off_diagonal = width == "median_offdiag"
+            if place is not None:
+                width = devices.median_distance(rows[0], place, off_diagonal, report)
+            else:
+                source = _core.GramSource(list(rows), **options)
+                width = _core.median_distance(source, off_diagonal, threads, report)
             if width == 0:
                 reason = f"over half of the distances between rows of {rows[0].name} are 0, which gives no bandwidth"
             elif not math.isfinite(width):

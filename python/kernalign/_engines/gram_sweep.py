@@ -13,6 +13,7 @@ from kernalign import _core
 from kernalign._base.kernels import Distance, SideKernel
 from kernalign._base.packing import pack_as
 from kernalign._base.progress import Report
+from kernalign._engines import devices
 from kernalign._engines.gram_source import Side, make_side
 from kernalign._engines.kernel_sums import ROUNDING, KernelSums
 from kernalign._rows import arrays
@@ -24,7 +25,7 @@ class GramSweep:
     """The sums of every pair of sides; each Gram matrix is walked once. Holds O(n) numbers per side.
 
     ``sums(a, b)`` gives those of one pair, ready for the finalisers of cka, hsic and kernel_alignment. ``engine``: sums
-    of these sides that were made before.
+    of these sides that were made before. ``place``: of the CUDA device that makes them; None: the CPU does.
     """
 
     def __init__(
@@ -35,8 +36,12 @@ class GramSweep:
         threads: int = 0,
         report: Report = None,
         engine: _core.GramSums | None = None,
+        place: int | None = None,
     ) -> None:
-        self.sides, self.centred, self.threads = tuple(sides), centred, threads
+        self.sides, self.centred, self.threads, self.place = tuple(sides), centred, threads, place
+        if engine is None and place is not None:
+            given = [(side.given[0], side.options) for side in sides]
+            engine = devices.gram_sums(given, place, centred, report)
         if engine is None:
             sources = []
             for side in sides:  # not a call for each
@@ -69,6 +74,7 @@ class GramSweep:
             sides=(left, right),
             engine=engine,
             threads=self.threads,
+            place=self.place,
             known=(known_x, known_y),
         )
 
@@ -88,10 +94,16 @@ class GramSweep:
 
 
 def gram_pair(
-    sides: tuple[Side, Side], settings: dict[str, Any], *, centred: bool, threads: int = 0, report: Report = None
+    sides: tuple[Side, Side],
+    settings: dict[str, Any],
+    *,
+    centred: bool,
+    threads: int = 0,
+    report: Report = None,
+    place: int | None = None,
 ) -> KernelSums:
     """Sums of two sides, with the engine's state for a jackknife."""
-    sweep = GramSweep(sides, centred=centred, threads=threads, report=report)
+    sweep = GramSweep(sides, centred=centred, threads=threads, report=report, place=place)
     return sweep.sums(0, 1, settings, sweep.engine)
 
 
@@ -104,5 +116,6 @@ def kernel_sums(
 ) -> KernelSums:
     """Sums of one kernel on both representations, each with a bandwidth of its own, or of the kernel of each."""
     of_x, of_y = kernel if isinstance(kernel, tuple) else (kernel, kernel)
-    sides = make_side([pair.x], of_x, pair.threads, report), make_side([pair.y], of_y, pair.threads, report)
-    return gram_pair(sides, pair.settings, centred=centred, threads=pair.threads, report=report)
+    how: Any = {"threads": pair.threads, "report": report, "place": pair.place}
+    sides = make_side([pair.x], of_x, **how), make_side([pair.y], of_y, **how)
+    return gram_pair(sides, pair.settings, centred=centred, **how)

@@ -34,20 +34,20 @@ def linear_sums(
     if sides is None:
         double = place is not None or linear_precision(pair)
         sides = (
-            make_side([pair.x], kernels[0], threads, double=double),
-            make_side([pair.y], kernels[1], threads, double=double),
+            make_side([pair.x], kernels[0], threads, double=double, place=place),
+            make_side([pair.y], kernels[1], threads, double=double, place=place),
         )
     double = sides[0].double and sides[1].double
     more: dict[str, Any] = {"settings": pair.settings, "threads": threads, "sides": sides}
-    if place is not None:
+    if place is not None and n > p + q:
         stream = devices.Stream(place, (p, q))
         stream.update(pair.x, pair.y, threads, report)
         return moment_sums(stream.finish(centred, threads), True, "feature", centred, place=place, **more)
     if n <= p + q:
-        small = None if keep or not centred else _core.small_gram_sums(pair.x, pair.y, double)
+        small = None if keep or not centred or place is not None else _core.small_gram_sums(pair.x, pair.y, double)
         if small is not None:
             return _held(n, *small, double, "gram", **more)
-        return gram_pair(sides, pair.settings, centred=centred, threads=threads, report=report)
+        return gram_pair(sides, pair.settings, centred=centred, threads=threads, report=report, place=place)
     held = (
         _core.held_moment_sums(pair.x, pair.y, double, n > EXACT_SKEW_ROWS, keep, threads, report) if centred else None
     )

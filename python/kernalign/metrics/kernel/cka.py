@@ -321,6 +321,8 @@ def _sums(
     (n, p), q = pair.x.shape, pair.y.shape[1]
     linear = plain or (made_of_columns(kernels[0], p) and made_of_columns(kernels[1], q))
     feature = linear and n > p + q
+    if pair.place is not None and uncertainty is not None and not feature:
+        raise ValueError("uncertainty must be None where a CUDA device sums Gram matrices; device='cpu' has jackknives")
     nbytes = 8 * (p * p + p * q + q * q) if feature else 600 * n
     if pair.budget is not None or nbytes > arrays.MUCH:
         pair.afford(metric, arrays.BLOCKS + nbytes + (240 * n if uncertainty else 0))

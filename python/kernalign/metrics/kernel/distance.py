@@ -66,7 +66,7 @@ def distance_alignment(x: Any, y: Any, *, estimator: Estimator = "biased", **opt
     >>> ka.distance_alignment(x, 2 * x) > 1
     True
     """
-    pair = arrays.pair(x, y, **options)
+    pair = arrays.pair(x, y, devices=True, **options)
     check_distance_alignment(estimator, pair.n)
     with reporting(pair.progress, "distance_alignment") as report:
         sums = kernel_sums(pair, Distance(squared=True), centred=False, report=report)
