@@ -20,6 +20,7 @@ from kernalign.comparison.compare import compare  # noqa: E402
 from kernalign.comparison.result import Comparison  # noqa: E402
 from kernalign.comparison.tasks.execute import execute, finish, merge, plan, run_task  # noqa: E402
 from kernalign.inference.independence import IndependenceTest, independence_test  # noqa: E402
+from kernalign.inference.model_evaluation import ModelEvaluation, evaluate_models  # noqa: E402
 from kernalign.inference.model_maps import (  # noqa: E402
     MapCorrelation,
     MetricAgreement,
@@ -27,6 +28,7 @@ from kernalign.inference.model_maps import (  # noqa: E402
     mantel_test,
     metric_agreement,
 )
+from kernalign.inference.noise_ceiling import NoiseCeiling, SplitHalf, noise_ceiling, split_half  # noqa: E402
 from kernalign.inference.paired import PairedDifference, compare_scores  # noqa: E402
 from kernalign.inference.pairing_check import PairingCheck, check_pairing  # noqa: E402
 from kernalign.inference.permutation import PermutationTest, permutation_test  # noqa: E402
@@ -71,8 +73,10 @@ __all__ = [
     "MapCorrelation",
     "MetricAgreement",
     "MetricInfo",
+    "ModelEvaluation",
     "Moments",
     "Neighbors",
+    "NoiseCeiling",
     "PairedDifference",
     "PairingCheck",
     "PermutationTest",
@@ -80,6 +84,7 @@ __all__ = [
     "Precomputed",
     "Score",
     "Spectrum",
+    "SplitHalf",
     "UndefinedScoreWarning",
     "angular_distance",
     "band_alignment",
@@ -97,6 +102,7 @@ __all__ = [
     "distance_alignment",
     "distance_correlation",
     "edit_knn",
+    "evaluate_models",
     "execute",
     "false_discovery",
     "finish",
@@ -117,6 +123,7 @@ __all__ = [
     "mmd",
     "mutual_knn",
     "nbs",
+    "noise_ceiling",
     "one_to_one",
     "permutation_test",
     "plan",
@@ -134,6 +141,7 @@ __all__ = [
     "source_condition",
     "spectral_overlap",
     "spectrum",
+    "split_half",
     "subspace_overlap",
     "svcca",
 ]

@@ -12,6 +12,7 @@ import numpy as np
 
 from kernalign._base import checks
 from kernalign._base.files import atomic_write
+from kernalign._base.frames import as_frame
 from kernalign._base.score import AlignmentWarning
 from kernalign._base.warn import warn
 from kernalign.comparison import file, merging, tidy, words
@@ -210,7 +211,7 @@ class Comparison:
         ImportError
             pandas is not installed.
         """
-        return tidy.as_frame(self.rows(), "to_dataframe")
+        return as_frame(self.rows(), "to_dataframe")
 
     def plot(
         self,

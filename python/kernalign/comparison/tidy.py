@@ -7,16 +7,13 @@ import io
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from kernalign.comparison.tables import only_of
 from kernalign.inference.model_maps import false_discovery
 from kernalign.metrics.record import MetricInfo
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 COLUMNS = (
     *("run", "set", "x", "x_family", "x_side", "x_seed", "x_layer", "y", "y_family", "y_side", "y_seed", "y_layer"),
@@ -26,15 +23,6 @@ COLUMNS = (
     *("x_digest", "y_digest", "ids_digest", "key", "kernalign", "metric_version", "finished_at"),
 )
 _SHARED = ("k", "estimator", "kernel")
-
-
-def as_frame(rows: Iterable[Mapping[str, Any]], what: str) -> DataFrame:
-    """Rows as a pandas table, for the method ``what``."""
-    try:
-        import pandas
-    except ImportError as error:
-        raise ImportError(f"{what} needs pandas: pip install 'kernalign[plot]'") from error
-    return pandas.DataFrame(list(rows))
 
 
 def as_csv(rows: Iterable[Mapping[str, Any]]) -> str:

@@ -16,9 +16,10 @@ import numpy as np
 
 from kernalign import _core
 from kernalign._base.files import atomic_write
+from kernalign._base.frames import as_frame
 from kernalign.comparison.result import Comparison
 from kernalign.comparison.tables import Caveat
-from kernalign.comparison.tidy import as_csv, as_frame, known
+from kernalign.comparison.tidy import as_csv, known
 from kernalign.inference.model_maps import false_discovery
 from kernalign.suite import claims, report, tables
 from kernalign.suite.blocks import describe_options

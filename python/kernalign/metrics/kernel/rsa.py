@@ -127,9 +127,9 @@ def rsa(
     """
     check(distance, comparison)
     check_uncertainty(uncertainty, comparison)
-    x, y = as_given(x, y, distance)
     if conditions is not None:
         x, y = of_conditions(x, y, conditions, distance)
+    x, y = as_given(x, y, distance)
     pair = arrays.pair(x, y, **read_as(distance), grouped=groups is not None, **options)
     if distance == "precomputed":
         check_no_rows(pair.settings)

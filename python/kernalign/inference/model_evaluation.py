@@ -1,0 +1,378 @@
+"""Several models against the dissimilarities of several subjects: scores, errors, tests and the noise ceiling."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from kernalign._base import checks
+from kernalign._base.frames import as_frame
+from kernalign._base.progress import ProgressArgument, reporting
+from kernalign._base.readable import as_html
+from kernalign._statistics.compared_pairs import Compared, Weighting, ceilings
+from kernalign.inference import subject_dissimilarities
+from kernalign.inference.model_maps import false_discovery
+from kernalign.metrics.kernel.rsa import Comparison
+from kernalign.metrics.kernel.rsa_sums import WHITENED
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Array = NDArray[np.float64]
+Bootstrap: TypeAlias = Literal["both", "subjects", "conditions"]
+
+_LEAST_CONDITIONS = 4  # of a sample, different ones
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ModelEvaluation:
+    """How well models predict the dissimilarities of subjects; what bars with errors, ceiling and brackets show.
+
+    Attributes
+    ----------
+    models, subjects : names
+    scores : (models, subjects) score of every model with every subject
+    mean, stderr : (models,) over the subjects, and the standard error
+    chance : (models,) mean score over random pairings of the conditions: 0, but for the cosines; nan with a covariance
+    ceiling : (lower, upper) bound of the mean score of the true model; nan of a single subject
+    p_chance : (models,) one-sided, of a score that is no larger than chance
+    p_ceiling : (models,) two-sided, of no difference from the lower bound of the ceiling
+    p_pairwise : (models, models) two-sided, of no difference between two models; nan on the diagonal
+    adjusted : the same after Benjamini and Hochberg, over all pairs
+    differences, difference_stderr : (models, models) row less column, and the standard error
+    freedom : degrees of freedom of all t-tests and intervals
+    settings : comparison, conditions, bootstrap, samples, seed
+
+    See Also
+    --------
+    evaluate_models : makes it
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> subjects = 1 + np.arange(45) / 9 + np.random.default_rng(0).normal(size=(6, 45))
+    >>> found = ka.evaluate_models({"line": np.arange(45.0), "flat": np.cos(np.arange(45.0))}, subjects, samples=200)
+    >>> found
+    ModelEvaluation(2 models, 6 subjects, 10 conditions, spearman)
+    >>> found.to_dataframe()[["model", "score"]].round(2).values.tolist()
+    [['line', 0.84], ['flat', 0.02]]
+    """
+
+    models: tuple[str, ...]
+    subjects: tuple[str, ...]
+    scores: Array
+    mean: Array
+    stderr: Array
+    chance: Array
+    ceiling: tuple[float, float]
+    p_chance: Array
+    p_ceiling: Array
+    p_pairwise: Array
+    adjusted: Array
+    differences: Array
+    difference_stderr: Array
+    freedom: int
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def interval(self, level: float = 0.95) -> Array:
+        """(models, 2) two-sided intervals of the mean scores, by Student's t."""
+        reach = special.stdtrit(self.freedom, (1 + checks.number(level, "level", "in (0, 1)")) / 2)
+        return np.stack([self.mean - reach * self.stderr, self.mean + reach * self.stderr], axis=1)
+
+    def to_dataframe(self) -> DataFrame:
+        """One row for each model; needs pandas."""
+        return as_frame(self._rows(), "to_dataframe")
+
+    def pairs_to_dataframe(self) -> DataFrame:
+        """One row for each pair of models; needs pandas."""
+        rows = [
+            {
+                "model": self.models[i],
+                "other": self.models[j],
+                "difference": self.differences[i, j],
+                "stderr": self.difference_stderr[i, j],
+                "p_value": self.p_pairwise[i, j],
+                "q_value": self.adjusted[i, j],
+            }
+            for i, j in itertools.combinations(range(len(self.models)), 2)
+        ]
+        return as_frame(rows, "pairs_to_dataframe")
+
+    def _rows(self) -> list[dict[str, Any]]:
+        low, high = self.interval().T
+        columns = {
+            "model": self.models,
+            "score": self.mean,
+            "stderr": self.stderr,
+            "low": low,
+            "high": high,
+            "chance": self.chance,
+            "p_chance": self.p_chance,
+            "q_chance": false_discovery(self.p_chance),
+            "p_ceiling": self.p_ceiling,
+        }
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+    def __repr__(self) -> str:
+        of = f"{self.settings['conditions']} conditions, {self.settings['comparison']}"
+        return f"ModelEvaluation({len(self.models)} models, {len(self.subjects)} subjects, {of})"
+
+    def __str__(self) -> str:
+        width = max(map(len, self.models))
+        lines = [f"  {name:<{width}}  {'  '.join(cells)}" for name, cells in self._cells()]
+        return "\n".join([repr(self), *lines, *self._told()])
+
+    def _repr_html_(self) -> str:
+        head: tuple[list[str], list[str]] = (["model", "score", "p, chance", "p, ceiling"], [])
+        return as_html(repr(self), [head, *(([name], list(cells)) for name, cells in self._cells())], self._told())
+
+    def _cells(self) -> list[tuple[str, tuple[str, str, str]]]:
+        columns = zip(self.models, self.mean, self.stderr, self.p_chance, self.p_ceiling, strict=True)
+        return [(name, (f"{mean:.3f} ± {error:.3f}", _of(p), _of(q))) for name, mean, error, p, q in columns]
+
+    def _told(self) -> list[str]:
+        lower, upper = self.ceiling
+        found = [] if math.isnan(lower) else [f"  noise ceiling {lower:.3f} to {upper:.3f}"]
+        apart = int((self.adjusted[np.triu_indices(len(self.models), 1)] < 0.05).sum())
+        count = len(self.models) * (len(self.models) - 1) // 2
+        return [*found, f"  {apart} of {count} pairs of models differ (q < 0.05)"] if count else found
+
+
+def _of(p: float) -> str:
+    return "–" if math.isnan(p) else f"{p:.2g}"
+
+
+def evaluate_models(
+    models: Mapping[str, Any],
+    subjects: Any,
+    *,
+    comparison: Comparison = "spearman",
+    covariance: Any = None,
+    bootstrap: Bootstrap | None = None,
+    samples: int = 1000,
+    seed: int = 0,
+    progress: ProgressArgument = False,
+) -> ModelEvaluation:
+    """Compare models with the dissimilarities of subjects: means with errors, against chance, the ceiling, each other.
+
+    Parameters
+    ----------
+    models : dict of names and dissimilarities: matrices, vectors or :class:`kernalign.Dissimilarities`
+    subjects : the same of subjects (or repeats), as for :func:`kernalign.noise_ceiling`; one alone has no ceiling
+    comparison, covariance : as for :func:`kernalign.rsa`
+    bootstrap : to what the errors generalise: new "subjects" with the same conditions, new "conditions" with the same
+        subjects, or "both" (the default where there are several subjects and the comparison is not whitened).
+        Of whitened comparisons subjects alone.
+    samples, seed : of the bootstrap
+    progress : as for :func:`kernalign.cka`
+
+    Returns
+    -------
+    ModelEvaluation
+        Tests are t-tests of bootstrap errors, with one degree of freedom less than there are subjects or conditions (of
+        "both", the fewer). That against chance is one-sided.
+
+    Notes
+    -----
+    A condition that is drawn several times is no pair with its own copies: such pairs are left out, and others count as
+    often as they occur. Variances of samples of n are multiplied by n / (n - 1), and the variance over both is
+    ``V_s + V_c - (V_sc - v_s - v_c) n_s n_c / ((n_s - 1) (n_c - 1))`` of the corrected ones of subjects and conditions
+    alone, V, and those of the samples, v, at least the larger V: the bootstrap of both counts the noise of single
+    entries three times. O(samples subjects n^2), for Kendall's with a factor of the models and log n more.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Bad input; fewer than 5 conditions to draw from; a single subject to draw from; whitened comparisons over
+        conditions.
+
+    See Also
+    --------
+    rsa : one model with one subject, with its exact null
+    compare_scores : two representations of features, one of the third
+    noise_ceiling, split_half
+
+    References
+    ----------
+    Nili et al. 2014; Schütt et al. 2023 (two-factor bootstrap); mathematics 3.11.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> stimuli = rng.standard_normal((20, 6))
+    >>> brains = [stimuli @ rng.standard_normal((6, 40)) + 2 * rng.standard_normal((20, 40)) for _ in range(8)]
+    >>> subjects = [ka.dissimilarities(brain, distance="euclidean") for brain in brains]
+    >>> models = {
+    ...     "all features": ka.dissimilarities(stimuli, distance="euclidean"),
+    ...     "one feature": ka.dissimilarities(stimuli[:, :1], distance="euclidean"),
+    ... }
+    >>> print(ka.evaluate_models(models, subjects, samples=200))
+    ModelEvaluation(2 models, 8 subjects, 20 conditions, spearman)
+      all features  0.810 ± 0.039  7.7e-08  0.18
+      one feature   0.443 ± 0.147  0.0097  0.026
+      noise ceiling 0.783 to 0.836
+      1 of 1 pairs of models differ (q < 0.05)
+    """
+    if not isinstance(models, Mapping) or not models:
+        raise TypeError(f"models must be a dict of names and dissimilarities, got {checks.shown(models)}")
+    samples, seed = checks.check_repeats(samples, "samples"), checks.check_seed(seed)
+    given = subject_dissimilarities.read(models, subjects, comparison, covariance)
+    count, n = len(given.subjects), given.compared.n
+    if bootstrap is None:
+        whitened = comparison in WHITENED
+        bootstrap = "subjects" if whitened else "both" if count > 1 else "conditions"
+    checks.check_choice(bootstrap, "bootstrap", ("both", "subjects", "conditions"))
+    if bootstrap != "conditions" and count < 2:
+        raise ValueError(f"subjects must be at least two for bootstrap={bootstrap!r}, got one")
+    if bootstrap != "subjects" and comparison in WHITENED:
+        raise ValueError(f"bootstrap must be 'subjects' for comparison={comparison!r}, got {bootstrap!r}")
+    if bootstrap != "subjects" and n <= _LEAST_CONDITIONS:
+        raise ValueError(f"bootstrap={bootstrap!r} needs at least {_LEAST_CONDITIONS + 1} conditions, got {n}")
+    once = np.ones(count, dtype=np.intp)
+    scores, bounds = _scored(given, Weighting(np.ones(n, dtype=np.intp)), [once])
+    with reporting(progress, "samples") as report:
+        drawn: list[Array] = []
+        for done, sample in enumerate(_samples(given, bootstrap, samples, seed)):
+            drawn.append(sample)
+            if report is not None:
+                report(done + 1, samples)
+    means = np.append(scores.mean(axis=1), bounds[0, :1])
+    sizes = (count if bootstrap != "conditions" else None, n if bootstrap != "subjects" else None)
+    variances = _variances(np.array(drawn), sizes)
+    freedom = min(size for size in sizes if size is not None) - 1
+    chance = _chance(given, covariance)
+    settings = {
+        "comparison": comparison,
+        "conditions": n,
+        "bootstrap": bootstrap,
+        "samples": samples,
+        "seed": seed,
+        **({} if covariance is None else {"covariance": True}),
+    }
+    return _tested(given, scores, means, variances, chance, (bounds[0, 0], bounds[0, 1]), freedom, settings)
+
+
+def _scored(given: Any, weighting: Weighting, times: list[NDArray[np.intp]]) -> tuple[Array, Array]:
+    """(models, subjects) scores, and (times, 2) the mean bounds of the ceiling where subjects count several times."""
+    compared: Compared = given.compared
+    scores = compared(given.of_models, given.of_subjects, weighting)
+    bounds = np.full((len(times), 2), np.nan)
+    if len(given.subjects) > 1:
+        scaled = compared.scale(given.of_subjects, weighting)
+        for at, own in enumerate(times):
+            there = own > 0
+            found = ceilings(compared, scaled, weighting, own)
+            bounds[at] = found[:, there] @ own[there] / own.sum()
+    return scores, bounds
+
+
+def _samples(given: Any, bootstrap: str, samples: int, seed: int) -> Any:
+    """Mean scores of the models and the lower bound of the ceiling, (kinds, models + 1), of samples of subjects, of
+    conditions and of both, in this order, or of the only kind."""
+    rng, count, n = np.random.default_rng(seed), len(given.subjects), given.compared.n
+    once, plain = np.ones(count, dtype=np.intp), Weighting(np.ones(n, dtype=np.intp))
+    fixed = given.compared(given.of_models, given.of_subjects, plain)
+    scaled = given.compared.scale(given.of_subjects, plain)
+    for _ in range(samples):
+        found = []
+        own = np.bincount(rng.integers(count, size=count), minlength=count) if bootstrap != "conditions" else once
+        if bootstrap != "conditions":
+            there = own > 0
+            lower = ceilings(given.compared, scaled, plain, own)[0, there] @ own[there] / count
+            found.append(np.append(fixed @ own / count, lower))
+        if bootstrap != "subjects":
+            counts = np.zeros(n, dtype=np.intp)
+            while (counts > 0).sum() < _LEAST_CONDITIONS:
+                counts = np.bincount(rng.integers(n, size=n), minlength=n)
+            times = [once] if bootstrap == "conditions" else [once, own]
+            scores, bounds = _scored(given, Weighting(counts), times)
+            found += [np.append(scores @ one / count, bound[0]) for one, bound in zip(times, bounds, strict=True)]
+        yield np.array(found)
+
+
+def _variances(drawn: Array, sizes: tuple[int | None, int | None]) -> Array:
+    """(models + 1, models + 1) variance of the difference of two of models and ceiling; on the diagonal, of each."""
+    known = drawn - _mean(drawn)
+    differences = known[:, :, :, None] - known[:, :, None, :]
+    at = np.arange(drawn.shape[2])
+    differences[:, :, at, at] = known
+    raw = _mean(differences**2)
+    large = [size / (size - 1) for size in sizes if size is not None]
+    if len(raw) == 1:
+        return np.asarray(raw[0] * large[0])
+    alone = [factor * one for factor, one in zip(large, raw, strict=False)]
+    both = alone[0] + alone[1] - math.prod(large) * (raw[2] - raw[0] - raw[1])
+    return np.asarray(np.maximum(both, np.maximum(*alone)))
+
+
+def _mean(values: Array) -> Array:
+    """Over the first axis, of what is known; nan where nothing is."""
+    known = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(known, values, 0.0).sum(axis=0) / known.sum(axis=0))
+
+
+def _chance(given: Any, covariance: Any) -> Array:
+    """Mean over subjects of the mean score of random pairings of the conditions."""
+    comparison, n = given.compared.comparison, given.compared.n
+    if comparison == "cosine":
+        sides = [(one.mean(axis=1) / np.sqrt((one**2).mean(axis=1))) for one in (given.of_models, given.of_subjects)]
+    elif comparison == "whitened_cosine":
+        if covariance is not None:
+            return np.full(len(given.models), np.nan)
+        plain = Weighting(np.ones(n, dtype=np.intp))
+        traces = [given.compared.scale(one, plain)[:, :n].sum(axis=1) for one in (given.of_models, given.of_subjects)]
+        sides = [one / math.sqrt(n - 1) for one in traces]
+    else:
+        return np.zeros(len(given.models))
+    return np.asarray(sides[0] * sides[1].mean())
+
+
+def _tested(
+    given: Any,
+    scores: Array,
+    means: Array,
+    variances: Array,
+    chance: Array,
+    ceiling: tuple[float, float],
+    freedom: int,
+    settings: dict[str, Any],
+) -> ModelEvaluation:
+    errors, count = np.sqrt(variances), len(given.models)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p_chance = special.stdtr(freedom, -(means[:-1] - chance) / errors.diagonal()[:-1])
+        t = (means[:, None] - means) / errors
+    p = 2 * special.stdtr(freedom, -np.abs(t))
+    pairwise = p[:count, :count]
+    np.fill_diagonal(pairwise, np.nan)
+    upper = np.triu_indices(count, 1)
+    adjusted = np.full((count, count), np.nan)
+    adjusted[upper] = adjusted.T[upper] = false_discovery(pairwise[upper]) if count > 1 else np.nan
+    adjusted = np.where(np.isnan(adjusted), adjusted.T, adjusted)
+    return ModelEvaluation(
+        given.models,
+        given.subjects,
+        scores,
+        means[:-1],
+        errors.diagonal()[:-1].copy(),
+        chance,
+        (float(ceiling[0]), float(ceiling[1])),
+        p_chance,
+        p[:count, count],
+        pairwise,
+        adjusted,
+        means[:count, None] - means[:count],
+        errors[:count, :count] * (1 - np.eye(count)),
+        freedom,
+        settings,
+    )

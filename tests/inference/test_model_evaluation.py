@@ -1,0 +1,309 @@
+"""Models against subjects: scores with repeated conditions, noise ceilings, errors, sizes of tests, and refusals."""
+
+import itertools
+
+import kernalign as ka
+import numpy as np
+import pytest
+from kernalign._statistics.compared_pairs import Compared, Weighting
+from kernalign.metrics.kernel.ranks import mid_ranks
+from reference import model_evaluation as oracle
+from reference import rsa
+from scipy import stats
+from scipy.spatial.distance import squareform
+
+COMPARISONS = tuple(rsa.COMPARISONS)
+RANKED = ("spearman", "rho_a", "kendall", "tau_b")
+every_comparison = pytest.mark.parametrize("comparison", COMPARISONS)
+
+# Four subjects, five conditions. Values of rsatoolbox 0.3.2 (boot_noise_ceiling), (lower, upper).
+SUBJECTS = [
+    [0.7, 0.7, 1.6, 1.1, 0.2, 1.0, 1.4, 0.6, 2.0, 0.6],
+    [0.6, 1.5, 1.9, 1.2, 0.6, 1.4, 2.0, 0.6, 1.5, 1.1],
+    [0.3, 0.7, 2.1, 1.6, 0.7, 1.4, 0.1, 1.1, 1.2, 0.0],
+    [0.7, 1.1, 1.5, 0.9, 0.7, 1.1, 1.8, 1.0, 1.7, 1.1],
+]
+PEER = {
+    "cosine": (0.925957737039562, 0.9580985241692574),
+    "pearson": (0.6635576298472469, 0.8072635357287236),
+    "spearman": (0.631406322831572, 0.7946522452250331),
+    "rho_a": (0.6227272727272727, 0.7863636363636364),
+    "kendall": (0.48333333333333334, 0.6166666666666667),
+}
+# It averages whitened ones without whitening them, so that its upper bound is no bound: another vector scores higher.
+PEER_WHITENED = {
+    "whitened_cosine": (0.8308494282425504, 0.9069079973279941),
+    "whitened_pearson": (0.6942233432432923, 0.8251766508737644),
+}
+
+
+def vectors(count, n, seed=0, noise=0.5, tied=False):
+    rng = np.random.default_rng([n, seed])
+    truth = rng.uniform(0, 3, size=n * (n - 1) // 2)
+    found = truth + noise * rng.normal(size=(count, len(truth)))
+    return truth, np.round(found, 0 if tied else 9)
+
+
+# Scores
+
+
+@every_comparison
+@pytest.mark.parametrize("counts", [[1, 1, 1, 1, 1, 1], [2, 0, 1, 1, 0, 2], [0, 3, 1, 1, 1, 0], [1, 2, 3, 1, 0, 4]])
+@pytest.mark.parametrize("tied", [False, True])
+def test_repeated_conditions_are_no_pairs_with_themselves(comparison, counts, tied):
+    if comparison.startswith("whitened") and max(counts) > 1:
+        with pytest.raises(ValueError, match="bootstrap must be 'subjects' for comparison='whitened"):
+            ka.evaluate_models({"a": vectors(1, 6)[0]}, vectors(4, 6)[1], comparison=comparison, bootstrap="both")
+        return
+    _, values = vectors(5, 6, tied=tied)
+    given = np.array([mid_ranks(v - v.min()) for v in values]) if comparison in RANKED else values
+    found = Compared(comparison, 6)(given[:2], given[2:], Weighting(np.array(counts)))
+    expected = [[oracle.score(a, b, 6, counts, comparison) for b in values[2:]] for a in values[:2]]
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+
+
+@every_comparison
+def test_scores_are_those_of_rsa(comparison):
+    truth, subjects = vectors(4, 12)
+    covariance = np.diag(np.arange(1.0, 13)) + 0.1 if comparison.startswith("whitened") else None
+    found = ka.evaluate_models(
+        {"true": truth, "other": truth[::-1]}, subjects, comparison=comparison, samples=5, covariance=covariance
+    )
+    for row, model in zip(found.scores, (truth, truth[::-1]), strict=True):
+        own = [
+            ka.rsa(model, one, distance="precomputed", comparison=comparison, covariance=covariance) for one in subjects
+        ]
+        np.testing.assert_allclose(row, np.array(own, dtype=float), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found.mean, found.scores.mean(axis=1), rtol=1e-12)
+    if covariance is None:
+        own = [ka.rsa(truth, one, distance="precomputed", comparison=comparison).chance for one in subjects]
+        assert found.chance[0] == pytest.approx(np.mean(own), rel=1e-9, abs=1e-12)
+
+
+# Ceilings
+
+
+@every_comparison
+def test_ceilings_by_definition(comparison):
+    _, subjects = vectors(5, 7, tied=comparison == "tau_b")
+    found = ka.noise_ceiling(subjects, comparison=comparison)
+    lower, upper = oracle.ceiling(subjects, comparison)
+    np.testing.assert_allclose(found.lower_of, lower, rtol=1e-9)
+    np.testing.assert_allclose(found.upper_of, upper, rtol=1e-9)
+    assert (found.lower, found.upper) == pytest.approx((lower.mean(), upper.mean()), rel=1e-9)
+    evaluated = ka.evaluate_models({"m": subjects[0]}, subjects, comparison=comparison, samples=2)
+    assert evaluated.ceiling == pytest.approx((found.lower, found.upper), rel=1e-12)
+
+
+@pytest.mark.parametrize("comparison", list(PEER))
+def test_ceilings_are_those_of_rsatoolbox(comparison):
+    found = ka.noise_ceiling(SUBJECTS, comparison=comparison)
+    assert (found.lower, found.upper) == pytest.approx(PEER[comparison], abs=1e-12)
+
+
+@pytest.mark.parametrize("comparison", list(PEER_WHITENED))
+def test_the_upper_bound_of_whitened_comparisons_is_one(comparison):
+    found = ka.noise_ceiling(SUBJECTS, comparison=comparison)
+    assert found.upper > PEER_WHITENED[comparison][1] + 1e-5
+    assert found.upper == pytest.approx(PEER_WHITENED[comparison][1], abs=0.02)
+
+
+@pytest.mark.parametrize("comparison", ["cosine", "pearson", "spearman", "rho_a", *PEER_WHITENED])
+def test_no_vector_exceeds_the_upper_bound(comparison):
+    """Not even those that are found by climbing; of ranks, all orders of six pairs."""
+    rng = np.random.default_rng(0)
+    subjects = rng.uniform(1, 2, size=(3, 6))
+    upper = ka.noise_ceiling(subjects, comparison=comparison).upper
+    if comparison in RANKED:
+        tried = [np.array(order, dtype=float) for order in itertools.permutations(range(6))]
+    else:
+        best = oracle.best_mean(subjects, comparison)
+        tried = [best + 10.0**-size * rng.normal(size=6) for size in range(1, 6) for _ in range(100)]
+    scores = [np.mean([rsa.COMPARISONS[comparison](one, s) for s in subjects]) for one in tried]
+    assert max(scores) <= upper + 1e-12
+
+
+def test_halves_by_definition():
+    _, subjects = vectors(4, 8)
+    found = ka.split_half(subjects, comparison="pearson")
+    best = [
+        oracle.best_mean(subjects[list(half)], "pearson") for half in ((0, 1), (2, 3), (0, 2), (1, 3), (0, 3), (1, 2))
+    ]
+    expected = [rsa.pearson(best[i], best[i + 1]) for i in (0, 2, 4)]
+    np.testing.assert_allclose(sorted(found.correlations), sorted(expected), rtol=1e-9)
+    r = np.mean(expected)
+    assert (found.correlation, found.reliability) == pytest.approx((r, 2 * r / (1 + r)), rel=1e-9)
+    assert len(ka.split_half(subjects[:3]).correlations) == 3
+    many, again = (ka.split_half(vectors(14, 8)[1], splits=20) for _ in range(2))
+    assert len(many.correlations) == 20
+    assert many.correlation == again.correlation
+
+
+def test_reliability_is_that_of_the_mean_of_all():
+    """Spearman and Brown: the squared correlation of the mean of k parallel measurements with the truth."""
+    truth, subjects = vectors(10, 80, noise=2.0)
+    found = ka.split_half(subjects, comparison="pearson")
+    assert found.reliability == pytest.approx(np.corrcoef(truth, subjects.mean(axis=0))[0, 1] ** 2, abs=0.03)
+    with pytest.raises(ValueError, match="comparison must be 'spearman', 'pearson', 'rho_a' or 'whitened_pearson'"):
+        ka.split_half(subjects, comparison="cosine")
+
+
+# Errors and tests
+
+
+def test_errors_over_subjects_are_those_of_a_mean():
+    truth, subjects = vectors(6, 12)
+    models = {"a": truth, "b": truth + np.random.default_rng(1).normal(size=len(truth))}
+    found = ka.evaluate_models(models, subjects, bootstrap="subjects", samples=4000)
+    expected = found.scores.std(axis=1, ddof=1) / np.sqrt(6)
+    np.testing.assert_allclose(found.stderr, expected, rtol=0.05)
+    gap = (found.scores[0] - found.scores[1]).std(ddof=1) / np.sqrt(6)
+    assert found.difference_stderr[0, 1] == pytest.approx(gap, rel=0.05)
+    assert found.freedom == 5
+    assert found.p_chance == pytest.approx(stats.t.sf(found.mean / found.stderr, 5), rel=1e-9)
+    t = found.differences[0, 1] / found.difference_stderr[0, 1]
+    assert found.p_pairwise[0, 1] == pytest.approx(2 * stats.t.sf(abs(t), 5), rel=1e-9)
+    low, high = found.interval(0.9).T
+    np.testing.assert_allclose(high - low, 2 * stats.t.ppf(0.95, 5) * found.stderr, rtol=1e-9)
+
+
+@pytest.mark.parametrize("bootstrap", ["subjects", "conditions", "both"])
+def test_errors_cover_what_they_generalise_to(bootstrap):
+    """Those of both are larger than those of one alone, and the same seed gives the same."""
+    truth, subjects = vectors(8, 12)
+    one, again = (ka.evaluate_models({"a": truth}, subjects, bootstrap=bootstrap, samples=50) for _ in range(2))
+    assert one.stderr == again.stderr
+    both = ka.evaluate_models({"a": truth}, subjects, bootstrap="both", samples=50)
+    assert both.freedom == 7
+    assert one.stderr <= both.stderr * 1.3
+
+
+def test_a_frame_for_models_and_one_for_pairs():
+    pytest.importorskip("pandas")
+    truth, subjects = vectors(6, 12)
+    models = {"true": truth, "near": truth + 0.3, "none": truth[::-1], "curved": truth**4}
+    found = ka.evaluate_models(models, dict(zip("uvwxyz", subjects, strict=True)), samples=60)
+    frame = found.to_dataframe()
+    assert frame["model"].tolist() == list(models)
+    assert frame.columns.tolist() == [
+        *("model", "score", "stderr", "low", "high", "chance", "p_chance", "q_chance", "p_ceiling"),
+    ]
+    assert (frame["low"] < frame["score"]).all()
+    pairs = found.pairs_to_dataframe()
+    assert len(pairs) == 6
+    known = pairs[~pairs["p_value"].isna()]
+    assert known["q_value"].tolist() == pytest.approx(ka.false_discovery(known["p_value"].to_numpy()).tolist())
+    assert found.subjects == tuple("uvwxyz")
+    assert "noise ceiling" in str(found)
+    assert "<table>" in found._repr_html_()
+    assert repr(found) == "ModelEvaluation(4 models, 6 subjects, 12 conditions, spearman)"
+
+
+def test_one_subject_has_no_ceiling():
+    truth, subjects = vectors(1, 12)
+    for given in (subjects, [squareform(subjects[0])], squareform(subjects[0]), subjects[0]):
+        found = ka.evaluate_models({"a": truth}, given, samples=50)
+        assert np.isnan(found.ceiling).all()
+        assert np.isnan(found.p_ceiling).all()
+        assert found.settings["bootstrap"] == "conditions"
+        assert found.p_chance[0] < 0.01
+
+
+def evaluated(seed, count=8, n=12, bootstrap="both", **options):
+    """Two models that are as near to what all subjects have in common, which is as far from either."""
+    rng = np.random.default_rng([seed, n])
+    common, *models = rng.normal(size=(3, n, 3))
+    subjects = [squareform_of(np.hstack([common, rng.normal(size=(n, 3))])) for _ in range(count)]
+    given = {str(i): squareform_of(np.hstack([m, options.get("shared", 0.0) * common])) for i, m in enumerate(models)}
+    return ka.evaluate_models(
+        given, subjects, bootstrap=bootstrap, samples=200, comparison=options.get("of", "pearson")
+    )
+
+
+def squareform_of(x):
+    return ((x[:, None] - x) ** 2).sum(axis=2)
+
+
+def shares(repetitions, **options):
+    found = [evaluated(seed, **options) for seed in range(repetitions)]
+    chance = np.mean([one.p_chance[0] <= 0.05 for one in found])
+    pairs = np.mean([one.p_pairwise[0, 1] <= 0.05 for one in found])
+    return float(chance), float(pairs)
+
+
+def test_sizes():
+    chance, _ = shares(14, samples=40)
+    _, pairs = shares(14, samples=40, shared=1.0)
+    assert max(chance, pairs) <= 3 / 14
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("of", ["pearson", "spearman"])
+@pytest.mark.parametrize("n,count", [(12, 8), (30, 12)])
+def test_sizes_of_tests_over_both(n, count, of):
+    """Unrelated models score 0 on average, and models alike the same, over new subjects and conditions."""
+    chance, _ = shares(300, n=n, count=count, of=of)
+    _, pairs = shares(300, n=n, count=count, of=of, shared=1.0)
+    assert 0.0 <= chance <= 0.085
+    assert 0.0 <= pairs <= 0.085
+
+
+# Labels and refusals
+
+
+def test_conditions_are_paired_by_their_labels():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(6, 3))
+    order = rng.permutation(6)
+    names = np.array(list("abcdef"))
+    model = ka.dissimilarities(x, distance="euclidean", conditions=names)
+    moved = ka.dissimilarities(x[order], distance="euclidean", conditions=names[order])
+    found = ka.evaluate_models({"m": model}, [moved, model], samples=5)
+    np.testing.assert_allclose(found.scores, 1.0)
+    assert ka.noise_ceiling([moved, model]).lower == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    "models,subjects,options,error,words",
+    [
+        ([], SUBJECTS, {}, TypeError, "models must be a dict of names and dissimilarities"),
+        ({}, SUBJECTS, {}, TypeError, "models must be a dict of names and dissimilarities"),
+        (
+            {"a": np.ones(10)},
+            SUBJECTS,
+            {},
+            ValueError,
+            r"models\['a'\] must have dissimilarities that are not all equal",
+        ),
+        ({"a": np.ones(9)}, SUBJECTS, {}, ValueError, r"models\['a'\] must be a square matrix .* a vector of 9"),
+        (
+            {"a": np.arange(15.0)},
+            SUBJECTS,
+            {},
+            ValueError,
+            r"subjects\[0\] must .* same conditions .* 5 for 6|same number",
+        ),
+        ({"a": np.arange(10.0)}, [], {}, ValueError, "subjects must hold at least one matrix"),
+        ({"a": np.arange(10.0)}, SUBJECTS, {"bootstrap": "items"}, ValueError, "bootstrap must be .* got 'items'"),
+        ({"a": np.arange(10.0)}, SUBJECTS[:1], {"bootstrap": "both"}, ValueError, "subjects must be at least two"),
+        (
+            {"a": np.arange(6.0)},
+            [[1, 2, 3, 4, 5, 7], [1, 2, 4, 4, 5, 7]],
+            {},
+            ValueError,
+            "needs at least 5 conditions",
+        ),
+        ({"a": np.arange(10.0)}, SUBJECTS, {"comparison": "r"}, ValueError, "comparison must be .* got 'r'"),
+        ({"a": np.arange(10.0)}, SUBJECTS, {"covariance": np.eye(5)}, ValueError, "covariance is for comparison="),
+        ({"a": np.arange(10.0)}, SUBJECTS, {"samples": 0}, ValueError, "samples must be"),
+    ],
+)
+def test_bad_input_is_named(models, subjects, options, error, words):
+    with pytest.raises(error, match=words):
+        ka.evaluate_models(models, subjects, **options)
+
+
+def test_one_subject_is_no_group():
+    for function in (ka.noise_ceiling, ka.split_half):
+        with pytest.raises(ValueError, match="subjects must be at least two"):
+            function(SUBJECTS[:1])
