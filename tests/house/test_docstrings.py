@@ -94,6 +94,10 @@ class TestTableOfMetrics:
             assert len(row) == 7, row
             assert all(cell.strip(" |`") for cell in row), row
 
+    def test_the_page_on_choosing_a_metric_has_them_all(self) -> None:
+        page = (ROOT / "docs/which_metric.md").read_text("utf-8")
+        assert [name for name in ka.METRICS if f"`{name}" not in page] == []
+
     @pytest.mark.parametrize("name", list(ka.METRICS))
     def test_calls_run_and_chance_is_known_where_it_says_so(self, name: str) -> None:
         rng = np.random.default_rng(0)
