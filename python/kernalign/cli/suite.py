@@ -217,7 +217,8 @@ def _tell(done: Run) -> None:
     for claim in done.claims:
         if table and claim.value is not None and claim.verdict == "held":
             continue
-        say(f"{claim.verdict}: {claim.text} ({claim.why})")
+        where = f"{claim.set}: " if len(done.members) > 1 else ""
+        say(f"{claim.verdict}: {where}{claim.text} ({claim.why})")
 
 
 _TEMPLATE = """[suite]
