@@ -63,7 +63,7 @@ class ModelEvaluation:
     >>> found
     ModelEvaluation(2 models, 6 subjects, 10 conditions, spearman)
     >>> found.to_dataframe()[["model", "score"]].round(2).values.tolist()
-    [['line', 0.84], ['flat', 0.02]]
+    [['line', 0.84], ['flat', -0.02]]
     """
 
     models: tuple[str, ...]

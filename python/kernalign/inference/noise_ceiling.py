@@ -42,7 +42,7 @@ class NoiseCeiling:
     >>> subjects = 1 + np.arange(45) / 9 + np.random.default_rng(0).normal(size=(6, 45))
     >>> found = ka.noise_ceiling(subjects)
     >>> print(f"{found.lower:.2f} to {found.upper:.2f} of {found.subjects} subjects")
-    0.81 to 0.85 of 6 subjects
+    0.82 to 0.87 of 6 subjects
     """
 
     lower: float
