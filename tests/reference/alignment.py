@@ -133,6 +133,18 @@ def ka_u(k, g):
     return cosine(off_diagonal(k), off_diagonal(g))
 
 
+def partial(k, g, m, centred):
+    """Cosine of what is left of two centred matrices after their projection on a third, matrix by matrix."""
+    k, g, m = (centred(one) for one in (k, g, m))
+    return cosine(*(one - inner(one, m) / inner(m, m) * m for one in (k, g)))
+
+
+def residuals(x, z):
+    """Of every column of x from a least-squares fit on z and a constant."""
+    design = np.column_stack([np.ones(len(x)), z])
+    return x - design @ np.linalg.lstsq(design, x, rcond=None)[0]
+
+
 METRICS = {
     ("cka", "biased"): cka_b,
     ("cka", "unbiased"): cka_u,

@@ -112,6 +112,10 @@ def tested_metrics(metric: Any) -> dict[str, Tested]:
 
 def _tested(name: str, given: Any) -> Tested:
     record = METRICS.get(name)
+    if getattr(given, "keywords", {}).get("given") is not None:
+        raise ValueError(
+            f"given must be left out, since new pairings would part y from it: {name}(...).p_value pairs what is left"
+        )
     if callable(given) and (record is None or record.function is not given):
         if "conditions" in getattr(given, "keywords", {}):
             raise ValueError("conditions must be averaged before they change places: metric must have no conditions=")

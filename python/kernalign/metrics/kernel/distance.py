@@ -23,6 +23,7 @@ from kernalign.metrics.kernel.cka import (
     finish_cka,
     jackknife_spread,
 )
+from kernalign.metrics.kernel.partial import partial_cosine
 
 
 def distance_alignment(x: Any, y: Any, *, estimator: Estimator = "biased", **options: Unpack[Options]) -> Score:
@@ -109,6 +110,7 @@ def distance_correlation(
     y: Any,
     *,
     estimator: Estimator = "unbiased",
+    given: Any = None,
     uncertainty: Uncertainty = None,
     groups: Any = None,
     **options: Unpack[Options],
@@ -120,6 +122,8 @@ def distance_correlation(
     x, y : (n, p) and (n, q) arrays, paired by row.
     estimator : "unbiased": the bias-corrected dCor^2, the cosine of U-centred matrices of Euclidean distances (n >= 4);
         "biased": the cosine of double-centred ones (n >= 2).
+    given : (n, r) array of a confound, rows as those of x: the score is the partial distance correlation, of what is
+        left of both centred matrices after their projection on that of ``given``; see :func:`kernalign.cka`.
     uncertainty : "jackknife" adds an exact delete-one standard error.
     groups : n labels of rows that are one thing, exchanged whole by the null, as for :func:`kernalign.cka`.
     **options : as for :func:`kernalign.cka`.
@@ -152,6 +156,13 @@ def distance_correlation(
     pair = arrays.pair(x, y, grouped=groups is not None, **options)
     check_estimator(estimator, pair.n, "distance_correlation", jackknife=uncertainty is not None)
     with reporting(pair.progress, "distance_correlation") as report:
+        if given is not None:
+            for name, value in (("uncertainty", uncertainty), ("groups", groups)):
+                if value is not None:
+                    raise ValueError(f"{name} must be None with given, got {checks.shown(value)}")
+            return partial_cosine(
+                "distance_correlation", pair, given, (Distance(levelled=True),) * 3, estimator, report
+            )
         sums = kernel_sums(pair, Distance(levelled=True), centred=True, report=report)
         sums.groups = groups_of(groups, pair)
         spread = jackknife_spread(sums, "distance_correlation", estimator) if uncertainty else None
