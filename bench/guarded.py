@@ -63,5 +63,17 @@ GUARDED = (
     _soft(1000, 300, 299, 5, goal=">= 0.8x", stated=1.0),
     _soft(2000, 768, 512, 1, goal=">= 0.8x", stated=0.88),
     _soft(2000, 768, 768, 1, goal=">= 1x", stated=1.0),
+    Case(
+        "rsa-kendall",
+        "rsa",
+        1000,
+        256,
+        ("rsatoolbox-tau-a",),
+        "rsa-kendall",
+        dtype="float64",
+        repeat=3,
+        goal=">= 1x",
+        stated=2.0,
+    ),
     Case("svcca-wide", "wide", 128, 200_000, ("numpy-gram-svcca",), "cca-wide", k=40, goal=">= 0.5x", stated=0.7),
 )

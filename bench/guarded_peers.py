@@ -92,6 +92,25 @@ for _correlation in ("pearson", "spearman"):
     _add_mantel(_correlation)
 
 
+@contestant("rsa-kendall")
+def rsa_kendall() -> Contestant:
+    import kernalign as ka
+
+    return lambda x, y, k: float(ka.rsa(x, y, comparison="kendall", threads=1))
+
+
+@contestant("rsatoolbox-tau-a")
+def rsatoolbox_tau_a() -> Contestant:
+    from rsatoolbox.data import Dataset
+    from rsatoolbox.rdm import calc_rdm, compare
+
+    def run(x: Array, y: Array, k: int) -> float:
+        sides = (calc_rdm(Dataset(rows), method="correlation") for rows in (x, y))
+        return float(compare(*sides, method="tau-a")[0, 0])
+
+    return run
+
+
 @contestant("soft-matching")
 def soft_matching() -> Contestant:
     """With k columns of y."""

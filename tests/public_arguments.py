@@ -59,6 +59,8 @@ VALUES: dict[tuple[str, ...], Any] = {
     ("rows",): X,
     ("indices",): (np.arange(24)[:, None] + [1, 2, 3]) % 24,
     ("keyword",): "k",
+    ("subjects",): ((X[:, None] - X) ** 2).sum(axis=2)[None] + [[[0.0]], [[0.0]]],
+    ("models",): {"one": ((Y[:, None] - Y) ** 2).sum(axis=2)},
     ("given",): {},
 }
 PLAN = ka.plan("cka", X, Y)
@@ -74,7 +76,7 @@ SPECIAL: dict[tuple[str, str], Any] = {
     ("compat.platonic.longest_ordinal_sequence", "Y"): np.array([[3, 2], [1, 2]]),
 }
 # Instead of a default that takes long, or that the values do not fit.
-QUICK = {"permutations": 19, "starts": 1, "overwrite": True, "cca_dim": 2}
+QUICK = {"permutations": 19, "splits": 3, "starts": 1, "overwrite": True, "cca_dim": 2}
 
 
 @dataclass(frozen=True)

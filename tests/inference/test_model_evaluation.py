@@ -215,9 +215,8 @@ def evaluated(seed, count=8, n=12, bootstrap="both", **options):
     common, *models = rng.normal(size=(3, n, 3))
     subjects = [squareform_of(np.hstack([common, rng.normal(size=(n, 3))])) for _ in range(count)]
     given = {str(i): squareform_of(np.hstack([m, options.get("shared", 0.0) * common])) for i, m in enumerate(models)}
-    return ka.evaluate_models(
-        given, subjects, bootstrap=bootstrap, samples=200, comparison=options.get("of", "pearson")
-    )
+    of, samples = options.get("of", "pearson"), options.get("samples", 200)
+    return ka.evaluate_models(given, subjects, bootstrap=bootstrap, samples=samples, comparison=of)
 
 
 def squareform_of(x):

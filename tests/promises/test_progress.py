@@ -12,6 +12,7 @@ from samples import related
 
 X, Y = related(90, 6, 6)
 GROUPS = np.arange(90) // 3
+FAR = [((v[:12, None] - v[:12]) ** 2).sum(axis=2) for v in (X, Y)]
 CALLS = {
     name: lambda report, name=name: getattr(ka, name)(X, Y, progress=report)
     for name in METRICS
@@ -31,6 +32,7 @@ CALLS |= {
     "compare_scores": lambda report: ka.compare_scores("cka", X, Y, Y[::-1], progress=report),
     "subspace_overlap": lambda report: ka.subspace_overlap(X, Y, 2, progress=report),
     "permutation_test": lambda report: ka.permutation_test("cka", X, Y, permutations=99, progress=report),
+    "evaluate_models": lambda report: ka.evaluate_models({"x": FAR[0]}, FAR, samples=20, progress=report),
     "spectrum": lambda report: ka.spectrum(X, progress=report),
     "spectral_overlap": lambda report: ka.spectral_overlap(X, Y, 2, progress=report),
     "cumulative_power": lambda report: ka.cumulative_power(X, Y, cv=3, progress=report),

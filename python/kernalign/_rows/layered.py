@@ -239,10 +239,15 @@ def layers_given(value: Any, what: str, *, triangles: bool = False) -> LayersGiv
 
 
 def _of_path(given: str | os.PathLike[str], triangles: bool) -> list[sources.Source]:
-    """What a file holds, or the layers in the files of a directory; a vector only where there is nothing else."""
+    """What a file holds, or the layers in the files of a directory."""
     place, key = sources.split_spec(given)
     if key is None and place.is_directory and format_of(place) is None:
         return directories.layers_of(place)
+    return opened_layers(given, triangles)
+
+
+def opened_layers(given: str | os.PathLike[str], triangles: bool) -> list[sources.Source]:
+    """The layers of a file; a vector only where there is nothing else, and it may be a triangle of dissimilarities."""
     try:
         return sources.open_layers(given)
     except sources.NoRowsError:

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from kernalign._rows.layered import opened_layers
 from kernalign._rows.numeric import as_matrix, digest_of, to_numpy
-from kernalign.sources import Source, open_layers, open_source, split_spec
+from kernalign.sources import Source, open_source, split_spec
 from kernalign.sources.objects import stored
 from kernalign.sources.place import Place
 from kernalign.sources.stored import BFLOAT16, Stored
@@ -32,7 +33,7 @@ class File:
     def open(self) -> Any:
         """What `compare` takes."""
         if self.layers:
-            return open_layers(self.path)
+            return opened_layers(self.path, triangles=True)
         source = open_source(self.path, key=self.key)
         if self.names is not None:
             source.name_rows(self.names)

@@ -118,6 +118,6 @@ def _concordance(x: Ranks, y: Ranks, comparison: str, groups: Labels | None, thr
     return bounded(alike / pairs), concordance_null(x.values, y.values, x.n, groups, threads)
 
 
-def _tied_pairs(values: Vector) -> int:
-    counts = np.unique(values, return_counts=True)[1].astype(object)
+def _tied_pairs(ranks: Vector) -> int:
+    counts = np.bincount((2 * ranks).astype(np.int64))  # mid-ranks are multiples of 1/2
     return int((counts * (counts - 1) // 2).sum())
