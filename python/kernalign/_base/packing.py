@@ -24,8 +24,12 @@ _WAYS: dict[str, _Way] = {}
 
 
 def packable(kind: Type) -> Type:
-    """Declare a dataclass or a named tuple; fields that begin with _ are found again and not packed."""
-    named = [field.name for field in fields(kind)] if is_dataclass(kind) else list(getattr(kind, "_fields", ()))
+    """Declare a dataclass or a named tuple; fields that begin with _ or are no arguments are not packed."""
+    named = (
+        [field.name for field in fields(kind) if field.init]
+        if is_dataclass(kind)
+        else list(getattr(kind, "_fields", ()))
+    )
     names = [name for name in named if not name.startswith("_")]
     pack_as(kind, lambda value: {name: getattr(value, name) for name in names}, kind)
     return kind

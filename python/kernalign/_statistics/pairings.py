@@ -95,12 +95,12 @@ def _permutations(m: int) -> NDArray[np.intp]:
     return np.array(list(itertools.permutations(range(m))))
 
 
-def null_scores(pairings: Pairings, scores: Callable[[Orders], Values]) -> tuple[Values, str]:
-    """Scores of all pairings, or of the given and 999 random ones, the given one's first; and how they were chosen."""
+def null_scores(pairings: Pairings, scores: Callable[[Orders], Values], number: int = DRAWN) -> tuple[Values, str]:
+    """Scores of all pairings, or of the given and random ones, the given one's first; and how they were chosen."""
     given = np.arange(pairings.n, dtype=np.int32)[None]
-    orders = pairings.all() if pairings.few else itertools.chain([given], pairings.drawn(DRAWN))
+    orders = pairings.all() if pairings.few else itertools.chain([given], pairings.drawn(number))
     pool = np.concatenate([scores(batch) for batch in orders])
-    method = f"all {len(pool)} pairings" if pairings.few else f"{DRAWN} random pairings, seed 0"
+    method = f"all {len(pool)} pairings" if pairings.few else f"{number} random pairings, seed 0"
     return pool, f"{method} of {pairings.what}" if pairings.what else method
 
 

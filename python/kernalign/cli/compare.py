@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,9 @@ from typing import Any, cast
 import click
 
 from kernalign._base.score import AlignmentWarning
-from kernalign.cli.labels import read_labels, stands_alone
+from kernalign.cli.inputs import FileName, arrange, open_models, pairing_of
+from kernalign.cli.labels import read_labels
+from kernalign.cli.options import KERNELS, P_VALUES, MetricName, kernel_of, metric_options, p_values_of
 from kernalign.cli.output import check_output
 from kernalign.cli.scores import check_picture, report
 from kernalign.comparison.compare import compare as compare_models
@@ -21,35 +22,13 @@ from kernalign.comparison.result import Comparison
 from kernalign.comparison.tasks.execute import execute
 from kernalign.comparison.tasks.models import make_models
 from kernalign.comparison.tasks.pools import cluster
-from kernalign.metrics import registry
 from kernalign.metrics.kernel.rsa import COMPARISONS, DISTANCES
-from kernalign.sources import are_layers, by_name, open_sources, open_unit, shown, split_spec
-from kernalign.sources.arranged import Arranged
-from kernalign.sources.directories import Found, Model, models_of
-from kernalign.sources.formats import format_of
-from kernalign.sources.place import Place
-from kernalign.sources.shards import Unit, units
-
-_OPTIONS = ("k", "estimator", "rank")  # what a metric may need and the command line offers
-
-
-class MetricName(click.ParamType):  # type: ignore[type-arg]
-    """A metric that can be called with what the command line offers."""
-
-    name = "metric"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        known = [name for name, record in registry.METRICS.items() if set(record.needs) <= set(_OPTIONS)]
-        if value not in known:
-            self.fail(f"{value!r} is not one of {', '.join(map(repr, known))}.", param, ctx)
-        return value
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        return f"[{'|'.join(registry.METRICS)}]"
+from kernalign.sources import shown
+from kernalign.sources.directories import Model
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, metavar="A B [C ...] | DIR")
+@click.argument("files", nargs=-1, required=True, type=FileName(), metavar="A B [C ...] | DIR")
 @click.option(
     "--metric",
     "metrics",
@@ -64,9 +43,18 @@ class MetricName(click.ParamType):  # type: ignore[type-arg]
 @click.option(
     "--estimator", type=click.Choice(["unbiased", "biased"]), help="Of CKA, HSIC and their like; they have defaults."
 )
+@click.option("--kernel", type=click.Choice(KERNELS), help="Of CKA, HSIC, kernel_alignment and MMD.")
+@click.option("--bandwidth", metavar="NUMBER|RULE", help="Of rbf and laplacian: a number, median or median_offdiag.")
 @click.option("--rank", type=click.IntRange(min=1), help="Directions of subspace_overlap (needed) and svcca.")
 @click.option("--distance", type=click.Choice(DISTANCES), help="Of RSA; precomputed: the files hold dissimilarities.")
 @click.option("--comparison", type=click.Choice(COMPARISONS), help="Of RSA: how dissimilarities are compared.")
+@click.option("--cv", type=click.IntRange(min=2), help="Folds of linear_predictivity; without, it is in-sample.")
+@click.option("--p", "p_values", type=click.Choice(tuple(P_VALUES)), help="Which p-values; exact if not given.")
+@click.option(
+    "--permutations",
+    type=click.IntRange(min=19),
+    help="Random pairings for p of metrics without an exact one (999 with --p exact-or-permutation alone).",
+)
 @click.option(
     "--uncertainty", is_flag=True, help="Add 95 % intervals to CKA, HSIC, RSA and their like, and to mutual_knn."
 )
@@ -125,9 +113,14 @@ def compare(
     k: int,
     normalize: str | None,
     estimator: str | None,
+    kernel: str | None,
+    bandwidth: str | None,
     rank: int | None,
     distance: str | None,
     comparison: str | None,
+    cv: int | None,
+    p_values: str | None,
+    permutations: int | None,
     uncertainty: bool,
     layers: str | None,
     axes: str | None,
@@ -170,13 +163,16 @@ def compare(
         if output.suffix.lower() == ".png":
             check_picture()
     metrics = tuple(dict.fromkeys(metrics))
-    own = {"rank": rank, "distance": distance, "comparison": comparison}
-    options = _metric_options(metrics, own, uncertainty)
+    told_k = ctx.get_parameter_source("k") is not click.core.ParameterSource.DEFAULT
+    own = {"estimator": estimator, "rank": rank, "cv": cv, "distance": distance, "comparison": comparison}
+    own |= {"kernel": kernel_of(kernel, bandwidth)}
+    more = {"uncertainty": uncertainty or None, "groups": groups, "k": k if told_k else None}
+    options = metric_options(metrics, own | more)
     dimensions: tuple[int, ...] = (2, 3) if axes is None and pool is None else (2, 3, 4, 5)
     dimensions = (1, *dimensions) if distance == "precomputed" else dimensions
-    opened = _open(files, bool(layers or concatenated), shards, dimensions)
+    opened = open_models(files, bool(layers or concatenated), shards, dimensions)
     if axes is not None or pool is not None:
-        _arrange(opened.models, axes, pool)
+        arrange(opened.models, axes, pool)
     mode = _mode(opened.models, layers, concatenated)
     if uncertainty and groups is not None:
         raise click.UsageError("--uncertainty is not available with --groups")
@@ -185,9 +181,15 @@ def compare(
     if uncertainty and mode == "best":
         raise click.UsageError("--uncertainty is for single layers, not for the best of many; see --layers all")
     asked: dict[str, Any] = {"k": k, "estimator": estimator, "normalize": normalize, "threads": threads}
-    asked |= {"layers": mode, "concatenated": concatenated, "zero_rows": zero_rows, "nan_rows": nan_rows}
+    asked |= {
+        "p_values": p_values_of(p_values, permutations),
+        "layers": mode,
+        "concatenated": concatenated,
+        "zero_rows": zero_rows,
+        "nan_rows": nan_rows,
+    }
     labels = None if groups is None else read_labels(groups, "--groups", files[0])
-    asked |= {"pairing": pairing} | ({} if ids is None else _names(ids, pairing, opened.models))
+    asked |= {"pairing": pairing} | ({} if ids is None else pairing_of(ids, pairing, opened.models))
     given = {one.short: one.given for one in opened.models}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AlignmentWarning)  # the report tells of them
@@ -199,25 +201,11 @@ def compare(
             with _executor(workers, scheduler) as executor:
                 plan = make_models(metrics, given, None, asked_of_all)
                 found = cast(Comparison, execute(plan, executor, checkpoint, progress))
-    asked |= {"uncertainty": uncertainty, **own, "groups": groups}
-    asked["ids"] = ids
+    asked |= {"uncertainty": uncertainty, **own, "kernel": kernel, "bandwidth": bandwidth, "groups": groups, "ids": ids}
     settings = {"files": [shown(file) for file in files], "metrics": list(metrics), **asked}
     report(found, settings, form, output, force=force, skipped=opened.skipped)
     if found.failed:
         ctx.exit(1)
-
-
-def _names(spec: str, pairing: str, models: list[Model]) -> dict[str, Any]:
-    """What pairs rows by ids: one list for all models, or an array or column in the file of each."""
-    if pairing == "position":
-        raise click.UsageError("--ids is not available with --pairing position")
-    if stands_alone(spec):
-        labels = read_labels(spec, "--ids")
-        return {"pairing": "ids", "ids": {model.short: labels for model in models}}
-    for model in models:
-        for source in [] if isinstance(model.given, Exception) else model.given:
-            source.name_rows(spec)
-    return {"pairing": "ids"}
 
 
 @contextmanager
@@ -228,24 +216,6 @@ def _executor(workers: int | None, scheduler: str | None) -> Iterator[Any]:
         return
     with cluster(scheduler, "--scheduler") as executor:
         yield executor
-
-
-def _metric_options(metrics: tuple[str, ...], own: dict[str, Any], uncertainty: bool) -> dict[str, dict[str, Any]]:
-    """What single metrics are told."""
-    records = {metric: registry.METRICS[metric] for metric in metrics}
-    given = {name: value for name, value in own.items() if value is not None}
-    if "rank" not in given and any("rank" in record.needs for record in records.values()):
-        raise click.UsageError("subspace_overlap needs --rank")
-    for name in given:
-        if not any(record.takes(name) for record in records.values()):
-            known = " and ".join(metric for metric, record in sorted(registry.METRICS.items()) if record.takes(name))
-            raise click.UsageError(f"--{name} is for {known}")
-    options: dict[str, dict[str, Any]] = {metric: {} for metric in metrics}
-    for metric, record in records.items():
-        options[metric] |= {name: value for name, value in given.items() if record.takes(name)}
-        if uncertainty and record.uncertainty is not None:
-            options[metric]["uncertainty"] = record.uncertainty
-    return options
 
 
 def _mode(models: list[Model], layers: str | None, concatenated: bool) -> str:
@@ -262,63 +232,3 @@ def _mode(models: list[Model], layers: str | None, concatenated: bool) -> str:
 def _layered(model: Model) -> bool:
     given = model.given
     return not isinstance(given, Exception) and (len(given) > 1 or any(len(one.shape) == 3 for one in given))
-
-
-def _open(files: tuple[str, ...], layered: bool, shards: bool, dimensions: tuple[int, ...]) -> Found:
-    """What files and directories hold; names are short where these tell them apart, whole paths elsewhere."""
-    if not all(files):
-        raise click.UsageError("a file or directory must have a name, got an empty one")
-    found = Found([], [])
-    single = []
-    for spec in files:
-        place, key = split_spec(spec)
-        if key is None and place.is_directory and format_of(place) is None:
-            inner = models_of(place, shards=shards, dimensions=dimensions)
-            found.models.extend(inner.models)
-            found.skipped.extend(inner.skipped)
-        elif key is None and place.is_file:
-            single.append(place)
-            found.models.append(Model("", str(place), []))
-        else:
-            found.models.extend(_models(spec, layered, dimensions))
-    parts = {str(unit.places[0]): unit for unit in units(single, shards=shards)}
-    inside = {str(place) for unit in parts.values() for place in unit.places[1:]}
-    models = [model for model in found.models if model.short or model.whole not in inside]
-    opened = [[model] if model.short else _of_unit(parts[model.whole], layered, dimensions) for model in models]
-    models = [model for own in opened for model in own]
-    count = Counter(model.short for model in models)
-    models = [model if count[model.short] == 1 else model._replace(short=model.whole) for model in models]
-    for name, times in Counter(model.short for model in models).items():
-        if times > 1:
-            raise click.UsageError(f"{name} is given twice")
-    return Found(models, found.skipped)
-
-
-def _arrange(models: list[Model], axes: str | None, pool: str | None) -> None:
-    """Let arrays with as many axes as there are letters be read as items, layers and features."""
-    for model in models:
-        for source in [] if isinstance(model.given, Exception) else model.given:
-            if source.stored is not None and source.stored.ndim == len(axes or "ndtt"):
-                source.stored = Arranged(source.stored, axes, pool)
-
-
-def _models(spec: str | Place, layered: bool, dimensions: tuple[int, ...]) -> list[Model]:
-    """The representations of a file: each of its arrays or, if layers are asked for and can be, all of them as one."""
-    try:
-        found = open_sources(spec, dimensions=dimensions)
-    except (ValueError, OSError, ImportError) as error:
-        return [Model(Place(spec).stem, shown(spec), error)]
-    if layered and are_layers(found):
-        return [Model(found[0].place.stem, str(found[0].place), by_name(found))]
-    return [Model(one.name, one.spec, [one]) for one in found]
-
-
-def _of_unit(unit: Unit, layered: bool, dimensions: tuple[int, ...]) -> list[Model]:
-    """Those of a file, or of its parts as one."""
-    if len(unit.places) == 1:
-        return _models(unit.place, layered, dimensions)
-    try:
-        found = open_unit(unit, dimensions)
-    except (ValueError, OSError, ImportError) as error:
-        return [Model(unit.name, str(unit.place), error)]
-    return [Model(unit.name if len(found) == 1 else one.name, one.spec, [one]) for one in found]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from kernalign._base.files import atomic_write
 from kernalign.cli.outcome import in_flags
 from kernalign.cli.output import as_csv, as_json, number, plain, probability, say, show_table, write_text
 from kernalign.comparison.result import Comparison
+from kernalign.metrics.registry import METRICS
 
 _MOST_NOTES = 20
 
@@ -45,7 +46,7 @@ def report(
     elif output is not None:
         write_text(output, document() if suffix == ".json" else as_csv(rows), overwrite=force)
     if form is None:
-        _show(rows, layered=_layered(found))
+        _show(rows, found)
     else:
         say(document() if form == "json" else as_csv(rows), nl=False)
 
@@ -84,13 +85,18 @@ def _layered(found: Comparison) -> bool:
     return any(len(labels) > 1 for labels in found.x_layers.values())
 
 
-def _show(rows: Sequence[dict[str, Any]], *, layered: bool) -> None:
-    """A table; layers, intervals and the reasons of missing values where there are any."""
+def _show(rows: Sequence[dict[str, Any]], found: Comparison) -> None:
+    """A table; layers, directions, intervals and the reasons of missing values where there are any."""
+
+    def layer(side: str, labels: Mapping[str, Any], row: dict[str, Any]) -> str:
+        return (row[f"{side}_layer"] or "") if len(labels[row[side]]) > 1 else ""
+
     columns: list[tuple[str, list[str]]] = [
         ("x", [row["x"] for row in rows]),
-        ("layer", [row["x_layer"] if layered else "" for row in rows]),
+        ("layer", [layer("x", found.x_layers, row) for row in rows]),
+        ("", ["" if METRICS[row["metric"]].symmetric else "→" for row in rows]),
         ("y", [row["y"] for row in rows]),
-        ("layer", [row["y_layer"] if layered else "" for row in rows]),
+        ("layer", [layer("y", found.y_layers, row) for row in rows]),
         ("metric", [row["metric_id"] for row in rows]),
         ("score", [row["status"] if row["score"] is None else number(row["score"]) for row in rows]),
         ("95 % interval", [_interval(row) for row in rows]),

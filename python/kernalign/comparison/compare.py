@@ -31,6 +31,8 @@ from kernalign.metrics.record import MetricInfo
 if TYPE_CHECKING:
     from kernalign.comparison.typed import AllLayers, BestLayers, Options
 
+_FEWEST = 19  # pairings, of which none has a p-value below 0.05
+
 
 @overload
 def compare(
@@ -106,8 +108,8 @@ def compare(
     p_values : find p-values and, for `Comparison.best`, what the covariance of layers is made of; without, the
         skewness of CKA and the CKA of the layers of one representation among themselves are not computed.
         "permutation": also of metrics without a null, from 999 random pairings (of all of up to 8 items), the same for
-        all pairs; metrics of Gram matrices then take a product a pairing, others are called anew for each, so that a
-        pair takes 999 times as long.
+        all pairs, or from as many as a number says; metrics of Gram matrices then take a product a pairing, others are
+        called anew for each, so that a pair takes 999 times as long.
     uncertainty : add standard errors and 95 % intervals where a metric has them; it is then called pair by pair
     groups : labels of any kind, one for each row of the first representation; they follow rows that are dropped or
         joined. Items with one label are one thing (captions of an image, trials of a stimulus). Chance levels and
@@ -234,8 +236,14 @@ def prepare(
     for flag, name in ((concatenated, "concatenated"), (uncertainty, "uncertainty")):
         checks.check_flag(flag, name)
     k = checks.check_positive(k, "k")
-    if not (isinstance(p_values, str) and p_values == "permutation") and not isinstance(p_values, (bool, np.bool_)):
-        raise ValueError(f"p_values must be True, False or 'permutation', got {checks.shown(p_values)}")
+    if isinstance(p_values, (bool, np.bool_)):
+        p_values = bool(p_values)
+    elif isinstance(p_values, (int, np.integer)):
+        p_values = checks.integer(p_values, "p_values", _FEWEST)
+    elif not (isinstance(p_values, str) and p_values == "permutation"):
+        raise ValueError(
+            f"p_values must be True, False, 'permutation' or a number of pairings, got {checks.shown(p_values)}"
+        )
     names, called, own_options = _asked_for(metrics, metric_options)
     records = {name: registry.METRICS[called.get(name, name)] for name in names}
     if uncertainty:

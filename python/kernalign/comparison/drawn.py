@@ -77,6 +77,7 @@ class Drawn:
     layers: tuple[Sequence[Any], Sequence[Any]]
     shop: Workshop
     pairings: Pairings
+    permutations: int
 
     def __call__(self, at: Place) -> Tail:
         x, y = self.layers[0][at[0]], self.layers[1][at[1]]
@@ -93,7 +94,7 @@ class Drawn:
                 warnings.simplefilter("ignore", AlignmentWarning)  # the given pairing has warned
                 return sign * made(orders)
 
-        pool, method = null_scores(self.pairings, scores)
+        pool, method = null_scores(self.pairings, scores, self.permutations)
         if np.isnan(pool).any():
             return Tail(math.nan, math.nan, "none: the score of some random pairing is undefined")
         p = share(pool, pool)

@@ -11,12 +11,12 @@ import numpy as np
 
 from kernalign._engines.states import ROWS, StateKey
 from kernalign._rows.layered import Place, Representation
-from kernalign._statistics.pairings import Pairings
+from kernalign._statistics.pairings import DRAWN, Pairings
 from kernalign.comparison.families import families
 from kernalign.comparison.families.base import Asked, Family
 from kernalign.comparison.tables import Mirrored, Names, pairs_of
 
-PValues: TypeAlias = bool | Literal["permutation"]
+PValues: TypeAlias = bool | int | Literal["permutation"]
 
 
 class PlannedLayer(NamedTuple):
@@ -45,7 +45,8 @@ class Plan:
     x, y : the representations; the same where one set is compared with itself
     square : one set is compared with itself
     mode : "all" keeps the scores of all pairs of layers, "best" those of the best pair
-    p_values : whether p-values and the null of a search over layers are wanted; "permutation": of every metric
+    p_values : whether p-values and the null of a search over layers are wanted; "permutation" or a number of pairings:
+        of every metric
     families : the metrics, in groups that share states
     """
 
@@ -96,10 +97,15 @@ class Plan:
 
     def pairings(self) -> Pairings | None:
         """What may change places where p-values are drawn."""
-        if self.p_values != "permutation":
+        if isinstance(self.p_values, bool):
             return None
         groups = self.asked.groups
         return Pairings.of_items(self.asked.n) if groups is None else Pairings.of_groups(np.array(groups))
+
+    @property
+    def permutations(self) -> int:
+        """How many pairings are drawn, where any are."""
+        return self.p_values if isinstance(self.p_values, int) else DRAWN
 
     @property
     def nbytes(self) -> int:

@@ -211,7 +211,8 @@ class Run:
         ]
         draws: dict[str, Drawn] = {}
         if self.pairings is not None:
-            draws = {name: Drawn(family, name, (layers[0], layers[1]), shop, self.pairings) for name in family.metrics}
+            how = (shop, self.pairings, self.plan.permutations)
+            draws = {name: Drawn(family, name, (layers[0], layers[1]), *how) for name in family.metrics}
         found = {
             metric: Cells(*np.full((4, *shape), np.nan)) if at_once is None else at_once(*layers)
             for metric in family.metrics

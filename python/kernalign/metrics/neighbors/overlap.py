@@ -118,9 +118,14 @@ def mutual_knn(
     length = None if uncertainty is None else partial(_list_length, uncertainty)
     whole = uncertainty is not None
     found = search(x, y, k, metric, ties, per_item, groups, options, whole=whole, length=length, queries=queries)
+    spread = None if uncertainty is None else _spread("mutual_knn", found, uncertainty, mutual_items)
+    return mutual_of(found, per_item, spread)
+
+
+def mutual_of(found: Search, per_item: bool = False, spread: Spread | None = None) -> Score:
+    """mutual_knn of lists of all rows, or of some."""
     if found.x.items is not None:
         return _of_some("mutual_knn", found, mutual_items, per_item)
-    spread = None if uncertainty is None else _spread("mutual_knn", found, uncertainty, mutual_items)
     return finish_mutual_knn(found, per_item, spread)
 
 

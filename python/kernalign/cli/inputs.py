@@ -1,0 +1,100 @@
+"""The representations that files and directories hold, as commands name them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from kernalign.cli.labels import read_labels, stands_alone
+from kernalign.sources import are_layers, by_name, open_sources, open_unit, shown, split_spec
+from kernalign.sources.arranged import Arranged
+from kernalign.sources.directories import Found, Model, models_of
+from kernalign.sources.formats import format_of
+from kernalign.sources.place import Place
+from kernalign.sources.shards import Unit, units
+
+
+class FileName(click.ParamType):  # type: ignore[type-arg]
+    """A file, an array in it (FILE:KEY), a directory or an address; shells complete names of files."""
+
+    name = "file"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(incomplete, type="file")]
+
+
+def open_models(files: Sequence[str], layered: bool, shards: bool, dimensions: tuple[int, ...]) -> Found:
+    """What files and directories hold; names are short where these tell them apart, whole paths elsewhere."""
+    if not all(files):
+        raise click.UsageError("a file or directory must have a name, got an empty one")
+    found = Found([], [])
+    single = []
+    for spec in files:
+        place, key = split_spec(spec)
+        if key is None and place.is_directory and format_of(place) is None:
+            inner = models_of(place, shards=shards, dimensions=dimensions)
+            found.models.extend(inner.models)
+            found.skipped.extend(inner.skipped)
+        elif key is None and place.is_file:
+            single.append(place)
+            found.models.append(Model("", str(place), []))
+        else:
+            found.models.extend(_models(spec, layered, dimensions))
+    parts = {str(unit.places[0]): unit for unit in units(single, shards=shards)}
+    inside = {str(place) for unit in parts.values() for place in unit.places[1:]}
+    models = [model for model in found.models if model.short or model.whole not in inside]
+    opened = [[model] if model.short else _of_unit(parts[model.whole], layered, dimensions) for model in models]
+    models = [model for own in opened for model in own]
+    count = Counter(model.short for model in models)
+    models = [model if count[model.short] == 1 else model._replace(short=model.whole) for model in models]
+    for name, times in Counter(model.short for model in models).items():
+        if times > 1:
+            raise click.UsageError(f"{name} is given twice")
+    return Found(models, found.skipped)
+
+
+def arrange(models: list[Model], axes: str | None, pool: str | None) -> None:
+    """Let arrays with as many axes as there are letters be read as items, layers and features."""
+    for model in models:
+        for source in [] if isinstance(model.given, Exception) else model.given:
+            if source.stored is not None and source.stored.ndim == len(axes or "ndtt"):
+                source.stored = Arranged(source.stored, axes, pool)
+
+
+def pairing_of(spec: str, pairing: str, models: Sequence[Model]) -> dict[str, Any]:
+    """What pairs rows by ids: one list for all models, or an array or column in the file of each."""
+    if pairing == "position":
+        raise click.UsageError("--ids is not available with --pairing position")
+    if stands_alone(spec):
+        labels = read_labels(spec, "--ids")
+        return {"pairing": "ids", "ids": {model.short: labels for model in models}}
+    for model in models:
+        for source in [] if isinstance(model.given, Exception) else model.given:
+            source.name_rows(spec)
+    return {"pairing": "ids"}
+
+
+def _models(spec: str | Place, layered: bool, dimensions: tuple[int, ...]) -> list[Model]:
+    """The representations of a file: each of its arrays or, if layers are asked for and can be, all of them as one."""
+    try:
+        found = open_sources(spec, dimensions=dimensions)
+    except (ValueError, OSError, ImportError) as error:
+        return [Model(Place(spec).stem, shown(spec), error)]
+    if layered and are_layers(found):
+        return [Model(found[0].place.stem, str(found[0].place), by_name(found))]
+    return [Model(one.name, one.spec, [one]) for one in found]
+
+
+def _of_unit(unit: Unit, layered: bool, dimensions: tuple[int, ...]) -> list[Model]:
+    """Those of a file, or of its parts as one."""
+    if len(unit.places) == 1:
+        return _models(unit.place, layered, dimensions)
+    try:
+        found = open_unit(unit, dimensions)
+    except (ValueError, OSError, ImportError) as error:
+        return [Model(unit.name, str(unit.place), error)]
+    return [Model(unit.name if len(found) == 1 else one.name, one.spec, [one]) for one in found]
