@@ -4,7 +4,7 @@
 // Values     Each tile of a source is multiplied once, becomes kernel values where it is, and is summed by row, by
 // column
 //            and with the tiles of all other sources; close distances are taken from differences. The pilot is that of
-//            grams.hpp, of 128 rows; there are no levels.
+//            grams.hpp, of 128 rows, as are the levels.
 // Precision  Everything in float64, whatever the input.
 // Memory     8np bytes and O(n) for each source; tiles of all sources, 1 GB at most together.
 #pragma once

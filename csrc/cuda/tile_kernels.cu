@@ -1,4 +1,5 @@
-// Instantiates the kernels of Gram tiles.
+// Instantiates the kernels of Gram tiles and of neighbour graphs.
+#include "cuda/edge_kernels.hpp"
 #include "cuda/launch.hpp"
 #include "cuda/tile_kernels.hpp"
 
@@ -8,5 +9,6 @@ template void launch(Queue&, std::int64_t, const TileValues&);
 template void launch(Queue&, std::int64_t, const TileProducts&);
 template void launch(Queue&, std::int64_t, const AddUp&);
 template void launch(Queue&, std::int64_t, const CountCollect&);
+template void launch(Queue&, std::int64_t, const Edges&);
 
 }  // namespace kernalign::cuda

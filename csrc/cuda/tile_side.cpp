@@ -4,40 +4,21 @@
 #include <algorithm>
 #include <cmath>
 
-#include "cuda/moment_kernels.hpp"
-#include "cuda/prepared_rows.hpp"
+#include "cuda/centred_rows.hpp"
 #include "cuda/tile_kernels.hpp"
 #include "error.hpp"
 
 namespace kernalign::cuda {
 namespace {
 
-constexpr std::int64_t kPilotRows = 128;
+constexpr std::int64_t kPilotRows = 128, kLevelRows = 15;
+constexpr double kHigh = 100;  // of the usual level, as on the CPU
 
-struct Spread {
-    std::vector<double> mean;
-    double largest = 0;  // distance of an entry from that of the first row
-};
-
-Spread spread_of(Queue& queue, const AnyRows& rows) {
-    const std::int64_t chunks = Columns<double>::chunks(rows.count), cols = rows.cols;
-    const Buffer<double> sums(queue, chunks * cols), largest(queue, chunks * cols), first(queue, cols);
-    rows.with(0, rows.count, [&](auto x) {
-        Columns<typename decltype(x)::Element> kernel;
-        kernel.x = x;
-        kernel.sums = Written<double>(sums.get());
-        kernel.largest = Written<double>(largest.get());
-        kernel.first = Written<double>(first.get());
-        launch(queue, kernel.blocks(rows.count, cols), kernel);
-    });
-    const std::vector<double> sum = sums.values(), most = largest.values();
-    Spread found{first.values(), *std::max_element(most.begin(), most.end())};
-    for (std::int64_t j = 0; j < cols; ++j) {
-        double total = 0;
-        for (std::int64_t chunk = 0; chunk < chunks; ++chunk) total += sum[std::size_t(chunk * cols + j)];
-        found.mean[std::size_t(j)] += total / double(rows.count);
-    }
-    return found;
+// The upper one of two in the middle; reorders the values.
+double median_of(std::vector<double>& values) {
+    if (values.empty()) return 0;
+    std::nth_element(values.begin(), values.begin() + std::ptrdiff_t(values.size() / 2), values.end());
+    return values[values.size() / 2];
 }
 
 bool exponential(const Kernel& kernel) {
@@ -72,19 +53,9 @@ TileSide::TileSide(Queue& queue, const DeviceSource& source, bool centred, Monit
     require(std::isfinite(largest), source.rows.name + " must have differences that float64 can hold");
     if (largest > 0) rows_exponent_ = std::clamp(std::ilogb(largest), -1000, 1000);
     const Buffer<double> shift_there(queue, shift);
-    points_ = Buffer<double>(queue, n_ * cols_);
-    norms_ = Buffer<double>(queue, n_);
-    rows.with(0, n_, [&](auto x) {
-        Centred<typename decltype(x)::Element> kernel;
-        kernel.x = x;
-        kernel.shift = shift_there.get();
-        kernel.factor = std::ldexp(1.0, -rows_exponent_);
-        kernel.out = Written<double>(points_.get());
-        kernel.norms = Written<double>(norms_.get());
-        kernel.width = cols_;
-        kernel.apart = 1;
-        launch(queue, kernel.blocks(n_), kernel);
-    });
+    CentredRows made = centred_rows(queue, rows, shift_there.get(), std::ldexp(1.0, -rows_exponent_));
+    points_ = std::move(made.points);
+    norms_ = std::move(made.norms);
     queue.wait(monitor);  // then nothing reads the given rows any more
     squares_ = norms_.values();
     sums_ = Buffer<double>(queue, n_);
@@ -97,6 +68,40 @@ TileSide::TileSide(Queue& queue, const DeviceSource& source, bool centred, Monit
     }
     if (centred && kernel_.form != KernelForm::linear) scaled_.function.pilot = mean_of_sample(scaled_.function);
     plain_ = (exponential(kernel_) ? 1.0 : 0.0) - scaled_.function.pilot;
+    if (centred && kernel_.levelled && kernel_.form == KernelForm::euclidean) set_levels();
+}
+
+// As on the CPU, from distances that need not be exact: any level is taken out without a trace.
+void TileSide::set_levels() {
+    const std::int64_t count = std::min(n_, kLevelRows);
+    const Buffer<double> chosen(queue_, sample(count)), products(queue_, n_ * count);
+    Products(queue_).multiply(n_, count, cols_, points_.get(), cols_, chosen.get(), cols_, products.get(), count);
+    const std::vector<double> product = products.values();
+    std::vector<double> levels, away;
+    for (std::int64_t i = 0; i < n_; ++i) {
+        away.clear();
+        for (std::int64_t c = 0; c < count; ++c) {
+            if (sampled_row(c, count) == i) continue;
+            const double both = squares_[std::size_t(i)] + squares_[std::size_t(sampled_row(c, count))];
+            away.push_back(std::sqrt(std::max(0.0, both - 2 * product[std::size_t(i * count + c)])));
+        }
+        levels.push_back(median_of(away));
+    }
+    std::vector<double> sorted = levels;
+    const double usual = median_of(sorted), highest = *std::max_element(levels.begin(), levels.end());
+    if (!(highest > kHigh * usual)) return;
+    double sum = 0, squares = 0;
+    for (double& level : levels) {
+        level -= usual / 2;
+        sum += level;
+        squares += level * level;
+    }
+    const double n = double(n_);
+    scaled_.function.pilot = 0;
+    taken_ = std::sqrt(2 * squares / n + 2 * (sum / n) * (sum / n));
+    plain_ = -taken_;
+    levels_there_ = Buffer<double>(queue_, levels);
+    levels_ = std::move(levels);
 }
 
 void TileSide::add_tile(const Tile& tile, std::int64_t size, Products& products, double* to) {
@@ -106,7 +111,7 @@ void TileSide::add_tile(const Tile& tile, std::int64_t size, Products& products,
     }
     products.multiply(tile.rows, tile.cols, cols_, points_.get() + tile.row0 * cols_, cols_,
                       points_.get() + tile.col0 * cols_, cols_, to, tile.cols);
-    values(tile, scaled_.function, by_distance_, size, to);
+    values(tile, scaled_.function, by_distance_, size, to, true);
     AddUp rows{by_row_.get(), TileValues::across(tile.cols), tile.rows, size, Written<double>(sums_.get() + tile.row0)};
     launch(queue_, AddUp::blocks(tile.rows), rows);
     AddUp columns{by_column_.get(), TileValues::down(tile.rows), tile.cols, size,
@@ -124,10 +129,11 @@ void TileSide::distances(const Tile& tile, Products& products, double* to) {
                       points_.get() + tile.col0 * cols_, cols_, to, tile.cols);
     GramFunction squared;
     squared.form = KernelForm::sqeuclidean;
-    values(tile, squared, true, line, to);
+    values(tile, squared, true, line, to, false);
 }
 
-void TileSide::values(const Tile& tile, const GramFunction& function, bool distance, std::int64_t line, double* to) {
+void TileSide::values(const Tile& tile, const GramFunction& function, bool distance, std::int64_t line, double* to,
+                      bool levelled) {
     TileValues kernel;
     kernel.function = function;
     kernel.distance = distance;
@@ -137,7 +143,7 @@ void TileSide::values(const Tile& tile, const GramFunction& function, bool dista
     kernel.cols = kernel.ld = tile.cols;
     kernel.points = points_.get();
     kernel.norms = norms_.get();
-    kernel.levels = nullptr;
+    kernel.levels = levelled ? levels_there_.get() : nullptr;
     kernel.width = cols_;
     kernel.tile = Written<double>(to);
     kernel.by_row = Written<double>(by_row_.get());
@@ -148,7 +154,7 @@ void TileSide::values(const Tile& tile, const GramFunction& function, bool dista
 
 std::vector<double> TileSide::sample(std::int64_t count) const {
     std::vector<std::int64_t> listed;
-    for (std::int64_t i = 0; i < count; ++i) listed.push_back(i * (n_ - 1) / std::max<std::int64_t>(1, count - 1));
+    for (std::int64_t i = 0; i < count; ++i) listed.push_back(sampled_row(i, count));
     std::vector<double> rows(std::size_t(count * cols_));
     gather(queue_, {Element::f64, points_.get(), n_, cols_, cols_}, listed, rows.data());
     return rows;
@@ -194,13 +200,14 @@ double TileSide::mean_of_sample(const GramFunction& function) const {
 GramSums::Side TileSide::finish() const {
     GramSums::Side side;
     side.exponent = scaled_.exponent;
-    side.pilot = scaled_.function.pilot;
+    side.pilot = levels_.empty() ? scaled_.function.pilot : taken_;
     side.plain = plain_;
     side.hollow = sums_.values();
     side.diagonal.assign(std::size_t(n_), plain_);
     if (!by_distance_)
         for (std::size_t i = 0; i < squares_.size(); ++i)
             side.diagonal[i] = kernel_value(scaled_.function, squares_[i]);
+    for (std::size_t i = 0; i < levels_.size(); ++i) side.diagonal[i] = -2 * levels_[i];
     for (std::size_t i = 0; i < side.hollow.size(); ++i) {
         side.sums.push_back(side.hollow[i] + side.diagonal[i]);
         side.total += side.sums.back();

@@ -34,7 +34,12 @@ class TileSide {
   private:
     std::vector<double> sample(std::int64_t count) const;  // evenly spaced rows, scaled
     double mean_of_sample(const GramFunction& function) const;
-    void values(const Tile& tile, const GramFunction& function, bool distance, std::int64_t line, double* to);
+    void values(const Tile& tile, const GramFunction& function, bool distance, std::int64_t line, double* to,
+                bool levelled);
+    void set_levels();
+    std::int64_t sampled_row(std::int64_t i, std::int64_t count) const {
+        return count > 1 ? i * (n_ - 1) / (count - 1) : 0;
+    }
 
     Queue& queue_;
     Kernel kernel_;
@@ -42,9 +47,10 @@ class TileSide {
     int rows_exponent_ = 0;
     bool by_distance_;
     ScaledKernel scaled_;
-    double plain_ = 0;
+    double plain_ = 0, taken_ = 0;
+    std::vector<double> levels_;   // subtracted from rows and columns, if any
     std::vector<double> squares_;  // of the rows' lengths
-    Buffer<double> points_, norms_, sums_, by_row_, by_column_;
+    Buffer<double> points_, norms_, levels_there_, sums_, by_row_, by_column_;
 };
 
 }  // namespace kernalign::cuda

@@ -143,6 +143,16 @@ def test_narrow_rows_are_read_exactly(dtype):
     )
 
 
+@pytest.mark.parametrize("name", ["gaussian", "duplicated", "far rows"])
+def test_distance_correlation_keeps_its_digits_beside_rows_far_off(name):
+    x, y = make(name, 80, 5), make("offset", 80, 4)
+    if name == "far rows":
+        x[::20] *= 1e8
+    expected = ka.distance_correlation(x, y)
+    found = ka.distance_correlation(DeviceArray(x), DeviceArray(y))
+    assert float(found) == pytest.approx(float(expected), rel=1e-10)
+
+
 def test_what_is_undefined_is_said_as_on_the_cpu():
     x, constant = make("gaussian", 30, 40), np.ones((30, 40))
     for kernel in (ka.Linear(), ka.RBF()):

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from device_arrays import DeviceArray, simulated
 from engines.test_neighbors import make
+from kernalign import _core
+from kernalign._engines import devices
 from kernalign._rows import on_device
 
 METRICS = ("cosine", "dot", "euclidean")
@@ -131,6 +133,32 @@ def test_the_producer_is_told_our_stream(cuda):
     x = DeviceArray(make("gaussian", 20, 3), 1)
     ka.knn(x, 2)
     assert x.streams == [101]
+
+
+@pytest.mark.parametrize("variant", ["ucentred", "paper", "platonic"])
+def test_cknna_of_device_arrays_is_that_of_the_cpu(cuda, variant, recwarn):
+    for data in ("gaussian", "duplicated", "offset"):
+        x, y = (make(data, 70, d).astype(np.float32) for d in (7, 9))
+        labels = np.arange(70) // 2
+        for options in ({}, {"groups": labels}):
+            expected = ka.cknna(x, y, 5, variant=variant, **options)
+            for a, b, device in ((DeviceArray(x, 1), DeviceArray(y, 1), None), (x, y, "cuda")):
+                score = ka.cknna(a, b, 5, variant=variant, device=device, **options)
+                assert float(score) == pytest.approx(float(expected), rel=1e-11)
+                assert score.p_value == expected.p_value
+                assert score.settings["device"].startswith("cuda:")
+    with pytest.raises(ValueError, match="queries must be left out on a CUDA device"):
+        ka.cknna(x, y, 5, queries=10, device="cuda")
+
+
+def test_edges_are_multiplied_as_on_the_cpu(cuda):
+    x = make("gaussian", 60, 33) + 40
+    steps = np.random.default_rng(0).permuted(np.tile(np.arange(1, 60), (60, 1)), axis=1)[:, :11]
+    index = ((np.arange(60)[:, None] + steps) % 60).astype(np.int32)
+    found = cuda.edge_products(cuda.Rows(DeviceArray(x), "x", 0), index)
+    expected = devices.edge_products(_core.Rows(x, "x"), index, 1, None)
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-12 * np.abs(theirs).max())
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ PAYMENTS, QUEUES = "FAIL panels_pay_what_rounding_takes", "FAIL queues_hold_the_
 COLUMNS, LENGTHS = "FAIL columns_are_summed_a_thousand_rows_at_a_time", "FAIL centred_rows_know_their_lengths"
 VALUES, DIGITS = "FAIL tiles_become_values_and_their_sums", "FAIL close_rows_keep_the_digits_of_their_distances"
 NEAR_ONE, PAIRS = "FAIL values_near_one_keep_their_digits", "FAIL products_of_tiles_are_summed_for_all_pairs"
+EDGES = "FAIL rows_are_multiplied_along_edges"
 BRACKETS = "FAIL brackets_hold_what_is_above_the_diagonal"
 PROOFS = "FAIL rows_are_proven_only_by_bounds_below_all_others"
 DEFECTS = [
@@ -277,6 +278,17 @@ DEFECTS = [
         THREAD,
         checks=TILES,
     ),
+    Defect(
+        "two phases of Edges made one",
+        "edge_kernels.hpp",
+        """            });
+            block.each([&](Thread t, Shared& s) {
+                if (t""",
+        """                if (t""",
+        EDGES,
+        checks=TILES,
+    ),
+    Defect("edges without the mean", "edge_kernels.hpp", "first <= k; first", "first < k; first", EDGES, checks=TILES),
     Defect("a proof in spite of what was forgotten", "certify.hpp", "!lost[row] && ", "", PROOFS, checks=CANDIDATES),
 ]
 

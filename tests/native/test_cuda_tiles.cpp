@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "check.hpp"
+#include "cuda/edge_kernels.hpp"
 #include "cuda/launch.hpp"
 #include "cuda/tile_kernels.hpp"
 #include "data.hpp"
@@ -173,6 +174,40 @@ TEST(products_of_tiles_are_summed_for_all_pairs) {
                 CHECK(near(found[std::size_t(a * sides + b)], expected, 1000));
             }
     });
+}
+
+TEST(rows_are_multiplied_along_edges) {
+    for (const std::int64_t k : {3, 8, 11}) {
+        const check::Matrix<double> x = check::gaussian<double>(20, 37, 10);
+        std::vector<std::int32_t> index;
+        for (std::int64_t i = 0; i < x.rows; ++i)
+            for (std::int64_t e = 0; e < k; ++e) index.push_back(std::int32_t((i + 1 + 2 * e) % x.rows));
+        std::vector<double> middle(std::size_t(x.cols), 0.5);
+        in_every_order([&] {
+            Queue queue(0);
+            const Buffer<double> points(queue, x.values), mean(queue, middle), edge(queue, x.rows * k),
+                projection(queue, x.rows);
+            const Buffer<std::int32_t> lists(queue, index);
+            const Edges kernel{points.get(),
+                               mean.get(),
+                               lists.get(),
+                               k,
+                               x.cols,
+                               Written<double>(edge.get()),
+                               Written<double>(projection.get())};
+            launch(queue, x.rows, kernel);
+            const std::vector<double> found = edge.values(), own = projection.values();
+            int wrong = 0;
+            for (std::int64_t i = 0; i < x.rows; ++i) {
+                for (std::int64_t e = 0; e < k; ++e)
+                    wrong += !near(found[std::size_t(i * k + e)], product(x, i, index[std::size_t(i * k + e)]), 40);
+                double sum = 0;
+                for (std::int64_t f = 0; f < x.cols; ++f) sum += x(i, f) / 2;
+                wrong += !near(own[std::size_t(i)], sum, 40);
+            }
+            CHECK(wrong == 0);
+        });
+    }
 }
 
 TEST(brackets_hold_what_is_above_the_diagonal) {

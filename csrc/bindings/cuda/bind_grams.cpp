@@ -18,10 +18,11 @@ struct PyDeviceSource {
 void bind_device_grams(py::module_& module) {
     py::class_<PyDeviceSource>(module, "GramSource", py::module_local())
         .def(py::init([](std::shared_ptr<DeviceRows> rows, const std::string& form, double width, double offset,
-                         int degree) {
-                 return PyDeviceSource{std::move(rows), {form_of(form), width, offset, degree, false}};
+                         int degree, bool levelled) {
+                 return PyDeviceSource{std::move(rows), {form_of(form), width, offset, degree, levelled}};
              }),
-             py::arg("rows"), py::arg("form"), py::arg("width") = 1.0, py::arg("offset") = 0.0, py::arg("degree") = 1);
+             py::arg("rows"), py::arg("form"), py::arg("width") = 1.0, py::arg("offset") = 0.0, py::arg("degree") = 1,
+             py::arg("levelled") = false);
     module.def(
         "gram_sums",
         [](const std::vector<PyDeviceSource>& sources, bool centred, py::object progress, std::int64_t tile) {

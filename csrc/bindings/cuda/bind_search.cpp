@@ -1,5 +1,6 @@
 // The Neighbors engine of a device for Python.
 #include "bindings/cuda/device_rows.hpp"
+#include "cuda/edge_products.hpp"
 #include "cuda/nearest.hpp"
 #include "cuda/products.hpp"
 
@@ -40,6 +41,21 @@ void bind_search(py::module_& module) {
         },
         py::arg("x"), py::arg("k"), py::arg("metric"), py::arg("progress") = py::none(),
         py::arg("worthwhile") = cuda::Way().worthwhile, py::arg("tile") = cuda::Way().tile);
+    module.def(
+        "edge_products",
+        [](const DeviceRows& x, const py::array_t<std::int32_t, py::array::c_style>& index, py::object progress) {
+            const std::int64_t n = x.rows().rows();
+            require(index.ndim() == 2 && index.shape(0) == n, "index must have a list of every row");
+            const std::vector<std::int32_t> lists(index.data(), index.data() + index.size());
+            for (const std::int32_t j : lists) require(j >= 0 && j < n, "index must hold rows");
+            EdgeProducts found = without_gil(std::move(progress), [&](Monitor* monitor) {
+                return cuda::edge_products(x.queue(), x.rows(), lists, monitor);
+            });
+            return py::make_tuple(to_numpy(std::move(found.edge), {n, index.shape(1)}),
+                                  to_numpy(std::move(found.square)), to_numpy(std::move(found.projection)),
+                                  found.mean_square);
+        },
+        py::arg("x"), py::arg("index"), py::arg("progress") = py::none());
     module.def("half_products", &half_products, py::arg("a"), py::arg("b"), py::arg("device"));
     module.def(
         "accumulation_unit", [](int device) { return cuda::accumulation_unit(cuda::device_facts(device)); },

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from kernalign import _core
 from kernalign._base.progress import Report
+from kernalign._engines import lists as list_engine
 from kernalign._rows import on_device
 from kernalign._rows.magnitude import check_magnitude, check_rows_magnitude
 from kernalign._rows.on_device import why_not
@@ -18,6 +19,7 @@ __all__ = [
     "Stream",
     "available",
     "check_magnitude_of",
+    "edge_products",
     "facts",
     "gram_sums",
     "head",
@@ -136,8 +138,16 @@ def median_distance(rows: Any, place: int, off_diagonal: bool, report: Report) -
 
 
 def _source(rows: Any, options: dict[str, Any], place: int) -> Any:
-    wanted = {name: options[name] for name in ("form", "width", "offset", "degree") if name in options}
+    wanted = {name: options[name] for name in ("form", "width", "offset", "degree", "levelled") if name in options}
     return on_device.extension().GramSource(on_device.moved(rows, place), **wanted)
+
+
+def edge_products(rows: Any, index: NDArray[np.int32], threads: int, report: Report) -> tuple[Any, Any, Any, float]:
+    """What CKNNA needs along the edges of a graph: products, squared lengths, products with the mean, and its own."""
+    if isinstance(rows, _core.Rows):
+        return list_engine.edge_products(rows, index, threads, report)
+    edge, square, projection, mean_square = on_device.extension().edge_products(rows, index, report)
+    return edge, square, projection, mean_square
 
 
 def facts() -> dict[str, Any]:

@@ -84,9 +84,12 @@ def common_place(given: tuple[tuple[str, Any], ...], device: str | int | None) -
         names = " and ".join(places)
         where = "on one device" if device in (None, CUDA) else f"on the CPU or cuda:{device}, as device says"
         raise ValueError(f"{names} must be {where}, got {' and '.join(words)}; device='cpu' copies them")
-    if known:
-        return known.pop()
-    return 0 if device == CUDA else int(device)  # type: ignore[arg-type]
+    return known.pop() if known else numbered(device)
+
+
+def numbered(device: str | int | None) -> int | None:
+    """The number of the device that `check_device` knows, the first of any; None for the CPU."""
+    return None if device is None or isinstance(device, str) else max(0, device)
 
 
 def device_rows(
@@ -124,6 +127,15 @@ def moved(rows: Any, place: int | None) -> Any:
 def on_cpu(rows: Any) -> Any:
     """Rows, or a copy of them, on the CPU."""
     return rows if isinstance(rows, _core.Rows) else rows.host()
+
+
+def downloaded_within(given: Any) -> Any:
+    """The same of the layers of representations, however they are held."""
+    if isinstance(given, dict):
+        return {name: downloaded_within(one) for name, one in given.items()}
+    if isinstance(given, (list, tuple)):
+        return [downloaded_within(one) for one in given]
+    return downloaded(given)
 
 
 def downloaded(x: Any) -> Any:

@@ -14,6 +14,7 @@ from kernalign._base import checks
 from kernalign._base.kernels import Delta, Kernels, Linear, Precomputed, SideKernel, check_given, kernels_of
 from kernalign._base.memory import budget_of, check_memory
 from kernalign._base.progress import ProgressArgument, Report, reporting
+from kernalign._rows import on_device
 from kernalign._rows.arrays import BLOCKS, MUCH
 from kernalign._rows.items import BAD_ROWS, BadRows, Undirected, either
 from kernalign._rows.labels import as_indicators, group_numbers
@@ -115,7 +116,9 @@ def compare(
         joined. Items with one label are one thing (captions of an image, trials of a stimulus). Chance levels and
         p-values of metrics that take ``groups`` are then those of whole groups that change places; these metrics are
         called pair by pair. That of a search over layers is not known.
-    threads, device, progress : as for `cka`; progress counts a thousand for each layer's part and each pair of layers
+    device : "cuda" or "cuda:1": neighbour lists and sums of Gram matrices are made there, of copies of the layers;
+        layers that are on a device are copied to the CPU first. None and "cpu": the CPU makes all.
+    threads, progress : as for `cka`; progress counts a thousand for each layer's part and each pair of layers
     errors : "record": what cannot be opened, has another number of rows than most, or cannot be scored (NaN, zero rows
         under cosine) costs its own cells, which are nan with the reason in `Comparison.reasons`; if nothing can be
         scored, the first error is raised. "raise": the first error is raised. Arguments that cannot be are always
@@ -228,7 +231,7 @@ def prepare(
 ) -> tuple[Run, dict[str, Any]]:
     """Check what `compare` was given and open it: the work to be done, and the settings of its result."""
     checks.check_choice(layers, "layers", ("all", "best"))
-    checks.check_choice(device, "device", (None, "cpu"))
+    place = on_device.check_device(device)
     checks.check_choice(errors, "errors", ("record", "raise"))
     checks.check_choice(pairing, "pairing", PAIRINGS)
     for bad, name in ((zero_rows, "zero_rows"), (nan_rows, "nan_rows")):
@@ -259,6 +262,9 @@ def prepare(
         what = "distance='precomputed' takes dissimilarities" if triangles else "Precomputed() takes Gram matrices"
         raise ValueError(f"normalize, clip_quantile and concatenated apply to rows, but {what}")
     sides = {"xs": xs} if ys is None else {"xs": xs, "ys": ys}
+    if place is not None:  # what no state is made of is looked at on the CPU
+        sides = {argument: on_device.downloaded_within(side) for argument, side in sides.items()}
+    made_on = on_device.numbered(place)
     for own, (argument, side) in zip(kernels, list(sides.items()), strict=False):
         if isinstance(own, Delta) and isinstance(side, Mapping):
             sides[argument] = {name: as_indicators(one, f"{argument}[{name!r}]") for name, one in side.items()}
@@ -290,7 +296,7 @@ def prepare(
     if budget is not None or held > MUCH:
         what = f"what is kept of {len(plan.layers)} layers of {n} items"
         check_memory(held, what, budget, "fewer metrics or layers at a time take less", "memory_budget")
-    run = Run(plan, x, y, count, record=errors == "record")
+    run = Run(plan, x, y, count, record=errors == "record", place=made_on)
     settings = {
         "k": k,
         "estimator": estimator,
@@ -301,6 +307,7 @@ def prepare(
         "p_values": p_values,
         "metric_options": {name: _plain(own) for name, own in own_options.items() if own},
         **({} if groups is None else {"groups": int(labels.max()) + 1}),
+        **({} if made_on is None else {"device": f"cuda:{made_on}"}),
     }
     return run, settings | kept.settings
 

@@ -44,12 +44,13 @@ class Run:
         threads: int,
         *,
         record: bool = False,
+        place: int | None = None,
     ) -> None:
         self.plan, self.record = plan, record
         self.x, self.y = ({one.name: one for one in side} for side in (x, y))
         self.sides = {"x": self.x} if plan.square else {"x": self.x, "y": self.y}
         layers = {layer.place: layer for side in self.sides.values() for one in side.values() for layer in one.layers}
-        self.shop = Workshop(layers, Store(), threads)
+        self.shop = Workshop(layers, Store(), threads, place)
         self.caveats = Caveats()
         self.cells: dict[str, dict[Names, Cells]] = {}
         self.tails: dict[str, dict[Names, partial[Tails]]] = {}

@@ -66,11 +66,12 @@ class Planned(Protocol):
 
 @dataclass(frozen=True)
 class Workshop:
-    """Where states are made: the layers, the states so far, and how many threads may work."""
+    """Where states are made: the layers, the states so far, how many threads may work, and on which CUDA device."""
 
     layers: Mapping[Place, Layer]
     store: Store
     threads: int
+    place: int | None = None
 
     def layer(self, key: StateKey) -> Layer:
         """The layer that a state is made of."""

@@ -33,7 +33,7 @@ class Edges(Family):
         return [StateKey("edges", (self.k,), layer.place) for layer in layers]
 
     def make(self, key: StateKey, shop: Workshop, report: Report) -> cknna.Edges:
-        return cknna.edges(shop.layer(key).rows, self.k, shop.threads, report)
+        return cknna.edges(shop.layer(key).rows, self.k, shop.threads, report, place=shop.place)
 
     def scorer(self, shop: Workshop) -> Scorer:
         finishers, settings = self.finishers(), self.asked.settings

@@ -103,7 +103,7 @@ class Grams(Family):
         """A sweep over the sides that need one, and the place of each layer among these."""
         swept = self._swept(shop.layers.values())
         sides = [self.side(shop.layers[place], shop) for place in swept]
-        sweep = GramSweep(sides, centred=self.centred, threads=shop.threads, **made)
+        sweep = GramSweep(sides, centred=self.centred, threads=shop.threads, place=shop.place, **made)
         return sweep, {place: at for at, place in enumerate(swept)}
 
     def check(self, layer: Layer, shop: Workshop) -> None:
@@ -117,7 +117,7 @@ class Grams(Family):
 
         def made() -> Side:
             rows = layer.rows_as(divided=True) if isinstance(kernel, kernels.Cosine) else layer.rows
-            return make_side([rows], kernel, shop.threads)
+            return make_side([rows], kernel, shop.threads, place=shop.place)
 
         found: Side = shop.store.make(StateKey(ROWS, (named,), layer.place), made)
         if double and not found.double:
@@ -136,7 +136,7 @@ class Grams(Family):
             for layer in (x, y):
                 if layer.place not in sides:
                     sides[layer.place] = self.side(layer, shop)
-            pair = arrays.Pair(x.rows, y.rows, settings, shop.threads)
+            pair = arrays.Pair(x.rows, y.rows, settings, shop.threads, place=shop.place)
             sums = self._sums(pair, x, y, (sides[x.place], sides[y.place]), swept, shop)
             for at, layer in enumerate((x, y)):
                 if layer.place not in shares:

@@ -78,7 +78,9 @@ class Lists(Family):
         if other is not None:  # lists in order serve where order does not matter
             made: LayerLists = other
             return made
-        found = find(layer.rows, self.k, self.similarity, "auto", shop.threads, report, sets=not ordered)
+        found = find(
+            layer.rows, self.k, self.similarity, "auto", shop.threads, report, sets=not ordered, place=shop.place
+        )
         return LayerLists(found, list_engine.graph_sums(found.lists.indices))
 
     def of(self, layer: Layer, shop: Workshop) -> LayerLists:

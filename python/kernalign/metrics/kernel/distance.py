@@ -153,7 +153,7 @@ def distance_correlation(
     (0.27, True, -0.02)
     """
     checks.check_uncertainty(uncertainty, (None, "jackknife"))
-    pair = arrays.pair(x, y, grouped=groups is not None, **options)
+    pair = arrays.pair(x, y, grouped=groups is not None, devices=True, **options)
     check_estimator(estimator, pair.n, "distance_correlation", jackknife=uncertainty is not None)
     with reporting(pair.progress, "distance_correlation") as report:
         if given is not None:

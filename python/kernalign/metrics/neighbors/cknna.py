@@ -16,13 +16,12 @@ from kernalign._base import checks
 from kernalign._base.packing import packable
 from kernalign._base.progress import reporting
 from kernalign._base.score import Null, Score, Spread, undefined
+from kernalign._engines import devices, sampled
 from kernalign._engines import lists as list_engine
-from kernalign._engines import sampled
 from kernalign._engines.kernel_sums import bounded
 from kernalign._engines.neighbors import Neighbors
-from kernalign._rows import arrays
+from kernalign._rows import arrays, on_device
 from kernalign._rows.labels import groups_of
-from kernalign._rows.magnitude import check_rows_magnitude
 from kernalign._rows.options import Options
 from kernalign._statistics.list_tail import too_long
 from kernalign._statistics.null_tail import DrawnTail, Scores
@@ -86,7 +85,7 @@ def cknna(
     >>> round(score, 1), score.p_value <= 0.001, round(ka.cknna(x, x, k=10), 6)
     (0.5, True, 1.0)
     """
-    pair = arrays.pair(x, y, grouped=groups is not None, **options)
+    pair = arrays.pair(x, y, grouped=groups is not None, devices=True, **options)
     k, labels = check(pair.n, k, variant), groups_of(groups, pair)
     if queries is None:
         pair.afford("cknna", arrays.BLOCKS + 200 * pair.n * k, "queries=20_000 draws rows and needs less")
@@ -94,12 +93,15 @@ def cknna(
     if queries is not None:
         if variant == "platonic" or labels is not None:
             raise ValueError("queries must be left out for variant='platonic' and with groups")
+        if pair.place is not None:
+            raise ValueError("queries must be left out on a CUDA device; device='cpu' searches there")
         drawn = sampled.sampled_rows(pair.n, checks.integer(queries, "queries", 2, wanted="a number of rows"))
     if labels is not None:
         check_k(k, labels)
     with reporting(pair.progress, "nearest neighbours") as report:
-        a, b = (edges(rows, k, pair.threads, report, labels, drawn) for rows in (pair.x, pair.y))
-    return finish_cknna(a, b, variant, pair.settings, pair.threads, labels)
+        a, b = (edges(rows, k, pair.threads, report, labels, drawn, pair.place) for rows in (pair.x, pair.y))
+    settings = pair.settings if pair.place is None else {**pair.settings, "device": f"cuda:{pair.place}"}
+    return finish_cknna(a, b, variant, settings, pair.threads, labels)
 
 
 def check(n: int, k: Any, variant: Any) -> int:
@@ -242,27 +244,32 @@ class Edges:
 
 
 def edges(
-    rows: _core.Rows,
+    rows: Any,
     k: int,
     threads: int,
     report: Any,
     labels: Labels | None = None,
     drawn: NDArray[np.int32] | None = None,
+    place: int | None = None,
 ) -> Edges:
-    """The k nearest of every row, or of those ``drawn``; of other groups if they have ``labels``."""
-    check_rows_magnitude(rows, _MOST_EXPONENT)
+    """The k nearest of every row, or of those ``drawn``; of other groups if they have ``labels``.
+
+    ``place`` is that of the CUDA device which finds and multiplies them; None: the CPU does.
+    """
+    devices.check_magnitude_of(rows, _MOST_EXPONENT)
+    rows = on_device.moved(rows, place)
     tied: Any
     if drawn is not None:
         index, _, tied = sampled.lists_of(_core.ExactRows(rows, "dot", threads), drawn, k, threads, report)
         return Edges(index, *sampled.edge_products(rows, drawn, index), float(tied.mean()), drawn)
     if labels is None:
-        index, _, tied = list_engine.nearest_neighbors(rows, k, "dot", True, threads, report)[:3]
+        index, _, tied = devices.nearest_neighbors(rows, k, "dot", True, threads, report)
     else:
         length = min(len(labels) - 1, k + int(np.bincount(labels).max()))
-        found = list_engine.nearest_neighbors(rows, length, "dot", False, threads, report)
+        found = devices.nearest_neighbors(rows, length, "dot", False, threads, report)
         lists = outside(Neighbors(found[0], found[1], found[2].view(np.bool_), "dot"), labels, k).lists
         index, tied = lists.indices, lists.tie_rows
-    return Edges(index, *list_engine.edge_products(rows, index, threads, report), float(tied.mean()))
+    return Edges(index, *devices.edge_products(rows, index, threads, report), float(tied.mean()))
 
 
 def u_centred_graph(rows: _core.Rows, k: int, threads: int) -> Any:
