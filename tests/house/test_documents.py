@@ -1,6 +1,7 @@
 """What code cites of docs/mathematics.md exists there, and what docs/architecture.md draws is what the tree holds."""
 
 import re
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -16,6 +17,11 @@ def test_cited_sections_exist() -> None:
                     cited[section] = path.relative_to(ROOT).as_posix()
     assert len(cited) > 5
     assert {section: path for section, path in cited.items() if section not in headings} == {}
+
+
+def test_the_citation_is_of_this_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text("utf-8")
 
 
 def test_every_room_is_drawn() -> None:
