@@ -17,10 +17,10 @@ from kernalign._base.score import AlignmentWarning, Score, UndefinedScoreWarning
 from kernalign._engines.threads import set_threads  # noqa: E402
 from kernalign._statistics.calibration import calibrated_score  # noqa: E402
 from kernalign.comparison.compare import compare  # noqa: E402
+from kernalign.comparison.model_evaluation import ModelEvaluation, evaluate_models  # noqa: E402
 from kernalign.comparison.result import Comparison  # noqa: E402
 from kernalign.comparison.tasks.execute import execute, finish, merge, plan, run_task  # noqa: E402
 from kernalign.inference.independence import IndependenceTest, independence_test  # noqa: E402
-from kernalign.inference.model_evaluation import ModelEvaluation, evaluate_models  # noqa: E402
 from kernalign.inference.model_maps import (  # noqa: E402
     MapCorrelation,
     MetricAgreement,

@@ -41,7 +41,7 @@ def draw(found: Any, metric: str, look: Look, ax: Any) -> Any:
     height = min(16.0, 1.3 + max(0.13, min(0.32, 12 / len(names))) * len(names))
     with axes_of(ax, look.figsize or (6.0 + 1.0 * bool(look.families), height)) as axes:
         places = np.arange(len(names))
-        handles = _levels(axes, places, chance, chance_sd, look)
+        handles = levels(axes, places, chance, chance_sd, look.ceiling)
         told = looks.telling(pairs)
         colours = list(map(look.colour, told)) if look.families else "#4c78a8"
         axes.barh(places, np.nan_to_num(values), height=0.72, color=colours, zorder=2)
@@ -52,7 +52,7 @@ def draw(found: Any, metric: str, look: Look, ax: Any) -> Any:
             axes.errorbar(values[known], places[known], xerr=np.clip(spread, 0.0, None), **style)
         axes.set(ylim=(len(names) - 0.4, -0.6), xlim=_ends(axes, record, values, look))
         if marks is not None:
-            _write(axes, places, np.where(known, high, values), marks)
+            write(axes, places, np.where(known, high, values), marks)
         looks.tick_names(
             axes.yaxis, names, 0.9 * height if ax is None and look.figsize is None else looks.inches(axes)[1]
         )
@@ -91,11 +91,11 @@ def _intervals(found: Any, metric: str, pairs: Sequence[tuple[str, str]]) -> tup
     return ends[0], ends[1]
 
 
-def _levels(ax: Any, places: Array, chance: Array, sd: Array, look: Look) -> list[tuple[Any, str]]:
+def levels(ax: Any, places: Array, chance: Array, sd: Array, ceiling: Any) -> list[tuple[Any, str]]:
     """The noise ceiling behind all bars, and chance at each; handles and names for the legend."""
     found = []
-    if look.ceiling is not None:
-        ends = [look.ceiling] if isinstance(look.ceiling, (int, float)) else list(look.ceiling)
+    if ceiling is not None:
+        ends = [ceiling] if isinstance(ceiling, (int, float)) else list(ceiling)
         low, high = (checks.number(one, "ceiling", "finite") for one in (ends[0], ends[-1]))
         style: dict[str, Any] = {"color": "0.55", "gid": "ceiling", "zorder": 1}
         band = ax.axvspan(low, high, alpha=0.35, **style) if high > low else ax.axvline(low, linestyle="--", **style)
@@ -149,10 +149,15 @@ def _marks(names: Sequence[str], values: Array, look: Look) -> list[str]:
     if len(names) > _LETTERED:
         count = np.bincount([max(pair, key=lambda at: values[at]) for pair in differ], minlength=len(names))
         return [str(one) if one else "" for one in count]
+    return letters(values, differ)
+
+
+def letters(values: Array, differ: Sequence[tuple[int, int]]) -> list[str]:
+    """What stands behind each bar: two share a letter unless they differ; the first is that of the best."""
     rank = np.argsort(np.argsort(-values))
-    groups = sorted(shared_groups(len(names), differ), key=lambda group: sorted(rank[list(group)]))
+    groups = sorted(shared_groups(len(values), differ), key=lambda group: sorted(rank[list(group)]))
     lettered = list(zip(string.ascii_letters, groups, strict=False))
-    return ["".join(letter for letter, group in lettered if at in group) for at in range(len(names))]
+    return ["".join(letter for letter, group in lettered if at in group) for at in range(len(values))]
 
 
 def shared_groups(count: int, differ: Sequence[tuple[int, int]]) -> list[frozenset[int]]:
@@ -170,9 +175,10 @@ def shared_groups(count: int, differ: Sequence[tuple[int, int]]) -> list[frozens
     return groups
 
 
-def _write(ax: Any, places: Array, ends: Array, letters: Sequence[str]) -> None:
+def write(ax: Any, places: Array, ends: Array, marks: Sequence[str]) -> None:
+    """The marks behind the ends of bars."""
     low, high = ax.get_xlim()
-    for place, end, letter in zip(places, ends, letters, strict=True):
+    for place, end, letter in zip(places, ends, marks, strict=True):
         if np.isfinite(end):
             right = min(max(end, 0.0), high) + 0.01 * (high - low)
             ax.text(right, place, letter, va="center", fontsize=8, gid="letters", clip_on=False)

@@ -199,6 +199,24 @@ def test_a_frame_for_models_and_one_for_pairs():
     assert repr(found) == "ModelEvaluation(4 models, 6 subjects, 12 conditions, spearman)"
 
 
+def test_bars_show_all_of_it():
+    matplotlib = pytest.importorskip("matplotlib")
+    truth, subjects = vectors(8, 14)
+    models = {"true": truth, "same": truth + 0.01 * subjects[0], "none": truth[::-1].copy()}
+    found = ka.evaluate_models(models, subjects, samples=100)
+    axes = found.plot()
+    assert isinstance(axes, matplotlib.axes.Axes)
+    heights = [bar.get_width() for bar in axes.patches if bar.get_gid() is None]
+    np.testing.assert_allclose(heights, found.mean)
+    [band] = [patch for patch in axes.patches if patch.get_gid() == "ceiling"]
+    assert (band.get_x(), band.get_x() + band.get_width()) == pytest.approx(found.ceiling)
+    letters = [text.get_text() for text in axes.texts if text.get_gid() == "letters"]
+    assert bool(set(letters[0]) & set(letters[1])) == (found.adjusted[0, 1] >= 0.05)
+    assert not set(letters[0]) & set(letters[2])
+    one = ka.evaluate_models({"a": truth}, subjects[:1], samples=20).plot(found.plot().figure.add_subplot())
+    assert not [patch for patch in one.patches if patch.get_gid() == "ceiling"]
+
+
 def test_one_subject_has_no_ceiling():
     truth, subjects = vectors(1, 12)
     for given in (subjects, [squareform(subjects[0])], squareform(subjects[0]), subjects[0]):

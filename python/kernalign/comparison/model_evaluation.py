@@ -17,6 +17,7 @@ from kernalign._base.frames import as_frame
 from kernalign._base.progress import ProgressArgument, reporting
 from kernalign._base.readable import as_html
 from kernalign._statistics.compared_pairs import Compared, Weighting, ceilings
+from kernalign.comparison.plots import evaluation
 from kernalign.inference import subject_dissimilarities
 from kernalign.inference.model_maps import false_discovery
 from kernalign.metrics.kernel.rsa import Comparison
@@ -90,6 +91,14 @@ class ModelEvaluation:
     def to_dataframe(self) -> DataFrame:
         """One row for each model; needs pandas."""
         return as_frame(self._rows(), "to_dataframe")
+
+    def plot(self, ax: Any = None) -> Any:
+        """Bars with 95 % intervals, chance, the noise ceiling, and letters: models that share one do not differ (q >=
+        0.05 over all pairs).
+
+        ``ax``: matplotlib axes; None makes a figure. Returns the axes. Needs matplotlib.
+        """
+        return evaluation.draw(self, ax)
 
     def pairs_to_dataframe(self) -> DataFrame:
         """One row for each pair of models; needs pandas."""
