@@ -12,11 +12,12 @@ from conformance.rows import FAMILIES, REPOSITORIES, ROWS, VALUES
 PAGE = Path(__file__).parents[2] / "docs" / "implementations.md"
 _HEAD = """# Which implementation computes what
 
-{measures} measures of {repositories} public implementations, run in float64 on five pairs of inputs: `golden` (a
-published example), `offset` (means far from 0), `wide` (more features than items), `ties` (integers, repeated columns
-and items), `real` (two representations of the demo). Of the {cells} values, {values} are numbers: {equal} are those of
-the call beside them, to 2·10⁻⁶, and {departing} are not, each for the reason given; for {accounted} of these an
-expression of that reason gives their value. {none} could not be computed. `tests/conformance` holds values and reasons
+{measures} measures of {repositories} public implementations, given float64 numbers of five pairs: `golden` (a published
+example), `offset` (means far from 0), `wide` (more features than items), `ties` (integers, repeated columns and items),
+`real` (two representations of the demo). Of the {cells} values, {values} are numbers: {equal} are those of the call
+beside them, to 2·10⁻⁶, and {departing} are not, each for the reason given: for {accounted} of these an expression of
+that reason gives their value, and {bounded} are within a bound of ours (ties, float32, random methods). {none} could
+not be computed. `tests/conformance` holds values and reasons
 and tests all of this; `python -m conformance.table`, in tests/, writes this page. An implementation was called as
 [similarity-repository](https://github.com/nacloos/similarity-repository) calls it, and "adapter" means that.
 
@@ -54,7 +55,7 @@ def page() -> str:
 
 def counts() -> dict[str, int]:
     """How many values there are of each kind."""
-    found = dict.fromkeys(("values", "equal", "departing", "accounted"), 0)
+    found = dict.fromkeys(("values", "equal", "departing", "accounted", "bounded"), 0)
     for row in ROWS:
         for pair in NAMES:
             numbers = sum(not isinstance(VALUES[pair][measure], str) for measure in row.measures)
@@ -62,6 +63,7 @@ def counts() -> dict[str, int]:
             found["values"] += numbers
             found["departing" if departure else "equal"] += numbers
             found["accounted"] += numbers if departure and departure.theirs else 0
+            found["bounded"] += numbers if departure and departure.within is not None else 0
     cells = len(NAMES) * sum(len(row.measures) for row in ROWS)
     measures = {measure for row in ROWS for measure in row.measures}
     return found | {

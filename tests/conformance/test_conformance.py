@@ -29,7 +29,7 @@ def test_no_measure_is_left_out():
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.measures[0])
 def test_values_are_ours_or_accounted_for(row):
-    if "over_folds" in str(row) or "left_out" in str(row):
+    if any(name in str(row) for name in ("over_folds", "left_out", "pls_by_splits")):
         pytest.importorskip("sklearn")
     for pair in NAMES:
         x, y = PAIRS[pair]

@@ -249,11 +249,16 @@ def ridge_r2(x, y, penalty=1.0):
     return (1 - ((y - fitted) ** 2).mean(axis=0) / y.var(axis=0)).mean()
 
 
-def left_out(x, y, penalty=1.0, folds=5):
+def folds_in_order(n, folds=5):
+    """Training and test items of folds of consecutive items."""
+    items = np.arange(n)
+    return [(np.setdiff1d(items, test), test) for test in np.array_split(items, folds)]
+
+
+def left_out(x, y, penalty=1.0):
     """Predictions of y by a ridge with intercept, folds in the order of items."""
     found = np.empty_like(y)
-    for test in np.array_split(np.arange(len(x)), folds):
-        train = np.setdiff1d(np.arange(len(x)), test)
+    for train, test in folds_in_order(len(x)):
         mx, my = x[train].mean(axis=0), y[train].mean(axis=0)
         a = x[train] - mx
         b = np.linalg.solve(a.T @ a + penalty * np.eye(a.shape[1]), a.T @ (y[train] - my))
@@ -298,6 +303,20 @@ def _model(kind):
     from sklearn.linear_model import RidgeCV
 
     return PLSRegression(25) if kind == "pls" else RidgeCV(alphas=np.logspace(-8, 8, 17))
+
+
+def pls_by_splits(x, y, kind):
+    """Mean over splits of the median correlation of columns with what 25 components of PLS predict."""
+    from sklearn.cross_decomposition import PLSRegression
+    from sklearn.model_selection import KFold, StratifiedShuffleSplit
+
+    splits = {"folds": KFold(5, shuffle=True, random_state=1)}
+    splits["draws"] = StratifiedShuffleSplit(10, train_size=0.9, random_state=1)
+    found = []
+    for train, test in splits[kind].split(x, np.zeros(len(x))):
+        fitted = PLSRegression(25, scale=False).fit(x[train], y[train]).predict(x[test])
+        found.append(np.nanmedian(paired_correlations(fitted, y[test])))
+    return np.mean(found)
 
 
 def shape_angle_left_out(x, y):
