@@ -19,6 +19,7 @@ from bench import leaderboard  # noqa: E402
 from bench.studies import (  # noqa: E402
     alignment_radius,
     caveats,
+    ceiling,
     cka_and_stitching,
     cknna_sweep,
     colour,
@@ -384,3 +385,25 @@ def test_risks_are_those_of_ridge_regression_and_words_follow_them():
     rows = [kare_and_risk.Known("x", items, 50, right, right, right) for items in ("all different", "each twice")]
     assert "**Held, where items are different**" in kare_and_risk.report(rows, 1.0)
     assert "**Refuted, where" in kare_and_risk.report([replace(rows[0], best=3 * right), rows[1]], 1.0)
+
+
+@pytest.mark.filterwarnings("ignore::kernalign.AlignmentWarning")
+def test_ceilings_are_split_halves_and_words_follow_the_numbers():
+    draw = np.random.default_rng(0)
+    common = draw.standard_normal((80, 4))
+    given = {
+        name: common @ draw.standard_normal((4, 40)) + noise * draw.standard_normal((80, 40))
+        for name, noise in {"a": 0.01, "b": 0.01, "c": 3.0}.items()
+    }
+    clear, noisy = ceiling.halves(given["a"]), ceiling.halves(given["c"])
+    assert clear > 0.6 > 0.4 > noisy
+    found = ceiling.pairs(given, seen=("a",))
+    assert [pair.kind for pair in found] == ["pictures × words", "pictures × words", "words"]
+    assert found[0].ceiling == pytest.approx(np.sqrt(clear * ceiling.halves(given["b"])))
+    assert found[0].share == pytest.approx((found[0].score - 10 / 79) / (found[0].ceiling - 10 / 79))
+    sizes = ceiling.by_size(given["a"], given["b"], (40, 80))
+    assert [size[2] for size in sizes] == pytest.approx([10 / 39, 10 / 79])
+    grows = [(40, 0.4, 0.1, 0.3), (80, 0.5, 0.1, 0.4)]
+    assert "**Refuted**" in ceiling.report(found, grows, 1.0)
+    low = [replace(pair, ceiling=0.6, low=0.5) for pair in found]
+    assert "**Held**" in ceiling.report(low, [(40, 0.5, 0.2, 0.3), (80, 0.4, 0.1, 0.35)], 1.0)

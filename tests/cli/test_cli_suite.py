@@ -109,3 +109,18 @@ def test_longer_suites_that_ship_hold(name: str, tmp_path: Path):
 def test_an_unknown_suite_is_named():
     with pytest.raises(ValueError, match="no suite builtin:magic; there are quick"):
         builtin.load("magic")
+
+
+def test_metrics_under_the_same_checks_are_a_table(folder: Path):
+    """Checks that held are in it; what was refuted has a line too."""
+    checks = "".join(
+        f'[[checks]]\nkind = "known"\nmetric = "{metric}"\nleast = {least}\n'
+        'values = [["a", "b", 1], ["a", "c", 2], ["b", "c", 3]]\n'
+        for metric, least in (("cka", -1), ("nbs", 1.1))
+    )
+    (folder / "suite.toml").write_text(TOML + '[[metrics]]\nid = "nbs"\n' + checks)
+    status, out, _ = invoke("run", folder, "--no-report")
+    assert status == 3
+    assert "main: known" in out
+    assert "held: " not in out
+    assert out.splitlines()[-1].startswith("refuted: nbs orders pairs by what is known of them")

@@ -1,5 +1,6 @@
 """Checks of known orders on scores made by hand, the networks that they are put to, and suites of these in small."""
 
+import sys
 from functools import partial
 from itertools import pairwise
 
@@ -156,3 +157,9 @@ def test_unknown_needs_are_named():
     with pytest.raises(ValueError, match="checks noticed must have whole"):
         description._check({"kind": "noticed", "metric": "cka"}, ["cka"])
     assert set(claims._KINDS) == set(description.CHECKS)
+
+
+def test_suites_of_digits_name_what_they_need(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    with pytest.raises(ImportError, match=r"needs scikit-learn: pip install 'kernalign\[sklearn\]'"):
+        networks.digits()

@@ -29,6 +29,8 @@ def load(path: str | os.PathLike[str], *, directory: str | os.PathLike[str] | No
         Unknown keys, with the nearest name that there is; values that cannot be.
     OSError
         The file cannot be read.
+    ImportError
+        A suite that ships needs scikit-learn's digits, and it is not installed.
 
     See Also
     --------
