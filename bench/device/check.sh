@@ -10,4 +10,16 @@ trap 'rm -rf "$work"' EXIT
 "$work/venv/bin/pip" install --quiet --no-index --find-links "$folder" kernalign
 cd "$work"
 cp "$folder/commit" "$out/commit"
-"$work/venv/bin/python" -m kernalign.gpucheck --out "$out/report.json"
+status=0
+"$work/venv/bin/python" -m kernalign.gpucheck --out "$out/report.json" || status=$?
+
+# What bounds the kernels that take longest, where ncu is: their memory and arithmetic as shares of the device's.
+if command -v ncu > /dev/null; then
+  for kernels in 'Select|Certify' 'Centred' 'TileValues|TileProducts'; do
+    ncu --clock-control none --section SpeedOfLight --section Occupancy --kernel-name-base mangled \
+      --kernel-name "regex:entry.*($kernels)" --launch-count 8 --csv --log-file "$out/ncu_${kernels%%|*}.csv" \
+      "$work/venv/bin/python" -m kernalign.gpucheck --step times --out "$work/under_ncu.json" \
+      || echo "ncu failed, see $out/ncu_${kernels%%|*}.csv"
+  done
+fi
+exit $status
