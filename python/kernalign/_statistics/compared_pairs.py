@@ -16,7 +16,7 @@ Array: TypeAlias = NDArray[np.float64]
 Counts: TypeAlias = NDArray[np.intp]
 
 RANKED = ("spearman", "rho_a", "kendall", "tau_b")
-_ORDERED = ("kendall", "tau_b")
+ORDERED = ("kendall", "tau_b")
 _CENTRED = ("pearson", "whitened_pearson", "spearman", "rho_a")
 _DECIMALS = 6  # of mean ranks, which are multiples of one over twice the number of subjects
 
@@ -67,10 +67,10 @@ class Compared:
 
     def __call__(self, x: Array, y: Array, weighting: Weighting) -> Array:
         """(R, S) scores of the rows of x with those of y."""
-        if self.comparison in _ORDERED:
+        if self.comparison in ORDERED:
             ranks = [[self._expanded(one, weighting) for one in side] for side in (x, y)]
             return np.array([[self._concordance(a, b, weighting) for b in ranks[1]] for a in ranks[0]])
-        a, b = (self._unit(self.scale(side, weighting), weighting) for side in (x, y))
+        a, b = (self.units(side, weighting) for side in (x, y))
         return np.asarray(np.clip(self._weighted(a, weighting) @ b.T, -1.0, 1.0))
 
     def scale(self, values: Array, weighting: Weighting) -> Array:
@@ -81,9 +81,13 @@ class Compared:
             return self._unit(np.array([self._whitened(one) for one in values]), weighting)
         return self._unit(values, weighting)
 
+    def units(self, values: Array, weighting: Weighting) -> Array:
+        """Vectors whose products, weighted, are the scores; not for Kendall's."""
+        return self._unit(self.scale(values, weighting), weighting)
+
     def of_mean(self, summed: Array, scaled: Array, weighting: Weighting) -> Array:
         """Score of each vector of a sum of scaled ones, or of the only one, with the scaled one of its row."""
-        if self.comparison in _ORDERED:
+        if self.comparison in ORDERED:
             pooled = np.broadcast_to(np.round(summed, _DECIMALS), scaled.shape)
             return np.array([self(a[None], b[None], weighting)[0, 0] for a, b in zip(pooled, scaled, strict=True)])
         a, b = self._unit(self.settled(summed, weighting), weighting), self._unit(scaled, weighting)
@@ -129,11 +133,12 @@ class Compared:
         alike = concordance_of(a, b, int(weighting.counts.sum())) - float(count) * (len(a) - count)
         if self.comparison == "kendall":
             return alike / (count * (count - 1) / 2)
-        untied = [count * (count - 1) / 2 - _tied(side[paired]) for side in (a, b)]
+        untied = [count * (count - 1) / 2 - tied(side[paired]) for side in (a, b)]
         return alike / math.sqrt(untied[0] * untied[1]) if min(untied) > 0 else math.nan
 
 
-def _tied(ranks: Array) -> float:
+def tied(ranks: Array) -> float:
+    """Pairs of entries that are."""
     counts = np.unique(ranks, return_counts=True)[1]
     return float((counts * (counts - 1) / 2).sum())
 

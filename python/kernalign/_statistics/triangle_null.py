@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from kernalign._base.score import Fixed, Null
 from kernalign._engines.permuted_grams import GATHER, PermutedTriangles
 from kernalign._engines.permuted_ranks import concordance
 from kernalign._statistics.null_tail import COST, LONG, DrawnTail, Law, Scores, Tail, exchange_null, refused_null
-from kernalign._statistics.pairings import Labels, Pairings
+from kernalign._statistics.pairings import Labels, Orders, Pairings, Values, null_scores, share
 
 Vector: TypeAlias = NDArray[np.float64]
 
@@ -53,6 +53,39 @@ def product_null(
         return refused_null(mean, sd, refused)
     tail = Tail((value - mean) / sd, partial(Pairings.of_items, n), partial(Law, None, "", False), scores)
     return Null(mean, sd, None, tail.p_value, tail.quantile)
+
+
+def mean_pairing_p(x: Vector, y: Vector, n: int, diagonals: tuple[Vector, Vector] | None = None) -> Vector:
+    """P-value of the product of each of the triangles x with y, plus that of their diagonals, under pairings of the n
+    items; nan where these take long."""
+    if n * n // 2 * GATHER > COST:
+        return np.full(len(x), np.nan)
+    found = []
+    for at, one in enumerate(x):
+        engine = PermutedTriangles(y[None], one[None], n)
+
+        def scores(orders: Orders, engine: Any = engine, at: int = at) -> Values:
+            off: Values = engine.products(orders)[:, 0, 0] / 2
+            return off if diagonals is None else off + diagonals[0][at][orders] @ diagonals[1]
+
+        pool, _ = null_scores(Pairings.of_items(n), scores)
+        found.append(share(pool, pool))
+    return np.array(found)
+
+
+def mean_concordance_p(x: Vector, y: Vector, n: int, weights: Vector) -> Vector:
+    """The same of the mean over y of Kendall's coefficients of ranks, each with its ``weights``, (len(x), len(y))."""
+    if len(x) * len(y) * _CONCORDANCE * len(x[0]) * math.log2(len(x[0])) > COST:
+        return np.full(len(x), np.nan)
+    found = []
+    for one, own in zip(x, weights, strict=True):
+
+        def scores(orders: Orders, one: Vector = one, own: Vector = own) -> Values:
+            return own @ np.array([concordance(other, one, orders) for other in y])  # type: ignore[no-any-return]
+
+        pool, _ = null_scores(Pairings.of_items(n), scores)
+        found.append(share(pool, pool))
+    return np.array(found)
 
 
 def concordance_null(x: Vector, y: Vector, n: int, groups: Labels | None, threads: int) -> Null:

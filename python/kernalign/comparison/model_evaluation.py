@@ -16,10 +16,19 @@ from kernalign._base import checks
 from kernalign._base.frames import as_frame
 from kernalign._base.progress import ProgressArgument, reporting
 from kernalign._base.readable import as_html
-from kernalign._statistics.compared_pairs import Compared, Weighting, ceilings
+from kernalign._statistics.compared_pairs import Weighting
 from kernalign.comparison.plots import evaluation
 from kernalign.inference import subject_dissimilarities
 from kernalign.inference.model_maps import false_discovery
+from kernalign.inference.subject_dissimilarities import Given
+from kernalign.inference.subject_scores import (
+    LEAST_CONDITIONS,
+    chance_of,
+    p_of_pairings,
+    samples_of,
+    scored,
+    variances_of,
+)
 from kernalign.metrics.kernel.rsa import Comparison
 from kernalign.metrics.kernel.rsa_sums import WHITENED
 
@@ -28,8 +37,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 Bootstrap: TypeAlias = Literal["both", "subjects", "conditions"]
-
-_LEAST_CONDITIONS = 4  # of a sample, different ones
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -44,6 +51,9 @@ class ModelEvaluation:
     chance : (models,) mean score over random pairings of the conditions: 0, but for the cosines; nan with a covariance
     ceiling : (lower, upper) bound of the mean score of the true model; nan of a single subject
     p_chance : (models,) one-sided, of a score that is no larger than chance
+    p_pairing : (models,) share of random pairings of the conditions, all up to 8, else 999, whose mean score reaches
+        the model's: exact for these subjects, where conditions are exchangeable; nan with a covariance, and where it
+        takes long (over 1800 conditions, fewer of Kendall's)
     p_ceiling : (models,) two-sided, of no difference from the lower bound of the ceiling
     p_pairwise : (models, models) two-sided, of no difference between two models; nan on the diagonal
     adjusted : the same after Benjamini and Hochberg, over all pairs
@@ -75,6 +85,7 @@ class ModelEvaluation:
     chance: Array
     ceiling: tuple[float, float]
     p_chance: Array
+    p_pairing: Array
     p_ceiling: Array
     p_pairwise: Array
     adjusted: Array
@@ -126,6 +137,7 @@ class ModelEvaluation:
             "chance": self.chance,
             "p_chance": self.p_chance,
             "q_chance": false_discovery(self.p_chance),
+            "p_pairing": self.p_pairing,
             "p_ceiling": self.p_ceiling,
         }
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
@@ -187,7 +199,8 @@ def evaluate_models(
     -------
     ModelEvaluation
         Tests are t-tests of bootstrap errors, with one degree of freedom less than there are subjects or conditions (of
-        "both", the fewer). That against chance is one-sided.
+        "both", the fewer). That against chance is one-sided; errors near chance are too large there (1.4 times of 12
+        conditions, 1.2 of 30), so that it is careful, and ``p_pairing`` is exact.
 
     Notes
     -----
@@ -245,21 +258,21 @@ def evaluate_models(
         raise ValueError(f"subjects must be at least two for bootstrap={bootstrap!r}, got one")
     if bootstrap != "subjects" and comparison in WHITENED:
         raise ValueError(f"bootstrap must be 'subjects' for comparison={comparison!r}, got {bootstrap!r}")
-    if bootstrap != "subjects" and n <= _LEAST_CONDITIONS:
-        raise ValueError(f"bootstrap={bootstrap!r} needs at least {_LEAST_CONDITIONS + 1} conditions, got {n}")
+    if bootstrap != "subjects" and n <= LEAST_CONDITIONS:
+        raise ValueError(f"bootstrap={bootstrap!r} needs at least {LEAST_CONDITIONS + 1} conditions, got {n}")
     once = np.ones(count, dtype=np.intp)
-    scores, bounds = _scored(given, Weighting(np.ones(n, dtype=np.intp)), [once])
+    scores, bounds = scored(given, Weighting(np.ones(n, dtype=np.intp)), [once])
     with reporting(progress, "samples") as report:
         drawn: list[Array] = []
-        for done, sample in enumerate(_samples(given, bootstrap, samples, seed)):
+        for done, sample in enumerate(samples_of(given, bootstrap, samples, seed)):
             drawn.append(sample)
             if report is not None:
                 report(done + 1, samples)
     means = np.append(scores.mean(axis=1), bounds[0, :1])
     sizes = (count if bootstrap != "conditions" else None, n if bootstrap != "subjects" else None)
-    variances = _variances(np.array(drawn), sizes)
+    variances = variances_of(np.array(drawn), sizes)
     freedom = min(size for size in sizes if size is not None) - 1
-    chance = _chance(given, covariance)
+    chance = chance_of(given, covariance is not None)
     settings = {
         "comparison": comparison,
         "conditions": n,
@@ -268,91 +281,18 @@ def evaluate_models(
         "seed": seed,
         **({} if covariance is None else {"covariance": True}),
     }
-    return _tested(given, scores, means, variances, chance, (bounds[0, 0], bounds[0, 1]), freedom, settings)
-
-
-def _scored(given: Any, weighting: Weighting, times: list[NDArray[np.intp]]) -> tuple[Array, Array]:
-    """(models, subjects) scores, and (times, 2) the mean bounds of the ceiling where subjects count several times."""
-    compared: Compared = given.compared
-    scores = compared(given.of_models, given.of_subjects, weighting)
-    bounds = np.full((len(times), 2), np.nan)
-    if len(given.subjects) > 1:
-        scaled = compared.scale(given.of_subjects, weighting)
-        for at, own in enumerate(times):
-            there = own > 0
-            found = ceilings(compared, scaled, weighting, own)
-            bounds[at] = found[:, there] @ own[there] / own.sum()
-    return scores, bounds
-
-
-def _samples(given: Any, bootstrap: str, samples: int, seed: int) -> Any:
-    """Mean scores of the models and the lower bound of the ceiling, (kinds, models + 1), of samples of subjects, of
-    conditions and of both, in this order, or of the only kind."""
-    rng, count, n = np.random.default_rng(seed), len(given.subjects), given.compared.n
-    once, plain = np.ones(count, dtype=np.intp), Weighting(np.ones(n, dtype=np.intp))
-    fixed = given.compared(given.of_models, given.of_subjects, plain)
-    scaled = given.compared.scale(given.of_subjects, plain)
-    for _ in range(samples):
-        found = []
-        own = np.bincount(rng.integers(count, size=count), minlength=count) if bootstrap != "conditions" else once
-        if bootstrap != "conditions":
-            there = own > 0
-            lower = ceilings(given.compared, scaled, plain, own)[0, there] @ own[there] / count
-            found.append(np.append(fixed @ own / count, lower))
-        if bootstrap != "subjects":
-            counts = np.zeros(n, dtype=np.intp)
-            while (counts > 0).sum() < _LEAST_CONDITIONS:
-                counts = np.bincount(rng.integers(n, size=n), minlength=n)
-            times = [once] if bootstrap == "conditions" else [once, own]
-            scores, bounds = _scored(given, Weighting(counts), times)
-            found += [np.append(scores @ one / count, bound[0]) for one, bound in zip(times, bounds, strict=True)]
-        yield np.array(found)
-
-
-def _variances(drawn: Array, sizes: tuple[int | None, int | None]) -> Array:
-    """(models + 1, models + 1) variance of the difference of two of models and ceiling; on the diagonal, of each."""
-    known = drawn - _mean(drawn)
-    differences = known[:, :, :, None] - known[:, :, None, :]
-    at = np.arange(drawn.shape[2])
-    differences[:, :, at, at] = known
-    raw = _mean(differences**2)
-    large = [size / (size - 1) for size in sizes if size is not None]
-    if len(raw) == 1:
-        return np.asarray(raw[0] * large[0])
-    alone = [factor * one for factor, one in zip(large, raw, strict=False)]
-    both = alone[0] + alone[1] - math.prod(large) * (raw[2] - raw[0] - raw[1])
-    return np.asarray(np.maximum(both, np.maximum(*alone)))
-
-
-def _mean(values: Array) -> Array:
-    """Over the first axis, of what is known; nan where nothing is."""
-    known = ~np.isnan(values)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.where(known, values, 0.0).sum(axis=0) / known.sum(axis=0))
-
-
-def _chance(given: Any, covariance: Any) -> Array:
-    """Mean over subjects of the mean score of random pairings of the conditions."""
-    comparison, n = given.compared.comparison, given.compared.n
-    if comparison == "cosine":
-        sides = [(one.mean(axis=1) / np.sqrt((one**2).mean(axis=1))) for one in (given.of_models, given.of_subjects)]
-    elif comparison == "whitened_cosine":
-        if covariance is not None:
-            return np.full(len(given.models), np.nan)
-        plain = Weighting(np.ones(n, dtype=np.intp))
-        traces = [given.compared.scale(one, plain)[:, :n].sum(axis=1) for one in (given.of_models, given.of_subjects)]
-        sides = [one / math.sqrt(n - 1) for one in traces]
-    else:
-        return np.zeros(len(given.models))
-    return np.asarray(sides[0] * sides[1].mean())
+    ends = bounds[0, 0], bounds[0, 1]
+    pairing = np.full(len(given.models), np.nan) if covariance is not None else p_of_pairings(given)
+    return _tested(given, scores, means, variances, chance, pairing, ends, freedom, settings)
 
 
 def _tested(
-    given: Any,
+    given: Given,
     scores: Array,
     means: Array,
     variances: Array,
     chance: Array,
+    p_pairing: Array,
     ceiling: tuple[float, float],
     freedom: int,
     settings: dict[str, Any],
@@ -377,6 +317,7 @@ def _tested(
         chance,
         (float(ceiling[0]), float(ceiling[1])),
         p_chance,
+        p_pairing,
         p[:count, count],
         pairwise,
         adjusted,
