@@ -33,15 +33,17 @@ from kernalign.inference.paired import PairedDifference, compare_scores  # noqa:
 from kernalign.inference.pairing_check import PairingCheck, check_pairing  # noqa: E402
 from kernalign.inference.permutation import PermutationTest, permutation_test  # noqa: E402
 from kernalign.metrics.describe import Description, describe  # noqa: E402
+from kernalign.metrics.kernel.angles import angular_cka, ensd  # noqa: E402
 from kernalign.metrics.kernel.cka import cka, hsic, kernel_alignment  # noqa: E402
 from kernalign.metrics.kernel.dissimilarities import Dissimilarities, dissimilarities  # noqa: E402
 from kernalign.metrics.kernel.distance import distance_alignment, distance_correlation  # noqa: E402
+from kernalign.metrics.kernel.energy import energy_distance  # noqa: E402
 from kernalign.metrics.kernel.mmd import mmd  # noqa: E402
 from kernalign.metrics.kernel.rsa import rsa  # noqa: E402
 from kernalign.metrics.linear.cca import cca, principal_angles, pwcca, subspace_overlap, svcca  # noqa: E402
 from kernalign.metrics.linear.matching import one_to_one, soft_matching  # noqa: E402
 from kernalign.metrics.linear.predictivity import linear_predictivity  # noqa: E402
-from kernalign.metrics.linear.ridge_cca import CCAPath, ridge_cca  # noqa: E402
+from kernalign.metrics.linear.ridge_cca import CCAPath, gulp, ridge_cca  # noqa: E402
 from kernalign.metrics.linear.shape import angular_distance, nbs, procrustes  # noqa: E402
 from kernalign.metrics.moments import Moments  # noqa: E402
 from kernalign.metrics.neighbors.cknna import cknna  # noqa: E402
@@ -86,6 +88,7 @@ __all__ = [
     "Spectrum",
     "SplitHalf",
     "UndefinedScoreWarning",
+    "angular_cka",
     "angular_distance",
     "band_alignment",
     "calibrated_score",
@@ -102,10 +105,13 @@ __all__ = [
     "distance_alignment",
     "distance_correlation",
     "edit_knn",
+    "energy_distance",
+    "ensd",
     "evaluate_models",
     "execute",
     "false_discovery",
     "finish",
+    "gulp",
     "hsic",
     "independence_test",
     "jaccard_knn",

@@ -59,6 +59,8 @@ def class_numbers(labels: Any, name: str = "targets") -> tuple[NDArray[np.int64]
 
 def as_indicators(labels: Any, name: str) -> Indicators:
     """Class labels as rows for the delta kernel, with the labels of the items that they carry."""
+    if type(labels) is Indicators:
+        return labels
     labels = stored(labels, name)
     if isinstance(labels, Stored):
         labels = labels.array()

@@ -30,11 +30,11 @@ MOST_CONCENTRATED = 0.1  # n times the product of both sides' concentration: 1/n
 _EQUAL = 1e-13  # a variance this small, of the mean square, is rounding: of squares of float32 numbers, too
 
 
-def unbiased_null(sums: KernelSums, cka: float, scale: float) -> Null:
+def unbiased_null(sums: KernelSums, cka: float, scale: float, sign: float = 1.0) -> Null:
     """Null of scale * (debiased CKA): exact mean 0 and variance 2/(n(n-3)), any kernel and data (mathematics 3.3).
 
-    Skewness (none for n < 6) and tail are computed when read; what they need is held until then: the rows or, of over
-    5000 of which pairings take long, copies of 2000.
+    With ``sign`` -1 that of minus the score. Skewness (none for n < 6) and tail are computed when read; what they need
+    is held until then: the rows or, of over 5000 of which pairings take long, copies of 2000.
     """
     if sums.groups is not None:
         return grouped_null(sums, scale, unbiased=True)
@@ -42,7 +42,9 @@ def unbiased_null(sums: KernelSums, cka: float, scale: float) -> Null:
     if sums.sides is not None and n > EXACT_SKEW_ROWS and pairing_cost(*sums.sides) > COST:
         sums = replace(sums, sides=(sums.sides[0].sampled, sums.sides[1].sampled))  # lets go of the rows
     unit = unbiased_sd(n)
-    tail = Tail(cka / unit, partial(Pairings.of_items, n), partial(_law, sums), partial(_scores, sums))
+    tail = Tail(
+        sign * cka / unit, partial(Pairings.of_items, n), partial(_law, sums, sign), partial(_scores, sums, sign)
+    )
     return Null(0.0, scale * unit, tail.skew if n >= 6 else None, tail.p_value, tail.quantile)
 
 
@@ -62,11 +64,12 @@ def grouped_null(sums: KernelSums, scale: float, *, unbiased: bool) -> Null:
     return exchange_null(sums.groups, made, scale / float(made.lengths[0, 0]), refused)
 
 
-def _law(sums: KernelSums) -> Law:
+def _law(sums: KernelSums, sign: float) -> Law:
     """Pearson III holds where no few items have the sums to themselves; of a stream, this cannot be seen."""
     if sums.n < 6:
         return Law(None, "", False)
     skew, method = unbiased_skew(sums)
+    skew *= sign
     if sums.sides is None:
         return Law(skew, method, abs(skew) <= MOST_SKEW_UNSEEN)
     x, y = sums.sides
@@ -78,7 +81,7 @@ def pearson3_holds(n: int, skew: Any, concentrations: Any) -> Any:
     return (np.abs(skew) <= MOST_SKEW) & (n * concentrations <= MOST_CONCENTRATED)
 
 
-def _scores(sums: KernelSums) -> Scores | str:
+def _scores(sums: KernelSums, sign: float) -> Scores | str:
     """Standardised scores of pairings."""
     n, why = sums.n, "none: a few items or one direction rule the score, so that Pearson III does not hold"
     if sums.sides is None:
@@ -86,7 +89,7 @@ def _scores(sums: KernelSums) -> Scores | str:
     if pairing_cost(*sums.sides) > COST:
         return f"{why}, and {LONG}"
     made = permuted(*sums.sides)
-    unit = float(made.lengths[0, 0]) * unbiased_sd(n)
+    unit = sign * float(made.lengths[0, 0]) * unbiased_sd(n)
     return lambda orders: made.products(orders)[:, 0, 0] / unit
 
 

@@ -11,8 +11,8 @@ from typing import Any
 from kernalign._base.checks import nearest, shown
 from kernalign._base.kernels import Distance
 from kernalign._base.score import Score
-from kernalign.metrics.kernel import cka, distance, mmd, rsa
-from kernalign.metrics.linear import cca, matching, predictivity, shape
+from kernalign.metrics.kernel import angles, cka, distance, energy, mmd, rsa
+from kernalign.metrics.linear import cca, matching, predictivity, ridge_cca, shape
 from kernalign.metrics.neighbors import cknna, overlap, ranked
 from kernalign.metrics.record import MetricInfo, OfDissimilarities, OfEdges, OfGrams, OfLists, OfSpans
 
@@ -94,6 +94,31 @@ _RECORDS: dict[str, MetricInfo] = {
         scales=False,
         cost=_TILES,
         chance="0",
+    ),
+    "energy_distance": MetricInfo(
+        "energy distance of two samples with the same features; rows are not paired",
+        _ANY,
+        energy.energy_distance,
+        **_CLOSE_AT_0,
+        paired=False,
+        scales=False,
+        units=1,
+        cost=_TILES,
+        chance="0",
+    ),
+    "angular_cka": MetricInfo(
+        "angle between centred Gram matrices, in radians: the arc cosine of CKA",
+        (0.0, math.pi),
+        angles.angular_cka,
+        **_CLOSE_AT_0,
+        cost=_GRAMS,
+    ),
+    "ensd": MetricInfo(
+        "effective number of shared dimensions: CKA times the participation ratios' geometric mean",
+        _DISTANCE,
+        angles.ensd,
+        cost=_GRAMS,
+        chance="of the spectra",
     ),
     "rsa": MetricInfo(
         "correlation of the dissimilarities of all pairs of items",
@@ -200,6 +225,14 @@ _RECORDS: dict[str, MetricInfo] = {
         states=OfSpans(cca.subspace_overlap_of, ("rank",)),
         cost=_SPANS,
         chance="rank / (n − 1)",
+    ),
+    "gulp": MetricInfo(
+        "how far ridge predictions from both sides may lie apart",
+        _DISTANCE,
+        ridge_cca.gulp,
+        **_CLOSE_AT_0,
+        states=OfSpans(ridge_cca.gulp_of, ("ridge",)),
+        cost=_SPANS,
     ),
     "nbs": MetricInfo(
         "normalised Bures similarity: cosine of shapes",

@@ -191,6 +191,8 @@ def test_labels_in_a_comparison():
     own = ka.compare({"a": x}, {"few": few}, metrics={"by class": ("cka", {"kernel": kernel})}, errors="raise")
     assert own.scores["by class"]["a", "few"][0, 0] == pytest.approx(made.scores["cka"]["b", "few"][0, 0])
     assert not made.notes
+    alone = ka.compare({"b": x}, {"few": few}, metrics=["cka"], kernel=kernel, uncertainty=True, errors="raise")
+    assert alone.scores["cka"]["b", "few"][0, 0] == pytest.approx(made.scores["cka"]["b", "few"][0, 0])  # a call a pair
     best = ka.compare({"a": [x, y]}, {"few": few}, metrics=["cka"], kernel=kernel, layers="best", errors="raise")
     assert 0 < best.best("cka").p_value[0, 0] <= 1
 

@@ -335,7 +335,7 @@ def test_other_arguments_are_checked():
             ka.ridge_cca(x, y, bad)
     with pytest.raises(TypeError, match="variance must be a number"):
         ka.svcca(x, y, variance="0.9")
-    with pytest.raises(ValueError, match="statistic must be 'rho' or 'r2', got 'R2'"):
+    with pytest.raises(ValueError, match="statistic must be 'rho', 'r2' or 'eos', got 'R2'"):
         ka.cca(x, y, statistic="R2")
     with pytest.raises(ValueError, match="cca needs at least 2 rows, got 1"):
         ka.cca(x[:1], y[:1])
@@ -453,3 +453,35 @@ def test_few_long_rows_are_multiplied_some_columns_at_a_time(normalize, dtype, m
     monkeypatch.setattr("kernalign._engines.spans._WIDE", 1 << 20)
     assert float(found) == pytest.approx(float(ka.svcca(x, y, rank=6, normalize=normalize)), rel=1e-11)
     assert 0.5 < found < 1
+
+
+@pytest.mark.parametrize("ridge", [0.0, 0.01, 3.0])
+@pytest.mark.parametrize("shape", [(60, 5, 8), (20, 30, 4)])
+def test_gulp_is_the_distance_of_ridge_smoothers(ridge, shape):
+    x, y = related(*shape)
+    if ridge == 0 and shape[1] > shape[0]:
+        warnings.filterwarnings("ignore", message=".*saturated", category=ka.AlignmentWarning)
+    k, g = (oracle.ridge_kernel(a, ridge) for a in (x, y))
+    score = ka.gulp(x, y, ridge)
+    assert score == pytest.approx(np.linalg.norm(k - g), rel=1e-8)
+    assert score == pytest.approx(ka.ridge_cca(x, y, [ridge]).gulp[0], rel=1e-12)
+    assert ka.gulp(x, 3 * x + 1, ridge) < 1e-6
+    made = ka.compare({"a": x}, {"b": y}, metrics={"gulp": ("gulp", {"ridge": ridge})}, errors="raise")
+    assert made.scores["gulp"]["a", "b"][0, 0] == pytest.approx(score, rel=1e-9)
+
+
+@pytest.mark.parametrize("centred", [True, False])
+def test_eigenspace_overlap(centred):
+    x, y = related(60, 5, 8)
+    x += 0.7
+    rho = oracle.canonical_correlations(x, y, centred)
+    score = ka.cca(x, y, statistic="eos", centred=centred)
+    assert score == pytest.approx((rho**2).sum() / 8, rel=1e-9)
+    assert score.chance == (pytest.approx(5 / 59) if centred else None)
+
+
+def test_chance_of_the_eigenspace_overlap():
+    x, y = np.random.default_rng(0).normal(size=(2, 6, 3))
+    y = y[:, :2]
+    scores = [float(ka.cca(x, y[list(order)], statistic="eos")) for order in permutations(range(6))]
+    assert ka.cca(x, y, statistic="eos").chance == pytest.approx(np.mean(scores), rel=1e-9)

@@ -147,7 +147,7 @@ def cka(
         return _partial_cka(x, y, given, adjust, estimator, kernel, options)
     if adjust != "kernels":
         raise ValueError(f"adjust must be left out without given, got {checks.shown(adjust)}")
-    sums, spread = _sums("cka", x, y, estimator, kernel, uncertainty, options, groups)
+    sums, spread = sums_of("cka", x, y, estimator, kernel, uncertainty, options, groups)
     warn_of_dominance(sums)
     return finish_cka(sums, estimator, spread)
 
@@ -209,7 +209,7 @@ def hsic(
     >>> linear.p_value > 0.05, rbf.p_value < 1e-9
     (True, True)
     """
-    sums, spread = _sums("hsic", x, y, estimator, kernel, uncertainty, options, groups)
+    sums, spread = sums_of("hsic", x, y, estimator, kernel, uncertainty, options, groups)
     return finish_hsic(sums, estimator, spread)
 
 
@@ -251,7 +251,7 @@ def kernel_alignment(
     >>> round(ka.kernel_alignment(x, y), 1), abs(ka.cka(x, y)) < 0.05
     (0.6, True)
     """
-    sums, spread = _sums("kernel_alignment", x, y, estimator, kernel, uncertainty, options)
+    sums, spread = sums_of("kernel_alignment", x, y, estimator, kernel, uncertainty, options)
     return finish_kernel_alignment(sums, estimator, spread)
 
 
@@ -338,7 +338,7 @@ def check_estimator(estimator: Any, n: int, what: str, *, jackknife: bool = Fals
         checks.check_count(n, least + jackknife, f"{what} ({estimator}{', jackknife' if jackknife else ''})")
 
 
-def _sums(
+def sums_of(
     metric: str,
     x: Any,
     y: Any,

@@ -70,6 +70,7 @@ def mmd(
 
     See Also
     --------
+    energy_distance : by distances, without a kernel to choose
     cka : for rows that are paired
 
     References
@@ -105,13 +106,20 @@ def mmd(
         if estimator in ("linear-time", "block"):
             length = 2 if estimator == "linear-time" else max(2, math.isqrt(min(n, m)))
             return _by_blocks(pair, side, length, keywords)
-        return _whole(pair, side, report, keywords)
+        return of_whole(pair, side, report, keywords)
 
 
-def _whole(pair: arrays.Pair, side: Side, report: Report, keywords: dict[str, Any]) -> Score:
+def of_whole(
+    pair: arrays.Pair,
+    side: Side,
+    report: Report,
+    keywords: dict[str, Any],
+    metric: str = "mmd",
+    sign: float = 1.0,
+) -> Score:
     """Both estimates are products of the pooled Gram matrix with one of labels a = 2m/(n+m) and -b = -2n/(n+m).
 
-    The labels sum to zero, so that a constant in the kernel drops out.
+    The labels sum to zero, so that a constant in the kernel drops out. ``sign``: -1 for the kernel that is minus this.
     """
     n, m = pair.x.shape[0], pair.y.shape[0]
     size = n + m
@@ -132,10 +140,10 @@ def _whole(pair: arrays.Pair, side: Side, report: Report, keywords: dict[str, An
     value = (of_x - across) / (n * (n - 1)) + (of_y - across) / (m * (m - 1)) - 2 * across / (n * m)
     value *= kernel_unit
     if kernel_unit == 0 or not math.isfinite(value):
-        return undefined("mmd", size, _UNDERFLOW if kernel_unit == 0 else _OVERFLOW, **keywords)
-    null = _null(sums, n, m, u_norm, value) if varies else None
+        return undefined(metric, size, _UNDERFLOW if kernel_unit == 0 else _OVERFLOW, **keywords)
+    null = _null(sums, n, m, u_norm, value, sign) if varies else None
     if keywords["estimator"] == "unbiased":
-        return Score(value, metric="mmd", n=size, null=null, **keywords)
+        return Score(sign * value, metric=metric, n=size, null=null, **keywords)
     scale = (1 / (a * n)) ** 2 * sums.unit
     if null is not None:
         moments, tail = biased_null(sums, scale), null.p_value
@@ -145,14 +153,16 @@ def _whole(pair: arrays.Pair, side: Side, report: Report, keywords: dict[str, An
             p, method = tail()
             return p, f"{method}, of the unbiased estimate"
 
-        null = Null(moments.mean, moments.sd, p_value=p_value)
-    return Score(max(0.0, sums.centred(0, 1)) * scale, metric="mmd", n=size, null=null, **keywords)
+        mean = moments.mean
+        assert isinstance(mean, float)
+        null = Null(sign * mean, moments.sd, p_value=p_value)
+    return Score(max(0.0, sign * sums.centred(0, 1)) * scale, metric=metric, n=size, null=null, **keywords)
 
 
-def _null(sums: KernelSums, n: int, m: int, u_norm: float, value: float) -> Null:
+def _null(sums: KernelSums, n: int, m: int, u_norm: float, value: float, sign: float) -> Null:
     """Of <K, W>, W = 1/(n(n-1)) and 1/(m(m-1)) within the samples, -1/(nm) across: along the U-centred labels."""
     scale = u_norm * math.sqrt(1 / (n * (n - 1)) + 1 / (m * (m - 1)) + 2 / (n * m))
-    null = kernel_null.unbiased_null(sums, value / scale, scale)
+    null = kernel_null.unbiased_null(sums, value / scale, scale, sign)
 
     def p_value() -> tuple[float | None, str]:
         assert null.p_value is not None

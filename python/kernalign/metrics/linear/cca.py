@@ -17,7 +17,7 @@ from kernalign._rows.options import Options
 from kernalign.metrics.linear import principal
 from kernalign.metrics.linear.principal import Principal, Spans
 
-Statistic: TypeAlias = Literal["rho", "r2"]
+Statistic: TypeAlias = Literal["rho", "r2", "eos"]
 
 _SAME = 1e-10  # relative gap of singular values below which the directions at a cut are not determined
 _FORCED = 0.1  # share of correlations that are 1 by count, beyond which the score says little
@@ -30,7 +30,8 @@ def cca(x: Any, y: Any, *, statistic: Statistic = "rho", centred: bool = True, *
     Parameters
     ----------
     x, y : (n, p) and (n, q) arrays, paired by row; n >= 2.
-    statistic : "rho": mean of the canonical correlations; "r2": mean of their squares.
+    statistic : "rho": mean of the canonical correlations; "r2": mean of their squares; "eos": the sum of their squares
+        over the larger rank, the eigenspace overlap score of May et al. 2019 (theirs is not ``centred``).
     centred : False leaves the column means in, as a widely used notebook does (Kornblith et al. 2019); no null then.
     **options : as for :func:`kernalign.cka`.
 
@@ -287,13 +288,15 @@ def finish_cca(state: Principal, statistic: Statistic) -> Score:
     least, most = sorted(state.ranks)
     settings = state.describe(centred=state.free < state.n)
     null = None
-    warn_saturated("cca", state, state.chance_rho if statistic == "rho" else most / state.free)
+    chance = {"rho": state.chance_rho, "r2": most / state.free, "eos": least / state.free}[statistic]
+    warn_saturated("cca", state, chance)
     if statistic == "rho":
         value = nuclear_norm(state.overlap) / least
         settings["chance"] = state.chance_rho
     else:
-        value = float((state.overlap**2).sum()) / least
-        null = Null(most / state.free) if settings["centred"] else None
+        larger = most if statistic == "eos" else least
+        value = float((state.overlap**2).sum()) / larger
+        null = Null(least * most / (larger * state.free)) if settings["centred"] else None
     return Score(min(1.0, value), metric="cca", n=state.n, estimator=statistic, settings=settings, null=null)
 
 
@@ -335,7 +338,7 @@ def _finish_overlap(state: Principal, rank: int) -> Score:
 
 def check_statistic(statistic: Any) -> None:
     """Raise unless it is one of CCA's."""
-    checks.check_choice(statistic, "statistic", ("rho", "r2"))
+    checks.check_choice(statistic, "statistic", ("rho", "r2", "eos"))
 
 
 def _check_rank(rank: Any, spans: Spans) -> int:

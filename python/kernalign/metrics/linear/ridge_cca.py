@@ -8,8 +8,9 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from kernalign._base import checks
 from kernalign._base.readable import Readable
-from kernalign._base.score import UndefinedScoreWarning
+from kernalign._base.score import Score, UndefinedScoreWarning, undefined
 from kernalign._base.warn import warn
 from kernalign._engines.directions import Directions, Vector
 from kernalign._rows import vectors
@@ -103,6 +104,65 @@ def ridge_cca(x: Any, y: Any, ridges: Any, **options: Unpack[Options]) -> CCAPat
     with pair.working("ridge_cca") as report:
         state = principal.of_spans("ridge_cca", principal.Spans.of(pair, report=report))
     return _finish(state, penalties)
+
+
+def gulp(x: Any, y: Any, ridge: float = 0.01, **options: Unpack[Options]) -> Score:
+    """GULP distance: by how much the best ridge predictions of a target from x and from y differ, at most.
+
+    Parameters
+    ----------
+    x, y, **options : as for :func:`cca`.
+    ridge : >= 0, of the ridge regressions, of sides that are centred and scaled to |X|^2 = n.
+
+    Returns
+    -------
+    Score
+        |A - B|, >= 0, of A = X (X^T X + ridge n I)^-1 X^T, which takes a target to its prediction, and the like of y: a
+        bound on how far both predictions of any target of norm 1 lie apart. 0 if x is y up to rotation and scale, or
+        with ridge 0 up to any invertible linear map. At most sqrt(rank_x + rank_y). No closed-form chance level of the
+        distance; `ridge_cca` has that of its product.
+
+    Notes
+    -----
+    Cost, memory and errors as for :func:`ridge_cca`, which has many ridges at once.
+
+    See Also
+    --------
+    ridge_cca : the similarity that it belongs to
+    procrustes : by rotations
+
+    References
+    ----------
+    Boix-Adsera et al. 2022, definition 1 and lemma 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> x, y = rng.standard_normal((2, 200, 5))
+    >>> mixed = x @ rng.standard_normal((5, 5))
+    >>> round(ka.gulp(x, 3 * x + 1, 0.1), 4), round(ka.gulp(x, mixed, 0), 4), ka.gulp(x, mixed, 0.1) > 0.1
+    (0.0, 0.0, True)
+    """
+    penalty = np.array([checks.check_nonnegative(ridge, "ridge")])
+    pair = paired("gulp", x, y, options)
+    with pair.working("gulp") as report:
+        return _finish_gulp(principal.of_spans("gulp", principal.Spans.of(pair, report=report)), penalty)
+
+
+def gulp_of(spans: principal.Spans, *, ridge: float = 0.01) -> Score:
+    """`gulp` of sides whose directions are shared."""
+    penalty = np.array([checks.check_nonnegative(ridge, "ridge")])
+    return _finish_gulp(principal.of_spans("gulp", spans), penalty)
+
+
+def _finish_gulp(state: Principal, penalty: Vector) -> Score:
+    settings = state.describe(ridge=float(penalty[0]))
+    if state.reason is not None:
+        return undefined("gulp", state.n, state.reason, settings=settings, maximum=None)
+    found = _finish(state, penalty)
+    return Score(float(found.gulp[0]), metric="gulp", n=state.n, settings=settings, maximum=None)
 
 
 def _finish(state: Principal, penalties: Vector) -> CCAPath:
