@@ -10,7 +10,7 @@ from pathlib import Path
 import kernalign as ka
 from kernalign import compat
 
-_LEAVES = ("stitching", "suite", "pmi", "embedding", "robustness", "demo")
+_LEAVES = ("stitching", "suite", "pmi", "embedding", "robustness", "demo", "sources")
 _TITLES = {"kernalign": "Metrics, comparisons and tests"}
 _ARGUMENTS = {"rank": "rank=10"}
 _NUMBERS = {-math.inf: "−∞", math.inf: "∞", math.pi / 2: "π/2"}

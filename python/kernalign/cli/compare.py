@@ -23,8 +23,8 @@ from kernalign.comparison.tasks.execute import execute
 from kernalign.comparison.tasks.models import make_models
 from kernalign.comparison.tasks.pools import cluster
 from kernalign.metrics.kernel.rsa import COMPARISONS, DISTANCES
-from kernalign.sources import shown
 from kernalign.sources.directories import Model
+from kernalign.sources.place import shown
 
 
 @click.command()

@@ -17,8 +17,8 @@ from kernalign.cli.inputs import FileName, arrange, open_models
 from kernalign.cli.output import as_csv, as_json, check_output, number, plain, say, show_table, write_text
 from kernalign.metrics.describe import Description
 from kernalign.metrics.describe import describe as describe_rows
-from kernalign.sources import shown
 from kernalign.sources.directories import Model
+from kernalign.sources.place import shown
 
 Named = tuple[str, str, Description]
 

@@ -10,11 +10,11 @@ import click
 from click.shell_completion import CompletionItem
 
 from kernalign.cli.labels import read_labels, stands_alone
-from kernalign.sources import are_layers, by_name, open_sources, open_unit, shown, split_spec
+from kernalign.sources import are_layers, by_name, open_sources, open_unit, split_spec
 from kernalign.sources.arranged import Arranged
 from kernalign.sources.directories import Found, Model, models_of
 from kernalign.sources.formats import format_of
-from kernalign.sources.place import Place
+from kernalign.sources.place import Place, shown
 from kernalign.sources.shards import Unit, units
 
 

@@ -16,8 +16,9 @@ from kernalign.cli.inputs import FileName, open_models, pairing_of
 from kernalign.cli.output import as_csv, as_json, check_output, number, plain, say, show_table, write_text
 from kernalign.metrics.neighbors.change import Change, neighbor_change
 from kernalign.metrics.neighbors.overlap import METRICS
-from kernalign.sources import Source, shown
+from kernalign.sources import Source
 from kernalign.sources.directories import Model
+from kernalign.sources.place import shown
 
 
 @click.command("knn-change")

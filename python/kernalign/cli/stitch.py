@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from kernalign._base.checks import check_same_rows
 from kernalign.cli.output import as_csv, as_json, check_output, number, plain, say, show_table, write_text
-from kernalign.sources import array_names, open_source, shown, split_spec
+from kernalign.sources import array_names, open_source, split_spec
+from kernalign.sources.place import shown
 
 if TYPE_CHECKING:
     from kernalign.stitching import Certificate, LinearHead, LinearStitcher, Trial

@@ -34,7 +34,25 @@ _SPEC = re.compile(rf"(?P<path>.*?(?:{_ENDINGS})):(?P<key>.+)", re.DOTALL | re.I
 @dataclass
 class Source:
     """One array of a file, read or mapped when it is first asked for; it stays valid as long as something refers to
-    it."""
+    it.
+
+    See Also
+    --------
+    open_source : opens one
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from kernalign import sources
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.save(Path(folder) / "x.npy", np.eye(4))
+    ...     source = sources.open_source(Path(folder) / "x.npy")
+    ...     shape, trace = source.shape, source.array.trace()
+    >>> shape, float(trace)
+    ((4, 4), 4.0)
+    """
 
     name: str
     place: Place
@@ -111,6 +129,23 @@ def open_source(
         The file cannot be read.
     ImportError
         The format needs a package that is not installed; the message says which extra brings it.
+
+    See Also
+    --------
+    open_sources : all arrays of a file
+    open_layers : a file as one model with layers
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from kernalign import sources
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(Path(folder) / "run.npz", early=np.zeros((5, 2)), late=np.ones((5, 3)))
+    ...     late = sources.open_source(Path(folder) / "run.npz", key="late").array
+    >>> late.shape, late.flags.writeable
+    ((5, 3), False)
     """
     place = Place(path)
     members = members_of(place)
@@ -143,6 +178,23 @@ def open_sources(spec: Spec, *, dimensions: tuple[int, ...] = (2,), max_bytes: i
     ------
     ValueError, OSError, ImportError
         As ``open_source``; ``max_bytes`` counts for all arrays of the file together.
+
+    See Also
+    --------
+    open_source : one array of a file
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from kernalign import sources
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(Path(folder) / "run.npz", early=np.zeros((5, 2)), late=np.ones((5, 3)), labels=np.arange(5))
+    ...     found = sources.open_sources(Path(folder) / "run.npz")
+    ...     shapes = {source.name: source.shape for source in found}
+    >>> shapes
+    {'early': (5, 2), 'late': (5, 3)}
     """
     place, key = split_spec(spec)
     members = members_of(place)
@@ -181,6 +233,22 @@ def open_layers(
     ------
     ValueError, OSError, ImportError
         As ``open_sources``, and where one of several arrays is 3-D.
+
+    See Also
+    --------
+    open_source, by_name
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from kernalign import sources
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(Path(folder) / "model.npz", layer2=np.zeros((5, 2)), layer10=np.ones((5, 3)))
+    ...     names = [source.name for source in sources.open_layers(Path(folder) / "model.npz")]
+    >>> names
+    ['layer2', 'layer10']
     """
     found = open_sources(spec, dimensions=dimensions, max_bytes=max_bytes)
     if not are_layers(found) and len(found) > 1:
@@ -192,22 +260,85 @@ def open_layers(
 
 
 def are_layers(found: Sequence[Source]) -> bool:
-    """Whether the arrays of one file can be the layers of one model: several, all 2-D."""
+    """Whether the arrays of one file can be the layers of one model: several, all 2-D.
+
+    See Also
+    --------
+    open_layers : opens them as one representation
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from kernalign import sources
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(Path(folder) / "run.npz", one=np.zeros((5, 2)), two=np.ones((5, 3)))
+    ...     layers = sources.are_layers(sources.open_sources(Path(folder) / "run.npz"))
+    >>> layers
+    True
+    """
     return len(found) > 1 and all(len(one.shape) == 2 for one in found)
 
 
 def by_name(found: Sequence[Source]) -> list[Source]:
-    """In the order of their names as people read them: the numbers in them by value."""
+    """In the order of their names as people read them: the numbers in them by value.
+
+    See Also
+    --------
+    open_layers : orders layers like this
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from kernalign import sources
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(Path(folder) / "run.npz", block10=np.zeros((5, 2)), block9=np.ones((5, 2)))
+    ...     found = sources.by_name(sources.open_sources(Path(folder) / "run.npz"))
+    >>> [source.name for source in found]
+    ['block9', 'block10']
+    """
     return sorted(found, key=lambda one: naturally(one.name))
 
 
 def array_names(path: Spec) -> list[str]:
-    """Names of the numeric arrays of a file, of any shape; none for a ``.npy`` file. Raises as ``open_source``."""
+    """Names of the numeric arrays of a file, of any shape; none for a ``.npy`` file. Raises as ``open_source``.
+
+    See Also
+    --------
+    open_source : opens one of them
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from kernalign import sources
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(Path(folder) / "run.npz", x=np.zeros((5, 2)), steps=np.arange(3))
+    ...     names = sources.array_names(Path(folder) / "run.npz")
+    >>> sorted(names)
+    ['steps', 'x']
+    """
     return [key for key, member in members_of(Place(path)).items() if key is not None and not member.refusal]
 
 
 def split_spec(spec: Spec) -> tuple[Place, str | None]:
-    """Split ``"file.npz:key"`` into path and key; a path that exists as it stands has no key."""
+    """Split ``"file.npz:key"`` into path and key; a path that exists as it stands has no key.
+
+    See Also
+    --------
+    open_source : takes what this splits
+
+    Examples
+    --------
+    >>> from kernalign import sources
+    >>> place, key = sources.split_spec("features.npz:layer3/mean")
+    >>> str(place), key
+    ('features.npz', 'layer3/mean')
+    """
     text = os.fspath(spec)
     match = _SPEC.fullmatch(text)
     whole = Place(text)
@@ -250,7 +381,5 @@ __all__ = [
     "open_layers",
     "open_source",
     "open_sources",
-    "open_unit",
-    "shown",
     "split_spec",
 ]

@@ -30,6 +30,18 @@ def arranged(given: Any, *, axes: str | None = None, pool: Literal["mean", "flat
     ------
     TypeError, ValueError
         The letters do not fit the array, or positions are not said to be pooled.
+
+    See Also
+    --------
+    open_source : what it takes the array from
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernalign.sources.arranged import arranged
+    >>> tokens = np.zeros((8, 16, 4))  # (items, places, features)
+    >>> arranged(tokens, axes="ntd", pool="mean").shape, arranged(tokens, axes="ntd", pool="flatten").shape
+    ((8, 4), (8, 64))
     """
     inner = stored(given, "given")
     if not isinstance(inner, Stored):

@@ -22,11 +22,53 @@ _BLOCK_BYTES = 32 << 20
 
 
 class NoNumbersError(ValueError):
-    """An array holds nothing that a metric reads; others of the same file may."""
+    """An array holds nothing that a metric reads; others of the same file may.
+
+    See Also
+    --------
+    NoRowsError : of a whole file
+    open_source : raises it
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from kernalign import sources
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.save(Path(folder) / "words.npy", np.array(["a", "b"]))
+    ...     try:
+    ...         found = sources.open_source(Path(folder) / "words.npy").array
+    ...     except sources.NoNumbersError as error:
+    ...         found = str(error).rpartition("words.npy ")[2]
+    >>> found
+    'must hold real numbers, got dtype <U1'
+    """
 
 
 class NoRowsError(ValueError):
-    """A file holds arrays, but none whose rows could be items."""
+    """A file holds arrays, but none whose rows could be items.
+
+    See Also
+    --------
+    NoNumbersError : of one array
+    open_sources : raises it
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from kernalign import sources
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(Path(folder) / "run.npz", steps=np.arange(3))
+    ...     try:
+    ...         found = sources.open_sources(Path(folder) / "run.npz")
+    ...     except sources.NoRowsError as error:
+    ...         found = str(error).rpartition("run.npz ")[2]
+    >>> found
+    'holds no 2-D array (items, features); found: steps (3,)'
+    """
 
 
 class Stored:
