@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+import kernalign as ka  # noqa: E402
 from kernalign import pmi  # noqa: E402
 
 from bench import leaderboard  # noqa: E402
@@ -267,10 +268,14 @@ def test_contrastive_learners_find_pmi_where_it_embeds():
 
 
 @pytest.mark.filterwarnings("ignore::kernalign.AlignmentWarning")
-def test_cknna_of_all_neighbours_is_cka():
-    """At k = n - 1 the U-centred variant is unbiased CKA, and platonic-rep's on any rows too."""
+def test_cknna_of_the_sweep_is_that_of_the_package_and_of_all_neighbours_cka():
     given = {name: rows[:40] for name, rows in labelled.representations(CLIPART, NAMES).items()}
-    found = cknna_sweep.maps(given, [39])
+    found = cknna_sweep.maps(given, [5, 39])
+    for variant, k in found:
+        rows = cknna_sweep.prepared(given, centred=variant.endswith("rows"))
+        x, y = rows[NAMES[1]], rows[NAMES[0]]
+        both = [float(ka.cknna(a, b, k, variant=variant.split(",")[0])) for a, b in ((x, y), (y, x))]
+        assert found[variant, k][1, 0] == pytest.approx(np.mean(both), rel=1e-9)
     cka = cknna_sweep.references(given)["cka"]
     np.testing.assert_allclose(found["ucentred", 39], cka, atol=1e-9)
     np.testing.assert_allclose(found["platonic", 39], cka, atol=1e-9)
