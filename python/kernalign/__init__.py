@@ -41,7 +41,7 @@ from kernalign.metrics.kernel.energy import energy_distance  # noqa: E402
 from kernalign.metrics.kernel.mmd import mmd  # noqa: E402
 from kernalign.metrics.kernel.rsa import rsa  # noqa: E402
 from kernalign.metrics.linear.cca import cca, principal_angles, pwcca, subspace_overlap, svcca  # noqa: E402
-from kernalign.metrics.linear.matching import one_to_one, soft_matching  # noqa: E402
+from kernalign.metrics.linear.matching import one_to_one, soft_correlation, soft_matching  # noqa: E402
 from kernalign.metrics.linear.predictivity import linear_predictivity  # noqa: E402
 from kernalign.metrics.linear.ridge_cca import CCAPath, gulp, ridge_cca  # noqa: E402
 from kernalign.metrics.linear.shape import angular_distance, nbs, procrustes  # noqa: E402
@@ -143,6 +143,7 @@ __all__ = [
     "run_task",
     "second_order_cosine",
     "set_threads",
+    "soft_correlation",
     "soft_matching",
     "source_condition",
     "spectral_overlap",

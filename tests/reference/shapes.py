@@ -107,6 +107,14 @@ def one_to_one(x, y):
     return max(float(np.mean([r[i, j] for i, j in enumerate(choice)])) for choice in permutations(range(q), p))
 
 
+def soft_correlation(x, y, direction="both", absolute=True):
+    """Mean best match of the columns of x, of those of y, or the mean of both."""
+    r = np.corrcoef(features(x).T, features(y).T)[: x.shape[1], x.shape[1] :]
+    r = np.abs(r) if absolute else r
+    of = {"x": np.mean([max(row) for row in r]), "y": np.mean([max(column) for column in r.T])}
+    return float(of[direction] if direction in of else (of["x"] + of["y"]) / 2)
+
+
 def squared_column_distances(x, y):
     x, y = centred_features(x), centred_features(y)
     return np.array([[((a - b) ** 2).sum() for b in y.T] for a in x.T])

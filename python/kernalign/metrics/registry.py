@@ -266,6 +266,14 @@ _RECORDS: dict[str, MetricInfo] = {
         turns=False,
         cost="n p q + p q r, O(p q)",
     ),
+    "soft_correlation": MetricInfo(
+        "mean correlation of columns with the best match of each, which others may share",
+        _SIGNED,
+        matching.soft_correlation,
+        turns=False,
+        cost=_PRODUCT,
+        chance="of the data",
+    ),
     "soft_matching": MetricInfo(
         "optimal transport between columns, in the data's units",
         _DISTANCE,

@@ -3,6 +3,7 @@
 import math
 import sys
 import warnings
+from itertools import permutations
 
 import kernalign as ka
 import numpy as np
@@ -189,3 +190,71 @@ def test_bad_input(name):
     wide[0, 0], wide[1, 0] = 1.7e308, -1.7e308
     with pytest.warns(ka.UndefinedScoreWarning, match="x spans more than float64 can hold"):
         assert math.isnan(METRICS[name](wide, y))
+
+
+@pytest.mark.parametrize("direction", ["both", "x", "y"])
+@pytest.mark.parametrize("absolute", [True, False])
+@pytest.mark.parametrize("shape", [(60, 4, 6), (12, 30, 5), (200, 1, 3)])
+def test_soft_correlation_is_its_definition(direction, absolute, shape):
+    x, y = related(*shape)
+    how = {"direction": direction, "absolute": absolute}
+    score = ka.soft_correlation(x + 5, -3 * y, **how)
+    assert float(score) == pytest.approx(oracle.soft_correlation(x, -y, **how), rel=1e-9)
+    turned = {"both": "both", "x": "y", "y": "x"}[direction]
+    other = ka.soft_correlation(-y, x, direction=turned, absolute=absolute)
+    assert float(other) == pytest.approx(float(score), rel=1e-9)
+    made = ka.compare({"a": x}, {"b": -y}, metrics={"own": ("soft_correlation", how)}, errors="raise")
+    assert made.scores["own"]["a", "b"][0, 0] == pytest.approx(float(score), rel=1e-9)
+
+
+def test_every_column_has_a_copy():
+    x, _ = related(50, 5, 3)
+    copies = np.hstack([-2 * x, x[:, :2]])
+    assert float(ka.soft_correlation(x, copies)) == pytest.approx(1)
+    assert float(ka.soft_correlation(x, copies, absolute=False)) < 0.95
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+def test_null_of_soft_correlation_is_that_of_all_pairings(absolute):
+    x, y = related(6, 3, 2)
+    orders = [list(order) for order in permutations(range(6))]
+    scores = np.array([oracle.soft_correlation(x, y[order], absolute=absolute) for order in orders])
+    score = ka.soft_correlation(x, y, absolute=absolute)
+    assert score.chance == pytest.approx(scores.mean(), rel=1e-9)
+    assert score.chance_sd == pytest.approx(scores.std(), rel=1e-9)
+    assert score.p_value == pytest.approx(np.mean(scores >= scores[0] - 1e-12))
+
+
+def test_soft_correlation_leaves_constant_columns_out():
+    x, y = related(40, 4, 5)
+    dead = np.hstack([x, np.full((40, 1), 0.1)])
+    with pytest.warns(ka.AlignmentWarning, match="soft_correlation: 1 columns of x and 0 of y are constant"):
+        score = ka.soft_correlation(dead, y)
+    assert float(score) == pytest.approx(float(ka.soft_correlation(x, y)), rel=1e-12)
+    assert score.p_value == ka.soft_correlation(x, y).p_value
+    with pytest.warns(ka.UndefinedScoreWarning, match="soft_correlation is undefined: y is constant"):
+        assert math.isnan(ka.soft_correlation(x, y * 0))
+    with pytest.raises(ValueError, match="direction must be 'both', 'x' or 'y'"):
+        ka.soft_correlation(x, y, direction="z")
+    with pytest.raises(TypeError, match="absolute must be True or False"):
+        ka.soft_correlation(x, y, absolute=1)
+
+
+def soft_p_values(count, n, seed):
+    rng = np.random.default_rng(seed)
+    return np.array(
+        [ka.soft_correlation(*rng.standard_t(2, size=(2, n, 4))).p_value for _ in range(count)],
+    )
+
+
+def test_size_of_soft_correlation():
+    found = soft_p_values(40, 12, 0)
+    assert np.mean(found <= 0.05) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 40)
+    assert np.mean(found <= 0.5) == pytest.approx(0.5, abs=0.25)
+
+
+@pytest.mark.slow
+def test_size_of_soft_correlation_of_many():
+    found = soft_p_values(3000, 25, 1)
+    for level in (0.01, 0.05, 0.5):
+        assert np.mean(found <= level) == pytest.approx(level, abs=4 * np.sqrt(level * (1 - level) / 3000))
