@@ -213,7 +213,7 @@ def test_output_file(files: Path, suffix: str) -> None:
         (
             2,
             ["compare", "a.npy", "b.npz", "--output", "out.txt"],
-            "must end in .json, .csv or .png, got out.txt",
+            "must end in .json, .csv, .png, .svg or .pdf, got out.txt",
         ),
         (2, ["--nope"], "No such option"),
         (2, ["nope"], "No such command 'nope'. (see kernalign --help)"),

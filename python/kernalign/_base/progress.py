@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeAlias
 
 from kernalign._base.checks import shown
+from kernalign._base.notebooks import in_notebook
 
 ProgressArgument: TypeAlias = bool | Callable[[int, int], object]
 Report: TypeAlias = Callable[[int, int], object] | None
 
 _PATIENCE = 2.0  # seconds before a bar appears
+_OFTEN = 0.2  # seconds between two looks of it
+_CELLS = 30  # of a whole bar
 
 
 class _Silent:
@@ -66,23 +70,44 @@ def _steps(tell: Callable[[int, int], object]) -> Iterator[Report]:
 
 @contextmanager
 def _bar(label: str) -> Iterator[Report]:
-    from rich.console import Console
-    from rich.progress import Progress
-
-    bar = Progress(console=Console(stderr=True), transient=True)
-    task = bar.add_task(label, total=None)
-    start, shown = time.monotonic(), False
-
-    def report(done: int, total: int) -> None:
-        nonlocal shown
-        if not shown and time.monotonic() - start > _PATIENCE:
-            bar.start()
-            shown = True
-        bar.update(task, completed=done, total=total)
-
+    bar = _Bar(label)
     try:
-        with _steps(report) as steps:
+        with _steps(bar.report) as steps:
             yield steps
     finally:
-        if shown:
-            bar.stop()
+        bar.clear()
+
+
+class _Bar:
+    """A line on standard error that is written anew, in a terminal and in notebooks; elsewhere, in the log of a job
+    say, a line for every tenth."""
+
+    def __init__(self, label: str) -> None:
+        self.label, self.stream, self.begun = label, sys.stderr, time.monotonic()
+        self.anew = self.stream is not None and (in_notebook() or self.stream.isatty())
+        self.next, self.width, self.tenths = self.begun + _PATIENCE, 0, 0
+
+    def report(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now < self.next or self.stream is None:
+            return
+        self.next = now + _OFTEN
+        share = done / total
+        left = round((now - self.begun) * (1 - share) / share) if share else None
+        text = f"{self.label} {share:4.0%}" + ("" if left is None else f", {left // 60}:{left % 60:02} left")
+        if self.anew:
+            text = f"{self.label} [{'#' * int(_CELLS * share):{_CELLS}}]{text[len(self.label) :]}"
+            self._write(f"\r{text:{self.width}}")
+            self.width = len(text)
+        elif int(10 * share) > self.tenths:
+            self.tenths = int(10 * share)
+            self._write(f"{text}\n")
+
+    def clear(self) -> None:
+        if self.width:
+            self._write(f"\r{' ' * self.width}\r")
+
+    def _write(self, text: str) -> None:
+        assert self.stream is not None
+        self.stream.write(text)
+        self.stream.flush()

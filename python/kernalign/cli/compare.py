@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,13 +10,15 @@ from typing import Any, cast
 
 import click
 
+from kernalign._base.interrupts import INTERRUPTED as EXIT
 from kernalign._base.score import AlignmentWarning
 from kernalign.cli.inputs import FileName, arrange, open_models, pairing_of
 from kernalign.cli.labels import read_labels
 from kernalign.cli.options import KERNELS, P_VALUES, MetricName, kernel_of, metric_options, p_values_of
-from kernalign.cli.output import check_output
-from kernalign.cli.scores import check_picture, report
-from kernalign.comparison.compare import compare as compare_models
+from kernalign.cli.output import say
+from kernalign.cli.outputs import check_outputs, output_option, progress_option, wants_progress
+from kernalign.cli.scores import report
+from kernalign.comparison.partial import INTERRUPTED, compare_until_interrupted
 from kernalign.comparison.result import Comparison
 from kernalign.comparison.tasks.execute import execute
 from kernalign.comparison.tasks.models import make_models
@@ -103,8 +104,9 @@ from kernalign.sources.place import shown
 )
 @click.option("--json", "form", flag_value="json", help="Print JSON.")
 @click.option("--csv", "form", flag_value="csv", help="Print CSV.")
-@click.option("--output", type=click.Path(path_type=Path), help="Write a .json, .csv or .png file too.")
-@click.option("--force", is_flag=True, help="Overwrite the output file if it exists.")
+@output_option(".json", ".csv")
+@click.option("--force", is_flag=True, help="Overwrite output files that exist.")
+@progress_option
 @click.pass_context
 def compare(
     ctx: click.Context,
@@ -137,8 +139,9 @@ def compare(
     scheduler: str | None,
     checkpoint: Path | None,
     form: str | None,
-    output: Path | None,
+    outputs: tuple[Path, ...],
     force: bool,
+    progress: bool | None,
 ) -> None:
     """Compare representations of the same items, rows paired by position.
 
@@ -152,16 +155,15 @@ def compare(
     A 3-D array (items, layers, features) is a model with layers; with --layers or --concatenated, so is a FILE that
     holds several 2-D arrays: its layers, in the order of their names (layer2 before layer10). Of models with layers
     "best" (the default) shows the best pair of layers, with the chance level and p of a best of so many; a single model
-    is compared with itself, layer by layer. The .png is a heat map of each metric: models, or with --layers all the
+    is compared with itself, layer by layer. A picture is a heat map of each metric: models, or with --layers all the
     layers of the only two.
+
+    Ctrl-C ends the work; scores that were made by then are written, and with --checkpoint what was done is kept.
 
     What depends on one array is computed once. A file that cannot be read, an array of other items or a pair that
     cannot be scored costs its own scores, which say why; everything else is written, and the exit status is 1.
     """
-    if output is not None:
-        check_output(output, (".json", ".csv", ".png"), overwrite=force)
-        if output.suffix.lower() == ".png":
-            check_picture()
+    check_outputs(outputs, (".json", ".csv"), overwrite=force)
     metrics = tuple(dict.fromkeys(metrics))
     told_k = ctx.get_parameter_source("k") is not click.core.ParameterSource.DEFAULT
     own = {"estimator": estimator, "rank": rank, "cv": cv, "distance": distance, "comparison": comparison}
@@ -194,16 +196,20 @@ def compare(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AlignmentWarning)  # the report tells of them
         asked_of_all: dict[str, Any] = {"metric_options": options, **asked, "groups": labels}
-        progress = sys.stderr.isatty()
+        told = wants_progress(progress)
         if workers is None and scheduler is None and checkpoint is None:
-            found = compare_models(given, metrics=metrics, **asked_of_all, progress=progress)
+            found = compare_until_interrupted(given, told, metrics=metrics, **asked_of_all)
         else:
             with _executor(workers, scheduler) as executor:
                 plan = make_models(metrics, given, None, asked_of_all)
-                found = cast(Comparison, execute(plan, executor, checkpoint, progress))
+                found = cast(Comparison, execute(plan, executor, checkpoint, told))
     asked |= {"uncertainty": uncertainty, **own, "kernel": kernel, "bandwidth": bandwidth, "groups": groups, "ids": ids}
     settings = {"files": [shown(file) for file in files], "metrics": list(metrics), **asked}
-    report(found, settings, form, output, force=force, skipped=opened.skipped)
+    if missing := found.settings.get(INTERRUPTED):
+        say(f"interrupted: {missing} scores are missing; the others are written (Ctrl-C again ends that)", err=True)
+    report(found, settings, form, outputs, force=force, skipped=opened.skipped)
+    if missing:
+        ctx.exit(EXIT)
     if found.failed:
         ctx.exit(1)
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
-from kernalign._base.files import atomic_write
+from kernalign._base.figures import new_figure
 from kernalign.cli.outcome import in_flags
-from kernalign.cli.output import as_csv, as_json, number, plain, probability, say, show_table, write_text
+from kernalign.cli.output import as_csv, as_json, number, plain, probability, say, show_table
+from kernalign.cli.outputs import write_outputs
 from kernalign.comparison.result import Comparison
 from kernalign.metrics.registry import METRICS
 
@@ -22,12 +23,12 @@ def report(
     found: Comparison,
     settings: dict[str, Any],
     form: str | None,
-    output: Path | None,
+    outputs: Sequence[Path],
     *,
     force: bool,
     skipped: Sequence[str] = (),
 ) -> None:
-    """Write the output file, say what there is to say, and print all scores."""
+    """Write the output files, say what there is to say, and print all scores."""
     command = click.get_current_context().command
     told = [f"not taken: {text}" for text in skipped] + [in_flags(text, command) for text in _told(found)]
     for text in told[:_MOST_NOTES]:
@@ -39,24 +40,12 @@ def report(
     def document() -> str:
         return as_json(rows, settings | {"notes": told})
 
-    suffix = "" if output is None else output.suffix.lower()
-    if output is not None and suffix == ".png":
-        with atomic_write(output, overwrite=force) as file:
-            _picture(found).savefig(file, format="png", dpi=150)
-    elif output is not None:
-        write_text(output, document() if suffix == ".json" else as_csv(rows), overwrite=force)
+    texts = {".json": document, ".csv": lambda: as_csv(rows)}
+    write_outputs(outputs, texts, lambda: _picture(found), overwrite=force)
     if form is None:
         _show(rows, found)
     else:
         say(document() if form == "json" else as_csv(rows), nl=False)
-
-
-def check_picture() -> None:
-    """Refuse before the work what would fail after it."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise ImportError("a .png file needs matplotlib: pip install 'kernalign[plot]'") from error
 
 
 def _told(found: Comparison) -> list[str]:
@@ -117,13 +106,13 @@ def _interval(row: dict[str, Any]) -> str:
 
 def _picture(found: Comparison) -> Any:
     """Heat maps of all metrics side by side: of layers if all of two representations are known, else of the best."""
-    from matplotlib.figure import Figure
-
     one_pair = all(len(found.pairs(metric)) == 1 for metric in found.metrics)
     kind: Any = "layers" if found.mode == "all" and one_pair and _layered(found) else "heatmap"
-    columns = len(found.y_layers if kind == "heatmap" else next(iter(found.y_layers.values())))
-    width = min(12.0, 4.0 + 0.4 * columns)
-    figure = Figure(figsize=(width * len(found.metrics), min(10.0, 0.8 * width)), layout="constrained")
+    rows, columns = (
+        max(map(len, side.values())) if kind == "layers" else len(side) for side in (found.x_layers, found.y_layers)
+    )
+    width, height = (min(14.0, 3.4 + 0.4 * count) for count in (columns, rows))
+    figure = new_figure((width * len(found.metrics), height))
     axes = figure.subplots(1, len(found.metrics), squeeze=False)[0]
     for metric, ax in zip(found.metrics, axes, strict=True):
         found.plot(metric, kind, ax=ax)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +12,8 @@ import click
 from numpy.typing import NDArray
 
 from kernalign._base.checks import check_same_rows
-from kernalign.cli.output import as_csv, as_json, check_output, number, plain, say, show_table, write_text
+from kernalign.cli.output import as_csv, as_json, number, plain, say, show_table
+from kernalign.cli.outputs import check_outputs, output_option, progress_option, wants_progress, write_outputs
 from kernalign.sources import array_names, open_source, split_spec
 from kernalign.sources.place import shown
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from kernalign.stitching import Certificate, LinearHead, LinearStitcher, Trial
 
 _SOLVERS = ("affine", "ridge", "procrustes", "low-rank")
-_PLOTS = (".png", ".svg", ".pdf")
 _SAID = ("risk", "stitched_risk", "best_risk", "own_risk", "excess", "misalignment", "lipschitz", "bound", "holds")
 
 
@@ -56,8 +55,9 @@ class Row:
 @click.option("--folds", default=5, show_default=True, type=click.IntRange(min=2), help="Of the cross-validation.")
 @click.option("--json", "form", flag_value="json", help="Print JSON.")
 @click.option("--csv", "form", flag_value="csv", help="Print CSV.")
-@click.option("--output", type=click.Path(path_type=Path), help="Write a .csv, .json, .png, .svg or .pdf file as well.")
-@click.option("--force", is_flag=True, help="Overwrite the output file if it exists.")
+@output_option(".csv", ".json")
+@click.option("--force", is_flag=True, help="Overwrite output files that exist.")
+@progress_option
 def stitch(
     a: str,
     b: str,
@@ -66,8 +66,9 @@ def stitch(
     targets: str | None,
     folds: int,
     form: str | None,
-    output: Path | None,
+    outputs: tuple[Path, ...],
     force: bool,
+    progress: bool | None,
 ) -> None:
     """Map A onto B and B onto A, item by item, and score the maps on items that they have not seen.
 
@@ -77,16 +78,11 @@ def stitch(
     """
     if (head is None) != (targets is None):
         raise click.UsageError("--head and --targets must be given together")
-    if output is not None:
-        check_output(output, (".csv", ".json", *_PLOTS), overwrite=force)
-        if output.suffix.lower() in _PLOTS:
-            from kernalign._base.figures import need_matplotlib
-
-            need_matplotlib()
+    check_outputs(outputs, (".csv", ".json"), overwrite=force)
     names, x, y = _pair(a, b)
     reader = None if head is None else _open_head(head)
     goal = None if targets is None else _array(targets, 2)
-    rows = _measure(names, x, y, solvers, folds, reader, goal)
+    rows = _measure(names, x, y, solvers, folds, reader, goal, wants_progress(progress))
     certificate = None
     if reader is not None:
         from kernalign.stitching import stitching_certificate
@@ -100,11 +96,8 @@ def stitch(
         own = asdict(certificate) | {"excess": certificate.excess, "forward": certificate.forward}
         more["certificate"] = plain(own)
     texts = {"json": as_json(found, settings, **more), "csv": as_csv(found)}
-    if output is not None:
-        if output.suffix.lower() in _PLOTS:
-            _plot(rows, output, force)
-        else:
-            write_text(output, texts[output.suffix.lower()[1:]], overwrite=force)
+    written = {f".{kind}": (lambda text=text: text) for kind, text in texts.items()}
+    write_outputs(outputs, written, lambda: _picture(rows), overwrite=force)
     if form is not None:
         say(texts[form], nl=False)
     else:
@@ -162,6 +155,7 @@ def _measure(
     folds: int,
     head: LinearHead | None,
     targets: NDArray[Any] | None,
+    progress: bool,
 ) -> list[Row]:
     from kernalign.stitching import run_trials
 
@@ -170,7 +164,7 @@ def _measure(
     for first, second, one, other in directions:
         begin = time.perf_counter()
         columns = min(one.shape[-1], other.shape[-1])
-        keywords: dict[str, Any] = {"folds": folds, "head": head, "targets": targets, "progress": sys.stderr.isatty()}
+        keywords: dict[str, Any] = {"folds": folds, "head": head, "targets": targets, "progress": progress}
         try:
             trials = run_trials(one, other, _stitchers(solvers, columns), **keywords)
         except (TypeError, ValueError) as error:
@@ -213,13 +207,10 @@ def _show_certificate(names: tuple[str, str], certificate: Certificate) -> None:
         say(f"  note: {words}")
 
 
-def _plot(rows: list[Row], output: Path, force: bool) -> None:
-    from kernalign._base.files import atomic_write
+def _picture(rows: list[Row]) -> Any:
     from kernalign.stitching.plot import plot_trials
 
     groups: dict[str, list[Trial]] = {}
     for row in rows:
         groups.setdefault(f"{row.x} → {row.y}", []).append(row.trial)
-    figure = plot_trials(groups)[0].figure
-    with atomic_write(output, overwrite=force) as file:
-        figure.savefig(file, format=output.suffix.lower()[1:])
+    return plot_trials(groups)[0].figure

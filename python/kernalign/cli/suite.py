@@ -12,6 +12,7 @@ import click
 
 from kernalign._base.readable import said
 from kernalign.cli.output import as_json, number, plain, say, show_table, write_text
+from kernalign.cli.outputs import progress_option, wants_progress
 from kernalign.comparison.tidy import as_csv
 from kernalign.sources.directories import models_of
 from kernalign.sources.place import Place
@@ -84,15 +85,16 @@ def check(path: str) -> None:
     help="Instead of that of suite.toml.",
 )
 @click.option("--report/--no-report", "reported", default=True, show_default=True, help="Write report.html (Jinja2).")
+@progress_option
 @click.pass_context
-def run(ctx: click.Context, path: str, executor: str | None, reported: bool) -> None:
+def run(ctx: click.Context, path: str, executor: str | None, reported: bool, progress: bool | None) -> None:
     """Do what is not done yet, write the results, and judge the checks."""
     found = _load(path)
     if executor is not None:
         if executor not in EXECUTORS and not executor.startswith("dask://"):
             raise click.UsageError(f"--executor must be {', '.join(EXECUTORS)} or dask://HOST:PORT, got {executor!r}")
         found.executor = executor
-    done = found.run(progress=sys.stderr.isatty())
+    done = found.run(progress=wants_progress(progress))
     if reported:
         try:
             say(f"{done.report()}", err=True)

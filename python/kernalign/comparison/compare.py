@@ -196,9 +196,14 @@ def compare(
 def outcome(run: Run, settings: dict[str, Any], report: Report, begun: float) -> Comparison:
     """Finish a comparison that was prepared: make the states that its store lacks, and the scores."""
     run.work(report)
+    return finished(run, settings, begun)
+
+
+def finished(run: Run, settings: dict[str, Any], begun: float) -> Comparison:
+    """What was made as a value, and its warnings."""
     seconds = time.perf_counter() - begun
-    finished = datetime.now(UTC).isoformat(timespec="seconds")
-    provenance = {"kernalign": _core.build_info()["version"], "finished_at": finished, "seconds": round(seconds, 3)}
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    provenance = {"kernalign": _core.build_info()["version"], "finished_at": now, "seconds": round(seconds, 3)}
     found = run.result(settings, provenance)
     run.caveats.warn()
     return found

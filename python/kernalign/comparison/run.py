@@ -93,6 +93,24 @@ class Run:
         if not self.scored and self.error is not None:
             raise self.error  # there is no rest that it could cost
 
+    def stop(self, why: str) -> int:
+        """End where an interrupt has left it: what was not scored is nan for this reason; how many these are."""
+        missing = 0
+        every = [(family, self.plan.pairs(family)) for family in self.plan.families]
+        for family, pair in [(family, pair) for family, own in every for pair in own]:
+            if all(pair in self.cells.get(metric, ()) for metric in family.metrics):
+                continue
+            x, y = self.x[pair[0]], self.y[pair[1]]
+            shape = len(x.labels), len(y.labels)
+            for metric in family.metrics:
+                self.cells.setdefault(metric, {})[pair] = Cells(*np.full((4, *shape), np.nan))
+                self.tails.setdefault(metric, {})[pair] = partial(tails, None, shape, None)
+            for at in np.ndindex(shape):
+                self._explain(family.metrics, x, y, at, "failed", why)
+                missing += len(family.metrics)
+        self.caveats.done()
+        return missing
+
     def _states(self, family: Family, steps: _Steps) -> tuple[Workshop, dict[Place, Exception]]:
         """Make what a family needs: a workshop of the layers of which that can be made, and why the others are not."""
         shop, store = self.shop, self.shop.store

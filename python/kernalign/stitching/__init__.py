@@ -8,6 +8,7 @@ from kernalign.stitching.certificate import Certificate, misalignment, stitching
 from kernalign.stitching.heads import LinearHead, MLPHead
 from kernalign.stitching.linear_map import LinearStitcher, load_stitcher
 from kernalign.stitching.low_rank import LowRankStitcher
+from kernalign.stitching.plot import plot_trials
 from kernalign.stitching.probes import LinearProbe
 from kernalign.stitching.procrustes import ProcrustesStitcher
 from kernalign.stitching.relative import RelativeRepresentation
@@ -35,6 +36,7 @@ __all__ = [
     "load_stitcher",
     "mcnemar",
     "misalignment",
+    "plot_trials",
     "ridge_path",
     "run_trials",
     "stitching_certificate",

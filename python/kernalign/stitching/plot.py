@@ -22,10 +22,33 @@ def plot_trials(groups: Mapping[str, Sequence[Trial]]) -> list[Any]:
     A map that is worse than the mean of y (1 - R^2 above 1), or whose risk is over 30 times the median, is an arrow at
     the upper edge with its number, so that it leaves room for the others.
 
+    Parameters
+    ----------
+    groups : title -> trials of `run_trials`
+
+    Returns
+    -------
+    list of matplotlib Axes
+        of a new figure, which is pyplot's where that is in use
+
     Raises
     ------
     ImportError
         matplotlib is not installed.
+
+    See Also
+    --------
+    run_trials : what is drawn
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kernalign import stitching
+    >>> x = np.random.default_rng(0).standard_normal((100, 4))
+    >>> trials = stitching.run_trials(x, x[:, :2], {"affine": stitching.AffineStitcher()})
+    >>> [axes] = stitching.plot_trials({"x to y": trials})
+    >>> axes.get_ylabel()
+    '1 − R²'
     """
     need_matplotlib()
     figure = new_figure((2.5 + 4.5 * len(groups), 4.2))
