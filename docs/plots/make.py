@@ -13,16 +13,15 @@ from typing import Any
 import kernalign as ka
 import numpy as np
 from kernalign import demo, stitching
-from kernalign.stitching.plot import plot_trials
 from PIL import Image
 
 SIZES = (2, 12, 24, 78)
 FAMILIES = ("vit", "convnext", "clip", "bert", "llama", "mamba")
-_ITEMS, _FEATURES, _LAYERS = 150, 24, 6
+_ITEMS, _FEATURES = 150, 24
 _DPI, _COLOURS = 72, 250
 
 
-def models(count: int) -> tuple[dict[str, Any], dict[str, str], Any]:
+def models(count: int, depth: int = 6) -> tuple[dict[str, Any], dict[str, str], Any]:
     """Names with representations of some layers, their families, and what they are compared with: a shared structure
     that grows with depth, one of each family, and what is a model's own; the last model is unrelated to all."""
     rng = np.random.default_rng(7)
@@ -34,9 +33,9 @@ def models(count: int) -> tuple[dict[str, Any], dict[str, str], Any]:
         name = f"{FAMILIES[family]}-{'abcdefghijklm'[at // len(FAMILIES)]}{at % 7 + 1}"
         families[name] = FAMILIES[family]
         layers = []
-        for depth in np.linspace(0.1, 1.0, _LAYERS):
+        for share in np.linspace(0.1, 1.0, depth):
             own = (1.4 + 0.5 * rng.random()) * rng.standard_normal((_ITEMS, _FEATURES))
-            common = (0.3 + depth) * shared @ rng.standard_normal((6, _FEATURES))
+            common = (0.3 + share) * shared @ rng.standard_normal((6, _FEATURES))
             common += 0.8 * of_family[family] @ rng.standard_normal((6, _FEATURES))
             layers.append(own if at == count - 1 and count > 2 else common + own)
         found[name] = layers
@@ -66,8 +65,8 @@ def of_demo() -> Iterator[tuple[str, Any]]:
     """Those of the representations that ship with the package, and those of two models alone."""
     emoji = {name: np.asarray(rows, np.float32) for name, rows in demo.representations().items()}
     yield "demo", ka.compare(emoji, metrics=("cka",)).plot("cka", order="cluster", significance=0.05)
-    deep = {"x": models(12)[0]["clip-a3"] * 2, "y": [*models(12)[0]["bert-a4"] * 4]}
-    found = ka.compare({"clip": deep["x"]}, {"bert": deep["y"]}, metrics=("mutual_knn",))
+    clip, bert = models(12, 12)[0]["clip-a3"], models(12, 24)[0]["bert-a4"]
+    found = ka.compare({"clip": clip}, {"bert": bert}, metrics=("mutual_knn",))
     yield "layers", found.plot("mutual_knn", "layers", vmin="chance", vmax="max")
     yield "profile-two", found.plot("mutual_knn", "profile", vmax="max")
     x, y = emoji["vision"], emoji["use_en"]
@@ -75,7 +74,7 @@ def of_demo() -> Iterator[tuple[str, Any]]:
     maps |= {"procrustes": stitching.ProcrustesStitcher()}
     maps |= {f"low-rank {rank}": stitching.LowRankStitcher(rank) for rank in (1, 2, 4, 8, 16, 32, 64)}
     pairs = {"vision → English": (x, y), "English → vision": (y, x)}
-    yield "stitch", plot_trials({name: stitching.run_trials(a, b, maps) for name, (a, b) in pairs.items()})[0]
+    yield "stitch", stitching.plot_trials({name: stitching.run_trials(a, b, maps) for name, (a, b) in pairs.items()})[0]
 
 
 def write(figure: Any, path: Path) -> None:

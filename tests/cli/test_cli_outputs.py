@@ -124,20 +124,18 @@ def test_scores_survive_an_interrupt_of_the_command(tmp_path: Path) -> None:
     """One that a signal ends, as a user's Ctrl-C does."""
     rng = np.random.default_rng(0)
     for name in range(9):
-        np.save(tmp_path / f"m{name}.npy", rng.normal(size=(400, 300)))
-    command = [sys.executable, "-m", "kernalign.cli", "compare", ".", "--metric", "soft_matching", "--progress"]
-    if not (Path(progress.__file__).parents[1] / "cli/__main__.py").exists():
-        command[1:3] = ["-c", "from kernalign.cli import main; main()"]
-    process = subprocess.Popen(
-        [*command, "--output", "x.csv"], cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-    )
-    assert process.stderr is not None
-    while "%" not in (line := process.stderr.readline()) or int(line.split("%")[0].split()[-1]) < 40:  # after 2 s
-        assert line
-    process.send_signal(signal.SIGINT)
-    told = process.stderr.read()
-    process.stderr.close()
-    assert process.wait(60) == 130, told
+        np.save(tmp_path / f"m{name}.npy", rng.normal(size=(400, 400)))
+    at_once = "from kernalign._base import progress; progress._PATIENCE = 0.0; from kernalign.cli import main; main()"
+    command = [sys.executable, "-c", at_once, "compare", ".", "--metric", "soft_matching", "--output", "x.csv"]
+    with subprocess.Popen(
+        [*command, "--progress"], cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stderr is not None
+        while "%" not in (line := process.stderr.readline()) or int(line.split("%")[0].split()[-1]) < 40:
+            assert line
+        process.send_signal(signal.SIGINT)
+        told = process.stderr.read()
+        assert process.wait(60) == 130, told
     assert "scores are missing" in told
     rows = list(csv.DictReader(io.StringIO((tmp_path / "x.csv").read_text())))
     status = [row["status"] for row in rows]

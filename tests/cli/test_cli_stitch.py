@@ -177,9 +177,9 @@ def test_an_outlier_leaves_room_for_the_others() -> None:
     left = {"affine": 0.4, "ridge": 0.3, "procrustes": 480.0}
     trials = [Trial(name, 4, 1 - one, 1 - one / 2, one, None, None, None, "tsqr") for name, one in left.items()]
     [axis] = plot_trials({"a → b": trials})
-    assert axis.get_ylim() == (0, pytest.approx(0.4 * 1.08))
+    assert axis.get_ylim() == (0, pytest.approx(0.4 * 1.02))
     beyond = [text.get_text() for text in axis.texts if text.get_gid() == "beyond"]
-    assert beyond == ["procrustes: 480", "procrustes: 240"]
+    assert beyond == ["procrustes 480", "procrustes 240"]
     drawn = [float(line.get_ydata()[0]) for line in axis.lines if line.get_marker() in ("o", "s", "D")]
     assert drawn == pytest.approx([0.4, 0.3, 0.4, 0.2, 0.15, 0.4])
     risks = [Trial("affine", 4, 0.5, 0.5, 1.0, 1.0, 2.0 * one, 3.0 * one, "tsqr") for one in (1.0, 1.1, 1e9)]
@@ -187,7 +187,7 @@ def test_an_outlier_leaves_room_for_the_others() -> None:
     assert axis.get_ylim()[1] < 10
     every = [Trial("affine", 4, -1.0, -2.0, 1.0, None, None, None, "tsqr")]
     [axis] = plot_trials({"a → b": every})
-    assert axis.get_ylim()[1] == pytest.approx(1.08)
+    assert axis.get_ylim()[1] == pytest.approx(3 * 1.02)
 
 
 def test_a_missing_matplotlib_names_the_extra(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,7 +222,7 @@ def test_a_certificate_of_a_zero_representation_is_valid_json(files: Path) -> No
         (1, ["a.npy", "b.npz:u", "--folds", "99"], "between 2 and n = 61, got 99"),
         (1, ["a.npy", "b.npz:v", "--head", "head.npz", "--targets", "targets.npy"], "head must map"),
         (2, ["a.npy", "b.npz:u", "--head", "head.npz"], "--head and --targets must be given together"),
-        (2, ["a.npy", "b.npz:u", "--output", "out.txt"], "--output: must end in .csv, .json, .png, .svg or .pdf"),
+        (2, ["a.npy", "b.npz:u", "--output", "out.txt"], "--output: must end in .json, .csv, .png, .svg or .pdf"),
         (2, ["a.npy", "b.npz:u", "--solver", "magic"], "'magic' is not one of 'affine'"),
         (2, ["a.npy"], "Missing argument 'B'"),
     ],

@@ -16,7 +16,7 @@ from kernalign.cli.inputs import FileName, arrange, open_models, pairing_of
 from kernalign.cli.labels import read_labels
 from kernalign.cli.options import KERNELS, P_VALUES, MetricName, kernel_of, metric_options, p_values_of
 from kernalign.cli.output import say
-from kernalign.cli.outputs import check_outputs, output_option, progress_option, wants_progress
+from kernalign.cli.outputs import PICTURES, TEXTS, check_outputs, output_option, progress_option, wants_progress
 from kernalign.cli.scores import report
 from kernalign.comparison.partial import INTERRUPTED, compare_until_interrupted
 from kernalign.comparison.result import Comparison
@@ -104,7 +104,7 @@ from kernalign.sources.place import shown
 )
 @click.option("--json", "form", flag_value="json", help="Print JSON.")
 @click.option("--csv", "form", flag_value="csv", help="Print CSV.")
-@output_option(".json", ".csv")
+@output_option(*TEXTS, *PICTURES)
 @click.option("--force", is_flag=True, help="Overwrite output files that exist.")
 @progress_option
 @click.pass_context
@@ -163,7 +163,7 @@ def compare(
     What depends on one array is computed once. A file that cannot be read, an array of other items or a pair that
     cannot be scored costs its own scores, which say why; everything else is written, and the exit status is 1.
     """
-    check_outputs(outputs, (".json", ".csv"), overwrite=force)
+    check_outputs(outputs, (*TEXTS, *PICTURES), overwrite=force)
     metrics = tuple(dict.fromkeys(metrics))
     told_k = ctx.get_parameter_source("k") is not click.core.ParameterSource.DEFAULT
     own = {"estimator": estimator, "rank": rank, "cv": cv, "distance": distance, "comparison": comparison}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +13,8 @@ from kernalign._base.readable import said
 from kernalign._base.score import AlignmentWarning
 from kernalign._rows.layered import layers_given
 from kernalign.cli.inputs import FileName, arrange, open_models
-from kernalign.cli.output import as_csv, as_json, check_output, number, plain, say, show_table, write_text
+from kernalign.cli.output import as_csv, as_json, number, plain, say, show_table
+from kernalign.cli.outputs import TEXTS, check_outputs, output_option, progress_option, wants_progress, write_outputs
 from kernalign.metrics.describe import Description
 from kernalign.metrics.describe import describe as describe_rows
 from kernalign.sources.directories import Model
@@ -32,8 +32,9 @@ Named = tuple[str, str, Description]
 @click.option("--threads", type=click.IntRange(min=1), help="How many threads work; all cores if not given.")
 @click.option("--json", "form", flag_value="json", help="Print JSON.")
 @click.option("--csv", "form", flag_value="csv", help="Print CSV.")
-@click.option("--output", type=click.Path(path_type=Path), help="Write a .json or .csv file too.")
-@click.option("--force", is_flag=True, help="Overwrite the output file if it exists.")
+@output_option(*TEXTS)
+@click.option("--force", is_flag=True, help="Overwrite output files that exist.")
+@progress_option
 @click.pass_context
 def describe(
     ctx: click.Context,
@@ -44,16 +45,16 @@ def describe(
     shards: bool,
     threads: int | None,
     form: str | None,
-    output: Path | None,
+    outputs: tuple[Path, ...],
     force: bool,
+    progress: bool | None,
 ) -> None:
     """Show the shape, spectrum and odd rows of representations, and what these do to scores.
 
     Files and directories are those of compare; every layer is described. A participation ratio of 1 means that one
     direction holds all variance. A file that cannot be read costs its own line, and the exit status is 1.
     """
-    if output is not None:
-        check_output(output, (".json", ".csv"), overwrite=force)
+    check_outputs(outputs, TEXTS, overwrite=force)
     opened = open_models(files, False, shards, (2, 3) if axes is None and pool is None else (2, 3, 4, 5))
     if axes is not None or pool is not None:
         arrange(opened.models, axes, pool)
@@ -61,7 +62,7 @@ def describe(
     failed = False
     for model in opened.models:
         try:
-            found += _described(model, k, threads)
+            found += _described(model, k, threads, wants_progress(progress))
         except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:
             failed = True
             say(f"note: failed: {model.short}: {said(error)}", err=True)
@@ -70,13 +71,12 @@ def describe(
     rows = [_row(*one) for one in found]
     if rows:
         as_text = {
-            "json": lambda: as_json(rows, {"files": [shown(file) for file in files], "k": k}),
-            "csv": lambda: as_csv([row | {"warnings": "; ".join(row["warnings"])} for row in rows]),
+            ".json": lambda: as_json(rows, {"files": [shown(file) for file in files], "k": k}),
+            ".csv": lambda: as_csv([row | {"warnings": "; ".join(row["warnings"])} for row in rows]),
         }
-        if output is not None:
-            write_text(output, as_text[output.suffix.lower()[1:]](), overwrite=force)
+        write_outputs(outputs, as_text, overwrite=force)
         if form is not None:
-            say(as_text[form](), nl=False)
+            say(as_text[f".{form}"](), nl=False)
         elif len(found) == 1:
             say(str(found[0][2]))
         else:
@@ -85,7 +85,7 @@ def describe(
         ctx.exit(1)
 
 
-def _described(model: Model, k: int, threads: int | None) -> list[Named]:
+def _described(model: Model, k: int, threads: int | None, progress: bool) -> list[Named]:
     if isinstance(model.given, Exception):
         raise model.given
     given = layers_given(list(model.given), model.short)
@@ -94,7 +94,7 @@ def _described(model: Model, k: int, threads: int | None) -> list[Named]:
         warnings.simplefilter("ignore", AlignmentWarning)  # the description tells of them
         for label, layer in zip(given.labels, given.parts, strict=True):
             own = str(label) if len(given.parts) > 1 else ""
-            found.append((model.short, own, describe_rows(layer, k=k, threads=threads, progress=sys.stderr.isatty())))
+            found.append((model.short, own, describe_rows(layer, k=k, threads=threads, progress=progress)))
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,8 @@ import numpy as np
 
 from kernalign._base.score import AlignmentWarning
 from kernalign.cli.inputs import FileName, open_models, pairing_of
-from kernalign.cli.output import as_csv, as_json, check_output, number, plain, say, show_table, write_text
+from kernalign.cli.output import as_csv, as_json, number, plain, say, show_table
+from kernalign.cli.outputs import TEXTS, check_outputs, output_option, progress_option, wants_progress, write_outputs
 from kernalign.metrics.neighbors.change import Change, neighbor_change
 from kernalign.metrics.neighbors.overlap import METRICS
 from kernalign.sources import Source
@@ -39,8 +39,9 @@ from kernalign.sources.place import shown
 @click.option("--threads", type=click.IntRange(min=1), help="How many threads work; all cores if not given.")
 @click.option("--json", "form", flag_value="json", help="Print JSON, of all items.")
 @click.option("--csv", "form", flag_value="csv", help="Print CSV, a line for every item.")
-@click.option("--output", type=click.Path(path_type=Path), help="Write a .json or .csv file too.")
-@click.option("--force", is_flag=True, help="Overwrite the output file if it exists.")
+@output_option(*TEXTS)
+@click.option("--force", is_flag=True, help="Overwrite output files that exist.")
+@progress_option
 def knn_change(
     old: str,
     new: str,
@@ -52,8 +53,9 @@ def knn_change(
     shards: bool,
     threads: int | None,
     form: str | None,
-    output: Path | None,
+    outputs: tuple[Path, ...],
     force: bool,
+    progress: bool | None,
 ) -> None:
     """How many of the nearest neighbours in OLD are still so in NEW, and which items lose most?
 
@@ -61,11 +63,10 @@ def knn_change(
     files have any, else by position. Of millions of items, --queries 20000 searches the neighbours of so many among
     all. Items come in the order of what they kept, those that changed most first.
     """
-    if output is not None:
-        check_output(output, (".json", ".csv"), overwrite=force)
+    check_outputs(outputs, TEXTS, overwrite=force)
     models, (x, y) = zip(*(_only(spec, shards) for spec in (old, new)), strict=True)
     named = {} if ids is None else pairing_of(ids, "auto", models)
-    options: Any = {"threads": threads, "progress": sys.stderr.isatty(), "pairing": named.get("pairing", "auto")}
+    options: Any = {"threads": threads, "progress": wants_progress(progress), "pairing": named.get("pairing", "auto")}
     if "ids" in named:
         options["ids"] = tuple(named["ids"][model.short] for model in models)
     asked, query_names = _queries(queries)
@@ -82,11 +83,10 @@ def knn_change(
         "ids": ids,
     }
     summary = _summary(found)
-    texts = {"json": lambda: as_json(rows, settings, summary=summary), "csv": lambda: as_csv(rows)}
-    if output is not None:
-        write_text(output, texts[output.suffix.lower()[1:]](), overwrite=force)
+    texts = {".json": lambda: as_json(rows, settings, summary=summary), ".csv": lambda: as_csv(rows)}
+    write_outputs(outputs, texts, overwrite=force)
     if form is not None:
-        say(texts[form](), nl=False)
+        say(texts[f".{form}"](), nl=False)
         return
     _show(rows[:top], summary, k)
 

@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 
 from kernalign._base.checks import check_same_rows
 from kernalign.cli.output import as_csv, as_json, number, plain, say, show_table
-from kernalign.cli.outputs import check_outputs, output_option, progress_option, wants_progress, write_outputs
+from kernalign.cli.outputs import (
+    PICTURES,
+    TEXTS,
+    check_outputs,
+    output_option,
+    progress_option,
+    wants_progress,
+    write_outputs,
+)
 from kernalign.sources import array_names, open_source, split_spec
 from kernalign.sources.place import shown
 
@@ -55,7 +63,7 @@ class Row:
 @click.option("--folds", default=5, show_default=True, type=click.IntRange(min=2), help="Of the cross-validation.")
 @click.option("--json", "form", flag_value="json", help="Print JSON.")
 @click.option("--csv", "form", flag_value="csv", help="Print CSV.")
-@output_option(".csv", ".json")
+@output_option(*TEXTS, *PICTURES)
 @click.option("--force", is_flag=True, help="Overwrite output files that exist.")
 @progress_option
 def stitch(
@@ -78,7 +86,7 @@ def stitch(
     """
     if (head is None) != (targets is None):
         raise click.UsageError("--head and --targets must be given together")
-    check_outputs(outputs, (".csv", ".json"), overwrite=force)
+    check_outputs(outputs, (*TEXTS, *PICTURES), overwrite=force)
     names, x, y = _pair(a, b)
     reader = None if head is None else _open_head(head)
     goal = None if targets is None else _array(targets, 2)

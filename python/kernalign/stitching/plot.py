@@ -10,16 +10,16 @@ import numpy as np
 from kernalign._base.figures import discarding, need_matplotlib, new_figure
 from kernalign.stitching.trials import Trial
 
-_WORST = 1.0  # what is left over of y by its mean, above which maps are worse than none
-_BEYOND = 30.0  # times the median risk, above which one is drawn at the edge
-_ABOVE = 1.08  # where the edge is
+_WORST = 1.0  # what is left over of y by its mean: the axis reaches that far at least
+_BEYOND = {False: 2.0, True: 30.0}  # times the median of what is left over, of risks, above which one is at the edge
+_ABOVE = 1.02  # where the edge is
 
 
 def plot_trials(groups: Mapping[str, Sequence[Trial]]) -> list[Any]:
     """Axes of a new figure, one for each group (title -> trials), low-rank maps as curves, others as points.
 
     With a head: risk, stitched risk and bound, on a logarithmic axis. Without: 1 - R^2, cross-validated and in-sample.
-    A map that is worse than the mean of y (1 - R^2 above 1), or whose risk is over 30 times the median, is an arrow at
+    What is over 2 times the median and over 1, the mean of y alone (of risks, over 30 times the median), is an arrow at
     the upper edge with its number, so that it leaves room for the others.
 
     Parameters
@@ -59,12 +59,11 @@ def plot_trials(groups: Mapping[str, Sequence[Trial]]) -> list[Any]:
             [value for trials in groups.values() for own in _series(trials).values() for value in own], with_head
         )
         for axis, (title, trials) in zip(axes, groups.items(), strict=True):
-            _draw(axis, trials, top)
-            axis.set_title(title, parse_math=False)
+            axis.set_title(title, parse_math=False, pad=6 + _draw(axis, trials, top))
             axis.spines[["top", "right"]].set_visible(False)
         if with_head:
             axes[0].set_yscale("log")
-            axes[0].set_ylim(top=top * _BEYOND**0.05)
+            axes[0].set_ylim(top=top * _ABOVE**10)
         else:
             axes[0].set_ylim(0.0, top * _ABOVE)
         axes[0].set_ylabel("mean squared error" if with_head else "1 − R²")
@@ -77,11 +76,14 @@ def _top(values: Sequence[float], with_head: bool) -> float:
     known = np.array([value for value in values if np.isfinite(value)])
     if not known.size:
         return _WORST
-    limit = _BEYOND * float(np.median(known)) if with_head else _WORST
+    limit = _BEYOND[with_head] * float(np.median(known))
+    limit = limit if with_head else max(limit, _WORST)
     return float(known[known <= limit].max(initial=0.0)) or _WORST
 
 
-def _draw(axis: Any, trials: Sequence[Trial], top: float) -> None:
+def _draw(axis: Any, trials: Sequence[Trial], top: float) -> float:
+    """Lines and points of one group; the points that numbers above the edge take."""
+    heights: dict[Any, int] = {}
     ranked = any(_ranked(trial) for trial in trials)
     if ranked:
         axis.set_xscale("log", base=2)
@@ -97,13 +99,17 @@ def _draw(axis: Any, trials: Sequence[Trial], top: float) -> None:
             named = f"{trial.name}: {label}" if curve else label if not index else None
             axis.plot([trial.rank if curve else trial.name], [value], label=named, **style)
         for trial, value in zip(trials, values, strict=True):
-            if value > top:
-                place = trial.rank if ranked else trial.name
-                axis.annotate(
-                    f"{trial.name}: {value:.3g}", (place, top), (4, 3 + 9 * number), textcoords="offset points",
-                    fontsize=7, color=f"C{number}", parse_math=False, gid="beyond",
-                )  # fmt: skip
-                axis.plot([place], [top], marker=(3, 0, 0), color=f"C{number}", linestyle="none", clip_on=False)
+            if not value > top:
+                continue
+            place = trial.rank if ranked else trial.name
+            axis.plot([place], [top], marker=(3, 0, 0), color=f"C{number}", linestyle="none", clip_on=False)
+            told = f"{value:.2g}" if _ranked(trial) else f"{trial.name} {value:.3g}"
+            height = heights[place] = heights.get(place, -1) + 1
+            axis.annotate(
+                told, (place, top), (0, 5 + 9 * height), textcoords="offset points", ha="center", fontsize=7,
+                color=f"C{number}", parse_math=False, gid="beyond",
+            )  # fmt: skip
+    return 9 * (max(heights.values(), default=-1) + 1)
 
 
 def _ranked(trial: Trial) -> bool:

@@ -208,7 +208,7 @@ def _bar(ax: Any, image: Any, table: Table, ends: tuple[float, float], room: tup
     level = looks.level(table.chance[table.known])
     if level is not None:
         beside.axhline(min(max(level, low), high), color=CHANCE, linewidth=2, clip_on=False, gid="chance")
-        above = 3 if extend in (None, "min") else 10
+        above = 6 if extend in (None, "min") else 12
         beside.set_title(f"chance {level:.3g}", color=CHANCE, fontsize=7, loc="left", pad=above)
 
 
