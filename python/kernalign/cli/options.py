@@ -74,8 +74,8 @@ def metric_options(metrics: Sequence[str], asked: dict[str, Any]) -> dict[str, d
         for keyword in _OWN:
             if asked.get(keyword) is not None and record.takes(keyword):
                 options[metric][keyword] = asked[keyword]
-        if asked.get("uncertainty") is not None and record.uncertainty is not None:
-            options[metric]["uncertainty"] = record.uncertainty
+        if asked.get("uncertainty") is not None and (method := record.uncertainty(options[metric])) is not None:
+            options[metric]["uncertainty"] = method
     return options
 
 

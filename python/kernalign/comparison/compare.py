@@ -256,8 +256,9 @@ def prepare(
     records = {name: registry.METRICS[called.get(name, name)] for name in names}
     if uncertainty:
         for name, record in records.items():
-            if record.uncertainty is not None and not (record.takes("groups") and groups is not None):
-                own_options[name].setdefault("uncertainty", record.uncertainty)
+            method = record.uncertainty(own_options[name])
+            if method is not None and not (record.takes("groups") and groups is not None):
+                own_options[name].setdefault("uncertainty", method)
     kernels = _kernels(records, own_options, kernel, square=ys is None)
     square = isinstance(kernels[0], Precomputed), isinstance(kernels[1], Precomputed)
     triangles = "precomputed" in [own.get("distance") for own in own_options.values()]

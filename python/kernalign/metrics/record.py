@@ -88,11 +88,13 @@ class OfDissimilarities:
     check : (n, distance, comparison) -> both; raises unless they exist for n items
     read_as : (distance) -> how rows are prepared
     of_pair : (pair, distance, comparison, report, uncertain=True) -> Score and the influence of every item, or None
+    jackknifed : (keyword arguments) -> whether the influence of items is known
     """
 
     check: Callable[..., tuple[Any, Any]]
     read_as: Callable[[Any], Any]
     of_pair: Callable[..., tuple[Score, Any]]
+    jackknifed: Callable[[Mapping[str, Any]], bool]
 
 
 @dataclass(frozen=True)
@@ -188,10 +190,11 @@ class MetricInfo:
         """Whether x and y, with these keyword arguments, are dissimilarities themselves."""
         return isinstance(self.states, OfDissimilarities) and given.get("distance") == "precomputed"
 
-    @property
-    def uncertainty(self) -> str | None:
-        """How the function estimates its sampling error, if it does."""
+    def uncertainty(self, given: Mapping[str, Any]) -> str | None:
+        """How the function estimates its sampling error, if it does with these keyword arguments."""
         if not self.takes("uncertainty"):
+            return None
+        if isinstance(self.states, OfDissimilarities) and not self.states.jackknifed(given):
             return None
         return "half-sampling" if isinstance(self.states, OfLists) else "jackknife"
 

@@ -234,8 +234,8 @@ def _metric(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> Metric:
             raise ValueError(f"metrics {given.get('id', name)}: {name} takes no {key!r}")
     if record.takes("k"):
         options.setdefault("k", defaults.get("k", 10))
-    if defaults.get("uncertainty") and record.uncertainty is not None:
-        options.setdefault("uncertainty", record.uncertainty)
+    if defaults.get("uncertainty") and (method := record.uncertainty(options)) is not None:
+        options.setdefault("uncertainty", method)
     if isinstance(options.get("kernel"), str):
         options["kernel"] = _KERNELS[_choice(options["kernel"], f"metrics {name}.kernel", _KERNELS)]()
     for need in record.needs:

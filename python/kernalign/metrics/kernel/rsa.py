@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias, Unpack
 
 import numpy as np
@@ -210,11 +211,16 @@ def settings_of(settings: dict[str, Any], distance: str, comparison: str, groups
     return {**settings, "distance": distance, "comparison": comparison, "backend": "cpu", **grouped}
 
 
+def jackknifed(given: Mapping[str, Any]) -> bool:
+    """Whether the influence of items is known, with these keyword arguments."""
+    return given.get("comparison", "spearman") in _JACKKNIFED
+
+
 def check_uncertainty(uncertainty: Any, comparison: Any) -> None:
     """Raise unless the sampling error is known."""
     if uncertainty is not None:
         checks.check_uncertainty(uncertainty, (None, "jackknife"))
-        if comparison not in _JACKKNIFED:
+        if not jackknifed({"comparison": comparison}):
             raise ValueError(f"uncertainty='jackknife' of rsa is not known for comparison={comparison!r}")
 
 
