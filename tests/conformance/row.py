@@ -30,7 +30,7 @@ class Row:
     """Measures of public implementations that have one definition.
 
     Expressions are Python over x, y, the public names of the package, its ``platonic`` and ``reference.peers``.
-    ``ours`` is None where we do not offer it; ``awaits`` is the call that will.
+    ``ours`` is None where we do not offer it.
     """
 
     names: str
@@ -38,7 +38,6 @@ class Row:
     ours: str | None = None
     departure: Departure | None = None
     cells: Mapping[str, Departure] = field(default_factory=dict)
-    awaits: str | None = None
 
     @property
     def measures(self) -> list[str]:

@@ -3,6 +3,11 @@
 from conformance.row import Departure, Row
 
 _TIES_RANK = Departure("15 of 26 columns are independent, and they divide by 26", "cca(x, y) * 15 / 26")
+_OVER_RANKS = Departure(
+    "columns are not independent: ours is over the larger rank",
+    'cca(x, y, statistic="eos", centred=False)'
+    " * max(np.linalg.matrix_rank(x), np.linalg.matrix_rank(y)) / max(x.shape[1], y.shape[1])",
+)
 _NO_COMPONENTS = Departure("as above; 15 independent columns have no 25 components but those of rounding")
 _NO_SPLITS = (
     "linear_predictivity takes the median over columns of all items together, not a mean of medians; and all three are"
@@ -102,17 +107,17 @@ ROWS = [
     Row(
         "resi/EigenspaceOverlapScore",
         "squared overlap of column spaces, uncentred, over the larger number of columns",
-        'cca(x, y, statistic="r2", centred=False)'
-        " * min(np.linalg.matrix_rank(x), np.linalg.matrix_rank(y)) / max(x.shape[1], y.shape[1])",
+        'cca(x, y, statistic="eos", centred=False)',
+        cells=dict.fromkeys(("wide", "ties", "real"), _OVER_RANKS),
     ),
     Row(
         "resi/Gulp",
         "squared GULP distance without a ridge: p + q - 2 Σρ²",
-        "ridge_cca(x, y, [0.0]).gulp[0] ** 2",
+        "gulp(x, y, ridge=0.0) ** 2",
         cells={
             "ties": Departure(
                 "6 of 22 empty directions have positive eigenvalues by rounding, and each counts as 1",
-                "ridge_cca(x, y, [0.0]).gulp[0] ** 2 + 6",
+                "gulp(x, y, ridge=0.0) ** 2 + 6",
             )
         },
     ),
@@ -224,8 +229,7 @@ ROWS = [
     Row(
         "resi/SoftCorrelationMatch",
         "mean of the best correlation of every column, of both sides",
-        departure=Departure("not offered yet", "row_maxima(x, y)"),
-        awaits="ka.soft_correlation(x, y)",
+        "soft_correlation(x, y, absolute=False)",
     ),
     Row(
         "neuroaimetrics/pairwisematching",

@@ -60,13 +60,6 @@ def test_what_has_no_value_says_why():
                     assert row.ours is None or math.isfinite(value(row.ours, x, y, OURS)), (measure, pair)
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if row.awaits], ids=lambda row: row.measures[0])
-def test_what_is_to_come_is_not_there_yet(row):
-    """Fails once the call runs: give it as ``ours`` then, and a departure where values differ."""
-    with pytest.raises((AttributeError, TypeError, ValueError)):
-        value(row.awaits, *PAIRS["offset"], OURS)
-
-
 def test_reasons_are_computed_where_they_can_be():
     """Departures of numbers without an expression or a bound are few, and each is known."""
     bare = {

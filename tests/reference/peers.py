@@ -134,16 +134,6 @@ def masked_trace(kernel_x, kernel_y, topk=500):
     return np.diag((turn @ kernel_x) * (turn @ kernel_y)).sum() / (topk - 1) ** 2
 
 
-def ensd(x, y):
-    """Participation ratios of both sides times the trace of the product of their kernels of trace 1."""
-    k, g = centred(x) @ centred(x).T, centred(y) @ centred(y).T
-
-    def ratio(a):
-        return np.trace(a) ** 2 / (a * a).sum()
-
-    return ratio(k) * ratio(g) * (k * g).sum() / np.trace(k) / np.trace(g)
-
-
 # Shapes and matchings
 
 
@@ -192,12 +182,6 @@ def transposed_disparity(x, y):
     """Procrustes disparity of the transposed matrices: features are items."""
     x, y = (side / np.linalg.norm(side) for side in (across(x), across(y)))
     return 1 - nuclear(x @ y.T) ** 2
-
-
-def row_maxima(x, y):
-    """Mean of the best correlation of every column, of both sides."""
-    table = columns_correlated(x, y)
-    return (table.max(axis=1).mean() + table.max(axis=0).mean()) / 2
 
 
 # Dissimilarities
