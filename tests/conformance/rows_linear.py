@@ -108,7 +108,7 @@ ROWS = [
         "resi/EigenspaceOverlapScore",
         "squared overlap of column spaces, uncentred, over the larger number of columns",
         'cca(x, y, statistic="eos", centred=False)',
-        cells=dict.fromkeys(("wide", "ties", "real"), _OVER_RANKS),
+        cells=dict.fromkeys(("wide", "real"), _OVER_RANKS),
     ),
     Row(
         "resi/Gulp",
