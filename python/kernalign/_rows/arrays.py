@@ -253,10 +253,12 @@ def rows(
     normalize: Normalize = None,
     clip_quantile: float | None = None,
     divided: bool = False,
+    zero_mean: bool = False,
 ) -> _core.Rows:
-    """Validate one representation and attach its preprocessing; ``divided`` as for `pair`."""
+    """Validate one representation and attach its preprocessing; ``divided`` and ``zero_mean`` as for `pair`."""
     matrix, bf16 = as_matrix(x, name)
-    return _rows(matrix, name, bf16, normalize=normalize, clip_quantile=clip_quantile, divided=divided)
+    how = {"divided": divided, "zero_mean": zero_mean}
+    return _rows(matrix, name, bf16, normalize=normalize, clip_quantile=clip_quantile, **how)
 
 
 def rows_anywhere(

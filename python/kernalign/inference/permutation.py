@@ -191,8 +191,9 @@ def permutation_test(
     Nothing that the pairing leaves alone is computed twice. Neighbour lists are found once and renamed, O(nk) a pairing
     and pair of layers; of cka, hsic and kernel_alignment only the product of both Gram matrices is computed anew: in
     float64 from the features or, where that is faster, from Gram matrices of up to 256 MB (or of the size of the
-    features), if the kernel is linear or cosine; otherwise from Gram matrices, 4 n^2 bytes for each layer. Other
-    metrics are called B times. Holds a centred float64 copy of x and y.
+    features), if the kernel is linear or cosine; otherwise from Gram matrices, 4 n^2 bytes for each layer; of rsa, but
+    for Kendall's and whitened comparisons, from dissimilarities or their ranks, as many bytes. Other metrics are called
+    B times. Holds a centred float64 copy of x and y.
 
     Raises
     ------

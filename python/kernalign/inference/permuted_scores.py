@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign._base.score import AlignmentWarning, Score
-from kernalign._engines.permuted_grams import PermutedGrams
+from kernalign._engines.permuted_grams import PermutedGrams, PermutedTriangles
 from kernalign._engines.permuted_lists import PermutedGraphs, PermutedLists
 from kernalign._statistics.pairings import Orders
 from kernalign.metrics.record import OfGrams, OfLists
@@ -62,6 +62,17 @@ class GraphScores:
 
     def scores(self, orders: Orders) -> dict[str, Values]:
         return {self.metric: self.engine.products(orders)}
+
+
+@dataclass
+class TriangleScores:
+    """A metric that is the product of two triangles of pairs of items."""
+
+    metric: str
+    engine: PermutedTriangles
+
+    def scores(self, orders: Orders) -> dict[str, Values]:
+        return {self.metric: np.clip(self.engine.products(orders) / 2, -1.0, 1.0)}
 
 
 class PermutedCalls:

@@ -25,7 +25,7 @@ from kernalign._base.score import AlignmentWarning
 from kernalign._base.warn import warn
 from kernalign._engines.gram_source import make_side
 from kernalign._engines.neighbors import Metric, Neighbors, find
-from kernalign._engines.permuted_grams import PermutedFeatures, PermutedGrams, PermutedKernels
+from kernalign._engines.permuted_grams import PermutedFeatures, PermutedGrams, PermutedKernels, PermutedTriangles
 from kernalign._engines.permuted_lists import PermutedGraphs, PermutedLists, tie_weights
 from kernalign._rows import arrays
 from kernalign._rows.dissimilarities import given_dissimilarities
@@ -36,9 +36,16 @@ from kernalign._rows.numeric import as_matrix
 from kernalign._rows.options import check_one_sided
 from kernalign._rows.pairing import Places
 from kernalign._statistics.pairings import Pairings
-from kernalign.inference.permuted_scores import GramScores, GraphScores, ListScores, Permuted, PermutedCalls
+from kernalign.inference.permuted_scores import (
+    GramScores,
+    GraphScores,
+    ListScores,
+    Permuted,
+    PermutedCalls,
+    TriangleScores,
+)
 from kernalign.metrics.neighbors.search import Ties
-from kernalign.metrics.record import MetricInfo, OfEdges, OfGrams, OfLists
+from kernalign.metrics.record import MetricInfo, OfDissimilarities, OfEdges, OfGrams, OfLists
 from kernalign.metrics.registry import METRICS, as_named
 
 
@@ -273,10 +280,33 @@ def engines_for(
         ]
         engines.append(GraphScores(name, PermutedGraphs(graphs[0], graphs[1], threads)))
     for name, one in tested.items():
-        if one.function is not None:
+        if (swift := _triangles(name, one, xs, ys, n, k, options, prepared, threads)) is not None:
+            engines.append(swift)
+        elif one.function is not None:
             sides = ([layer.value for layer in side] for side in (xs, ys))
             engines.append(PermutedCalls(name, _called(one, k, options), *sides, square=triangles))
     return engines
+
+
+def _triangles(
+    name: str, one: Tested, xs: list[Named], ys: list[Named], n: int, k: int, options: Any, prepared: Any, threads: int
+) -> TriangleScores | None:
+    """Of a metric of dissimilarities that is a product of what is made once."""
+    own = getattr(one.function, "keywords", {})
+    if one.record is None or not isinstance(one.record.states, OfDissimilarities):
+        return None
+    if not set(own) <= {"distance", "comparison"}:
+        return None
+    states = one.record.states
+    distance, comparison = states.check(n, **own)
+    how = {key: value for key, value in states.read_as(distance).items() if key != "square"}
+    if math.isnan(_called(one, k, options)(xs[0].value, ys[0].value)):  # which says what makes it mean less
+        return None
+    found = []
+    for side in (xs, ys):
+        rows = [arrays.rows(layer.value, layer.name, **how, **prepared) for layer in side]
+        found.append(states.triangles(rows, distance, comparison, threads))
+    return None if found[0] is None else TriangleScores(name, PermutedTriangles(found[0], found[1], n))
 
 
 def _of_columns(kernel: SideKernel, columns: int) -> bool:

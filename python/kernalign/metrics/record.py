@@ -89,12 +89,15 @@ class OfDissimilarities:
     read_as : (distance) -> how rows are prepared
     of_pair : (pair, distance, comparison, report, uncertain=True) -> Score and the influence of every item, or None
     jackknifed : (keyword arguments) -> whether the influence of items is known
+    triangles : (rows of every layer, distance, comparison, threads) -> (layers, pairs) whose products are scores; None
+        where these are no products
     """
 
     check: Callable[..., tuple[Any, Any]]
     read_as: Callable[[Any], Any]
     of_pair: Callable[..., tuple[Score, Any]]
     jackknifed: Callable[[Mapping[str, Any]], bool]
+    triangles: Callable[..., Any]
 
 
 @dataclass(frozen=True)

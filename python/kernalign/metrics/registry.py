@@ -124,7 +124,7 @@ _RECORDS: dict[str, MetricInfo] = {
         "correlation of the dissimilarities of all pairs of items",
         _SIGNED,
         rsa.rsa,
-        states=OfDissimilarities(rsa.check_kind, rsa.read_as, rsa.of_pair, rsa.jackknifed),
+        states=OfDissimilarities(rsa.check_kind, rsa.read_as, rsa.of_pair, rsa.jackknifed, rsa.triangles),
         turns=False,
         cost="n² (p + q) + n² log n, O(n²)",
         chance="0",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias, Unpack
 
 import numpy as np
@@ -203,6 +203,29 @@ def of_pair(
     moved = pair_influence.influences(values[0], values[1], pair.n, ranked=comparison == "spearman")
     score._spread = Spread(pair_influence.stderr(moved, groups), "jackknife", "atanh")
     return score, moved
+
+
+def triangles(
+    layers: Sequence[_core.Rows], distance: Dissimilarity, comparison: Comparison, threads: int
+) -> Vector | None:
+    """(layers, pairs of items) dissimilarities, or their ranks, whose products are scores; nan where there is no score.
+    None of comparisons that are no such products."""
+    found = []
+    for rows in layers if comparison in (*_JACKKNIFED, "rho_a") else ():
+        side = distance_side(rows, distance, comparison, threads)
+        if comparison in RANKED:
+            ranks = ranked(side, comparison, None)
+            m, values = side.source.n * (side.source.n - 1) // 2, ranks.values
+            values = values if ranks.reason is None else np.full(m, np.nan)
+            norm = math.sqrt(m * (m * m - 1) / 12) if comparison == "rho_a" else float(np.linalg.norm(values))
+        else:
+            values = side.condensed(restored=False)
+            largest = float(np.abs(values).max())
+            values -= values.mean() if comparison == "pearson" else 0.0
+            norm = float(np.linalg.norm(values))
+            norm = norm if norm > 1e-12 * largest * math.sqrt(len(values)) else math.nan
+        found.append(values / norm)
+    return np.array(found) if found else None
 
 
 def settings_of(settings: dict[str, Any], distance: str, comparison: str, groups: Labels | None) -> dict[str, Any]:
