@@ -123,6 +123,12 @@ def words(numbers: Numbers) -> str:
         own = ", ".join(f"{metric} {_said(named[column][metric])}" for metric in metrics if metric in named[column])
         rival = "" if verdict != "refuted" else f"; {first[0]} {_said(named[column][first[0]])}"
         sentences.append(f"**{claim}: {verdict}.** {own}; cka {_said(named[column]['cka'])}{rival}.")
+    layers = named["same layer"]
+    if "nbs" in layers:
+        sentences.append(
+            "`procrustes` sees how large representations are, which `nbs` does not: on the same layer"
+            f" {_said(layers['procrustes'])} against {_said(layers['nbs'])}."
+        )
     noticed = [named[name]["cka"] for name in COLUMNS.values() if name.startswith("noticed")]
     inside = all(0.5 <= interval(one)[0] <= 3.5 for one in noticed)
     sentences.append(
