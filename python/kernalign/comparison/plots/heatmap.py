@@ -183,7 +183,7 @@ def _paint(ax: Any, table: Table, look: Look, room: tuple[float, float]) -> str:
         written = max(shape) <= _ANNOTATED
         for (i, j), value in np.ndenumerate(table.score) if written else ():
             if np.isfinite(value):
-                form = ".2f" if 0.01 <= high - low < 100 else ".1e"
+                form = "z.2f" if 0.01 <= high - low < 100 else ".1e"
                 font = min(8.0, 72 * room[0] / shape[1] / 3.2)
                 ax.text(j, i, f"{value:{form}}", ha="center", va="center", fontsize=font, color=_ink(light[i, j]))
         told = _weak(ax, table, look, light, room[1] / shape[0], written)
@@ -247,13 +247,13 @@ def _strips(ax: Any, x: list[str], y: list[str], look: Look, room: tuple[float, 
     from matplotlib.patches import Rectangle
 
     wide, high = (len(names) / inches for names, inches in zip((y, x), room, strict=True))  # cells in an inch
-    style: dict[str, Any] = {"clip_on": False, "linewidth": 0, "gid": "family"}
+    style: dict[str, Any] = {"clip_on": False, "linewidth": 0.4, "gid": "family"}
     for at, name in enumerate(x):
         corner = (-0.5 - wide * (_GAP + _STRIP), at - 0.5)
-        ax.add_patch(Rectangle(corner, wide * _STRIP, 1, facecolor=look.colour(name), **style))
+        ax.add_patch(Rectangle(corner, wide * _STRIP, 1, color=look.colour(name), **style))
     for at, name in enumerate(y):
         corner = (at - 0.5, len(x) - 0.5 + high * _GAP)
-        ax.add_patch(Rectangle(corner, 1, high * _STRIP, facecolor=look.colour(name), **style))
+        ax.add_patch(Rectangle(corner, 1, high * _STRIP, color=look.colour(name), **style))
     for names, line in ((x, ax.axhline), (y, ax.axvline)):
         colours = list(map(look.colour, names))
         for at in range(1, len(names)):
