@@ -21,7 +21,8 @@ not be computed. `tests/conformance` holds values and reasons
 and tests all of this; `python -m conformance.table`, in tests/, writes this page. An implementation was called as
 [similarity-repository](https://github.com/nacloos/similarity-repository) calls it, and "adapter" means that.
 
-The last column says whether our call gives their number: "yes, but" names the pairs where it does not.
+The last column says whether our call gives their number: "yes, but" names the pairs where it does not. `platonic` is
+`kernalign.compat.platonic.AlignmentMetrics`; what else our calls use is in `tests/reference/peers.py`.
 """
 _FOOT = """
 ## Values that others publish
