@@ -340,6 +340,15 @@ def test_shuffled_rows_have_uniform_p_values(tmp_path):
     assert 0.01 < np.mean(np.array(p) < 0.1) < 0.25
 
 
+def test_a_glob_that_no_file_is_like_costs_its_own_pairs_and_says_so(folder):
+    (folder / "suite.toml").write_text(TOML.replace("[[metrics]]", '[[models]]\nglob = "text/*.npy"\n[[metrics]]', 1))
+    run = suite.load(folder).run()
+    reasons = {row["reason"] for row in run.rows if "text/*.npy" in (row["x"], row["y"])}
+    assert len(reasons) == 1
+    assert "text/*.npy: No such file" in reasons.pop()
+    assert all(row["reason"] is None for row in run.rows if "text/*.npy" not in (row["x"], row["y"]))
+
+
 @pytest.mark.parametrize("symmetric", [True, False])
 def test_rectangles_hold_every_missing_pair_once(symmetric):
     rng = random.Random(0)

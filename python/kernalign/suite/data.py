@@ -96,8 +96,8 @@ def _expanded(model: Model, name: str, base: Path) -> list[Entry]:
             if model.glob is not None and values.get("layer") is not None:
                 called = called.replace(values["layer"], "").strip("._- ") or Path(path).parent.name
             found.setdefault((called, values.get("seed")), {})[values.get("layer") or ""] = path
-        if not found and model.glob is None:
-            found[str(model.name), None] = {"": template}  # which says that there is no such file
+        if not found and "{set}" not in (model.glob or ""):  # of which a set may have none
+            found[str(model.name or model.glob), None] = {"": template}  # which says that there is no such file
     return [
         Entry(
             called if seed is None else f"{called}/{seed}",
