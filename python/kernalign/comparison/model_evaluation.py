@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 Array = NDArray[np.float64]
+_ROUNDING = 1e-12
+
 Bootstrap: TypeAlias = Literal["both", "subjects", "conditions"]
 
 
@@ -297,10 +299,10 @@ def _tested(
     freedom: int,
     settings: dict[str, Any],
 ) -> ModelEvaluation:
-    errors, count = np.sqrt(variances), len(given.models)
+    errors, count, gaps = np.sqrt(variances), len(given.models), means[:, None] - means
     with np.errstate(divide="ignore", invalid="ignore"):
         p_chance = special.stdtr(freedom, -(means[:-1] - chance) / errors.diagonal()[:-1])
-        t = (means[:, None] - means) / errors
+        t = np.where(np.abs(gaps) <= _ROUNDING, 0.0, gaps / errors)  # of models that predict the same
     p = 2 * special.stdtr(freedom, -np.abs(t))
     pairwise = p[:count, :count]
     np.fill_diagonal(pairwise, np.nan)
@@ -321,7 +323,7 @@ def _tested(
         p[:count, count],
         pairwise,
         adjusted,
-        means[:count, None] - means[:count],
+        gaps[:count, :count],
         errors[:count, :count] * (1 - np.eye(count)),
         freedom,
         settings,

@@ -60,24 +60,21 @@ def samples_of(given: Given, bootstrap: str, samples: int, seed: int) -> Iterato
 
 def variances_of(drawn: Array, sizes: Sizes) -> Array:
     """(models + 1, models + 1) variance of the difference of two of models and ceiling; on the diagonal, of each."""
-    known = drawn - _mean(drawn)
-    differences = known[:, :, :, None] - known[:, :, None, :]
-    at = np.arange(drawn.shape[2])
-    differences[:, :, at, at] = known
-    raw = _mean(differences**2)
+    known = ~np.isnan(drawn)
+    counts = np.einsum("ski,skj->kij", known, known, dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        drawn = np.where(known, drawn - np.where(known, drawn, 0.0).sum(axis=0) / known.sum(axis=0), 0.0)
+        products = np.einsum("ski,skj->kij", drawn, drawn) / counts
+    own = products.diagonal(axis1=1, axis2=2)
+    raw = np.maximum(own[:, :, None] + own[:, None, :] - 2 * products, 0.0)
+    at = np.arange(raw.shape[1])
+    raw[:, at, at] = own
     large = [size / (size - 1) for size in sizes if size is not None]
     if len(raw) == 1:
         return np.asarray(raw[0] * large[0])
     alone = [factor * one for factor, one in zip(large, raw, strict=False)]
     both = alone[0] + alone[1] - math.prod(large) * (raw[2] - raw[0] - raw[1])
     return np.asarray(np.maximum(both, np.maximum(*alone)))
-
-
-def _mean(values: Array) -> Array:
-    """Over the first axis, of what is known; nan where nothing is."""
-    known = ~np.isnan(values)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.where(known, values, 0.0).sum(axis=0) / known.sum(axis=0))
 
 
 def chance_of(given: Given, given_covariance: bool) -> Array:
