@@ -1,5 +1,8 @@
 """Results are shown on one short line, whatever they hold."""
 
+import dataclasses
+import re
+
 import kernalign as ka
 import numpy as np
 import pytest
@@ -8,6 +11,7 @@ from samples import related
 
 X, Y = related(300, 20, 12)
 HEAD = np.ones((2, 12))
+ARRAYS = re.compile("Array|Values|Matrix|Hits")
 RESULTS = {
     "Spectrum": lambda: ka.spectrum(X),
     "SpectralOverlap": lambda: ka.spectral_overlap(X, Y, 10),
@@ -56,6 +60,19 @@ def test_results_are_short_tables_in_notebooks(name: str) -> None:
     assert page.startswith("<table>")
     assert page.count("<tr>") == page.count("</tr>") >= 1 or name == "Comparison"
     assert len(page) < 6000
+
+
+def test_every_result_with_arrays_is_short() -> None:
+    """A dataclass shows its arrays in full otherwise."""
+    wrong = []
+    for module in (ka, stitching, embedding, pmi, robustness):
+        for name in getattr(module, "__all__", dir(module)):
+            public = getattr(module, name)
+            if isinstance(public, type) and dataclasses.is_dataclass(public):
+                held = [part for part in dataclasses.fields(public) if part.repr and ARRAYS.search(str(part.type))]
+                if held and "_repr_html_" not in dir(public):
+                    wrong.append(name)
+    assert wrong == []
 
 
 def test_names_are_text_in_notebooks() -> None:

@@ -15,7 +15,7 @@ from scipy import special
 from kernalign._base import checks
 from kernalign._base.frames import as_frame
 from kernalign._base.progress import ProgressArgument, reporting
-from kernalign._base.readable import as_html
+from kernalign._base.readable import Readable, as_html
 from kernalign._statistics.compared_pairs import Weighting
 from kernalign.comparison.plots import evaluation
 from kernalign.inference import subject_dissimilarities
@@ -42,7 +42,7 @@ Bootstrap: TypeAlias = Literal["both", "subjects", "conditions"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ModelEvaluation:
+class ModelEvaluation(Readable):
     """How well models predict the dissimilarities of subjects; what bars with errors, ceiling and brackets show.
 
     Attributes

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign._base import checks
+from kernalign._base.readable import Readable
 from kernalign._statistics.compared_pairs import Weighting, ceilings
 from kernalign.inference import subject_dissimilarities
 from kernalign.metrics.kernel.rsa import Comparison
@@ -20,8 +21,8 @@ Array = NDArray[np.float64]
 _CORRELATIONS = ("spearman", "pearson", "rho_a", "whitened_pearson")
 
 
-@dataclass(frozen=True)
-class NoiseCeiling:
+@dataclass(frozen=True, repr=False)
+class NoiseCeiling(Readable):
     """Between what bounds the score of the true model would be.
 
     Attributes
@@ -110,8 +111,8 @@ def noise_ceiling(subjects: Any, *, comparison: Comparison = "spearman", covaria
     return NoiseCeiling(float(lower.mean()), float(upper.mean()), lower, upper, comparison, count, n)
 
 
-@dataclass(frozen=True)
-class SplitHalf:
+@dataclass(frozen=True, repr=False)
+class SplitHalf(Readable):
     """How well the mean of all subjects or repeats is known.
 
     Attributes

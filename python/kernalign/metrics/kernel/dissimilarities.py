@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from kernalign._base import checks
 from kernalign._base.kernels import Distance
 from kernalign._base.memory import check_memory
+from kernalign._base.readable import Readable
 from kernalign._engines.gram_source import make_side
 from kernalign._rows import arrays
 from kernalign._rows.decompositions import cholesky, solve_upper
@@ -30,7 +31,7 @@ _WHITENED = ("mahalanobis", "crossnobis")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Dissimilarities:
+class Dissimilarities(Readable):
     """Dissimilarities of all pairs of n conditions; wherever an array is expected, the (n, n) matrix.
 
     What takes ``distance="precomputed"`` pairs the conditions of several by their labels, as it does rows of tables.

@@ -8,6 +8,7 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from kernalign._base.readable import Readable
 from kernalign._base.score import Score
 from kernalign.metrics.neighbors.overlap import Metric, mutual_of
 from kernalign.metrics.neighbors.search import Options, search_both
@@ -15,8 +16,8 @@ from kernalign.metrics.neighbors.search import Options, search_both
 Rows = NDArray[np.intp]
 
 
-@dataclass(frozen=True)
-class Change:
+@dataclass(frozen=True, repr=False)
+class Change(Readable):
     """What was found.
 
     Attributes
