@@ -139,14 +139,14 @@ def cka(
     >>> round(biased, 2), round(biased.chance, 2), abs(ka.cka(x, unrelated)) < 0.01
     (0.12, 0.12, True)
     """
-    if given is not None:
+    if given is not None or not (type(adjust) is str and adjust == "kernels"):
         checks.check_choice(adjust, "adjust", ("kernels", "columns"))
         for name, value in (("uncertainty", uncertainty), ("groups", groups)):
             if value is not None:
                 raise ValueError(f"{name} must be None with given, got {checks.shown(value)}")
+        if given is None:
+            raise ValueError(f"adjust must be left out without given, got {checks.shown(adjust)}")
         return _partial_cka(x, y, given, adjust, estimator, kernel, options)
-    if adjust != "kernels":
-        raise ValueError(f"adjust must be left out without given, got {checks.shown(adjust)}")
     sums, spread = sums_of("cka", x, y, estimator, kernel, uncertainty, options, groups)
     warn_of_dominance(sums)
     return finish_cka(sums, estimator, spread)
