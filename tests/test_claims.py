@@ -1,0 +1,213 @@
+"""Studies of published claims, and the leaderboard: numbers against oracles, and words that follow from them."""
+
+import csv
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+import kernalign as ka  # noqa: E402
+
+from bench import leaderboard  # noqa: E402
+from bench.studies import (  # noqa: E402
+    alignment_radius,
+    ceiling,
+    cknna_sweep,
+    contrastive_pmi,
+    kare_and_risk,
+    labelled,
+    structured_path,
+)
+
+CLIPART = ROOT / "tests" / "data" / "clipart_small.npz"
+NAMES = ("dinov2s_block09_cls", "mpnet_l12", "glove50")
+
+
+@pytest.mark.filterwarnings("ignore::kernalign.AlignmentWarning")
+def test_radius_fails_where_the_kernel_is_nearly_the_identity(monkeypatch):
+    """Unrelated rows and narrow kernels: the diagonal makes the sample's alignment, and no radius knows of that."""
+    monkeypatch.setattr(alignment_radius, "DRAWS", 5)
+    draw = np.random.default_rng(0)
+    narrow = {name: draw.standard_normal((520, 6)) for name in "xy"}
+    found = {one.kernel: one for one in alignment_radius.deviations(narrow) if one.n == 480}
+    assert found["Gaussian, σ = median × 0.125"].beyond == 1
+    assert found["Gaussian, σ = median × 1"].beyond == 0
+    assert found["Gaussian, σ = median × 0.125"].flatness > 1
+    words = alignment_radius.report(list(found.values()), {"an identity": [1e-12]}, 1.0)
+    assert "Refuted as stated" in words
+    assert "Held on these data" in alignment_radius.report([found["linear"]], {"an identity": [1e-12]}, 1.0)
+
+
+def test_identities_of_alignment_hold_and_what_was_stated_does_not():
+    draw = np.random.default_rng(0)
+    x = draw.standard_normal((60, 5))
+    gaps = alignment_radius.identities(x, x[:, :3] + 0.5)
+    corrected = [name for name in gaps if "stated" not in name and name != "D = 8 C² (1 - A)"]
+    assert len(corrected) == 3
+    assert max(gaps[name] for name in corrected) < 1e-10
+    assert min(gaps[name] for name in set(gaps) - set(corrected)) > 1e-3
+
+
+def test_contrastive_learners_find_pmi_where_it_embeds():
+    joint = contrastive_pmi.ring(6)
+    margin = joint.sum(axis=1)
+    kernel = np.log(joint / np.outer(margin, margin))
+    for two in (False, True):
+        found = contrastive_pmi.learned(joint, 6, 3, seed=0, two=two)
+        np.testing.assert_allclose(found - found.mean(), kernel - kernel.mean(), atol=1e-3)
+    odd = np.array([[1.0, 5.0], [5.0, 1.0]]) / 12  # PMI is lowest on the diagonal: one encoder cannot
+    one, both = (contrastive_pmi.learned(odd, 2, 1, seed=0, two=two) for two in (False, True))
+    assert one[0, 0] >= one[0, 1] - 1e-6
+    assert both[0, 0] - both[0, 1] == pytest.approx(np.log(1 / 5), abs=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore::kernalign.AlignmentWarning")
+def test_cknna_of_the_sweep_is_that_of_the_package_and_of_all_neighbours_cka():
+    given = {name: rows[:40] for name, rows in labelled.representations(CLIPART, NAMES).items()}
+    found = cknna_sweep.maps(given, [5, 39])
+    for variant, k in found:
+        rows = cknna_sweep.prepared(given, centred=variant.endswith("rows"))
+        x, y = rows[NAMES[1]], rows[NAMES[0]]
+        both = [float(ka.cknna(a, b, k, variant=variant.split(",")[0])) for a, b in ((x, y), (y, x))]
+        assert found[variant, k][1, 0] == pytest.approx(np.mean(both), rel=1e-9)
+    cka = cknna_sweep.references(given)["cka"]
+    np.testing.assert_allclose(found["ucentred", 39], cka, atol=1e-9)
+    np.testing.assert_allclose(found["platonic", 39], cka, atol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore::kernalign.AlignmentWarning")
+def test_words_on_cknna_follow_the_numbers():
+    given = {name: rows[:60] for name, rows in labelled.representations(CLIPART, (*NAMES, "minilm6_l06")).items()}
+    found = cknna_sweep.agreements(given, [10, 50, 59], list(given))
+    assert len(found) == 4 * 3 * 2
+    page = cknna_sweep.report(found, list(given), 60, 1.0, "command")
+    assert "platonic-rep's variant fades" in page
+    low = [
+        replace(one, correlation=0.1) if one.variant == "platonic" else replace(one, correlation=0.9) for one in found
+    ]
+    page = cknna_sweep.report(low, list(given), 60, 1.0, "command")
+    assert "Held: platonic-rep's variant fades" in page
+    assert "Yes**: with the mean taken from the rows" in page
+    same = [replace(one, correlation=0.9) for one in found]
+    assert "Refuted: platonic-rep's variant fades" in cknna_sweep.report(same, list(given), 60, 1.0, "command")
+
+
+def test_slopes_of_structured_networks_are_those_of_differences():
+    draw = np.random.default_rng(0)
+    x, labels = draw.random((2, 15, 6)), draw.integers(0, 10, (2, 15))
+    shapes = [(6, 5), (1, 5), (5, 3), (3, 10), (1, 10)]
+    model = structured_path.Model(draw.random((6, 3)), 0.3, [draw.standard_normal((2, *shape)) for shape in shapes])
+
+    def loss():
+        chosen = np.take_along_axis(structured_path.softmax(model.logits(x)), labels[..., None], -1)
+        return -np.log(chosen).mean(axis=(1, 2))[1]
+
+    for values, slope in zip(model.parameters, model.slopes(x, labels), strict=True):
+        before, at = values[1, 0, 1], (1, 0, 1)
+        values[at] = before + 1e-5
+        above = loss()
+        values[at] = before - 1e-5
+        below = loss()
+        values[at] = before
+        assert slope[at] == pytest.approx((above - below) / 2e-5, abs=1e-8)
+
+
+@pytest.mark.filterwarnings("ignore::kernalign.AlignmentWarning")
+def test_verdicts_on_structured_networks_follow_the_numbers(monkeypatch):
+    pytest.importorskip("sklearn")
+    for name, value in {"DIMENSIONS": (8,), "WIDTHS": (16,), "CORRECTIONS": (0.3,)}.items():
+        monkeypatch.setattr(structured_path, name, value)
+    found, plain = structured_path.differences(seeds=3, steps=20)
+    assert len(found) == 3
+    assert "| follows low frequencies |" in structured_path.report(found, plain, 1.0)
+    sure = {at: {key: np.array([1.0, 1.1, 0.9]) for key in own} for at, own in found.items()}
+    told = structured_path.verdicts(sure)
+    assert told["ends more accurate"]["random"] == (1, 0, 0)
+    assert told["converges faster"]["random"] == (0, 0, 1)
+
+
+def noise(count):
+    return np.random.default_rng(3).normal(size=count)
+
+
+def test_words_on_the_leaderboard_follow_the_numbers():
+    """A first place is shared by what it does not beat in paired repeats."""
+    rows = [
+        {
+            "repeat": str(seed),
+            "suite": suite,
+            "set": at,
+            "check": check,
+            "metric": metric,
+            "value": str(value + seed / 9),
+        }
+        for suite, at, check in leaderboard.COLUMNS
+        for metric, value in {"cka": 2.0, "procrustes": 9.0, "mutual_knn": 1.0, "jaccard_knn": 1.0}.items()
+        for seed in range(4)
+    ]
+    numbers = leaderboard.gathered(rows)
+    first = next(iter(numbers.values()))
+    assert leaderboard.leaders(first) == ["procrustes"]
+    assert leaderboard.interval([1.0, 2.0, 3.0]) == pytest.approx((2, 4.3027 / np.sqrt(3)), abs=1e-3)
+    told = leaderboard.words(numbers)
+    assert "**No metric wins: refuted.**" in told
+    assert "**Procrustes finds wrong labels best: held.**" in told
+    assert "**Neighbours find shortcuts best: refuted.**" in told
+    assert "**CKA notices deletion only where 1 to 3 of 96 components are left: held.**" in told
+    assert "| procrustes | **" in leaderboard.page(rows)
+    alike = [{**row, "value": str(int(row["repeat"]) + draw)} for row, draw in zip(rows, noise(len(rows)), strict=True)]
+    assert "**Procrustes finds wrong labels best: undecided.**" in leaderboard.words(leaderboard.gathered(alike))
+
+
+def test_the_leaderboard_is_what_its_table_says():
+    with leaderboard.TABLE.open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert leaderboard.PAGE.read_text(encoding="utf-8") == leaderboard.page(rows)
+
+
+def test_risks_are_those_of_ridge_regression_and_words_follow_them():
+    draw = np.random.default_rng(0)
+    x, held = draw.standard_normal((30, 4)) + 1, draw.standard_normal((20, 4))
+    target, other = draw.standard_normal((30, 2)), draw.standard_normal((20, 2))
+    a, mean, level = x - x.mean(axis=0), x.mean(axis=0), target.mean(axis=0)
+    expected = [
+        (
+            ((held - mean) @ np.linalg.solve(a.T @ a + 30 * ridge * np.eye(4), a.T @ (target - level)) + level - other)
+            ** 2
+        )
+        .sum(axis=1)
+        .mean()
+        for ridge in (0.1, 2.0)
+    ]
+    np.testing.assert_allclose(kare_and_risk.risks(x, target, held, other, np.array([0.1, 2.0])), expected)
+    right = np.ones(5) + 0.01 * np.arange(5)
+    rows = [kare_and_risk.Known("x", items, 50, right, right, right) for items in ("all different", "each twice")]
+    assert "**Held, where items are different**" in kare_and_risk.report(rows, 1.0)
+    assert "**Refuted, where" in kare_and_risk.report([replace(rows[0], best=3 * right), rows[1]], 1.0)
+
+
+@pytest.mark.filterwarnings("ignore::kernalign.AlignmentWarning")
+def test_ceilings_are_split_halves_and_words_follow_the_numbers():
+    draw = np.random.default_rng(0)
+    common = draw.standard_normal((80, 4))
+    given = {
+        name: common @ draw.standard_normal((4, 40)) + noise * draw.standard_normal((80, 40))
+        for name, noise in {"a": 0.01, "b": 0.01, "c": 3.0}.items()
+    }
+    clear, noisy = ceiling.halves(given["a"]), ceiling.halves(given["c"])
+    assert clear > 0.6 > 0.4 > noisy
+    found = ceiling.pairs(given, seen=("a",))
+    assert [pair.kind for pair in found] == ["pictures × words", "pictures × words", "words"]
+    assert found[0].ceiling == pytest.approx(np.sqrt(clear * ceiling.halves(given["b"])))
+    assert found[0].share == pytest.approx((found[0].score - 10 / 79) / (found[0].ceiling - 10 / 79))
+    sizes = ceiling.by_size(given["a"], given["b"], (40, 80))
+    assert [size[2] for size in sizes] == pytest.approx([10 / 39, 10 / 79])
+    grows = [(40, 0.4, 0.1, 0.3), (80, 0.5, 0.1, 0.4)]
+    assert "**Refuted**" in ceiling.report(found, grows, 1.0)
+    low = [replace(pair, ceiling=0.6, low=0.5) for pair in found]
+    assert "**Held**" in ceiling.report(low, [(40, 0.5, 0.2, 0.3), (80, 0.4, 0.1, 0.35)], 1.0)
