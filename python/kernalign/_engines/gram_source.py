@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -205,5 +205,6 @@ def make_side(
             width = width if reason is None else 1.0
             width *= kernel.fraction
         options |= {"form": str(kernel), "width": float(width)}
-    varies = matrix or len(rows) > 1 or devices.vary(rows[0], *COARSEST)
+    vary = rows[0].vary if isinstance(rows[0], _core.Rows) else partial(devices.vary, rows[0])  # in few calls
+    varies = matrix or len(rows) > 1 or vary(*COARSEST)
     return Side(tuple(rows), kernel, options, double, threads, options["form"] == "linear", reason, varies)

@@ -45,7 +45,8 @@ class GramSweep:
         if engine is None:
             sources = []
             for side in sides:  # not a call for each
-                sources.append(_core.GramSource(list(side.rows), **side.options))
+                parts = side.given if isinstance(side.given[0], _core.Rows) else side.rows
+                sources.append(_core.GramSource(list(parts), **side.options))
             engine = _core.gram_sums(sources, centred, threads, report)
         self.engine = engine
         self.n, self._exponents, self._widened = self.engine.n, self.engine.exponents, self.engine.widened
