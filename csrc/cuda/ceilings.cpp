@@ -41,7 +41,7 @@ Ceilings measure_ceilings(int device, std::int64_t size) {
     found.doubles = 2 * cube / seconds_of(queue, [&] {
                         products.multiply(size, size, size, a.get(), size, b.get(), size, c.get(), size);
                     });
-    found.squares = cube / seconds_of(queue, [&] { products.add_square(size, size, a.get(), false, b.get()); });
+    found.squares = cube / seconds_of(queue, [&] { products.add_square(size, size, a.get(), b.get()); });
     Buffer<std::uint16_t> left(queue, size * size), right(queue, size * size);
     left.clear();
     right.clear();

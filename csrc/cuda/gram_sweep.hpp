@@ -25,12 +25,13 @@ struct DeviceSource {
     Kernel kernel;
 };
 
-constexpr std::int64_t kLargestTile = 4096;
+constexpr std::int64_t kLargestTile = 4096, kCollected = 1 << 23;
 
 // All sources are on one device. `tile` changes no more than rounding.
 GramSums gram_sums(const std::vector<DeviceSource>& sources, bool centred, std::int64_t tile, Monitor* monitor);
 
-// As in grams.hpp.
-double median_distance(const DeviceSource& source, bool off_diagonal, std::int64_t tile, Monitor* monitor);
+// As in grams.hpp. At most `collected` distances are held at a time; with fewer there are more passes.
+double median_distance(const DeviceSource& source, bool off_diagonal, std::int64_t tile, std::int64_t collected,
+                       Monitor* monitor);
 
 }  // namespace kernalign::cuda

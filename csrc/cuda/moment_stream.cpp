@@ -119,7 +119,7 @@ void DeviceMoments::add(Blocks& blocks, const std::array<AnyRows, 2>& rows, std:
             kernel.one = s ? cols(1) + kOne : -1;
             launch(*queue_, kernel.blocks(count), kernel);
         });
-    products_->add_square(count, blocks.width, blocks.rows.get(), false, blocks.sums.get());
+    products_->add_square(count, blocks.width, blocks.rows.get(), blocks.sums.get());
     blocks.n += count;
 }
 

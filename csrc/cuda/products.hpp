@@ -37,8 +37,8 @@ class Products {
     // The same in float64, of rows lda and ldb apart.
     void multiply(std::int64_t m, std::int64_t n, std::int64_t k, const double* a, std::int64_t lda, const double* b,
                   std::int64_t ldb, double* c, std::int64_t ldc);
-    // The upper triangle of C += V^T V, or of V V^T if `by_rows`: V is rows x cols, dense, C dense.
-    void add_square(std::int64_t rows, std::int64_t cols, const double* v, bool by_rows, double* c);
+    // The upper triangle of C += V^T V: V is rows x cols, dense, C dense.
+    void add_square(std::int64_t rows, std::int64_t cols, const double* v, double* c);
 
   private:
     struct State;

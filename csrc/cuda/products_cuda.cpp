@@ -149,13 +149,12 @@ void Products::multiply(std::int64_t m, std::int64_t n, std::int64_t k, const do
           queue_.device());
 }
 
-void Products::add_square(std::int64_t rows, std::int64_t cols, const double* v, bool by_rows, double* c) {
+void Products::add_square(std::int64_t rows, std::int64_t cols, const double* v, double* c) {
     const CurrentDevice current(queue_.device());
     const double one = 1;
-    const std::int64_t size = by_rows ? rows : cols, depth = by_rows ? cols : rows;
-    check(library().square(state_->handle, kLower, by_rows ? kTransposed : kPlain, int(size), int(depth), &one, v,
-                           int(cols), &one, c, int(size)),
-          queue_.device());
+    check(
+        library().square(state_->handle, kLower, kPlain, int(cols), int(rows), &one, v, int(cols), &one, c, int(cols)),
+        queue_.device());
 }
 
 }  // namespace kernalign::cuda

@@ -73,14 +73,11 @@ void Products::multiply(std::int64_t m, std::int64_t n, std::int64_t k, const do
         }
 }
 
-void Products::add_square(std::int64_t rows, std::int64_t cols, const double* v, bool by_rows, double* c) {
+void Products::add_square(std::int64_t rows, std::int64_t cols, const double* v, double* c) {
     simulation::begin_product(queue_.device());
-    const std::int64_t size = by_rows ? rows : cols, depth = by_rows ? cols : rows;
-    const std::int64_t down = by_rows ? cols : 1, along = by_rows ? 1 : cols;
-    for (std::int64_t f = 0; f < depth; ++f)
-        for (std::int64_t i = 0; i < size; ++i)
-            for (std::int64_t j = i; j < size; ++j)
-                c[i * size + j] += v[i * down + f * along] * v[j * down + f * along];
+    for (std::int64_t r = 0; r < rows; ++r, v += cols)
+        for (std::int64_t i = 0; i < cols; ++i)
+            for (std::int64_t j = i; j < cols; ++j) c[i * cols + j] += v[i] * v[j];
 }
 
 }  // namespace kernalign::cuda

@@ -109,7 +109,7 @@ struct TileValues {
 
 // Sums over entries of the products of pairs of tiles: of sides [8 a, 8 a + 8) with sides [8 b, 8 b + 8), a <= b.
 struct TileProducts {
-    static constexpr int kSides = 8, kLanes = 4, kThreads = kSides * kSides * kLanes, kStep = 32;
+    static constexpr int kSides = 8, kLanes = 4, kThreads = kSides * kSides * kLanes, kStep = 128;
     struct Shared {
         double left[kSides][kStep + 1], right[kSides][kStep + 1], sum[kThreads];
     };
@@ -157,22 +157,32 @@ struct TileProducts {
     }
 };
 
-// totals += parts, one after the other.
+// totals += parts: eight runs of them, each one after the other.
 struct AddUp {
-    static constexpr int kThreads = 128;
-    struct Shared {};
+    static constexpr int kCols = 32, kRuns = 8, kThreads = kCols * kRuns;
+    struct Shared {
+        double sum[kRuns][kCols + 1];
+    };
     const double* parts;  // count x size, `apart` apart
     std::int64_t count, size, apart;
     Written<double> totals;
 
-    static std::int64_t blocks(std::int64_t size) { return (size + kThreads - 1) / kThreads; }
+    static std::int64_t blocks(std::int64_t size) { return (size + kCols - 1) / kCols; }
     KERNALIGN_KERNEL void operator()(const Block<Shared>& block) const {
-        block.each([&](Thread t, Shared&) {
-            const std::int64_t e = block.index() * kThreads + t;
-            if (e >= size) return;
-            double total = totals.of(t)[e];
-            for (std::int64_t part = 0; part < count; ++part) total += parts[part * apart + e];
-            totals.of(t)[e] = total;
+        const std::int64_t first = block.index() * kCols, each = (count + kRuns - 1) / kRuns;
+        block.each([&](Thread t, Shared& s) {
+            const std::int64_t e = first + t % kCols, begin = t / kCols * each;
+            const std::int64_t end = begin + each < count ? begin + each : count;
+            double sum = 0;
+            if (e < size)
+                for (std::int64_t part = begin; part < end; ++part) sum += parts[part * apart + e];
+            s.sum[t / kCols][t % kCols] = sum;
+        });
+        block.each([&](Thread t, Shared& s) {
+            if (t >= kCols || first + t >= size) return;
+            double total = totals.of(t)[first + t];
+            for (int run = 0; run < kRuns; ++run) total += s.sum[run][t];
+            totals.of(t)[first + t] = total;
         });
     }
 };

@@ -113,6 +113,21 @@ def test_medians_are_those_of_the_cpu(off_diagonal):
         assert found == pytest.approx(expected, rel=1e-13), x.shape
 
 
+@pytest.mark.parametrize("collected", [1, 3, 60])
+def test_medians_that_are_hard_to_find_are_found(collected):
+    """Rows in order of where they are, so that the first tiles say little of all; many and few equal distances."""
+    rng = np.random.default_rng(1)
+    line = np.sort(rng.standard_normal((90, 1)), axis=0)
+    clusters = np.repeat(np.eye(4), 20, axis=0) * np.repeat([1.0, 10, 100, 1e4], 20)[:, None]
+    for x in (line, clusters, clusters + 1e-3 * rng.standard_normal((80, 4)), rng.integers(0, 3, (70, 2)) * 1.0):
+        for off_diagonal in (True, False):
+            rows = arrays.rows(x, "x")
+            source = _core.GramSource([rows], form="sqeuclidean", double_precision=True)
+            expected = _core.median_distance(source, off_diagonal, 1, None)
+            found = devices.median_distance(rows, 0, off_diagonal, None, tile=32, collected=collected)
+            assert found == pytest.approx(expected, rel=1e-13)
+
+
 KERNELS = (ka.Linear(), ka.Cosine(), ka.RBF(), ka.RBF("median_offdiag"), ka.RBF(15.0), ka.Laplacian(), ka.Polynomial(3))
 
 

@@ -234,6 +234,18 @@ DEFECTS = [
         checks=TILES,
     ),
     Defect(
+        "two phases of AddUp made one",
+        "tile_kernels.hpp",
+        """            s.sum[t / kCols][t % kCols] = sum;
+        });
+        block.each([&](Thread t, Shared& s) {
+""",
+        """            s.sum[t / kCols][t % kCols] = sum;
+""",
+        VALUES,
+        checks=TILES,
+    ),
+    Defect(
         "distances that cancel",
         "tile_kernels.hpp",
         "if (apart < kClose * lengths)",

@@ -33,12 +33,14 @@ void bind_device_grams(py::module_& module) {
         py::arg("sources"), py::arg("centred"), py::arg("progress") = py::none(), py::arg("tile") = cuda::kLargestTile);
     module.def(
         "median_distance",
-        [](const PyDeviceSource& source, bool off_diagonal, py::object progress, std::int64_t tile) {
-            return without_gil(std::move(progress),
-                               [&](Monitor* m) { return cuda::median_distance(source.get(), off_diagonal, tile, m); });
+        [](const PyDeviceSource& source, bool off_diagonal, py::object progress, std::int64_t tile,
+           std::int64_t collected) {
+            return without_gil(std::move(progress), [&](Monitor* m) {
+                return cuda::median_distance(source.get(), off_diagonal, tile, collected, m);
+            });
         },
         py::arg("source"), py::arg("off_diagonal"), py::arg("progress") = py::none(),
-        py::arg("tile") = cuda::kLargestTile);
+        py::arg("tile") = cuda::kLargestTile, py::arg("collected") = cuda::kCollected);
 }
 
 }  // namespace kernalign::bindings

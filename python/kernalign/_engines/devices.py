@@ -131,10 +131,10 @@ def gram_sums(
     return sums
 
 
-def median_distance(rows: Any, place: int, off_diagonal: bool, report: Report) -> float:
-    """The exact median of the distances between rows."""
+def median_distance(rows: Any, place: int, off_diagonal: bool, report: Report, **way: int) -> float:
+    """The exact median of the distances between rows; ``way``, in tests: the largest tile, and how many are held."""
     source = _source(rows, {"form": "sqeuclidean"}, place)
-    return float(on_device.extension().median_distance(source, off_diagonal, report))
+    return float(on_device.extension().median_distance(source, off_diagonal, report, **way))
 
 
 def _source(rows: Any, options: dict[str, Any], place: int) -> Any:
