@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import random
 import signal
 import subprocess
@@ -253,3 +254,21 @@ def test_threads_of_workers_are_told_by_the_environment():
         subprocess.run([sys.executable, "-c", code], env=told, capture_output=True, text=True, check=True).stdout
         == "3\n"
     )
+
+
+@pytest.mark.parametrize("kind", ["frames", "dissimilarities"])
+def test_labels_travel_with_their_rows(kind):
+    """A plan that was sent elsewhere pairs rows by their labels, as it does here."""
+    rng = np.random.default_rng(0)
+    x, order, names = rng.normal(size=(20, 5)), rng.permutation(20), np.array([f"item {i}" for i in range(20)])
+    if kind == "frames":
+        pd = pytest.importorskip("pandas")
+        sides = [pd.DataFrame(x, index=names), pd.DataFrame(x[order], index=names[order])]
+        options = {"metrics": ["mutual_knn"], "k": 3}
+    else:
+        made = [(x, names), (x[order], names[order])]
+        sides = [ka.dissimilarities(rows, distance="euclidean", conditions=own) for rows, own in made]
+        options = {"metrics": ["rsa"], "metric_options": {"rsa": {"distance": "precomputed"}}}
+    metrics = options.pop("metrics")
+    plan = pickle.loads(pickle.dumps(ka.plan(metrics, dict(zip("ab", sides, strict=True)), **options)))
+    assert ka.execute(plan).scores[metrics[0]]["a", "b"] == pytest.approx(1.0)

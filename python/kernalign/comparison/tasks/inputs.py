@@ -13,6 +13,7 @@ import numpy as np
 
 from kernalign._rows.layered import opened_layers
 from kernalign._rows.numeric import as_matrix, digest_of, to_numpy
+from kernalign._rows.pairing import index_of
 from kernalign.sources import Source, open_source, split_spec
 from kernalign.sources.objects import stored
 from kernalign.sources.place import Place
@@ -74,7 +75,8 @@ class Value:
                 f"{self.name} must be the path of one file to be read by other processes, got {what} (up to"
                 f" {MOST_BY_VALUE:,} bytes are sent); numpy.save('x.npy', array) writes one"
             )
-        return {"given": np.asarray(self.given) if hasattr(self.given, "__array__") else self.given, "name": self.name}
+        plain = hasattr(self.given, "__array__") and index_of(self.given) is None  # labels travel with their rows
+        return {"given": np.asarray(self.given) if plain else self.given, "name": self.name}
 
 
 def reference(given: Any, name: str) -> Any:
