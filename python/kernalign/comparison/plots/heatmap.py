@@ -141,19 +141,29 @@ def _cell(count: int) -> float:
     return min(0.5, max(0.15, 9.0 / count))
 
 
+def _extent(rows: Any, columns: Any) -> tuple[float, float]:
+    """Inches of all cells together, such that they can be read."""
+    m, n = len(rows), len(columns)
+    if not _is_square(m, n):
+        return max(1.5, _cell(n) * n), max(1.0, _cell(m) * m)
+    cell = min(_cell(m), _cell(n))
+    return cell * n, cell * m
+
+
 def _size(rows: Any, columns: Any, families: bool) -> tuple[float, float]:
-    """Inches: cells that can be read, and what is written around them."""
-    cell = min(_cell(len(rows)), _cell(len(columns)))
-    below = min(looks.width_of(columns), 2.6) if looks.width_of(columns) > 0.8 * cell else 0.2
-    width = cell * len(columns) + min(looks.width_of(rows), 2.6) + 1.2 + 1.2 * families
-    return max(4.2, width), max(2.6, cell * len(rows) + below + 0.9)
+    """Inches of the figure: the cells, and what is written around them."""
+    width, height = _extent(rows, columns)
+    names = min(looks.width_of(columns), 2.6)
+    below = names if names > 0.8 * width / len(columns) else 0.2
+    around = min(looks.width_of(rows), 2.6) + 1.2 + 1.3 * families, below + 0.9 + 0.2 * families
+    least = (4.2, 2.6) if _is_square(len(rows), len(columns)) else (0.0, 0.0)  # else cells would grow with the figure
+    return max(least[0], width + around[0]), max(least[1], height + around[1])
 
 
 def _room(ax: Any, rows: Any, columns: Any, *, fitted: bool) -> tuple[float, float]:
     """Inches of the axes."""
     if fitted:
-        cell = min(_cell(len(rows)), _cell(len(columns)))
-        return cell * len(columns), cell * len(rows)
+        return _extent(rows, columns)
     width, height = looks.inches(ax)
     cell = min(width / len(columns), height / len(rows))
     return (cell * len(columns), cell * len(rows)) if _is_square(len(rows), len(columns)) else (width, height)
@@ -183,7 +193,7 @@ def _paint(ax: Any, table: Table, look: Look, room: tuple[float, float]) -> str:
         written = max(shape) <= _ANNOTATED
         for (i, j), value in np.ndenumerate(table.score) if written else ():
             if np.isfinite(value):
-                form = "z.2f" if 0.01 <= high - low < 100 else ".1e"
+                form = "z.2f" if 0.01 <= high - low < 10 else ".3g" if high - low >= 10 else ".1e"
                 font = min(8.0, 72 * room[0] / shape[1] / 3.2)
                 ax.text(j, i, f"{value:{form}}", ha="center", va="center", fontsize=font, color=_ink(light[i, j]))
         told = _weak(ax, table, look, light, room[1] / shape[0], written)
@@ -245,15 +255,18 @@ def _hatch(ax: Any, undefined: Array) -> str:
 def _strips(ax: Any, x: list[str], y: list[str], look: Look, room: tuple[float, float]) -> None:
     """Family colours along both sides, lines between blocks of a family, and their names."""
     from matplotlib.patches import Rectangle
+    from matplotlib.transforms import ScaledTranslation, blended_transform_factory
 
-    wide, high = (len(names) / inches for names, inches in zip((y, x), room, strict=True))  # cells in an inch
+    inches = ax.figure.dpi_scale_trans + ScaledTranslation(0.0, 0.0, ax.transAxes)  # from the lower left corner
+    beside, below = blended_transform_factory(inches, ax.transData), blended_transform_factory(ax.transData, inches)
     style: dict[str, Any] = {"clip_on": False, "linewidth": 0.4, "gid": "family"}
+    near = -_GAP - _STRIP
     for at, name in enumerate(x):
-        corner = (-0.5 - wide * (_GAP + _STRIP), at - 0.5)
-        ax.add_patch(Rectangle(corner, wide * _STRIP, 1, color=look.colour(name), **style))
+        colour = look.colour(name)
+        ax.add_patch(Rectangle((near, at - 0.5), _STRIP, 1, color=colour, transform=beside, **style))
     for at, name in enumerate(y):
-        corner = (at - 0.5, len(x) - 0.5 + high * _GAP)
-        ax.add_patch(Rectangle(corner, 1, high * _STRIP, color=look.colour(name), **style))
+        colour = look.colour(name)
+        ax.add_patch(Rectangle((at - 0.5, near), 1, _STRIP, color=colour, transform=below, **style))
     for names, line in ((x, ax.axhline), (y, ax.axvline)):
         colours = list(map(look.colour, names))
         for at in range(1, len(names)):
