@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT))
 
 from kernalign import pmi  # noqa: E402
 
-from bench.studies import caveats, cka_and_stitching, colour, labelled, stitched_pairs  # noqa: E402
+from bench.studies import caveats, cka_and_stitching, colour, gpu_roofline, labelled, stitched_pairs  # noqa: E402
 
 MAPS = ("ridge", "affine", "procrustes", "low_rank")
 NAMES = ("dinov2s_block09_cls", "mpnet_l12", "glove50")
@@ -211,3 +211,20 @@ def test_names_of_colours_hold_their_geometry():
     assert score > 0.5 > 0.3 > chance
     assert p == 1 / (colour.PERMUTATIONS + 1)
     assert colour.laid_on(np.random.default_rng(0).standard_normal(lab.shape), lab)[2] > 0.01
+
+
+def test_times_on_gpus_are_bounds_and_only_reports_are_measured(tmp_path):
+    job = gpu_roofline.moments(1e7, 1024)
+    assert gpu_roofline.expected(job, gpu_roofline.H200) >= 1e7 * 2048**2 / gpu_roofline.H200.doubles
+    halves = gpu_roofline.sharded(job, gpu_roofline.H200, 2, state=0)
+    assert halves == gpu_roofline.expected(job, gpu_roofline.H200) / 2
+    assert gpu_roofline.measured(tmp_path) == []
+    report = {
+        "card": "fast",
+        "ceilings": {"copied": 1e12, "doubles": 1e13, "squares": 1e13, "halves": 1e14},
+        "times": [{"what": "cka rbf", "n": 100_000, "d": 1024, "seconds": 5.0}],
+    }
+    (tmp_path / "fast.json").write_text(json.dumps(report), encoding="utf-8")
+    [row] = gpu_roofline.measured(tmp_path)
+    assert (row["card"], row["seconds"]) == ("fast", 5.0)
+    assert 1 < row["bound"] < 5
