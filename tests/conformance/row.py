@@ -49,7 +49,6 @@ class Row:
 
 _PACKAGE: dict[str, Any] = {
     **{name: getattr(ka, name) for name in ka.__all__},
-    "ka": ka,
     "platonic": platonic,
     "np": np,
     "math": math,

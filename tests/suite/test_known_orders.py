@@ -159,6 +159,21 @@ def test_unknown_needs_are_named():
     assert set(claims._KINDS) == set(description.CHECKS)
 
 
+@pytest.mark.parametrize(
+    ("check", "message"),
+    [
+        ({"kind": "known", "values": [["a", "b"]]}, r"values must hold \[x, y, number\], got \['a', 'b'\]"),
+        (
+            {"kind": "noticed", "whole": ["a"], "cut": {"a": ["b"]}, "sizes": [2, 1], "of": "3"},
+            "cut must have a model of 'a' for each of sizes, got 1 for 2 sizes",
+        ),
+    ],
+)
+def test_what_is_known_must_have_its_form(check, message):
+    with pytest.raises(ValueError, match=message):
+        description._check({"metric": "cka", **check}, ["cka"])
+
+
 def test_suites_of_digits_name_what_they_need(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     with pytest.raises(ImportError, match=r"needs scikit-learn: pip install 'kernalign\[sklearn\]'"):

@@ -14,6 +14,7 @@ from typing import Any
 from kernalign._base.kernels import RBF, Cosine, Laplacian, Linear
 from kernalign.metrics.record import MetricInfo
 from kernalign.metrics.registry import METRICS, as_named
+from kernalign.suite import known_orders
 
 SCHEMA = 1
 BY_POSITION = "by-position"
@@ -252,6 +253,7 @@ def _check(given: Mapping[str, Any], metrics: Collection[str]) -> Mapping[str, A
     for key in _NEEDED.get(kind, ()):
         if key not in given:
             raise ValueError(f"checks {kind} must have {key}")
+    known_orders.check_given(given)
     return given
 
 

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from kernalign.suite.scored import Found, Scores, at_least, spearman
+
+
+def check_given(check: Mapping[str, Any]) -> None:
+    """Raise unless what a check knows of models has the form that it must have."""
+    if check["kind"] == "known":
+        for one in check["values"]:
+            if not isinstance(one, Sequence) or len(one) != 3 or not isinstance(one[2], (int, float)):
+                raise ValueError(f"checks known.values must hold [x, y, number], got {one!r}")
+    if check["kind"] == "noticed":
+        for name in check["whole"]:
+            variants = check["cut"].get(name, ())
+            if len(variants) != len(check["sizes"]):
+                count = f"{len(variants)} for {len(check['sizes'])} sizes"
+                raise ValueError(f"checks noticed.cut must have a model of {name!r} for each of sizes, got {count}")
 
 
 def nested(check: Mapping[str, Any], scores: Scores) -> Found:
@@ -60,7 +74,7 @@ def noticed(check: Mapping[str, Any], scores: Scores) -> Found:
     usual = float(np.median(others)) if others else np.nan
     first = []
     for name in whole:
-        below = [size for variant, size in zip(check["cut"][name], sizes, strict=True) if values[name, variant] < usual]
-        first.append(max(below, default=0))
+        scored = [values.get((name, variant), np.nan) for variant in check["cut"][name]]
+        first.append(max((size for value, size in zip(scored, sizes, strict=True) if value < usual), default=0))
     value = float(np.mean(first)) if others else np.nan
     return at_least(text, value, check.get("least", 0.0), f"at {value:.3g} of {check['of']} on average")
