@@ -14,23 +14,27 @@
 namespace kernalign::cuda {
 namespace {
 
-constexpr std::int64_t kInFlight = 4;                     // tiles
-constexpr std::int64_t kTileNumbers = 1 << 27;            // of the tiles of all sources
-constexpr std::int64_t kShares = 2048, kShareStep = 128;  // of a tile's entries
-constexpr std::int64_t kSampled = 256;                    // rows
-constexpr std::int64_t kCollected = 1 << 23;              // squared distances
+constexpr std::int64_t kInFlight = 4;                                          // tiles
+constexpr std::int64_t kTileNumbers = 1 << 27;                                 // of the tiles of all sources
+constexpr std::int64_t kShares = 2048, kPartials = 1 << 22, kShareStep = 128;  // of a tile's entries
+constexpr std::int64_t kSampled = 256;                                         // rows
+constexpr std::int64_t kCollected = 1 << 23;                                   // squared distances
 
 // Sums over entries of the products of all pairs of tiles.
 class PairTotals {
   public:
     PairTotals(Queue& queue, std::int64_t sides)
-        : queue_(queue), sides_(sides), totals_(queue, sides * sides), partial_(queue, kShares * sides * sides) {
+        : queue_(queue),
+          sides_(sides),
+          most_(std::clamp<std::int64_t>(kPartials / (sides * sides), 1, kShares)),
+          totals_(queue, sides * sides),
+          partial_(queue, most_ * sides * sides) {
         totals_.clear();
     }
 
     void add(const double* tiles, std::int64_t entries) {
         partial_.clear();  // of pairs below the diagonal, which are not made
-        const std::int64_t least = (entries + kShares - 1) / kShares;
+        const std::int64_t least = (entries + most_ - 1) / most_;
         const std::int64_t share = std::max<std::int64_t>(4096, (least + kShareStep - 1) / kShareStep * kShareStep);
         const std::int64_t shares = (entries + share - 1) / share;
         TileProducts kernel{tiles, entries, sides_, share, Written<double>(partial_.get())};
@@ -50,7 +54,7 @@ class PairTotals {
 
   private:
     Queue& queue_;
-    std::int64_t sides_;
+    std::int64_t sides_, most_;  // shares of entries
     Buffer<double> totals_, partial_;
 };
 
