@@ -21,7 +21,7 @@ Array = NDArray[Any]
 
 _REACH = 1.96
 _MOST = 400  # bars
-_LETTERED = 12  # bars, beyond which letters become words
+_LETTERED = 12  # bars, beyond which numbers stand in for letters
 _LEVEL = 0.05
 
 
