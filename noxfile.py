@@ -27,7 +27,7 @@ def lint(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """The documentation, every warning an error; it runs the gallery."""
     session.install(".[docs]")
-    session.run("python", "-m", "sphinx", "-W", "-n", "-q", "docs", "build/docs")
+    session.run("python", "-m", "sphinx", "-EWnq", "docs", "build/docs")
 
 
 @nox.session

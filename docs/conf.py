@@ -1,4 +1,4 @@
-"""Settings of the documentation: `python -m sphinx -W -n -q docs build/docs` builds it without a network."""
+"""Settings of the documentation: `python -m sphinx -EWnq docs build/docs` builds it without a network."""
 
 import re
 import sys
