@@ -17,7 +17,7 @@ std::shared_ptr<ExactRows> exact_rows(const PyRows& x, const std::string& metric
     });
 }
 
-py::tuple to_tuple(Neighbors&& found) {
+py::tuple rescored_tuple(Neighbors&& found) {
     const py::ssize_t q = found.n, k = found.k;
     return py::make_tuple(to_numpy(std::move(found.index), {q, k}), to_numpy(std::move(found.similarity), {q, k}),
                           to_numpy(std::move(found.tie), {q}));
@@ -29,7 +29,7 @@ py::tuple nearest(const ExactRows& rows, const Indices& queries, const Indices& 
             "queries must be (q,) and candidates (q, c)");
     const std::int32_t *query = queries.data(), *candidate = candidates.data();
     const py::ssize_t q = queries.shape(0), c = candidates.shape(1);
-    return to_tuple(without_gil(py::none(), [&](Monitor* monitor) {
+    return rescored_tuple(without_gil(py::none(), [&](Monitor* monitor) {
         return best_candidates(rows, query, q, candidate, c, k, threads, monitor);
     }));
 }
@@ -39,7 +39,7 @@ py::tuple search(const ExactRows& rows, const Indices& queries, std::int64_t k, 
     require(queries.ndim() == 1, "queries must be (q,)");
     const std::int32_t* query = queries.data();
     const py::ssize_t q = queries.shape(0);
-    return to_tuple(without_gil(std::move(progress), [&](Monitor* monitor) {
+    return rescored_tuple(without_gil(std::move(progress), [&](Monitor* monitor) {
         return nearest_of_rows(rows, query, q, k, threads, monitor, of);
     }));
 }
