@@ -13,7 +13,7 @@ from kernalign._base import checks
 from kernalign._engines import directions
 from kernalign._engines.directions import Directions, Matrix, Vector
 from kernalign._rows import arrays
-from kernalign._rows.decompositions import product, svd
+from kernalign._rows.decompositions import product, solve_upper, svd
 from kernalign._rows.digits import Digits, Rounding
 from kernalign._rows.magnitude import divided, exponent_of
 from kernalign._rows.vectors import indices
@@ -195,7 +195,7 @@ def _pls(x: Matrix, y: Matrix, components: int, noise: Vector) -> Matrix:
     if not weights:
         return np.zeros((x.shape[1], y.shape[1]))
     w, p, q = (np.array(one).T for one in (weights, loadings, scores))
-    return np.asarray(w @ np.linalg.solve(p.T @ w, q.T))
+    return product(w, solve_upper(p.T @ w, q.T))  # of loadings and later weights, orthogonal to what was taken out
 
 
 def average(columns: Vector, weights: Vector, how: MultiOutput) -> float:
