@@ -62,6 +62,7 @@ VALUES: dict[tuple[str, ...], Any] = {
     ("subjects",): ((X[:, None] - X) ** 2).sum(axis=2)[None] + [[[0.0]], [[0.0]]],
     ("models",): {"one": ((Y[:, None] - Y) ** 2).sum(axis=2)},
     ("given",): {},
+    ("groups",): {"one": stitching.run_trials(X, Y, {"affine": stitching.AffineStitcher()}, folds=3)},
 }
 PLAN = ka.plan("cka", X, Y)
 PARTS = ka.run_task(PLAN, PLAN.tasks[0])

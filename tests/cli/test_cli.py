@@ -163,7 +163,7 @@ def test_every_metric_of_the_registry_measures_files(files: Path) -> None:
     command = ["compare", "a.npy", "b.npz:u", "--rank", "2", "--json"]
     for more in ([], ["--layers", "best"]):
         for metric, info in ka.METRICS.items():
-            if metric == "mmd":
+            if not info.paired:  # two samples of the same features
                 assert "same number of columns" in run(*command[:3], "--metric", metric, *more).stderr
                 continue
             plain = [part for part in command if part not in ("--rank", "2")]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kernalign._base import checks
 from kernalign._base.figures import discarding, need_matplotlib, new_figure
 from kernalign.stitching.trials import Trial
 
@@ -35,6 +36,8 @@ def plot_trials(groups: Mapping[str, Sequence[Trial]]) -> list[Any]:
     ------
     ImportError
         matplotlib is not installed.
+    TypeError, ValueError
+        ``groups`` is no dict of trials, or some of the trials have a head and others none.
 
     See Also
     --------
@@ -50,11 +53,20 @@ def plot_trials(groups: Mapping[str, Sequence[Trial]]) -> list[Any]:
     >>> axes.get_ylabel()
     '1 − R²'
     """
+    checks.check_type(groups, "groups", Mapping, "a dict of titles and trials")
+    groups = {str(title): checks.items(trials, "groups", "trials for every title") for title, trials in groups.items()}
+    drawn = [trial for trials in groups.values() for trial in trials]
+    for trial in drawn:
+        checks.check_type(trial, "groups", Trial, "a dict of titles and trials of run_trials")
+    if not drawn or not all(groups.values()):
+        raise ValueError(f"groups must hold a trial for every title, got {checks.shown(groups)}")
+    if len({trial.risk is None for trial in drawn}) > 1:
+        raise ValueError("groups must hold trials that all have a head, or that all have none")
     need_matplotlib()
     figure = new_figure((2.5 + 4.5 * len(groups), 4.2))
     with discarding(figure):
         axes = figure.subplots(1, len(groups), squeeze=False, sharey=True)[0]
-        with_head = next(iter(groups.values()))[0].risk is not None
+        with_head = drawn[0].risk is not None
         top = _top(
             [value for trials in groups.values() for own in _series(trials).values() for value in own], with_head
         )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kernalign._rows.decompositions import cholesky, solve_positive, svd
 from kernalign.suite.networks import CLASSES, Digits, apart, digits, softmax, trained
 
 Array = NDArray[Any]
@@ -133,7 +134,7 @@ def ding(seed: int) -> Made:
         accuracy = {}
         for at, name in enumerate(whole):
             mean = train[depth][at].mean(axis=0)
-            directions = np.linalg.svd(train[depth][at] - mean, full_matrices=False)[2]
+            directions = svd(train[depth][at].astype(np.float64) - mean)[2]
             for left, called in zip((len(directions), *_LEFT), (name, *cut[name]), strict=True):
                 fitted, read = ((one[depth][at] - mean) @ directions[:left].T for one in (train, held))
                 accuracy[called] = _probe(fitted, read, data)
@@ -163,7 +164,10 @@ def _probe(train: Array, held: Array, data: Digits) -> float:
     target = np.eye(CLASSES)[data.labels]
     square = x.T @ x
     square[np.diag_indices(len(square))] += 1e-3 * np.trace(square) / len(square)
-    weights = np.linalg.solve(square, x.T @ (target - target.mean(axis=0)))
+    upper = cholesky(square)
+    if upper is None:  # all features are zero
+        return float((data.held_labels == target.mean(axis=0).argmax()).mean())
+    weights = solve_positive(upper, x.T @ (target - target.mean(axis=0)))
     found = (held @ weights + target.mean(axis=0)).argmax(axis=1)
     return float((found == data.held_labels).mean())
 
