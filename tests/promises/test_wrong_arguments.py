@@ -165,4 +165,5 @@ def test_wrong_arguments_are_named(found, tmp_path, monkeypatch):
     tried = [(call, name, kind) for call in found for name in call.accepted for kind in VALUES]
     tried = [case for case in tried if (case[0].label, *case[1:]) != ("execute", "executor", "1")]  # starts a process
     outcomes = [(case, fault(*case, VALUES[case[2]])) for case in tried]
-    assert not [f"{call.label}({name}={kind}): {what}" for (call, name, kind), what in outcomes if what]
+    faults = [f"{call.label}({name}={kind}): {what}" for (call, name, kind), what in outcomes if what]
+    assert not faults, "\n".join(faults[:40])

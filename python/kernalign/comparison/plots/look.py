@@ -96,7 +96,7 @@ def checked(kind: str, read: tuple[str, ...], given: dict[str, Any]) -> Look:
         known = word == "max" or kind in ("heatmap", "layers")
         if isinstance(value, str) and (value != word or not known):
             raise ValueError(f"{name} must be a number{f' or {word!r}' * known}, got {value!r}")
-        if value is not None and value != word:
+        if value is not None and not isinstance(value, str):
             given[name] = checks.number(value, name, "finite")
     named = {str(name): str(family) for name, family in (families or {}).items()}
     return Look(**{**given, "families": named, "significance": level})
