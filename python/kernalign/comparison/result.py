@@ -197,6 +197,7 @@ class Comparison:
             The file exists and ``overwrite`` is False.
         """
         text = tidy.as_csv(self.rows())
+        checks.check_flag(overwrite, "overwrite")
         if path is None:
             return text
         with atomic_write(path, overwrite=overwrite) as file:

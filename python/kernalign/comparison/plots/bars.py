@@ -95,8 +95,7 @@ def levels(ax: Any, places: Array, chance: Array, sd: Array, ceiling: Any) -> li
     """The noise ceiling behind all bars, and chance at each; handles and names for the legend."""
     found = []
     if ceiling is not None:
-        ends = [ceiling] if isinstance(ceiling, (int, float)) else list(ceiling)
-        low, high = (checks.number(one, "ceiling", "finite") for one in (ends[0], ends[-1]))
+        low, high = ceiling[0], ceiling[-1]
         style: dict[str, Any] = {"color": "0.55", "gid": "ceiling", "zorder": 1}
         band = ax.axvspan(low, high, alpha=0.35, **style) if high > low else ax.axvline(low, linestyle="--", **style)
         found.append((band, "noise ceiling"))

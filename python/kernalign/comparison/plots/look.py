@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign._base import checks
+from kernalign._base.figures import need_matplotlib
 from kernalign._base.readable import visible
 from kernalign.comparison.tables import Names
 
@@ -79,9 +80,15 @@ def checked(kind: str, read: tuple[str, ...], given: dict[str, Any]) -> Look:
     for name, value in given.items():
         if name not in read and value is not None:
             raise ValueError(f"{name} must be left out for kind={kind!r}, which does not read it")
-    for name in ("x", "y"):
-        if given[name] is not None and not isinstance(given[name], str):
-            raise TypeError(f"{name} must be a name or None, got {checks.shown(given[name])}")
+    for name, what in (("x", "a name"), ("y", "a name"), ("title", "text")):
+        if given[name] is not None:
+            checks.check_type(given[name], name, str, f"{what} or None")
+    if given["figsize"] is not None:
+        given["figsize"] = numbers(given["figsize"], "figsize", (2,), "positive and finite")
+    if given["cmap"] is not None:
+        given["cmap"] = _colormap(given["cmap"])
+    if given["ceiling"] is not None:
+        given["ceiling"] = numbers(given["ceiling"], "ceiling", (1, 2), "finite")
     checks.check_choice(given["order"], "order", ORDERS)
     families = given["families"]
     if families is not None and not isinstance(families, Mapping):
@@ -100,6 +107,27 @@ def checked(kind: str, read: tuple[str, ...], given: dict[str, Any]) -> Look:
             given[name] = checks.number(value, name, "finite")
     named = {str(name): str(family) for name, family in (families or {}).items()}
     return Look(**{**given, "families": named, "significance": level})
+
+
+def numbers(given: Any, name: str, counts: tuple[int, ...], allowed: str) -> tuple[float, ...]:
+    """One number or a sequence of so many."""
+    listed = [given] if isinstance(given, (int, float)) else checks.items(given, name, "numbers")
+    if len(listed) not in counts:
+        raise ValueError(f"{name} must be {' or '.join(map(str, counts))} numbers, got {checks.shown(given)}")
+    return tuple(checks.number(one, name, allowed) for one in listed)
+
+
+def _colormap(given: Any) -> Any:
+    need_matplotlib()
+    from matplotlib import colormaps
+    from matplotlib.colors import Colormap
+
+    if isinstance(given, Colormap):
+        return given
+    checks.check_type(given, "cmap", str, "a colormap of matplotlib or its name")
+    if given not in colormaps:
+        raise ValueError(f"cmap must be a colormap of matplotlib or its name, got {checks.shown(given)}")
+    return colormaps[given]
 
 
 def called(metric: str, record: Any, x: str = "x", y: str = "y") -> str:

@@ -92,7 +92,7 @@ def _of_layers(ax: Any, one: Profile, layers: Sequence[str], look: Look, chance:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
-    cmap = colormaps[look.cmap or "viridis"] if look.cmap is None or isinstance(look.cmap, str) else look.cmap
+    cmap = look.cmap or colormaps["viridis"]
     shades = cmap(np.linspace(0.0, 0.9, len(layers))) if len(layers) > 1 else ["C0"]
     lines = [_line(ax, one, at, shades[at]) for at in range(len(layers))]
     if len(layers) <= _NAMED:
