@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from kernalign._rows.decompositions import eigenvalues, eigh, product, singular_values, svd
 from kernalign._rows.digits import Rounding
+from kernalign._rows.magnitude import exponent_of
 
 Matrix: TypeAlias = NDArray[np.float64]
 Vector: TypeAlias = NDArray[np.float64]
@@ -126,7 +127,34 @@ def of_rows(x: Matrix, expected: int, noise: Vector, floor: float | None = None)
     Singular values below ``floor`` times the largest are rounding (default: the size of X times epsilon).
     """
     floor = max(x.shape) * EPSILON if floor is None else floor
-    found = _of_rows(x, expected, floor)
+    return _without_noise(x, _of_rows(x, expected, floor), noise, floor)
+
+
+def of_dense(x: Matrix, mean: Vector, rounding: Rounding) -> tuple[Matrix, Vector, Matrix]:
+    """(left, values, right') of rows of any scale by an SVD, without the directions that are rounding of entries.
+
+    ``mean`` is what was subtracted from the columns before; ``x`` is overwritten.
+    """
+    if not x.any():
+        return np.empty((len(x), 0)), np.empty(0), np.empty((0, x.shape[1]))
+    exponent = exponent_of(x)
+    np.ldexp(x, -exponent, out=x)  # squares of any scale stay in range
+    mean = np.ldexp(mean, -exponent)
+    own = x.mean(axis=0)
+    lengths = np.sqrt(np.maximum((x**2).sum(axis=0) - len(x) * own**2, 0.0))
+    floor = max(x.shape) * EPSILON
+    left, s, right = svd(x)
+    rank = int((s > floor * s[0]).sum())
+    found = Directions(s[:rank], right[:rank].T, left[:, :rank])
+    with np.errstate(under="ignore"):
+        least = rounding._replace(least=math.ldexp(rounding.least, -exponent))
+    found = _without_noise(x, found, noise(lengths, np.abs(own) + np.abs(mean), len(x), least), floor)
+    assert found.left is not None
+    return np.ascontiguousarray(found.left), np.ldexp(found.values, exponent), found.right.T
+
+
+def _without_noise(x: Matrix, found: Directions, noise: Vector, floor: float) -> Directions:
+    """Directions of x, held whole, less those that are no longer than what rounding may put into its columns."""
     if not found.rank or float(found.values[-1]) > float(noise.max()):
         return found
     scaled = np.divide(x, noise, out=np.zeros_like(x), where=noise > 0)

@@ -147,4 +147,6 @@ class Digits:
         even = not (self.high - self.low > _LONG).any()
         if bits < _FEWEST or (bits <= 11 and even):
             return _FORMATS[native]
-        return _FORMATS[min(native, *(length for length in _FORMATS if bits <= length))]
+        found = _FORMATS[min(native, *(length for length in _FORMATS if bits <= length))]
+        divided = found.least > 0 and (self.low < np.log2(found.least)).any()  # by a power of two, since then
+        return found._replace(least=0.0) if divided else found

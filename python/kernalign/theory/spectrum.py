@@ -12,9 +12,11 @@ from kernalign import _core
 from kernalign._base import checks
 from kernalign._base.progress import reporting
 from kernalign._base.readable import Readable
+from kernalign._engines.directions import of_dense
 from kernalign._rows import arrays
+from kernalign._rows.digits import Digits
 from kernalign._rows.magnitude import check_magnitude, divided, exponent_of, restored
-from kernalign._rows.matrices import centre, dense, thin_svd
+from kernalign._rows.matrices import centre, dense
 from kernalign._rows.options import Options, check_one_sided
 
 Array = NDArray[np.float64]
@@ -28,7 +30,8 @@ class Spectrum(Readable):
     """Thin singular value decomposition of one representation, from which every spectral quantity is finished.
 
     The kernel x x' / n has the eigenvalues s^2 / n; its eigenfunctions, with mean square 1 over the items, are
-    sqrt(n) times the columns of ``left``. Directions below the numerical rank (max(n, p) eps s_1) are left out.
+    sqrt(n) times the columns of ``left``. Directions below the numerical rank (max(n, p) eps s_1), and those
+    that the rounding of the entries may have made, are left out.
 
     Attributes
     ----------
@@ -134,11 +137,14 @@ def decompose(source: _core.Rows, centred: bool, settings: dict[str, Any]) -> Sp
     """The Spectrum of validated rows."""
     checks.check_flag(centred, "centred")
     x = dense(source)
+    mean = np.asarray(source.offset) if len(source.offset) else np.zeros(x.shape[1])
     if centred:
         checks.check_count(len(x), 2, "a centred spectrum")
+        with np.errstate(over="ignore"):
+            mean = mean + x.mean(axis=0)
         x = centre(x)
     check_magnitude(float(np.abs(x).max()), source.name, _MOST_EXPONENT)
-    u, s, _ = thin_svd(x)
+    u, s, _ = of_dense(x, mean, Digits.of(source).rounding)
     return Spectrum(s, u, source.shape[1], bool(centred), settings)
 
 

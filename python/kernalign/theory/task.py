@@ -15,12 +15,14 @@ from kernalign._base.progress import Report, reporting
 from kernalign._base.readable import Readable
 from kernalign._base.score import AlignmentWarning, Score, UndefinedScoreWarning, undefined
 from kernalign._base.warn import warn
+from kernalign._engines.directions import of_dense
 from kernalign._engines.kernel_sums import bounded
 from kernalign._engines.linear import linear_sums
 from kernalign._rows import arrays
+from kernalign._rows.digits import Digits
 from kernalign._rows.labels import as_targets
 from kernalign._rows.magnitude import divided, exponent_of, restored
-from kernalign._rows.matrices import centre, dense, thin_svd
+from kernalign._rows.matrices import centre, dense
 from kernalign._rows.options import Options
 from kernalign.metrics.kernel import cka
 from kernalign.theory.spectrum import Array, Spectrum, one_side
@@ -307,8 +309,11 @@ def source_condition(
 
 def _held_out(rows: _core.Rows, problem: Problem, folds: int, report: Report) -> Array:
     """Share of held-out power predicted from the first eigenfunctions of the other folds."""
-    x, y = dense(rows), problem.targets
-    x = divided(x, exponent_of(x))  # predictions do not depend on the scale
+    x, y, rounding = dense(rows), problem.targets, Digits.of(rows).rounding
+    mean = np.asarray(rows.offset) if len(rows.offset) else np.zeros(x.shape[1])
+    exponent = exponent_of(x)  # predictions do not depend on the scale
+    x, mean = divided(x, exponent), divided(mean, exponent)
+    rounding = rounding._replace(least=math.ldexp(rounding.least, -exponent))
     errors, total, items = [], 0.0, np.arange(problem.n)
     for fold in range(folds):
         if report:
@@ -316,10 +321,12 @@ def _held_out(rows: _core.Rows, problem: Problem, folds: int, report: Report) ->
         test = items % folds == fold
         train = ~test
         fitted, held, known, wanted = x[train], x[test], y[train], y[test]
+        about = mean
         if problem.spectrum.centred:
+            about = mean + fitted.mean(axis=0)
             held, wanted = centre(held, fitted), centre(wanted, known)
             fitted, known = centre(fitted), centre(known)
-        u, s, vt = thin_svd(fitted)
+        u, s, vt = of_dense(fitted, about, rounding)
         functions, coefficients = held @ (vt.T / s), u.T @ known
         error = []
         total += float((wanted**2).sum())

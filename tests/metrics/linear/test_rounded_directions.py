@@ -216,3 +216,36 @@ def test_rotated_low_rank_rows_are_what_the_longdouble_fit_says():
         1 - residual * 200 / ((y - y.mean(axis=0)) ** 2).sum(), rel=1e-6
     )
     assert np.abs(coef).max() > 10
+
+
+@pytest.mark.parametrize("exponent", [-1, -30, -100, 40])
+def test_numbers_of_a_coarse_format_times_a_power_of_two(exponent):
+    """The least numbers of float16 bound its errors only where they are its own."""
+    rng = np.random.default_rng(0)
+    x = (rng.standard_normal((200, 5)) * np.exp(3 * rng.standard_normal((200, 5)))).astype(np.float16).astype(float)
+    y = rng.standard_normal((200, 4)) + x[:, :4]
+    assert float(ka.cca(np.ldexp(x, exponent), y)) == pytest.approx(float(ka.cca(x, y)), rel=1e-12)
+    assert ka.spectrum(np.ldexp(x, exponent)).rank == 5
+
+
+@every_format
+@pytest.mark.parametrize("options", [{}, {"centred": True}, {"normalize": "l2"}, {"normalize": "standardize"}])
+def test_spectrum(dtype, error, options):
+    _, _, wide, _ = hidden()
+    true = ka.spectrum(wide, **options)
+    for x in containers(wide, dtype):
+        found = ka.spectrum(x, **options)
+        assert found.rank == true.rank == LATENT
+        np.testing.assert_allclose(found.singular_values, true.singular_values, rtol=max(1e-6, 30 * error))
+
+
+@every_format
+@pytest.mark.parametrize("centred", [False, True])
+def test_power_that_is_held_out(dtype, error, centred):
+    h1, h2, wide, _ = hidden()
+    target = h1[:, :2] + h2[:, :2]
+    right = ka.cumulative_power(wide, target, centred=centred, cv=4)
+    for x in containers(wide, dtype):
+        found = ka.cumulative_power(x, target, centred=centred, cv=4)
+        assert len(found.held_out) == len(right.held_out) == LATENT
+        np.testing.assert_allclose(found.held_out, right.held_out, atol=max(1e-6, 100 * error))
