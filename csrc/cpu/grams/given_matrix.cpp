@@ -68,9 +68,9 @@ void GivenMatrix<T>::read(std::int64_t i0, std::int64_t m, std::int64_t j0, std:
 template <class T>
 void GivenMatrix<T>::refuse(std::int64_t i, std::int64_t j, double a, double b) const {
     const std::string one = std::to_string(i), other = std::to_string(j);
-    throw std::invalid_argument(
-        matrix_.name + " must be a symmetric matrix where it is precomputed, but entry (" + one + ", " + other +
-        ") is " + std::to_string(a) + " and entry (" + other + ", " + one + ") is " + std::to_string(b));
+    throw std::invalid_argument(matrix_.name + " must be a symmetric matrix where it is precomputed, but entry (" +
+                                one + ", " + other + ") is " + std::to_string(a) + " and entry (" + other + ", " + one +
+                                ") is " + std::to_string(b));
 }
 
 template class GivenMatrix<float>;
