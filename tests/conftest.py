@@ -1,15 +1,32 @@
-"""What every test leaves behind: no figures of pyplot's, which holds all that nobody closes and warns of twenty."""
+"""Fixtures of tests in several folders."""
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from device_arrays import simulated
+from kernalign._rows import on_device
 
 
 @pytest.fixture(autouse=True)
 def closed_figures() -> Iterator[None]:
+    """pyplot holds all figures that nobody closes, and warns of twenty."""
     yield
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")
+
+
+@pytest.fixture
+def cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The simulation in the place of the CUDA extension; whatever a test does, it leaves nothing allocated."""
+    module = simulated()
+    monkeypatch.setattr(on_device, "extension", lambda: module)
+    module.simulate()
+    yield module
+    module.simulate()
+    gc.collect()
+    assert module.live() == 0

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import gc
-
 import kernalign as ka
 import numpy as np
 import pytest
-from device_arrays import DeviceArray, simulated
+from device_arrays import DeviceArray
 from kernalign._rows import on_device
 
 METRICS = ("cka", "hsic", "kernel_alignment", "mutual_knn", "cycle_knn", "cknna", "distance_correlation")
 
 
-@pytest.fixture(autouse=True)
-def cuda(monkeypatch):
-    """The simulation in the place of the CUDA extension; whatever a test does, it leaves nothing allocated."""
-    module = simulated()
-    monkeypatch.setattr(on_device, "extension", lambda: module)
-    module.simulate()
-    yield module
-    module.simulate()
-    gc.collect()
-    assert module.live() == 0
+pytestmark = pytest.mark.usefixtures("cuda")
 
 
 def models(n: int = 60) -> dict[str, list[np.ndarray]]:

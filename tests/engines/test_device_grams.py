@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import gc
-
 import kernalign as ka
 import ml_dtypes
 import numpy as np
 import pytest
-from device_arrays import DeviceArray, simulated
+from device_arrays import DeviceArray
 from kernalign import _core
 from kernalign._engines import devices
-from kernalign._rows import arrays, on_device
+from kernalign._rows import arrays
 
 FORMS = {
     "linear": {},
@@ -24,16 +22,7 @@ FORMS = {
 DATA = ("gaussian", "offset", "duplicated", "near", "wide")
 
 
-@pytest.fixture(autouse=True)
-def cuda(monkeypatch):
-    """The simulation in the place of the CUDA extension; whatever a test does, it leaves nothing allocated."""
-    module = simulated()
-    monkeypatch.setattr(on_device, "extension", lambda: module)
-    module.simulate()
-    yield module
-    module.simulate()
-    gc.collect()
-    assert module.live() == 0
+pytestmark = pytest.mark.usefixtures("cuda")
 
 
 def make(name: str, n: int = 150, p: int = 7) -> np.ndarray:

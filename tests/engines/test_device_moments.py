@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import copy
-import gc
 import pickle
 
 import kernalign as ka
 import ml_dtypes
 import numpy as np
 import pytest
-from device_arrays import DeviceArray, simulated
+from device_arrays import DeviceArray
 from kernalign import _core
 from kernalign._rows import on_device
 
@@ -18,16 +17,7 @@ DTYPES = (np.float16, ml_dtypes.bfloat16, np.float32, np.float64)
 DATA = ("gaussian", "offset", "drift", "outlier", "late", "small", "constant column")
 
 
-@pytest.fixture(autouse=True)
-def cuda(monkeypatch):
-    """The simulation in the place of the CUDA extension; whatever a test does, it leaves nothing allocated."""
-    module = simulated()
-    monkeypatch.setattr(on_device, "extension", lambda: module)
-    module.simulate()
-    yield module
-    module.simulate()
-    gc.collect()
-    assert module.live() == 0
+pytestmark = pytest.mark.usefixtures("cuda")
 
 
 def make(name: str, n: int = 2500, p: int = 18, q: int = 17) -> tuple[np.ndarray, np.ndarray]:

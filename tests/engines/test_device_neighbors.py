@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import gc
-
 import kernalign as ka
 import ml_dtypes
 import numpy as np
 import pytest
-from device_arrays import DeviceArray, simulated
+from device_arrays import DeviceArray
 from engines.test_neighbors import make
 from kernalign import _core
 from kernalign._engines import devices
-from kernalign._rows import on_device
 
 METRICS = ("cosine", "dot", "euclidean")
 DTYPES = (np.float16, ml_dtypes.bfloat16, np.float32, np.float64)
 DATA = ("gaussian", "clustered", "tight", "duplicated", "integer", "offset", "outlier", "outlier_rows", "constant")
 
 
-@pytest.fixture(autouse=True)
-def cuda(monkeypatch):
-    """The simulation in the place of the CUDA extension; whatever a test does, it leaves nothing allocated."""
-    module = simulated()
-    monkeypatch.setattr(on_device, "extension", lambda: module)
-    module.simulate()
-    yield module
-    module.simulate()
-    gc.collect()
-    assert module.live() == 0
+pytestmark = pytest.mark.usefixtures("cuda")
 
 
 def assert_same(found: ka.Neighbors, expected: ka.Neighbors) -> None:
