@@ -339,3 +339,26 @@ def test_one_subject_is_no_group():
     for function in (ka.noise_ceiling, ka.split_half):
         with pytest.raises(ValueError, match="subjects must be at least two"):
             function(SUBJECTS[:1])
+
+
+def test_a_table_has_a_subject_in_each_row():
+    pd = pytest.importorskip("pandas")
+    values = np.random.default_rng(0).uniform(size=(5, 66))
+    table = pd.DataFrame(values, index=[f"s{i}" for i in range(5)])
+    assert ka.noise_ceiling(table).lower == ka.noise_ceiling(values).lower
+    assert ka.evaluate_models({"a": values[0]}, table, samples=5).subjects == tuple(table.index)
+
+
+def test_models_may_have_numbers_for_names():
+    values = np.random.default_rng(0).uniform(size=(5, 66))
+    found = ka.evaluate_models({1: values[0], 2: values[1]}, values, samples=5)
+    assert found.models == ("1", "2")
+    assert "  1  1.000" in str(ka.evaluate_models({1: values[0]}, values[:1], samples=5))
+
+
+def test_halves_that_are_opposite_or_flat_have_no_made_up_reliability():
+    values = np.random.default_rng(0).permutation(66.0 + np.arange(66))
+    opposite = values.max() + values.min() - values
+    assert ka.split_half([values, opposite]).reliability == -np.inf
+    assert np.isnan(ka.split_half([values, opposite] * 2).reliability)
+    assert np.isnan(ka.noise_ceiling([values, opposite, values**2]).lower)

@@ -77,6 +77,12 @@ def rows_for(x: Any, y: Any, kernels: tuple[SideKernel, SideKernel]) -> tuple[An
     return x, y
 
 
+def labels_of(x: Any, n: int, name: str) -> NDArray[Any]:
+    """Labels of the n rows of a table or file, else their numbers."""
+    index = index_of(stored(x, name))
+    return np.arange(n) if index is None or len(index) != n else _labels(index, f"labels of {name}")
+
+
 def group_numbers(labels: Any, n: int | None, name: str = "groups", kept: Places | None = None) -> NDArray[np.intp]:
     """Number from 0 of the group of each of n rows (None: of as many as there are labels), as they come, from labels of
     any kind: no name matters; of the rows that were ``kept``, in their order (None: all)."""

@@ -114,6 +114,8 @@ class DrawnTail:
             return None, scores, None
         drawn, method = null_scores(pairings, scores)
         self._given = None
+        if np.isnan(drawn).any():
+            return None, "none: under some pairings there is no score", None
         return share(drawn, drawn), method, drawn
 
     def __getstate__(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from kernalign.metrics.kernel.rsa import Comparison
 
 Array = NDArray[np.float64]
 
+_OPPOSITE = -1 + 1e-12  # a correlation of -1, but for rounding
 _CORRELATIONS = ("spearman", "pearson", "rho_a", "whitened_pearson")
 
 
@@ -71,6 +72,7 @@ def noise_ceiling(subjects: Any, *, comparison: Comparison = "spearman", covaria
         The best mean is that of dissimilarities of norm 1 ("cosine"), less their mean before ("pearson"), of the same
         whitened, or of ranks: no vector has a larger mean score, and of ranks no order has a larger mean Spearman
         coefficient or rho-a. For "kendall" and "tau_b" the order of the mean ranks stands in the place of the best one.
+        A bound is nan where subjects cancel, so that their mean is flat.
 
     Notes
     -----
@@ -117,7 +119,8 @@ class SplitHalf(Readable):
 
     Attributes
     ----------
-    reliability : 2 r / (1 + r) of the mean correlation r of two halves (Spearman and Brown): of the mean of all of them
+    reliability : 2 r / (1 + r) of the mean correlation r of two halves (Spearman and Brown): of the mean of all of
+        them; below 0, and unbounded, where halves disagree
     correlation : r
     correlations : of each split
     comparison, subjects, conditions : how, and of how many
@@ -165,7 +168,7 @@ def split_half(
     Returns
     -------
     SplitHalf
-        Of an odd number of subjects one half has one more.
+        Of an odd number of subjects one half has one more. nan where subjects cancel in a half, whose mean is flat.
 
     Notes
     -----
@@ -208,7 +211,8 @@ def split_half(
         second = given.compared.settled((scaled.sum(axis=0) - first)[None], weighting)
         found.append(given.compared.of_mean(first[None], second, weighting)[0])
     correlation = float(np.mean(found))
-    return SplitHalf(2 * correlation / (1 + correlation), correlation, np.array(found), comparison, count, n)
+    reliability = -math.inf if correlation < _OPPOSITE else 2 * correlation / (1 + correlation)
+    return SplitHalf(reliability, correlation, np.array(found), comparison, count, n)
 
 
 def _halves(count: int, splits: int, seed: int) -> list[NDArray[np.intp]]:

@@ -50,7 +50,7 @@ def read(models: Mapping[str, Any], subjects: Any, comparison: Any, covariance: 
     noise = None if covariance is None else covariance_of(covariance, n, "covariance", "conditions")
     count, both = len(wanted), np.array(vectors)
     names = tuple(str(name) for name in _listed(subjects))
-    return Given(tuple(models), names, both[:count], both[count:], Compared(comparison, n, noise))
+    return Given(tuple(map(str, models)), names, both[:count], both[count:], Compared(comparison, n, noise))
 
 
 def _listed(subjects: Any) -> Mapping[Any, Any]:
@@ -60,9 +60,11 @@ def _listed(subjects: Any) -> Mapping[Any, Any]:
     elif isinstance(subjects, (list, tuple)) and (not subjects or np.ndim(subjects[0]) > 0):
         found = dict(enumerate(subjects))
     else:
-        array = subjects if hasattr(subjects, "ndim") else to_numpy(subjects, "subjects")[0]
+        array: Any = subjects if hasattr(subjects, "ndim") else to_numpy(subjects, "subjects")[0]
         single = array.ndim < 2 or (array.ndim == 2 and array.shape[0] == array.shape[1])
-        found = {0: subjects} if single else dict(enumerate(array))
+        names = array.index if hasattr(array, "iloc") else range(len(array))  # of a table the rows, not the columns
+        rows = array.to_numpy() if hasattr(array, "iloc") else array
+        found = {0: subjects} if single else dict(zip(names, rows, strict=True))
     if not found:
         raise ValueError("subjects must hold at least one matrix of dissimilarities, got none")
     return found

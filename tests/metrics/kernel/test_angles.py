@@ -67,3 +67,14 @@ def test_comparisons_and_constant_sides():
     for function in (ka.angular_cka, ka.ensd):
         with pytest.warns(ka.UndefinedScoreWarning, match="y is constant"):
             assert math.isnan(function(x, y * 0))
+
+
+@pytest.mark.parametrize("metric", ["angular_cka", "ensd"])
+def test_errors_and_warnings_are_its_own(metric):
+    x = np.random.default_rng(0).normal(size=(9, 3))
+    with pytest.raises(ValueError, match=f"^{metric} .* at least 2 rows, got 1"):
+        getattr(ka, metric)(x[:1], x[:1])
+    with pytest.warns(ka.UndefinedScoreWarning, match=f"^{metric} is undefined"):
+        getattr(ka, metric)(x, np.ones((9, 2)))
+    with pytest.raises(TypeError, match="uncertainty"):
+        getattr(ka, metric)(x, x, uncertainty="jackknife")

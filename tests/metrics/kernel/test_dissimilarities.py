@@ -253,3 +253,56 @@ def test_constant_channels_have_no_noise_to_divide_by():
     x[:, 2] = 5.0
     with pytest.raises(ValueError, match="noise must have a positive definite covariance, but 1 channels do not vary"):
         made("mahalanobis", "diagonal", x)
+
+
+def test_the_index_of_a_table_labels_its_conditions():
+    pd = pytest.importorskip("pandas")
+    rng = np.random.default_rng(1)
+    names, order = [f"c{i}" for i in range(12)], rng.permutation(12)
+    x = rng.normal(size=(12, 4))
+    y = x + rng.normal(size=(12, 4))
+    a, b = pd.DataFrame(x, index=names), pd.DataFrame(y, index=names).iloc[order]
+    found = ka.dissimilarities(b)
+    assert found.conditions.tolist() == b.index.tolist()
+    whitened = ka.dissimilarities(b, distance="mahalanobis", noise=np.ones(4))
+    assert whitened.conditions.tolist() == b.index.tolist()
+    assert ka.rsa(ka.dissimilarities(a), found, distance="precomputed") == pytest.approx(ka.rsa(x, y), abs=1e-12)
+
+
+def test_labels_of_trials_find_their_conditions_and_runs():
+    pd = pytest.importorskip("pandas")
+    names, order = [f"t{i}" for i in range(12)], np.random.default_rng(1).permutation(12)
+    conditions, runs = pd.Series(CONDITIONS, index=names), pd.Series(RUNS, index=names)
+    given = {"conditions": conditions.iloc[order], "runs": runs.iloc[order[::-1]]}
+    found = ka.dissimilarities(pd.DataFrame(X, index=names), distance="crossnobis", **given)
+    expected = ka.dissimilarities(X, distance="crossnobis", conditions=CONDITIONS, runs=RUNS)
+    np.testing.assert_array_equal(found.values, expected.values)
+    assert found.conditions.tolist() == list("abcd")
+
+
+@pytest.mark.parametrize("labelled", ["table", "ids"])
+def test_single_trials_are_paired_before_conditions_are_averaged(labelled):
+    pd = pytest.importorskip("pandas")
+    rng = np.random.default_rng(2)
+    conditions, names, order = np.repeat(np.arange(12), 2), [f"t{i}" for i in range(24)], rng.permutation(24)
+    x = rng.normal(size=(24, 4))
+    y = x + 0.5 * rng.normal(size=(24, 4))
+    expected = ka.rsa(x, y, conditions=conditions)
+    if labelled == "table":
+        found = ka.rsa(pd.DataFrame(x, index=names), pd.DataFrame(y, index=names).iloc[order], conditions=conditions)
+    else:
+        found = ka.rsa(x, y[order], conditions=conditions, ids=(names, [names[i] for i in order]))
+    assert found == expected
+    assert found.settings["pairing"] == "ids"
+
+
+def test_a_trial_that_is_missing_on_one_side_is_dropped_on_both():
+    rng = np.random.default_rng(3)
+    conditions = np.repeat(np.arange(8), 3)
+    x, y = rng.normal(size=(2, 24, 4))
+    kept = np.arange(24) != 4
+    expected = ka.rsa(x[kept], y[kept], conditions=conditions[kept])
+    x[4, 1] = np.nan
+    assert ka.rsa(x, y, conditions=conditions, nan_rows="drop_pair") == expected
+    with pytest.raises(ValueError, match="x must be finite"):
+        ka.rsa(x, y, conditions=conditions)

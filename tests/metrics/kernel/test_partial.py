@@ -106,7 +106,7 @@ def test_nothing_to_take_out_and_nothing_left():
     assert ka.cka(x, y, given=np.ones((30, 1)), adjust="columns") == pytest.approx(ka.cka(x, y), rel=1e-10)
     with pytest.warns(ka.UndefinedScoreWarning, match="given leaves nothing of x"):
         assert np.isnan(ka.cka(z * 3 + 1, y, given=z))
-    with pytest.warns(ka.UndefinedScoreWarning, match="x is constant"):
+    with pytest.warns(ka.UndefinedScoreWarning, match="given leaves nothing of x"):
         assert np.isnan(ka.cka(z @ np.ones((2, 3)) + 1, y, given=z, adjust="columns"))
     with pytest.warns(ka.UndefinedScoreWarning, match="y is constant"):
         assert np.isnan(ka.cka(x, y * 0, given=z))
@@ -159,3 +159,17 @@ def test_size_of_many(noise):
     for level in (0.01, 0.05, 0.5):
         assert np.mean(found <= level) <= level + 4 * np.sqrt(level * (1 - level) / 2000)
     assert np.mean(found <= 0.5) > 0.4
+
+
+@pytest.mark.parametrize("adjust", ["kernels", "columns"])
+def test_a_confound_with_labels_follows_the_rows_of_x(adjust):
+    pd = pytest.importorskip("pandas")
+    x, y, z = confounded(20)
+    names, order = [f"i{i}" for i in range(20)], np.random.default_rng(1).permutation(20)
+    a, b, c = (pd.DataFrame(side, index=names) for side in (x, y, z))
+    expected = ka.cka(x, y, given=z, adjust=adjust)
+    assert ka.cka(a, b.iloc[order[::-1]], given=c.iloc[order], adjust=adjust) == expected
+    shuffled = ka.cka(x, y, given=z[order], adjust=adjust)
+    assert ka.cka(a, b, given=c.iloc[order], adjust=adjust, pairing="position") == shuffled != expected
+    if adjust == "kernels":
+        assert ka.distance_correlation(a, b, given=c.iloc[order]) == ka.distance_correlation(x, y, given=z)

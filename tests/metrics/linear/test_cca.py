@@ -485,3 +485,9 @@ def test_chance_of_the_eigenspace_overlap():
     y = y[:, :2]
     scores = [float(ka.cca(x, y[list(order)], statistic="eos")) for order in permutations(range(6))]
     assert ka.cca(x, y, statistic="eos").chance == pytest.approx(np.mean(scores), rel=1e-9)
+
+
+def test_gulp_warns_in_its_own_name():
+    x, y = np.random.default_rng(0).normal(size=(2, 4, 5))
+    with pytest.warns(ka.AlignmentWarning, match="^gulp: "):
+        ka.gulp(x, y, 0)

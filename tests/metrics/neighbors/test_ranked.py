@@ -164,3 +164,13 @@ def test_size_of_drawn_pairings(name):
     found = p_values(count, 25, 5, name, seed=1)
     for level in (0.01, 0.05, 0.5):
         assert np.mean(found <= level) == pytest.approx(level, abs=4 * np.sqrt(level * (1 - level) / count))
+
+
+def test_no_chance_level_where_some_pairings_have_no_score():
+    rng = np.random.default_rng(0)
+    x, y = np.repeat(rng.normal(size=(4, 5)), 3, axis=0), rng.normal(size=(12, 3))
+    with pytest.warns(ka.AlignmentWarning, match="repeat"):
+        score = ka.second_order_cosine(x, y, k=2)
+    assert 0 < score < 1
+    assert score.p_value is score.chance is score.chance_sd is None
+    assert score.settings["p_method"] == "none: under some pairings there is no score"

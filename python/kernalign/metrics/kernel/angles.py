@@ -8,7 +8,7 @@ from typing import Any, Unpack
 from kernalign._base.kernels import Kernels, Linear
 from kernalign._base.score import Null, Score, undefined
 from kernalign._rows.options import Options
-from kernalign.metrics.kernel.cka import Estimator, cka, finish_cka, sums_of, warn_of_dominance
+from kernalign.metrics.kernel.cka import Estimator, finish_cka, sums_of, warn_of_dominance
 
 
 def angular_cka(
@@ -56,7 +56,9 @@ def angular_cka(
     >>> bool(xz <= xy + yz), round(ka.angular_cka(x, 2 * x + 1), 4)
     (True, 0.0)
     """
-    found = cka(x, y, estimator=estimator, kernel=kernel, **options)
+    sums, _ = sums_of("angular_cka", x, y, estimator, kernel, None, options)
+    warn_of_dominance(sums, "angular_cka")
+    found = finish_cka(sums, estimator, metric="angular_cka")
     keywords: dict[str, Any] = {"estimator": estimator, "settings": found.settings, "maximum": None}
     if found.reason is not None:
         return Score(math.nan, metric="angular_cka", n=found.n, reason=found.reason, **keywords)
@@ -110,8 +112,8 @@ def ensd(
     >>> round(ka.ensd(x, x)), round(ka.ensd(x, y)), round(ka.ensd(x, other))
     (8, 4, 0)
     """
-    sums, _ = sums_of("cka", x, y, "biased", kernel, None, options)
-    warn_of_dominance(sums)
+    sums, _ = sums_of("ensd", x, y, "biased", kernel, None, options)
+    warn_of_dominance(sums, "ensd")
     settings = sums.describe()
     reason = sums.why_undefined("biased")
     if reason is not None:

@@ -29,7 +29,7 @@ from kernalign._rows import arrays
 from kernalign._rows.labels import groups_of, rows_for
 from kernalign._rows.options import Options
 from kernalign._statistics import jackknife, kernel_null
-from kernalign.metrics.kernel.partial import partial_cosine, residual_cka
+from kernalign.metrics.kernel.partial import given_rows, partial_cosine, residual_cka
 
 Estimator: TypeAlias = Literal["unbiased", "biased"]
 Uncertainty: TypeAlias = Literal["jackknife"] | None
@@ -58,7 +58,7 @@ def cka(
         and y are then n x n Gram matrices). A bandwidth that is a rule is each side's own, from exact medians. A pair
         ``(kernel of x, kernel of y)`` gives each side its own; ``Delta()`` takes 1-D class labels of any kind, which no
         preprocessing changes: ``cka(x, labels, kernel=(Linear(), Delta()))``.
-    given : (n, r) array of what shall not count, a confound, rows as those of x.
+    given : (n, r) array of what shall not count, a confound, rows as those of x, or found by the labels of both.
     adjust : how it is taken out. "kernels": the score is the partial CKA, (R_xy - R_xz R_yz) / sqrt((1 - R_xz^2)
         (1 - R_yz^2)) of the three CKAs R: the cosine of what is left of both centred Gram matrices, projected on that
         of ``given`` (of U-centred distances the partial distance correlation of Szekely and Rizzo 2014, of the
@@ -160,6 +160,7 @@ def _partial_cka(x: Any, y: Any, given: Any, adjust: str, estimator: Any, kernel
         raise ValueError("given needs rows, but kernel=Precomputed() takes Gram matrices")
     if adjust == "columns" and not all(isinstance(own, Linear) for own in (of_x, of_y, of_given)):
         raise ValueError(f"kernel must be Linear() with adjust='columns', got {checks.shown(kernel)}")
+    given = given_rows(x, given, options)
     pair = kernel_pair(x, y, (of_x, of_y), options)
     check_estimator(estimator, pair.n, "cka")
     with reporting(pair.progress, "cka") as report:
@@ -271,13 +272,13 @@ def finish_cka(sums: KernelSums, estimator: Estimator, spread: Spread | None = N
     )
 
 
-def warn_of_dominance(sums: KernelSums) -> None:
+def warn_of_dominance(sums: KernelSums, metric: str = "cka") -> None:
     """Say that one direction holds nearly all of the variance of a side, of which linear CKA then sees nothing else."""
     for side, name in enumerate("xy"):
         share = sums.top_share_bound(side)
         if share > hazards.DOMINANT:
             sentence: Any = hazards.dominant(share, f" of {name}", at_least=True)
-            warn(sentence.of("cka"), AlignmentWarning)
+            warn(sentence.of(metric), AlignmentWarning)
 
 
 def finish_hsic(sums: KernelSums, estimator: Estimator, spread: Spread | None = None) -> Score:

@@ -17,7 +17,7 @@ from kernalign._engines.gram_source import make_side
 from kernalign._rows import arrays
 from kernalign._rows.decompositions import cholesky, solve_upper
 from kernalign._rows.dissimilarities import covariance_of
-from kernalign._rows.labels import group_numbers
+from kernalign._rows.labels import group_numbers, labels_of
 from kernalign._rows.matrices import dense
 from kernalign._rows.numeric import as_matrix, to_numpy
 from kernalign._statistics.shrinkage import SHRINKAGE
@@ -107,7 +107,8 @@ def dissimilarities(
         "mahalanobis" (squared: ``(a - b)' S^-1 (a - b)`` of averages, S the noise covariance of the channels), which
         noise biases upwards; or "crossnobis": the same product of differences in one run and in the others, averaged
         over the runs. Its mean is the true distance, 0 for conditions that do not differ, so that it may be below 0.
-    conditions : a label of any kind for each row. None: every row is a condition.
+    conditions : a label of any kind for each row, found by the labels of rows where x and this carry some. None: every
+        row is a condition, with the label that it carries (the index of a data frame).
     runs : a label of any kind for each row: the folds of "crossnobis", two or more, each with trials of all conditions.
     noise : the covariance of channels: (p, p), (p,) variances, or how it is estimated from what single trials differ
         from the average of their condition: "ledoit_wolf" (shrunk to a multiple of the identity), "diagonal_shrinkage"
@@ -165,12 +166,13 @@ def dissimilarities(
         raise ValueError("noise must be given for distance='mahalanobis': without it, that is 'sqeuclidean'")
     if distance == "crossnobis" and (runs is None or conditions is None):
         raise ValueError("conditions and runs must be given for distance='crossnobis', which compares runs")
+    x, conditions, runs = arrays.aligned(("x", x), ("conditions", conditions), ("runs", runs))
     rows, count = arrays.rows(x, "x"), checks.check_threads(threads)
     if conditions is None and distance not in _WHITENED:
         checks.check_count(rows.shape[0], 2, "dissimilarities")
-        return Dissimilarities(_of_rows(x, distance, count), np.arange(rows.shape[0]), distance)
+        return Dissimilarities(_of_rows(x, distance, count), labels_of(x, rows.shape[0], "x"), distance)
     values = dense(rows)
-    of_trials, labels = numbered_conditions(conditions, len(values))
+    of_trials, labels = _numbered_conditions(x, conditions, len(values))
     if len(labels) < 2:
         raise ValueError("conditions must have at least two different labels, got one")
     settings: dict[str, Any] = {"trials": len(values)}
@@ -184,10 +186,10 @@ def dissimilarities(
     return Dissimilarities(found, labels, distance, settings)
 
 
-def numbered_conditions(conditions: Any, n: int) -> tuple[NDArray[np.intp], NDArray[Any]]:
-    """The number of the condition of each of n rows, as they come, and the labels of conditions."""
+def _numbered_conditions(x: Any, conditions: Any, n: int) -> tuple[NDArray[np.intp], NDArray[Any]]:
+    """The number of the condition of each of the n rows of x, as they come, and the labels of conditions."""
     if conditions is None:
-        return np.arange(n), np.arange(n)
+        return np.arange(n), labels_of(x, n, "x")
     numbers = group_numbers(conditions, n, "conditions")
     first = np.unique(numbers, return_index=True)[1]
     return numbers, to_numpy(conditions, "conditions")[0][first]

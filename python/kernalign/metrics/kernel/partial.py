@@ -25,6 +25,7 @@ from kernalign._rows.items import taken
 from kernalign._rows.labels import as_indicators
 from kernalign._rows.magnitude import divided, exponent_of
 from kernalign._rows.numeric import as_matrix
+from kernalign._rows.options import Options
 from kernalign._statistics.null_tail import COST, LONG, DrawnTail
 from kernalign._statistics.pairings import Orders, Pairings, Values
 
@@ -35,6 +36,11 @@ _ROUNDED = 1e-13  # of the largest entry of a column
 _NO_TEST = (
     "none: new pairings of what is left part it from given, and reject far too often; adjust='columns' has a test"
 )
+
+
+def given_rows(x: Any, given: Any, options: Options) -> Any:
+    """What is given, in the order of the rows of x where both carry labels and are paired by them."""
+    return given if options.get("pairing") == "position" else arrays.aligned(("x", x), ("given", given))[1]
 
 
 def partial_cosine(
@@ -82,6 +88,9 @@ def residual_cka(
         sides.append((values, _core.Rows(values, name)))
     (x, rows_x), (y, rows_y) = sides
     settings = {**pair.settings, "given": "columns", "given_rank": basis.shape[1]}
+    for values, rows, name in ((x, pair.x, "x"), (y, pair.y, "y")):
+        if not values.any() and np.ptp(rows.dense(0, pair.n), axis=0).any():
+            return undefined("cka", pair.n, f"given leaves nothing of {name}", estimator=estimator, settings=settings)
     left = arrays.Pair(rows_x, rows_y, settings, pair.threads)
     found = finish(linear_sums(left, centred=True, report=report).settled())
     if found.reason is not None:

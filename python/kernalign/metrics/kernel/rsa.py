@@ -21,6 +21,7 @@ from kernalign._rows.dissimilarities import covariance_of, given_dissimilarities
 from kernalign._rows.items import taken
 from kernalign._rows.labels import group_numbers, groups_of
 from kernalign._rows.matrices import dense
+from kernalign._rows.numeric import as_matrix
 from kernalign._rows.options import Options
 from kernalign._statistics import pair_influence
 from kernalign._statistics.pairings import Labels
@@ -69,7 +70,8 @@ def rsa(
         variances. None: equal and independent; the whitened cosine is then biased CKA of the matrices, in O(n) numbers.
         Otherwise seven n x n matrices are held.
     conditions : a label of any kind for each row, where rows of x and y are the same single trials: the averages of
-        conditions are compared, which are then the items. :func:`kernalign.dissimilarities` does the same to one side.
+        conditions are compared, which are then the items. Trials are paired, and dropped, as rows are elsewhere;
+        ``zero_rows`` is of averages. :func:`kernalign.dissimilarities` does the same to one side.
     uncertainty : "jackknife" adds a standard error from the influence of every item (within a few per cent of deleting
         each once; of "spearman", "pearson" and "cosine"), with ``groups`` of every group. Holds all dissimilarities.
     groups : labels of rows that are one thing, exchanged whole by the null, as for :func:`kernalign.cka`.
@@ -128,10 +130,12 @@ def rsa(
     """
     check(distance, comparison)
     check_uncertainty(uncertainty, comparison)
+    trials: dict[str, Any] = {}
     if conditions is not None:
-        x, y = of_conditions(x, y, conditions, distance)
+        x, y, trials = of_conditions(x, y, conditions, distance, options)
     x, y = as_given(x, y, distance)
     pair = arrays.pair(x, y, **read_as(distance), grouped=groups is not None, **options)
+    pair.settings.update(trials)
     if distance == "precomputed":
         check_no_rows(pair.settings)
     checks.check_count(pair.n, 3, "rsa")
@@ -155,14 +159,19 @@ def as_given(x: Any, y: Any, distance: Dissimilarity) -> tuple[Any, Any]:
     return given_dissimilarities(x, "x"), given_dissimilarities(y, "y")
 
 
-def of_conditions(x: Any, y: Any, conditions: Any, distance: Dissimilarity) -> tuple[Any, Any]:
-    """The averages of the conditions of both sides."""
+def of_conditions(
+    x: Any, y: Any, conditions: Any, distance: Dissimilarity, options: Options
+) -> tuple[Any, Any, dict[str, Any]]:
+    """The averages of the conditions of both sides, whose single trials are paired first, and how these were."""
     if distance == "precomputed":
         raise ValueError("conditions are of single trials, but distance='precomputed' takes dissimilarities")
-    sides = [dense(arrays.rows(rows, name)) for rows, name in ((x, "x"), (y, "y"))]
-    checks.check_same_rows(len(sides[0]), len(sides[1]))
-    numbers = group_numbers(conditions, len(sides[0]), "conditions")
-    return averages(sides[0], numbers), averages(sides[1], numbers)
+    x, conditions = arrays.aligned(("x", x), ("conditions", conditions))
+    asked: Any = {name: options.pop(name) for name in ("pairing", "ids", "nan_rows") if name in options}
+    count = len(as_matrix(x, "x")[0])
+    given, items = arrays.same_items([("x", x), ("y", y)], asked)
+    numbers = group_numbers(conditions, count, "conditions", items.rows[0])
+    means = [averages(dense(arrays.rows(rows, name)), numbers) for rows, name in zip(given, "xy", strict=True)]
+    return means[0], means[1], items.settings
 
 
 def of_pair(

@@ -161,17 +161,17 @@ def _finish_gulp(state: Principal, penalty: Vector) -> Score:
     settings = state.describe(ridge=float(penalty[0]))
     if state.reason is not None:
         return undefined("gulp", state.n, state.reason, settings=settings, maximum=None)
-    found = _finish(state, penalty)
+    found = _finish(state, penalty, "gulp")
     return Score(float(found.gulp[0]), metric="gulp", n=state.n, settings=settings, maximum=None)
 
 
-def _finish(state: Principal, penalties: Vector) -> CCAPath:
+def _finish(state: Principal, penalties: Vector, metric: str = "ridge_cca") -> CCAPath:
     if state.reason is not None:
-        warn(f"ridge_cca is undefined: {state.reason}", UndefinedScoreWarning)
+        warn(f"{metric} is undefined: {state.reason}", UndefinedScoreWarning)
         none = np.full(len(penalties), np.nan)
         return CCAPath(penalties, none, none.copy(), none.copy(), state.n, state.describe())
     if not penalties.all():
-        warn_saturated("ridge_cca", state)
+        warn_saturated(metric, state)
     squares = state.overlap**2
     scores, chance, gulp = np.empty((3, len(penalties)))
     for i, ridge in enumerate(penalties):

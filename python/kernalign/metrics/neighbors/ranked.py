@@ -122,10 +122,10 @@ def second_order_cosine(
     Score
         in [0, 1], the mean over items of the cosine of two vectors: the cosine distances, 1 - cos, in x and in y to
         all items that are among the k nearest in x or in y. Distances are positive, so that the score of unrelated
-        representations is far from 0: read ``corrected``. ``chance``, ``chance_sd`` and ``p_value``
-        are found when first read, from 999 random pairings (all, of up to 8 items) of the lists that were found; None,
-        ``settings["p_method"]`` saying why, of many items and features. nan, with ``reason``, where an item is at
-        distance 0 from all its neighbours, and where x or y is so on one side.
+        representations is far from 0: read ``corrected``. ``chance``, ``chance_sd`` and ``p_value`` are found when
+        first read, from 999 random pairings (all, of up to 8 items) of the lists that were found; None,
+        ``settings["p_method"]`` saying why, of many items and features, or where a pairing has no score. nan, with
+        ``reason``, where an item is at distance 0 from all its neighbours, and where x or y is so on one side.
 
     Notes
     -----
