@@ -40,9 +40,9 @@ def scores(*args: str) -> list[dict[str, object]]:
     return json.loads(result.stdout)["rows"]
 
 
-def told(*args: str) -> str:
+def told(*args: str, status: int = 2) -> str:
     result = run(*args)
-    assert result.exit_code == 2, result.output
+    assert result.exit_code == status, result.output
     [line] = result.stderr.splitlines()
     return line
 
@@ -132,6 +132,46 @@ def test_no_layer_where_there_are_none(files) -> None:
     head, *lines = run("compare", "a.npy", "layers.npy", "--metric", "cka", "--layers", "all").stdout.splitlines()
     assert head.split()[:4] == ["x", "y", "layer", "metric"]
     assert [line.split()[:3] for line in lines] == [["a", "layers", "0"], ["a", "layers", "1"]]
+
+
+@pytest.mark.parametrize(
+    "status, arguments, words",
+    [
+        (1, "compare missing.npy", "missing.npy: No such file or directory"),
+        (2, "compare a.npy b.npy --axes xyz", "--axes xyz is for arrays of 3 axes; no array has so many"),
+        (2, "compare a.npy b.npy --pool mean", "--pool is for arrays of 4 axes, or with --axes for others; no array"),
+        (1, "compare a.npy b.npy --ids name", "it holds: an array without a name (40, 5)"),
+        (1, "knn-change a.npy few.npy", "x = a.npy and y = few.npy: x and y must have the same number of rows"),
+        (2, "suite list missing", "'missing' does not exist"),
+        (1, "suite init .", "suite.toml exists already: edit it, or remove it first"),
+    ],
+)
+def test_what_a_command_cannot_do_is_told_of_in_one_line(files, status: int, arguments: str, words: str) -> None:
+    np.save("few.npy", files[0][:20])
+    Path("suite.toml").touch()
+    assert words in told(*arguments.split(), status=status)
+
+
+def test_no_advice_that_a_command_cannot_take(files) -> None:
+    x, _ = files
+    x[3] = 0
+    np.save("zero.npy", x)
+    assert "--zero-rows drop_pair" in told("compare", "a.npy", "zero.npy", "--metric", "mutual_knn", status=1)
+    assert "drop" not in told("knn-change", "a.npy", "zero.npy", status=1)
+
+
+def test_a_group_alone_shows_its_help() -> None:
+    result = run("suite")
+    assert result.exit_code == 0
+    assert "\nCommands:\n" in result.stdout
+
+
+def test_what_is_undefined_of_equal_rows_is_said(files) -> None:
+    np.save("constant.npy", np.ones((N, 3)))
+    for names in (["constant.npy"], ["constant.npy", "a.npy"]):
+        shown = run("describe", *names).stdout
+        assert "undefined" in shown
+        assert "nan" not in shown
 
 
 def test_describe(files) -> None:

@@ -54,6 +54,16 @@ def test_several_outputs_of_all_formats(command: tuple[str, ...], files: Path) -
     assert "must end in .json, .csv, .png, .svg or .pdf" in run("compare", *command[1:], "--output", "x.gif").stderr
 
 
+def test_a_picture_of_layers_is_as_large_as_its_layers_need(files: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name, layers in (("two", 2), ("thirty", 30)):
+        np.save(f"{name}.npy", rng.normal(size=(20, layers, 3)))
+    done = run("compare", "two.npy", "thirty.npy", "--metric", "cka", "--layers", "all", "--output", "x.png")
+    assert done.exit_code == 0
+    width, height = (int.from_bytes(Path("x.png").read_bytes()[at : at + 4], "big") for at in (16, 20))
+    assert width > 3 * height
+
+
 def test_text_of_pictures_stays_text(files: Path) -> None:
     pytest.importorskip("matplotlib")
     assert run("compare", "a.npy", "b.npy", "--output", "x.svg").exit_code == 0

@@ -322,6 +322,19 @@ def test_profiles_of_many_layers_have_a_colour_bar():
     assert len(ax.child_axes) == 1
 
 
+def test_profiles_say_of_how_many_they_are_and_leave_room_for_labels(every):
+    ax = every.plot("cka", "profile")
+    assert f"{len(every.x_names)} representations" in ax.get_title()
+    deep = ka.compare({"m": layered(30, 4, 1)}, metrics=("cka",)).plot("cka", "profile")
+    deep.figure.draw_without_rendering()
+    boxes = [label.get_window_extent() for label in deep.get_xticklabels()]
+    assert all(left.x1 + 1 < right.x0 for left, right in itertools.pairwise(boxes))
+
+
+def test_a_single_pair_has_both_names(two_sets):
+    assert names(two_sets.plot("cka", "bars").yaxis) == ["a × b"]
+
+
 # Bars
 
 

@@ -95,7 +95,7 @@ def _rename_new(temporary: Path, path: Path) -> None:
 
 
 def _exists(path: Path) -> FileExistsError:
-    return FileExistsError(f"{path} exists already and is not overwritten unless asked to")
+    return FileExistsError(f"{path} exists already (overwrite=True replaces it)")
 
 
 def _sync_directory(directory: Path) -> None:

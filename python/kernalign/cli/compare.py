@@ -228,6 +228,8 @@ def _mode(models: list[Model], layers: str | None, concatenated: bool) -> str:
     """Which scores are kept: of the best layers unless told otherwise, of all where there is nothing to choose from."""
     if len(models) > 1:
         return layers or ("best" if concatenated or any(map(_layered, models)) else "all")
+    if isinstance(models[0].given, Exception):
+        raise models[0].given
     if not _layered(models[0]):
         raise click.UsageError("compare needs at least two representations, or one with layers")
     if layers == "best":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import click
 from click.shell_completion import CompletionItem
@@ -16,6 +16,7 @@ from kernalign.sources.directories import Found, Model, models_of
 from kernalign.sources.formats import format_of
 from kernalign.sources.place import Place, shown
 from kernalign.sources.shards import Unit, units
+from kernalign.sources.stored import Stored
 
 
 class FileName(click.ParamType):  # type: ignore[type-arg]
@@ -59,10 +60,17 @@ def open_models(files: Sequence[str], layered: bool, shards: bool, dimensions: t
 
 def arrange(models: list[Model], axes: str | None, pool: str | None) -> None:
     """Let arrays with as many axes as there are letters be read as items, layers and features."""
-    for model in models:
-        for source in [] if isinstance(model.given, Exception) else model.given:
-            if source.stored is not None and source.stored.ndim == len(axes or "ndtt"):
-                source.stored = Arranged(source.stored, axes, pool)
+    sources = [source for model in models if not isinstance(model.given, Exception) for source in model.given]
+    count = len(axes or "ndtt")
+    fit = [source for source in sources if source.stored is not None and source.stored.ndim == count]
+    if sources and not fit:
+        option = (
+            f"--pool is for arrays of {count} axes" if axes is None else f"--axes {axes} is for arrays of {count} axes"
+        )
+        more = ", or with --axes for others" if axes is None else ""
+        raise click.UsageError(f"{option}{more}; no array has so many")
+    for source in fit:
+        source.stored = Arranged(cast(Stored, source.stored), axes, pool)
 
 
 def pairing_of(spec: str, pairing: str, models: Sequence[Model]) -> dict[str, Any]:

@@ -72,7 +72,10 @@ def knn_change(
     asked, query_names = _queries(queries)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AlignmentWarning)  # ties are told of below
-        found = neighbor_change(x, y, k, similarity, queries=asked, **options)
+        try:
+            found = neighbor_change(x, y, k, similarity, queries=asked, **options)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"x = {shown(old)} and y = {shown(new)}: {error}") from error
     labels = options["ids"][0] if "ids" in options else x.labels
     rows = _rows(found, labels, query_names)
     settings = {

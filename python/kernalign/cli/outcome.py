@@ -13,12 +13,19 @@ from kernalign._base.interrupts import INTERRUPTED, command_has_begun
 from kernalign._base.readable import said
 from kernalign.cli.output import say
 
+_KEYWORD = re.compile(r"""\b(\w+)=(['"])(\w+)\2""")
+_HINT = re.compile(r""" \((\w+)=(?:True|(['"])\w+\2) [^()]*\)""")
+
 
 def in_flags(text: str, command: click.Command | None) -> str:
-    """What the library says of its keywords, name="value", in the options of a command that has them."""
+    """What the library says of its keywords, name="value", in the options of a command that has them.
+
+    What it advises in brackets, (name="value" does so), is left out where the command has no such option.
+    """
     flags = {param.name: param.opts[-1] for param in command.params} if command else {}
-    keyword = re.compile(r"""\b(\w+)=(['"])(\w+)\2""")
-    return keyword.sub(lambda found: f"{flags[found[1]]} {found[3]}" if found[1] in flags else found[0], text)
+    if command and not isinstance(command, click.Group):  # suite.toml has names of its own
+        text = _HINT.sub(lambda found: found[0] if found[1] in flags else "", text)
+    return _KEYWORD.sub(lambda found: f"{flags[found[1]]} {found[3]}" if found[1] in flags else found[0], text)
 
 
 class Failure(click.ClickException):

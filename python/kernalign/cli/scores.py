@@ -108,9 +108,10 @@ def _picture(found: Comparison) -> Any:
     """Heat maps of all metrics side by side: of layers if all of two representations are known, else of the best."""
     one_pair = all(len(found.pairs(metric)) == 1 for metric in found.metrics)
     kind: Any = "layers" if found.mode == "all" and one_pair and _layered(found) else "heatmap"
-    rows, columns = (
-        max(map(len, side.values())) if kind == "layers" else len(side) for side in (found.x_layers, found.y_layers)
-    )
+    rows, columns = len(found.x_layers), len(found.y_layers)
+    if kind == "layers":
+        [(x, y)] = found.pairs(found.metrics[0])
+        rows, columns = len(found.x_layers[x]), len(found.y_layers[y])
     width, height = (min(14.0, 3.4 + 0.4 * count) for count in (columns, rows))
     figure = new_figure((width * len(found.metrics), height))
     axes = figure.subplots(1, len(found.metrics), squeeze=False)[0]

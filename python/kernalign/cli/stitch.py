@@ -80,9 +80,10 @@ def stitch(
 ) -> None:
     """Map A onto B and B onto A, item by item, and score the maps on items that they have not seen.
 
-    Files are .npy, .npz or .safetensors; FILE:KEY names one array of a file. R² is 1 - SSE/SST over all columns; the
-    low-rank rows are the curve of what is left over at each rank. With a head of B and its targets, only A is mapped
-    onto B, and each map's stitched risk (mean squared error of the head on mapped items) stands beside its bound.
+    Files are of any format that compare reads; FILE:KEY names one array of a file. R² is 1 - SSE/SST over all columns;
+    the low-rank rows are the curve of what is left over at each rank. With a head of B and its targets, only A is
+    mapped onto B, and each map's stitched risk (mean squared error of the head on mapped items) stands beside its
+    bound.
     """
     if (head is None) != (targets is None):
         raise click.UsageError("--head and --targets must be given together")

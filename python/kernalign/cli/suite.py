@@ -24,19 +24,24 @@ REFUTED = 3
 _PATH = click.argument("path", default=".", metavar="[SUITE]")
 
 
-@click.group()
-def suite() -> None:
+@click.group(invoke_without_command=True)
+@click.pass_context
+def suite(ctx: click.Context) -> None:
     """Benchmark suites: models, items, metrics and claims in suite.toml.
 
     SUITE is suite.toml or its directory, or builtin:NAME. Exit status: 0 done, 1 some scores failed, 2 wrong usage,
     3 a check is refuted, 130 interrupted: what was done is kept.
     """
+    if ctx.invoked_subcommand is None:
+        say(ctx.get_help())
 
 
 @suite.command()
 @click.argument("directory", type=click.Path(file_okay=False, exists=True, path_type=Path))
 def init(directory: Path) -> None:
     """Write a suite.toml for the files of DIRECTORY."""
+    if os.path.lexists(directory / "suite.toml"):
+        raise FileExistsError(f"{directory / 'suite.toml'} exists already: edit it, or remove it first")
     found = models_of(Place(directory))
     entries = []
     for model in found.models:
@@ -187,7 +192,7 @@ def gc(path: str) -> None:
 
 
 @suite.command("list")
-@click.argument("path", default=".", type=click.Path(path_type=Path))
+@click.argument("path", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def list_all(path: Path) -> None:
     """Name the suites that ship, and the runs below PATH."""
     for name, about in builtin.SUITES.items():

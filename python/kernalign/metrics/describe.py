@@ -97,9 +97,9 @@ class Description(Readable):
             ties = f"{self.tie_rate:.2%} of {self.tie_rows_examined} rows{sample}, k = {self.k}"
         lines = [
             f"{self.n} items x {self.p} features",
-            f"participation ratio    {self.participation_ratio:.4g}",
-            f"first direction        {self.top_share:.1%} of the variance",
-            f"mean row               {self.mean_share:.1%} of the energy",
+            f"participation ratio    {_known(self.participation_ratio, '.4g')}",
+            f"first direction        {_known(self.top_share, '.1%')} of the variance",
+            f"mean row               {_known(self.mean_share, '.1%')} of the energy",
             f"row norms              {self.norm_min:.4g} to {self.norm_max:.4g}, median {self.norm_median:.4g},"
             f" spread {self.norm_spread:.2g}",
             f"zero rows              {self.zero_rows}",
@@ -110,6 +110,10 @@ class Description(Readable):
             f"non-finite values      {self.non_finite}",
         ]
         return "\n".join([*lines, *(f"! {sentence}" for sentence in self.warnings)])
+
+
+def _known(value: float, form: str) -> str:
+    return "undefined" if value != value else format(value, form)
 
 
 def describe(x: Any, *, k: int = 10, threads: int | None = None, progress: ProgressArgument = False) -> Description:

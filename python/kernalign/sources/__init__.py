@@ -366,7 +366,10 @@ def _spec(place: Place, key: str | None) -> str:
 
 
 def _listing(members: Members, most: int = 12) -> str:
-    listed = [f"{key} {'(no numbers)' if one.refusal else one.shape}" for key, one in list(members.items())[:most]]
+    listed = [
+        f"{'an array without a name' if key is None else key} {'(no numbers)' if one.refusal else one.shape}"
+        for key, one in list(members.items())[:most]
+    ]
     return ", ".join(listed) + (f" and {len(members) - most} more" if len(members) > most else "") or "nothing"
 
 

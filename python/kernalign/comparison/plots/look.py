@@ -230,9 +230,9 @@ def chosen(found: Any, metric: str, look: Look) -> list[Names]:
 
 
 def differing(pairs: Sequence[Names], symmetric: bool) -> list[str]:
-    """What tells pairs apart: the name that differs, or both."""
+    """What tells pairs apart: the name that differs, or both; of a single pair both."""
     for side in (0, 1):
-        if len({pair[1 - side] for pair in pairs}) == 1:
+        if len(pairs) > 1 and len({pair[1 - side] for pair in pairs}) == 1:
             return [pair[side] for pair in pairs]
     return [f"{x} {'×' if symmetric else '→'} {y}" for x, y in pairs]
 

@@ -17,6 +17,7 @@ Array = NDArray[Any]
 
 _REACH = 1.96  # standard deviations of the band
 _NAMED = 12  # lines that a legend names
+_BESIDE = 0.65  # of the width of new axes, what a legend and a colour bar leave to labels
 _DEPTH = "relative depth in x"
 
 
@@ -56,13 +57,18 @@ def draw(found: Any, metric: str, look: Look, ax: Any) -> Any:
             looks.name_of(min(side)) if len(side) == 1 else letter for side, letter in zip(sides, "xy", strict=True)
         )
         if common is not None:
-            looks.tick_names(axes.xaxis, common, looks.inches(axes)[0])
+            room = looks.inches(axes)[0] * (_BESIDE if ax is None else 1.0)
+            looks.tick_names(axes.xaxis, common, room)
         axes.set_xlabel(f"layer of {x}" if common else _DEPTH, parse_math=False)
         axes.set_ylabel(metric, parse_math=False)
         axes.set_ylim(*_ends(axes, record, look))
         axes.grid(axis="y", color="0.9", linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
-        several = x if len(sides[0]) == 1 else f"{len(sides[0])} representations"
+        several = (
+            x
+            if len(sides[0]) == 1
+            else f"{len(sides[0] | (sides[1] if sides[0] & sides[1] else set()))} representations"
+        )
         with_y = f" with {y}" if len(sides[1]) == 1 else ""
         look.titled(axes, looks.called(metric, record), f"{several}{with_y}, {found.n} items")
     return axes
