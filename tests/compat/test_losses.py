@@ -40,9 +40,21 @@ def test_descent_brings_a_map_to_the_target() -> None:
     assert cka_loss(x.detach() @ weights, y).item() < before - 0.2
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_does_not_overflow(dtype: str) -> None:
+    x, y = (side.detach().to(getattr(torch, dtype)) for side in sides(60, 20, 20))
+    expected = 1 - float(ka.cka(x.double().numpy(), y.double().numpy()))
+    assert cka_loss(x, y).item() == pytest.approx(expected, abs=1e-4)
+    with torch.autocast("cpu", dtype=getattr(torch, dtype)):
+        assert cka_loss(x.float(), y.float()).item() == pytest.approx(expected, abs=1e-4)
+    assert cka_loss(1e6 * x.float(), 1e6 * y.float()).item() == pytest.approx(expected, abs=1e-4)
+
+
 def test_undefined_and_refused() -> None:
     x, y = sides()
     assert torch.isnan(cka_loss(x, torch.ones_like(y)))
     for bad, words in (((x[:3], y[:3]), "at least 4 rows"), ((x, y[1:]), "same number"), ((x[0], y), "x must be 2-D")):
         with pytest.raises(ValueError, match=words):
             cka_loss(*bad)
+    with pytest.raises(TypeError, match="y must be a floating-point tensor, got"):
+        cka_loss(x, y.numpy())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from kernalign._base.checks import shown
+
 
 def cka_loss(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """1 - unbiased linear CKA of a batch, differentiable in both sides: 0 where they are alike up to a rotation.
@@ -14,10 +16,12 @@ def cka_loss(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
     Returns
     -------
-    0-d tensor in [0, 2]; nan where one side is constant.
+    0-d tensor in [0, 2]; nan where one side is constant; float32 of 16-bit tensors, under autocast too.
 
     Raises
     ------
+    TypeError
+        For what is no floating-point tensor.
     ValueError
         For tensors that are not 2-D, differ in rows, or have fewer than four.
 
@@ -28,9 +32,9 @@ def cka_loss(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
     Notes
     -----
-    The formula of :func:`kernalign.cka` (Song et al. 2012) in the tensors' own dtype, over the n x n Gram matrices of
-    the batch: O(n^2 (p + q)) time, 8 n^2 numbers. The unbiased estimator matters here: the biased one of n items and
-    p > n features is near 1 for any data, and hardly moves.
+    The formula of :func:`kernalign.cka` (Song et al. 2012) in the tensors' own dtype, 16-bit ones in float32, over the
+    n x n Gram matrices of the batch: O(n^2 (p + q)) time, 8 n^2 numbers. The unbiased estimator matters here: the
+    biased one of n items and p > n features is near 1 for any data, and hardly moves.
 
     Examples
     --------
@@ -42,14 +46,21 @@ def cka_loss(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     True
     """
     for name, rows in (("x", x), ("y", y)):
+        if not (isinstance(rows, torch.Tensor) and rows.is_floating_point()):
+            raise TypeError(f"{name} must be a floating-point tensor, got {shown(rows)}")
         if rows.ndim != 2:
             raise ValueError(f"{name} must be 2-D (items, features), got shape {tuple(rows.shape)}")
     if len(x) != len(y):
         raise ValueError(f"x and y must have the same number of rows, got {len(x)} and {len(y)}")
     if len(x) < 4:
         raise ValueError(f"cka_loss needs at least 4 rows, got {len(x)}")
-    k, l = (_u_centred(rows - rows.mean(dim=0)) for rows in (x, y))  # noqa: E741
-    return 1 - (k * l).sum() / ((k * k).sum() * (l * l).sum()).sqrt()
+    with torch.autocast(x.device.type, enabled=False):  # squares of products overflow 16 bits, and the loss would be 1
+        k, l = (_u_centred(rows - rows.mean(dim=0)) for rows in map(_wide, (x, y)))  # noqa: E741
+        return 1 - (k * l).sum() / ((k * k).sum().sqrt() * (l * l).sum().sqrt())
+
+
+def _wide(rows: torch.Tensor) -> torch.Tensor:
+    return rows.float() if rows.dtype in (torch.float16, torch.bfloat16) else rows
 
 
 def _u_centred(rows: torch.Tensor) -> torch.Tensor:
