@@ -10,23 +10,11 @@ from numpy.typing import NDArray
 from kernalign import _core
 from kernalign._rows import arrays
 from kernalign._rows.blocks import spans
-from kernalign._rows.decompositions import svd
 from kernalign._rows.magnitude import divided, exponent_of
 
 Array = NDArray[np.float64]
 
 _ASYMMETRY = 1e-9
-
-
-def thin_svd(x: Array) -> tuple[Array, Array, Array]:
-    """(u, s, v') of x up to its numerical rank; ``x`` is overwritten."""
-    if not x.any():
-        return np.empty((len(x), 0)), np.empty(0), np.empty((0, x.shape[1]))
-    exponent = exponent_of(x)
-    np.ldexp(x, -exponent, out=x)  # squares of any scale stay in range
-    u, s, vt = svd(x)
-    rank = int((s > max(x.shape) * np.finfo(float).eps * s[0]).sum())
-    return np.ascontiguousarray(u[:, :rank]), np.ldexp(s[:rank], exponent), vt[:rank]
 
 
 def dense(source: _core.Rows) -> Array:

@@ -12,10 +12,12 @@ from scipy import linalg, special
 from kernalign._base import checks
 from kernalign._base.score import AlignmentWarning
 from kernalign._base.warn import warn
+from kernalign._engines.directions import of_dense
 from kernalign._rows import arrays
+from kernalign._rows.digits import Digits
 from kernalign._rows.labels import class_numbers, numbers_of, one_hot
 from kernalign._rows.magnitude import check_magnitude, divided, exponent_of
-from kernalign._rows.matrices import Array, centre, dense, thin_svd
+from kernalign._rows.matrices import Array, centre, dense
 from kernalign._rows.numeric import as_matrix
 from kernalign._rows.preprocessing import rounding_of, standard_scale
 from kernalign.stitching.estimator import NotFittedError, Predictor
@@ -101,7 +103,9 @@ class LinearProbe(Predictor):
             check_magnitude(float(np.abs(goal).max()), "y", _MOST_EXPONENT)
         self._one_column = self.task == "regression" and (y if hasattr(y, "reshape") else np.asarray(y)).ndim == 1
         shift, scale = standard_scale(rows, rounding=rounding_of(matrix, bf16))
-        u, s, vt = thin_svd((dense(rows) - shift) * scale)
+        with np.errstate(over="ignore"):
+            mean = np.minimum(np.abs(shift) * scale, np.finfo(float).max)
+        u, s, vt = of_dense((dense(rows) - shift) * scale, mean, Digits.of(rows).rounding)
         if classes is None:
             mean = goal[0] + (goal - goal[0]).mean(axis=0)
             weights, intercept = s[:, None] * (u.T @ centre(goal)) / (s**2 + n * l2)[:, None], mean

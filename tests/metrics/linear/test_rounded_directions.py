@@ -249,3 +249,19 @@ def test_power_that_is_held_out(dtype, error, centred):
         found = ka.cumulative_power(x, target, centred=centred, cv=4)
         assert len(found.held_out) == len(right.held_out) == LATENT
         np.testing.assert_allclose(found.held_out, right.held_out, atol=max(1e-6, 100 * error))
+
+
+@every_format
+@pytest.mark.parametrize("task", ["regression", "classification"])
+def test_probes_with_hardly_any_penalty(dtype, error, task):
+    rng = np.random.default_rng(0)
+    rows, noise = rng.standard_normal((300, 8)), rng.standard_normal((300, 2))
+    wide, target = rows @ rng.standard_normal((8, 60)), rows[:, :2] + noise
+    penalty = 1e-14
+    if task == "classification":
+        target, penalty = (target[:, 0] > 0).astype(int), 1e-6
+    right = ka.stitching.LinearProbe(penalty, task=task).fit(wide[:200], target[:200])
+    for x in containers(wide, dtype):
+        found = ka.stitching.LinearProbe(penalty, task=task).fit(x[:200], target[:200])
+        assert found.score(x[200:], target[200:]) == pytest.approx(right.score(wide[200:], target[200:]), abs=0.02)
+        np.testing.assert_allclose(found.coef_, right.coef_, atol=0.01 * np.abs(right.coef_).max())
