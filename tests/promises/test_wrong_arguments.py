@@ -15,6 +15,7 @@ from fractions import Fraction
 from typing import Any
 
 import kernalign as ka
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -146,6 +147,7 @@ def fault(call: Call, name: str, kind: str, value: Any) -> str:
         except Exception as error:
             outcome = repr(error)
         else:
+            plt.close("all")
             outcome = "accepted" if kind in NONSENSE and (call.label, name) not in UNREAD else ""
     ours = (ka.AlignmentWarning, ka.UndefinedScoreWarning)
     others = [str(one.message) for one in caught if not issubclass(one.category, ours) and name not in str(one.message)]

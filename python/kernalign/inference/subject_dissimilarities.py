@@ -62,9 +62,12 @@ def _listed(subjects: Any) -> Mapping[Any, Any]:
     else:
         array: Any = subjects if hasattr(subjects, "ndim") else to_numpy(subjects, "subjects")[0]
         single = array.ndim < 2 or (array.ndim == 2 and array.shape[0] == array.shape[1])
-        names = array.index if hasattr(array, "iloc") else range(len(array))  # of a table the rows, not the columns
-        rows = array.to_numpy() if hasattr(array, "iloc") else array
-        found = {0: subjects} if single else dict(zip(names, rows, strict=True))
+        if single:
+            found = {0: subjects}
+        elif hasattr(array, "iloc"):  # of a table the rows, not the columns
+            found = dict(zip(array.index, array.to_numpy(), strict=True))
+        else:
+            found = dict(enumerate(array))
     if not found:
         raise ValueError("subjects must hold at least one matrix of dissimilarities, got none")
     return found
