@@ -484,3 +484,23 @@ def test_groups_change_places_whole_for_every_metric_that_has_them(layers):
         ka.compare({"x": x}, {"y": y}, groups=labels[1:])
     several = ka.compare({"x": np.stack([x, x**3], axis=1)}, {"y": y}, metrics=("cka",), groups=labels, layers="best")
     assert np.isnan(several.best("cka").p_value).all()
+
+
+def test_metrics_that_know_no_groups_have_no_p_value_of_independent_rows():
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(20), 3)
+    models = {name: rng.normal(size=(20, 4))[labels] + 0.3 * rng.normal(size=(60, 4)) for name in "xy"}
+    metrics = ("cka", "angular_cka", "soft_correlation")
+    found = ka.compare(models, metrics=metrics, groups=labels)
+    free = ka.compare(models, metrics=metrics)
+    for metric in metrics[1:]:
+        assert found.scores[metric]["x", "y"] == pytest.approx(free.scores[metric]["x", "y"])
+        assert np.isnan(found.p_values[metric]["x", "y"]).all()
+        assert np.isfinite(free.p_values[metric]["x", "y"]).all()
+    assert found.p_values["cka"]["x", "y"].item() == ka.cka(models["x"], models["y"], groups=labels).p_value
+    drawn = ka.compare(models, metrics=metrics, groups=labels, p_values=199)
+    by_hand = ka.permutation_test("cka", models["x"], models["y"], groups=labels, permutations=199).p_value
+    for metric in metrics[1:]:
+        assert drawn.p_values[metric]["x", "y"].item() > 0.01
+    assert by_hand > 0.01
+    assert free.p_values["angular_cka"]["x", "y"].item() < 1e-3

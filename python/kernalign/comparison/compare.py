@@ -115,7 +115,8 @@ def compare(
     groups : labels of any kind, one for each row of the first representation; they follow rows that are dropped or
         joined. Items with one label are one thing (captions of an image, trials of a stimulus). Chance levels and
         p-values of metrics that take ``groups`` are then those of whole groups that change places; these metrics are
-        called pair by pair. That of a search over layers is not known.
+        called pair by pair. Others have no p-value then, but by ``p_values="permutation"``, and that of a search over
+        layers is not known.
     device : "cuda" or "cuda:1": neighbour lists and sums of Gram matrices are made there, of copies of the layers;
         layers that are on a device are copied to the CPU first. None and "cpu": the CPU makes all.
     threads, progress : as for `cka`; progress counts a thousand for each layer's part and each pair of layers

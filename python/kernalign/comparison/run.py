@@ -238,13 +238,19 @@ class Run:
         }
         made = np.isfinite(found[family.metrics[0]].score).ravel().tolist()
         entries = {metric: np.full(shape, None) for metric in family.metrics if self.plan.p_values}
+        # Of metrics that know no groups a p-value would be that of independent rows.
+        tested = set(entries) if self.plan.asked.groups is None else {name for name in entries if self._grouped(name)}
+        drawn = set(draws) - tested  # whole groups change places
         self.scored = self.scored or any(made)
         steps.step(sum(made))
         for at, done in zip(itertools.product(range(shape[0]), range(shape[1])), made, strict=True):
             a, b = layers[0][at[0]], layers[1][at[1]]
             if done:
                 for which, metric in enumerate(entries):
-                    entries[metric][at] = partial(_made, scorer, a, b, which)
+                    if metric in tested:
+                        entries[metric][at] = partial(_made, scorer, a, b, which)
+                    elif metric in drawn:
+                        entries[metric][at] = partial(draws[metric], at)
                 continue
             scores: Any = a if isinstance(a, Exception) else b
             if at[::-1] in mirror:
@@ -265,10 +271,12 @@ class Run:
             elif alike and not any(score.reason for score in scores):  # a reason tells x from y
                 mirror[at] = scores
             for metric, score in zip(family.metrics, scores, strict=True):
-                if self.plan.p_values:
+                if metric in tested:
                     entries[metric][at] = tail_of(score, draws.get(metric), at) if now and score else score
                 if score is None:
                     continue
+                if metric in drawn and not np.isnan(score):
+                    entries[metric][at] = partial(draws[metric], at)
                 if score.reason is not None:
                     self._explain([metric], x, y, at, "undefined", score.reason)
                 for part, value in zip(found[metric], (score, score.chance, score.chance_sd), strict=False):
@@ -279,6 +287,9 @@ class Run:
         for metric, cells in found.items():
             self.cells.setdefault(metric, {})[pair] = cells
             self.tails.setdefault(metric, {})[pair] = partial(tails, entries.get(metric), shape, draws.get(metric))
+
+    def _grouped(self, metric: str) -> bool:
+        return self.plan.asked.record(metric).takes("groups")
 
     def _explain(
         self, metrics: Sequence[str], x: Representation, y: Representation, at: Any, status: str, text: str
