@@ -146,9 +146,8 @@ def of_dense(x: Matrix, mean: Vector, rounding: Rounding) -> tuple[Matrix, Vecto
     left, s, right = svd(x)
     rank = int((s > floor * s[0]).sum())
     found = Directions(s[:rank], right[:rank].T, left[:, :rank])
-    with np.errstate(under="ignore"):
-        least = rounding._replace(least=math.ldexp(rounding.least, -exponent))
-    found = _without_noise(x, found, noise(lengths, np.abs(own) + np.abs(mean), len(x), least), floor)
+    most = noise(lengths, np.abs(own) + np.abs(mean), len(x), rounding.divided(exponent))
+    found = _without_noise(x, found, most, floor)
     assert found.left is not None
     return np.ascontiguousarray(found.left), np.ldexp(found.values, exponent), found.right.T
 

@@ -30,6 +30,10 @@ class Rounding(NamedTuple):
         """Of entries that are sums of products in this format, relative."""
         return self.spacings * self.spacing
 
+    def divided(self, exponent: int) -> Rounding:
+        """That of numbers divided by 2^exponent."""
+        return self._replace(least=float(np.ldexp(self.least, -exponent)))
+
 
 # By significant bits. Sums in float32 were measured to err by up to 2.7 spacings; 16-bit numbers are sums in float32,
 # rounded once.

@@ -239,7 +239,8 @@ class Run:
         made = np.isfinite(found[family.metrics[0]].score).ravel().tolist()
         entries = {metric: np.full(shape, None) for metric in family.metrics if self.plan.p_values}
         # Of metrics that know no groups a p-value would be that of independent rows.
-        tested = set(entries) if self.plan.asked.groups is None else {name for name in entries if self._grouped(name)}
+        asked = self.plan.asked
+        tested = {name for name in entries if asked.groups is None or asked.record(name).takes("groups")}
         drawn = set(draws) - tested  # whole groups change places
         self.scored = self.scored or any(made)
         steps.step(sum(made))
@@ -287,9 +288,6 @@ class Run:
         for metric, cells in found.items():
             self.cells.setdefault(metric, {})[pair] = cells
             self.tails.setdefault(metric, {})[pair] = partial(tails, entries.get(metric), shape, draws.get(metric))
-
-    def _grouped(self, metric: str) -> bool:
-        return self.plan.asked.record(metric).takes("groups")
 
     def _explain(
         self, metrics: Sequence[str], x: Representation, y: Representation, at: Any, status: str, text: str

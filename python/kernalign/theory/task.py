@@ -313,7 +313,7 @@ def _held_out(rows: _core.Rows, problem: Problem, folds: int, report: Report) ->
     mean = np.asarray(rows.offset) if len(rows.offset) else np.zeros(x.shape[1])
     exponent = exponent_of(x)  # predictions do not depend on the scale
     x, mean = divided(x, exponent), divided(mean, exponent)
-    rounding = rounding._replace(least=math.ldexp(rounding.least, -exponent))
+    rounding = rounding.divided(exponent)
     errors, total, items = [], 0.0, np.arange(problem.n)
     for fold in range(folds):
         if report:

@@ -153,8 +153,7 @@ def _moved(penalty: float, exponent: int) -> float:
 
 def _noise(centred: Matrix, mean: Vector, rounding: Rounding, exponent: int) -> Vector:
     """What rounding of the entries may put into each column."""
-    scaled = rounding._replace(least=float(np.ldexp(rounding.least, -exponent)))
-    return directions.noise(np.sqrt((centred**2).sum(axis=0)), mean, len(centred), scaled)
+    return directions.noise(np.sqrt((centred**2).sum(axis=0)), mean, len(centred), rounding.divided(exponent))
 
 
 def _left(made: Directions) -> Matrix:
