@@ -18,14 +18,15 @@ from kernalign._base.readable import said
 from kernalign._base.score import AlignmentWarning, Score
 from kernalign._base.threads import held
 from kernalign._engines.states import StateKey, Store
-from kernalign._rows.layered import Layer, Place, Representation, first_error
+from kernalign._rows.layered import Place, Representation, first_error
 from kernalign.comparison.best import Array, Cells, Maximum, Nulls, Searched
 from kernalign.comparison.caveats import Caveats, Where
-from kernalign.comparison.drawn import Drawn, Tails, tail_of, tails
+from kernalign.comparison.drawn import Tails, tails
 from kernalign.comparison.families.base import AtOnce, Family, Scorer, Workshop
+from kernalign.comparison.pair_scores import PairScores, reasons_of
 from kernalign.comparison.plan import Plan
 from kernalign.comparison.result import Comparison
-from kernalign.comparison.tables import Later, Names, Reason, gathered, input_of, only_of
+from kernalign.comparison.tables import Later, Names, gathered, input_of, only_of
 
 _TABLES = ("scores", "chance", "chance_sd")
 _BEST_TABLES = ("scores", "best_layers", "chance", "chance_sd", "p_values")  # in the order of `gathered`
@@ -106,7 +107,7 @@ class Run:
                 self.cells.setdefault(metric, {})[pair] = Cells(*np.full((4, *shape), np.nan))
                 self.tails.setdefault(metric, {})[pair] = partial(tails, None, shape, None)
             for at in np.ndindex(shape):
-                self._explain(family.metrics, x, y, at, "failed", why)
+                self.caveats.reasons += reasons_of(family.metrics, x, y, at, "failed", why)
                 missing += len(family.metrics)
         self.caveats.done()
         return missing
@@ -219,85 +220,53 @@ class Run:
         steps: _Steps,
     ) -> None:
         x, y = self.x[pair[0]], self.y[pair[1]]
-        shape = len(x.labels), len(y.labels)
-        now = self.plan.p_values and not family.light
-        uncertain = "uncertainty" in self.plan.asked.own(family.metrics[0])
+        found = PairScores(self.plan, family, x, y, failed, shop, self.pairings)
         alike = x is y and family.mirrored
         mirror: dict[tuple[int, ...], Any] = {}
-        layers = [
-            [one if isinstance(one, Exception) else failed.get(one.place, one) for one in side.opened.values()]
-            for side in (x, y)
-        ]
-        draws: dict[str, Drawn] = {}
-        if self.pairings is not None:
-            how = (shop, self.pairings, self.plan.permutations)
-            draws = {name: Drawn(family, name, (layers[0], layers[1]), *how) for name in family.metrics}
-        found = {
-            metric: Cells(*np.full((4, *shape), np.nan)) if at_once is None else at_once(*layers)
-            for metric in family.metrics
-        }
-        made = np.isfinite(found[family.metrics[0]].score).ravel().tolist()
-        entries = {metric: np.full(shape, None) for metric in family.metrics if self.plan.p_values}
-        # Of metrics that know no groups a p-value would be that of independent rows.
-        asked = self.plan.asked
-        tested = {name for name in entries if asked.groups is None or asked.record(name).takes("groups")}
-        drawn = set(draws) - tested  # whole groups change places
-        self.scored = self.scored or any(made)
-        steps.step(sum(made))
-        for at, done in zip(itertools.product(range(shape[0]), range(shape[1])), made, strict=True):
-            a, b = layers[0][at[0]], layers[1][at[1]]
+        known = found.begin(at_once)
+        self.scored = self.scored or any(known)
+        steps.step(sum(known))
+        places = itertools.product(*map(range, map(len, found.layers)))
+        for at, done in zip(places, known, strict=True):
+            a, b = found.layers[0][at[0]], found.layers[1][at[1]]
             if done:
-                for which, metric in enumerate(entries):
-                    if metric in tested:
-                        entries[metric][at] = partial(_made, scorer, a, b, which)
-                    elif metric in drawn:
-                        entries[metric][at] = partial(draws[metric], at)
+                found.postpone(at, partial(_made, scorer, a, b))
                 continue
-            scores: Any = a if isinstance(a, Exception) else b
             if at[::-1] in mirror:
                 scores = mirror[at[::-1]]
-            elif scorer is not None and isinstance(a, Layer) and isinstance(b, Layer):
-                try:
-                    scores = scorer(a, b)
-                    self.scored = True
-                except _FAILURES as error:
-                    scores = self._failure(error)
+            else:
+                scores = self._scores(scorer, a, b)
             if steps.watched:
                 steps.step()
             if self.caveats.caught:
                 self.caveats.heard(partial(_where, x, y, at))
             if isinstance(scores, Exception):
-                self._explain(family.metrics, x, y, at, "failed", said(scores))
-                scores = [None] * len(family.metrics)
-            elif alike and not any(score.reason for score in scores):  # a reason tells x from y
+                found.reasons += reasons_of(family.metrics, x, y, at, "failed", said(scores))
+                continue
+            found.keep(at, scores)
+            if alike and not any(score.reason for score in scores):  # a reason tells x from y
                 mirror[at] = scores
-            for metric, score in zip(family.metrics, scores, strict=True):
-                if metric in tested:
-                    entries[metric][at] = tail_of(score, draws.get(metric), at) if now and score else score
-                if score is None:
-                    continue
-                if metric in drawn and not np.isnan(score):
-                    entries[metric][at] = partial(draws[metric], at)
-                if score.reason is not None:
-                    self._explain([metric], x, y, at, "undefined", score.reason)
-                for part, value in zip(found[metric], (score, score.chance, score.chance_sd), strict=False):
-                    part[at] = np.nan if value is None else value
-                if uncertain and score.stderr is not None:
-                    table = self.intervals.setdefault(metric, {}).setdefault(pair, np.full((*shape, 3), np.nan))
-                    table[at] = score.stderr, *score.interval()
-        for metric, cells in found.items():
-            self.cells.setdefault(metric, {})[pair] = cells
-            self.tails.setdefault(metric, {})[pair] = partial(tails, entries.get(metric), shape, draws.get(metric))
+        self.caveats.reasons += found.reasons
+        for metric in family.metrics:
+            self.cells.setdefault(metric, {})[pair] = found.cells[metric]
+            self.tails.setdefault(metric, {})[pair] = found.tails(metric)
+        for metric, table in found.intervals.items():
+            self.intervals.setdefault(metric, {})[pair] = table
 
-    def _explain(
-        self, metrics: Sequence[str], x: Representation, y: Representation, at: Any, status: str, text: str
-    ) -> None:
-        layers = only_of(x.labels, at[0]), only_of(y.labels, at[1])
-        self.caveats.reasons += [Reason(metric, x.name, y.name, *layers, status, text) for metric in metrics]
+    def _scores(self, scorer: Scorer | None, a: Any, b: Any) -> Any:
+        """Those of two layers, or the error that keeps them from being made."""
+        if isinstance(a, Exception) or isinstance(b, Exception) or scorer is None:
+            return a if isinstance(a, Exception) else b
+        try:
+            scores = scorer(a, b)
+        except _FAILURES as error:
+            return self._failure(error)
+        self.scored = True
+        return scores
 
 
 def _made(scorer: Any, a: Any, b: Any, which: int) -> Score:
-    """One of the scores of a pair, of which so far only the value was needed."""
+    """One of the scores of two layers, of which so far only the value was needed."""
     scores: list[Score] = scorer(a, b)
     return scores[which]
 
