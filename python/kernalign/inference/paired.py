@@ -30,7 +30,8 @@ from kernalign._rows.numeric import as_matrix
 from kernalign._rows.options import Options, check_asked
 from kernalign._statistics import half_sampling, jackknife, pair_influence
 from kernalign._statistics.pairings import Labels
-from kernalign.metrics.kernel.cka import Estimator, check_estimator
+from kernalign.metrics.kernel.cka import check_estimator
+from kernalign.metrics.kernel.finish import Estimator
 from kernalign.metrics.kernel.rsa import Comparison, Dissimilarity, check, check_no_rows, check_uncertainty
 from kernalign.metrics.neighbors.groups import check_k, join_groups, longer_outside, searched_length
 from kernalign.metrics.neighbors.search import Search, join

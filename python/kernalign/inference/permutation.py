@@ -34,7 +34,7 @@ from kernalign.inference.prepared import (
     rows_of,
     tested_metrics,
 )
-from kernalign.metrics.kernel.cka import Estimator
+from kernalign.metrics.kernel.finish import Estimator
 from kernalign.metrics.neighbors.search import Ties
 
 Values = NDArray[np.float64]

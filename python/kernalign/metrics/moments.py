@@ -25,7 +25,14 @@ from kernalign._engines.linear import moment_sums
 from kernalign._rows import arrays, streams
 from kernalign._rows.digits import Digits
 from kernalign._rows.magnitude import check_magnitude
-from kernalign.metrics.kernel import cka as alignment
+from kernalign.metrics.kernel.cka import check_estimator
+from kernalign.metrics.kernel.finish import (
+    Estimator,
+    finish_cka,
+    finish_hsic,
+    finish_kernel_alignment,
+    warn_of_dominance,
+)
 from kernalign.metrics.linear import cca as subspace
 from kernalign.metrics.linear import predictivity, principal, shape
 
@@ -171,24 +178,24 @@ class Moments(Readable):
                     digits.merge(others)
         return self
 
-    def cka(self, *, estimator: alignment.Estimator = "unbiased", kernel: Kernel = Linear()) -> Score:  # noqa: B008
+    def cka(self, *, estimator: Estimator = "unbiased", kernel: Kernel = Linear()) -> Score:  # noqa: B008
         """Centred kernel alignment; see :func:`kernalign.cka`."""
         sums = self._sums("cka", estimator, kernel)
-        alignment.warn_of_dominance(sums)
-        return alignment.finish_cka(sums, estimator)
+        warn_of_dominance(sums)
+        return finish_cka(sums, estimator)
 
-    def hsic(self, *, estimator: alignment.Estimator = "unbiased", kernel: Kernel = Linear()) -> Score:  # noqa: B008
+    def hsic(self, *, estimator: Estimator = "unbiased", kernel: Kernel = Linear()) -> Score:  # noqa: B008
         """Hilbert-Schmidt independence criterion; see :func:`kernalign.hsic`."""
-        return alignment.finish_hsic(self._sums("hsic", estimator, kernel), estimator)
+        return finish_hsic(self._sums("hsic", estimator, kernel), estimator)
 
     def kernel_alignment(
         self,
         *,
-        estimator: alignment.Estimator = "unbiased",
+        estimator: Estimator = "unbiased",
         kernel: Kernel = Linear(),  # noqa: B008
     ) -> Score:
         """Uncentred kernel alignment; see :func:`kernalign.kernel_alignment`."""
-        return alignment.finish_kernel_alignment(self._sums("kernel_alignment", estimator, kernel), estimator)
+        return finish_kernel_alignment(self._sums("kernel_alignment", estimator, kernel), estimator)
 
     def procrustes(self, *, alpha: float = 1.0) -> Score:
         """Procrustes distance; see :func:`kernalign.procrustes`. Products do not resolve shapes that nearly agree."""
@@ -322,7 +329,7 @@ class Moments(Readable):
         if not isinstance(check_kernel(kernel), Linear):
             raise ValueError(f"a stream has only its linear kernel, got kernel={kernel!r}")
         with self._turn():
-            alignment.check_estimator(estimator, self.n, metric)
+            check_estimator(estimator, self.n, metric)
         centred = metric != "kernel_alignment"
         products = self._products(metric, centred=centred)
         rounded = products.only_rounding(0), products.only_rounding(1)

@@ -11,7 +11,7 @@ from typing import Any
 from kernalign._base.checks import nearest, shown
 from kernalign._base.kernels import Distance
 from kernalign._base.score import Score
-from kernalign.metrics.kernel import angles, cka, distance, energy, mmd, rsa
+from kernalign.metrics.kernel import angles, cka, distance, energy, finish, mmd, rsa
 from kernalign.metrics.linear import cca, matching, predictivity, ridge_cca, shape
 from kernalign.metrics.neighbors import cknna, overlap, ranked
 from kernalign.metrics.record import MetricInfo, OfDissimilarities, OfEdges, OfGrams, OfLists, OfSpans
@@ -33,7 +33,7 @@ _RECORDS: dict[str, MetricInfo] = {
         "centred kernel alignment: do the same pairs of items have the same similarity?",
         _SIGNED,
         cka.cka,
-        states=OfGrams(cka.finish_cka, partial(cka.check_estimator, what="cka"), search_null=True),
+        states=OfGrams(finish.finish_cka, partial(cka.check_estimator, what="cka"), search_null=True),
         cost=_GRAMS,
         chance="0",
     ),
@@ -41,7 +41,7 @@ _RECORDS: dict[str, MetricInfo] = {
         "Hilbert-Schmidt independence criterion: CKA before it is scaled",
         _ANY,
         cka.hsic,
-        states=OfGrams(cka.finish_hsic, partial(cka.check_estimator, what="hsic"), cosine=False),
+        states=OfGrams(finish.finish_hsic, partial(cka.check_estimator, what="hsic"), cosine=False),
         units=4,
         cost=_GRAMS,
         chance="0",
@@ -51,7 +51,7 @@ _RECORDS: dict[str, MetricInfo] = {
         _SIGNED,
         cka.kernel_alignment,
         states=OfGrams(
-            cka.finish_kernel_alignment, partial(cka.check_estimator, what="kernel_alignment"), centred=False
+            finish.finish_kernel_alignment, partial(cka.check_estimator, what="kernel_alignment"), centred=False
         ),
         cost=_GRAMS,
     ),
@@ -78,7 +78,7 @@ _RECORDS: dict[str, MetricInfo] = {
         _SIGNED,
         distance.distance_correlation,
         states=OfGrams(
-            partial(cka.finish_cka, metric="distance_correlation"),
+            partial(finish.finish_cka, metric="distance_correlation"),
             partial(cka.check_estimator, what="distance_correlation"),
             distance=Distance(levelled=True),
         ),

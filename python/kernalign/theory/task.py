@@ -24,7 +24,7 @@ from kernalign._rows.labels import as_targets
 from kernalign._rows.magnitude import divided, exponent_of, restored
 from kernalign._rows.matrices import centre, dense
 from kernalign._rows.options import Options
-from kernalign.metrics.kernel import cka
+from kernalign.metrics.kernel.finish import finish_cka
 from kernalign.theory.spectrum import Array, Spectrum, one_side
 from kernalign.theory.targets import Problem, decomposed
 
@@ -88,7 +88,7 @@ def kernel_target_alignment(
         reason = sums.why_undefined("biased")
         if reason is not None:
             return _undefined(reason.replace("y is", "targets are", 1), keywords)
-        return cka.finish_cka(sums, "biased", metric="kernel_target_alignment")
+        return finish_cka(sums, "biased", metric="kernel_target_alignment")
     product, square_x, square_y = (sums.pairs[side].full for side in ((0, 1), (0, 0), (1, 1)))
     if not (square_x > 0 and square_y > 0):
         return _undefined("x is zero" if not square_x > 0 else "targets are zero", keywords)

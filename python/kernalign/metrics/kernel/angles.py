@@ -8,7 +8,8 @@ from typing import Any, Unpack
 from kernalign._base.kernels import Kernels, Linear
 from kernalign._base.score import Null, Score, undefined
 from kernalign._rows.options import Options
-from kernalign.metrics.kernel.cka import Estimator, finish_cka, sums_of, warn_of_dominance
+from kernalign.metrics.kernel.cka import sums_of
+from kernalign.metrics.kernel.finish import Estimator, finish_cka, warn_of_dominance
 
 
 def angular_cka(

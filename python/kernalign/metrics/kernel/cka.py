@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, TypeAlias, Unpack
 
-from kernalign import _core
-from kernalign._base import checks, hazards
+from kernalign._base import checks
 from kernalign._base.kernels import (
     Cosine,
     Delta,
@@ -20,18 +17,23 @@ from kernalign._base.kernels import (
     made_of_columns,
 )
 from kernalign._base.progress import reporting
-from kernalign._base.score import AlignmentWarning, Null, Score, Spread, UndefinedScoreWarning, undefined
-from kernalign._base.warn import warn
+from kernalign._base.score import Score, Spread
 from kernalign._engines.gram_sweep import kernel_sums
-from kernalign._engines.kernel_sums import KernelSums, bounded
+from kernalign._engines.kernel_sums import KernelSums
 from kernalign._engines.linear import linear_sums
 from kernalign._rows import arrays
 from kernalign._rows.labels import groups_of, rows_for
 from kernalign._rows.options import Options
-from kernalign._statistics import jackknife, kernel_null
+from kernalign.metrics.kernel.finish import (
+    Estimator,
+    finish_cka,
+    finish_hsic,
+    finish_kernel_alignment,
+    jackknife_spread,
+    warn_of_dominance,
+)
 from kernalign.metrics.kernel.partial import given_rows, partial_cosine, residual_cka
 
-Estimator: TypeAlias = Literal["unbiased", "biased"]
 Uncertainty: TypeAlias = Literal["jackknife"] | None
 Sides: TypeAlias = tuple[SideKernel, SideKernel]
 
@@ -256,78 +258,6 @@ def kernel_alignment(
     return finish_kernel_alignment(sums, estimator, spread)
 
 
-def finish_cka(sums: KernelSums, estimator: Estimator, spread: Spread | None = None, metric: str = "cka") -> Score:
-    """CKA of finished sums, or another ``metric`` that is the same cosine."""
-    reason = sums.why_undefined(estimator)
-    if reason is not None:
-        return undefined(metric, sums.n, reason, estimator=estimator, settings=sums.describe())
-    if estimator == "unbiased":
-        value = sums.unbiased_cka()
-        null = kernel_null.unbiased_null(sums, value, 1.0)
-    else:
-        norm = math.sqrt(sums.centred(0, 0)) * math.sqrt(sums.centred(1, 1))
-        value, null = bounded(sums.centred(0, 1) / norm), doubly_centred_null(sums, 1 / norm)
-    return Score(
-        value, metric=metric, n=sums.n, estimator=estimator, settings=sums.describe(), null=null, spread=spread
-    )
-
-
-def warn_of_dominance(sums: KernelSums, metric: str = "cka") -> None:
-    """Say that one direction holds nearly all of the variance of a side, of which linear CKA then sees nothing else."""
-    for side, name in enumerate("xy"):
-        share = sums.top_share_bound(side)
-        if share > hazards.DOMINANT:
-            sentence: Any = hazards.dominant(share, f" of {name}", at_least=True)
-            warn(sentence.of(metric), AlignmentWarning)
-
-
-def finish_hsic(sums: KernelSums, estimator: Estimator, spread: Spread | None = None) -> Score:
-    """HSIC of finished sums."""
-    if sums.no_kernel is not None:
-        return undefined("hsic", sums.n, sums.no_kernel, estimator=estimator, settings=sums.describe())
-    n, unit = sums.n, sums.unit
-    null: Null | None = None
-    if estimator == "unbiased":
-        factor = unit / (n * (n - 3))
-        value = sums.u_centred(0, 1) * factor
-        norms = (math.sqrt(max(0.0, sums.u_centred(side, side))) for side in (0, 1))
-        if sums.why_undefined("unbiased") is None:
-            null = kernel_null.unbiased_null(sums, sums.unbiased_cka(), math.prod(norms) * factor)
-    else:
-        value = sums.centred(0, 1) * unit / n**2
-        if all(side.definite for side in sums.sides or ()):
-            value = max(0.0, value)
-        null = doubly_centred_null(sums, unit / n**2)
-    settings = sums.describe(normalisation="n(n-3)" if estimator == "unbiased" else "n^2")
-    lost = value == 0 and sums.unit == 0
-    if lost or not math.isfinite(value):
-        reason = f"it is {'smaller' if lost else 'larger'} than float64 can hold"
-        return undefined("hsic", n, reason, estimator=estimator, settings=settings, maximum=None)
-    return Score(
-        value, metric="hsic", n=n, estimator=estimator, settings=settings, null=null, maximum=None, spread=spread
-    )
-
-
-def finish_kernel_alignment(sums: KernelSums, estimator: Estimator, spread: Spread | None = None) -> Score:
-    """Kernel alignment of finished sums that were not centred."""
-    reason = sums.why_unaligned(estimator)
-    if reason is not None:
-        return undefined("kernel_alignment", sums.n, reason, estimator=estimator, settings=sums.describe())
-    own = sums.pairs[0, 0], sums.pairs[1, 1]
-    if estimator == "unbiased":
-        product, square_x, square_y = (_core.off_diagonal_product(sums.hollow[key]) for key in ((0, 1), (0, 0), (1, 1)))
-    else:
-        product, square_x, square_y = (pair.full for pair in (sums.pairs[0, 1], *own))
-    shares = [pair.total_x / (sums.n * pair.trace_x) if pair.trace_x > 0 else 0.0 for pair in own]
-    consequence = ", which alone brings the score near 1; cka removes it"
-    sentence = hazards.common_mean("kernel_alignment", dict(zip("xy", shares, strict=True)), consequence)
-    if sentence:
-        warn(sentence, AlignmentWarning)
-    value = bounded(product / (math.sqrt(square_x) * math.sqrt(square_y)))
-    settings = sums.describe(mean_share=tuple(shares))
-    return Score(value, metric="kernel_alignment", n=sums.n, estimator=estimator, settings=settings, spread=spread)
-
-
 def check_estimator(estimator: Any, n: int, what: str, *, jackknife: bool = False) -> None:
     """Raise unless the estimator exists for n items."""
     if not (type(estimator) is str and estimator == "unbiased"):
@@ -387,48 +317,3 @@ def kernel_pair(x: Any, y: Any, kernels: Sides, options: Options, *, grouped: bo
     if True in square and any(pair.settings.get(name) for name in ("normalize", "clip_quantile")):
         raise ValueError("normalize and clip_quantile apply to rows, but kernel=Precomputed() takes Gram matrices")
     return pair
-
-
-def jackknife_spread(sums: KernelSums, metric: str, estimator: str) -> Spread:
-    """Exact delete-one standard error of a metric of sums that still have their engine's state; of groups, if known."""
-    centred, cosine = metric != "kernel_alignment", metric != "hsic"
-    deleted = jackknife.deleted_scores(sums, estimator, centred=centred, cosine=cosine)
-    stderr = jackknife.jackknife_stderr(deleted, sums.groups)
-    if math.isnan(stderr):
-        reason = "without one of the items the score does not exist"
-        warn(f"the jackknife of {metric} is undefined: {reason}", UndefinedScoreWarning)
-    return Spread(stderr, "jackknife", "log" if metric == "hsic" else "atanh")
-
-
-def biased_null(sums: KernelSums, scale: float, *, along_centre: bool = True) -> Null:
-    """Exact permutation mean and variance of scale * <HKH, HLH> (Kazi-Aoual et al. 1995), or of what is left of it
-    without the parts ``along_centre``, whose product no pairing changes."""
-    n = sums.n
-    traces = [sums.centred_trace(side) for side in (0, 1)]
-    mean = scale * traces[0] * traces[1] / (n - 1) if along_centre else 0.0
-    if n < 4:
-        return Null(mean)
-    squares, diagonals = ([f(0), f(1)] for f in (lambda s: sums.centred(s, s), sums.centred_diagonal))
-    variance = _core.centred_variance(n, traces[0], squares[0], diagonals[0], traces[1], squares[1], diagonals[1])
-    return Null(mean, scale * math.sqrt(max(0.0, variance)))
-
-
-def doubly_centred_null(sums: KernelSums, scale: float, *, along_centre: bool = True) -> Null:
-    """The same with the p-value of the unbiased estimate; with groups, of the score itself."""
-    if sums.groups is not None:
-        norms = (math.sqrt(sums.centred(side, side)) for side in (0, 1))
-        null = kernel_null.grouped_null(sums, math.prod(norms) * scale, unbiased=False)
-        if along_centre or not isinstance(null.mean, float):
-            return null
-        return replace(null, mean=null.mean - scale * sums.centred_trace(0) * sums.centred_trace(1) / (sums.n - 1))
-    null = biased_null(sums, scale, along_centre=along_centre)
-    if sums.n < 4 or sums.why_undefined("unbiased") is not None:
-        return null
-    unbiased = kernel_null.unbiased_null(sums, sums.unbiased_cka(), 1.0)
-
-    def p_value() -> tuple[float | None, str]:
-        assert unbiased.p_value is not None
-        p, method = unbiased.p_value()
-        return p, f"{method}, of the unbiased estimate"
-
-    return replace(null, p_value=p_value, quantile=unbiased.quantile)

@@ -16,13 +16,8 @@ from kernalign._rows.labels import groups_of
 from kernalign._rows.magnitude import power_of_two
 from kernalign._rows.options import Options
 from kernalign._statistics import kernel_null
-from kernalign.metrics.kernel.cka import (
-    Estimator,
-    Uncertainty,
-    check_estimator,
-    finish_cka,
-    jackknife_spread,
-)
+from kernalign.metrics.kernel.cka import Uncertainty, check_estimator
+from kernalign.metrics.kernel.finish import Estimator, finish_cka, jackknife_spread
 from kernalign.metrics.kernel.partial import given_rows, partial_cosine
 
 

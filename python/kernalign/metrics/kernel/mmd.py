@@ -23,7 +23,7 @@ from kernalign._rows.blocks import spans
 from kernalign._rows.magnitude import power_of_two
 from kernalign._rows.options import Options
 from kernalign._statistics import kernel_null, tails
-from kernalign.metrics.kernel.cka import biased_null
+from kernalign.metrics.kernel.finish import biased_null
 
 Estimator: TypeAlias = Literal["unbiased", "biased", "linear-time", "block"]
 Vector: TypeAlias = NDArray[np.float64]

@@ -17,7 +17,7 @@ from kernalign._statistics import kernel_null
 from kernalign._statistics.kernel_null import PairMatrix
 from kernalign._statistics.pairings import Labels, Orders, Values
 from kernalign._statistics.triangle_null import product_null, whitened_null
-from kernalign.metrics.kernel.cka import doubly_centred_null
+from kernalign.metrics.kernel.finish import doubly_centred_null
 
 Vector: TypeAlias = NDArray[np.float64]
 
