@@ -4,27 +4,11 @@
 #include "cpu/runtime/blas.hpp"
 #include "cpu/runtime/parallel.hpp"
 #include "cpu/simd/simd.hpp"
-#include "digest.hpp"
 
 namespace kernalign::bindings {
 
 void bind_runtime(py::module_& module) {
     py::class_<Unstoppable>(module, "Unstoppable").def(py::init<>());
-    py::class_<LaneDigest>(module, "LaneDigest")
-        .def(py::init<>())
-        .def(
-            "update",
-            [](LaneDigest& self, const py::array& bytes) {
-                require(bytes.flags() & py::array::c_style, "bytes must be contiguous");
-                const void* data = bytes.data();
-                const auto count = std::size_t(bytes.nbytes());
-                without_gil(py::none(), [&](Monitor*) { self.update(data, count); });
-            },
-            py::arg("bytes").noconvert())
-        .def("hashes", [](const LaneDigest& self) {
-            const LaneDigest::Hashes found = self.hashes();
-            return py::bytes(reinterpret_cast<const char*>(found.data()), found.size());
-        });
     module.def("set_threads", &set_threads, py::arg("chosen"), py::arg("most"));
     module.def("build_info", [] {
         py::dict info;

@@ -8,11 +8,6 @@
 
 namespace kernalign {
 
-// What the words of a BLAKE2b state start from (RFC 7693).
-constexpr std::uint64_t kDigestStart[8] = {0x6a09e667f3bcc908, 0xbb67ae8584caa73b, 0x3c6ef372fe94f82b,
-                                           0xa54ff53a5f1d36f1, 0x510e527fade682d1, 0x9b05688c2b3e6c1f,
-                                           0x1f83d9abfb41bd6b, 0x5be0cd19137e2179};
-
 // Every loop uses a fixed lane structure and no contraction, so all instruction sets give the same bits.
 struct Simd {
     const char* name;
@@ -118,10 +113,6 @@ struct Simd {
     double (*dot_f64)(const double* a, const double* b, std::int64_t n);
     double dot(const float* a, const double* b, std::int64_t n) const { return dot_f32(a, b, n); }
     double dot(const double* a, const double* b, std::int64_t n) const { return dot_f64(a, b, n); }
-
-    // BLAKE2b on eight lanes (digest.hpp): `count` blocks, of lanes of which `before` bytes were hashed.
-    void (*digest_blocks)(std::uint64_t* state, const unsigned char* blocks, std::int64_t count, std::uint64_t before,
-                          bool last);
 
     NeighborKernels neighbors;
     GramKernels grams;

@@ -171,7 +171,6 @@ double dot(const T* a, const double* b, int64_t n) {
     return total(sum);
 }
 
-#include "cpu/simd/digest_kernels.inl"
 #include "cpu/simd/gram_kernels.inl"
 #include "cpu/simd/neighbor_kernels.inl"
 
@@ -199,7 +198,6 @@ const Simd KERNALIGN_SIMD_TABLE = {
     pair_products<double>,
     dot<float>,
     dot<double>,
-    digest_blocks,
     neighbor_kernels,
     gram_kernels,
 };

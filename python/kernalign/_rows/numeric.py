@@ -9,7 +9,6 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign import _core
 from kernalign._rows import objects, on_device
 from kernalign._rows.blocks import spans
 from kernalign._rows.indicators import Indicators
@@ -87,13 +86,9 @@ def _bit_patterns(array: AnyArray) -> tuple[AnyArray, bool]:
 
 
 def digest_of(array: AnyArray, bfloat16: bool) -> str:
-    """Changes when an entry does, the shape or the type; not with the layout.
-
-    BLAKE2b of type, shape and the hashes of eight interleaved parts of the bytes (csrc/digest.hpp).
-    """
-    made = _core.LaneDigest()
+    """Changes when an entry does, the shape or the type; not with the layout."""
+    made = hashlib.blake2b(f"{'bfloat16' if bfloat16 else array.dtype.str} {array.shape} ".encode(), digest_size=20)
     once = array.flags.c_contiguous or array.nbytes < 1 << 20
     for begin, end in ((0, len(array)),) if once else spans(len(array), array.size // len(array)):
-        made.update(np.ascontiguousarray(array[begin:end]))
-    kind = f"{'bfloat16' if bfloat16 else array.dtype.str} {array.shape} "
-    return hashlib.blake2b(kind.encode() + made.hashes(), digest_size=20).hexdigest()
+        made.update(np.ascontiguousarray(array[begin:end]).reshape(-1).view(np.uint8).data)
+    return made.hexdigest()
