@@ -17,7 +17,6 @@ import pytest
 from click.testing import CliRunner, Result
 from kernalign._base import progress
 from kernalign.cli import main
-from kernalign.comparison.partial import compare_until_interrupted
 from layered_samples import layered
 
 MAGIC = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}
@@ -100,11 +99,10 @@ def test_a_notebook_without_widgets_has_one_line_and_no_warning(monkeypatch: pyt
     assert looks[-2].strip() == looks[-1] == ""  # gone at the end
 
 
-@pytest.mark.filterwarnings("ignore:.* interrupted")
 def test_what_is_not_scored_when_it_is_interrupted_says_so() -> None:
     models = {f"m{i}": layered(2, 5, i) for i in range(4)}
     options = {"metrics": ("mutual_knn", "soft_matching"), "k": 5}
-    whole = compare_until_interrupted(models, False, **options)
+    whole = ka.compare(models, **options)
 
     def interrupted(steps: int) -> ka.Comparison:
         seen = itertools.count()
@@ -113,7 +111,9 @@ def test_what_is_not_scored_when_it_is_interrupted_says_so() -> None:
             if next(seen) >= steps:
                 raise KeyboardInterrupt
 
-        return compare_until_interrupted(models, interrupt, **options)
+        with pytest.raises(KeyboardInterrupt) as caught:
+            ka.compare(models, progress=interrupt, **options)
+        return caught.value.partial
 
     left = set()
     for steps in (12, 20, 30):
@@ -126,7 +126,7 @@ def test_what_is_not_scored_when_it_is_interrupted_says_so() -> None:
         for row, full in zip(rows, whole.rows(), strict=True):
             assert row["status"] == "failed" or (row["score"], row["p_value"]) == (full["score"], full["p_value"])
     assert len(left) > 1
-    with pytest.raises(KeyboardInterrupt):  # nothing to keep
+    with pytest.raises(AttributeError):  # nothing to keep
         interrupted(0)
 
 

@@ -234,3 +234,20 @@ def test_errors_are_one_line(files: Path, status: int, args: list[str], message:
 def test_help_says_what_it_does() -> None:
     assert "Map A onto B" in run("stitch", "--help").stdout
     assert main.commands["stitch"].help
+
+
+def test_a_direction_that_was_done_survives_an_interrupt(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*given, **options):
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        calls.append(given)
+        return run_trials(*given, **options)
+
+    calls: list[object] = []
+    monkeypatch.setattr("kernalign.stitching.run_trials", interrupted)
+    done = run("stitch", "a.npy", "b.npz:u", "--solver", "affine", "--output", "x.csv")
+    assert done.exit_code == 130
+    assert "interrupted: u → a is missing; the rest is written" in done.stderr
+    assert [(row["x"], row["y"]) for row in csv.DictReader(io.StringIO(Path("x.csv").read_text()))] == [("a", "u")]
+    calls[:] = [()]
+    assert failed(run("stitch", "a.npy", "b.npz:u"), 130) == "kernalign: interrupted"

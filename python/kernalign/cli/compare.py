@@ -18,7 +18,8 @@ from kernalign.cli.options import KERNELS, P_VALUES, MetricName, kernel_of, metr
 from kernalign.cli.output import say
 from kernalign.cli.outputs import PICTURES, TEXTS, check_outputs, output_option, progress_option, wants_progress
 from kernalign.cli.scores import report
-from kernalign.comparison.partial import INTERRUPTED, compare_until_interrupted
+from kernalign.comparison.compare import INTERRUPTED
+from kernalign.comparison.compare import compare as compare_all
 from kernalign.comparison.result import Comparison
 from kernalign.comparison.tasks.execute import execute
 from kernalign.comparison.tasks.models import make_models
@@ -198,7 +199,7 @@ def compare(
         asked_of_all: dict[str, Any] = {"metric_options": options, **asked, "groups": labels}
         told = wants_progress(progress)
         if workers is None and scheduler is None and checkpoint is None:
-            found = compare_until_interrupted(given, told, metrics=metrics, **asked_of_all)
+            found = _compared(given, metrics=metrics, progress=told, **asked_of_all)
         else:
             with _executor(workers, scheduler) as executor:
                 plan = make_models(metrics, given, None, asked_of_all)
@@ -212,6 +213,16 @@ def compare(
         ctx.exit(EXIT)
     if found.failed:
         ctx.exit(1)
+
+
+def _compared(given: dict[str, Any], **options: Any) -> Comparison:
+    """What there is when it is done, or when Ctrl-C ends it."""
+    try:
+        return compare_all(given, **options)
+    except KeyboardInterrupt as interrupt:
+        if not hasattr(interrupt, "partial"):
+            raise
+        return cast(Comparison, interrupt.partial)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import click
 from numpy.typing import NDArray
 
 from kernalign._base.checks import check_same_rows
+from kernalign._base.interrupts import INTERRUPTED
 from kernalign.cli.output import as_csv, as_json, number, plain, say, show_table
 from kernalign.cli.outputs import (
     PICTURES,
@@ -66,7 +68,9 @@ class Row:
 @output_option(*TEXTS, *PICTURES)
 @click.option("--force", is_flag=True, help="Overwrite output files that exist.")
 @progress_option
+@click.pass_context
 def stitch(
+    ctx: click.Context,
     a: str,
     b: str,
     solvers: tuple[str, ...],
@@ -84,14 +88,20 @@ def stitch(
     the low-rank rows are the curve of what is left over at each rank. With a head of B and its targets, only A is
     mapped onto B, and each map's stitched risk (mean squared error of the head on mapped items) stands beside its
     bound.
+
+    Ctrl-C ends the work; a direction that was finished by then is written.
     """
     if (head is None) != (targets is None):
         raise click.UsageError("--head and --targets must be given together")
     check_outputs(outputs, (*TEXTS, *PICTURES), overwrite=force)
     names, x, y = _pair(a, b)
+    directions = [(*names, x, y)] if head is not None else [(*names, x, y), (*names[::-1], y, x)]
     reader = None if head is None else _open_head(head)
     goal = None if targets is None else _array(targets, 2)
-    rows = _measure(names, x, y, solvers, folds, reader, goal, wants_progress(progress))
+    rows = _measure(directions, solvers, folds, reader, goal, wants_progress(progress))
+    missing = len(directions) - len({(row.x, row.y) for row in rows})
+    if missing:
+        say(f"interrupted: {' → '.join(directions[-1][:2])} is missing; the rest is written", err=True)
     certificate = None
     if reader is not None:
         from kernalign.stitching import stitching_certificate
@@ -113,6 +123,8 @@ def stitch(
         _show(rows)
         if certificate is not None:
             _show_certificate(names, certificate)
+    if missing:
+        ctx.exit(INTERRUPTED)
 
 
 def _array(spec: str, *dimensions: int) -> NDArray[Any]:
@@ -157,9 +169,7 @@ def _stitchers(solvers: tuple[str, ...], columns: int) -> dict[str, LinearStitch
 
 
 def _measure(
-    names: tuple[str, str],
-    x: NDArray[Any],
-    y: NDArray[Any],
+    directions: Sequence[tuple[str, str, NDArray[Any], NDArray[Any]]],
     solvers: tuple[str, ...],
     folds: int,
     head: LinearHead | None,
@@ -169,7 +179,6 @@ def _measure(
     from kernalign.stitching import run_trials
 
     rows = []
-    directions = [(*names, x, y)] if head is not None else [(*names, x, y), (*names[::-1], y, x)]
     for first, second, one, other in directions:
         begin = time.perf_counter()
         columns = min(one.shape[-1], other.shape[-1])
@@ -178,6 +187,10 @@ def _measure(
             trials = run_trials(one, other, _stitchers(solvers, columns), **keywords)
         except (TypeError, ValueError) as error:
             raise ValueError(f"x = {first} and y = {second}: {error}") from error
+        except KeyboardInterrupt:
+            if not rows:
+                raise
+            break
         seconds = time.perf_counter() - begin
         rows += [Row(first, second, trial, seconds) for trial in trials]
         if math.isnan(trials[0].r2):

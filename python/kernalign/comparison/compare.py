@@ -32,6 +32,7 @@ from kernalign.metrics.record import MetricInfo
 if TYPE_CHECKING:
     from kernalign.comparison.typed import AllLayers, BestLayers, Options
 
+INTERRUPTED = "interrupted"  # the reason of scores that were not made, and the name of their number in settings
 _FEWEST = 19  # pairings, of which none has a p-value below 0.05
 
 
@@ -163,6 +164,9 @@ def compare(
         infinity, with the representation, layer and row.
     OSError
         See ``errors``: a file cannot be read.
+    KeyboardInterrupt
+        After Ctrl-C, as ever; once there is a score, its ``partial`` is the `Comparison` of what was scored, in which
+        the others are nan, with the reason "interrupted" (in IPython ``sys.last_value.partial``).
 
     See Also
     --------
@@ -195,19 +199,30 @@ def compare(
 
 
 def outcome(run: Run, settings: dict[str, Any], report: Report, begun: float) -> Comparison:
-    """Finish a comparison that was prepared: make the states that its store lacks, and the scores."""
-    run.work(report)
+    """Finish a comparison that was prepared: make the states that its store lacks, and the scores. An interrupt takes
+    along what was scored."""
+    try:
+        run.work(report)
+    except KeyboardInterrupt as interrupt:
+        if run.scored:
+            settings[INTERRUPTED] = run.stop(INTERRUPTED)
+            interrupt.partial = _result(run, settings, begun)  # type: ignore[attr-defined]
+        raise
     return finished(run, settings, begun)
 
 
 def finished(run: Run, settings: dict[str, Any], begun: float) -> Comparison:
     """What was made as a value, and its warnings."""
+    found = _result(run, settings, begun)
+    run.caveats.warn()
+    return found
+
+
+def _result(run: Run, settings: dict[str, Any], begun: float) -> Comparison:
     seconds = time.perf_counter() - begun
     now = datetime.now(UTC).isoformat(timespec="seconds")
     provenance = {"kernalign": _core.build_info()["version"], "finished_at": now, "seconds": round(seconds, 3)}
-    found = run.result(settings, provenance)
-    run.caveats.warn()
-    return found
+    return run.result(settings, provenance)
 
 
 def prepare(
