@@ -185,6 +185,16 @@ def test_an_outlier_leaves_room_for_the_others() -> None:
     risks = [Trial("affine", 4, 0.5, 0.5, 1.0, 1.0, 2.0 * one, 3.0 * one, "tsqr") for one in (1.0, 1.1, 1e9)]
     [axis] = plot_trials({"a → b": risks})
     assert axis.get_ylim()[1] < 10
+    none = [
+        Trial(name, 4, 1.0, 1.0, 0.0, *([one] * 3), "tsqr") for name, one in {"a": 0.0, "b": 1e-30, "c": 4.0}.items()
+    ]
+    [axis] = plot_trials({"a → b": none})  # which a logarithmic axis would not show
+    assert axis.get_yscale() == "log"
+    assert axis.get_ylim()[0] == 2.0
+    below = [line.get_xdata()[0] for line in axis.lines if line.get_marker() == (3, 0, 180)]
+    assert sorted(below) == ["a", "a", "a", "b", "b", "b"]
+    [axis] = plot_trials({"a → b": none[:1]})
+    assert axis.get_yscale() == "linear"
     every = [Trial("affine", 4, -1.0, -2.0, 1.0, None, None, None, "tsqr")]
     [axis] = plot_trials({"a → b": every})
     assert axis.get_ylim()[1] == pytest.approx(3 * 1.02)

@@ -170,7 +170,7 @@ def test_an_arrow_where_the_order_matters(every, many):
 
 def hatched(ax):
     """The cells (row, column) that are marked as undefined."""
-    assert ax.get_title().endswith(", hatched: undefined") == bool(ax.collections)
+    assert ax.get_title().endswith("hatched: undefined") == bool(ax.collections)
     corners = [path.get_extents().min for marks in ax.collections for path in marks.get_paths()]
     return sorted((round(up + 0.5), round(across + 0.5)) for across, up in corners)
 
@@ -201,6 +201,27 @@ def test_undefined_layers_are_hatched():
     with pytest.warns(ka.AlignmentWarning):
         found = ka.compare({"a": x}, {"b": layered(2, 4, 2, n=30)}, metrics=("cka",))
     assert hatched(found.plot("cka", "layers")) == [(1, 0), (1, 1)]
+    ax = found.plot("cka", "profile")
+    assert [tuple(one.get_xdata()) for one in marked(ax, "undefined")] == [(1,)]
+    assert "undefined" in [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def test_undefined_bars_say_so():
+    xs = {"a": layered(1, 4, 1, n=30), "b": np.ones((30, 4)), "c": layered(1, 4, 2, n=30)}
+    with pytest.warns(ka.AlignmentWarning):
+        ax = ka.compare(xs, metrics=("cka",)).plot("cka", "bars")
+    told = marked(ax, "undefined")
+    assert [(one.get_text(), names(ax.yaxis)[int(one.xy[1])]) for one in told] == [
+        ("undefined", "a × b"),
+        ("undefined", "b × c"),
+    ]
+
+
+def test_one_representation_is_drawn_by_its_layers():
+    found = ka.compare({"a": layered(3, 4, 1, n=30)}, metrics=("cka",))
+    np.testing.assert_array_equal(shown(found.plot("cka")), found.scores["cka"]["a", "a"])
+    with pytest.raises(ValueError, match="a alone was compared: kind='layers'"):
+        found.plot("cka", "bars")
 
 
 def test_layers_of_one_pair(every, best, two_sets):

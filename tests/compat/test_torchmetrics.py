@@ -230,3 +230,9 @@ def test_two_processes_agree_with_one(tmp_path, kind) -> None:
     assert [(out.strip(), worker.returncode) for (out, _), worker in zip(found, workers, strict=True)] == [
         ("agreed", 0)
     ] * 2, found
+
+
+def test_it_says_what_it_measures():
+    assert repr(Similarity((4, 3), "hsic", estimator="biased")) == (
+        "Similarity(num_features=(4, 3), metric='hsic', estimator='biased')"
+    )

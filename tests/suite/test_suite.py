@@ -11,14 +11,17 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
+from unittest import mock
 
 import kernalign as ka
 import numpy as np
 import pytest
 from kernalign import suite
+from kernalign.comparison.families import grams, lists
 from kernalign.comparison.tidy import COLUMNS
 from kernalign.suite import executors as running
 from kernalign.suite.blocks import _rectangles
+from kernalign.suite.kept import States
 
 N = 60
 NAMES = [f"m{at}" for at in range(6)]
@@ -130,6 +133,60 @@ def test_another_name_costs_nothing(folder, done):
     }
     for (metric, x, y, *_), value in after.items():
         assert value in (renamed.get((x, y, metric)), renamed.get((y, x, metric)))
+
+
+def test_other_names_of_layers_are_told(tmp_path, done):
+    (tmp_path / "suite.toml").write_text(
+        '[sets.s]\nids = "by-position"\n[[models]]\nglob = "*.npz"\n[[metrics]]\nid = "cka"\n'
+    )
+    for name, layers in {"a": ("one", "two"), "b": ("two", "one"), "c": ("one", "two")}.items():
+        np.savez(tmp_path / f"{name}.npz", **{layer: rows_of(at) for at, layer in enumerate(layers)})
+    found = scores(suite.load(tmp_path).run(), "x_layer", "y_layer")
+    for x, y in (("a", "b"), ("b", "c")):
+        same = [value for (_, *pair, i, j), value in found.items() if pair == [x, y] and (i == j)]
+        assert max(same) < 0.99
+    assert found["cka", "a", "b", "one", "two"] == pytest.approx(1)
+    assert len(done) == 3
+
+
+def test_states_are_made_once_for_all_blocks(folder, monkeypatch):
+    """In one process, whatever the blocks."""
+    whole = numbers(suite.load(folder).run())
+    monkeypatch.setattr("kernalign.suite.blocks.SIDE", 2)
+    for module, name in ((lists, "find"), (grams, "make_side")):
+        monkeypatch.setattr("kernalign.suite.work._STATES", States())
+        with mock.patch.object(module, name, side_effect=getattr(module, name)) as made:
+            found = numbers(suite.load(folder, directory=folder / name).run())
+        assert made.call_count == len(NAMES)
+        np.testing.assert_allclose(found, whole, rtol=1e-9)
+
+
+def test_items_are_dropped_for_their_own_pairs(folder):
+    models = {name: rows_of(at) for at, name in enumerate(NAMES)}
+    for at, name in enumerate(("m2", "m4")):
+        models[name][at : at + 3] = np.nan
+        np.save(folder / "feat" / f"{name}.npy", models[name])
+    (folder / "suite.toml").write_text(TOML + '[defaults]\nnan_rows = "drop_pair"\n')
+    for row in suite.load(folder).run().rows:
+        pair = {name: models[name] for name in (row["x"], row["y"])}
+        options = {"k": 5} if row["metric"] != "cka" and row["metric"] != "nbs" else {}
+        table = ka.compare(pair, metrics={"one": (row["metric"], options)}, nan_rows="drop_pair").scores["one"]
+        assert row["score"] == pytest.approx(table[row["x"], row["y"]].item(), rel=1e-9)
+        assert row["n"] == N - 3 * len({"m2", "m4"} & set(pair)) + 2 * ({"m2", "m4"} == set(pair))
+
+
+def test_states_that_were_not_used_are_let_go(folder, monkeypatch):
+    monkeypatch.setattr("kernalign.suite.blocks.SIDE", 2)
+    few = States(most=3 * N * 100)
+    monkeypatch.setattr("kernalign.suite.work._STATES", few)
+    found = numbers(suite.load(folder).run())
+    assert 0 < few.held <= few.most
+    monkeypatch.setattr("kernalign.suite.work._STATES", States())
+    np.testing.assert_array_equal(numbers(suite.load(folder, directory=folder / "more").run()), found)
+
+
+def numbers(run):
+    return [[row["score"], row["chance"], row["p_value"]] for row in run.rows]
 
 
 def test_another_k_costs_its_own_metric(folder, done):

@@ -196,7 +196,10 @@ def saturation(n: int, p: int) -> Hazard | None:
             " biased CKA is far from 0 by chance",
         )
     if p > n / 2:
-        text = f"{p} features for {n} items: linear fits and CCA are close to perfect whatever the data"
+        text = (
+            f"{p} features for {n} items: fitted in-sample they explain {p / (n - 1):.0%} of unrelated data, and"
+            " squared correlations of CCA are as high by chance"
+        )
         return Hazard("saturation", p / n, text)
     return None
 

@@ -52,6 +52,12 @@ class Side:
         """What the engine reads."""
         return _core.GramSource(list(self.rows), **self.options)
 
+    def of(self, rows: Sequence[Any]) -> Side:
+        """What was found of these rows so far, for the same ones that were opened again, or for none."""
+        found = replace(self, given=tuple(rows))
+        found.__dict__ |= {name: self.__dict__[name] for name in ("_third_order", "sampled") if name in self.__dict__}
+        return found
+
     @property
     def n(self) -> int:
         """Number of items."""

@@ -12,6 +12,7 @@ from kernalign._base.packing import pack, packable, unpack
 from kernalign._rows.layered import Place
 
 ROWS = "rows under a kernel"
+KERNEL = "kernel of rows"  # what was found of rows under a kernel, without the rows
 
 
 @packable
@@ -21,7 +22,7 @@ class StateKey(NamedTuple):
     Attributes
     ----------
     kind : what it is: "lists", "edges", "ranks", "sweep" (sums of all pairs of sides), `ROWS` (rows under a kernel, or
-        with their principal directions)
+        with their principal directions), `KERNEL`
     options : words and numbers that tell apart what is made of the same layers
     place : the layer that it was made of; None for a joint state of all layers that are compared
     """

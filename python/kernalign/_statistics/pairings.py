@@ -7,7 +7,7 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -22,6 +22,7 @@ Labels: TypeAlias = NDArray[np.intp]  # numbers from 0
 FEW = 40_320  # pairings that are all scored: those of 8 items
 DRAWN = 999  # otherwise, with seed 0
 _MOST = 1 << 20  # places at a time
+_KEPT = 1 << 23  # places that are kept: 32 MB
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,11 +78,25 @@ class Pairings:
             yield self._placed(end - begin, (own[at] for own, at in zip(orders, places, strict=True)))
 
     def drawn(self, number: int, seed: int = 0, most: int = FEW) -> Iterator[Orders]:
-        """Random pairings, some at a time."""
+        """Random pairings, some at a time; the same ones are wanted for every pair, and kept where they are small."""
+        asked = number, seed, most
+        if asked in self._kept:
+            yield from self._kept[asked]
+            return
+        batches = []
         rng = np.random.default_rng(seed)
         for begin, end in spans(number, self.n, elements=min(most * self.n, _MOST)):
             random = [[rng.permutation(len(units)) for units in self.classes] for _ in range(begin, end)]
-            yield self._placed(end - begin, map(np.array, zip(*random, strict=True)))
+            batches.append(self._placed(end - begin, map(np.array, zip(*random, strict=True))))
+            yield batches[-1]
+            if number * self.n > _KEPT:
+                batches.clear()
+        if batches:
+            self._kept[asked] = batches
+
+    @cached_property
+    def _kept(self) -> dict[tuple[int, int, int], list[Orders]]:
+        return {}
 
     def _placed(self, number: int, orders: Iterable[NDArray[Any]]) -> Orders:
         placed = np.empty((number, self.n), dtype=np.int32)

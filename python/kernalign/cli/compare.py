@@ -217,12 +217,14 @@ def compare(
 
 def _compared(given: dict[str, Any], **options: Any) -> Comparison:
     """What there is when it is done, or when Ctrl-C ends it."""
+    found: Comparison
     try:
-        return compare_all(given, **options)
+        found = compare_all(given, **options)
     except KeyboardInterrupt as interrupt:
         if not hasattr(interrupt, "partial"):
             raise
-        return cast(Comparison, interrupt.partial)
+        found = interrupt.partial
+    return found
 
 
 @contextmanager

@@ -178,7 +178,7 @@ def _measure(
 ) -> list[Row]:
     from kernalign.stitching import run_trials
 
-    rows = []
+    rows: list[Row] = []
     for first, second, one, other in directions:
         begin = time.perf_counter()
         columns = min(one.shape[-1], other.shape[-1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -209,6 +210,18 @@ def outcome(run: Run, settings: dict[str, Any], report: Report, begun: float) ->
             interrupt.partial = _result(run, settings, begun)  # type: ignore[attr-defined]
         raise
     return finished(run, settings, begun)
+
+
+def prepared(xs: Mapping[str, Any], ys: Mapping[str, Any] | None, **options: Any) -> tuple[Run, dict[str, Any]]:
+    """`prepare`, with the defaults of `compare`."""
+    return prepare(xs, ys, **defaulted(xs, ys, **options))
+
+
+def defaulted(xs: Any, ys: Any, **options: Any) -> dict[str, Any]:
+    """Options of `compare` with its defaults, but for ``progress``."""
+    bound = inspect.signature(compare).bind(xs, ys, **options)
+    bound.apply_defaults()
+    return {name: value for name, value in bound.arguments.items() if name not in ("xs", "ys", "progress")}
 
 
 def finished(run: Run, settings: dict[str, Any], begun: float) -> Comparison:

@@ -9,7 +9,8 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from kernalign._engines.states import ROWS, StateKey
+from kernalign._engines.gram_source import EXACT_SKEW_ROWS, SAMPLED_ROWS
+from kernalign._engines.states import KERNEL, StateKey
 from kernalign._rows.layered import Place, Representation
 from kernalign._statistics.pairings import DRAWN, Pairings
 from kernalign.comparison.families import families
@@ -110,20 +111,24 @@ class Plan:
     @property
     def nbytes(self) -> int:
         """What the states take that grow with the items, beside rows and scores."""
-        n, widths, total = self.asked.n, {layer.place: layer.width for layer in self.layers}, 0
-        for key in self.states():
-            if key.kind in ("lists", "edges"):
-                total += n * (12 * int(key.options[0]) + 32)
-            elif key.kind == "ranks":
-                total += 4 * n * n
-            elif key.kind == ROWS and key.place is not None:
-                total += 8 * n * min(n, widths[key.place])
-        return total
+        widths = {layer.place: layer.width for layer in self.layers}
+        return sum([bytes_of(key, self.asked.n, widths[key.place]) for key in self.states() if key.place is not None])
 
     def pairs(self, family: Family) -> list[Names]:
         """The pairs of representations that a family finishes."""
         x, y = [tuple([one.name for one in side]) for side in (self.x, self.y)]
         return pairs_of(x, y, self.square, family.mirrored)
+
+
+def bytes_of(key: StateKey, n: int, width: int) -> int:
+    """What the state of a layer takes."""
+    if key.kind in ("lists", "edges"):
+        return n * (12 * int(key.options[0]) + 32)
+    if key.kind == "ranks":
+        return 4 * n * n
+    if key.kind == KERNEL:
+        return 8 * min(n, SAMPLED_ROWS) * width if n > EXACT_SKEW_ROWS else 0
+    return 8 * n * min(n, width)
 
 
 def make_plan(

@@ -88,6 +88,11 @@ class Similarity(Metric):  # type: ignore[misc]
         start = torch.zeros(packed_length(p, q), dtype=torch.float64)
         self.add_state("packed", start, dist_reduce_fx=partial(_merged, columns=(p, q)))
 
+    def extra_repr(self) -> str:
+        """What torch writes between the brackets."""
+        own = {"num_features": self.num_features, "metric": self.metric, **self.options}
+        return ", ".join(f"{name}={value!r}" for name, value in own.items())
+
     @property
     def higher_is_better(self) -> bool:
         """Whether larger scores are of representations that are more alike."""

@@ -13,6 +13,7 @@ from kernalign.stitching.trials import Trial
 
 _WORST = 1.0  # what is left over of y by its mean: the axis reaches that far at least
 _BEYOND = {False: 2.0, True: 30.0}  # times the median of what is left over, of risks, above which one is at the edge
+_ROUNDING = 1e-12  # of the largest risk
 _ABOVE = 1.02  # where the edge is
 
 
@@ -21,7 +22,8 @@ def plot_trials(groups: Mapping[str, Sequence[Trial]]) -> list[Any]:
 
     With a head: risk, stitched risk and bound, on a logarithmic axis. Without: 1 - R^2, cross-validated and in-sample.
     What is over 2 times the median and over 1, the mean of y alone (of risks, over 30 times the median), is an arrow at
-    the upper edge with its number, so that it leaves room for the others.
+    the upper edge with its number, so that it leaves room for the others; so is, at the lower edge of risks, what is
+    0 or rounding, below 1e-12 of the largest.
 
     Parameters
     ----------
@@ -67,20 +69,30 @@ def plot_trials(groups: Mapping[str, Sequence[Trial]]) -> list[Any]:
     with discarding(figure):
         axes = figure.subplots(1, len(groups), squeeze=False, sharey=True)[0]
         with_head = drawn[0].risk is not None
-        top = _top(
-            [value for trials in groups.values() for own in _series(trials).values() for value in own], with_head
-        )
+        values = [value for trials in groups.values() for own in _series(trials).values() for value in own]
+        bottom = _bottom(values) if with_head else -np.inf
+        top = _top([value for value in values if value > bottom], with_head)
         for axis, (title, trials) in zip(axes, groups.items(), strict=True):
-            axis.set_title(title, parse_math=False, pad=6 + _draw(axis, trials, top))
+            axis.set_title(title, parse_math=False, pad=6 + _draw(axis, trials, bottom, top))
             axis.spines[["top", "right"]].set_visible(False)
-        if with_head:
+        if with_head and bottom > 0:
             axes[0].set_yscale("log")
             axes[0].set_ylim(top=top * _ABOVE**10)
+            if min(values) < bottom:
+                axes[0].set_ylim(bottom=bottom)
         else:
             axes[0].set_ylim(0.0, top * _ABOVE)
         axes[0].set_ylabel("mean squared error" if with_head else "1 − R²")
         figure.legend(*axes[-1].get_legend_handles_labels(), loc="outside right upper", fontsize="small")
     return list(axes)
+
+
+def _bottom(values: Sequence[float]) -> float:
+    """The least number that a logarithmic axis of these holds; 0 if all are 0."""
+    known = np.array([value for value in values if np.isfinite(value)])
+    largest = float(known.max(initial=0.0))
+    shown = known[known > _ROUNDING * largest]
+    return float(shown.min()) / 2 if shown.size else 0.0
 
 
 def _top(values: Sequence[float], with_head: bool) -> float:
@@ -93,7 +105,7 @@ def _top(values: Sequence[float], with_head: bool) -> float:
     return float(known[known <= limit].max(initial=0.0)) or _WORST
 
 
-def _draw(axis: Any, trials: Sequence[Trial], top: float) -> float:
+def _draw(axis: Any, trials: Sequence[Trial], bottom: float, top: float) -> float:
     """Lines and points of one group; the points that numbers above the edge take."""
     heights: dict[Any, int] = {}
     ranked = any(_ranked(trial) for trial in trials)
@@ -101,7 +113,7 @@ def _draw(axis: Any, trials: Sequence[Trial], top: float) -> float:
         axis.set_xscale("log", base=2)
         axis.set_xlabel("rank of the map")
     for number, (label, values) in enumerate(_series(trials).items()):
-        shown = [min(value, top) for value in values]
+        shown = [min(max(value, bottom), top) for value in values]
         curve = [(trial.rank, value) for trial, value in zip(trials, shown, strict=True) if _ranked(trial)]
         points = [(trial, value) for trial, value in zip(trials, shown, strict=True) if not _ranked(trial)]
         if curve:
@@ -111,10 +123,13 @@ def _draw(axis: Any, trials: Sequence[Trial], top: float) -> float:
             named = f"{trial.name}: {label}" if curve else label if not index else None
             axis.plot([trial.rank if curve else trial.name], [value], label=named, **style)
         for trial, value in zip(trials, values, strict=True):
-            if not value > top:
+            if not (value > top or value < bottom):
                 continue
             place = trial.rank if ranked else trial.name
-            axis.plot([place], [top], marker=(3, 0, 0), color=f"C{number}", linestyle="none", clip_on=False)
+            end, turn = (top, 0) if value > top else (bottom, 180)
+            axis.plot([place], [end], marker=(3, 0, turn), color=f"C{number}", linestyle="none", clip_on=False)
+            if value < bottom:
+                continue
             told = f"{value:.2g}" if _ranked(trial) else f"{trial.name} {value:.3g}"
             height = heights[place] = heights.get(place, -1) + 1
             axis.annotate(

@@ -105,7 +105,11 @@ def blocks(
     items: Items,
     limits: Mapping[str, Any],
 ) -> list[Block]:
-    """Blocks of at most 16 x 16 models that hold the missing scores and nothing else, but what a block has anyway."""
+    """Blocks of at most 16 x 16 models that hold the missing scores and nothing else, but what a block has anyway.
+
+    Where items are dropped a block is one pair: of several models it would drop the bad items of any for all.
+    """
+    side = 1 if "drop_pair" in description.preprocessing.values() else SIDE
     by_name = {one.name: one for one in entries}
     place = {one.name: at for at, one in enumerate(entries)}
     options = {
@@ -123,7 +127,7 @@ def blocks(
                 keys.setdefault((one.x, one.y), {})[one.metric] = one.key, one.turned
         tiles: dict[Any, dict[tuple[str, str], dict[str, tuple[str, bool]]]] = {}
         for (x, y), own in keys.items():
-            tile = place[x] // SIDE, place[y] // SIDE, tuple(sorted(own))
+            tile = place[x] // side, place[y] // side, tuple(sorted(own))
             tiles.setdefault(tile, {})[x, y] = own
         for (_, _, which), own_pairs in tiles.items():
             chosen = tuple(metric for metric in metrics if metric.id in which)

@@ -257,7 +257,9 @@ class Digests:
         except _FAILURES as error:
             return Known({}, "", said(error).replace(f"{self._base}{os.sep}", ""))
         layers = {label: Input(*one) for label, one in found.items()}
-        return Known(layers, digest([one.digest for one in layers.values()]))
+        # What is kept of several layers is by their labels.
+        named = [[label, one.digest] for label, one in layers.items()]
+        return Known(layers, digest(named if len(named) > 1 else named[0][1:]))
 
     def save(self) -> None:
         """Write what was asked for; what nobody asked for is forgotten."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 import warnings
@@ -13,12 +14,15 @@ import numpy as np
 from kernalign import _core
 from kernalign._base.readable import said
 from kernalign._base.score import AlignmentWarning
-from kernalign.comparison.compare import compare
+from kernalign.comparison.compare import outcome, prepared
 from kernalign.comparison.result import Comparison
 from kernalign.suite.blocks import Block
 from kernalign.suite.data import Entry, Items, opened
+from kernalign.suite.kept import States
 
 CELL = ("score", "chance", "chance_sd", "p_value", "log10_p", "stderr", "low", "high")
+_PREPARED = ("normalize", "clip_quantile", "concatenated")
+_STATES = States()  # of this process
 _WORDS = ("p_method", "status", "reason", "selection")
 
 
@@ -30,14 +34,20 @@ def work(block: Block) -> dict[str, Any]:
     scores: dict[str, Any] = {}
     found: Comparison | None = None
     reason = ""
+    how = json.dumps([block.options.get(name) for name in _PREPARED])
+    # Rows that are dropped for one model are dropped for the other too: states are then of this pair.
+    kept = States() if "drop_pair" in block.options.values() else _STATES
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AlignmentWarning)
         try:
             options = dict(block.options)
             if block.items.groups is not None:
                 options["groups"] = list(block.items.groups)
-            found = compare(xs, ys, metrics=metrics, pairing="position", **options)
+            run, settings = prepared(xs, ys, metrics=metrics, pairing="position", **options)
+            kept.lend(run, block.digests, how)
+            found = outcome(run, settings, None, begun)
             _take(found, block, scores)
+            kept.keep(run, block.digests, how)
         except (ValueError, OSError, ArithmeticError, MemoryError) as error:  # nothing could be scored
             reason = said(error)
     seconds = time.perf_counter() - begun

@@ -19,7 +19,7 @@ from kernalign._engines.gram_sweep import GramSweep
 from kernalign._engines.kernel_sums import KernelSums
 from kernalign._engines.linear import linear_precision, linear_sums
 from kernalign._engines.permuted_grams import permuted
-from kernalign._engines.states import ROWS, StateKey, joint_key
+from kernalign._engines.states import KERNEL, ROWS, StateKey, joint_key
 from kernalign._rows import arrays
 from kernalign._rows.layered import Layer, Place
 from kernalign._statistics.kernel_null import unbiased_sd
@@ -115,15 +115,18 @@ class Grams(Family):
         at = int(layer.place.argument == "ys")
         kernel, named = self.kernels[at], self._named[at]
 
-        def made() -> Side:
-            rows = layer.rows_as(divided=True) if isinstance(kernel, kernels.Cosine) else layer.rows
-            return make_side([rows], kernel, shop.threads, place=shop.place)
+        def side(*options: str, **how: Any) -> Side:
+            key = StateKey(ROWS, (named, *options), layer.place)
+            found: Side | None = shop.store.get(key)
+            if found is None:
+                rows = layer.rows_as(divided=True) if isinstance(kernel, kernels.Cosine) else layer.rows
+                known = shop.store.get(key._replace(kind=KERNEL))
+                found = known.of([rows]) if known else make_side([rows], kernel, shop.threads, **how)
+                shop.store[key] = found
+            return found
 
-        found: Side = shop.store.make(StateKey(ROWS, (named,), layer.place), made)
-        if double and not found.double:
-            key = StateKey(ROWS, (named, "float64"), layer.place)
-            found = shop.store.make(key, lambda: make_side(found.rows, kernel, shop.threads, double=True))
-        return found
+        found = side(place=shop.place)
+        return side("float64", double=True) if double and not found.double else found
 
     def scorer(self, shop: Workshop) -> Scorer:
         finishers, settings = self.finishers(), self.asked.settings

@@ -28,6 +28,11 @@ _LEVEL = 0.05
 def draw(found: Any, metric: str, look: Look, ax: Any) -> Any:
     """Best scores of the chosen pairs."""
     pairs, record, best = looks.chosen(found, metric, look), found.record(metric), found.best(metric)
+    if found.square and len(found.x_names) == 1:
+        raise ValueError(
+            f"kind='bars' draws pairs of representations, but {pairs[0][0]} alone was compared: kind='layers' and"
+            " kind='profile' draw its layers"
+        )
     if len(pairs) > _MOST:
         raise ValueError(f"kind='bars' draws up to {_MOST} bars, but x and y choose {len(pairs)}")
     names = looks.differing(pairs, record.symmetric)
@@ -51,6 +56,9 @@ def draw(found: Any, metric: str, look: Look, ax: Any) -> Any:
             spread = np.array([values - low, high - values])[:, known]
             axes.errorbar(values[known], places[known], xerr=np.clip(spread, 0.0, None), **style)
         axes.set(ylim=(len(names) - 0.4, -0.6), xlim=_ends(axes, record, values, look))
+        for place in places[np.isnan(values)]:
+            style = {"va": "center", "fontsize": 8, "color": "0.3", "gid": "undefined"}
+            axes.annotate("undefined", (0.01, place), xycoords=axes.get_yaxis_transform(), **style)
         if marks is not None:
             write(axes, places, np.where(known, high, values), marks)
         looks.tick_names(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from kernalign.inference.model_maps import false_discovery
 
 Array = NDArray[Any]
 
+_LETTER = 0.075  # inches of a letter of a title
 _ANNOTATED = 12  # rows and columns up to which the numbers are written into the cells
 _STRIP, _GAP, _BAR = 0.12, 0.05, 0.16  # inches: family colours, what parts them from the cells, the colour bar
 _SQUARE = 4  # most times that a map of square cells is as wide as high, or as high as wide
@@ -58,7 +60,9 @@ class Table:
 
 
 def models(found: Any, metric: str, look: Look, ax: Any) -> Any:
-    """Best scores, representation by representation."""
+    """Best scores, representation by representation; those of its layers where there is only one."""
+    if found.square and len(found.x_names) == 1:
+        return layers(found, metric, look, ax)
     best, record = found.best(metric), found.record(metric)
     compared = np.ones(best.score.shape, dtype=bool)
     if found.square:
@@ -76,7 +80,7 @@ def models(found: Any, metric: str, look: Look, ax: Any) -> Any:
         if look.families:
             _strips(axes, x, y, look, room)
         head = looks.called(metric, record, "row", "column")
-        look.titled(axes, head, f"{'best layers, ' if several else ''}{found.n} items{told}")
+        look.titled(axes, head, *_told(f"{'best layers, ' if several else ''}{found.n} items", told, room))
     return axes
 
 
@@ -108,10 +112,16 @@ def layers(found: Any, metric: str, look: Look, ax: Any) -> Any:
             signed = table.score if record.larger_is_closer else -table.score
             i, j = np.unravel_index(int(np.nanargmax(signed)), signed.shape)
             axes.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, fill=False, edgecolor=CHANCE, linewidth=1.5, gid="best"))
-            told = f", framed: best{told}"
+            told = ["framed: best", *told]
         head = looks.called(metric, record, looks.name_of(x), looks.name_of(y))
-        look.titled(axes, head, f"{found.n} items{told}")
+        look.titled(axes, head, *_told(f"{found.n} items", told, room))
     return axes
+
+
+def _told(items: str, marks: Sequence[str], room: tuple[float, float]) -> list[str]:
+    """What is said below the head of a title, in two lines where one would reach into the colour bar."""
+    line = ", ".join([items, *marks])
+    return [line] if len(line) * _LETTER <= room[0] else [items, ", ".join(marks)]
 
 
 def _orders(table: Table, x: Any, y: Any, square: bool, look: Look) -> tuple[list[int], list[int]]:
@@ -173,7 +183,7 @@ def _is_square(rows: int, columns: int) -> bool:
     return max(rows, columns) <= _SQUARE * min(rows, columns)
 
 
-def _paint(ax: Any, table: Table, look: Look, room: tuple[float, float]) -> str:
+def _paint(ax: Any, table: Table, look: Look, room: tuple[float, float]) -> list[str]:
     """The cells and the colour bar; what to say of marks."""
     from matplotlib.colors import Normalize
 
@@ -184,7 +194,7 @@ def _paint(ax: Any, table: Table, look: Look, room: tuple[float, float]) -> str:
     aspect = "equal" if _is_square(*shape) else "auto"
     image = ax.imshow(np.ma.masked_invalid(table.score), norm=Normalize(low, high), cmap=cmap, aspect=aspect)
     ax.set(xlim=(-0.5, shape[1] - 0.5), ylim=(shape[0] - 0.5, -0.5))  # whatever is drawn beside the cells
-    told = ""
+    told = []
     if table.known.any():
         _bar(ax, image, table, (low, high), room)
         light = np.where(
@@ -222,26 +232,26 @@ def _bar(ax: Any, image: Any, table: Table, ends: tuple[float, float], room: tup
         beside.set_title(f"chance {level:.3g}", color=CHANCE, fontsize=7, loc="left", pad=above)
 
 
-def _weak(ax: Any, table: Table, look: Look, light: Array, cell: float, written: bool) -> str:
+def _weak(ax: Any, table: Table, look: Look, light: Array, cell: float, written: bool) -> list[str]:
     """Cross out cells that are not above chance, among all that were tested."""
     if table.p_value is None or look.significance is None:
-        return ""
+        return []
     q = false_discovery(np.where(table.compared & table.known, table.p_value, np.nan))
     weak = q >= look.significance
     if not weak.any():
-        return ""
+        return []
     for dark in (True, False):
         up, across = np.nonzero(weak & ((light <= 0.5) == dark))
         size = min(4.0, 20 * cell) if written else min(5.0, 30 * cell)
         ink = "white" if dark else "black"
         ax.plot(across, up + 0.32 * written, "x", markersize=size, markeredgewidth=0.8, color=ink, gid="weak")
-    return f", ×: q ≥ {look.significance:g}"
+    return [f"×: q ≥ {look.significance:g}"]
 
 
-def _hatch(ax: Any, undefined: Array) -> str:
+def _hatch(ax: Any, undefined: Array) -> list[str]:
     """Mark the cells of undefined scores; words for the title if there are any."""
     if not undefined.any():
-        return ""
+        return []
     from matplotlib.collections import PatchCollection
     from matplotlib.patches import Rectangle
 
@@ -249,7 +259,7 @@ def _hatch(ax: Any, undefined: Array) -> str:
     ax.add_collection(
         PatchCollection(cells, facecolor="0.92", edgecolor="0.6", hatch="///", linewidth=0, gid="undefined")
     )
-    return ", hatched: undefined"
+    return ["hatched: undefined"]
 
 
 def _strips(ax: Any, x: list[str], y: list[str], look: Look, room: tuple[float, float]) -> None:

@@ -47,7 +47,7 @@ def draw(found: Any, metric: str, look: Look, ax: Any) -> Any:
         score, chance, sd = (table[metric][pair] for table in (found.scores, found.chance, found.chance_sd))
         profiles.append(Profile(name, places, score, chance, sd, looks.interval(found, metric, pair)))
     with axes_of(ax, look.figsize or (6.8, 4.0)) as axes:
-        chance = _band(axes, profiles, shared=common is not None)
+        chance = _band(axes, profiles, shared=common is not None) + _undefined(axes, profiles)
         if len(profiles) == 1:
             _of_layers(axes, profiles[0], found.y_layers[pairs[0][1]], look, chance)
         else:
@@ -80,8 +80,8 @@ def _band(ax: Any, profiles: Sequence[Profile], *, shared: bool) -> list[tuple[A
     for one in profiles:
         if np.isfinite(one.chance_sd).any():
             half = _REACH * one.chance_sd
-            low.append(np.nanmin(one.chance - half, axis=1))
-            high.append(np.nanmax(one.chance + half, axis=1))
+            low.append(np.fmin.reduce(one.chance - half, axis=1))
+            high.append(np.fmax.reduce(one.chance + half, axis=1))
     if not low:
         return []
     style = {"color": CHANCE, "alpha": 0.18, "linewidth": 0, "gid": "chance", "zorder": 0}
@@ -90,6 +90,16 @@ def _band(ax: Any, profiles: Sequence[Profile], *, shared: bool) -> list[tuple[A
     else:
         band = ax.axhspan(min(map(np.nanmin, low)), max(map(np.nanmax, high)), **style)
     return [(band, "chance ± 1.96 sd")]
+
+
+def _undefined(ax: Any, profiles: Sequence[Profile]) -> list[tuple[Any, str]]:
+    """Crosses at the foot where a line breaks off; handle and name for the legend."""
+    places = sorted({place for one in profiles for place in one.places[np.isnan(one.score).any(axis=1)]})
+    if not places:
+        return []
+    style: dict[str, Any] = {"color": "0.3", "linestyle": "none", "clip_on": False, "gid": "undefined"}
+    [marks] = ax.plot(places, [0.02] * len(places), "x", transform=ax.get_xaxis_transform(), **style)
+    return [(marks, "undefined")]
 
 
 def _of_layers(ax: Any, one: Profile, layers: Sequence[str], look: Look, chance: list[Any]) -> None:

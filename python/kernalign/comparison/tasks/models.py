@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import time
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -11,7 +10,7 @@ from typing import Any
 
 from kernalign._base.progress import Report
 from kernalign._engines.states import ROWS, Store
-from kernalign.comparison.compare import compare, outcome, prepare
+from kernalign.comparison.compare import defaulted, outcome, prepare
 from kernalign.comparison.plan import Plan
 from kernalign.comparison.result import Comparison
 from kernalign.comparison.run import Run
@@ -62,9 +61,7 @@ class Models:
 
 def make_models(metrics: Any, xs: Any, ys: Any, options: dict[str, Any]) -> Models:
     """The plan of a comparison; everything is checked and opened once, here."""
-    bound = inspect.signature(compare).bind(xs, ys, metrics=metrics, **options)
-    bound.apply_defaults()
-    given = {name: value for name, value in bound.arguments.items() if name not in ("xs", "ys", "progress")}
+    given = defaulted(xs, ys, metrics=metrics, **options)
     sides = reference(xs, "xs"), None if ys is None else reference(ys, "ys")
     made = Models(*sides, given, None)  # type: ignore[arg-type]
     return Models(*sides, given, made.prepare(0)[0].plan)
