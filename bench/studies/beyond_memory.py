@@ -1,7 +1,7 @@
 """Rows that do not fit: peak memory and scores of 5,000,000 x 128 pairs in files, and how often sampled intervals hold.
 
-python -m bench.studies.beyond_memory make FOLDER        the files (2.6 GB), in .npy
-python -m bench.studies.beyond_memory memory FOLDER      cka and sampled mutual_knn, each in a process of its own
+python -m bench.studies.beyond_memory make FOLDER        the files (3 x 2.6 GB): npy, Zarr, Parquet
+python -m bench.studies.beyond_memory memory FOLDER      cka of each, sampled mutual_knn, each in a process of its own
 python -m bench.studies.beyond_memory coverage           300 samples of 20,000 of 50,000 rows, against all rows
 python -m bench.studies.beyond_memory overhead           of a task, and one worker against two
 """
@@ -9,7 +9,6 @@ python -m bench.studies.beyond_memory overhead           of a task, and one work
 from __future__ import annotations
 
 import os
-import resource
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -18,7 +17,10 @@ from pathlib import Path
 
 import kernalign as ka
 import numpy as np
+import pyarrow
+import zarr
 from kernalign._engines import sampled
+from pyarrow import parquet
 
 ROWS, COLUMNS, HIDDEN, BLOCK = 5_000_000, 128, 12, 1 << 16
 BUDGET = "800 MB"  # of 1 GB; the interpreter and the libraries take the rest
@@ -34,37 +36,41 @@ def block(begin: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def make(folder: Path, rows: int = ROWS) -> None:
-    """Write both sides, block by block."""
-    sides = [
-        np.lib.format.open_memmap(folder / f"{name}.npy", "w+", np.float16, (rows, COLUMNS)) for name in ("x", "y")
-    ]
+    """Write both sides in each format, block by block."""
+    schema = pyarrow.schema([("x", pyarrow.list_(pyarrow.float16(), COLUMNS))])
+    files = []
+    for side in "xy":
+        mapped = np.lib.format.open_memmap(folder / f"{side}.npy", "w+", np.float16, (rows, COLUMNS))
+        stored = zarr.create_array(folder / f"{side}.zarr", shape=mapped.shape, dtype="f2", chunks=(BLOCK, COLUMNS))
+        files.append((mapped, stored, parquet.ParquetWriter(folder / f"{side}.parquet", schema, use_dictionary=False)))
     for begin in range(0, rows, BLOCK):
-        for side, part in zip(sides, block(begin, min(BLOCK, rows - begin)), strict=True):
-            side[begin : begin + BLOCK] = part
+        parts = block(begin, min(BLOCK, rows - begin))
+        for part, (mapped, stored, writer) in zip(parts, files, strict=True):
+            mapped[begin : begin + BLOCK] = stored[begin : begin + BLOCK] = part
+            lists = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(part.reshape(-1)), COLUMNS)
+            writer.write_table(pyarrow.table({"x": lists}), row_group_size=1 << 14)
+    for *_, writer in files:
+        writer.close()
 
 
-def streamed(folder: Path, metric: str, queries: int | None, tasks: int | None) -> str:
-    """One plan, or its first tasks; the score and the time."""
+def streamed(folder: Path, ending: str, metric: str, queries: str) -> str:
+    """One plan's score and the time that it takes."""
     begin = time.perf_counter()
-    options = {} if queries is None else {"queries": queries}
-    plan = ka.plan(metric, folder / "x.npy", folder / "y.npy", memory_budget=BUDGET, **options)
-    if tasks is None:
-        score = ka.execute(plan, progress=False)
-        found = f"{float(score):.6f} {'' if score.stderr is None else score.interval()}"
-    else:
-        for task in plan.tasks[:tasks]:
-            ka.run_task(plan, task)
-        found = f"{tasks} of {len(plan.tasks)} tasks"
-    return f"{metric} {options} chunk={plan.chunk}: {found} in {time.perf_counter() - begin:.0f} s"
+    options = {"queries": int(queries)} if queries else {}
+    x, y = (folder / f"{side}.{ending}" for side in "xy")
+    plan = ka.plan(metric, x, y, memory_budget=BUDGET, **options)
+    score = ka.execute(plan, progress=False)
+    interval = "" if score.stderr is None else score.interval()
+    taken = time.perf_counter() - begin
+    return f"{ending} {metric} {options} chunk={plan.chunk}: {float(score):.12f} {interval} in {taken:.0f} s"
 
 
-def memory(folder: Path) -> None:
+def memory(folder: Path, given: list[str]) -> None:
     """Peak resident memory of each, as the system counts it when the process has ended."""
-    for given in (("cka", "", ""), ("mutual_knn", "500", ""), ("mutual_knn", "20000", "1")):
-        child = os.spawnv(
-            os.P_NOWAIT, sys.executable, [sys.executable, "-m", __spec__.name, "one", str(folder), *given]
-        )
-        _, status, used = os.wait4(child, 0)
+    every = [(ending, "cka", "") for ending in ("npy", "zarr", "parquet")]
+    for one in [tuple(given)] if given else [*every, ("npy", "mutual_knn", "20000")]:
+        command = [sys.executable, "-m", __spec__.name, "one", str(folder), *one]
+        _, status, used = os.wait4(os.spawnv(os.P_NOWAIT, sys.executable, command), 0)
         print(f"  peak {used.ru_maxrss / 1024:.0f} MiB, {used.ru_utime:.0f} s of CPU, status {status}", flush=True)
 
 
@@ -106,11 +112,12 @@ def overhead(n: int = 2_000_000) -> None:
 def main() -> None:
     command, *given = sys.argv[1:]
     if command == "one":
-        folder, metric, queries, tasks = given
-        print(streamed(Path(folder), metric, int(queries) if queries else None, int(tasks) if tasks else None))
-        print(f"  seen from inside: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB", flush=True)
-    elif command in ("make", "memory"):
-        {"make": make, "memory": memory}[command](Path(given[0]))
+        folder, ending, metric, queries = given
+        print(streamed(Path(folder), ending, metric, queries), flush=True)
+    elif command == "make":
+        make(Path(given[0]))
+    elif command == "memory":
+        memory(Path(given[0]), given[1:])
     else:
         {"coverage": coverage, "overhead": overhead}[command]()
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kernalign import _core
 from kernalign._base import checks
 from kernalign._base.intervals import wilson
-from kernalign._base.memory import budget_of, check_memory
+from kernalign._base.memory import budget_of
 from kernalign._base.packing import packable
 from kernalign._base.progress import ProgressArgument, Report, reporting
 from kernalign._base.readable import Readable
@@ -257,16 +257,23 @@ def knn(
         raise ValueError("queries must be left out on a CUDA device; device='cpu' searches there")
     asked = of_queries(queries, source, normalize=normalize, clip_quantile=clip_quantile)
     k = checks.check_k(k, source.shape[0] + isinstance(asked, _core.Rows))
-    workers, budget = checks.check_threads(threads), budget_of(memory_budget)
-    held = 56 * source.shape[0] * k if asked is None else 0
-    if budget is not None or held > arrays.MUCH:
-        remedy = "queries=20_000 draws rows and needs less"
-        check_memory(arrays.BLOCKS + held, f"neighbours of {source.shape[0]} rows", budget, remedy, "memory_budget")
+    workers, what = checks.check_threads(threads), f"neighbours of {source.shape[0]} rows"
+    held = 56 * k * rows_found(source.shape[0], backend, asked)
+    arrays.afford(what, held, budget_of(memory_budget), workers, "queries=20_000 draws rows and needs less")
     with reporting(progress, "nearest neighbours") as report:
         return find(source, k, metric, backend, workers, report, sets=False, queries=asked, place=place).lists
 
 
 Queries: TypeAlias = int | NDArray[np.int32] | _core.Rows | None
+
+
+def rows_found(n: int, backend: str, queries: Queries) -> int:
+    """Of how many rows neighbours are listed."""
+    if isinstance(queries, _core.Rows):
+        return int(queries.shape[0])
+    if queries is None:
+        return min(n, sampled.ROWS) if backend == "sample" else n
+    return min(n, queries) if isinstance(queries, int) else len(queries)
 
 
 def of_queries(queries: Any, source: _core.Rows, name: str = "queries", **preprocessing: Any) -> Queries:

@@ -56,6 +56,14 @@ class PermutedGrams:
         return products * np.outer(*self.unit) / (self._n * (self._n - 3 * self._unbiased))
 
 
+def gram_pays(n: int, of_x: Sequence[int], of_y: Sequence[int]) -> bool:
+    """Whether stored Gram matrices of layers of so many columns are faster and small enough."""
+    entries, layers = n**2 // 2, len(of_x) * len(of_y)
+    if entries * (len(of_x) + len(of_y)) > max(n * (sum(of_x) + sum(of_y)), _GRAM_BYTES // 8):
+        return False
+    return bool(entries * (len(of_y) * GATHER + layers) < n * sum(of_x) * sum(of_y))
+
+
 class PermutedFeatures(PermutedGrams):
     """Of linear kernels: only the product of the whole matrices and that of the diagonals change.
 
@@ -77,7 +85,8 @@ class PermutedFeatures(PermutedGrams):
         (self._x, unit_x), (self._y, unit_y) = (self._dense(side) for side in (x, y))
         self.unit = unit_x, unit_y
         self._diagonals = [np.stack([(v * v).sum(axis=1) for v in side]) for side in (self._x, self._y)]
-        self._condensed = (self._grams(self._x), self._grams(self._y)) if self._gram_pays() else None
+        columns = ([v.shape[1] for v in side] for side in (self._x, self._y))
+        self._condensed = (self._grams(self._x), self._grams(self._y)) if gram_pays(self._n, *columns) else None
 
     @cached_property
     def lengths(self) -> Values:  # type: ignore[override]
@@ -116,15 +125,6 @@ class PermutedFeatures(PermutedGrams):
             layers.append(x - x.mean(axis=0) if self._centred else x)
             units.append(power_of_two(2 * (whole + rest)))
         return layers, np.array(units)
-
-    def _gram_pays(self) -> bool:
-        a, b = self._x, self._y
-        entries = self._n**2 // 2
-        features = sum(v.size for v in (*a, *b))
-        if entries * (len(a) + len(b)) > max(features, _GRAM_BYTES // 8):
-            return False
-        by_features = self._n * sum(v.shape[1] for v in a) * sum(v.shape[1] for v in b)
-        return bool(entries * (len(b) * GATHER + len(a) * len(b)) < by_features)
 
     def _grams(self, side: list[Values]) -> Values:
         """Strictly upper triangles, row by row."""
@@ -218,9 +218,10 @@ class PermutedKernels(PermutedTriangles):
     def _held(self, sides: Sequence[Side]) -> tuple[Values, Values, Values]:
         """Off-diagonal entries, diagonals, and what both were divided by."""
         n = self._n
-        off, diagonal, units = [], np.zeros((len(sides), n)), []
+        off, diagonal, units = np.empty((len(sides), n * (n - 1) // 2)), np.zeros((len(sides), n)), []
         for layer, side in enumerate(sides):
-            values = side.condensed(centred=self._centred and self._unbiased)
+            values = off[layer]
+            values[:] = side.condensed(centred=self._centred and self._unbiased)
             own = np.zeros(n) if self._unbiased else _diagonal(side)
             unit = max(values.max(), -values.min(), np.abs(own).max()) or 1.0
             values /= unit
@@ -234,10 +235,9 @@ class PermutedKernels(PermutedTriangles):
                     row -= share[i + 1 :]
                     row += mean
                 own = own if self._unbiased else own - 2 * share + mean
-            off.append(values)
             diagonal[layer] = own
             units.append(unit if side.reason is None else np.nan)
-        return off[0][None] if len(off) == 1 else np.stack(off), diagonal, np.array(units)
+        return off, diagonal, np.array(units)
 
     def _structured(self, side: Side) -> bool:
         estimator = "unbiased" if self._unbiased else "biased"

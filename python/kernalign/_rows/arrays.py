@@ -38,9 +38,11 @@ FEW_COLUMNS = 16  # with fewer, the rounding of single float32 products does not
 
 
 MUCH = 1 << 30  # bytes, up to which nobody asks whether they are free
-BLOCKS = 80_000_000  # of rows and tiles that an engine works on at a time
+_BLOCKS = 100_000_000, 5_000_000  # of rows, of tiles of every thread, and of what a p-value takes when it is read
+SUMS = 300  # bytes of every row of a side whose Gram matrix is summed
 Flags: TypeAlias = tuple[bool, bool]
-_BY_PARTS = "kernalign.plan reads rows in parts"
+ROWS_LESS = "fewer rows need less"
+COLUMNS_LESS = "fewer columns need less"
 
 
 @dataclass(eq=False)
@@ -79,19 +81,35 @@ class Pair:
         for rows in (self.x, self.y):
             _core.check_rows(rows, threads)
 
-    def afford(self, metric: str, nbytes: float, remedy: str = _BY_PARTS) -> None:
-        """Raise if what a call takes beside its input is over the budget; small calls need not ask unless there is
-        one."""
-        if self.budget is not None or nbytes > MUCH:
-            (n, p), q = self.x.shape, self.y.shape[1]
-            what = f"{metric} of {n} x {p} and {n} x {q}"
-            check_memory(int(nbytes), what, self.budget, remedy, "memory_budget")
+    def afford(self, metric: str, held: float, remedy: str = ROWS_LESS) -> None:
+        """Raise if what a call holds beside its input, and blocks of it, is over the budget."""
+        if self.budget is not None or held > MUCH:
+            (n, p), (m, q) = self.x.shape, self.y.shape
+            afford(f"{metric} of {n} x {p} and {m} x {q}", held, self.budget, self.threads, remedy)
 
-    def afford_products(self, metric: str, of_columns: float) -> None:
-        """The same for products of columns, or for few rows in float64."""
+    def afford_products(self, metric: str, of_columns: float, of_pairs: float = 0) -> None:
+        """The same for products of columns, or for few rows in float64, and for pairs of columns of both sides."""
         (n, p), q = self.x.shape, self.y.shape[1]
-        of_rows = 16 * n * (p + q)
-        self.afford(metric, BLOCKS + (of_columns * (p * p + p * q + q * q) if n > p + q else of_rows))
+        wide = n <= p + q
+        held = 16 * n * (p + q) if wide else of_columns * (p * p + p * q + q * q)
+        self.afford(metric, held + of_pairs * p * q, ROWS_LESS if wide else COLUMNS_LESS)
+
+
+    def afford_sums(self, metric: str, more: int = 0) -> None:
+        """The same for the sums of linear kernels, by features or by Gram matrices, and some bytes of every row."""
+        (n, p), q = self.x.shape, self.y.shape[1]
+        feature = n > p + q
+        held = 8 * (p * p + p * q + q * q) if feature else 2 * SUMS * n
+        self.afford(metric, held + more * n, COLUMNS_LESS if feature else ROWS_LESS)
+
+
+def afford(what: str, held: float, budget: int | None, threads: int = 0, remedy: str = ROWS_LESS) -> None:
+    """Raise if what a call holds, and blocks of its input, are over the budget; small calls need not ask unless there
+    is one."""
+    if budget is not None or held > MUCH:
+        fixed, each = _BLOCKS
+        nbytes = int(held) + fixed + each * (threads or int(_core.build_info()["threads"]))
+        check_memory(nbytes, what, budget, remedy, "memory_budget")
 
 
 def pair(
@@ -329,4 +347,4 @@ def samples(x: Any, y: Any, *, divided: bool = False, **options: Unpack[Options]
             for matrix, name, bf16, clip in ((a, "x", a_bf16, clips[0]), (b, "y", b_bf16, clips[1]))
         ]
     settings: dict[str, Any] = {"normalize": normalize, "clip_quantile": quantile}
-    return Pair(sides[0], sides[1], settings, how.threads, how.progress)
+    return Pair(sides[0], sides[1], settings, how.threads, how.progress, budget=how.budget)

@@ -13,6 +13,7 @@ from kernalign._statistics.pairings import Labels
 
 _DIVISIONS = {2: 200, 4: 64}  # random divisions of the items into halves, and into quarters
 _FEWEST = 12  # items
+HELD = 480  # bytes for each of them, of the parts
 _QUARTERED = 30, 4  # items and neighbours from which on quarters are large enough
 _UNSURE = 1.3  # the extrapolated variance is itself uncertain by a third
 
@@ -58,9 +59,9 @@ def part_scores(
     found = []
     for count in counts:
         size, divisions = n // count, _DIVISIONS[count]
-        orders = np.random.default_rng(count).permuted(np.tile(np.arange(n), (divisions, 1)), axis=1)
-        chosen = np.zeros((divisions, count, n), dtype=bool)
-        np.put_along_axis(chosen, orders[:, : size * count].reshape(divisions, count, size), True, axis=2)
+        chosen, rng = np.zeros((divisions, count, n), dtype=bool), np.random.default_rng(count)
+        for parts in chosen:
+            np.put_along_axis(parts, rng.permutation(n)[: size * count].reshape(count, size), True, axis=1)
         if groups is not None:
             chosen = chosen.take(groups, axis=2)
         near = _near(n, k, count)

@@ -14,7 +14,7 @@ from kernalign import _core
 from kernalign._base.packing import packable
 from kernalign._base.score import Fixed, Null
 from kernalign._engines.gram_source import EXACT_SKEW_ROWS, SAMPLED_ROWS
-from kernalign._engines.permuted_grams import pairing_cost, permuted
+from kernalign._engines.permuted_grams import GATHER, gram_pays, pairing_cost, permuted
 from kernalign._statistics.null_tail import COST, LONG, Law, Scores, Tail, exchange_null
 from kernalign._statistics.pairings import Pairings
 
@@ -62,6 +62,14 @@ def grouped_null(sums: KernelSums, scale: float, *, unbiased: bool) -> Null:
         return Null(None, p_value=Fixed(None, refused))
     made = permuted(*sums.sides, unbiased=unbiased)
     return exchange_null(sums.groups, made, scale / float(made.lengths[0, 0]), refused)
+
+
+def exchange_bytes(n: int, columns: tuple[int, int] | None) -> int:
+    """Bytes of every row that `grouped_null` takes; ``columns`` of linear kernels."""
+    if columns is None:
+        return 32 * n if n * n // 2 * GATHER <= COST else 0
+    p, q = columns
+    return 8 * (p + q + 4 * max(p, q)) + (8 * n if gram_pays(n, [p], [q]) else 0)
 
 
 def _law(sums: KernelSums, sign: float) -> Law:

@@ -13,10 +13,10 @@ import numpy as np
 from kernalign import _core
 from kernalign._base import checks
 from kernalign._base.kernels import Delta, Kernels, Linear, Precomputed, SideKernel, check_given, kernels_of
-from kernalign._base.memory import budget_of, check_memory
+from kernalign._base.memory import budget_of
 from kernalign._base.progress import ProgressArgument, Report, reporting
 from kernalign._rows import on_device
-from kernalign._rows.arrays import BLOCKS, MUCH
+from kernalign._rows.arrays import afford
 from kernalign._rows.items import BAD_ROWS, BadRows, Undirected, either
 from kernalign._rows.labels import as_indicators, group_numbers
 from kernalign._rows.layer_rows import RowOptions
@@ -327,10 +327,8 @@ def prepare(
                 options[name].setdefault("groups", numbers)
     asked = Asked(n, k, estimator, kernel, normalize, clip_quantile, options, called, numbers)
     plan = make_plan(names, asked, x, y, square=ys is None, mode=layers, p_values=p_values)
-    budget, held = budget_of(memory_budget), BLOCKS + plan.nbytes
-    if budget is not None or held > MUCH:
-        what = f"what is kept of {len(plan.layers)} layers of {n} items"
-        check_memory(held, what, budget, "fewer metrics or layers at a time take less", "memory_budget")
+    what, remedy = f"what is kept of {len(plan.layers)} layers of {n} items", "fewer metrics or layers at a time take less"
+    afford(what, plan.nbytes, budget_of(memory_budget), count, remedy)
     run = Run(plan, x, y, count, record=errors == "record", place=made_on)
     settings = {
         "k": k,

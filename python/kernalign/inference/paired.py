@@ -15,6 +15,7 @@ from scipy import special
 from kernalign import _core
 from kernalign._base import checks
 from kernalign._base.intervals import normal_quantile
+from kernalign._base.memory import budget_of
 from kernalign._base.progress import reporting
 from kernalign._base.readable import Readable
 from kernalign._base.score import AlignmentWarning, UndefinedScoreWarning
@@ -224,6 +225,7 @@ def _jackknifed(
     for done, x in enumerate(given[:2]):
         pair = arrays.pair(x, given[2], grouped=labels is not None, **options)
         check_estimator(estimator, pair.n, metric, jackknife=True)
+        pair.afford_sums(metric, 320)
         sums = linear_sums(pair, centred=states.centred)
         sums.groups = labels
         reason = sums.why_undefined(estimator) if states.centred and states.cosine else None
@@ -285,6 +287,8 @@ def _half_sampled(
     if labels is not None:
         check_k(k, labels)
         length = searched_length(n, length, int(np.bincount(labels).max()))
+    held = (3 * 56 * length + half_sampling.HELD) * n
+    arrays.afford(f"the difference of {metric} of {n} rows", held, budget_of(options.get("memory_budget")), threads)
     lists = []
     for done, side in enumerate(rows):
         lists.append(find(side, length, similarity, "native", threads, None, sets=False))

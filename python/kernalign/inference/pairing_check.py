@@ -34,6 +34,7 @@ _DIRECTIONS = 64
 _PRODUCTS = 1 << 24  # directions^2 times rows
 _WIDER = 1.65  # than that of random pairings is the spread of the scores of all shifts, at most, in real data
 _LEAST = 16
+_BLOCK = 60_000_000  # bytes of products of columns, some at a time
 
 
 @dataclass(frozen=True, repr=False)
@@ -138,6 +139,8 @@ def check_pairing(x: Any, y: Any, **options: Unpack[Options]) -> PairingCheck:
     checks.check_count(pair.n, _LEAST, "check_pairing")
     pair.check(pair.threads)
     directions = max(12, min(_DIRECTIONS, math.isqrt(_PRODUCTS // pair.n)))
+    columns = min(directions, pair.x.shape[1]) + min(directions, pair.y.shape[1])
+    pair.afford("check_pairing", (72 * columns + 600) * pair.n + _BLOCK)
     a, b = (projected(rows, directions, seed) for seed, rows in enumerate((pair.x, pair.y)))
     found = compared(a, b)
     copies = _copies(pair.x, pair.y)

@@ -21,11 +21,12 @@ from kernalign._base.kernels import (
     kernels_of,
     made_of_columns,
 )
+from kernalign._base.memory import budget_of
 from kernalign._base.score import AlignmentWarning
 from kernalign._base.warn import warn
 from kernalign._engines.gram_source import make_side
 from kernalign._engines.neighbors import Metric, Neighbors, find
-from kernalign._engines.permuted_grams import PermutedFeatures, PermutedGrams, PermutedKernels, PermutedTriangles
+from kernalign._engines.permuted_grams import PermutedFeatures, PermutedGrams, PermutedKernels, PermutedTriangles, gram_pays
 from kernalign._engines.permuted_lists import PermutedGraphs, PermutedLists, tie_weights
 from kernalign._rows import arrays
 from kernalign._rows.dissimilarities import given_dissimilarities
@@ -245,6 +246,7 @@ def engines_for(
         checks.check_unread(similarity=(similarity, "cosine"), ties=(ties, "fractional"))
     if any(one.record is None for one in tested.values()):  # a function of the user's gets rows as they are
         checks.check_unread(**{name: (options.get(name), None) for name in ("normalize", "clip_quantile")})
+    _check_budget(tested, xs, ys, n, (k, kernels), budget_of(options.get("memory_budget")))
     engines: list[Permuted] = []
     prepared = {name: options[name] for name in ("normalize", "clip_quantile") if name in options}
     threads = checks.check_threads(options.get("threads"))
@@ -286,6 +288,26 @@ def engines_for(
             sides = ([layer.value for layer in side] for side in (xs, ys))
             engines.append(PermutedCalls(name, _called(one, k, options), *sides, square=triangles))
     return engines
+
+
+def _check_budget(
+    tested: dict[str, Tested], xs: list[Named], ys: list[Named], n: int, given: Any, budget: int | None
+) -> None:
+    """Raise if what is made once, and pairings some at a time, take more; metrics that are called ask themselves."""
+    (k, kernels), layers = given, len(xs) + len(ys)
+    widths = [[one.value.shape[1] for one in side if hasattr(one.value, "shape")] for side in (xs, ys)]
+    matrices, held = 4 * n * n, 600 * n
+    for _ in {states.centred for states in _states(tested, OfGrams).values()}:
+        if all(_of_columns(own, p) for own, side in zip(kernels, widths, strict=True) for p in side):
+            held += 8 * n * (sum(widths[0]) + sum(widths[1]) + 3 * max(*widths[0], *widths[1]))
+            held += matrices * layers if gram_pays(n, *widths) else 0
+        else:
+            held += matrices * (layers + 1)
+    lists = _states(tested, OfLists) | _states(tested, OfEdges)
+    held += 80 * n * k * layers if lists else 0
+    if any(one.record is not None and isinstance(one.record.states, OfDissimilarities) for one in tested.values()):
+        held += 2 * matrices * (layers + 1)
+    arrays.afford(f"a permutation test of {layers} layers of {n} rows", held, budget)
 
 
 def _triangles(

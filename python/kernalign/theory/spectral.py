@@ -220,7 +220,7 @@ def _sides(x: Any, y: Any, centred: bool | None, options: Options) -> tuple[Spec
             for done, rows in enumerate((pair.x, pair.y)):
                 if report:
                     report(done, 2)
-                sides.append(decompose(rows, bool(centred) if centred is None else centred, pair.settings))
+                sides.append(decompose(rows, False if centred is None else centred, pair.settings, pair.budget))
             if report:
                 report(2, 2)
         a, b = sides

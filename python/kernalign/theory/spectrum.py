@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from kernalign import _core
 from kernalign._base import checks
+from kernalign._base.memory import budget_of
 from kernalign._base.progress import reporting
 from kernalign._base.readable import Readable
 from kernalign._engines.directions import of_dense
@@ -22,6 +23,7 @@ from kernalign._rows.options import Options, check_one_sided
 Array = NDArray[np.float64]
 
 TOLERANCE = 1e-9  # of singular values, relative to the largest, inside one eigenspace
+HELD = 40  # bytes for every entry that is decomposed
 _MOST_EXPONENT = 960  # beyond, singular values may leave the range of float64
 
 
@@ -133,9 +135,11 @@ def spectrum(x: Any, *, centred: bool = False, **options: Unpack[Options]) -> Sp
     return decompose_reporting(source, centred, settings, options)
 
 
-def decompose(source: _core.Rows, centred: bool, settings: dict[str, Any]) -> Spectrum:
+def decompose(source: _core.Rows, centred: bool, settings: dict[str, Any], budget: int | None = None) -> Spectrum:
     """The Spectrum of validated rows."""
     checks.check_flag(centred, "centred")
+    n, p = source.shape
+    arrays.afford(f"the spectrum of {source.name}, {n} x {p},", HELD * n * p + 48 * min(n, p) ** 2, budget)
     x = dense(source)
     mean = np.asarray(source.offset) if len(source.offset) else np.zeros(x.shape[1])
     if centred:
@@ -153,7 +157,7 @@ def decompose_reporting(source: _core.Rows, centred: bool, settings: dict[str, A
     with reporting(options.get("progress", False), "spectrum") as report:
         if report:
             report(0, 1)
-        made = decompose(source, centred, settings)
+        made = decompose(source, centred, settings, budget_of(options.get("memory_budget")))
         if report:
             report(1, 1)
     return made

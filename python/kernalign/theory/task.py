@@ -11,6 +11,7 @@ import numpy as np
 from kernalign import _core
 from kernalign._base import checks, hazards
 from kernalign._base.checks import check_folds
+from kernalign._base.memory import budget_of
 from kernalign._base.progress import Report, reporting
 from kernalign._base.readable import Readable
 from kernalign._base.score import AlignmentWarning, Score, UndefinedScoreWarning, undefined
@@ -25,7 +26,7 @@ from kernalign._rows.magnitude import divided, exponent_of, restored
 from kernalign._rows.matrices import centre, dense
 from kernalign._rows.options import Options
 from kernalign.metrics.kernel.finish import finish_cka
-from kernalign.theory.spectrum import Array, Spectrum, one_side
+from kernalign.theory.spectrum import HELD, Array, Spectrum, one_side
 from kernalign.theory.targets import Problem, decomposed
 
 
@@ -80,7 +81,10 @@ def kernel_target_alignment(
     y, centred = as_targets(targets, rows.shape[0], classes), checks.check_flag(centred, "centred")
     threads, progress = checks.check_threads(options.get("threads")), options.get("progress", False)
     checks.check_count(len(y), 2, "kernel_target_alignment")
-    pair = arrays.Pair(rows, _core.Rows(y, "targets"), {**settings, "centred": centred}, threads, progress)
+    settings |= {"centred": centred}
+    budget = budget_of(options.get("memory_budget"))
+    pair = arrays.Pair(rows, _core.Rows(y, "targets"), settings, threads, progress, budget=budget)
+    pair.afford_sums("kernel_target_alignment")
     with reporting(progress, "kernel_target_alignment") as report:
         sums = linear_sums(pair, centred=centred, report=report, keep=False).settled()
     keywords: dict[str, Any] = {"n": sums.n, "estimator": "biased", "settings": sums.describe()}
@@ -203,8 +207,11 @@ def _cumulative_power(
         if isinstance(x, Spectrum):
             raise TypeError("cv needs the array x, got a Spectrum")
         cv = check_folds(cv, problem.n, "cv", "an integer or None")
+        rows = one_side(x, "x", options)[0]
+        held = 8 * problem.spectrum.left.size + 2 * HELD * math.prod(rows.shape)
+        arrays.afford(f"cumulative_power with cv={cv}", held, budget_of(options.get("memory_budget")))
         with reporting(options.get("progress", False), "cumulative_power") as report:
-            held_out = _held_out(one_side(x, "x", options)[0], problem, cv, report)
+            held_out = _held_out(rows, problem, cv, report)
     settings = {**problem.spectrum.settings, "centred": problem.spectrum.centred, "in_range": in_range, "cv": cv}
     return CumulativePower(
         power=curve,

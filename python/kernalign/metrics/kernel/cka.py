@@ -291,9 +291,13 @@ def sums_of(
     feature = linear and n > p + q
     if pair.place is not None and uncertainty is not None and not feature:
         raise ValueError("uncertainty must be None where a CUDA device sums Gram matrices; device='cpu' has jackknives")
-    nbytes = 8 * (p * p + p * q + q * q) if feature else 600 * n
-    if pair.budget is not None or nbytes > arrays.MUCH:
-        pair.afford(metric, arrays.BLOCKS + nbytes + (240 * n if uncertainty else 0))
+    more = 240 if uncertainty else 0
+    if groups is not None:
+        more += kernel_null.exchange_bytes(n, (p, q) if linear else None)
+    if linear:
+        pair.afford_sums(metric, more)
+    else:
+        pair.afford(metric, (2 * arrays.SUMS + more) * n)
     with reporting(pair.progress, metric) as report:
         centred = metric != "kernel_alignment"
         if linear:

@@ -64,6 +64,7 @@ def distance_alignment(x: Any, y: Any, *, estimator: Estimator = "biased", **opt
     """
     pair = arrays.pair(x, y, devices=True, **options)
     check_distance_alignment(estimator, pair.n)
+    pair.afford("distance_alignment", 2 * arrays.SUMS * pair.n)
     with reporting(pair.progress, "distance_alignment") as report:
         sums = kernel_sums(pair, Distance(squared=True), centred=False, report=report)
     return finish_distance_alignment(sums, estimator)
@@ -151,6 +152,9 @@ def distance_correlation(
     given = None if given is None else given_rows(x, given, options)
     pair = arrays.pair(x, y, grouped=groups is not None, devices=True, **options)
     check_estimator(estimator, pair.n, "distance_correlation", jackknife=uncertainty is not None)
+    of_rows = 2 * arrays.SUMS + (240 if uncertainty else 0)
+    of_rows += 0 if groups is None else kernel_null.exchange_bytes(pair.n, None)
+    pair.afford("distance_correlation", of_rows * pair.n)
     with reporting(pair.progress, "distance_correlation") as report:
         if given is not None:
             for name, value in (("uncertainty", uncertainty), ("groups", groups)):

@@ -69,6 +69,7 @@ def energy_distance(x: Any, y: Any, *, estimator: Estimator = "unbiased", **opti
     n, m = pair.x.shape[0], pair.y.shape[0]
     for count, name in ((n, "x"), (m, "y")):
         checks.check_count(count, 2, f"energy_distance ({estimator}) of {name}")
+    pair.afford("energy_distance", 2 * arrays.SUMS * (n + m))
     with reporting(pair.progress, "energy_distance") as report:
         side = make_side([pair.x, pair.y], Distance(), pair.threads, report)
         settings = {**pair.settings, "sizes": (n, m), "accumulation": "float64", "backend": "cpu"}

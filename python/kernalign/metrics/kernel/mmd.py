@@ -96,6 +96,7 @@ def mmd(
     n, m = pair.x.shape[0], pair.y.shape[0]
     for count, name in ((n, "x"), (m, "y")):
         checks.check_count(count, 4 if estimator in ("linear-time", "block") else 2, f"mmd ({estimator}) of {name}")
+    pair.afford("mmd", 2 * arrays.SUMS * (n + m))
     with reporting(pair.progress, "mmd") as report:
         side = make_side([pair.x, pair.y], kernel, pair.threads, report)
         settings = {**pair.settings, **side.describe(), "sizes": (n, m), "accumulation": "float64", "backend": "cpu"}

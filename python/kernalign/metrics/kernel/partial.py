@@ -47,6 +47,7 @@ def partial_cosine(
     metric: str, pair: arrays.Pair, given: Any, kernels: Kernels, estimator: str, report: Report
 ) -> Score:
     """(R_xy - R_xz R_yz) / sqrt((1 - R_xz^2) (1 - R_yz^2)) of the cosines R of centred matrices; z is what is given."""
+    pair.afford(metric, 3 * arrays.SUMS * pair.n)
     rows = pair.x, pair.y, _rows_of(given, pair, kernels[2])
     made = [
         make_side([one], kernel, pair.threads, report, double=True) for one, kernel in zip(rows, kernels, strict=True)
@@ -73,6 +74,8 @@ def residual_cka(
 ) -> Score:
     """Linear CKA of what a least-squares fit on ``given``, with an intercept, leaves of both sides."""
     z = _rows_of(given, pair, Linear())
+    (n, p), q = pair.x.shape, pair.y.shape[1]
+    pair.afford("cka", 8 * n * (4 * max(p, q) + p + q + 4 * z.shape[1]))
     centred, free = z.dense(0, pair.n), pair.n - 1
     centred = centred - centred.mean(axis=0)
     lengths = np.sqrt((centred**2).sum(axis=0))
@@ -105,8 +108,6 @@ def residual_cka(
             values.append(_product(x, other, unbiased) / math.sqrt(own * _square(other, unbiased)))
         return np.array(values)
 
-    n, p = x.shape
-    q = y.shape[1]
     cost = n * (p * q + q * min(q, n) + 2 * q * basis.shape[1])
     tail = DrawnTail(Pairings.of_items(n), None, f"none: {LONG}" if cost > COST // 4 else scores)
     null = Null(tail.mean, tail.sd, None, tail.p_value, tail.quantile)

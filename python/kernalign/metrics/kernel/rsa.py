@@ -39,7 +39,8 @@ DISTANCES = ("correlation", "cosine", "euclidean", "sqeuclidean", "precomputed")
 COMPARISONS = ("spearman", "pearson", "kendall", "tau_b", "rho_a", "cosine", "whitened_cosine", "whitened_pearson")
 RANKED = ("spearman", "rho_a", "kendall", "tau_b")
 _JACKKNIFED = ("spearman", "pearson", "cosine")
-_BYTES = 45  # of a pair of items, while it is ranked
+_RANKED = 45, 136  # bytes for each pair of items while it is ranked; with its influence
+_MEANT = 0, 64  # the same of dissimilarities as they are
 
 
 def rsa(
@@ -186,10 +187,10 @@ def of_pair(
 ) -> tuple[Score, Vector | None]:
     """The score of two sides and, where it is ``uncertain`` and exists, the influence of every item on it."""
     if covariance is None:
-        held = (_BYTES if comparison in RANKED else 16 if uncertain else 0) * pair.n * (pair.n - 1) // 2
-        pair.afford("rsa", arrays.BLOCKS + held, "comparison='pearson' holds no ranks")
+        held = (_RANKED if comparison in RANKED else _MEANT)[uncertain] * pair.n * (pair.n - 1) // 2
+        pair.afford("rsa", held, "comparison='pearson' holds no ranks")
     else:
-        pair.afford("rsa", arrays.BLOCKS + 56 * pair.n**2, "without covariance little is held")
+        pair.afford("rsa", 56 * pair.n**2, "without covariance little is held")
     sides = [distance_side(rows, distance, comparison, pair.threads) for rows in (pair.x, pair.y)]
     settings = settings_of(pair.settings, distance, comparison, groups)
     if covariance is not None:

@@ -170,7 +170,7 @@ def soft_matching(x: Any, y: Any, **options: Unpack[Options]) -> Score:
     a few arcs per column (SciPy's HiGHS), to which arcs of negative reduced cost are added until none is left: .2 s for
     300 x 299 columns, 20 s for 1000 x 768. Ctrl-C waits for the program under way. Products as for :func:`procrustes`;
     a small distance is summed over the arcs used, in float64, by a second pass over the rows, so that equal columns
-    cost exactly 0. Holds some 80 p q bytes.
+    cost exactly 0. Holds up to 260 p q bytes.
 
     See Also
     --------
@@ -191,7 +191,7 @@ def soft_matching(x: Any, y: Any, **options: Unpack[Options]) -> Score:
     >>> round(ka.soft_matching(neurons, np.tile(neurons, 2)), 6)
     0.0
     """
-    data, sums, settings = _products("soft_matching", x, y, options)
+    data, sums, settings = _products("soft_matching", x, y, options, 256)
     return _finish_soft_matching(data, sums, settings)
 
 
@@ -292,11 +292,14 @@ def _most_negative(reduced: Matrix, count: int, below: float | None) -> NDArray[
     return chosen if below is None else chosen & (reduced < below)
 
 
-def _products(metric: str, x: Any, y: Any, options: Options) -> tuple[Centred, Products | None, dict[str, Any]]:
-    """Products of the centred columns, none if a side has no numbers to multiply, and settings."""
+def _products(
+    metric: str, x: Any, y: Any, options: Options, of_pairs: int = 0
+) -> tuple[Centred, Products | None, dict[str, Any]]:
+    """Products of the centred columns, none if a side has no numbers to multiply, and settings; ``of_pairs``: bytes that
+    a pair of columns takes later."""
     pair = arrays.pair(x, y, **options)
     checks.check_count(pair.n, 2, metric)
-    pair.afford_products(metric, 8)
+    pair.afford_products(metric, 8, of_pairs)
     data = Centred.of(pair)
     settings = how(pair.settings, "feature", data.double)
     if not (math.isfinite(data.x.largest) and math.isfinite(data.y.largest)):

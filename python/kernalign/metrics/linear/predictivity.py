@@ -157,7 +157,7 @@ def _predicted(pair: arrays.Pair, cv: Any, groups: Any, how: _Asked) -> Score:
     if how.regression == "pls":
         most = min(pair.x.shape[1], min(len(one.train) for one in splits) - 1)
         checks.integer(how.components, "components", 1, most, limit="min(p, items fitted - 1) = ")
-    pair.afford("linear_predictivity", arrays.BLOCKS + 48 * pair.n * (pair.x.shape[1] + pair.y.shape[1]))
+    pair.afford("linear_predictivity", 48 * pair.n * (pair.x.shape[1] + pair.y.shape[1]))
     settings = {**principal.how(pair.settings, "rows"), **how._asdict(), "splits": len(splits)}
     settings["cv"] = "given" if regressions.of_pairs(cv) else None if cv is None else int(cv)
     if labels is not None:

@@ -88,7 +88,7 @@ def cknna(
     pair = arrays.pair(x, y, grouped=groups is not None, devices=True, **options)
     k, labels = check(pair.n, k, variant), groups_of(groups, pair)
     if queries is None:
-        pair.afford("cknna", arrays.BLOCKS + 200 * pair.n * k, "queries=20_000 draws rows and needs less")
+        pair.afford("cknna", 200 * pair.n * k, "queries=20_000 draws rows and needs less")
     drawn = None
     if queries is not None:
         if variant == "platonic" or labels is not None:

@@ -17,7 +17,7 @@ from kernalign._base.score import AlignmentWarning, Null, Score, Spread
 from kernalign._base.warn import warn
 from kernalign._engines import lists as list_engine
 from kernalign._engines.faiss import choose
-from kernalign._engines.neighbors import METRICS, Backend, Found, Metric, Neighbors, Queries, find, of_queries
+from kernalign._engines.neighbors import METRICS, Backend, Found, Metric, Neighbors, Queries, find, of_queries, rows_found
 from kernalign._engines.permuted_lists import tie_weights
 from kernalign._rows import arrays, on_device, vectors
 from kernalign._rows.numeric import to_numpy
@@ -214,9 +214,9 @@ def _from_arrays(
         raise ValueError("queries must be left out on a CUDA device; device='cpu' searches there")
     if backend == "auto" and queries is None and pair.place is None:  # once, for both sides
         backend, chosen["backend_choice"] = choose(n, max(p, q))
-    held = 112 * n * most if asked[0] is None else 0  # search, and both sides' lists
-    if pair.budget is not None or held > arrays.MUCH:
-        pair.afford("neighbours", arrays.BLOCKS + held, "queries=20_000 draws rows and needs less")
+    held = 112 * most * rows_found(n, backend, asked[0])  # search, and both sides' lists
+    if pair.budget is not None or held > arrays.MUCH:  # in few calls
+        pair.afford("neighbours", held, "queries=20_000 draws rows and needs less")
     with reporting(pair.progress, "nearest neighbours") as report:
         a = find(pair.x, most, metric, backend, workers, report, sets=not ordered, queries=asked[0], place=pair.place)
         b = find(pair.y, most, metric, backend, workers, report, sets=not ordered, queries=asked[1], place=pair.place)
