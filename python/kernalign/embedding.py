@@ -46,7 +46,7 @@ def classical_mds(distances: Any, dims: int = 2) -> Array:
 
     Notes
     -----
-    Holds two n x n arrays. Torgerson 1952; Gower 1966.
+    Holds up to 40 n^2 bytes. Torgerson 1952; Gower 1966.
 
     See Also
     --------
@@ -103,7 +103,7 @@ def smacof(distances: Any, dims: int = 2, *, starts: int = 8, max_iter: int = 30
 
     Notes
     -----
-    Each step costs O(n^2 dims); holds a few n x n arrays. de Leeuw 1977; Borg and Groenen 2005, section 8.6.
+    Each step costs O(n^2 dims); holds up to 40 n^2 bytes. de Leeuw 1977; Borg and Groenen 2005, section 8.6.
 
     See Also
     --------

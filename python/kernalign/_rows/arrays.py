@@ -94,7 +94,6 @@ class Pair:
         held = 16 * n * (p + q) if wide else of_columns * (p * p + p * q + q * q)
         self.afford(metric, held + of_pairs * p * q, ROWS_LESS if wide else COLUMNS_LESS)
 
-
     def afford_sums(self, metric: str, more: int = 0) -> None:
         """The same for the sums of linear kernels, by features or by Gram matrices, and some bytes of every row."""
         (n, p), q = self.x.shape, self.y.shape[1]
@@ -103,7 +102,7 @@ class Pair:
         self.afford(metric, held + more * n, COLUMNS_LESS if feature else ROWS_LESS)
 
 
-def afford(what: str, held: float, budget: int | None, threads: int = 0, remedy: str = ROWS_LESS) -> None:
+def afford(what: str, held: float, budget: int | None = None, threads: int = 0, remedy: str = ROWS_LESS) -> None:
     """Raise if what a call holds, and blocks of its input, are over the budget; small calls need not ask unless there
     is one."""
     if budget is not None or held > MUCH:

@@ -27,10 +27,12 @@ def dense(source: _core.Rows) -> Array:
 
 def square(table: Any, name: str) -> Array:
     """A table of as many columns as rows, in float64."""
-    k = dense(arrays.rows(table, name))
-    if k.shape[0] != k.shape[1]:
-        raise ValueError(f"{name} must be a square matrix, got shape {k.shape}")
-    return k
+    rows = arrays.rows(table, name)
+    n, p = rows.shape
+    if n != p:
+        raise ValueError(f"{name} must be a square matrix, got shape {rows.shape}")
+    arrays.afford(f"what is made of {name}, {n} x {n},", 40 * n * n)
+    return dense(rows)
 
 
 def symmetric(table: Any, name: str) -> Array:

@@ -110,7 +110,7 @@ def check_pairing(x: Any, y: Any, **options: Unpack[Options]) -> PairingCheck:
     pairing is clearly higher if its gain is by a quarter and has a probability below one in a million of the null of
     random pairings, widened to the spread of the scores of all shifts, times the number of pairings tried.
 
-    Two passes over the rows, O(n p d + n d^2 log n) time and O(n d) memory, d directions: about 0.1 s at n = 1000.
+    Two passes over the rows, O(n p d + n d^2 log n) time and some 150 n d bytes, d directions: about 0.1 s at n = 1000.
 
     Raises
     ------

@@ -26,7 +26,13 @@ from kernalign._base.score import AlignmentWarning
 from kernalign._base.warn import warn
 from kernalign._engines.gram_source import make_side
 from kernalign._engines.neighbors import Metric, Neighbors, find
-from kernalign._engines.permuted_grams import PermutedFeatures, PermutedGrams, PermutedKernels, PermutedTriangles, gram_pays
+from kernalign._engines.permuted_grams import (
+    PermutedFeatures,
+    PermutedGrams,
+    PermutedKernels,
+    PermutedTriangles,
+    gram_pays,
+)
 from kernalign._engines.permuted_lists import PermutedGraphs, PermutedLists, tie_weights
 from kernalign._rows import arrays
 from kernalign._rows.dissimilarities import given_dissimilarities

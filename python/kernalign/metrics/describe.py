@@ -15,7 +15,7 @@ from kernalign._base import checks, hazards
 from kernalign._base.progress import ProgressArgument, reporting
 from kernalign._base.readable import Readable
 from kernalign._engines.neighbors import find
-from kernalign._rows import duplicates
+from kernalign._rows import arrays, duplicates
 from kernalign._rows.blocks import spans
 from kernalign._rows.decompositions import eigenvalues
 from kernalign._rows.magnitude import restored
@@ -155,6 +155,7 @@ def describe(x: Any, *, k: int = 10, threads: int | None = None, progress: Progr
     """
     matrix, bf16 = as_matrix(x, "x")
     n, p = matrix.shape
+    arrays.afford(f"a description of {n} x {p}", 40 * min(n, p) ** 2)
     k, workers = min(checks.check_k(k, np.iinfo(np.int64).max), max(1, n - 1)), checks.check_threads(threads)
     with reporting(progress, "describe") as report:
         reader = _Reader(matrix, bf16)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
@@ -54,8 +55,8 @@ class LinearProbe(Predictor):
     Notes
     -----
     One singular value decomposition of the training rows, O(n p min(n, p)), and, for classification, tens to hundreds
-    of steps of L-BFGS in its basis, O(n m min(n, p)) each. Holds the training rows in float64. Products run on the
-    threads of NumPy's BLAS.
+    of steps of L-BFGS in its basis, O(n m min(n, p)) each. Holds 48 bytes for each entry of the training rows. Products
+    run on the threads of NumPy's BLAS.
 
     See Also
     --------
@@ -92,6 +93,7 @@ class LinearProbe(Predictor):
         rows = arrays.prepared(matrix, "x", bf16, normalize=None, clip=None)
         n = rows.shape[0]
         checks.check_count(n, 2, "a probe")
+        arrays.afford(f"a probe of {n} x {rows.shape[1]}", 48 * math.prod(rows.shape))
         if self.task == "classification":
             numbers, classes = class_numbers(y, "y")
             checks.check_same_rows(n, len(numbers))

@@ -115,6 +115,8 @@ class LeastSquaresState:
         self.columns = columns
         width = 1 + sum(columns)
         if self._waiting is None:
+            what = f"a map of {columns[0]} on {columns[1]} columns"
+            arrays.afford(what, 100 * width**2, remedy=arrays.COLUMNS_LESS)
             self._waiting = np.empty((max(_LEAST_CHUNK, 2 * width), width))
         begin = 0
         while begin < pair.n:

@@ -58,12 +58,12 @@ def kare(
         K has full rank.
     centred : centre x and the targets first, which is regression with an unpenalised intercept: the trace is then over
         the n - 1 directions that are left. False by default, or as the `Spectrum` was made.
-    **options : normalize, clip_quantile (of x alone), device, progress, as for `cka` (arrays only)
+    **options : normalize, clip_quantile (of x alone), device, progress, memory_budget, as for `cka` (arrays only)
 
     Returns
     -------
     KarePath
-        The same numbers as generalised cross-validation. One ridge more costs O(rank).
+        The same numbers as generalised cross-validation. One ridge more costs O(rank). Memory of a `spectrum`.
 
     Raises
     ------

@@ -70,7 +70,8 @@ def spectral_overlap(
     centred : True for the spectral form of CKA; False, the default, for that of the uncentred kernel alignment, in
         which a large mean is the first eigenfunction (an AlignmentWarning says so). Of two `Spectrum`, what they are.
     tol : singular values closer than tol times the largest count as one eigenspace
-    **options : pairing and dropping of rows, preprocessing, threads and progress as for `cka` (arrays only)
+    **options : pairing and dropping of rows, preprocessing, threads, progress and memory_budget as for `cka` (arrays
+        only). Two times what a `spectrum` holds.
 
     Returns
     -------

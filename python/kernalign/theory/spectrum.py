@@ -101,8 +101,8 @@ def spectrum(x: Any, *, centred: bool = False, **options: Unpack[Options]) -> Sp
     ----------
     x : (n, p) array
     centred : subtract column means first: CKA's form; False is that of the uncentred kernel alignment
-    **options : normalize, clip_quantile, device, progress, as for `cka`. ``threads`` is checked, but the decomposition
-        runs on the threads of NumPy's BLAS.
+    **options : normalize, clip_quantile, device, progress, memory_budget, as for `cka`. ``threads`` is checked, but the
+        decomposition runs on the threads of NumPy's BLAS.
 
     Returns
     -------
@@ -115,7 +115,7 @@ def spectrum(x: Any, *, centred: bool = False, **options: Unpack[Options]) -> Sp
 
     Notes
     -----
-    Takes O(n p min(n, p)) and holds x in float64 and min(n, p) columns of n numbers: n x n at most, when n <= p.
+    Takes O(n p min(n, p)) and holds some 40 n p + 48 min(n, p)^2 bytes. So does what is made of one.
 
     See Also
     --------

@@ -43,7 +43,7 @@ def kernel_target_alignment(
         level); False is the definition of Cristianini et al. 2001
     classes : targets are labels (integers, booleans or strings) of any number of classes, taken as one-hot columns.
         Without it integers are numbers, as for y in {-1, 1}.
-    **options : normalize, clip_quantile (of x alone), threads, device, progress, as for `cka`
+    **options : normalize, clip_quantile (of x alone), threads, device, progress, memory_budget, as for `cka`
 
     Returns
     -------
@@ -149,7 +149,7 @@ def cumulative_power(
     in_range : divide by the power inside the range of the kernel instead of all of it, so that the curve ends at 1
     cv : number of folds for ``held_out`` (arrays only); item i is in fold i mod cv. In-sample powers are optimistic:
         the eigenfunctions were fitted to the same items, and C(n) is 1 for any targets if x has full rank.
-    **options : normalize, clip_quantile (of x alone), device, progress, as for `cka` (arrays only)
+    **options : normalize, clip_quantile (of x alone), device, progress, memory_budget, as for `cka` (arrays only)
 
     Returns
     -------
@@ -163,7 +163,7 @@ def cumulative_power(
 
     Notes
     -----
-    Costs and memory of one `spectrum`, and one more per fold. Canatar, Bordelon and Pehlevan 2021.
+    Costs of one `spectrum`, and one more per fold; memory of three. Canatar, Bordelon and Pehlevan 2021.
 
     See Also
     --------

@@ -83,7 +83,8 @@ def cka(
         ``groups`` follow the rows of x. ``settings`` tell of ``pairing``, ``unpaired`` and ``dropped``. ``threads``
         (None: all cores this process may use; the result does not depend on it), ``device``, and ``progress`` (True for
         a bar on standard error, or callable(done, total)). ``memory_budget`` (bytes, or "8 GB"; None: most of what is
-        free, control groups included): a call that would take more beside its input is refused before it takes any.
+        free, control groups included): a call that would take more beside its input is refused before it takes any;
+        100 MB, and 5 MB for each thread, are blocks of rows, tiles, and what reading the p-value takes.
 
     Returns
     -------
@@ -99,7 +100,8 @@ def cka(
     <K', L'> / (|K'| |L'|), K' the double-centred (biased) or U-centred (unbiased) Gram matrix. Not invariant to
     invertible linear maps; invariant to orthogonal maps, translation and isotropic scale of each side (linear kernels,
     and RBF and Laplacian ones whose bandwidth is a rule). Holds O(p^2 + q^2) numbers when the kernel is linear and
-    n > p + q, otherwise a few tiles, O(n) numbers and converted rows of at most 32 MB a side; never an n x n array.
+    n > p + q, otherwise a few tiles, O(n) numbers and converted rows of at most 32 MB a side; never an n x n array, but
+    where ``groups`` change places: 4 n^2 bytes a side, up to 256 MB. With adjust="columns" some 80 n (p + q) bytes.
     Skew and p-value are computed when first read, from x and y as they are then: do not overwrite the arrays before.
 
     Warns

@@ -208,6 +208,7 @@ def _of_rows(x: Any, distance: str, threads: int) -> Array:
     angles, (matrix, bf16) = distance in ("correlation", "cosine"), as_matrix(x, "x")
     how: Any = {"divided": angles, "zero_mean": distance == "correlation"}
     rows = arrays.prepared(matrix, "x", bf16, normalize=None, clip=None, **how)
+    arrays.afford(f"dissimilarities of {len(matrix)} rows", 8 * len(matrix) ** 2)
     side = make_side([rows], Distance(squared=distance != "euclidean"), threads, double=True)
     found = side.condensed()
     return found / 2 if angles else found

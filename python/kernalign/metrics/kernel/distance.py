@@ -130,6 +130,10 @@ def distance_correlation(
         In [-1, 1] (unbiased) or [0, 1]: the *square* of the distance correlation. It is CKA with the kernel
         -|a - b|, and has its exact null moments and p-value.
 
+    Notes
+    -----
+    Holds what `distance_alignment` does.
+
     See Also
     --------
     cka, hsic

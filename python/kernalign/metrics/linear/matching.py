@@ -295,8 +295,10 @@ def _most_negative(reduced: Matrix, count: int, below: float | None) -> NDArray[
 def _products(
     metric: str, x: Any, y: Any, options: Options, of_pairs: int = 0
 ) -> tuple[Centred, Products | None, dict[str, Any]]:
-    """Products of the centred columns, none if a side has no numbers to multiply, and settings; ``of_pairs``: bytes that
-    a pair of columns takes later."""
+    """Products of the centred columns, none if a side has no numbers to multiply, and settings.
+
+    ``of_pairs``: bytes that a pair of columns takes later.
+    """
     pair = arrays.pair(x, y, **options)
     checks.check_count(pair.n, 2, metric)
     pair.afford_products(metric, 8, of_pairs)

@@ -17,7 +17,17 @@ from kernalign._base.score import AlignmentWarning, Null, Score, Spread
 from kernalign._base.warn import warn
 from kernalign._engines import lists as list_engine
 from kernalign._engines.faiss import choose
-from kernalign._engines.neighbors import METRICS, Backend, Found, Metric, Neighbors, Queries, find, of_queries, rows_found
+from kernalign._engines.neighbors import (
+    METRICS,
+    Backend,
+    Found,
+    Metric,
+    Neighbors,
+    Queries,
+    find,
+    of_queries,
+    rows_found,
+)
 from kernalign._engines.permuted_lists import tie_weights
 from kernalign._rows import arrays, on_device, vectors
 from kernalign._rows.numeric import to_numpy
