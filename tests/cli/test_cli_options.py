@@ -140,6 +140,16 @@ def test_no_layer_where_there_are_none(files) -> None:
         (1, "compare missing.npy", "missing.npy: No such file or directory"),
         (2, "compare a.npy b.npy --axes xyz", "--axes xyz is for arrays of 3 axes; no array has so many"),
         (2, "compare a.npy b.npy --pool mean", "--pool is for arrays of 4 axes, or with --axes for others; no array"),
+        (
+            2,
+            "compare a.npy b.npy --pairing ids",
+            "--pairing ids needs names of all rows, but a.npy has none; --ids says",
+        ),
+        (
+            1,
+            "compare a.npy b.npy --scheduler foo",
+            "--scheduler must be the address of a Dask scheduler (tcp://host:8786)",
+        ),
         (1, "compare a.npy b.npy --ids name", "it holds: an array without a name (40, 5)"),
         (1, "knn-change a.npy few.npy", "x = a.npy and y = few.npy: x and y must have the same number of rows"),
         (2, "suite list missing", "'missing' does not exist"),
@@ -157,7 +167,9 @@ def test_no_advice_that_a_command_cannot_take(files) -> None:
     x[3] = 0
     np.save("zero.npy", x)
     assert "--zero-rows drop_pair" in told("compare", "a.npy", "zero.npy", "--metric", "mutual_knn", status=1)
-    assert "drop" not in told("knn-change", "a.npy", "zero.npy", status=1)
+    x[3] = np.nan
+    np.save("bad.npy", x)
+    assert "drop" not in told("stitch", "a.npy", "bad.npy", status=1)
 
 
 def test_a_group_alone_shows_its_help() -> None:
@@ -172,6 +184,43 @@ def test_what_is_undefined_of_equal_rows_is_said(files) -> None:
         shown = run("describe", *names).stdout
         assert "undefined" in shown
         assert "nan" not in shown
+
+
+def test_a_description_that_fails_has_its_reason_in_the_output(files) -> None:
+    result = run("describe", "missing.npy", "a.npy", "--output", "out.json", "--output", "out.csv")
+    assert result.exit_code == 1
+    described, missing = json.loads(Path("out.json").read_text())["rows"]
+    assert (described["name"], described["reason"], missing["name"], missing["n"]) == ("a", None, "missing", None)
+    assert missing["reason"] == "missing.npy: No such file or directory"
+    written = csv.DictReader(io.StringIO(Path("out.csv").read_text()))
+    assert [row["reason"] for row in written] == ["", missing["reason"]]
+
+
+def test_maps_are_pooled_beside_tokens_and_layers(files) -> None:
+    rng = np.random.default_rng(0)
+    tokens, maps = rng.standard_normal((N, 4, 5)), rng.standard_normal((N, 5, 3, 3))
+    np.save("tokens.npy", tokens)
+    np.save("maps.npy", maps)
+    [row] = scores("tokens.npy", "maps.npy", "--axes", "ntd", "--pool", "mean", "--metric", "cka")
+    assert row["score"] == pytest.approx(ka.cka(tokens.mean(axis=1), maps.mean(axis=(2, 3))), abs=1e-6)
+    for command in ("compare", "describe"):
+        told = run(command, "tokens.npy", "maps.npy", "--pool", "mean").stderr
+        assert "note: tokens.npy has 3 axes, read as items, layers and features; --axes ntd pools" in told
+
+
+def test_knn_change_drops_items_that_are_bad_on_either_side(files) -> None:
+    x, y = files
+    x[3], y[5] = 0, np.nan
+    np.save("x.npy", x)
+    np.save("y.npy", y)
+    assert "row 3 is zero (--zero-rows drop_pair" in told(
+        "knn-change", "x.npy", "y.npy", "--nan-rows", "drop_pair", status=1
+    )
+    result = run("knn-change", "x.npy", "y.npy", "--zero-rows", "drop_pair", "--nan-rows", "drop_pair", "--json")
+    rows = json.loads(result.stdout)["rows"]
+    assert sorted(row["item"] for row in rows) == [at for at in range(N) if at not in (3, 5)]
+    score = ka.mutual_knn(x, y, zero_rows="drop_pair", nan_rows="drop_pair")
+    assert np.mean([row["kept"] for row in rows]) == pytest.approx(score)
 
 
 def test_describe(files) -> None:

@@ -12,7 +12,7 @@ import click
 
 from kernalign._base.interrupts import INTERRUPTED as EXIT
 from kernalign._base.score import AlignmentWarning
-from kernalign.cli.inputs import FileName, arrange, open_models, pairing_of
+from kernalign.cli.inputs import FileName, arrange, bad_rows_options, check_named, open_models, pairing_of
 from kernalign.cli.labels import read_labels
 from kernalign.cli.options import KERNELS, P_VALUES, MetricName, kernel_of, metric_options, p_values_of
 from kernalign.cli.output import say
@@ -69,15 +69,7 @@ from kernalign.sources.place import shown
 @click.option("--pool", type=click.Choice(["mean", "flatten"]), help="What becomes of positions.")
 @click.option("--shards", is_flag=True, help="Join the rows of files that differ in their last number only.")
 @click.option("--concatenated", is_flag=True, help="Count all layers together as one more.")
-@click.option(
-    "--zero-rows",
-    default="error",
-    type=click.Choice(["error", "drop_pair"]),
-    help="Drop items with a row without direction.",
-)
-@click.option(
-    "--nan-rows", default="error", type=click.Choice(["error", "drop_pair"]), help="Drop items with NaN or infinity."
-)
+@bad_rows_options
 @click.option(
     "--pairing",
     default="auto",
@@ -174,8 +166,9 @@ def compare(
     dimensions: tuple[int, ...] = (2, 3) if axes is None and pool is None else (2, 3, 4, 5)
     dimensions = (1, *dimensions) if distance == "precomputed" else dimensions
     opened = open_models(files, bool(layers or concatenated), shards, dimensions)
-    if axes is not None or pool is not None:
-        arrange(opened.models, axes, pool)
+    notes = arrange(opened.models, axes, pool)
+    if pairing == "ids" and ids is None:
+        check_named(opened.models)
     mode = _mode(opened.models, layers, concatenated)
     if uncertainty and groups is not None:
         raise click.UsageError("--uncertainty is not available with --groups")
@@ -208,7 +201,7 @@ def compare(
     settings = {"files": [shown(file) for file in files], "metrics": list(metrics), **asked}
     if missing := found.settings.get(INTERRUPTED):
         say(f"interrupted: {missing} scores are missing; the others are written (Ctrl-C again ends that)", err=True)
-    report(found, settings, form, outputs, force=force, skipped=opened.skipped)
+    report(found, settings, form, outputs, force=force, skipped=opened.skipped, notes=notes)
     if missing:
         ctx.exit(EXIT)
     if found.failed:

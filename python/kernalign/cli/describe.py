@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -56,31 +56,30 @@ def describe(
     """
     check_outputs(outputs, TEXTS, overwrite=force)
     opened = open_models(files, False, shards, (2, 3) if axes is None and pool is None else (2, 3, 4, 5))
-    if axes is not None or pool is not None:
-        arrange(opened.models, axes, pool)
+    for note in arrange(opened.models, axes, pool):
+        say(f"note: {note}", err=True)
     found: list[Named] = []
-    failed = False
+    failed: dict[str, str] = {}
     for model in opened.models:
         try:
             found += _described(model, k, threads, wants_progress(progress))
         except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:
-            failed = True
-            say(f"note: failed: {model.short}: {said(error)}", err=True)
+            failed[model.short] = said(error)
+            say(f"note: failed: {model.short}: {failed[model.short]}", err=True)
     for skipped in opened.skipped:
         say(f"note: not taken: {skipped}", err=True)
-    rows = [_row(*one) for one in found]
-    if rows:
-        as_text = {
-            ".json": lambda: as_json(rows, {"files": [shown(file) for file in files], "k": k}),
-            ".csv": lambda: as_csv([row | {"warnings": "; ".join(row["warnings"])} for row in rows]),
-        }
-        write_outputs(outputs, as_text, overwrite=force)
-        if form is not None:
-            say(as_text[f".{form}"](), nl=False)
-        elif len(found) == 1:
-            say(str(found[0][2]))
-        else:
-            _show(found)
+    rows = [_row(*one) for one in found] + [_row_of(name, reason) for name, reason in failed.items()]
+    as_text = {
+        ".json": lambda: as_json(rows, {"files": [shown(file) for file in files], "k": k}),
+        ".csv": lambda: as_csv([row | {"warnings": "; ".join(row["warnings"])} for row in rows]),
+    }
+    write_outputs(outputs, as_text, overwrite=force)
+    if form is not None:
+        say(as_text[f".{form}"](), nl=False)
+    elif len(found) == 1:
+        say(str(found[0][2]))
+    elif found:
+        _show(found)
     if failed:
         ctx.exit(1)
 
@@ -99,7 +98,13 @@ def _described(model: Model, k: int, threads: int | None, progress: bool) -> lis
 
 
 def _row(name: str, layer: str, found: Description) -> dict[str, Any]:
-    return {"name": name, "layer": layer or None, **plain(asdict(found)), "warnings": found.warnings}
+    return {"name": name, "layer": layer or None, **plain(asdict(found)), "warnings": found.warnings, "reason": None}
+
+
+def _row_of(name: str, reason: str) -> dict[str, Any]:
+    """Of a file that has no description."""
+    nothing = dict.fromkeys(field.name for field in fields(Description))
+    return {"name": name, "layer": None, **nothing, "warnings": [], "reason": reason}
 
 
 def _show(found: list[Named]) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any, cast
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -16,7 +16,6 @@ from kernalign.sources.directories import Found, Model, models_of
 from kernalign.sources.formats import format_of
 from kernalign.sources.place import Place, shown
 from kernalign.sources.shards import Unit, units
-from kernalign.sources.stored import Stored
 
 
 class FileName(click.ParamType):  # type: ignore[type-arg]
@@ -58,19 +57,47 @@ def open_models(files: Sequence[str], layered: bool, shards: bool, dimensions: t
     return Found(models, found.skipped)
 
 
-def arrange(models: list[Model], axes: str | None, pool: str | None) -> None:
-    """Let arrays with as many axes as there are letters be read as items, layers and features."""
+def arrange(models: list[Model], axes: str | None, pool: str | None) -> list[str]:
+    """Let arrays of as many axes as there are letters be read as items, layers and features, and pool maps.
+
+    Returns what is left as it is.
+    """
+    if axes is None and pool is None:
+        return []
     sources = [source for model in models if not isinstance(model.given, Exception) for source in model.given]
     count = len(axes or "ndtt")
-    fit = [source for source in sources if source.stored is not None and source.stored.ndim == count]
-    if sources and not fit:
+    letters = {count: axes} if pool is None else {4: None, count: axes}
+    stored = [(source, source.stored) for source in sources if source.stored is not None]
+    if sources and not any(one.ndim == count for _, one in stored):
         option = (
             f"--pool is for arrays of {count} axes" if axes is None else f"--axes {axes} is for arrays of {count} axes"
         )
         more = ", or with --axes for others" if axes is None else ""
         raise click.UsageError(f"{option}{more}; no array has so many")
-    for source in fit:
-        source.stored = Arranged(cast(Stored, source.stored), axes, pool)
+    left = [source.spec for source, one in stored if axes is None and one.ndim == 3]
+    for source, one in stored:
+        if one.ndim in letters:
+            source.stored = Arranged(one, letters[one.ndim], pool)
+    return [f"{spec} has 3 axes, read as items, layers and features; --axes ntd pools positions" for spec in left]
+
+
+def check_named(models: Sequence[Model]) -> None:
+    """Raise unless the rows of all models that could be opened have names."""
+    for model in models:
+        for source in [] if isinstance(model.given, Exception) else model.given:
+            if source.labels is None:
+                raise click.UsageError(
+                    f"--pairing ids needs names of all rows, but {source.spec} has none; --ids says where they are"
+                )
+
+
+def bad_rows_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--zero-rows`` and ``--nan-rows``."""
+    either = click.Choice(["error", "drop_pair"])
+    command = click.option("--nan-rows", default="error", type=either, help="Drop items with NaN or infinity.")(command)
+    return click.option("--zero-rows", default="error", type=either, help="Drop items with a row without direction.")(
+        command
+    )
 
 
 def pairing_of(spec: str, pairing: str, models: Sequence[Model]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import click
 import numpy as np
 
 from kernalign._base.score import AlignmentWarning
-from kernalign.cli.inputs import FileName, open_models, pairing_of
+from kernalign.cli.inputs import FileName, bad_rows_options, open_models, pairing_of
 from kernalign.cli.output import as_csv, as_json, number, plain, say, show_table
 from kernalign.cli.outputs import TEXTS, check_outputs, output_option, progress_option, wants_progress, write_outputs
 from kernalign.metrics.neighbors.change import Change, neighbor_change
@@ -34,6 +34,7 @@ from kernalign.sources.place import shown
     help="So many items drawn by lot; or, given twice, query vectors for OLD and for NEW. All items if not given.",
 )
 @click.option("--ids", metavar="KEY|COLUMN|FILE|FILE:KEY", help="What names the items, as for compare.")
+@bad_rows_options
 @click.option("--top", default=10, show_default=True, type=click.IntRange(min=0), help="How many items to show.")
 @click.option("--shards", is_flag=True, help="Join the rows of files that differ in their last number only.")
 @click.option("--threads", type=click.IntRange(min=1), help="How many threads work; all cores if not given.")
@@ -49,6 +50,8 @@ def knn_change(
     similarity: Any,
     queries: tuple[str, ...],
     ids: str | None,
+    zero_rows: str,
+    nan_rows: str,
     top: int,
     shards: bool,
     threads: int | None,
@@ -67,6 +70,7 @@ def knn_change(
     models, (x, y) = zip(*(_only(spec, shards) for spec in (old, new)), strict=True)
     named = {} if ids is None else pairing_of(ids, "auto", models)
     options: Any = {"threads": threads, "progress": wants_progress(progress), "pairing": named.get("pairing", "auto")}
+    options |= {"zero_rows": zero_rows, "nan_rows": nan_rows}
     if "ids" in named:
         options["ids"] = tuple(named["ids"][model.short] for model in models)
     asked, query_names = _queries(queries)

@@ -27,10 +27,11 @@ def report(
     *,
     force: bool,
     skipped: Sequence[str] = (),
+    notes: Sequence[str] = (),
 ) -> None:
     """Write the output files, say what there is to say, and print all scores."""
     command = click.get_current_context().command
-    told = [f"not taken: {text}" for text in skipped] + [in_flags(text, command) for text in _told(found)]
+    told = [f"not taken: {text}" for text in skipped] + [*notes] + [in_flags(text, command) for text in _told(found)]
     for text in told[:_MOST_NOTES]:
         say(f"note: {text}", err=True)
     if len(told) > _MOST_NOTES:

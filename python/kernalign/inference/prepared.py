@@ -252,12 +252,12 @@ def engines_for(
         checks.check_unread(similarity=(similarity, "cosine"), ties=(ties, "fractional"))
     if any(one.record is None for one in tested.values()):  # a function of the user's gets rows as they are
         checks.check_unread(**{name: (options.get(name), None) for name in ("normalize", "clip_quantile")})
-    _check_budget(tested, xs, ys, n, (k, kernels), budget_of(options.get("memory_budget")))
     engines: list[Permuted] = []
     prepared = {name: options[name] for name in ("normalize", "clip_quantile") if name in options}
     threads = checks.check_threads(options.get("threads"))
     if len(lists) < len(tested) and any(isinstance(one.value, Neighbors) for one in (*xs, *ys)):
         raise TypeError("Neighbors are for metrics of neighbour lists; other metrics need arrays")
+    _check_budget(tested, xs, ys, n, (k, kernels), budget_of(options.get("memory_budget")))
     for centred in (True, False):
         wanted = {name: states for name, states in grams.items() if states.centred == centred}
         for states in wanted.values():

@@ -28,7 +28,13 @@ def cluster(scheduler: str, option: str) -> Iterator[Executor]:
         from distributed import Client
     except ImportError as error:
         raise ImportError(f"{option} needs Dask: pip install 'kernalign[dask]'") from error
-    with Client(scheduler) as client, client.get_executor(retries=2) as executor:
+    try:
+        client = Client(scheduler)
+    except (ValueError, OSError) as error:
+        raise ValueError(
+            f"{option} must be the address of a Dask scheduler (tcp://host:8786), got {scheduler}: {error}"
+        ) from error
+    with client, client.get_executor(retries=2) as executor:
         yield executor
 
 
