@@ -24,6 +24,7 @@ from kernalign._engines.linear import linear_sums
 from kernalign._rows import arrays
 from kernalign._rows.labels import groups_of, rows_for
 from kernalign._rows.options import Options
+from kernalign._statistics import kernel_null
 from kernalign.metrics.kernel.finish import (
     Estimator,
     finish_cka,
@@ -293,13 +294,13 @@ def sums_of(
     feature = linear and n > p + q
     if pair.place is not None and uncertainty is not None and not feature:
         raise ValueError("uncertainty must be None where a CUDA device sums Gram matrices; device='cpu' has jackknives")
-    more = 240 if uncertainty else 0
-    if groups is not None:
-        more += kernel_null.exchange_bytes(n, (p, q) if linear else None)
-    if linear:
-        pair.afford_sums(metric, more)
-    else:
-        pair.afford(metric, (2 * arrays.SUMS + more) * n)
+    if pair.budget is not None or groups is not None or (p + q) ** 2 + 150 * n > arrays.MUCH // 8:  # in few calls
+        more = 240 if uncertainty else 0
+        more += 0 if groups is None else kernel_null.exchange_bytes(n, (p, q) if linear else None)
+        if linear:
+            pair.afford_sums(metric, more)
+        else:
+            pair.afford(metric, (2 * arrays.SUMS + more) * n)
     with reporting(pair.progress, metric) as report:
         centred = metric != "kernel_alignment"
         if linear:
