@@ -57,3 +57,12 @@ def test_few_pairings_are_all_scored_and_many_are_drawn():
         assert method == ("all 24 pairings" if n == 4 else "999 random pairings, seed 0")
         assert share(pool, pool) == pytest.approx(1 / n, abs=0.05)
     assert math.isnan(share(np.array([np.nan, 1.0]), np.array([np.nan, 1.0])))
+
+
+@pytest.mark.parametrize("make", [lambda: Pairings.of_items(30), lambda: Pairings.of_groups(np.arange(30) // 3)])
+def test_draws_are_kept_for_the_next_pair_of_the_same_items(make, monkeypatch):
+    first = list(make().drawn(40, most=15))
+    assert list(map(id, make().drawn(40, most=15))) == list(map(id, first))
+    assert len(np.concatenate(list(make().drawn(41)))) == 41
+    monkeypatch.setattr("kernalign._statistics.pairings._KEPT", 0)
+    np.testing.assert_array_equal(np.concatenate(list(make().drawn(40))), np.concatenate(first))

@@ -22,7 +22,7 @@ Labels: TypeAlias = NDArray[np.intp]  # numbers from 0
 FEW = 40_320  # pairings that are all scored: those of 8 items
 DRAWN = 999  # otherwise, with seed 0
 _MOST = 1 << 20  # places at a time
-_KEPT = 1 << 23  # places that are kept: 32 MB
+_KEPT = 1 << 22  # places that are kept: 16 MB
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,15 +43,12 @@ class Pairings:
     @classmethod
     def of_items(cls, n: int) -> Pairings:
         """All n! pairings."""
-        return cls(n, (np.arange(n)[:, None],))
+        return _of_items(n)
 
     @classmethod
     def of_groups(cls, labels: Labels) -> Pairings:
         """Whole groups change places with groups of their size."""
-        order, sizes = np.argsort(labels, kind="stable"), np.bincount(labels)
-        starts = np.cumsum(sizes) - sizes
-        classes = (order[starts[sizes == size][:, None] + np.arange(size)] for size in np.unique(sizes))
-        return cls(len(labels), tuple(classes), "groups")
+        return _of_groups(np.asarray(labels, dtype=np.intp).tobytes())
 
     @classmethod
     def within(cls, labels: Labels) -> Pairings:
@@ -92,6 +89,7 @@ class Pairings:
             if number * self.n > _KEPT:
                 batches.clear()
         if batches:
+            self._kept.clear()
             self._kept[asked] = batches
 
     @cached_property
@@ -103,6 +101,21 @@ class Pairings:
         for units, order in zip(self.classes, orders, strict=True):
             placed[:, units] = units[order]
         return placed
+
+
+# The last ones are at hand, with what was drawn of them, for the next pair of the same items.
+@lru_cache(maxsize=1)
+def _of_items(n: int) -> Pairings:
+    return Pairings(n, (np.arange(n)[:, None],))
+
+
+@lru_cache(maxsize=1)
+def _of_groups(labels: bytes) -> Pairings:
+    numbers = np.frombuffer(labels, dtype=np.intp)
+    order, sizes = np.argsort(numbers, kind="stable"), np.bincount(numbers)
+    starts = np.cumsum(sizes) - sizes
+    classes = (order[starts[sizes == size][:, None] + np.arange(size)] for size in np.unique(sizes))
+    return Pairings(len(numbers), tuple(classes), "groups")
 
 
 @lru_cache(maxsize=8)
