@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -15,7 +14,7 @@ import numpy as np
 from kernalign._base.kernels import Delta, Precomputed
 from kernalign._base.progress import Report
 from kernalign._base.readable import said
-from kernalign._base.score import AlignmentWarning, Score
+from kernalign._base.score import AlignmentWarning
 from kernalign._base.threads import held
 from kernalign._engines.states import StateKey, Store
 from kernalign._rows.layered import Place, Representation, first_error
@@ -88,8 +87,13 @@ class Run:
                     self.nulls[family.searched] = partial(_nulls, family, self.sides, lean)
                 scorer = family.scorer(shop) if shop.layers else None
                 at_once = None if self.plan.p_values and not family.light else family.at_once(shop)
-                for pair in own:
-                    self._score(family, pair, scorer, at_once, shop, failed, steps)
+                layers = {
+                    side: {name: _layers(one, failed) for name, one in members.items()}
+                    for side, members in self.sides.items()
+                }
+                of_y = layers.get("y", layers["x"])
+                for a, b in own:
+                    self._score(family, (a, b), (layers["x"][a], of_y[b]), scorer, at_once, shop, steps)
         self.caveats.done()
         if not self.scored and self.error is not None:
             raise self.error  # there is no rest that it could cost
@@ -213,29 +217,25 @@ class Run:
         self,
         family: Family,
         pair: Names,
+        layers: tuple[Sequence[Any], Sequence[Any]],
         scorer: Scorer | None,
         at_once: AtOnce | None,
         shop: Workshop,
-        failed: Mapping[Place, Exception],
         steps: _Steps,
     ) -> None:
         x, y = self.x[pair[0]], self.y[pair[1]]
-        found = PairScores(self.plan, family, x, y, failed, shop, self.pairings)
+        found = PairScores(self.plan, family, x, y, layers, shop, self.pairings)
         alike = x is y and family.mirrored
         mirror: dict[tuple[int, ...], Any] = {}
-        known = found.begin(at_once)
-        self.scored = self.scored or any(known)
-        steps.step(sum(known))
-        places = itertools.product(*map(range, map(len, found.layers)))
-        for at, done in zip(places, known, strict=True):
-            a, b = found.layers[0][at[0]], found.layers[1][at[1]]
-            if done:
-                found.postpone(at, partial(_made, scorer, a, b))
-                continue
+        places = found.begin(at_once, scorer)
+        known = len(layers[0]) * len(layers[1]) - len(places)
+        self.scored = self.scored or known > 0
+        steps.step(known)
+        for at in places:
             if at[::-1] in mirror:
                 scores = mirror[at[::-1]]
             else:
-                scores = self._scores(scorer, a, b)
+                scores = self._scores(scorer, layers[0][at[0]], layers[1][at[1]])
             if steps.watched:
                 steps.step()
             if self.caveats.caught:
@@ -265,10 +265,9 @@ class Run:
         return scores
 
 
-def _made(scorer: Any, a: Any, b: Any, which: int) -> Score:
-    """One of the scores of two layers, of which so far only the value was needed."""
-    scores: list[Score] = scorer(a, b)
-    return scores[which]
+def _layers(one: Representation, failed: Mapping[Place, Exception]) -> list[Any]:
+    """Those of a representation, or why they cannot be scored."""
+    return [own if isinstance(own, Exception) else failed.get(own.place, own) for own in one.opened.values()]
 
 
 def _read(found: Mapping[Names, partial[Tails]]) -> dict[Names, Tails]:
