@@ -11,13 +11,12 @@ import pytest
 from kernalign import _core
 from kernalign._base import threads
 from kernalign.metrics.linear import principal
-from threadpoolctl import ThreadpoolController
 
 CORES = len(os.sched_getaffinity(0))
 
 
 def counts():
-    return [one.get_num_threads() for one in ThreadpoolController().select(user_api="blas").lib_controllers]
+    return [one.get_num_threads() for one in threads._libraries()]
 
 
 def told(**variables):

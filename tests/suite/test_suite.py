@@ -424,7 +424,7 @@ def test_rectangles_hold_every_missing_pair_once(symmetric):
 
 def test_two_workers_of_dask_find_the_same(folder):
     distributed = pytest.importorskip("distributed")
-    cluster = {"n_workers": 2, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
+    cluster = {"n_workers": 2, "threads_per_worker": 1, "processes": False, "dashboard_address": ":0"}
     with distributed.LocalCluster(**cluster) as local, distributed.Client(local) as client:
         found = suite.load(folder, directory=folder / "a").run(client.get_executor())
     assert scores(found) == pytest.approx(scores(suite.load(folder).run()), rel=1e-12)

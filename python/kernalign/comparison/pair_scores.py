@@ -58,10 +58,10 @@ class PairScores:
         Of the others they are made where more than the values is asked for.
         """
         metrics, every = self.family.metrics, list(itertools.product(*map(range, self._shape)))
+        for metric in metrics:
+            self.cells[metric] = at_once(*self.layers) if at_once else Cells(*np.full((4, *self._shape), np.nan))
         if at_once is None:
-            self.cells = {metric: Cells(*np.full((4, *self._shape), np.nan)) for metric in metrics}
             return every
-        self.cells = {metric: at_once(*self.layers) for metric in metrics}
         known = np.isfinite(self.cells[metrics[0]].score).ravel().tolist()
         for which, metric in enumerate(self._entries):
             draw, entries = self._draws.get(metric), self._entries[metric]

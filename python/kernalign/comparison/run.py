@@ -229,8 +229,9 @@ class Run:
         mirror: dict[tuple[int, ...], Any] = {}
         places = found.begin(at_once, scorer)
         known = len(layers[0]) * len(layers[1]) - len(places)
-        self.scored = self.scored or known > 0
-        steps.step(known)
+        if known:
+            self.scored = True
+            steps.step(known)
         for at in places:
             if at[::-1] in mirror:
                 scores = mirror[at[::-1]]
@@ -244,7 +245,7 @@ class Run:
                 found.reasons += reasons_of(family.metrics, x, y, at, "failed", said(scores))
                 continue
             found.keep(at, scores)
-            if alike and not any(score.reason for score in scores):  # a reason tells x from y
+            if alike and not [score for score in scores if score.reason]:  # a reason tells x from y
                 mirror[at] = scores
         self.caveats.reasons += found.reasons
         for metric in family.metrics:
@@ -267,7 +268,10 @@ class Run:
 
 def _layers(one: Representation, failed: Mapping[Place, Exception]) -> list[Any]:
     """Those of a representation, or why they cannot be scored."""
-    return [own if isinstance(own, Exception) else failed.get(own.place, own) for own in one.opened.values()]
+    opened = list(one.opened.values())
+    if not failed:
+        return opened
+    return [own if isinstance(own, Exception) else failed.get(own.place, own) for own in opened]
 
 
 def _read(found: Mapping[Names, partial[Tails]]) -> dict[Names, Tails]:

@@ -34,7 +34,7 @@ def client(tmp_path_factory):
     from distributed import Client, LocalCluster
 
     settings = {"distributed.scheduler.allowed-failures": 10, "distributed.scheduler.worker-ttl": "4s"}
-    where = {"local_directory": tmp_path_factory.mktemp("dask"), "dashboard_address": None, "memory_limit": "2GiB"}
+    where = {"local_directory": tmp_path_factory.mktemp("dask"), "dashboard_address": ":0", "memory_limit": "2GiB"}
     with (
         dask.config.set(settings),
         LocalCluster(n_workers=2, threads_per_worker=1, processes=True, **where) as cluster,
@@ -108,7 +108,7 @@ if __name__ == "__main__":
     ledger._PAUSE, ledger._SHARE = 0.0, 0
     import time
     count = lambda done, total: (print(done, total, flush=True), time.sleep(pause))
-    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None,
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0",
                       local_directory=sys.argv[4]) as cluster:
         with Client(cluster) as client, client.get_executor() as executor:
             print(repr(float(ka.execute(plan, executor, path, progress=count))))

@@ -97,11 +97,16 @@ class Grams(Family):
 
     def make(self, key: StateKey, shop: Workshop, report: Report) -> Any:
         """The sums of all pairs of sides."""
-        return self._sweep(shop, report=report)[0].engine
+        return self._sweep(shop, self._swept(shop.layers.values()), report=report)[0].engine
 
-    def _sweep(self, shop: Workshop, **made: Any) -> Swept:
-        """A sweep over the sides that need one, and the place of each layer among these."""
+    def _finished(self, shop: Workshop) -> Swept | None:
+        """The sweep that was made, if any was."""
         swept = self._swept(shop.layers.values())
+        engine = shop.store.get(self._key(swept))
+        return None if engine is None else self._sweep(shop, swept, engine=engine)
+
+    def _sweep(self, shop: Workshop, swept: Sequence[Place], **made: Any) -> Swept:
+        """A sweep over the sides that need one, and the place of each layer among these."""
         sides = [self.side(shop.layers[place], shop) for place in swept]
         sweep = GramSweep(sides, centred=self.centred, threads=shop.threads, place=shop.place, **made)
         return sweep, {place: at for at, place in enumerate(swept)}
@@ -111,28 +116,26 @@ class Grams(Family):
 
     def side(self, layer: Layer, shop: Workshop, *, double: bool = False) -> Side:
         """A layer with its kernel, made once; multiplied in float64 if asked to be."""
-
         at = int(layer.place.argument == "ys")
-        kernel, named = self.kernels[at], self._named[at]
+        key = StateKey(ROWS, (self._named[at],), layer.place)
+        found: Side = shop.store.get(key) or self._made(key, layer, at, shop, place=shop.place)
+        if double and not found.double:
+            key = StateKey(ROWS, (self._named[at], "float64"), layer.place)
+            found = shop.store.get(key) or self._made(key, layer, at, shop, double=True)
+        return found
 
-        def side(*options: str, **how: Any) -> Side:
-            key = StateKey(ROWS, (named, *options), layer.place)
-            found: Side | None = shop.store.get(key)
-            if found is None:
-                rows = layer.rows_as(divided=True) if isinstance(kernel, kernels.Cosine) else layer.rows
-                known = shop.store.get(key._replace(kind=KERNEL))
-                found = known.of([rows]) if known else make_side([rows], kernel, shop.threads, **how)
-                shop.store[key] = found
-            return found
-
-        found = side(place=shop.place)
-        return side("float64", double=True) if double and not found.double else found
+    def _made(self, key: StateKey, layer: Layer, at: int, shop: Workshop, **how: Any) -> Side:
+        kernel = self.kernels[at]
+        rows = layer.rows_as(divided=True) if isinstance(kernel, kernels.Cosine) else layer.rows
+        known = shop.store.get(key._replace(kind=KERNEL))
+        found: Side = known.of([rows]) if known else make_side([rows], kernel, shop.threads, **how)
+        shop.store[key] = found
+        return found
 
     def scorer(self, shop: Workshop) -> Scorer:
         finishers, settings = self.finishers(), self.asked.settings
         shares: dict[Place, float] = {}
-        engine = shop.store.get(self._key(self._swept(shop.layers.values())))
-        swept: Swept | None = None if engine is None else self._sweep(shop, engine=engine)
+        swept = self._finished(shop)
         sides: dict[Place, Side] = {}
 
         def scores(x: Layer, y: Layer) -> list[Score]:
@@ -156,11 +159,11 @@ class Grams(Family):
 
     def at_once(self, shop: Workshop) -> AtOnce | None:
         """Unbiased cosines of all pairs that the sweep has in the precision that both sides want."""
-        engine = shop.store.get(self._key(self._swept(shop.layers.values()))) if shop.layers else None
         joint = self.centred and self.estimator == "unbiased" and all(record.cosine for record in self.states_of)
-        if not joint or engine is None:
+        swept = self._finished(shop) if joint and shop.layers else None
+        if swept is None:
             return None
-        sweep, places = self._sweep(shop, engine=engine)
+        sweep, places = swept
         values = sweep.unbiased_cosines()
         layers = [shop.layers[place] for place in places]
         if self._linear:

@@ -70,11 +70,12 @@ class Lists(Family):
         return StateKey("lists", (self.k, self.similarity, ordered), layer.place)
 
     def states(self, layers: Sequence[Planned]) -> list[StateKey]:
-        return [self._key(layer, self.ordered) for layer in layers]
+        options = self.k, self.similarity, self.ordered
+        return [StateKey("lists", options, layer.place) for layer in layers]
 
     def make(self, key: StateKey, shop: Workshop, report: Report) -> LayerLists:
         layer, ordered = shop.layer(key), key.options[-1]
-        other = shop.store.get(self._key(layer, True))
+        other = None if ordered else shop.store.get(self._key(layer, True))
         if other is not None:  # lists in order serve where order does not matter
             made: LayerLists = other
             return made
