@@ -1,7 +1,10 @@
-"""Scripts in interpreters of their own, with helpers for long calls and for signals."""
+"""Scripts in interpreters of their own, with helpers for long calls and for signals, and a pool whose workers die."""
 
+import os
+import signal
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 PRELUDE = """
@@ -72,3 +75,16 @@ def run(script, *, timeout=120):
     assert done.returncode == 0, f"exit status {done.returncode}\n{done.stdout}\n{done.stderr}"
     assert done.stderr == ""
     return done.stdout
+
+
+class Mortal(ProcessPoolExecutor):
+    """A pool, some of whose workers are killed."""
+
+    deaths = 0
+
+    def submit(self, *given, **named):
+        future = super().submit(*given, **named)
+        if Mortal.deaths:
+            Mortal.deaths -= 1
+            os.kill(next(iter(self._processes)), signal.SIGKILL)
+        return future

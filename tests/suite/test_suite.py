@@ -22,6 +22,7 @@ from kernalign.comparison.tidy import COLUMNS
 from kernalign.suite import executors as running
 from kernalign.suite.blocks import _rectangles
 from kernalign.suite.kept import States
+from processes import Mortal
 
 N = 60
 NAMES = [f"m{at}" for at in range(6)]
@@ -235,6 +236,15 @@ def test_any_executor_finds_the_same(folder, kind):
     with kind(2) as executor:
         found = suite.load(folder, directory=folder / "a").run(executor)
     assert scores(found) == pytest.approx(scores(suite.load(folder).run()), rel=1e-12)
+
+
+def test_a_worker_that_dies_costs_its_blocks_only(folder, monkeypatch):
+    monkeypatch.setattr("kernalign.suite.blocks.SIDE", 2)
+    monkeypatch.setattr(Mortal, "deaths", 1)
+    with Mortal(2) as mortal:
+        found = suite.load(folder, directory=folder / "a").run(mortal)
+    assert scores(found) == scores(suite.load(folder).run())
+    assert Mortal.deaths == 0
 
 
 def killed(folder: Path, times: int) -> None:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
 from kernalign._base.threads import allowed
-from kernalign.comparison.tasks.pools import cluster, workers_of
+from kernalign.comparison.tasks.pools import cluster, windowed
 from kernalign.suite.blocks import Block
 from kernalign.suite.work import work
-
-_IN_FLIGHT = 4  # blocks for each worker
 
 
 @contextmanager
@@ -40,26 +38,5 @@ def _go_on() -> None:
 
 
 def worked(todo: Sequence[Block], executor: Executor | None) -> Iterator[dict[str, Any]]:
-    """Lines as they are finished; at most four blocks a worker are given away at a time."""
-    if executor is None:
-        yield from map(work, todo)
-        return
-    waiting, flying, most = iter(todo), set[Future[Any]](), _IN_FLIGHT * workers_of(executor)
-    try:
-        while True:
-            for block in waiting:
-                flying.add(executor.submit(work, block))
-                if len(flying) >= most:
-                    break
-            if not flying:
-                return
-            done, flying = wait(flying, return_when=FIRST_COMPLETED)
-            for one in done:
-                yield one.result()
-    except KeyboardInterrupt:
-        for one in flying:
-            one.cancel()
-        for one in flying:
-            if not one.cancelled():
-                yield one.result()
-        raise
+    """Lines as they are finished; after Ctrl-C those that were begun too."""
+    return map(work, todo) if executor is None else windowed(executor, work, todo, drained=True)

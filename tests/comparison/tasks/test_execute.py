@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pickle
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import pytest
 from kernalign.comparison.tasks import execute as module
 from kernalign.comparison.tasks.ledger import Ledger
 from layered_samples import models
+from processes import Mortal
 from samples import saved_rows
 
 N = 20_000
@@ -75,19 +75,6 @@ def test_progress_counts_tasks(files):
     seen = []
     ka.execute(plan(files), progress=lambda done, total: seen.append((done, total)))
     assert seen == [(at + 1, 20) for at in range(20)]
-
-
-class Mortal(ProcessPoolExecutor):
-    """A pool, some of whose workers are killed."""
-
-    deaths = 0
-
-    def submit(self, *given, **named):
-        future = super().submit(*given, **named)
-        if Mortal.deaths:
-            Mortal.deaths -= 1
-            os.kill(next(iter(self._processes)), signal.SIGKILL)
-        return future
 
 
 def test_a_broken_pool_is_made_again(files):

@@ -5,16 +5,8 @@ from __future__ import annotations
 import os
 import pickle
 from collections.abc import Iterator
-from concurrent.futures import (
-    FIRST_COMPLETED,
-    BrokenExecutor,
-    Executor,
-    Future,
-    ProcessPoolExecutor,
-    ThreadPoolExecutor,
-    wait,
-)
-from functools import lru_cache
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
 from kernalign import _core
@@ -27,15 +19,13 @@ from kernalign.comparison.result import Comparison
 from kernalign.comparison.tasks.ledger import Ledger
 from kernalign.comparison.tasks.models import Models, make_models
 from kernalign.comparison.tasks.parts import merge
-from kernalign.comparison.tasks.pools import again, processes, workers_of
+from kernalign.comparison.tasks.pools import processes, windowed
 from kernalign.comparison.tasks.streams import Stream, Task, make_stream
 
 Plan: TypeAlias = Stream | Models
 Result: TypeAlias = Score | dict[tuple[str, str], Score] | Comparison
 
-_AHEAD = 4  # tasks in flight for each worker
 _MOST_PROCESSES = 4096
-_BREAKS = 3  # of a pool, without a finished task between them
 
 __all__ = ["execute", "finish", "merge", "plan", "run_task"]
 
@@ -244,54 +234,18 @@ def _parts(plan: Plan, todo: list[Task], executor: Executor | int | None) -> Ite
             yield plan.run(task, 0)
         return
     if isinstance(executor, Executor):
-        yield from _windowed(plan, todo, executor, 0)
+        yield from _sent(plan, todo, executor, 0)
         return
     with processes(executor) as pool:
-        yield from _windowed(plan, todo, pool, max(1, int(_core.build_info()["threads"]) // executor))
+        yield from _sent(plan, todo, pool, max(1, int(_core.build_info()["threads"]) // executor))
 
 
-def _windowed(plan: Plan, todo: list[Task], executor: Executor, threads: int) -> Iterator[Store]:
-    """Keep workers busy with a few tasks each; a pool that broke is made again, and gets what was under way again."""
+def _sent(plan: Plan, todo: list[Task], executor: Executor, threads: int) -> Iterator[Store]:
     sent: Any = plan if isinstance(executor, ThreadPoolExecutor) else pickle.dumps(plan)
-    waiting = list(reversed(todo))
-    running: dict[Future[Store], Task] = {}
-    breaks, first = 0, executor
-    try:
-        while waiting or running:
-            while waiting and len(running) < _AHEAD * workers_of(executor):
-                task = waiting.pop()
-                try:
-                    running[executor.submit(_run_sent, sent, task, threads)] = task
-                except (BrokenExecutor, OSError):  # a pool that is just breaking has closed its pipes
-                    waiting.append(task)
-                    break
-            ended = wait(running, return_when=FIRST_COMPLETED).done if running else set()
-            broken: BaseException | None = None
-            for future in ended:
-                task = running.pop(future)
-                try:
-                    part = future.result()
-                except BrokenExecutor as error:
-                    broken = error
-                    waiting.append(task)
-                    continue
-                breaks = 0
-                yield part
-            if broken is not None or not ended:
-                waiting += running.values()
-                running.clear()
-                breaks += 1
-                if not isinstance(executor, ProcessPoolExecutor) or breaks > _BREAKS:
-                    raise broken or RuntimeError("the executor takes no tasks")
-                executor = again(executor)
-    finally:
-        for future in running:
-            future.cancel()
-        if executor is not first:
-            executor.shutdown(wait=False, cancel_futures=True)
+    return windowed(executor, partial(_run_sent, sent, threads), todo)
 
 
-def _run_sent(sent: Any, task: Task, threads: int) -> Store:
+def _run_sent(sent: Any, threads: int, task: Task) -> Store:
     plan: Plan = _received(sent) if isinstance(sent, bytes) else sent
     return plan.run(task, threads)
 

@@ -1,14 +1,69 @@
-"""Executors that are made here, and what must be known of those that were given."""
+"""Executors, made here or given: kept busy with a few tasks for each worker, and made again where they broke."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import Any
 
 from kernalign._base.threads import allowed
+
+_AHEAD = 4  # tasks in flight for each worker
+_BREAKS = 3  # of a pool, without a finished task between them
+
+
+def windowed(
+    executor: Executor, call: Callable[[Any], Any], todo: Sequence[Any], *, drained: bool = False
+) -> Iterator[Any]:
+    """What a call makes of each task, as it comes; a pool that broke is made again, and gets what was under way again.
+
+    ``drained``: after Ctrl-C, what workers have begun is waited for, and comes too.
+    """
+    waiting = list(reversed(todo))
+    running: dict[Future[Any], Any] = {}
+    breaks, first = 0, executor
+    try:
+        while waiting or running:
+            while waiting and len(running) < _AHEAD * workers_of(executor):
+                task = waiting.pop()
+                try:
+                    running[executor.submit(call, task)] = task
+                except (BrokenExecutor, OSError):  # a pool that is just breaking has closed its pipes
+                    waiting.append(task)
+                    break
+            ended = wait(running, return_when=FIRST_COMPLETED).done if running else set()
+            broken: BaseException | None = None
+            for future in ended:
+                task = running.pop(future)
+                try:
+                    part = future.result()
+                except BrokenExecutor as error:
+                    broken = error
+                    waiting.append(task)
+                    continue
+                breaks = 0
+                yield part
+            if broken is not None or not ended:
+                waiting += running.values()
+                running.clear()
+                breaks += 1
+                if not isinstance(executor, ProcessPoolExecutor) or breaks > _BREAKS:
+                    raise broken or RuntimeError("the executor takes no tasks")
+                executor = again(executor)
+    except KeyboardInterrupt:
+        for future in running if drained else ():
+            future.cancel()
+        for future in running if drained else ():
+            if not future.cancelled() and future.exception() is None:
+                yield future.result()
+        raise
+    finally:
+        for future in running:
+            future.cancel()
+        if executor is not first:
+            executor.shutdown(wait=False, cancel_futures=True)
 
 
 @contextmanager
