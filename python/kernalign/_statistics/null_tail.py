@@ -86,9 +86,13 @@ class Tail:
 class DrawnTail:
     """Spread and upper tail of a score, and its mean unless that is known, from the scores of pairings."""
 
-    def __init__(self, pairings: Pairings, mean: float | None, scores: Scores | str) -> None:
-        """``scores``: what scores pairings, or why they are not scored."""
-        self._given: Any = pairings, scores
+    def __init__(
+        self, pairings: Pairings, mean: float | None, scores: Scores | str, of: Callable[[Values], Values] | None = None
+    ) -> None:
+        """``scores``: what scores pairings, or why they are not scored; ``of`` makes distances of them, which fall as
+        they grow: p is the share of pairings that are no farther apart, and there is no upper quantile."""
+        self._given: Any = pairings, scores, of
+        self._falls = of is not None
         self._mean = mean
 
     def mean(self) -> float | None:
@@ -104,22 +108,27 @@ class DrawnTail:
 
     def quantile(self, alpha: float) -> float | None:
         """What the standardised score exceeds with probability alpha."""
+        if self._falls:
+            return None
         drawn, mean, sd = self._found[2], self.mean(), self.sd()
         return None if drawn is None or mean is None or not sd else (order_statistic(drawn, alpha) - mean) / sd
 
     @cached_property
     def _found(self) -> tuple[float | None, str, Values | None]:
-        pairings, scores = self._given
+        pairings, scores, of = self._given
         if isinstance(scores, str):
             return None, scores, None
         drawn, method = null_scores(pairings, scores)
         self._given = None
         if np.isnan(drawn).any():
             return None, "none: under some pairings there is no score", None
-        return share(drawn, drawn), method, drawn
+        return share(drawn, drawn), method, drawn if of is None else of(drawn)
+
+    def null(self) -> Null:
+        return Null(self.mean, self.sd, None, self.p_value, self.quantile)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_mean": self._mean, "_found": self._found, "_given": None}
+        return {"_mean": self._mean, "_falls": self._falls, "_found": self._found, "_given": None}
 
 
 def exchange_null(labels: Labels, made: PermutedGrams, scale: float, refused: str | None) -> Null:
@@ -130,7 +139,7 @@ def exchange_null(labels: Labels, made: PermutedGrams, scale: float, refused: st
     pairings = Pairings.of_groups(labels)
     mean = scale * made.mean_product(pairings.classes)
     tail = DrawnTail(pairings, mean, refused or (lambda orders: scale * made.products(orders)[:, 0, 0]))
-    return Null(mean, tail.sd, None, tail.p_value, tail.quantile)
+    return tail.null()
 
 
 def refused_null(mean: float | None, sd: float | None, reason: str) -> Null:

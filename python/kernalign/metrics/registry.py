@@ -112,6 +112,7 @@ _RECORDS: dict[str, MetricInfo] = {
         angles.angular_cka,
         **_CLOSE_AT_0,
         cost=_GRAMS,
+        chance="of the data",
     ),
     "ensd": MetricInfo(
         "effective number of shared dimensions: CKA times the participation ratios' geometric mean",
@@ -233,6 +234,7 @@ _RECORDS: dict[str, MetricInfo] = {
         **_CLOSE_AT_0,
         states=OfSpans(ridge_cca.gulp_of, ("ridge",)),
         cost=_SPANS,
+        chance="of the spectra",
     ),
     "nbs": MetricInfo(
         "normalised Bures similarity: cosine of shapes",
@@ -240,6 +242,7 @@ _RECORDS: dict[str, MetricInfo] = {
         shape.nbs,
         states=OfSpans(shape.nbs_of, ("alpha",)),
         cost=_PRODUCT,
+        chance="of the data",
     ),
     "angular_distance": MetricInfo(
         "angle between shapes, in radians",
@@ -248,6 +251,7 @@ _RECORDS: dict[str, MetricInfo] = {
         **_CLOSE_AT_0,
         states=OfSpans(shape.angular_distance_of, ("alpha",)),
         cost=_PRODUCT,
+        chance="of the data",
     ),
     "procrustes": MetricInfo(
         "distance after the best rotation, in the data's units",
@@ -258,6 +262,7 @@ _RECORDS: dict[str, MetricInfo] = {
         scales=False,
         units=1,
         cost=_PRODUCT,
+        chance="of the data",
     ),
     "one_to_one": MetricInfo(
         "mean correlation of columns, each matched with one of the other side",

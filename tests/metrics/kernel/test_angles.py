@@ -18,8 +18,20 @@ def test_angular_cka_is_the_arc_cosine(estimator, kind):
     score = ka.angular_cka(x, y, estimator=estimator, kernel=kernel)
     assert score == pytest.approx(math.acos(oracle.METRICS["cka", estimator](matrix(x), matrix(y))), rel=1e-9)
     assert score.p_value == ka.cka(x, y, kernel=kernel).p_value
-    assert score.chance is None
     assert ka.angular_cka(x, 2 * x, estimator=estimator) < 1e-6
+
+
+@pytest.mark.parametrize("estimator", ["biased", "unbiased"])
+def test_chance_of_the_angle_is_that_of_pairings(estimator):
+    x, y = related(40, 3, 4)
+    rng = np.random.default_rng(0)
+    k, g = oracle.linear(x), oracle.linear(y)
+    of = oracle.METRICS["cka", estimator]
+    drawn = [math.acos(of(k, g[np.ix_(order, order)])) for order in (rng.permutation(40) for _ in range(3000))]
+    score = ka.angular_cka(x, y, estimator=estimator)
+    assert score.chance == pytest.approx(np.mean(drawn), abs=4 * np.std(drawn) / math.sqrt(3000))
+    assert score.chance_sd == pytest.approx(np.std(drawn), rel=0.08)
+    assert ka.angular_cka(x[:6], y[:6], estimator=estimator).chance is None  # too wide for an expansion
 
 
 def test_angular_cka_of_three_is_a_metric():

@@ -487,6 +487,12 @@ def test_chance_of_the_eigenspace_overlap():
     assert ka.cca(x, y, statistic="eos").chance == pytest.approx(np.mean(scores), rel=1e-9)
 
 
+def test_chance_of_gulp_is_the_root_of_the_mean_square_of_all_pairings():
+    x, y = related(6, 2, 3)
+    squares = [float(ka.gulp(x, y[list(order)], 0.1)) ** 2 for order in permutations(range(6))]
+    assert ka.gulp(x, y, 0.1).chance == pytest.approx(np.sqrt(np.mean(squares)), rel=1e-9)
+
+
 def test_gulp_warns_in_its_own_name():
     x, y = np.random.default_rng(0).normal(size=(2, 4, 5))
     with pytest.warns(ka.AlignmentWarning, match="^gulp: "):

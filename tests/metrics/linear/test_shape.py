@@ -1,6 +1,8 @@
 """Procrustes distance, normalised Bures similarity and the angle between shapes."""
 
+import itertools
 import math
+import pickle
 import warnings
 
 import kernalign as ka
@@ -273,6 +275,45 @@ def test_partly_whitened_shapes_of_streams_and_comparisons(alpha):
         assert made.scores["own"]["a", "b"][0, 0] == pytest.approx(wanted, rel=1e-9)
         means = ka.compare({"a": x}, {"b": y}, metrics={"own": (name, {"alpha": alpha, "centred": False})})
         assert means.scores["own"]["a", "b"][0, 0] == pytest.approx(float(function(x, y, alpha=alpha, centred=False)))
+
+
+@pytest.mark.parametrize("alpha", [1.0, 0.4])
+@pytest.mark.parametrize("size", [(6, 2, 3), (6, 9, 3)])
+@every_metric
+def test_chance_is_that_of_all_pairings(name, size, alpha):
+    x, y = scaled_pair(*size)
+    far = name != "nbs"
+    pool = [float(METRICS[name](x, y[list(order)], alpha=alpha)) for order in itertools.permutations(range(6))]
+    score = pickle.loads(pickle.dumps(METRICS[name](x, y, alpha=alpha)))
+    assert score.chance == pytest.approx(np.mean(pool), rel=1e-7)
+    assert score.chance_sd == pytest.approx(np.std(pool), rel=1e-6)
+    as_near = np.less_equal if far else np.greater_equal
+    slack = 1e-9 * pool[0] * (1 if far else -1)
+    assert score.p_value == as_near(pool, pool[0] + slack).mean()
+    assert score.settings["p_method"] == "all 720 pairings"
+    assert (score.corrected is None) == far
+
+
+def test_pairings_that_take_long_are_not_scored():
+    x, y = np.random.default_rng(0).normal(size=(2, 400, 300))
+    score = ka.nbs(x, y)
+    assert score.chance is None
+    assert score.p_value is None
+    assert "permutation_test" in score.settings["p_method"]
+    near = ka.procrustes(x[:60, :20], x[:60, 10:30])  # half of the columns in common
+    assert near.p_value == 0.001
+    assert near.z < -5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("draw", ["standard_normal", "standard_cauchy"])
+def test_shapes_have_their_size(draw):
+    rng = np.random.default_rng(0)
+    p_values = [
+        ka.procrustes(getattr(rng, draw)((20, 3)), getattr(rng, draw)((20, 4))).p_value for _ in range(2000)
+    ]
+    assert np.mean(np.array(p_values) <= 0.05) == pytest.approx(0.05, abs=4 * 0.005)
+    assert np.mean(np.array(p_values) <= 0.01) == pytest.approx(0.01, abs=4 * 0.0023)
 
 
 def test_whitening_is_refused_outside_its_range_and_of_any_magnitude():

@@ -11,6 +11,8 @@ from kernalign._rows.options import Options
 from kernalign.metrics.kernel.cka import sums_of
 from kernalign.metrics.kernel.finish import Estimator, finish_cka, warn_of_dominance
 
+_NARROW = 0.1  # standard deviations in the way to 1: the next order is below a hundredth of the spread
+
 
 def angular_cka(
     x: Any,
@@ -31,8 +33,9 @@ def angular_cka(
     -------
     Score
         Radians in [0, pi / 2] ("biased", positive kernels) or [0, pi]; 0 for equal geometry. ``p_value`` is that of
-        CKA, small where the angle is; of the angle itself no chance level is known in closed form. ensd's distance is
-        this over pi / 2.
+        CKA, small where the angle is. ``chance`` and ``chance_sd`` follow from the exact moments of CKA to second
+        order, where these are narrow enough (a standard deviation below a tenth of the way to 1), else None. ensd's
+        distance is this over pi / 2.
 
     Notes
     -----
@@ -65,8 +68,17 @@ def angular_cka(
         return Score(math.nan, metric="angular_cka", n=found.n, reason=found.reason, **keywords)
     value = math.acos(min(1.0, max(-1.0, float(found))))
     tail = None if found._null is None else found._null.p_value
-    null = None if tail is None else Null(None, p_value=tail)
+    mean, sd = _angle_by_chance(found.chance, found.chance_sd)
+    null = None if tail is None and mean is None else Null(mean, sd, p_value=tail)
     return Score(value, metric="angular_cka", n=found.n, null=null, **keywords)
+
+
+def _angle_by_chance(mean: float | None, sd: float | None) -> tuple[float | None, float | None]:
+    """Mean and standard deviation of the arc cosine of a narrow score, to second order."""
+    if mean is None or sd is None or not sd < _NARROW * (1 - abs(mean)):
+        return None, None
+    slope = 1 / math.sqrt(1 - mean**2)
+    return math.acos(mean) - sd**2 * mean * slope**3 / 2, sd * slope
 
 
 def ensd(

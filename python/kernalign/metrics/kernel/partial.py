@@ -110,8 +110,7 @@ def residual_cka(
 
     cost = n * (p * q + q * min(q, n) + 2 * q * basis.shape[1])
     tail = DrawnTail(Pairings.of_items(n), None, f"none: {LONG}" if cost > COST // 4 else scores)
-    null = Null(tail.mean, tail.sd, None, tail.p_value, tail.quantile)
-    return Score(float(found), metric="cka", n=n, estimator=estimator, settings=found.settings, null=null)
+    return Score(float(found), metric="cka", n=n, estimator=estimator, settings=found.settings, null=tail.null())
 
 
 def _left_of(values: Matrix, basis: Matrix) -> Matrix:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from kernalign._base import checks
-from kernalign._base.score import AlignmentWarning, Null, Score, undefined
+from kernalign._base.score import AlignmentWarning, Score, undefined
 from kernalign._base.warn import warn
 from kernalign._engines.apart import apart
 from kernalign._engines.centred import Centred, Products
@@ -362,8 +362,7 @@ def _finish_soft_correlation(
 
     value = _best(correlation, direction, absolute)
     tail = DrawnTail(Pairings.of_items(data.n), None, f"none: {LONG}" if data.n * correlation.size > COST else scores)
-    null = Null(tail.mean, tail.sd, None, tail.p_value, tail.quantile)
-    return Score(value, metric="soft_correlation", n=data.n, settings=settings, null=null)
+    return Score(value, metric="soft_correlation", n=data.n, settings=settings, null=tail.null())
 
 
 def _best(correlation: Matrix, direction: Direction, absolute: bool) -> float:

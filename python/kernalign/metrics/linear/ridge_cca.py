@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kernalign._base import checks
 from kernalign._base.readable import Readable
-from kernalign._base.score import Score, UndefinedScoreWarning, undefined
+from kernalign._base.score import Null, Score, UndefinedScoreWarning, undefined
 from kernalign._base.warn import warn
 from kernalign._engines.directions import Directions, Vector
 from kernalign._rows import vectors
@@ -119,8 +119,9 @@ def gulp(x: Any, y: Any, ridge: float = 0.01, **options: Unpack[Options]) -> Sco
     Score
         |A - B|, >= 0, of A = X (X^T X + ridge n I)^-1 X^T, which takes a target to its prediction, and the like of y: a
         bound on how far both predictions of any target of norm 1 lie apart. 0 if x is y up to rotation and scale, or
-        with ridge 0 up to any invertible linear map. At most sqrt(rank_x + rank_y). No closed-form chance level of the
-        distance; `ridge_cca` has that of its product.
+        with ridge 0 up to any invertible linear map. At most sqrt(rank_x + rank_y). ``chance`` is the root of its exact
+        mean square under random pairing, above the mean by ``chance_sd**2 / (2 chance)`` of a spread that is not known
+        in closed form, and small.
 
     Notes
     -----
@@ -162,7 +163,10 @@ def _finish_gulp(state: Principal, penalty: Vector) -> Score:
     if state.reason is not None:
         return undefined("gulp", state.n, state.reason, settings=settings, maximum=None)
     found = _finish(state, penalty, "gulp")
-    return Score(float(found.gulp[0]), metric="gulp", n=state.n, settings=settings, maximum=None)
+    a, b = (_shrunk(side, float(penalty[0])) for side in (state.x, state.y))
+    chance = np.sqrt(max(0.0, a @ a + b @ b - 2 * a.sum() * b.sum() / state.free))  # overlaps are 1 / free in the mean
+    null = Null(float(chance))
+    return Score(float(found.gulp[0]), metric="gulp", n=state.n, settings=settings, null=null, maximum=None)
 
 
 def _finish(state: Principal, penalties: Vector, metric: str = "ridge_cca") -> CCAPath:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any, Unpack
 
 import numpy as np
 
 from kernalign._base import checks
 from kernalign._base.progress import Report
-from kernalign._base.score import AlignmentWarning, Score, undefined
+from kernalign._base.score import AlignmentWarning, Null, Score, undefined
 from kernalign._base.warn import warn
 from kernalign._engines import directions
 from kernalign._engines.centred import Centred
-from kernalign._engines.directions import Matrix
+from kernalign._engines.directions import Matrix, Vector
 from kernalign._rows import arrays
-from kernalign._rows.decompositions import product, qr_triangle, svd
+from kernalign._rows.decompositions import product, svd
 from kernalign._rows.options import Options
+from kernalign._statistics.null_tail import DrawnTail
+from kernalign._statistics.pairings import Orders, Pairings
 from kernalign.metrics.linear import principal
 from kernalign.metrics.linear.cca import warn_saturated
+from kernalign.metrics.linear.paired_shapes import narrow, paired_shapes
 from kernalign.metrics.linear.principal import Principal, Products, Spans, how
 
 # Below this 1 - NBS the difference of norms has lost too many digits, and the residual itself is summed. Float32
@@ -46,8 +49,11 @@ def procrustes(x: Any, y: Any, *, alpha: float = 1.0, centred: bool = True, **op
     -------
     Score
         min_Q |X - Y Q| = sqrt(|X|^2 + |Y|^2 - 2 |X^T Y|_*), X and Y centred, >= 0, in the units of the data and neither
-        squared nor divided by n; 0 for equal shapes. A metric. The Bures distance of the Gram matrices. No closed-form
-        null. nan, with ``reason``, where a side is constant.
+        squared nor divided by n; 0 for equal shapes. A metric. The Bures distance of the Gram matrices. ``chance``,
+        ``chance_sd`` and ``p_value``, small where the distance is, are those of 999 random pairings (of all, up to 8
+        items), when they are read: no closed form is known, and that of rotations in place of pairings is wrong where
+        rows differ in length. None where that takes long (beyond some 200 features). nan, with ``reason``, where a
+        side is constant.
 
     Notes
     -----
@@ -95,7 +101,7 @@ def nbs(x: Any, y: Any, *, alpha: float = 1.0, centred: bool = True, **options: 
     -------
     Score
         In [0, 1]; 1 for equal shapes. Invariant to rotation, isotropic scale and translation of each side; counts the
-        variance of a direction once where CKA squares it. No closed-form null.
+        variance of a direction once where CKA squares it. Chance and p-value as for :func:`procrustes`.
 
     See Also
     --------
@@ -130,7 +136,7 @@ def angular_distance(x: Any, y: Any, *, alpha: float = 1.0, centred: bool = True
     Score
         Radians in [0, pi/2]; 0 for equal shapes. Small angles are 2 arcsin(d / 2), d the Procrustes distance of the
         sides scaled to norm 1, so that they are not lost in the rounding of a cosine; with ``alpha`` < 1 they are below
-        1e-7.
+        1e-7. Chance and p-value as for :func:`procrustes`.
 
     See Also
     --------
@@ -164,6 +170,11 @@ class Shapes:
     exponents: tuple[int, int]
     settings: dict[str, Any] = field(default_factory=dict)
     reason: str | None = None
+    scores: Callable[[Orders], Vector] | str | None = None  # NBS of pairings, why it takes long; None without rows
+
+    def null(self, of: Callable[[Vector], Vector] | None = None) -> Null | None:
+        """Of random pairings, with ``of`` of a distance that is made of NBS."""
+        return None if self.scores is None else DrawnTail(Pairings.of_items(self.n), None, self.scores, of).null()
 
 
 def finish_procrustes(shapes: Shapes) -> Score:
@@ -176,14 +187,21 @@ def finish_procrustes(shapes: Shapes) -> Score:
         value = math.ldexp(math.hypot(a - b, math.sqrt(2 * a * b * shapes.gap)), unit)
     except OverflowError:
         return undefined("procrustes", shapes.n, "it is larger than float64 can hold", settings=shapes.settings)
-    return Score(value, metric="procrustes", n=shapes.n, settings=shapes.settings, maximum=None)
+
+    def apart(similarity: Vector) -> Vector:
+        return np.ldexp(np.hypot(a - b, np.sqrt(2 * a * b * np.maximum(0.0, 1 - similarity))), unit)
+
+    return Score(
+        value, metric="procrustes", n=shapes.n, settings=shapes.settings, null=shapes.null(apart), maximum=None
+    )
 
 
 def finish_nbs(shapes: Shapes) -> Score:
     """Normalised Bures similarity of finished sums."""
     if shapes.reason is not None:
         return undefined("nbs", shapes.n, shapes.reason, settings=shapes.settings)
-    return Score(max(0.0, 1 - shapes.gap), metric="nbs", n=shapes.n, settings=shapes.settings)
+    value = max(0.0, 1 - shapes.gap)
+    return Score(value, metric="nbs", n=shapes.n, settings=shapes.settings, null=shapes.null())
 
 
 def finish_angular_distance(shapes: Shapes) -> Score:
@@ -191,7 +209,8 @@ def finish_angular_distance(shapes: Shapes) -> Score:
     if shapes.reason is not None:
         return undefined("angular_distance", shapes.n, shapes.reason, settings=shapes.settings, maximum=None)
     value = min(math.pi / 2, 2 * math.asin(min(math.sqrt(2 * shapes.gap) / 2, 1.0)))
-    return Score(value, metric="angular_distance", n=shapes.n, settings=shapes.settings, maximum=None)
+    null = shapes.null(lambda similarity: np.arccos(np.minimum(similarity, 1.0)))
+    return Score(value, metric="angular_distance", n=shapes.n, settings=shapes.settings, null=null, maximum=None)
 
 
 def of_stream(products: Products, metric: str, alpha: float = 1.0) -> Shapes:
@@ -258,13 +277,18 @@ def whitened(metric: str, found: Principal, exponents: tuple[int, int], alpha: f
     norms, values = [], []
     for side, exponent in zip((found.x, found.y), exponents, strict=True):
         norms.append(float(np.linalg.norm(side.values)))
-        mixed = alpha * side.values + math.ldexp(1 - alpha, -exponent)
-        mixed /= mixed.max()  # squares of any scale stay in range
-        values.append(mixed / np.linalg.norm(mixed))
+        values.append(_mixed(side.values, exponent, alpha))
     a, b = values
     rank_x, rank_y = found.ranks
     nuclear = directions.nuclear_norm(a[:rank_x, None] * found.overlap * b[:rank_y])
     return Shapes(found.n, (norms[0], norms[1]), max(0.0, 1 - nuclear), exponents, settings)
+
+
+def _mixed(values: Vector, exponent: int, alpha: float) -> Vector:
+    """Singular values, whitened in part, of length 1."""
+    mixed = alpha * values + math.ldexp(1 - alpha, -exponent)
+    mixed /= mixed.max()  # squares of any scale stay in range
+    return np.asarray(mixed / np.linalg.norm(mixed))
 
 
 def _of_pair(metric: str, x: Any, y: Any, alpha: float, centred: bool, options: Options) -> Shapes:
@@ -276,8 +300,17 @@ def _of_pair(metric: str, x: Any, y: Any, alpha: float, centred: bool, options: 
         pair.settings["centred"] = False
     with pair.working(metric) as report:
         if alpha == 1:
-            return _of_data(pair, Centred.of(pair, centred=centred), report)
-        return _of_spans(metric, Spans.of(pair, centred=centred, report=report), alpha)
+            data = Centred.of(pair, centred=centred)
+            return replace(_of_data(pair, data, report), scores=paired_shapes(data))
+        spans = Spans.of(pair, centred=centred, report=report)
+
+        def part(whole: Matrix, at: int) -> Matrix:
+            side, exponent = ((spans.x, spans.data.x.exponent), (spans.y, spans.data.y.exponent))[at]
+            found = directions.of_rows(whole, spans.data.free, side.noise)
+            assert found.left is not None
+            return found.left * _mixed(found.values, exponent, alpha)
+
+        return replace(_of_spans(metric, spans, alpha), scores=paired_shapes(spans.data, part))
 
 
 def _of_data(pair: arrays.Pair, data: Centred, report: Report) -> Shapes:
@@ -301,17 +334,11 @@ def _by_products(data: Centred, report: Report) -> tuple[tuple[float, float], fl
 
 def _by_rows(data: Centred, report: Report) -> tuple[tuple[float, float], float]:
     """With few rows; a wide side is turned onto as many columns as it has rows, which changes no shape."""
-    x, y = (_narrow(side) for side in data.stacked(report))
+    x, y = (narrow(side) for side in data.stacked(report))
     a, b = float(np.linalg.norm(x)), float(np.linalg.norm(y))
     xy = product(x.T, y)
     gap = 1 - directions.nuclear_norm(xy) / (a * b)
     return (a, b), _gap(xy, [(x, y)], a, b) if gap < _CLOSE[True] else gap
-
-
-def _narrow(x: Matrix) -> Matrix:
-    if len(x) >= x.shape[1]:
-        return x
-    return qr_triangle(x.T).T
 
 
 def _gap(xy: Matrix, blocks: Iterable[tuple[Matrix, Matrix]], a: float, b: float) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign._base import checks
-from kernalign._base.score import Null, Score, undefined
+from kernalign._base.score import Score, undefined
 from kernalign._engines import lists as list_engine
 from kernalign._engines.edge_distances import EdgeDistances
 from kernalign._engines.neighbors import Neighbors
@@ -170,5 +170,4 @@ def finish_second_order_cosine(found: Search, per_item: bool = False) -> Score:
     pairings = Pairings.of_items(found.n) if labels is None else Pairings.of_groups(labels)
     why = why_no_p_value(found.settings) or (f"none: {LONG}" if made.cost > _COST else None)
     tail = DrawnTail(pairings, None, why or (lambda orders: np.array([made.cosines(one).mean() for one in orders])))
-    null = Null(tail.mean, tail.sd, None, tail.p_value, tail.quantile)
-    return found.score("second_order_cosine", float(items.mean()), null, items if per_item else None)
+    return found.score("second_order_cosine", float(items.mean()), tail.null(), items if per_item else None)
