@@ -21,6 +21,7 @@ from bench.studies import (  # noqa: E402
     contrastive_pmi,
     kare_and_risk,
     labelled,
+    stitching_claims,
     structured_path,
 )
 
@@ -211,3 +212,28 @@ def test_ceilings_are_split_halves_and_words_follow_the_numbers():
     assert "**Refuted**" in ceiling.report(found, grows, 1.0)
     low = [replace(pair, ceiling=0.6, low=0.5) for pair in found]
     assert "**Held**" in ceiling.report(low, [(40, 0.5, 0.2, 0.3), (80, 0.4, 0.1, 0.35)], 1.0)
+
+
+def test_stitching_claims_are_judged_by_the_numbers():
+    pytest.importorskip("sklearn")
+    data = stitching_claims.digits()
+    made = stitching_claims.networks(data, range(90, 92), steps=30)
+    [low, full] = stitching_claims.lemma([tuple(made)], data, ranks=(3, 10))[:2]
+    assert low.gap < 1e-9
+    assert low.ratio[0] > 1.01 > full.ratio[0] > 1 - 1e-9
+    low, full = (replace(one, ratio=one.ratio * (1 + 1e-9 * np.arange(3))) for one in (low, full))
+    assert "Refuted as stated" in stitching_claims.lemma_words([low, full])
+    same = replace(low, ratio=full.ratio)
+    assert "Held as stated" in stitching_claims.lemma_words([same, full])
+    chain = stitching_claims.forward([tuple(made)], data)
+    assert all((one.stitched <= one.bound).all() for one in chain)
+    assert "**Held**: no stitched risk exceeds the bound" in stitching_claims.forward_words(chain)
+    broken = [replace(chain[0], bound=chain[0].stitched / 2)]
+    assert "**Refuted**" in stitching_claims.forward_words(broken)
+    accuracy = np.tile(np.eye(5) * 0.5 + 0.4, (3, 1, 1)) + 1e-4 * np.arange(3)[:, None, None]
+    every = np.broadcast_to(np.arange(5), (3, 5))
+    chosen = dict.fromkeys(stitching_claims.RULES, every) | {"last layer": np.full((3, 5), 4)}
+    where = stitching_claims.Places(accuracy, np.full(3, 0.9), chosen)
+    told = " ".join(stitching_claims.place_words(where, stitching_claims.RULES))
+    assert "Same depth: held" in told
+    assert "Last layer: refuted** , 40.0" in told.replace("**,", "** ,")
