@@ -309,9 +309,7 @@ def test_pairings_that_take_long_are_not_scored():
 @pytest.mark.parametrize("draw", ["standard_normal", "standard_cauchy"])
 def test_shapes_have_their_size(draw):
     rng = np.random.default_rng(0)
-    p_values = [
-        ka.procrustes(getattr(rng, draw)((20, 3)), getattr(rng, draw)((20, 4))).p_value for _ in range(2000)
-    ]
+    p_values = [ka.procrustes(getattr(rng, draw)((20, 3)), getattr(rng, draw)((20, 4))).p_value for _ in range(2000)]
     assert np.mean(np.array(p_values) <= 0.05) == pytest.approx(0.05, abs=4 * 0.005)
     assert np.mean(np.array(p_values) <= 0.01) == pytest.approx(0.01, abs=4 * 0.0023)
 
