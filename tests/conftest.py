@@ -8,8 +8,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import scipy.linalg  # noqa: F401  (whose BLAS must be loaded to be held)
 from device_arrays import simulated
 from kernalign._rows import on_device
+from threadpoolctl import threadpool_limits
+
+# Oracles work on small matrices, on which the threads of a BLAS wait for each other: beside other work up to 30 times
+# as long. Tests of threads set numbers of their own.
+threadpool_limits(1, user_api="blas")
 
 
 @pytest.fixture(autouse=True)
