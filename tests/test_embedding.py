@@ -249,3 +249,13 @@ def test_bad_points_are_named(x, y, words):
 def test_transform_checks_its_points():
     with pytest.raises(ValueError, match="3 columns, got 2"):
         fit_similarity(cloud(5, 3), cloud(5, 3, 1)).transform(np.ones((2, 2)))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
+def test_the_rounding_of_distances_is_no_coordinate(dtype):
+    points = np.random.default_rng(0).normal(size=(40, 2))
+    distances = np.linalg.norm(points[:, None] - points, axis=-1).astype(dtype)
+    for given in (distances, distances.astype(np.float64)):
+        found = classical_mds(given, 8)
+        assert found[:, :2].any(axis=0).all()
+        assert not found[:, 2:].any()

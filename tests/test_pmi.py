@@ -248,3 +248,15 @@ def test_colours_are_found_again_from_what_they_occur_next_to():
 def test_the_shift_scales_with_the_kernel(scale):
     kernel = np.array([[1, -0.5, 0], [-0.5, 2, 0.1], [0, 0.1, 1]])
     assert pmi.psd_shift(kernel * scale).constant == pytest.approx(pmi.psd_shift(kernel).constant * scale, rel=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
+def test_the_rounding_of_a_kernel_is_no_direction(dtype):
+    """Of a kernel of rank 4 that was rounded, also where it came back as float64."""
+    x = np.random.default_rng(0).normal(size=(60, 4))
+    kernel = (x @ x.T).astype(dtype)
+    for given in (kernel, kernel.astype(np.float64)):
+        features = pmi.kernel_features(given)
+        assert features.shape == (60, 4)
+        np.testing.assert_allclose(features @ features.T, kernel.astype(np.float64), atol=40 * np.finfo(dtype).eps)
+        assert pmi.psd_shift(given).reason is None

@@ -15,7 +15,7 @@ from kernalign._base.readable import Readable
 from kernalign._rows import arrays
 from kernalign._rows.decompositions import eigh, svd
 from kernalign._rows.magnitude import check_magnitude, divided, exponent_of, restored
-from kernalign._rows.matrices import centre, dense, symmetric
+from kernalign._rows.matrices import centre, dense, error_of, symmetric
 
 Array = NDArray[np.float64]
 
@@ -36,7 +36,8 @@ def classical_mds(distances: Any, dims: int = 2) -> Array:
     (n, dims) float64 array
         Centred principal coordinates, in the units of ``distances``: the leading eigenvectors of -H D^2 H / 2 (D^2
         element by element), times the square roots of their eigenvalues. Exact where the distances are Euclidean in
-        that many dimensions. A coordinate whose eigenvalue is not positive is 0. The entry of largest magnitude of each
+        that many dimensions. A coordinate whose eigenvalue is not positive, or no larger than the rounding of the
+        distances may make it, is 0. The entry of largest magnitude of each
         coordinate is positive, so that the signs are reproducible.
 
     Raises
@@ -71,11 +72,12 @@ def classical_mds(distances: Any, dims: int = 2) -> Array:
         return np.zeros((n, dims))
     d /= unit
     d *= d
+    rounding = error_of(distances, "distances") * float(linalg.norm(d))
     d -= d.mean(axis=0)
     d -= d.mean(axis=1, keepdims=True)
     values, vectors = eigh(d * -0.5, dims)
     values, vectors = values[::-1], vectors[:, ::-1]
-    positive = np.where(values > n * np.finfo(float).eps * max(values[0], 0.0), values, 0.0)
+    positive = np.where(values > max(n * np.finfo(float).eps * max(values[0], 0.0), rounding), values, 0.0)
     largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(dims)]
     return np.asarray(vectors * (np.where(largest < 0, -1.0, 1.0) * np.sqrt(positive) * unit))
 
@@ -157,6 +159,7 @@ def raw_stress(points: Any, distances: Any) -> float:
     >>> embedding.raw_stress([[0.0], [1.0]], [[0.0, 3.0], [3.0, 0.0]])
     4.0
     """
+    (points, distances), _ = arrays.same_items([("points", points), ("distances", distances)], {}, square=[False, True])
     z, d = _points(points, "points"), _distances(distances)
     checks.check_same_rows(len(z), len(d), "points", "distances")
     exponent = max(exponent_of(z), exponent_of(d))  # squares of any scale stay in range

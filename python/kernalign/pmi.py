@@ -14,7 +14,7 @@ from scipy import linalg
 from kernalign._base import checks
 from kernalign._base.readable import Readable
 from kernalign._rows.decompositions import eigh
-from kernalign._rows.matrices import Array, square, symmetric
+from kernalign._rows.matrices import Array, error_of, square, symmetric
 
 ZeroCells: TypeAlias = Literal["error", "floor", "ppmi"]
 
@@ -248,7 +248,8 @@ def psd_shift(kernel: Any) -> PsdShift:
 
     Notes
     -----
-    Eigenvalues within 10 N eps |K| of zero count as zero. One eigendecomposition, O(N^3). The condition in the paper
+    Eigenvalues within 10 N eps |K| of zero count as zero, and those that the rounding of the entries of K (to float32,
+    say) may have made. One eigendecomposition, O(N^3). The condition in the paper
     (`meets_prop_f1`) is sufficient, not necessary.
 
     See Also
@@ -276,7 +277,7 @@ def psd_shift(kernel: Any) -> PsdShift:
         w = k @ v
         rotated = k - 2 * (np.outer(v, w) + np.outer(w, v)) + 4 * (v @ w) * np.outer(v, v)
     across, b = float(rotated[0, 0]), rotated[1:, 0]
-    tolerance = 10 * n * np.finfo(float).eps * linalg.norm(k)
+    tolerance = max(10 * n * np.finfo(float).eps, error_of(kernel, "kernel")) * linalg.norm(k)
     if n == 1:
         return PsdShift(math.ldexp(-across, unit))
     values, vectors = eigh(rotated[1:, 1:])
@@ -295,7 +296,8 @@ def kernel_features(kernel: Any, constant: float = 0.0) -> Array:
 
     Returns
     -------
-    (N, r) array, r the number of eigenvalues above 10 N eps of the largest magnitude, largest first
+    (N, r) array, r the number of eigenvalues above 10 N eps of the largest magnitude, and above what the rounding of
+    the entries of K may have made, largest first
 
     Raises
     ------
@@ -315,9 +317,11 @@ def kernel_features(kernel: Any, constant: float = 0.0) -> Array:
     >>> np.allclose(features @ features.T, kernel)
     True
     """
-    values, vectors = eigh(symmetric(kernel, "kernel") + checks.number(constant, "constant", "finite"))
+    k = symmetric(kernel, "kernel")
+    values, vectors = eigh(k + checks.number(constant, "constant", "finite"))
     values, vectors = values[::-1], vectors[:, ::-1]
-    tolerance = 10 * len(values) * np.finfo(float).eps * np.abs(values).max()
+    rounding = error_of(kernel, "kernel") * float(linalg.norm(k))
+    tolerance = max(10 * len(values) * np.finfo(float).eps * np.abs(values).max(), rounding)
     if values[-1] < -tolerance:
         raise ValueError(
             f"kernel + {constant:.6g} must be positive semidefinite, but has the eigenvalue {values[-1]:.6g}"

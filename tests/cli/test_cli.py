@@ -73,7 +73,7 @@ def test_groups_come_from_lines_columns_or_arrays(files: Path) -> None:
     assert "must choose a column of items.csv: items.csv:COLUMN, of caption, image" in run(*args, "items.csv").stderr
     assert "--groups must be a file, FILE:COLUMN, FILE:KEY or a key of a.npy" in run(*args, "nothing").stderr
     Path("groups.txt").write_text("a\nb\n")
-    assert "groups must hold one label per row, got 2 labels for 40 rows" in failed(run(*args, "groups.txt"), 1)
+    assert "groups must hold one label per row, got 2 for 40 rows" in failed(run(*args, "groups.txt"), 1)
 
 
 def test_compare_measures_every_pair_with_the_library(files: Path) -> None:

@@ -86,7 +86,7 @@ def test_labels_follow_the_rows_that_are_left():
     b[0, 2] = np.nan
     found = ka.compare_scores("cka", a, b, y, groups=[f"image {label}" for label in labels], nan_rows="drop_pair")
     assert (found.difference, found.stderr) == (expected.difference, expected.stderr)
-    with pytest.raises(ValueError, match="groups must hold one label per row, got 89 labels for 90 rows"):
+    with pytest.raises(ValueError, match="groups must hold one label per row, got 89 for 90 rows"):
         ka.compare_scores("cka", a, b, y, groups=labels[1:], nan_rows="drop_pair")
 
 

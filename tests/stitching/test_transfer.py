@@ -158,7 +158,7 @@ def test_labels_of_every_kind_and_layouts_give_the_same():
         ({"b": np.ones((119, 3))}, ValueError, "same length, got 120, 119 and 120"),
         ({"labels": np.zeros(120)}, TypeError, "labels must be class labels"),
         ({"labels": np.zeros(120, int)}, ValueError, "at least two classes"),
-        ({"test": TEST[1:]}, ValueError, "one boolean for each of 120 items, got 119"),
+        ({"test": TEST[1:]}, ValueError, "one boolean per row, got 119 for 120 rows"),
         ({"test": [0, 120]}, ValueError, "indices between 0 and 119, got 0 to 120"),
         ({"test": [-1]}, ValueError, "indices between 0 and 119, got -1"),
         ({"test": [0.5]}, TypeError, "booleans or indices"),

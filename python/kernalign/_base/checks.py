@@ -106,7 +106,7 @@ def number(value: Any, name: str, allowed: str) -> float:
 def shown(value: Any) -> str:
     """What was given, as errors show it: long values are cut, and what cannot be written is told by its type."""
     try:
-        return _SHORT.repr(value)
+        return _SHORT.repr(value.item() if isinstance(value, np.generic) and value.dtype.kind not in "mM" else value)
     except Exception:
         return f"{type(value).__name__} that cannot be shown"
 

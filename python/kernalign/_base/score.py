@@ -153,7 +153,7 @@ class Score(float):
         per_item: NDArray[np.float64] | None = None,
         per_column: NDArray[np.float64] | None = None,
     ) -> Score:
-        self = super().__new__(cls, value)
+        self = super().__new__(cls, value + 0.0)  # -0 is 0
         self.metric, self.estimator, self.n, self.reason = metric, estimator, n, reason
         self.settings = dict(settings or {})
         self._null = None if math.isnan(value) else null

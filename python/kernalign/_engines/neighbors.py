@@ -22,6 +22,7 @@ from kernalign._rows import arrays, on_device, vectors
 from kernalign._rows.magnitude import check_rows_magnitude
 from kernalign._rows.numeric import to_numpy
 from kernalign._rows.options import Normalize
+from kernalign._rows.pairing import labels_of
 
 Metric: TypeAlias = Literal["cosine", "dot", "euclidean"]
 Backend: TypeAlias = Literal["auto", "native", "sample", "faiss"]
@@ -50,6 +51,8 @@ class Neighbors(Readable):
     rows : (m,) int32, or None if there is a list of every row, or queries are no rows of x
     items : n, unless there is a list of every row
     tie_share : share of the rows that tie at the k-th place
+    labels : of the n rows of x, where it carried any (the index of a data frame): lists of two arrays are not compared
+        where these are in different orders
     settings : how the backend was chosen and, if not exact, the index, the rows of the sample and ``recall_interval``
         (95 %, Wilson)
 
@@ -80,6 +83,7 @@ class Neighbors(Readable):
     rows: NDArray[np.int32] | None = None
     items: int | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+    labels: list[Any] | None = field(default=None, repr=False)
     tie_share: float = field(init=False, repr=False)  # of the rows, that tie at the k-th place
 
     def _shown(self) -> list[tuple[str, Any]]:
@@ -261,7 +265,9 @@ def knn(
     held = 56 * k * rows_found(source.shape[0], backend, asked)
     arrays.afford(what, held, budget_of(memory_budget), workers, "queries=20_000 draws rows and needs less")
     with reporting(progress, "nearest neighbours") as report:
-        return find(source, k, metric, backend, workers, report, sets=False, queries=asked, place=place).lists
+        found = find(source, k, metric, backend, workers, report, sets=False, queries=asked, place=place).lists
+    labels = None if type(x) is np.ndarray else labels_of("x", source.shape[0], x)
+    return found if labels is None else replace(found, labels=labels)
 
 
 Queries: TypeAlias = int | NDArray[np.int32] | _core.Rows | None

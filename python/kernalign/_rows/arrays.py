@@ -24,7 +24,7 @@ from kernalign._rows.indicators import Indicators
 from kernalign._rows.items import Given, Items, Undirected, taken
 from kernalign._rows.numeric import AnyArray, as_matrix
 from kernalign._rows.options import NORMALIZE, PLAIN, Asked, Normalize, Options, asked, check_one_sided
-from kernalign._rows.pairing import Places, index_of, match, side
+from kernalign._rows.pairing import Kept, Places, index_of, match, side
 from kernalign._rows.preprocessing import (
     clip_threshold,
     counting_column,
@@ -49,10 +49,10 @@ COLUMNS_LESS = "fewer columns need less"
 class Pair:
     """Two paired representations, ready for an engine, and how the caller wants it to work.
 
-    ``settings`` say how the rows were paired and preprocessed, and how many were dropped; ``items`` are the rows of x,
-    as it was ``given``, that the pair has, in order (None: all), so that labels of items can follow them. An engine
-    shall read them on the CUDA device ``place`` (None: on the CPU), where they may already be. ``budget`` are the bytes
-    that the call may take beside its input (None: most of what is free).
+    ``settings`` say how the rows were paired and preprocessed, and how many were dropped; ``kept`` says which rows of x
+    the pair has, so that other arguments of the items can follow them. An engine shall read them on the CUDA device
+    ``place`` (None: on the CPU), where they may already be. ``budget`` are the bytes that the call may take beside its
+    input (None: most of what is free).
     """
 
     x: _core.Rows
@@ -60,10 +60,13 @@ class Pair:
     settings: dict[str, Any]
     threads: int = 0
     progress: ProgressArgument = False
-    items: Places | None = None
-    given: int = 0
+    kept: Kept = None  # type: ignore[assignment]
     place: int | None = None
     budget: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.kept is None:
+            self.kept = Kept(self.x.shape[0])
 
     @property
     def n(self) -> int:
@@ -147,8 +150,8 @@ def pair(
         x, y = stored(x, names[0]), stored(y, names[1])
     (a, a_bf16), (b, b_bf16) = as_matrix(x, names[0]), as_matrix(y, names[1])
     settings: dict[str, Any] = {"normalize": how.normalize, "clip_quantile": how.clip_quantile}
+    kept = Kept(a.shape[0])
     squares = square if isinstance(square, tuple) else (square, square)
-    kept, rows_given = None, a.shape[0]
     if (how is PLAIN or how.all_items) and type(x) is np.ndarray and type(y) is np.ndarray:
         check_same_rows(a.shape[0], b.shape[0], *names)
         settings["pairing"] = "position"
@@ -157,7 +160,7 @@ def pair(
         kind: Undirected = "constant" if zero_mean else "zero"
         undirected: list[Undirected] = [kind if unit_rows or own or how.normalize == "l2" else "" for own in divisions]
         found = how.common_items(given, undirected, square=squares)
-        settings, kept = settings | found.settings, found.rows[0]
+        settings, kept = settings | found.settings, found.kept
         a, b = (taken(side, rows, square=own) for side, rows, own in zip((a, b), found.rows, squares, strict=True))
     kwargs: dict[str, Any] = {"zero_mean": zero_mean, "paired": advise}
     if how.normalize is None and how.clip_quantile is None:
@@ -184,7 +187,7 @@ def pair(
                 or float(matrix[-1, -1]) - float(matrix[0, -1]) == span
             ):
                 _warn_of_counting(matrix, name, how.normalize)
-    return Pair(left, right, settings, how.threads, how.progress, kept, rows_given, place, how.budget)
+    return Pair(left, right, settings, how.threads, how.progress, kept, place, how.budget)
 
 
 def _device_pair(x: Any, y: Any, place: int, how: Asked, paired: bool, divided: Flags, names: tuple[str, str]) -> Pair:
@@ -197,7 +200,7 @@ def _device_pair(x: Any, y: Any, place: int, how: Asked, paired: bool, divided: 
     left, right = (_rows_at(side, name, place, kwargs, own) for side, name, own in given)
     check_same_rows(left.shape[0], right.shape[0], *names)
     settings = {"normalize": how.normalize, "clip_quantile": how.clip_quantile, "pairing": "position"}
-    return Pair(left, right, settings, how.threads, how.progress, None, left.shape[0], place, how.budget)
+    return Pair(left, right, settings, how.threads, how.progress, Kept(left.shape[0]), place, how.budget)
 
 
 def _rows_at(x: Any, name: str, place: int | None, how: dict[str, Any], divided: bool = False) -> Any:
@@ -236,8 +239,8 @@ def same_items(
     for done in ("pairing", "ids", "zero_rows", "nan_rows"):
         options.pop(done, None)  # type: ignore[misc]
     squares = [square] * len(inputs) if isinstance(square, bool) else square
-    chosen = zip(inputs, found.rows, squares, strict=True)
-    return [_chosen(one.value, rows, own) for one, rows, own in chosen], found
+    paired = zip(inputs, found.rows, squares, strict=True)
+    return [chosen(one.value, rows, own) for one, rows, own in paired], found
 
 
 def aligned(*given: tuple[str, Any]) -> list[Any]:
@@ -248,10 +251,10 @@ def aligned(*given: tuple[str, Any]) -> list[Any]:
     present = [(name, value) for (name, _), value in zip(given, values, strict=True) if value is not None]
     matched = match([side(name, (*np.shape(value), 0)[0], value) for name, value in present], "auto")
     found = iter(matched.rows)
-    return [None if value is None else _chosen(value, next(found), False) for value in values]
+    return [None if value is None else chosen(value, next(found)) for value in values]
 
 
-def _chosen(x: Any, rows: Places | None, square: bool) -> Any:
+def chosen(x: Any, rows: Places | None, square: bool = False) -> Any:
     """These rows of what a user gave."""
     if rows is None:
         return x

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kernalign._base.checks import shown
 from kernalign._rows.decompositions import cholesky, eigenvalues
 from kernalign._rows.matrices import Array, symmetric
 from kernalign._rows.numeric import AnyArray, as_matrix, to_numpy
+from kernalign._rows.pairing import labels_of
 from kernalign.sources.objects import stored
 from kernalign.sources.stored import Stored
 
@@ -24,7 +27,7 @@ def given_dissimilarities(x: Any, name: str) -> Any:
         given = to_numpy(given, name)[0]
         axes = given.ndim
     if axes == 1 or (axes == 2 and 1 in given.shape and max(given.shape) > 1):
-        return _of_triangle(given, name)
+        return _of_pairs(_of_triangle(given, name), x, name)
     matrix, bf16 = as_matrix(x, name)
     if matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"{name} must be {_WANTED}, got shape {matrix.shape}")
@@ -34,6 +37,35 @@ def given_dissimilarities(x: Any, name: str) -> Any:
         at = int(odd[0])
         raise ValueError(f"{name} must have a zero diagonal, as dissimilarities have, got {own[at]} at ({at}, {at})")
     return x
+
+
+class Labelled(np.ndarray):
+    """A matrix of dissimilarities whose conditions have the ``labels`` of the pairs that it was given as."""
+
+    labels: Any = None
+
+    def __array_finalize__(self, given: Any) -> None:
+        self.labels = None
+
+
+def _of_pairs(full: AnyArray, given: Any, name: str) -> AnyArray:
+    """The same, with the labels of its conditions where the pairs carry some that say more than places."""
+    n = len(full)
+    pairs = labels_of(name, n * (n - 1) // 2, given)
+    if pairs is None:
+        return full
+    named = [pair if isinstance(pair, tuple) and len(pair) == 2 else (None, None) for pair in pairs]
+    conditions = [named[0][0], *(other for _, other in named[: n - 1])]
+    for pair, found, (i, j) in zip(pairs, named, itertools.combinations(range(n), 2), strict=True):
+        if found == (None, None) or found != (conditions[i], conditions[j]):
+            wanted = "a pair of conditions" if found == (None, None) else shown((conditions[i], conditions[j]))
+            raise ValueError(
+                f"{name} must hold the pairs of an upper triangle, row by row, by the labels that it carries, got"
+                f" {shown(pair)} in place of {wanted}; .to_numpy() leaves labels out"
+            )
+    made = full.view(Labelled)
+    made.labels = conditions
+    return made
 
 
 _WANTED = "a square matrix of dissimilarities, or a vector of n (n - 1) / 2 of them"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kernalign._rows import pairing
 from kernalign._rows.blocks import spans
-from kernalign._rows.pairing import Pairing, Places
+from kernalign._rows.pairing import Kept, Pairing, Places
 
 BadRows: TypeAlias = Literal["error", "drop_pair"]
 # Rows that have no direction for a metric that needs one; "" where none does.
@@ -37,12 +37,14 @@ class Given(NamedTuple):
 class Items(NamedTuple):
     """The rows of every input that are taken, in an order of items that all share (None: all, as they are).
 
-    ``errors`` are of inputs whose bad rows would otherwise be named by other numbers than the user's.
+    ``errors`` are of inputs whose bad rows would otherwise be named by other numbers than the user's; ``kept`` says
+    which rows of the first are taken.
     """
 
     rows: tuple[Places | None, ...]
     settings: dict[str, Any]
     errors: tuple[ValueError | None, ...]
+    kept: Kept
     lost: tuple[pairing.Labels, ...] = ()  # the first labels of every input that have no partner
 
 
@@ -96,7 +98,8 @@ def common_items(
             rows = [np.flatnonzero(~ill) if at is None else at[~ill] for at in rows]
     if "drop_pair" in (zero_rows, nan_rows):
         settings |= {"dropped": sum(dropped.values()), "dropped_rows": dropped}
-    return Items(tuple(rows), settings, tuple(errors), matched.lost)
+    kept = Kept(sides[0].n, rows[0], tuple(sides), how)
+    return Items(tuple(rows), settings, tuple(errors), kept, matched.lost)
 
 
 def taken(matrix: AnyArray, rows: Places | None, *, square: bool = False) -> AnyArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from numbers import Number
 from typing import Any
 
@@ -14,8 +15,8 @@ from kernalign._rows import arrays
 from kernalign._rows.indicators import Indicators, indicators
 from kernalign._rows.matrices import Array, dense
 from kernalign._rows.numeric import to_numpy
-from kernalign._rows.pairing import Places, index_of
-from kernalign.sources.objects import stored
+from kernalign._rows.pairing import Kept, index_of
+from kernalign.sources.objects import native, stored
 from kernalign.sources.stored import Stored
 
 
@@ -51,7 +52,7 @@ def numbers_of(targets: Any, n: int, name: str, otherwise: str = "") -> Array:
 
 def class_numbers(labels: Any, name: str = "targets") -> tuple[NDArray[np.int64], NDArray[Any]]:
     """Number of the class of each item, and the classes, sorted where they have an order."""
-    array = _labels(labels, name)
+    array = labels_in(labels, name)
     if array.dtype.kind == "f":
         raise TypeError(f"{name} must be class labels (integers, booleans or strings), got dtype {array.dtype}")
     return _numbered(array, name)
@@ -80,17 +81,15 @@ def rows_for(x: Any, y: Any, kernels: tuple[SideKernel, SideKernel]) -> tuple[An
 def labels_of(x: Any, n: int, name: str) -> NDArray[Any]:
     """Labels of the n rows of a table or file, else their numbers."""
     index = index_of(stored(x, name))
-    return np.arange(n) if index is None or len(index) != n else _labels(index, f"labels of {name}")
+    return np.arange(n) if index is None or len(index) != n else labels_in(index, f"labels of {name}")
 
 
-def group_numbers(labels: Any, n: int | None, name: str = "groups", kept: Places | None = None) -> NDArray[np.intp]:
-    """Number from 0 of the group of each of n rows (None: of as many as there are labels), as they come, from labels of
-    any kind: no name matters; of the rows that were ``kept``, in their order (None: all)."""
-    array = _labels(labels, name)
-    if n is not None and len(array) != n:
-        raise ValueError(f"{name} must hold one label per row, got {len(array)} labels for {n} rows")
-    numbers = _numbered(array, name)[0]
-    return _as_they_come(numbers if kept is None else np.unique(numbers[kept], return_inverse=True)[1])
+def group_numbers(labels: Any, kept: Kept | None = None, name: str = "groups") -> NDArray[np.intp]:
+    """Number from 0 of the group of each of the rows that were ``kept`` (None: of as many as there are labels), as they
+    come, from labels of any kind: no name matters."""
+    array = labels_in(labels, name)
+    places = None if kept is None else kept.places(labels, name, len(array), "label")
+    return _as_they_come(_numbered(array if places is None else array[places], name)[0])
 
 
 def _as_they_come(numbers: NDArray[np.int64]) -> NDArray[np.intp]:
@@ -103,11 +102,13 @@ def groups_of(groups: Any, pair: arrays.Pair) -> NDArray[np.intp] | None:
     """Numbers of the groups of a pair's items from labels of the rows of x as they were given; None if none has two."""
     if groups is None:
         return None
-    numbers = group_numbers(groups, pair.n if pair.items is None else pair.given, kept=pair.items)
+    numbers = group_numbers(groups, pair.kept)
     return numbers if np.bincount(numbers).max() > 1 else None
 
 
-def _labels(labels: Any, name: str) -> NDArray[Any]:
+def labels_in(labels: Any, name: str) -> NDArray[Any]:
+    """A 1-D array of labels, in which those of different types stay apart."""
+    labels = list(labels) if isinstance(labels, Iterator) else native(labels, name)
     kinds = set(map(type, labels)) if isinstance(labels, (list, tuple)) else set()
     if len(kinds) > 1 or tuple in kinds:  # 7 and "7" are two
         labels = np.fromiter(labels, dtype=object, count=len(labels))

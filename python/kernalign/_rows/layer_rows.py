@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from kernalign._base.checks import check_choice, check_same_rows, shown
 from kernalign._rows import pairing
 from kernalign._rows.items import BAD_ROWS, AnyArray, BadRows, Given, Undirected, common_items, taken
-from kernalign._rows.pairing import PAIRINGS, Pairing, Places
+from kernalign._rows.pairing import PAIRINGS, Kept, Pairing
 
 Made = TypeVar("Made")
 
@@ -82,16 +82,9 @@ def attempt(make: Callable[[], Made], record: bool) -> Made | Exception:
         return error.with_traceback(None)  # whose frames hold arrays
 
 
-class Kept(NamedTuple):
-    """The rows of the first layer, ``given`` as so many, that are taken (None: all); what was done, as settings."""
-
-    settings: dict[str, Any]
-    rows: Places | None = None
-    given: int | None = None
-
-
-def pair_rows(found: Sequence[LayersGiven], asked: RowOptions, record: bool) -> Kept:
-    """Bring the rows of all layers into one order of items, less those that are dropped."""
+def pair_rows(found: Sequence[LayersGiven], asked: RowOptions, record: bool) -> tuple[Kept, dict[str, Any]]:
+    """Bring the rows of all layers into one order of items, less those that are dropped: which of the first layer these
+    are, and what was done, as settings."""
     ids = {} if asked.ids is None else asked.ids
     if unknown := [name for name in ids if name not in [given.name for given in found]]:
         raise ValueError(f"ids must be of representations that are given, got {shown(unknown[0])}")
@@ -107,10 +100,10 @@ def pair_rows(found: Sequence[LayersGiven], asked: RowOptions, record: bool) -> 
         _set_apart(found, record)
     drops = "drop_pair" in (asked.zero_rows, asked.nan_rows)
     if not (drops or asked.pairing == "ids" or (labelled and asked.pairing == "auto")):
-        return Kept({"pairing": "position"})
+        return Kept(next((len(one.matrix) for *_, one in _opened(found)), 0)), {"pairing": "position"}
     opened = list(_opened(found))
     if not opened:
-        return Kept({})
+        return Kept(0), {}
     matched = common_items(
         [one for *_, one in opened],
         asked.pairing,
@@ -131,7 +124,7 @@ def pair_rows(found: Sequence[LayersGiven], asked: RowOptions, record: bool) -> 
         settings["unpaired"] = {one.name: n for (*_, one), n in zip(opened, settings["unpaired"], strict=True) if n}
         lost = {one.name: first for (*_, one), first in zip(opened, matched.lost, strict=False) if first}
         settings |= {"unpaired_ids": lost} if lost else {}
-    return Kept(settings, matched.rows[0], len(opened[0][2].matrix))
+    return matched.kept, settings
 
 
 def _opened(found: Sequence[LayersGiven]) -> Iterator[tuple[LayersGiven, int, Given]]:

@@ -16,9 +16,10 @@ from kernalign._base.packing import packable
 from kernalign._rows import arrays
 from kernalign._rows.dissimilarities import given_dissimilarities
 from kernalign._rows.indicators import Indicators
-from kernalign._rows.layer_rows import AS_THEY_ARE, Kept, LayersGiven, RowOptions, attempt, pair_rows
+from kernalign._rows.layer_rows import AS_THEY_ARE, LayersGiven, RowOptions, attempt, pair_rows
 from kernalign._rows.numeric import AnyArray, as_matrix, to_numpy
 from kernalign._rows.options import Normalize
+from kernalign._rows.pairing import Kept
 from kernalign._rows.preprocessing import clip_threshold
 from kernalign.sources import directories
 from kernalign.sources.formats import format_of
@@ -111,10 +112,10 @@ def open_representations(
     concatenated: bool,
     record: bool = False,
     rows: RowOptions | None = None,
-) -> tuple[dict[str, list[Representation]], Kept]:
+) -> tuple[dict[str, list[Representation]], Kept, dict[str, Any]]:
     """The representations of dicts of names, by argument, in their order; all have rows of the same items.
 
-    And how the rows were paired, and which were dropped.
+    And which rows of the first layer these are, and how they were paired and which were dropped, as settings.
 
     A value is an (n, p) array, an (n, L, p) array, a list of L arrays (n, p_l) or a dict of them by name, or the path
     of a file that holds one such array or several layers (``"file.npz:key"`` chooses one of several), which is
@@ -135,14 +136,14 @@ def open_representations(
     places = [Place(argument, name, "") for argument, given in sides.items() for name in given]
     triangles = rows is not None and rows.triangles
     found = {place: _read(sides[place.argument][place.name], place, record, triangles) for place in places}
-    kept = pair_rows(list(found.values()), rows or AS_THEY_ARE, record)
+    kept, settings = pair_rows(list(found.values()), rows or AS_THEY_ARE, record)
     how: Any = {"normalize": normalize, "clip_quantile": clip_quantile, "concatenated": concatenated, "record": record}
     opened = {
         place: Representation(place.name, one.origin, _layers(place, one, **how), stacked=len(one.axes) == 3)
         for place, one in found.items()
     }
     by_side = {argument: [one for place, one in opened.items() if place.argument == argument] for argument in sides}
-    return by_side, kept
+    return by_side, kept, settings
 
 
 def _read(value: Any, place: Place, record: bool, triangles: bool) -> LayersGiven:
@@ -151,14 +152,15 @@ def _read(value: Any, place: Place, record: bool, triangles: bool) -> LayersGive
     if isinstance(given, Exception):
         return LayersGiven(what, None, [None], [what], ["0"], [given], place.name)
     given.name, given.side = place.name, int(place.argument == "ys")
-    for part, name in zip(given.parts, given.names, strict=True):
-        read = _of_dissimilarities if triangles else as_matrix
-        given.plain.append(attempt(partial(read, part, name), record))
+    for at, name in enumerate(given.names):
+        if triangles:
+            made = attempt(partial(given_dissimilarities, given.parts[at], name), record)
+            if isinstance(made, Exception):
+                given.plain.append(made)
+                continue
+            given.parts[at] = made  # with the labels of its conditions
+        given.plain.append(attempt(partial(as_matrix, given.parts[at], name), record))
     return given
-
-
-def _of_dissimilarities(part: Any, name: str) -> tuple[AnyArray, bool]:
-    return as_matrix(given_dissimilarities(part, name), name)
 
 
 def _layers(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from kernalign import _core
 from kernalign._rows import arrays
 from kernalign._rows.blocks import spans
+from kernalign._rows.digits import Digits
 from kernalign._rows.magnitude import divided, exponent_of
 
 Array = NDArray[np.float64]
@@ -44,6 +45,11 @@ def symmetric(table: Any, name: str) -> Array:
         i, j = np.argwhere(off)[0]
         raise ValueError(f"{name} must be symmetric, got {k[i, j]} at ({i}, {j}) and {k[j, i]} at ({j}, {i})")
     return np.asarray(k / 2 + k.T / 2)
+
+
+def error_of(table: Any, name: str) -> float:
+    """How far the rounding of its entries may have moved a matrix, relative to its Frobenius norm."""
+    return Digits.of(arrays.rows(table, name)).rounding.error
 
 
 def centre(x: Array, by: Array | None = None) -> Array:

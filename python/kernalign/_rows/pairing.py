@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign._base.checks import check_same_rows, shown
-from kernalign._rows.indicators import Indicators
+from kernalign.sources.objects import native, stored
 from kernalign.sources.stored import Stored
 
 Pairing: TypeAlias = Literal["auto", "position", "ids"]
@@ -23,12 +23,21 @@ _POSITION = "pairing='position' (or arrays, .to_numpy()) takes row i of each for
 
 
 class Side(NamedTuple):
-    """An input by the name that errors give it, how many rows it has, and their labels, if it carries any."""
+    """An input by the name that errors give it, how many rows it has, and their labels, if it carries any.
+
+    Where ids were given, these are the labels, and ``carried`` are what the input has of its own.
+    """
 
     name: str
     n: int
     labels: Labels | None = None
     plain: bool = False  # 0, 1, 2, ...: what a table has that was given none
+    carried: Side | None = None
+
+    @property
+    def informs(self) -> bool:
+        """Whether it has labels that say more than places."""
+        return self.labels is not None and not self.plain
 
 
 class Matched(NamedTuple):
@@ -46,10 +55,83 @@ class Matched(NamedTuple):
         return found if self.unpaired is None else found | {"unpaired": self.unpaired}
 
 
+class Kept(NamedTuple):
+    """Which rows of the first of several inputs are taken (None: all), of as many as were ``given``.
+
+    An argument beside these inputs that has an entry for each row of the first is found by the labels of the ``sides``,
+    where it has some too, unless all are paired by position; else its entries are those of the rows as given.
+    """
+
+    given: int
+    rows: Places | None = None
+    sides: tuple[Side, ...] = ()
+    how: Pairing = "auto"
+
+    @property
+    def n(self) -> int:
+        """How many rows are taken."""
+        return self.given if self.rows is None else len(self.rows)
+
+    def places(self, argument: Any, name: str, n: int, entry: str = "entry") -> Places | None:
+        """Where an argument of n entries has those of the rows that are taken, in their order (None: all, as it is)."""
+        labelled = self.how != "position" and any(one.labels is not None for one in self.sides)
+        order = self._order(side(name, n, argument)) if labelled else None
+        if order is None:
+            if n != self.given:
+                raise ValueError(f"{name} must hold one {entry} per row, got {n} for {self.given} rows")
+            return self.rows
+        return order if self.rows is None else order[self.rows]
+
+    def numbers(self, rows: NDArray[Any]) -> Places:
+        """What rows of the first input, by their numbers as given, are called among those taken; -1 of the others."""
+        found = np.arange(self.given)
+        if self.rows is not None:
+            found[:] = -1
+            found[self.rows] = np.arange(len(self.rows))
+        return np.asarray(found[rows])
+
+    def _order(self, own: Side) -> Places | None:
+        """Where an argument has the entry of every row of the first input; None: by position. -1: it has none."""
+        x = self.sides[0]
+        if own.labels is None:
+            return None
+        if x.carried is not None and x.carried.labels is not None and set(x.carried.labels) == set(own.labels):
+            x = x.carried  # a column of the table itself
+        elif self.how == "ids":
+            return self._looked_up(own)
+        first = x if x.informs else next((one for one in self.sides if one.informs), x)
+        order = match([first, own], "auto").rows[1]
+        if order is not None and first is not x:
+            raise ValueError(
+                f"{own.name} has the labels of {first.name} in another order, but {x.name} has none: its entries could"
+                f" be of the rows of either; {_POSITION}"
+            )
+        return order
+
+    def _looked_up(self, own: Side) -> Places | None:
+        labels = self.sides[0].labels or []
+        rows = range(self.given) if self.rows is None else self.rows
+        places = _places(own)
+        missing = [labels[row] for row in rows if labels[row] not in places]
+        if missing and own.plain:
+            return None
+        if missing:
+            raise ValueError(
+                f"{own.name} must have an entry for every item taken, but {len(missing)} of their labels are not in it"
+                f" (first {missing[0]!r}); {_POSITION}"
+            )
+        return np.array([places.get(label, -1) for label in labels], dtype=np.intp)
+
+
 def side(name: str, n: int, given: Any, ids: Any = None) -> Side:
     """An input and the labels of its rows: ``ids`` or, without, those that it carries."""
     if ids is not None:
-        return Side(name, n, _listed(ids, f"ids of {name}", n))
+        carried = side(name, n, given)
+        what = f"ids of {name}"
+        if carried.informs and index_of(ids) is not None and len(ids) == n:
+            order = Kept(n, None, (carried,)).places(ids, what, n)
+            ids = np.asarray(ids, dtype=object)[order] if order is not None else ids
+        return Side(name, n, _listed(ids, what, n), carried=carried)
     index = index_of(given)
     if index is None or len(index) != n:
         return Side(name, n)
@@ -57,11 +139,30 @@ def side(name: str, n: int, given: Any, ids: Any = None) -> Side:
     return Side(name, n, labels, all(type(label) is int for label in labels[:1]) and labels == list(range(n)))
 
 
+def labels_of(name: str, n: int, given: Any) -> Labels | None:
+    """The labels of the rows of an input, for what will be made of it; None where they say nothing but places."""
+    found = side(name, n, stored(given, name))
+    return found.labels if found.informs else None
+
+
+def check_same_order(*made: Side) -> None:
+    """Raise unless what was made of labelled rows was made of them in one order."""
+    orders = match([one for one in made if one.informs] or made[:1], "auto").rows
+    for one, order in zip([one for one in made if one.informs], orders, strict=False):
+        if order is not None:
+            first = next(other for other in made if other.informs)
+            raise ValueError(
+                f"{one.name} must be of rows in the order of those of {first.name}, got their labels in another order;"
+                " make both of rows in one order"
+            )
+
+
 def index_of(given: Any) -> Any:
     """What labels the rows of a table of pandas (its index), of an array of xarray (the coordinate of its first
     dimension), of what has their attributes, or of a file; neither library is imported."""
-    if isinstance(given, (Stored, Indicators)):
-        return given.labels
+    if isinstance(given, (Stored, np.ndarray)):
+        return getattr(given, "labels", None)  # of indicators and of matrices made of labelled pairs
+    given = native(given, "")
     if hasattr(given, "iloc"):
         return getattr(given, "index", None)
     if hasattr(given, "dims") and hasattr(given, "indexes") and given.dims:

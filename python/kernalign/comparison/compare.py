@@ -17,6 +17,7 @@ from kernalign._base.memory import budget_of
 from kernalign._base.progress import ProgressArgument, Report, reporting
 from kernalign._rows import on_device
 from kernalign._rows.arrays import afford
+from kernalign._rows.followed import followed, settled
 from kernalign._rows.items import BAD_ROWS, BadRows, Undirected, either
 from kernalign._rows.labels import as_indicators, group_numbers
 from kernalign._rows.layer_rows import RowOptions
@@ -114,11 +115,11 @@ def compare(
         all pairs, or from as many as a number says; metrics of Gram matrices then take a product a pairing, others are
         called anew for each, so that a pair takes 999 times as long.
     uncertainty : add standard errors and 95 % intervals where a metric has them; it is then called pair by pair
-    groups : labels of any kind, one for each row of the first representation; they follow rows that are dropped or
-        joined. Items with one label are one thing (captions of an image, trials of a stimulus). Chance levels and
-        p-values of metrics that take ``groups`` are then those of whole groups that change places; these metrics are
-        called pair by pair. Others have no p-value then, but by ``p_values="permutation"``, and that of a search over
-        layers is not known.
+    groups : labels of any kind, one for each row of the first representation, or found by the labels of rows where both
+        have some; they follow rows that are dropped or joined, as do ``metric_options`` of items (given, cv). Items
+        with one label are one thing (captions of an image, trials of a stimulus). Chance levels and p-values of metrics
+        that take ``groups`` are then those of whole groups that change places; these metrics are called pair by pair.
+        Others have no p-value then, but by ``p_values="permutation"``, and that of a search over layers is not known.
     device : "cuda" or "cuda:1": neighbour lists and sums of Gram matrices are made there, of copies of the layers;
         layers that are on a device are copied to the CPU first. None and "cpu": the CPU makes all.
     threads, progress : as for `cka`; progress counts a thousand for each layer's part and each pair of layers
@@ -194,6 +195,7 @@ def compare(
     begun, given = time.perf_counter(), dict(locals())
     for name in ("xs", "ys", "progress"):
         given.pop(name)
+    given = settled(given)
     run, settings = prepare(xs, ys, **given)
     with reporting(progress, "comparing") as report:
         return outcome(run, settings, report, begun)
@@ -221,7 +223,7 @@ def defaulted(xs: Any, ys: Any, **options: Any) -> dict[str, Any]:
     """Options of `compare` with its defaults, but for ``progress``."""
     bound = inspect.signature(compare).bind(xs, ys, **options)
     bound.apply_defaults()
-    return {name: value for name, value in bound.arguments.items() if name not in ("xs", "ys", "progress")}
+    return settled({name: one for name, one in bound.arguments.items() if name not in ("xs", "ys", "progress")})
 
 
 def finished(run: Run, settings: dict[str, Any], begun: float) -> Comparison:
@@ -311,16 +313,16 @@ def prepare(
         square = (True, True) if triangles else square
         rows = RowOptions(pairing, ids, zero_rows, nan_rows, (x_kind, y_kind), square, triangles)
     how: Any = {"normalize": normalize, "clip_quantile": clip_quantile, "concatenated": concatenated, "rows": rows}
-    opened, kept = open_representations(sides, **how, record=errors == "record")
+    opened, kept, of_rows = open_representations(sides, **how, record=errors == "record")
     x, y = opened["xs"], opened["xs" if ys is None else "ys"]
     if ys is None and len(x) == 1 and layers == "best":
         raise ValueError("layers must be 'all' for a single representation: each of its layers is best with itself")
     n = _items((*x, *y))
     count = checks.check_threads(threads)
-    options = {name: dict(own) for name, own in own_options.items()}
+    options = {name: followed(own, kept) for name, own in own_options.items()}
     numbers = None
     if groups is not None:
-        labels = group_numbers(groups, kept.given or n, kept=kept.rows)
+        labels = group_numbers(groups, kept)
         numbers = tuple(labels.tolist())
         for name in names:
             if records[name].takes("groups"):
@@ -345,7 +347,7 @@ def prepare(
         **({} if groups is None else {"groups": int(labels.max()) + 1}),
         **({} if made_on is None else {"device": f"cuda:{made_on}"}),
     }
-    return run, settings | kept.settings
+    return run, settings | of_rows
 
 
 def _check_dissimilarities(records: Mapping[str, MetricInfo], options: Mapping[str, Mapping[str, Any]]) -> None:

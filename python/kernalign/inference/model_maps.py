@@ -16,9 +16,9 @@ from kernalign._base.intervals import normal_quantile
 from kernalign._base.progress import ProgressArgument, reporting
 from kernalign._base.readable import Readable
 from kernalign._engines.permuted_grams import PermutedTriangles
-from kernalign._rows import vectors
+from kernalign._rows import pairing, vectors
 from kernalign._rows.blocks import spans
-from kernalign._rows.numeric import to_numpy
+from kernalign._rows.labels import group_numbers
 
 Values = NDArray[np.float64]
 Correlation: TypeAlias = Literal["spearman", "pearson"]
@@ -146,7 +146,14 @@ def mantel_test(
     symmetric = m == others and not bipartite
     if families is not None and not symmetric:
         raise ValueError("families are for symmetric matrices")
-    labels = _families(families, m)
+    models = pairing.side("a", m, a)
+    order = pairing.match([models, pairing.side("b", m, b)], "auto").rows[1]
+    right = right if order is None else right[order]
+    if not symmetric:
+        sides = [pairing.side(name, others, getattr(one, "T", None)) for name, one in (("a", a), ("b", b))]
+        order = pairing.match(sides, "auto").rows[1]
+    right = right if order is None else right[:, order]
+    labels = _families(families, pairing.Kept(m, None, (models,)))
     pairs = _pairs(m, others, symmetric)
     x, y = (_scored(v, pairs, correlation) for v in (left, right))
     value = _cosine(x, y)
@@ -323,13 +330,10 @@ def _checked(matrix: Any, name: str, bipartite: bool | None) -> Values:
     return given
 
 
-def _families(families: Any, m: int) -> NDArray[np.intp]:
+def _families(families: Any, models: pairing.Kept) -> NDArray[np.intp]:
     if families is None:
-        return np.arange(m)
-    given = to_numpy(families, "families")[0]
-    if given.shape != (m,):
-        raise ValueError(f"families needs one label per model, got shape {given.shape} for {m} models")
-    labels = np.unique(given, return_inverse=True)[1].astype(np.intp)
+        return np.arange(models.given)
+    labels = group_numbers(families, models, "families")
     if labels.max() < 2:
         raise ValueError(f"families must have at least 3 different labels, got {labels.max() + 1}")
     return labels

@@ -27,7 +27,6 @@ from kernalign._rows import arrays
 from kernalign._rows.dissimilarities import given_dissimilarities
 from kernalign._rows.items import either
 from kernalign._rows.labels import group_numbers
-from kernalign._rows.numeric import as_matrix
 from kernalign._rows.options import Options, check_asked
 from kernalign._statistics import half_sampling, jackknife, pair_influence
 from kernalign._statistics.pairings import Labels
@@ -195,9 +194,8 @@ def compare_scores(
         checks.check_unread(similarity=(similarity, "cosine"))
     needed = METRICS[metric].undirected({"metric": similarity, "distance": distance})
     undirected = either(*needed, "zero" if options.get("normalize") == "l2" else "")
-    count = None if groups is None else len(as_matrix(a, "a")[0])
     given, items = arrays.same_items([("a", a), ("b", b), ("y", y)], options, undirected, square=triangles)
-    labels = None if groups is None else group_numbers(groups, count, kept=items.rows[0])
+    labels = None if groups is None else group_numbers(groups, items.kept)
     with reporting(options.pop("progress", False), metric) as report:
         if isinstance(states, OfDissimilarities):
             kind = distance, comparison

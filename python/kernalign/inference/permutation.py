@@ -31,7 +31,6 @@ from kernalign.inference.prepared import (
     layers_of,
     of_dissimilarities,
     pairings_of,
-    rows_of,
     tested_metrics,
 )
 from kernalign.metrics.kernel.finish import Estimator
@@ -234,10 +233,10 @@ def permutation_test(
     x, y = rows_for(x, y, kernels_of(kernel))
     triangles = of_dissimilarities(tested)
     (xs, layered_x), (ys, layered_y) = layers_of(x, "x", triangles), layers_of(y, "y", triangles)
-    labelled = rows_of(xs[0])
     xs, ys, items = common_items(tested, xs, ys, (kernel, similarity, triangles), options)
     n = count_items(xs, ys)
-    pairings = pairings_of(groups, blocks, labelled, items.rows[0])
+    tested = {name: one.following(items.kept) for name, one in tested.items()}
+    pairings = pairings_of(groups, blocks, items.kept)
     with reporting(options.pop("progress", False), "permutations") as report:
         engines = engines_for(tested, xs, ys, n, (k, estimator, kernel, similarity, ties), options)
         observed = {name: scores[0] for name, scores in _scores(engines, np.arange(n, dtype=np.int32)[None]).items()}

@@ -36,12 +36,13 @@ from kernalign._engines.permuted_grams import (
 from kernalign._engines.permuted_lists import PermutedGraphs, PermutedLists, tie_weights
 from kernalign._rows import arrays
 from kernalign._rows.dissimilarities import given_dissimilarities
+from kernalign._rows.followed import followed, settled
 from kernalign._rows.items import Items, Undirected, either
 from kernalign._rows.labels import group_numbers
 from kernalign._rows.layered import numbered, split
 from kernalign._rows.numeric import as_matrix
 from kernalign._rows.options import check_one_sided
-from kernalign._rows.pairing import Places
+from kernalign._rows.pairing import Kept, Side, check_same_order
 from kernalign._statistics.pairings import Pairings
 from kernalign.inference.permuted_scores import (
     GramScores,
@@ -96,6 +97,13 @@ class Tested:
     def takes_dissimilarities(self) -> bool:
         """Whether both sides are dissimilarities themselves."""
         return self.record is not None and self.record.takes_dissimilarities(getattr(self.function, "keywords", {}))
+
+    def following(self, kept: Kept) -> Tested:
+        """The same, whose own keyword arguments are of the rows that are taken."""
+        if self.record is None or not isinstance(self.function, partial):
+            return self
+        given = self.function
+        return Tested(self.record, partial(given.func, *given.args, **followed(settled(given.keywords), kept)))
 
     def closest(self, scores: NDArray[np.float64]) -> float:
         """The best of several scores; nan if none exists."""
@@ -176,7 +184,9 @@ def common_items(
     if any(isinstance(one.value, Neighbors) for one in layers):
         check_one_sided(options, "x or y are Neighbors")
         checks.check_unread(**{name: (options.get(name), None) for name in ("normalize", "clip_quantile", "device")})
-        return xs, ys, Items((None,) * len(layers), {}, ())
+        sides = [Side(one.name, rows_of(one), getattr(one.value, "labels", None)) for one in layers]
+        check_same_order(*sides)
+        return xs, ys, Items((None,) * len(layers), {}, (), Kept(sides[0].n, None, tuple(sides)))
     if (ids := options.get("ids")) is not None and len(ids) == 2:
         options["ids"] = (ids[0],) * len(xs) + (ids[1],) * len(ys)
     kinds = [one.undirected(kernel, similarity) for one in tested.values()]
@@ -186,8 +196,13 @@ def common_items(
         undirected += [either(*found, shared)] * len(side)
         square += [triangles or isinstance(own, Precomputed)] * len(side)
     rows, items = arrays.same_items(layers, options, undirected, square=square)
-    taken = [one._replace(value=own) for one, own in zip(layers, rows, strict=True)]
+    taken = [one._replace(value=_array(own, one.name)) for one, own in zip(layers, rows, strict=True)]
     return taken[: len(xs)], taken[len(xs) :], items
+
+
+def _array(value: Any, name: str) -> Any:
+    """What can be indexed by rows; of a table, whose labels would pair them again, its numbers."""
+    return value if hasattr(value, "__dlpack__") else as_matrix(value, name)[0]
 
 
 def rows_of(layer: Named) -> int:
@@ -212,14 +227,14 @@ def count_items(xs: list[Named], ys: list[Named]) -> int:
     return int(n)
 
 
-def pairings_of(groups: Any, blocks: Any, n: int, kept: Places | None) -> Pairings:
-    """What may change places, of those of n items that were kept (None: all)."""
+def pairings_of(groups: Any, blocks: Any, kept: Kept) -> Pairings:
+    """What may change places, of the items that were kept."""
     if groups is not None and blocks is not None:
         raise ValueError("groups and blocks must not both be given: groups change places whole, items inside blocks")
     if groups is None and blocks is None:
-        return Pairings.of_items(n if kept is None else len(kept))
+        return Pairings.of_items(kept.n)
     name, given = ("blocks", blocks) if groups is None else ("groups", groups)
-    labels = group_numbers(given, n, name, kept)
+    labels = group_numbers(given, kept, name)
     pairings = Pairings.within(labels) if groups is None else Pairings.of_groups(labels)
     if pairings.least == 1:
         what = "a block of at least two items" if groups is None else "two groups of equal size"

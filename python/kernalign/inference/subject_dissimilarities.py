@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign._base import checks
-from kernalign._rows import arrays
-from kernalign._rows.dissimilarities import covariance_of, given_dissimilarities
+from kernalign._rows import arrays, followed
+from kernalign._rows.dissimilarities import given_dissimilarities
 from kernalign._rows.matrices import symmetric
 from kernalign._rows.numeric import to_numpy
 from kernalign._statistics.compared_pairs import RANKED, Compared
@@ -37,7 +37,7 @@ def read(models: Mapping[str, Any], subjects: Any, comparison: Any, covariance: 
     named = {f"subjects[{name!r}]": one for name, one in _listed(subjects).items()}
     wanted = {f"models[{name!r}]": one for name, one in models.items()}
     matrices = [(name, given_dissimilarities(one, name)) for name, one in {**wanted, **named}.items()]
-    taken, _ = arrays.same_items(matrices, {}, square=True)
+    taken, items = arrays.same_items(matrices, {}, square=True)
     values = [symmetric(one, name) for one, (name, _) in zip(taken, matrices, strict=True)]
     n = len(values[0])
     checks.check_count(n, 3, "a comparison of dissimilarities")
@@ -47,7 +47,7 @@ def read(models: Mapping[str, Any], subjects: Any, comparison: Any, covariance: 
     vectors = [_vector(one, name, comparison) for one, (name, _) in zip(values, matrices, strict=True)]
     if covariance is not None and comparison not in WHITENED:
         raise ValueError(f"covariance is for comparison={' or '.join(map(repr, WHITENED))}, got {comparison!r}")
-    noise = None if covariance is None else covariance_of(covariance, n, "covariance", "conditions")
+    noise = None if covariance is None else followed.covariance(covariance, items.kept)
     count, both = len(wanted), np.array(vectors)
     names = tuple(str(name) for name in _listed(subjects))
     return Given(tuple(map(str, models)), names, both[:count], both[count:], Compared(comparison, n, noise))
@@ -65,7 +65,7 @@ def _listed(subjects: Any) -> Mapping[Any, Any]:
         if single:
             found = {0: subjects}
         elif hasattr(array, "iloc"):  # of a table the rows, not the columns
-            found = dict(zip(array.index, array.to_numpy(), strict=True))
+            found = {name: array.iloc[at] for at, name in enumerate(array.index)}
         else:
             found = dict(enumerate(array))
     if not found:

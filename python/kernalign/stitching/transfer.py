@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kernalign._base import checks
 from kernalign._base.intervals import wilson
 from kernalign._base.readable import Readable
-from kernalign._rows import arrays
+from kernalign._rows import arrays, pairing
 from kernalign._rows.labels import class_numbers
 from kernalign._rows.matrices import Array, dense
 from kernalign._rows.numeric import to_numpy
@@ -126,17 +126,18 @@ def transfer_accuracy(
     >>> round(result.native_a, 1), round(result.accuracy, 1), round(result.ratio, 1)
     (1.0, 1.0, 1.0)
     """
+    given = a
     a, b, labels = arrays.aligned(("a", a), ("b", b), ("labels", labels))
     x, y = (dense(arrays.rows(side, name)) for side, name in ((a, "a"), (b, "b")))
     numbers, classes = class_numbers(labels, "labels")
     if not len(x) == len(y) == len(numbers):
         raise ValueError(f"a, b and labels must have the same length, got {len(x)}, {len(y)} and {len(numbers)}")
-    held = _mask(test, len(x))
+    held = _mask(test, pairing.Kept(len(x), None, (pairing.side("a", len(x), given),)))
     if len(np.unique(numbers[~held])) < 2:
         raise ValueError("labels must be of at least two classes among the training items, got one")
-    for given, name, methods in ((stitcher, "stitcher", ("fit", "transform")), (probe, "probe", ("fit", "predict"))):
-        if given is not None and not all(callable(getattr(given, method, None)) for method in methods):
-            raise TypeError(f"{name} must have the methods {' and '.join(methods)}, got {checks.shown(given)}")
+    for one, name, methods in ((stitcher, "stitcher", ("fit", "transform")), (probe, "probe", ("fit", "predict"))):
+        if one is not None and not all(callable(getattr(one, method, None)) for method in methods):
+            raise TypeError(f"{name} must have the methods {' and '.join(methods)}, got {checks.shown(one)}")
     fitted: Map = RidgeStitcher("loo") if stitcher is None else copy.deepcopy(stitcher)
     fitted.fit(y[~held], x[~held])
     mapped = np.asarray(fitted.transform(y[held]))
@@ -216,6 +217,7 @@ def mcnemar(first: Any, second: Any) -> McNemar:
     """
     from scipy import stats  # slow to import
 
+    first, second = arrays.aligned(("first", first), ("second", second))
     hits = [to_numpy(side, name)[0] for side, name in ((first, "first"), (second, "second"))]
     for side, name in zip(hits, ("first", "second"), strict=True):
         if side.dtype != np.bool_:
@@ -250,15 +252,14 @@ def wilson_interval(successes: int, n: int, level: float = 0.95) -> tuple[float,
     return wilson(successes / n, n, level)
 
 
-def _mask(test: Any, n: int) -> Hits:
+def _mask(test: Any, kept: pairing.Kept) -> Hits:
     """Booleans of the test items."""
-    given = to_numpy(test, "test")[0]
+    n, given = kept.given, to_numpy(test, "test")[0]
     if given.ndim != 1 or given.dtype.kind not in "biu":
         raise TypeError(f"test must be booleans or indices of items, got dtype {given.dtype} and shape {given.shape}")
     if given.dtype.kind == "b":
-        if len(given) != n:
-            raise ValueError(f"test must have one boolean for each of {n} items, got {len(given)}")
-        held = given
+        places = kept.places(test, "test", len(given), "boolean")
+        held = given if places is None else given[places]
     else:
         if len(given) and not (given.min() >= 0 and given.max() < n):
             raise ValueError(f"test must hold indices between 0 and {n - 1}, got {given.min()} to {given.max()}")

@@ -139,7 +139,7 @@ def items_of(description: Description, items: Set) -> Items:
         raise ValueError(f"{items.ids} must name every item once, got {twice!r} twice")
     groups = None if items.groups is None else _column(description.directory, items.groups)
     labels = None if items.labels is None else _column(description.directory, items.labels)
-    numbers = None if groups is None else group_numbers(np.array(groups, dtype=object), len(groups)).tolist()
+    numbers = None if groups is None else group_numbers(np.array(groups, dtype=object)).tolist()
     return Items(
         None if ids is None else tuple(ids),
         None if numbers is None else tuple(numbers),

@@ -18,6 +18,7 @@ from kernalign._base.warn import warn
 from kernalign._rows import arrays
 from kernalign._rows.decompositions import product
 from kernalign._rows.options import Options
+from kernalign._rows.pairing import Side, check_same_order
 from kernalign.theory.spectrum import TOLERANCE, Array, Spectrum, averaged, check_made, decompose, eigenspaces
 
 
@@ -214,6 +215,7 @@ def _sides(x: Any, y: Any, centred: bool | None, options: Options) -> tuple[Spec
         if a.centred != b.centred:
             raise ValueError(f"x and y must be centred alike, got {a.centred} and {b.centred}")
         checks.check_same_rows(a.n, b.n)
+        check_same_order(Side("x", a.n, a.labels), Side("y", b.n, b.labels))
     else:
         pair = arrays.pair(x, y, **options)
         with reporting(pair.progress, "spectra") as report:

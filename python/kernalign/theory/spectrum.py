@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Unpack
 
 import numpy as np
@@ -19,6 +19,7 @@ from kernalign._rows.digits import Digits
 from kernalign._rows.magnitude import check_magnitude, divided, exponent_of, restored
 from kernalign._rows.matrices import centre, dense
 from kernalign._rows.options import Options, check_one_sided
+from kernalign._rows.pairing import labels_of
 
 Array = NDArray[np.float64]
 
@@ -42,6 +43,7 @@ class Spectrum(Readable):
     columns : p
     centred : whether column means were subtracted first
     settings : how the rows were preprocessed
+    labels : of the rows of x, where it carried any (the index of a data frame): targets are found by theirs
 
     See Also
     --------
@@ -62,6 +64,7 @@ class Spectrum(Readable):
     columns: int
     centred: bool
     settings: dict[str, Any] = field(default_factory=dict)
+    labels: list[Any] | None = field(default=None, repr=False)
 
     @property
     def n(self) -> int:
@@ -132,7 +135,8 @@ def spectrum(x: Any, *, centred: bool = False, **options: Unpack[Options]) -> Sp
     (3, [0.8, 0.2, 0.0])
     """
     source, settings = one_side(x, "x", options)
-    return decompose_reporting(source, centred, settings, options)
+    made = decompose_reporting(source, centred, settings, options)
+    return replace(made, labels=labels_of("x", made.n, x))
 
 
 def decompose(source: _core.Rows, centred: bool, settings: dict[str, Any], budget: int | None = None) -> Spectrum:

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from kernalign._rows import arrays
+from kernalign._rows import arrays, followed
 from kernalign._rows.labels import as_targets
 from kernalign._rows.magnitude import divided, exponent_of
 from kernalign._rows.matrices import centre
 from kernalign._rows.options import Options
+from kernalign._rows.pairing import Kept, Side
 from kernalign.theory.spectrum import (
     TOLERANCE,
     Array,
@@ -53,7 +54,8 @@ def decomposed(x: Any, targets: Any, centred: bool | None, classes: bool, option
     """Validate x (array or Spectrum) and its targets, and bring them into one basis."""
     if isinstance(x, Spectrum):
         made = check_made(x, centred, options)
-        y = as_targets(targets, made.n, classes)
+        kept = Kept(made.n, None, (Side("x", made.n, made.labels),))
+        y = as_targets(followed.rows(targets, kept, "targets"), made.n, classes)
     else:
         x, targets = arrays.aligned(("x", x), ("targets", targets))
         rows, settings = one_side(x, "x", options)

@@ -136,7 +136,7 @@ def test_groups_of_one_are_no_groups_and_groups_that_nothing_equals_stay():
 
 def test_bad_groups_are_named():
     x, y, labels = captioned((2, 2, 2))
-    with pytest.raises(ValueError, match="groups must hold one label per row, got 5 labels for 6 rows"):
+    with pytest.raises(ValueError, match="groups must hold one label per row, got 5 for 6 rows"):
         ka.cka(x, y, groups=labels[1:])
     with pytest.raises(ValueError, match=r"groups must be 1-D class labels, one per item, got shape \(6, 1\)"):
         ka.rsa(x, y, groups=labels[:, None])

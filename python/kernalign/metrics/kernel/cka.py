@@ -33,7 +33,7 @@ from kernalign.metrics.kernel.finish import (
     jackknife_spread,
     warn_of_dominance,
 )
-from kernalign.metrics.kernel.partial import given_rows, partial_cosine, residual_cka
+from kernalign.metrics.kernel.partial import partial_cosine, residual_cka
 
 Uncertainty: TypeAlias = Literal["jackknife"] | None
 Sides: TypeAlias = tuple[SideKernel, SideKernel]
@@ -61,7 +61,7 @@ def cka(
         and y are then n x n Gram matrices). A bandwidth that is a rule is each side's own, from exact medians. A pair
         ``(kernel of x, kernel of y)`` gives each side its own; ``Delta()`` takes 1-D class labels of any kind, which no
         preprocessing changes: ``cka(x, labels, kernel=(Linear(), Delta()))``.
-    given : (n, r) array of what shall not count, a confound, rows as those of x, or found by the labels of both.
+    given : (n, r) array of what shall not count, a confound, rows as those of x.
     adjust : how it is taken out. "kernels": the score is the partial CKA, (R_xy - R_xz R_yz) / sqrt((1 - R_xz^2)
         (1 - R_yz^2)) of the three CKAs R: the cosine of what is left of both centred Gram matrices, projected on that
         of ``given`` (of U-centred distances the partial distance correlation of Szekely and Rizzo 2014, of the
@@ -81,7 +81,8 @@ def cka(
         (the index of a data frame) and refuses other sets of labels, "ids" takes the items that both have, "position"
         takes row i of each; ``ids=(ids_x, ids_y)`` are labels for arrays without. ``nan_rows`` (NaN or infinity) and
         ``zero_rows`` (no direction, where the metric needs one): "error", or "drop_pair" drops the item on both sides;
-        ``groups`` follow the rows of x. ``settings`` tell of ``pairing``, ``unpaired`` and ``dropped``. ``threads``
+        what has an entry for each row of x (``groups``, ``given``) follows these, found by labels where both have some,
+        unless pairing="position". ``settings`` tell of ``pairing``, ``unpaired`` and ``dropped``. ``threads``
         (None: all cores this process may use; the result does not depend on it), ``device``, and ``progress`` (True for
         a bar on standard error, or callable(done, total)). ``memory_budget`` (bytes, or "8 GB"; None: most of what is
         free, control groups included): a call that would take more beside its input is refused before it takes any;
@@ -165,7 +166,6 @@ def _partial_cka(x: Any, y: Any, given: Any, adjust: str, estimator: Any, kernel
         raise ValueError("given needs rows, but kernel=Precomputed() takes Gram matrices")
     if adjust == "columns" and not all(isinstance(own, Linear) for own in (of_x, of_y, of_given)):
         raise ValueError(f"kernel must be Linear() with adjust='columns', got {checks.shown(kernel)}")
-    given = given_rows(x, given, options)
     pair = kernel_pair(x, y, (of_x, of_y), options)
     check_estimator(estimator, pair.n, "cka")
     with reporting(pair.progress, "cka") as report:

@@ -17,9 +17,10 @@ from kernalign._engines.gram_source import make_side
 from kernalign._rows import arrays
 from kernalign._rows.decompositions import cholesky, solve_upper
 from kernalign._rows.dissimilarities import covariance_of
-from kernalign._rows.labels import group_numbers, labels_of
+from kernalign._rows.labels import group_numbers, labels_in, labels_of
 from kernalign._rows.matrices import dense
-from kernalign._rows.numeric import as_matrix, to_numpy
+from kernalign._rows.numeric import as_matrix
+from kernalign._rows.pairing import Kept
 from kernalign._statistics.shrinkage import SHRINKAGE
 
 Array: TypeAlias = NDArray[np.float64]
@@ -129,8 +130,9 @@ def dissimilarities(
     Raises
     ------
     ValueError, TypeError
-        Bad input; a condition without trials in some run; a noise covariance that is singular (constant channels), or
-        no condition that was measured twice to estimate it from.
+        Bad input; a condition without trials in some run; a noise covariance that is singular (of "diagonal" and
+        "diagonal_shrinkage" where a channel does not vary within conditions; of "ledoit_wolf" where none does), or no
+        condition that was measured twice to estimate it from.
 
     See Also
     --------
@@ -190,9 +192,9 @@ def _numbered_conditions(x: Any, conditions: Any, n: int) -> tuple[NDArray[np.in
     """The number of the condition of each of the n rows of x, as they come, and the labels of conditions."""
     if conditions is None:
         return np.arange(n), labels_of(x, n, "x")
-    numbers = group_numbers(conditions, n, "conditions")
+    numbers = group_numbers(conditions, Kept(n), "conditions")
     first = np.unique(numbers, return_index=True)[1]
-    return numbers, to_numpy(conditions, "conditions")[0][first]
+    return numbers, labels_in(conditions, "conditions")[first]
 
 
 def averages(values: Array, numbers: NDArray[np.intp]) -> Array:
@@ -242,7 +244,7 @@ def _cross_validated(
     values: Array, of_trials: NDArray[np.intp], labels: NDArray[Any], runs: Any, threads: int
 ) -> tuple[Array, int]:
     """The mean over runs of the product of differences in a run and in the others."""
-    of_runs = group_numbers(runs, len(values), "runs")
+    of_runs = group_numbers(runs, Kept(len(values)), "runs")
     count, n = int(of_runs.max()) + 1, len(labels)
     if count < 2:
         raise ValueError("runs must have at least two different labels, got one")
@@ -250,9 +252,9 @@ def _cross_validated(
     np.add.at(trials, (of_runs, of_trials), 1)
     if not trials.all():
         run, condition = np.argwhere(trials == 0)[0]
-        name = to_numpy(runs, "runs")[0][of_runs == run][0]
+        name = checks.shown(labels_in(runs, "runs")[of_runs == run][0])
         raise ValueError(
-            f"runs must each have trials of every condition, but {name!r} has none of {labels[condition]!r}"
+            f"runs must each have trials of every condition, but {name} has none of {checks.shown(labels[condition])}"
         )
     found = np.zeros(n * (n - 1) // 2)
     for run in range(count):

@@ -18,7 +18,7 @@ from kernalign._rows.options import Options
 from kernalign._statistics import kernel_null
 from kernalign.metrics.kernel.cka import Uncertainty, check_estimator
 from kernalign.metrics.kernel.finish import Estimator, finish_cka, jackknife_spread
-from kernalign.metrics.kernel.partial import given_rows, partial_cosine
+from kernalign.metrics.kernel.partial import partial_cosine
 
 
 def distance_alignment(x: Any, y: Any, *, estimator: Estimator = "biased", **options: Unpack[Options]) -> Score:
@@ -153,7 +153,6 @@ def distance_correlation(
     (0.27, True, -0.02)
     """
     checks.check_uncertainty(uncertainty, (None, "jackknife"))
-    given = None if given is None else given_rows(x, given, options)
     pair = arrays.pair(x, y, grouped=groups is not None, devices=True, **options)
     check_estimator(estimator, pair.n, "distance_correlation", jackknife=uncertainty is not None)
     of_rows = 2 * arrays.SUMS + (240 if uncertainty else 0)

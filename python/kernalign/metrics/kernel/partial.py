@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from kernalign import _core
-from kernalign._base.checks import check_same_rows
 from kernalign._base.kernels import Cosine, Delta, Distance, Linear, SideKernel
 from kernalign._base.progress import Report
 from kernalign._base.score import Fixed, Null, Score, undefined
@@ -19,13 +18,10 @@ from kernalign._engines.gram_source import make_side
 from kernalign._engines.gram_sweep import GramSweep
 from kernalign._engines.kernel_sums import KernelSums, bounded
 from kernalign._engines.linear import linear_sums
-from kernalign._rows import arrays
+from kernalign._rows import arrays, followed
 from kernalign._rows.decompositions import product
-from kernalign._rows.items import taken
 from kernalign._rows.labels import as_indicators
 from kernalign._rows.magnitude import divided, exponent_of
-from kernalign._rows.numeric import as_matrix
-from kernalign._rows.options import Options
 from kernalign._statistics.null_tail import COST, LONG, DrawnTail
 from kernalign._statistics.pairings import Orders, Pairings, Values
 
@@ -36,11 +32,6 @@ _ROUNDED = 1e-13  # of the largest entry of a column
 _NO_TEST = (
     "none: new pairings of what is left part it from given, and reject far too often; adjust='columns' has a test"
 )
-
-
-def given_rows(x: Any, given: Any, options: Options) -> Any:
-    """What is given, in the order of the rows of x where both carry labels and are paired by them."""
-    return given if options.get("pairing") == "position" else arrays.aligned(("x", x), ("given", given))[1]
 
 
 def partial_cosine(
@@ -138,15 +129,12 @@ def _square(x: Matrix, unbiased: bool) -> float:
 
 
 def _rows_of(given: Any, pair: arrays.Pair, kernel: SideKernel | Distance) -> Any:
-    """The rows of what is given, as those of x were given, less those that the pair dropped."""
-    labels = isinstance(kernel, Delta)
-    matrix, bf16 = (as_indicators(given, "given"), False) if labels else as_matrix(given, "given")
-    check_same_rows(pair.n if pair.items is None else pair.given, len(matrix), "x", "given")
-    if bf16:
-        matrix = (matrix.astype(np.uint32) << np.uint32(16)).view(np.float32)
-    kept = taken(matrix, pair.items)
+    """What is given for the items of the pair."""
+    found = followed.rows(given, pair.kept)
+    if isinstance(kernel, Delta):
+        found = as_indicators(found, "given")
     settings = {name: pair.settings[name] for name in ("normalize", "clip_quantile")}
-    return arrays.rows(kept, "given", divided=isinstance(kernel, Cosine), **settings)
+    return arrays.rows(found, "given", divided=isinstance(kernel, Cosine), **settings)
 
 
 def _cosine(sweep: GramSweep, a: int, b: int, estimator: str) -> float:

@@ -16,12 +16,10 @@ from kernalign._base.progress import Report, reporting
 from kernalign._base.score import Score, Spread
 from kernalign._engines.gram_source import Side, make_side
 from kernalign._engines.gram_sweep import GramSweep
-from kernalign._rows import arrays
-from kernalign._rows.dissimilarities import covariance_of, given_dissimilarities
-from kernalign._rows.items import taken
+from kernalign._rows import arrays, followed
+from kernalign._rows.dissimilarities import given_dissimilarities
 from kernalign._rows.labels import group_numbers, groups_of
 from kernalign._rows.matrices import dense
-from kernalign._rows.numeric import as_matrix
 from kernalign._rows.options import Options
 from kernalign._statistics import pair_influence
 from kernalign._statistics.pairings import Labels
@@ -146,8 +144,8 @@ def rsa(
             raise ValueError(
                 f"covariance is for comparison='whitened_cosine' or 'whitened_pearson', got {comparison!r}"
             )
-        given = covariance_of(covariance, pair.n if pair.items is None else pair.given, "covariance", "conditions")
-        noise = taken(given / np.abs(given).max(), pair.items, square=True)
+        given = followed.covariance(covariance, pair.kept)
+        noise = given / np.abs(given).max()
     with reporting(pair.progress, "rsa") as report:
         uncertain, labels = uncertainty is not None, groups_of(groups, pair)
         return of_pair(pair, distance, comparison, report, uncertain=uncertain, groups=labels, covariance=noise)[0]
@@ -166,11 +164,9 @@ def of_conditions(
     """The averages of the conditions of both sides, whose single trials are paired first, and how these were."""
     if distance == "precomputed":
         raise ValueError("conditions are of single trials, but distance='precomputed' takes dissimilarities")
-    x, conditions = arrays.aligned(("x", x), ("conditions", conditions))
     asked: Any = {name: options.pop(name) for name in ("pairing", "ids", "nan_rows") if name in options}
-    count = len(as_matrix(x, "x")[0])
     given, items = arrays.same_items([("x", x), ("y", y)], asked)
-    numbers = group_numbers(conditions, count, "conditions", items.rows[0])
+    numbers = group_numbers(conditions, items.kept, "conditions")
     means = [averages(dense(arrays.rows(rows, name)), numbers) for rows, name in zip(given, "xy", strict=True)]
     return means[0], means[1], items.settings
 

@@ -18,6 +18,7 @@ from kernalign._engines.directions import Directions, Matrix, Vector
 from kernalign._rows import arrays
 from kernalign._rows.decompositions import product
 from kernalign._rows.digits import Rounding
+from kernalign._rows.followed import of_pairs
 from kernalign._rows.labels import group_numbers
 from kernalign._rows.options import Options
 from kernalign.metrics.linear import principal, regressions
@@ -116,7 +117,7 @@ def linear_predictivity(
     how.check()
     pair = arrays.pair(x, y, grouped=groups is not None, **options)
     checks.check_count(pair.n, 2, "linear_predictivity")
-    if groups is not None or how != _PLAIN or regressions.of_pairs(cv):
+    if groups is not None or how != _PLAIN or of_pairs(cv):
         return _predicted(pair, cv, groups, how)
     pair.afford_products("linear_predictivity", 26)
     folds = None if cv is None else _check_folds(cv, pair.n)
@@ -150,16 +151,14 @@ _PLAIN = _Asked()
 
 def _predicted(pair: arrays.Pair, cv: Any, groups: Any, how: _Asked) -> Score:
     """By given splits, of whole groups, with penalties, or column by column."""
-    labels = None
-    if groups is not None:
-        labels = group_numbers(groups, pair.n if pair.items is None else pair.given, kept=pair.items)
+    labels = None if groups is None else group_numbers(groups, pair.kept)
     splits = regressions.splits_of(cv, labels, pair)
     if how.regression == "pls":
         most = min(pair.x.shape[1], min(len(one.train) for one in splits) - 1)
         checks.integer(how.components, "components", 1, most, limit="min(p, items fitted - 1) = ")
     pair.afford("linear_predictivity", 48 * pair.n * (pair.x.shape[1] + pair.y.shape[1]))
     settings = {**principal.how(pair.settings, "rows"), **how._asdict(), "splits": len(splits)}
-    settings["cv"] = "given" if regressions.of_pairs(cv) else None if cv is None else int(cv)
+    settings["cv"] = "given" if of_pairs(cv) else None if cv is None else int(cv)
     if labels is not None:
         settings["groups"] = int(labels.max()) + 1
     keywords: dict[str, Any] = {"estimator": "in-sample" if cv is None else "cross-validated", "settings": settings}
@@ -260,7 +259,7 @@ def _in_sample(pair: arrays.Pair, report: Report) -> Fit:
 
 def predictivity_of(spans: principal.Spans, *, cv: Any = None, groups: Any = None) -> Score:
     """`linear_predictivity` of sides whose directions are shared."""
-    if groups is not None or regressions.of_pairs(cv):
+    if groups is not None or of_pairs(cv):
         return _predicted(spans.pair, cv, groups, _PLAIN)
     x, y, data, route = spans.x, spans.y, spans.data, "feature" if spans.tall else "rows"
     if (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -15,8 +14,8 @@ from kernalign._engines.directions import Directions, Matrix, Vector
 from kernalign._rows import arrays
 from kernalign._rows.decompositions import product, solve_upper, svd
 from kernalign._rows.digits import Digits, Rounding
+from kernalign._rows.followed import of_pairs, splits
 from kernalign._rows.magnitude import divided, exponent_of
-from kernalign._rows.vectors import indices
 
 Regression: TypeAlias = Literal["linear", "ridge", "pls"]
 Statistic: TypeAlias = Literal["r2", "pearson"]
@@ -45,9 +44,7 @@ def splits_of(cv: Any, groups: NDArray[np.intp] | None, pair: arrays.Pair) -> li
         folds = checks.integer(cv, "cv", 2, int(units.max()) + 1, wanted=what, limit=limit)
         made = [Split(every[units % folds != fold], every[units % folds == fold]) for fold in range(folds)]
     else:
-        made = [_given(one, at, pair) for at, one in enumerate(cv)]
-        if not made:
-            raise ValueError("cv must hold at least one pair (train, test), got none")
+        made = [Split(*one) for one in splits(cv, pair.kept)]
         for at, one in enumerate(made):
             common = np.intersect1d(*one) if groups is None else np.intersect1d(groups[one.train], groups[one.test])
             if len(common):
@@ -56,26 +53,6 @@ def splits_of(cv: Any, groups: NDArray[np.intp] | None, pair: arrays.Pair) -> li
     least = min(len(one.train) for one in made)
     checks.check_count(least, 2, "linear_predictivity (every fit of it)")
     return made
-
-
-def of_pairs(cv: Any) -> bool:
-    """Whether these may be splits; else it is None, or should be a number of folds."""
-    return isinstance(cv, Iterable) and not isinstance(cv, (str, bytes, dict)) and getattr(cv, "ndim", 1) > 0
-
-
-def _given(split: Any, at: int, pair: arrays.Pair) -> Split:
-    """A pair of indices of the rows of x as they were given, less those that were dropped."""
-    if not isinstance(split, (tuple, list)) or len(split) != 2:
-        raise TypeError(f"cv[{at}] must be a pair (train, test) of indices, got {checks.shown(split)}")
-    n = pair.n if pair.items is None else pair.given
-    sides = [indices(side, n, f"cv[{at}]").astype(np.intp) for side in split]
-    if pair.items is not None:
-        where = np.full(n, -1, dtype=np.intp)
-        where[pair.items] = np.arange(pair.n)
-        sides = [found[found >= 0] for found in (where[side] for side in sides)]
-        if not len(sides[1]):
-            raise ValueError(f"cv[{at}] must test a row that was kept, but all of them were dropped")
-    return Split(sides[0], sides[1])
 
 
 @dataclass

@@ -44,7 +44,7 @@ def neighbor_change(
     assert found.pair is not None
     own = np.arange(len(score.per_item)) if found.x.rows is None else found.x.rows.astype(np.intp)
     nearest = np.stack([found.x.indices[:, 0], found.y.indices[:, 0]], axis=1).astype(np.intp)
-    if found.pair.items is not None:
-        own, nearest = found.pair.items[own], found.pair.items[nearest]
+    if found.pair.kept.rows is not None:
+        own, nearest = found.pair.kept.rows[own], found.pair.kept.rows[nearest]
     foreign = found.x.rows is None and found.x.items is not None
     return Change(score, None if foreign else own, score.per_item, nearest)

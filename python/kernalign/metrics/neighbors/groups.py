@@ -17,6 +17,7 @@ from kernalign._engines.neighbors import Metric, Neighbors
 from kernalign._engines.permuted_lists import tie_weights
 from kernalign._rows import on_device
 from kernalign._rows.labels import group_numbers, groups_of
+from kernalign._rows.pairing import Kept, Side
 from kernalign._statistics.pairings import Labels
 from kernalign.metrics.neighbors.search import Options, Search, Ties, length_given, search_both, warn_of_ties
 
@@ -42,7 +43,7 @@ def search_groups(
     if not given:
         options["backend"] = "native"
     k = length_given(x, y) if k is None else k
-    labels = group_numbers(groups, x.n if given else None)
+    labels = group_numbers(groups, Kept(x.n, None, (Side("x", x.n, x.labels or y.labels),)) if given else None)
     largest = int(np.bincount(labels).max())
 
     def length(n: int, k: int) -> int:

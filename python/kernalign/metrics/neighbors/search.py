@@ -29,9 +29,10 @@ from kernalign._engines.neighbors import (
     rows_found,
 )
 from kernalign._engines.permuted_lists import tie_weights
-from kernalign._rows import arrays, on_device, vectors
+from kernalign._rows import arrays, followed, on_device
 from kernalign._rows.numeric import to_numpy
 from kernalign._rows.options import Options as RowOptions
+from kernalign._rows.pairing import Side, check_same_order
 from kernalign._statistics.list_tail import Weights
 from kernalign._statistics.pairings import Labels
 
@@ -183,6 +184,7 @@ def _given(x: Any, y: Any, k: int, ties: Ties, length: Callable[[int, int], int]
     if others := [name for name in options if name != "threads"]:
         raise TypeError(f"{others[0]} applies to arrays; x and y are Neighbors")
     checks.check_same_rows(x.n, y.n)
+    check_same_order(Side("x", x.n, x.labels), Side("y", y.n, y.labels))
     rows = [() if side.rows is None else side.rows for side in (x, y)]
     if len(x.indices) != len(y.indices) or not np.array_equal(rows[0], rows[1]):
         raise ValueError("x and y must be neighbours of the same rows")
@@ -247,14 +249,7 @@ def paired_queries(queries: Any, pair: arrays.Pair) -> tuple[Queries, Queries]:
     if not sides or any(to_numpy(one, "queries")[0].ndim != 2 for one in sides):
         if to_numpy(queries, "queries")[0].ndim > 1:
             raise TypeError("queries must be rows, by index, their number, or a tuple of (m, p) and (m, q) arrays")
-        own = of_queries(queries, pair.x)
-        if pair.items is not None and isinstance(own, np.ndarray):
-            given = vectors.indices(queries, pair.given, "queries")
-            kept = np.full(pair.given, -1, dtype=np.int32)
-            kept[pair.items] = np.arange(pair.n, dtype=np.int32)
-            own = kept[given]
-            if (own < 0).any():
-                raise ValueError(f"queries must be rows that were kept, but {given[own < 0][0]} was dropped")
+        own = of_queries(followed.queries(queries, pair.kept), pair.x)
         return own, own
     how = {name: pair.settings[name] for name in ("normalize", "clip_quantile")}
     a, b = (of_queries(one, rows, "queries", **how) for one, rows in zip(queries, (pair.x, pair.y), strict=True))
