@@ -76,6 +76,26 @@ def test_groups_come_from_lines_columns_or_arrays(files: Path) -> None:
     assert "groups must hold one label per row, got 2 for 40 rows" in failed(run(*args, "groups.txt"), 1)
 
 
+def test_groups_beside_ids_are_found_by_them(files: Path) -> None:
+    """A table in another order than the files, whose ids stand in a column of their own."""
+    order, labels = np.random.default_rng(0).permutation(N), np.random.default_rng(1).permutation(N) // 2
+    x, y = np.load("a.npy"), np.load("b.npz")["u"]
+    ids = np.array([f"item {at}" for at in range(N)])
+    np.savez("c.npz", x=x, ids=ids)
+    np.savez("d.npz", y=y[::-1], ids=ids[::-1])
+    lines = "".join(f"{ids[at]},{labels[at]}\n" for at in order)
+    Path("items.csv").write_text(f"item_id,image\n{lines}")
+    np.savez("labels.npz", image=labels[order], ids=ids[order])
+    score = ka.cka(x, y, groups=labels)
+    for spec in ("items.csv:image", "labels.npz:image"):
+        [row] = rows_of(run("compare", "c.npz:x", "d.npz:y", "--metric", "cka", "--groups", spec, "--json"))
+        assert (row["score"], row["chance"]) == pytest.approx((float(score), score.chance), rel=1e-12)
+        assert row["p_value"] == score.p_value
+    Path("items.csv").write_text(f"item_id,image\n{lines.replace('item 0,', 'item x,')}")
+    told = failed(run("compare", "c.npz:x", "d.npz:y", "--metric", "cka", "--groups", "items.csv:image"), 1)
+    assert "1 of groups are not in" in told
+
+
 def test_compare_measures_every_pair_with_the_library(files: Path) -> None:
     rows = rows_of(run("compare", "a.npy", "b.npz", "-k", "7", "--json"))
     assert [(r["x"], r["y"], r["metric"]) for r in rows] == [

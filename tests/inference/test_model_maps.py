@@ -211,7 +211,7 @@ def test_progress_and_seed():
         ({"correlation": "kendall"}, "correlation must be 'spearman' or 'pearson', got 'kendall'"),
         ({"alternative": "larger"}, "alternative must be 'two-sided', 'greater' or 'less'"),
         ({"permutations": 0}, "permutations must be at least 1, got 0"),
-        ({"families": [1, 2]}, r"one label per model, got shape \(2,\) for 5 models"),
+        ({"families": [1, 2]}, r"one label per row, got 2 for 5 rows"),
         ({"families": [1, 1, 1, 2, 2]}, "at least 3 different labels, got 2"),
     ],
 )

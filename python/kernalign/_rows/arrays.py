@@ -49,8 +49,8 @@ COLUMNS_LESS = "fewer columns need less"
 class Pair:
     """Two paired representations, ready for an engine, and how the caller wants it to work.
 
-    ``settings`` say how the rows were paired and preprocessed, and how many were dropped; ``kept`` says which rows of x
-    the pair has, so that other arguments of the items can follow them. An engine shall read them on the CUDA device
+    ``settings`` say how the rows were paired and preprocessed, and how many were dropped; ``taken`` says which rows
+    of x the pair has, if not all, or what their labels are. An engine shall read them on the CUDA device
     ``place`` (None: on the CPU), where they may already be. ``budget`` are the bytes that the call may take beside its
     input (None: most of what is free).
     """
@@ -60,17 +60,18 @@ class Pair:
     settings: dict[str, Any]
     threads: int = 0
     progress: ProgressArgument = False
-    kept: Kept = None  # type: ignore[assignment]
+    taken: Kept | None = None
     place: int | None = None
     budget: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.kept is None:
-            self.kept = Kept(self.x.shape[0])
 
     @property
     def n(self) -> int:
         return self.x.shape[0]
+
+    @property
+    def kept(self) -> Kept:
+        """Which rows of x, as they were given, the pair has."""
+        return self.taken or Kept(self.n)
 
     @contextmanager
     def working(self, label: str) -> Iterator[Report]:
@@ -150,7 +151,7 @@ def pair(
         x, y = stored(x, names[0]), stored(y, names[1])
     (a, a_bf16), (b, b_bf16) = as_matrix(x, names[0]), as_matrix(y, names[1])
     settings: dict[str, Any] = {"normalize": how.normalize, "clip_quantile": how.clip_quantile}
-    kept = Kept(a.shape[0])
+    kept = None
     squares = square if isinstance(square, tuple) else (square, square)
     if (how is PLAIN or how.all_items) and type(x) is np.ndarray and type(y) is np.ndarray:
         check_same_rows(a.shape[0], b.shape[0], *names)
@@ -200,7 +201,7 @@ def _device_pair(x: Any, y: Any, place: int, how: Asked, paired: bool, divided: 
     left, right = (_rows_at(side, name, place, kwargs, own) for side, name, own in given)
     check_same_rows(left.shape[0], right.shape[0], *names)
     settings = {"normalize": how.normalize, "clip_quantile": how.clip_quantile, "pairing": "position"}
-    return Pair(left, right, settings, how.threads, how.progress, Kept(left.shape[0]), place, how.budget)
+    return Pair(left, right, settings, how.threads, how.progress, None, place, how.budget)
 
 
 def _rows_at(x: Any, name: str, place: int | None, how: dict[str, Any], divided: bool = False) -> Any:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kernalign._base.checks import shown
 from kernalign._rows.decompositions import cholesky, eigenvalues
+from kernalign._rows.labelled import labelled
 from kernalign._rows.matrices import Array, symmetric
 from kernalign._rows.numeric import AnyArray, as_matrix, to_numpy
 from kernalign._rows.pairing import labels_of
@@ -39,15 +40,6 @@ def given_dissimilarities(x: Any, name: str) -> Any:
     return x
 
 
-class Labelled(np.ndarray):
-    """A matrix of dissimilarities whose conditions have the ``labels`` of the pairs that it was given as."""
-
-    labels: Any = None
-
-    def __array_finalize__(self, given: Any) -> None:
-        self.labels = None
-
-
 def _of_pairs(full: AnyArray, given: Any, name: str) -> AnyArray:
     """The same, with the labels of its conditions where the pairs carry some that say more than places."""
     n = len(full)
@@ -63,9 +55,7 @@ def _of_pairs(full: AnyArray, given: Any, name: str) -> AnyArray:
                 f"{name} must hold the pairs of an upper triangle, row by row, by the labels that it carries, got"
                 f" {shown(pair)} in place of {wanted}; .to_numpy() leaves labels out"
             )
-    made = full.view(Labelled)
-    made.labels = conditions
-    return made
+    return labelled(full, conditions)
 
 
 _WANTED = "a square matrix of dissimilarities, or a vector of n (n - 1) / 2 of them"

@@ -7,19 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kernalign._rows.labelled import Labelled
+
 ONE_HOT = 512  # classes, up to which a product of columns costs less than a table of pairs
 
 
-class Indicators(np.ndarray):
+class Indicators(Labelled):
     """Columns of 0 and 1, one for each class, or one column of the numbers of many classes.
 
     No preprocessing changes them. ``labels`` are those of the rows, if the user's labels carry any.
     """
-
-    labels: Any = None
-
-    def __array_finalize__(self, given: Any) -> None:
-        self.labels = None
 
 
 def indicators(numbers: NDArray[np.int64], classes: int, labels: Any) -> Indicators:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign._base.checks import check_same_rows, shown
+from kernalign._rows.labelled import Labelled
 from kernalign.sources.objects import native, stored
 from kernalign.sources.stored import Stored
 
@@ -160,8 +161,8 @@ def check_same_order(*made: Side) -> None:
 def index_of(given: Any) -> Any:
     """What labels the rows of a table of pandas (its index), of an array of xarray (the coordinate of its first
     dimension), of what has their attributes, or of a file; neither library is imported."""
-    if isinstance(given, (Stored, np.ndarray)):
-        return getattr(given, "labels", None)  # of indicators and of matrices made of labelled pairs
+    if isinstance(given, (Stored, Labelled)):
+        return given.labels
     given = native(given, "")
     if hasattr(given, "iloc"):
         return getattr(given, "index", None)

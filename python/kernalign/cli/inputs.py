@@ -105,7 +105,7 @@ def pairing_of(spec: str, pairing: str, models: Sequence[Model]) -> dict[str, An
     if pairing == "position":
         raise click.UsageError("--ids is not available with --pairing position")
     if stands_alone(spec):
-        labels = read_labels(spec, "--ids")
+        labels = list(read_labels(spec, "--ids"))
         return {"pairing": "ids", "ids": {model.short: labels for model in models}}
     for model in models:
         for source in [] if isinstance(model.given, Exception) else model.given:

@@ -195,7 +195,7 @@ def compare(
     begun, given = time.perf_counter(), dict(locals())
     for name in ("xs", "ys", "progress"):
         given.pop(name)
-    given = settled(given)
+    given |= {name: settled(given[name]) for name in ("metrics", "metric_options", "groups")}
     run, settings = prepare(xs, ys, **given)
     with reporting(progress, "comparing") as report:
         return outcome(run, settings, report, begun)
@@ -319,7 +319,7 @@ def prepare(
         raise ValueError("layers must be 'all' for a single representation: each of its layers is best with itself")
     n = _items((*x, *y))
     count = checks.check_threads(threads)
-    options = {name: followed(own, kept) for name, own in own_options.items()}
+    options = {name: followed(own, kept) if own else {} for name, own in own_options.items()}
     numbers = None
     if groups is not None:
         labels = group_numbers(groups, kept)

@@ -114,7 +114,7 @@ def test_nothing_to_take_out_and_nothing_left():
 
 def test_refusals():
     x, y, z = confounded(20)
-    with pytest.raises(ValueError, match=r"x and given must have the same number of rows"):
+    with pytest.raises(ValueError, match=r"given must hold one entry per row, got 19 for 20 rows"):
         ka.cka(x, y, given=z[:-1])
     with pytest.raises(ValueError, match=r"given must be finite, got nan at row 2, column 1"):
         z[2, 1] = np.nan

@@ -142,7 +142,7 @@ def test_the_p_value_with_a_covariance_is_that_of_all_pairings(comparison):
 @pytest.mark.parametrize(
     "covariance,words",
     [
-        (np.eye(5), r"covariance must be \(n, n\) or \(n,\) of the n = 6 conditions, got shape \(5, 5\)"),
+        (np.eye(5), r"covariance must hold one entry per row, got 5 for 6 rows"),
         (-np.eye(6), "covariance must be positive definite, got a least eigenvalue -1 times its largest entry"),
         (np.triu(np.ones((6, 6))), "covariance must be symmetric"),
         (np.full((6, 6), np.nan), "covariance must be finite"),
