@@ -91,10 +91,10 @@ def followed(options: Mapping[str, Any], kept: Kept) -> dict[str, Any]:
     return found
 
 
-def settled(value: Any) -> Any:
+def relisted(value: Any) -> Any:
     """What can be read once, in dicts and tuples too, as lists that can be read again."""
     if isinstance(value, Iterator):
-        return [settled(one) for one in value]
+        return [relisted(one) for one in value]
     if isinstance(value, tuple) and type(value) is tuple:
-        return tuple(settled(one) for one in value)
-    return {name: settled(one) for name, one in value.items()} if isinstance(value, dict) else value
+        return tuple(relisted(one) for one in value)
+    return {name: relisted(one) for name, one in value.items()} if isinstance(value, dict) else value

@@ -17,7 +17,7 @@ from kernalign._base.memory import budget_of
 from kernalign._base.progress import ProgressArgument, Report, reporting
 from kernalign._rows import on_device
 from kernalign._rows.arrays import afford
-from kernalign._rows.followed import followed, settled
+from kernalign._rows.followed import followed, relisted
 from kernalign._rows.items import BAD_ROWS, BadRows, Undirected, either
 from kernalign._rows.labels import as_indicators, group_numbers
 from kernalign._rows.layer_rows import RowOptions
@@ -195,7 +195,7 @@ def compare(
     begun, given = time.perf_counter(), dict(locals())
     for name in ("xs", "ys", "progress"):
         given.pop(name)
-    given |= {name: settled(given[name]) for name in ("metrics", "metric_options", "groups")}
+    given |= {name: relisted(given[name]) for name in ("metrics", "metric_options", "groups")}
     run, settings = prepare(xs, ys, **given)
     with reporting(progress, "comparing") as report:
         return outcome(run, settings, report, begun)
@@ -223,7 +223,8 @@ def defaulted(xs: Any, ys: Any, **options: Any) -> dict[str, Any]:
     """Options of `compare` with its defaults, but for ``progress``."""
     bound = inspect.signature(compare).bind(xs, ys, **options)
     bound.apply_defaults()
-    return settled({name: one for name, one in bound.arguments.items() if name not in ("xs", "ys", "progress")})
+    given = {name: value for name, value in bound.arguments.items() if name not in ("xs", "ys", "progress")}
+    return {name: relisted(value) for name, value in given.items()}
 
 
 def finished(run: Run, settings: dict[str, Any], begun: float) -> Comparison:

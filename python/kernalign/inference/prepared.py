@@ -36,7 +36,7 @@ from kernalign._engines.permuted_grams import (
 from kernalign._engines.permuted_lists import PermutedGraphs, PermutedLists, tie_weights
 from kernalign._rows import arrays
 from kernalign._rows.dissimilarities import given_dissimilarities
-from kernalign._rows.followed import followed, settled
+from kernalign._rows.followed import followed, relisted
 from kernalign._rows.items import Items, Undirected, either
 from kernalign._rows.labels import group_numbers
 from kernalign._rows.layered import numbered, split
@@ -103,7 +103,7 @@ class Tested:
         if self.record is None or not isinstance(self.function, partial):
             return self
         given = self.function
-        return Tested(self.record, partial(given.func, *given.args, **followed(settled(given.keywords), kept)))
+        return Tested(self.record, partial(given.func, *given.args, **followed(relisted(given.keywords), kept)))
 
     def closest(self, scores: NDArray[np.float64]) -> float:
         """The best of several scores; nan if none exists."""
