@@ -82,9 +82,9 @@ def attempt(make: Callable[[], Made], record: bool) -> Made | Exception:
         return error.with_traceback(None)  # whose frames hold arrays
 
 
-def pair_rows(found: Sequence[LayersGiven], asked: RowOptions, record: bool) -> tuple[Kept, dict[str, Any]]:
+def pair_rows(found: Sequence[LayersGiven], asked: RowOptions, record: bool) -> tuple[Kept | None, dict[str, Any]]:
     """Bring the rows of all layers into one order of items, less those that are dropped: which of the first layer these
-    are, and what was done, as settings."""
+    are (None: all, as they are), and what was done, as settings."""
     ids = {} if asked.ids is None else asked.ids
     if unknown := [name for name in ids if name not in [given.name for given in found]]:
         raise ValueError(f"ids must be of representations that are given, got {shown(unknown[0])}")
@@ -100,10 +100,10 @@ def pair_rows(found: Sequence[LayersGiven], asked: RowOptions, record: bool) -> 
         _set_apart(found, record)
     drops = "drop_pair" in (asked.zero_rows, asked.nan_rows)
     if not (drops or asked.pairing == "ids" or (labelled and asked.pairing == "auto")):
-        return Kept(next((len(one.matrix) for *_, one in _opened(found)), 0)), {"pairing": "position"}
+        return None, {"pairing": "position"}
     opened = list(_opened(found))
     if not opened:
-        return Kept(0), {}
+        return None, {}
     matched = common_items(
         [one for *_, one in opened],
         asked.pairing,

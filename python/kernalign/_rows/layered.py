@@ -112,10 +112,11 @@ def open_representations(
     concatenated: bool,
     record: bool = False,
     rows: RowOptions | None = None,
-) -> tuple[dict[str, list[Representation]], Kept, dict[str, Any]]:
+) -> tuple[dict[str, list[Representation]], Kept | None, dict[str, Any]]:
     """The representations of dicts of names, by argument, in their order; all have rows of the same items.
 
-    And which rows of the first layer these are, and how they were paired and which were dropped, as settings.
+    And which rows of the first layer these are (None: all, as they are), and how they were paired and which were
+    dropped, as settings.
 
     A value is an (n, p) array, an (n, L, p) array, a list of L arrays (n, p_l) or a dict of them by name, or the path
     of a file that holds one such array or several layers (``"file.npz:key"`` chooses one of several), which is

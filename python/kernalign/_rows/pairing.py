@@ -161,8 +161,8 @@ def check_same_order(*made: Side) -> None:
 def index_of(given: Any) -> Any:
     """What labels the rows of a table of pandas (its index), of an array of xarray (the coordinate of its first
     dimension), of what has their attributes, or of a file; neither library is imported."""
-    if isinstance(given, (Stored, Labelled)):
-        return given.labels
+    if given is None or isinstance(given, (Stored, Labelled)):
+        return None if given is None else given.labels
     given = native(given, "")
     if hasattr(given, "iloc"):
         return getattr(given, "index", None)

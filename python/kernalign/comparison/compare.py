@@ -23,7 +23,7 @@ from kernalign._rows.labels import as_indicators, group_numbers
 from kernalign._rows.layer_rows import RowOptions
 from kernalign._rows.layered import Layer, Representation, open_representations
 from kernalign._rows.options import Normalize
-from kernalign._rows.pairing import PAIRINGS, Pairing
+from kernalign._rows.pairing import PAIRINGS, Kept, Pairing
 from kernalign.comparison.families.base import Asked
 from kernalign.comparison.plan import PValues, make_plan
 from kernalign.comparison.result import Comparison
@@ -195,7 +195,9 @@ def compare(
     begun, given = time.perf_counter(), dict(locals())
     for name in ("xs", "ys", "progress"):
         given.pop(name)
-    given |= {name: relisted(given[name]) for name in ("metrics", "metric_options", "groups")}
+    for name in ("metrics", "metric_options", "groups"):
+        if given[name] is not None and type(given[name]) is not tuple:
+            given[name] = relisted(given[name])
     run, settings = prepare(xs, ys, **given)
     with reporting(progress, "comparing") as report:
         return outcome(run, settings, report, begun)
@@ -320,10 +322,10 @@ def prepare(
         raise ValueError("layers must be 'all' for a single representation: each of its layers is best with itself")
     n = _items((*x, *y))
     count = checks.check_threads(threads)
-    options = {name: followed(own, kept) if own else {} for name, own in own_options.items()}
+    options = {name: followed(own, kept or Kept(n)) if own else {} for name, own in own_options.items()}
     numbers = None
     if groups is not None:
-        labels = group_numbers(groups, kept)
+        labels = group_numbers(groups, kept or Kept(n))
         numbers = tuple(labels.tolist())
         for name in names:
             if records[name].takes("groups"):
