@@ -1,5 +1,5 @@
-// Protects float32 products: as accurate as the header says on every CPU, and the same bits whatever is multiplied
-// beside.
+// Protects products: as accurate as the header says on every CPU, and on a matrix unit the same bits whatever is
+// multiplied beside.
 #include "cpu/products/float_product.hpp"
 
 #include <algorithm>
@@ -149,14 +149,31 @@ TEST(bits_do_not_depend_on_what_is_beside) {
     }
 }
 
-TEST(float64_goes_to_the_blas) {
-    const auto x = check::gaussian<double>(20, 60, 13);
-    std::vector<double> c(400, 0.0);
-    ProductScratch scratch;
-    multiply(Factor<double>{x.values.data(), 60, 20}, Factor<double>{x.values.data(), 60, 20}, 60, c.data(), 20,
-             scratch);
-    double sum = 0;
-    for (std::int64_t f = 0; f < 60; ++f) sum += x(3, f) * x(7, f);
-    CHECK_NEAR(c[67], sum, 1e-14);
-    CHECK(scratch.left.empty() && scratch.right.empty());
+TEST(float64_products_of_any_shape_are_right) {
+    for (const auto& [m, n, k] : {std::array<std::int64_t, 3>{1, 1, 1},
+                                  {3, 5, 2},
+                                  {8, 16, 8},
+                                  {17, 33, 40},
+                                  {31, 15, 513},
+                                  {20, 20, 1100},
+                                  {9, 700, 130}}) {
+        const auto x = check::gaussian<double>(m, k, 13), y = check::gaussian<double>(n, k, 14);
+        const std::int64_t ld = n + 3;
+        std::vector<double> all(std::size_t(m * ld), kUntouched), half(std::size_t(m * m));
+        ProductScratch scratch;
+        multiply(Factor<double>{x.values.data(), k, m}, Factor<double>{y.values.data(), k, n}, k, all.data(), ld,
+                 scratch);
+        square(Factor<double>{x.values.data(), k, m}, k, half.data(), m, scratch);
+        CHECK(scratch.left.empty() && scratch.right.empty());
+        const auto dot = [&](const check::Matrix<double>& other, std::int64_t i, std::int64_t j) {
+            double sum = 0;
+            for (std::int64_t f = 0; f < k; ++f) sum += x(i, f) * other(j, f);
+            return sum;
+        };
+        for (std::int64_t i = 0; i < m; ++i) {
+            for (std::int64_t j = 0; j < n; ++j) CHECK_NEAR(all[std::size_t(i * ld + j)], dot(y, i, j), 1e-12);
+            for (std::int64_t j = n; j < ld; ++j) CHECK(all[std::size_t(i * ld + j)] == kUntouched);
+            for (std::int64_t j = i; j < m; ++j) CHECK_NEAR(half[std::size_t(i * m + j)], dot(x, i, j), 1e-12);
+        }
+    }
 }

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "cpu/products/outlier.hpp"
-#include "cpu/runtime/blas.hpp"
 #include "cpu/runtime/ordering.hpp"
 
 namespace kernalign {
@@ -89,7 +88,7 @@ void SideChunk::resize(std::int64_t sides) {
 }
 
 void SideChunk::add_products(std::int64_t width, double* sums) {
-    blas::syrk_nt(sides_, width, entries_.data(), kEntries, products_.data(), sides_);
+    square(Factor<double>{entries_.data(), kEntries, sides_}, width, products_.data(), sides_, scratch_);
     for (std::int64_t a = 0; a < sides_; ++a)
         for (std::int64_t b = a; b < sides_; ++b) sums[a * sides_ + b] += products_[std::size_t(a * sides_ + b)];
 }

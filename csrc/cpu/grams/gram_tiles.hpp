@@ -63,7 +63,7 @@ void add_both_triangles(const std::vector<double>& above, std::size_t count, std
 // Entries of several sides, widened to float64, whose products are those of all pairs of sides.
 class SideChunk {
   public:
-    static constexpr std::int64_t kEntries = 4096;
+    static constexpr std::int64_t kEntries = 1024;
 
     void resize(std::int64_t sides);
     double* row(std::size_t side) { return entries_.data() + std::int64_t(side) * kEntries; }
@@ -73,6 +73,7 @@ class SideChunk {
   private:
     std::int64_t sides_ = 0;
     LargeVector<double> entries_, products_;
+    ProductScratch scratch_;
 };
 
 // body(task, group, worker) for every tile of the upper triangle. Groups are decided by n and the tile's size alone;

@@ -30,18 +30,21 @@ struct SmallSide {
     bool make(const Rows& given) {
         const std::int64_t n = given.rows(), cols = given.cols();
         rows.resize(std::size_t(n * cols));
-        load_rows(given, 0, n, rows.data(), cols);
+        DenseRows<T> source(given);  // read where they are, for centring finds what is not finite
+        if (!source.dense) {
+            load_rows(given, 0, n, rows.data(), cols);
+            source = DenseRows<T>(rows.data(), cols);
+        }
         DenseCentre centre;
         Progress none(nullptr, 0);
-        if (!centre.find(DenseRows<T>(rows.data(), cols), n, cols, 1, none)) return false;
+        if (!centre.find(source, n, cols, 1, none)) return false;
         exponent = centre.exponent;
         norms.resize(std::size_t(n));
         const double factor = std::ldexp(1.0, -exponent);
-        for (std::int64_t i = 0; i < n; ++i) {
-            T* row = rows.data() + i * cols;
+        for (std::int64_t i = 0; i < n; ++i)
             trace += norms[std::size_t(i)] =
-                simd().copy_centred(row, centre.mean.data(), centre.rest.data(), factor, row, cols);
-        }
+                simd().copy_centred(source.dense + i * source.stride, centre.mean.data(), centre.rest.data(), factor,
+                                    rows.data() + i * cols, cols);
         if (!std::isfinite(trace) || (std::is_same_v<T, float> && has_outlier(norms))) return false;
         gram.resize(std::size_t(n * n));
         ProductScratch unused;
@@ -56,9 +59,9 @@ std::optional<SmallGrams> small(const Rows& x, const Rows& y) {
     if (!sides[0].make(x) || !sides[1].make(y)) return std::nullopt;
     const std::int64_t n = x.rows();
     double above[3] = {}, diagonal[3] = {};  // xy, xx, yy
-    for (std::int64_t i = 0; i + 1 < n; ++i)
-        simd().pair_products(sides[0].gram.data() + i * n + i + 1, sides[1].gram.data() + i * n + i + 1, above,
-                             n - 1 - i);
+    for (SmallSide<T>& side : sides)         // one long sum is quicker than one for each row
+        for (std::int64_t i = 0; i < n; ++i) std::fill_n(side.gram.data() + i * n, i + 1, T(0));
+    simd().pair_products(sides[0].gram.data(), sides[1].gram.data(), above, n * n);
     simd().pair_products(sides[0].norms.data(), sides[1].norms.data(), diagonal, n);
     SmallGrams result;
     for (std::size_t k = 0; k < 3; ++k) {

@@ -1,11 +1,14 @@
-// Cuts float32 products into panels for the matrix unit, or hands products to the BLAS.
+// Cuts products into panels for the matrix unit or our own loops, or hands them to the BLAS.
 #include "cpu/products/float_product.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include "cpu/products/bfloat_product.hpp"
 #include "cpu/products/split_product.hpp"
+#include "cpu/products/strip_product.hpp"
 #include "cpu/runtime/blas.hpp"
+#include "cpu/simd/simd.hpp"
 #include "error.hpp"
 
 namespace kernalign {
@@ -29,6 +32,53 @@ void blas_square(const Factor<T>& a, std::int64_t k, T* c, std::int64_t ldc) {
         blas::syrk_tn(a.count, k, a.data, a.ld, c, ldc);
     else
         blas::syrk_nt(a.count, k, a.data, a.ld, c, ldc);
+}
+
+#ifdef KERNALIGN_X86_KERNELS
+// Whether a factor's rows are few or short enough for our own loops, `times` as much as the second cache holds of each.
+template <class T>
+bool by_strips(const Factor<T>& a, std::int64_t k, std::int64_t times) {
+    static const bool available = std::strcmp(simd().name, "avx512") == 0;
+    const std::int64_t bytes = a.count * std::min(k, strips::kDepth) * std::int64_t(sizeof(T));
+    return available && !a.by_columns && bytes <= times * strips::kFactor;
+}
+
+// Bytes of the panels of so many vectors, in units of scratch.
+template <class T>
+std::int64_t strips_size(std::int64_t count, std::int64_t k) {
+    return strips::panel_size<T>(count, std::min(k, strips::kDepth)) * std::int64_t(sizeof(T)) / 8 + 1;
+}
+
+template <class T>
+void multiply_strips(const Factor<T>& a, const Factor<T>& b, std::int64_t k, T* c, std::int64_t ldc, bool upper,
+                     ProductScratch& scratch) {
+    scratch.strips.resize(std::max(scratch.strips.size(), std::size_t(strips_size<T>(b.count, k))));
+    T* panel = reinterpret_cast<T*>(scratch.strips.data());
+    for (std::int64_t at = 0; at < k; at += strips::kDepth) {
+        const std::int64_t depth = std::min(strips::kDepth, k - at);
+        strips::fill(b.data + at, b.ld, b.count, depth, panel);
+        strips::product(a.data + at, a.ld, a.count, panel, b.count, depth, c, ldc, at > 0, upper);
+    }
+}
+#else
+template <class T>
+bool by_strips(const Factor<T>&, std::int64_t, std::int64_t) {
+    return false;
+}
+template <class T>
+void multiply_strips(const Factor<T>&, const Factor<T>&, std::int64_t, T*, std::int64_t, bool, ProductScratch&) {}
+#endif
+
+template <class T>
+void multiply_plainly(const Factor<T>& a, const Factor<T>& b, std::int64_t k, T* c, std::int64_t ldc,
+                      ProductScratch& scratch) {
+    if (by_strips(a, k, 1) && by_strips(b, k, 1)) return multiply_strips(a, b, k, c, ldc, false, scratch);
+    blas_multiply(a, b, k, c, ldc);
+}
+template <class T>
+void square_plainly(const Factor<T>& a, std::int64_t k, T* c, std::int64_t ldc, ProductScratch& scratch) {
+    if (by_strips(a, k, 2)) return multiply_strips(a, a, k, c, ldc, true, scratch);
+    blas_square(a, k, c, ldc);
 }
 
 void grow(LargeVector<std::uint16_t>& panel, std::int64_t vectors, std::int64_t depth) {
@@ -76,18 +126,18 @@ void reserve(std::int64_t a, std::int64_t b, std::int64_t k, ProductScratch& scr
 void multiply(const Factor<float>& a, const Factor<float>& b, std::int64_t k, float* c, std::int64_t ldc,
               ProductScratch& scratch) {
     if (by_parts(k)) return multiply_parts(a, b, k, c, ldc, false, scratch);
-    blas_multiply(a, b, k, c, ldc);
+    multiply_plainly(a, b, k, c, ldc, scratch);
 }
 void square(const Factor<float>& a, std::int64_t k, float* c, std::int64_t ldc, ProductScratch& scratch) {
     if (by_parts(k)) return multiply_parts(a, a, k, c, ldc, true, scratch);
-    blas_square(a, k, c, ldc);
+    square_plainly(a, k, c, ldc, scratch);
 }
 void multiply(const Factor<double>& a, const Factor<double>& b, std::int64_t k, double* c, std::int64_t ldc,
-              ProductScratch&) {
-    blas_multiply(a, b, k, c, ldc);
+              ProductScratch& scratch) {
+    multiply_plainly(a, b, k, c, ldc, scratch);
 }
-void square(const Factor<double>& a, std::int64_t k, double* c, std::int64_t ldc, ProductScratch&) {
-    blas_square(a, k, c, ldc);
+void square(const Factor<double>& a, std::int64_t k, double* c, std::int64_t ldc, ProductScratch& scratch) {
+    square_plainly(a, k, c, ldc, scratch);
 }
 
 }  // namespace kernalign

@@ -1,4 +1,5 @@
-// Products of float32 matrices: on the CPU's matrix unit for bfloat16 where there is one, otherwise by the BLAS.
+// Products of matrices: float32 ones on the CPU's matrix unit for bfloat16 where there is one; else of few or short
+// rows by loops of our own (strip_product.hpp), and all others by the BLAS.
 //
 // The matrix unit  is given each number as the sum of three bfloat16, x = h + m + l, which is exact: h and m are the
 //                  nearest, and what is left has at most 8 digits. Of the nine products the six largest are summed in
@@ -7,7 +8,7 @@
 //                  that of the BLAS, and does not depend on the shape of the matrices around it.
 // Range            Scale the rows: products x_k y_k below 2^-102 lose digits there and those below 2^-126 may count as
 //                  zero; numbers beyond 2^127 may count as infinite, or make nan.
-// Memory           0.8 KB of scratch per vector of the left factor, and 0.4 MB.
+// Memory           0.8 KB of scratch per vector of the left factor, and 0.4 MB; without the matrix unit 1 MB at most.
 #pragma once
 
 #include <cstdint>
@@ -22,9 +23,10 @@ bool by_parts(std::int64_t k);
 // What one thread needs; empty if the products are the BLAS's.
 struct ProductScratch {
     LargeVector<std::uint16_t> left, right;
+    LargeVector<double> strips;
 };
 
-// Makes the scratch large enough for float32 products of `a` and `b` vectors of k coordinates, which then cannot fail.
+// Makes the scratch large enough for float32 products of `a` and `b` columns of k coordinates, which then cannot fail.
 void reserve(std::int64_t a, std::int64_t b, std::int64_t k, ProductScratch& scratch);
 
 // Vectors of k coordinates: the rows of a matrix, or its columns.
@@ -36,7 +38,7 @@ struct Factor {
     bool by_columns = false;
 };
 
-// C_ij = the product of vectors i and j. float64 always goes to the BLAS.
+// C_ij = the product of vectors i and j.
 void multiply(const Factor<float>& a, const Factor<float>& b, std::int64_t k, float* c, std::int64_t ldc,
               ProductScratch& scratch);
 void multiply(const Factor<double>& a, const Factor<double>& b, std::int64_t k, double* c, std::int64_t ldc,
