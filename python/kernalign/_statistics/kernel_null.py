@@ -53,15 +53,15 @@ def unbiased_sd(n: int) -> float:
     return math.sqrt(2 / (n * (n - 3)))
 
 
-def grouped_null(sums: KernelSums, scale: float, *, unbiased: bool) -> Null:
-    """Null of scale * CKA when whole groups change places."""
+def grouped_null(sums: KernelSums, scale: float, *, unbiased: bool, less: float = 0.0) -> Null:
+    """Null of scale * CKA - less when whole groups change places."""
     assert sums.sides is not None
     assert sums.groups is not None
     refused = f"none: {LONG}" if pairing_cost(*sums.sides) > COST else None
     if refused and not all(side.linear for side in sums.sides):
         return Null(None, p_value=Fixed(None, refused))
     made = permuted(*sums.sides, unbiased=unbiased)
-    return exchange_null(sums.groups, made, scale / float(made.lengths[0, 0]), refused)
+    return exchange_null(sums.groups, made, scale / float(made.lengths[0, 0]), refused, less)
 
 
 def exchange_bytes(n: int, columns: tuple[int, int] | None) -> int:

@@ -96,8 +96,10 @@ class DrawnTail:
         self._mean = mean
 
     def mean(self) -> float | None:
+        if self._mean is not None:
+            return self._mean
         drawn = self._found[2]
-        return float(drawn.mean()) if self._mean is None and drawn is not None else self._mean
+        return None if drawn is None else float(drawn.mean())
 
     def sd(self) -> float | None:
         drawn, mean = self._found[2], self.mean()
@@ -131,14 +133,15 @@ class DrawnTail:
         return {"_mean": self._mean, "_falls": self._falls, "_found": self._found, "_given": None}
 
 
-def exchange_null(labels: Labels, made: PermutedGrams, scale: float, refused: str | None) -> Null:
-    """Null of scale * (product of both sides) when whole groups change places: its exact mean, the rest from pairings.
+def exchange_null(labels: Labels, made: PermutedGrams, scale: float, refused: str | None, less: float = 0.0) -> Null:
+    """Null of scale * (product of both sides) - less when whole groups change places: its exact mean, the rest from
+    pairings.
 
     ``refused``: why pairings are not scored.
     """
     pairings = Pairings.of_groups(labels)
-    mean = scale * made.mean_product(pairings.classes)
-    tail = DrawnTail(pairings, mean, refused or (lambda orders: scale * made.products(orders)[:, 0, 0]))
+    mean = scale * made.mean_product(pairings.classes) - less
+    tail = DrawnTail(pairings, mean, refused or (lambda orders: scale * made.products(orders)[:, 0, 0] - less))
     return tail.null()
 
 

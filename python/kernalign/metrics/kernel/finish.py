@@ -116,10 +116,8 @@ def doubly_centred_null(sums: KernelSums, scale: float, *, along_centre: bool = 
     """The same with the p-value of the unbiased estimate; with groups, of the score itself."""
     if sums.groups is not None:
         norms = (math.sqrt(sums.centred(side, side)) for side in (0, 1))
-        null = kernel_null.grouped_null(sums, math.prod(norms) * scale, unbiased=False)
-        if along_centre or not isinstance(null.mean, float):
-            return null
-        return replace(null, mean=null.mean - scale * sums.centred_trace(0) * sums.centred_trace(1) / (sums.n - 1))
+        less = 0.0 if along_centre else scale * sums.centred_trace(0) * sums.centred_trace(1) / (sums.n - 1)
+        return kernel_null.grouped_null(sums, math.prod(norms) * scale, unbiased=False, less=less)
     null = biased_null(sums, scale, along_centre=along_centre)
     if sums.n < 4 or sums.why_undefined("unbiased") is not None:
         return null
