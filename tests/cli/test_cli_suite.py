@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import itertools
 import json
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from kernalign.cli import main
-from kernalign.suite import builtin
+from kernalign.suite import builtin, difference, difference_map
 
 TOML = """
 [sets.main]
@@ -74,6 +76,20 @@ def test_differences_of_runs_are_named(folder: Path):
     assert status == 1
     assert json.loads(out)["counts"] == {"missing": 2, "moved by input": 1, "new": 2}
     assert invoke("compare", first, now, "--fail-on", "moved by version")[0] == 0
+    outputs = [folder / f"change{suffix}" for suffix in (".csv", ".png")]
+    assert invoke("compare", first, now, *(word for one in outputs for word in ("--output", one)))[0] == 0
+    kinds = [row["kind"] for row in csv.DictReader(outputs[0].read_text().splitlines())]
+    assert sorted(kinds) == ["missing", "missing", "moved by input", "new", "new"]
+    assert outputs[1].read_bytes().startswith(b"\x89PNG")
+    [ax, _] = difference_map.draw(difference.compare(difference.read(first), difference.read(now))).axes
+    names = [text.get_text() for text in ax.get_yticklabels()]
+    assert names == ["a", "b", "c", "d"]
+    drawn = ax.images[0].get_array()
+    rows = [{(row["x"], row["y"]): float(row["score"]) for row in difference.read(one)} for one in (first, now)]
+    assert drawn[0, 2] == drawn[2, 0] == pytest.approx(rows[1]["a", "c"] - rows[0]["a", "c"], rel=1e-12)
+    assert drawn.count() == 2
+    hatched = {(one.get_y() + 0.5, one.get_x() + 0.5) for one in ax.patches if one.get_gid() == "alone"}
+    assert hatched == {(i, j) for i, j in itertools.permutations(range(4), 2) if (1 in (i, j)) != (3 in (i, j))}
 
 
 def test_exit_statuses(folder: Path):

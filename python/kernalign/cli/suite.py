@@ -11,12 +11,21 @@ from pathlib import Path
 import click
 
 from kernalign._base.readable import said
+from kernalign.cli.output import as_csv as plain_csv
 from kernalign.cli.output import as_json, number, plain, say, show_table, write_text
-from kernalign.cli.outputs import progress_option, wants_progress
+from kernalign.cli.outputs import (
+    PICTURES,
+    TEXTS,
+    check_outputs,
+    output_option,
+    progress_option,
+    wants_progress,
+    write_outputs,
+)
 from kernalign.comparison.tidy import as_csv
 from kernalign.sources.directories import models_of
 from kernalign.sources.place import Place
-from kernalign.suite import Run, Suite, builtin, difference, load
+from kernalign.suite import Run, Suite, builtin, difference, difference_map, load
 from kernalign.suite.description import EXECUTORS
 from kernalign.suite.gathered import standings
 
@@ -131,13 +140,33 @@ def report(path: str, output: Path | None) -> None:
     "--fail-on", multiple=True, type=click.Choice(difference.KINDS), help="Exit with 1 if there is such a one."
 )
 @click.option("--json", "form", flag_value="json", help="Print JSON.")
+@output_option(*TEXTS, *PICTURES)
+@click.option("--force", is_flag=True, help="Overwrite output files that exist.")
 @click.pass_context
-def compare_runs(ctx: click.Context, run_a: str, run_b: str, fail_on: tuple[str, ...], form: str | None) -> None:
-    """Tell which scores of two runs are the same, moved, missing or new, and what moved them."""
+def compare_runs(
+    ctx: click.Context,
+    run_a: str,
+    run_b: str,
+    fail_on: tuple[str, ...],
+    form: str | None,
+    outputs: tuple[Path, ...],
+    force: bool,
+) -> None:
+    """Tell which scores of two runs are the same, moved, missing or new, and what moved them.
+
+    A picture is a heat map of each metric: the change of every pair of models, of pairs of layers the largest.
+    """
+    check_outputs(outputs, (*TEXTS, *PICTURES), overwrite=force)
     found = difference.compare(difference.read(run_a), difference.read(run_b))
     count = Counter(one["kind"] for one in found)
+    rows = [plain(one) for one in found]
+    texts = {
+        ".json": lambda: as_json(rows, {"a": run_a, "b": run_b}, counts=dict(count)),
+        ".csv": lambda: plain_csv(rows),
+    }
+    write_outputs(outputs, texts, lambda: difference_map.draw(found), overwrite=force)
     if form == "json":
-        say(as_json([plain(one) for one in found], {"a": run_a, "b": run_b}, counts=dict(count)), nl=False)
+        say(texts[".json"](), nl=False)
     else:
         for kind in difference.KINDS:
             if count[kind]:
