@@ -23,6 +23,7 @@ from kernalign.suite import executors as running
 from kernalign.suite.blocks import _rectangles
 from kernalign.suite.kept import States
 from processes import Mortal
+from reference import probes
 
 N = 60
 NAMES = [f"m{at}" for at in range(6)]
@@ -476,3 +477,60 @@ def test_best_layers_and_drawn_p_values_are_those_of_compare(tmp_path):
 
 
 _DRAWN = 'p = "exact-or-permutation"\n[[metrics]]\nid = "kernel_alignment"\n[[metrics]]'
+
+
+def labelled(folder: Path, checks: str, groups: bool = False) -> suite.Suite:
+    text = TOML.replace(
+        "[[models]]", 'labels = "items.json#kind"\n' + 'groups = "items.json#pair"\n' * groups + "[[models]]"
+    )
+    (folder / "suite.toml").write_text(text + checks)
+    return suite.load(folder)
+
+
+@pytest.mark.parametrize("groups", [False, True])
+def test_labels_are_found_by_neighbours_and_by_a_probe(folder, groups):
+    kinds = np.random.default_rng(5).integers(3, size=N // 2).repeat(2)
+    for at, name in enumerate(NAMES[:2]):
+        np.save(folder / "feat" / f"{name}.npy", rows_of(at) + 9 * (1 - at) * np.eye(3)[kinds] @ np.eye(3, 6 + at))
+    items = [{"id": f"i{at}", "pair": at // 2, "kind": "abc"[kind]} for at, kind in enumerate(kinds)]
+    (folder / "items.json").write_text(json.dumps(items))
+    near, probe = ('[[checks]]\nkind = "separation"\nby = "label"\n', '[[checks]]\nkind = "probe"\nleast = 0.8\n')
+    run = labelled(folder, f'{near}{near}x = "m0"\n{probe}{probe}x = "m0"\n', groups).run()
+    assert [claim.verdict for claim in run.claims] == ["refuted", "held", "refuted", "held"]
+    number = np.arange(N) // 2 if groups else np.arange(N)
+    x = np.load(folder / "feat" / "m0.npy")
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    near_of = [[j for j in np.argsort(-unit @ unit[i], kind="stable") if j != i][:10] for i in range(N)]
+    pairs = [(i, j) for i in range(N) for j in near_of[i] if number[i] != number[j]]
+    assert run.claims[1].value == pytest.approx(np.mean([kinds[i] == kinds[j] for i, j in pairs]), rel=1e-12)
+    others = [kinds[i] == kinds[j] for i in range(N) for j in range(N) if number[i] != number[j]]
+    assert f"by chance {np.mean(others):.1%}" in run.claims[1].why
+    right = 0
+    for fold in range(5):
+        out = number % 5 == fold
+        mean, sd = x[~out].mean(axis=0), x[~out].std(axis=0, ddof=1)
+        weights, bias = probes.logistic((x[~out] - mean) / sd, kinds[~out].tolist(), 1e-3)
+        right += (((x[out] - mean) / sd @ weights + bias).argmax(axis=1) == kinds[out]).sum()
+    assert run.claims[3].value == right / N
+    assert f"by chance {np.bincount(kinds).max() / N:.1%}" in run.claims[3].why
+    again = suite.load(folder)
+    assert again.status()["blocks left"] == 0
+    assert again.gc() == 0
+    assert [claim.value for claim in suite.load(folder).last().claims] == [claim.value for claim in run.claims]
+
+
+def test_labels_that_cannot_be_read_are_named(folder):
+    with pytest.raises(ValueError, match=r"checks probe needs sets.main.labels"):
+        (folder / "suite.toml").write_text(TOML + '[[checks]]\nkind = "probe"\nleast = 0.5\n')
+        suite.load(folder)
+    with pytest.raises(ValueError, match=r"separation.by must be one of family, side, label"):
+        labelled(folder, '[[checks]]\nkind = "separation"\nmetric = "cka"\nby = "labels"\n')
+    items = json.loads((folder / "items.json").read_text())
+    (folder / "items.json").write_text(json.dumps([one | {"kind": "same"} for one in items]))
+    [claim] = labelled(folder, '[[checks]]\nkind = "probe"\nleast = 0.5\n').run().claims
+    assert (claim.verdict, "at least two classes" in claim.why) == ("undecided", True)
+    (folder / "kinds.txt").write_text("a\nb\n")
+    text = (folder / "suite.toml").read_text().replace("items.json#kind", "kinds.txt")
+    (folder / "suite.toml").write_text(text)
+    with pytest.raises(ValueError, match="as many ids as groups and labels, got 60 ids, 2 labels"):
+        suite.load(folder).run()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from kernalign.suite import known_orders
+from kernalign.suite import known_orders, labelled
 from kernalign.suite.description import Description
 from kernalign.suite.scored import Found, Scores, Verdict, at_least, spearman
 
@@ -32,12 +32,25 @@ class Claim:
     value: float | None = None
 
 
-def judge(description: Description, rows: Sequence[Mapping[str, Any]], members: Mapping[str, Any]) -> list[Claim]:
-    """Every check, for its set or for each."""
+def judge(
+    description: Description,
+    rows: Sequence[Mapping[str, Any]],
+    members: Mapping[str, Any],
+    readings: Mapping[str, labelled.Layers],
+) -> list[Claim]:
+    """Every check, for its set or for each; ``readings`` are what the ledger holds of labels."""
     found = []
     signs = {one.id: 1 if one.record.larger_is_closer else -1 for one in description.metrics}
     for check in description.checks:
         for name in [check["set"]] if "set" in check else list(members):
+            if labelled.kind_of(check):
+                read = {
+                    one.entry.name: readings.get(one.key)
+                    for one in labelled.readings(description, members[name])
+                    if one.kind == labelled.kind_of(check)
+                }
+                found.append(Claim(check["kind"], "", name, *_labels(check, read, members[name].items)))
+                continue
             own = [row for row in rows if row["set"] == name and not math.isnan(row["score"])]
             scores = [
                 Scores([row for row in own if row["metric_id"] == check[key]], signs[check[key]])
@@ -94,6 +107,23 @@ def _separation(check: Mapping[str, Any], scores: Scores) -> Found:
     gaps = same[:, None] - other
     area = float(np.mean((gaps > 0) + (gaps == 0) / 2))
     return at_least(text, area, least, f"a pair within is closer in {area:.1%} of comparisons")
+
+
+def _labels(check: Mapping[str, Any], read: Mapping[str, Any], items: Any) -> Found:
+    kind, least = labelled.kind_of(check), check.get("least", 0.9)
+    what = "a linear probe of {} finds labels" if kind == "probe" else "neighbours by {} share labels"
+    text = what.format(check.get("x", "every model"))
+    chosen = {name: layers for name, layers in read.items() if name == check.get("x", name)}
+    if not chosen or None in chosen.values():
+        return Found(text, "undecided", "there is no such model that was read")
+    best = {name: labelled.best(layers) for name, layers in chosen.items()}
+    for name, (_, value, reason) in best.items():
+        if value is None:
+            return Found(text, "undecided", f"{name}: {reason}")
+    level = labelled.chance(kind, labelled.labels_of(items), labelled.groups_of(items))
+    ranked = sorted(best, key=lambda name: best[name][1])
+    told = [f"{name} {best[name][1]:.1%}" for name in dict.fromkeys((ranked[0], ranked[-1]))]
+    return at_least(text, best[ranked[0]][1], least, f"{' to '.join(told)}; by chance {level:.1%}")
 
 
 def _monotone(check: Mapping[str, Any], scores: Scores) -> Found:

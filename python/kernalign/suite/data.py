@@ -139,6 +139,12 @@ def items_of(description: Description, items: Set) -> Items:
         raise ValueError(f"{items.ids} must name every item once, got {twice!r} twice")
     groups = None if items.groups is None else _column(description.directory, items.groups)
     labels = None if items.labels is None else _column(description.directory, items.labels)
+    named = {
+        name: column for name, column in (("ids", ids), ("groups", groups), ("labels", labels)) if column is not None
+    }
+    if len({len(column) for column in named.values()}) > 1:
+        told = ", ".join(f"{len(column)} {name}" for name, column in named.items())
+        raise ValueError(f"sets.{items.name} must have as many ids as groups and labels, got {told}")
     numbers = None if groups is None else group_numbers(np.array(groups, dtype=object)).tolist()
     return Items(
         None if ids is None else tuple(ids),

@@ -34,6 +34,7 @@ CHECKS = {
     "same_layer": ("metric", "set", "least"),
     "known": ("metric", "set", "values", "of", "least"),
     "noticed": ("metric", "set", "whole", "cut", "sizes", "of", "least"),
+    "probe": ("set", "x", "least"),
 }
 _NEEDED = {
     "order": ("x", "expect"),
@@ -41,6 +42,7 @@ _NEEDED = {
     "nested": ("order",),
     "known": ("values",),
     "noticed": ("whole", "cut", "sizes", "of"),
+    "probe": ("least",),
 }
 _KERNELS: dict[str, Any] = {"linear": Linear, "rbf": RBF, "laplacian": Laplacian, "cosine": Cosine}
 _ROWS = ("error", "drop_pair")
@@ -178,7 +180,7 @@ def describe(given: Mapping[str, Any], path: Path) -> Description:
         which,
         listed,
         metrics,
-        tuple(_check(one, [metric.id for metric in metrics]) for one in given.get("checks", [])),
+        tuple(_check(one, [metric.id for metric in metrics], sets) for one in given.get("checks", [])),
         defaults,
         executor,
         run.get("memory"),
@@ -245,10 +247,19 @@ def _metric(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> Metric:
     return Metric(str(given.get("id", name)), name, options)
 
 
-def _check(given: Mapping[str, Any], metrics: Collection[str]) -> Mapping[str, Any]:
+def _check(given: Mapping[str, Any], metrics: Collection[str], sets: Collection[Set]) -> Mapping[str, Any]:
     kind = _choice(given.get("kind"), "checks.kind", CHECKS)
-    _known(given, ("kind", *CHECKS[kind]), f"checks {kind}")
-    for key in ("metric", "other") if kind == "agreement" else ("metric",):
+    of_labels = kind == "probe" or (kind == "separation" and given.get("by") == "label")
+    keys = ("set", "x", "by", "least") if of_labels and kind == "separation" else CHECKS[kind]
+    _known(given, ("kind", *keys), f"checks {kind}")
+    if "set" in given:
+        _choice(given["set"], f"checks {kind}.set", [one.name for one in sets])
+    own = [one for one in sets if one.name == given.get("set", one.name)]
+    if of_labels and not all(one.labels for one in own):
+        raise ValueError(f"checks {kind} needs sets.{own[0].name}.labels, as in 'items.json#folder'")
+    if kind == "separation":
+        _choice(given.get("by", "family"), "checks separation.by", ("family", "side", "label"))
+    for key in () if of_labels else ("metric", "other") if kind == "agreement" else ("metric",):
         _choice(given.get(key), f"checks {kind}.{key}", metrics)
     for key in _NEEDED.get(kind, ()):
         if key not in given:

@@ -11,6 +11,7 @@ from typing import Any
 from kernalign._base.threads import allowed
 from kernalign.comparison.tasks.pools import cluster, windowed
 from kernalign.suite.blocks import Block
+from kernalign.suite.labelled import Reading
 from kernalign.suite.work import work
 
 
@@ -37,6 +38,6 @@ def _go_on() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def worked(todo: Sequence[Block], executor: Executor | None) -> Iterator[dict[str, Any]]:
+def worked(todo: Sequence[Block | Reading], executor: Executor | None) -> Iterator[dict[str, Any]]:
     """Lines as they are finished; after Ctrl-C those that were begun too."""
     return map(work, todo) if executor is None else windowed(executor, work, todo, drained=True)

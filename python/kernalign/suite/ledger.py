@@ -19,6 +19,7 @@ class Ledger:
         self.path = path
         self.scores: dict[str, dict[str, Any]] = {}
         self.caveats: dict[str, list[Any]] = {}
+        self.readings: dict[str, list[Any]] = {}
         self.lines = 0
         self._whole = 0
         if path.exists():
@@ -40,6 +41,7 @@ class Ledger:
             self.scores[key] = score | made
         for owner, caveats in line["caveats"].items():
             self.caveats[owner] = caveats
+        self.readings |= line.get("readings", {})
         self.lines += 1
 
     @contextmanager
@@ -62,7 +64,8 @@ class Ledger:
         """Write anew what has these keys; how many scores are let go."""
         lost = len(self.scores) - len(keys & set(self.scores))
         self.scores = {key: score for key, score in self.scores.items() if key in keys}
-        line = {"scores": self.scores, "caveats": self.caveats}
+        self.readings = {key: one for key, one in self.readings.items() if key in keys}
+        line = {"scores": self.scores, "caveats": self.caveats, "readings": self.readings}
         with atomic_write(self.path, overwrite=True) as file:
             file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
         return lost

@@ -103,7 +103,7 @@ class Run:
     @cached_property
     def claims(self) -> list[claims.Claim]:
         """The checks of suite.toml, held, refuted or undecided."""
-        return claims.judge(self.suite.description, self.rows, self._members)
+        return claims.judge(self.suite.description, self.rows, self._members, self.ledger.readings)
 
     @property
     def members(self) -> Mapping[str, Members]:

@@ -19,6 +19,7 @@ from kernalign.suite.blocks import Block, blocks, pairs_of, wanted
 from kernalign.suite.data import Digests, entries, items_of, shapes_of
 from kernalign.suite.description import Description, read
 from kernalign.suite.executors import executor_of, worked
+from kernalign.suite.labelled import Reading, readings
 from kernalign.suite.ledger import Ledger
 from kernalign.suite.members import Members
 from kernalign.suite.run import Run
@@ -135,7 +136,9 @@ class Suite:
     def gc(self) -> int:
         """Forget scores that the suite no longer asks for; how many these were."""
         ledger = Ledger(self.directory / "ledger.jsonl")
-        return ledger.keep({one.key for own in self.members().values() for one in own.wanted})
+        members = self.members().values()
+        keys = {one.key for own in members for one in own.wanted}
+        return ledger.keep(keys | {one.key for own in members for one in readings(self.description, own)})
 
     def verify(self, count: int = 3) -> list[str]:
         """What does not agree: inputs with the lock file, results with the ledger, some scores with those made anew."""
@@ -162,13 +165,14 @@ class Suite:
 
     def _missing(
         self, members: Mapping[str, Members], ledger: Ledger, threads: int | None = None, workers: int = 1
-    ) -> list[Block]:
+    ) -> list[Block | Reading]:
         budget = budget_of(self.description.memory, "run.memory")
         options = {"threads": threads, "memory_budget": None if budget is None else budget // workers}
-        found = []
+        found: list[Block | Reading] = []
         for name, own in members.items():
             missing = [one for one in own.wanted if one.key not in ledger.scores]
             found += blocks(self.description, name, own.entries, own.known, missing, own.items, options)
+            found += [one for one in readings(self.description, own) if one.key not in ledger.readings]
         return found
 
 

@@ -19,6 +19,7 @@ from kernalign.comparison.result import Comparison
 from kernalign.suite.blocks import Block
 from kernalign.suite.data import Entry, Items, opened
 from kernalign.suite.kept import States
+from kernalign.suite.labelled import Reading
 
 CELL = ("score", "chance", "chance_sd", "p_value", "log10_p", "stderr", "low", "high")
 _PREPARED = ("normalize", "clip_quantile", "concatenated")
@@ -26,8 +27,12 @@ _STATES = States()  # of this process
 _WORDS = ("p_method", "status", "reason", "selection")
 
 
-def work(block: Block) -> dict[str, Any]:
+def work(block: Block | Reading) -> dict[str, Any]:
     """A line of the ledger."""
+    return block.done() if isinstance(block, Reading) else _scored(block)
+
+
+def _scored(block: Block) -> dict[str, Any]:
     begun = time.perf_counter()
     xs, ys = _open(block.x, block.items), None if block.y is None else _open(block.y, block.items)
     metrics = {one.id: (one.name, dict(one.options)) for one in block.metrics}
