@@ -534,3 +534,34 @@ def test_labels_that_cannot_be_read_are_named(folder):
     (folder / "suite.toml").write_text(text)
     with pytest.raises(ValueError, match="as many ids as groups and labels, got 60 ids, 2 labels"):
         suite.load(folder).run()
+
+
+def test_each_side_has_its_kernel(folder, done):
+    """Whichever of a pair comes first, and within sides too; another kernel of one side costs its own pairs."""
+    sides = dict(zip(NAMES, ("a", "b", "a", "a", "b", "a"), strict=True))
+    models = "".join(
+        f'[[models]]\nname = "{name}"\nside = "{side}"\nset.main = "feat/{name}.npy"\n' for name, side in sides.items()
+    )
+    text = (
+        '[sets.main]\nids = "by-position"\n'
+        + models
+        + '[[metrics]]\nid = "cka"\nkernel = { a = "linear", b = "rbf" }\n'
+    )
+    (folder / "suite.toml").write_text(text)
+    kernels = {"a": ka.Linear(), "b": ka.RBF()}
+    run = suite.load(folder).run()
+    assert len(run.rows) == 15
+    for row in run.rows:
+        x, y = (rows_of(NAMES.index(row[side])) for side in "xy")
+        score = ka.cka(x, y, kernel=(kernels[sides[row["x"]]], kernels[sides[row["y"]]]))
+        assert (row["score"], row["p_value"]) == (
+            pytest.approx(score, rel=1e-9),
+            pytest.approx(score.p_value, rel=1e-6),
+        )
+    done.clear()
+    (folder / "suite.toml").write_text(text.replace('"rbf"', '"laplacian"'))
+    assert suite.load(folder).run().failed == 0
+    assert len(done) == 15 - 6
+    with pytest.raises(ValueError, match=r"metrics cka\.kernel names no kernel for side 'b'"):
+        (folder / "suite.toml").write_text(text.replace(', b = "rbf"', ""))
+        suite.load(folder)

@@ -47,15 +47,18 @@ def wanted(
 ) -> list[Wanted]:
     """All scores of a set that can be: every pair once where a metric is symmetric, else in both orders."""
     found = []
-    pairs = list(pairs_of(description, entries))
+    pairs, sides = list(pairs_of(description, entries)), {one.name: one.side for one in entries}
     for metric in description.metrics:
         what = _what(description, metric, items)
         symmetric = metric.record.symmetric
         for x, y in pairs if symmetric else [both for pair in pairs for both in (pair, pair[::-1])]:
-            digests = known[x].digest, known[y].digest
-            turned = symmetric and digests[0] > digests[1]
-            if all(digests):
-                key = digest([*what, *(digests[::-1] if turned else digests)])
+            models: list[Any] = [known[name].digest for name in (x, y)]
+            readable = all(models)
+            if metric.by_side:
+                models = [[known[name].digest, repr(metric.by_side[str(sides[name])])] for name in (x, y)]
+            turned = symmetric and models[0] > models[1]
+            if readable:
+                key = digest([*what, *(models[::-1] if turned else models)])
                 found.append(Wanted(key, metric.id, x, y, turned))
     return found
 
@@ -89,7 +92,7 @@ def options_of(metric: Metric) -> dict[str, Any]:
 
 def _what(description: Description, metric: Metric, items: Items) -> list[Any]:
     """What a key says of all but the two models. Names, threads, blocks and executors stay out of it."""
-    options = {name: repr(value) for name, value in sorted(options_of(metric).items())}
+    options = {name: repr(value) for name, value in sorted(options_of(metric).items()) if value is not metric.by_side}
     asked = {name: repr(value) for name, value in sorted(description.preprocessing.items())}
     p = description.defaults.get("p", "exact")
     who = items.digest, items.groups_digest
@@ -111,6 +114,7 @@ def blocks(
     """
     side = 1 if "drop_pair" in description.preprocessing.values() else SIDE
     by_name = {one.name: one for one in entries}
+    kinds = {one.name: one.side for one in entries}
     place = {one.name: at for at, one in enumerate(entries)}
     options = {
         **description.preprocessing,
@@ -127,11 +131,14 @@ def blocks(
                 keys.setdefault((one.x, one.y), {})[one.metric] = one.key, one.turned
         tiles: dict[Any, dict[tuple[str, str], dict[str, tuple[str, bool]]]] = {}
         for (x, y), own in keys.items():
-            tile = place[x] // side, place[y] // side, tuple(sorted(own))
+            tile: Any = place[x] // side, place[y] // side, tuple(sorted(own))
+            if any(metric.by_side for metric in metrics):
+                tile = *tile, kinds[x], kinds[y]  # a kernel is of all x, or of all y
             tiles.setdefault(tile, {})[x, y] = own
-        for (_, _, which), own_pairs in tiles.items():
+        for (_, _, which, *sides_of), own_pairs in tiles.items():
             chosen = tuple(metric for metric in metrics if metric.id in which)
-            for xs, ys in _rectangles(list(own_pairs), symmetric=metrics[0].record.symmetric):
+            across = len(set(sides_of)) > 1
+            for xs, ys in _rectangles(list(own_pairs), symmetric=metrics[0].record.symmetric, across=across):
                 kept = {
                     "\n".join((metric, x, y)): key
                     for (x, y), own in own_pairs.items()
@@ -153,12 +160,15 @@ def _families(metrics: Sequence[Metric]) -> list[tuple[Metric, ...]]:
     return [tuple(own) for own in found.values()]
 
 
-def _rectangles(pairs: list[tuple[str, str]], *, symmetric: bool) -> list[tuple[list[str], list[str] | None]]:
-    """Sets of x and y whose pairs are those given, each once; y is None where it is all of x with each other."""
+def _rectangles(
+    pairs: list[tuple[str, str]], *, symmetric: bool, across: bool = False
+) -> list[tuple[list[str], list[str] | None]]:
+    """Sets of x and y whose pairs are those given, each once; y is None where it is all of x with each other, and they
+    are not ``across`` two sides."""
     names = list(dict.fromkeys(name for pair in pairs for name in pair))
     all_pairs = len(names) * (len(names) - 1) // (2 if symmetric else 1)
     xs = {x for x, _ in pairs}
-    if len(pairs) == all_pairs and len(names) <= SIDE and len(xs) >= len(names) - 1:
+    if not across and len(pairs) == all_pairs and len(names) <= SIDE and len(xs) >= len(names) - 1:
         return [(names, None)]
     partners: dict[str, list[str]] = {}
     for x, y in pairs:

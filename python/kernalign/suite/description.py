@@ -85,6 +85,19 @@ class Metric:
     def record(self) -> MetricInfo:
         return METRICS[self.name]
 
+    @property
+    def by_side(self) -> Mapping[str, Any] | None:
+        """Kernels by the side of a model, where they are not one for all."""
+        kernel = self.options.get("kernel")
+        return kernel if isinstance(kernel, Mapping) else None
+
+    def between(self, x: str | None, y: str | None) -> dict[str, Any]:
+        """The options for models of two sides."""
+        if self.by_side is None:
+            return dict(self.options)
+        x_kernel, y_kernel = (self.by_side[str(side)] for side in (x, y))
+        return {**self.options, "kernel": x_kernel if x_kernel == y_kernel else (x_kernel, y_kernel)}
+
 
 @dataclass(frozen=True)
 class Description:
@@ -171,12 +184,17 @@ def describe(given: Mapping[str, Any], path: Path) -> Description:
     if executor not in EXECUTORS and not executor.startswith("dask://"):
         raise ValueError(f"run.executor must be {', '.join(EXECUTORS)} or dask://HOST:PORT, got {executor!r}")
     names = [one.name for one in sets]
+    models = tuple(_model(one, names, defaults.get("layers", "all")) for one in _list(given, "models"))
+    for metric in metrics:
+        for side in {str(one.side) for one in models} - set(metric.by_side or ()) if metric.by_side else ():
+            called = "models without a side" if side == "None" else f"side {side!r}"
+            raise ValueError(f"metrics {metric.id}.kernel names no kernel for {called}")
     return Description(
         path,
         str(suite.get("name", path.parent.name or "suite")),
         int(suite.get("seed", 0)),
         sets,
-        tuple(_model(one, names, defaults.get("layers", "all")) for one in _list(given, "models")),
+        models,
         which,
         listed,
         metrics,
@@ -239,8 +257,12 @@ def _metric(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> Metric:
         options.setdefault("k", defaults.get("k", 10))
     if defaults.get("uncertainty") and (method := record.uncertainty(options)) is not None:
         options.setdefault("uncertainty", method)
-    if isinstance(options.get("kernel"), str):
-        options["kernel"] = _KERNELS[_choice(options["kernel"], f"metrics {name}.kernel", _KERNELS)]()
+    kernel = options.get("kernel")
+    if isinstance(kernel, Mapping):
+        named = {side: _choice(one, f"metrics {name}.kernel.{side}", _KERNELS) for side, one in sorted(kernel.items())}
+        options["kernel"] = {side: _KERNELS[one]() for side, one in named.items()}
+    elif kernel is not None:
+        options["kernel"] = _KERNELS[_choice(kernel, f"metrics {name}.kernel", _KERNELS)]()
     for need in record.needs:
         if need not in options:
             raise ValueError(f"metrics {given.get('id', name)}: {name} needs {need}")

@@ -35,7 +35,8 @@ def work(block: Block | Reading) -> dict[str, Any]:
 def _scored(block: Block) -> dict[str, Any]:
     begun = time.perf_counter()
     xs, ys = _open(block.x, block.items), None if block.y is None else _open(block.y, block.items)
-    metrics = {one.id: (one.name, dict(one.options)) for one in block.metrics}
+    sides = block.x[0].side, (block.y or block.x)[0].side
+    metrics = {one.id: (one.name, one.between(*sides)) for one in block.metrics}
     scores: dict[str, Any] = {}
     found: Comparison | None = None
     reason = ""
