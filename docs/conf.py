@@ -9,9 +9,11 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 import kernalign  # noqa: E402
+import notebook_pages  # noqa: E402
 import reference_pages  # noqa: E402
 
 reference_pages.write(HERE / "reference")
+notebook_pages.write(sorted(HERE.glob("notebooks/*.ipynb")), HERE / "reference/notebooks")
 
 project = "kernalign"
 author = "the kernalign developers"

@@ -2,7 +2,6 @@
 
 import importlib
 import inspect
-import json
 import math
 import pkgutil
 from pathlib import Path
@@ -96,14 +95,6 @@ def _module_page(module: str, names: list[str]) -> str:
     return "\n".join(lines)
 
 
-def _notebook_page(notebook: Path) -> str:
-    """What a notebook says and does; a test runs it and looks at what it draws."""
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    texts = [("".join(cell["source"]), cell["cell_type"] == "code") for cell in cells]
-    parts = [f"```python\n{text}\n```" if code else text for text, code in texts]
-    return "\n\n".join([*parts, f"{{download}}`{notebook.name} <../../notebooks/{notebook.name}>`\n"])
-
-
 def write(folder: Path) -> None:
     """Make docs/reference, and in it the report of the suite builtin:quick."""
     folder.mkdir(exist_ok=True)
@@ -114,12 +105,5 @@ def write(folder: Path) -> None:
     for module, names in pages.items():
         (folder / f"{module}.rst").write_text(_module_page(module, names), encoding="utf-8")
     (folder / "metrics.md").write_text(metrics_page(), encoding="utf-8")
-    (folder / "notebooks").mkdir(exist_ok=True)
-    notebooks = sorted(folder.parent.glob("notebooks/*.ipynb"))
-    for notebook in notebooks:
-        page = folder / "notebooks" / f"{notebook.stem}.md"
-        page.write_text(_notebook_page(notebook), encoding="utf-8")
-    index = ["# Notebooks", "", "```{toctree}", *(notebook.stem for notebook in notebooks), "```"]
-    (folder / "notebooks" / "index.md").write_text("\n".join(index) + "\n", encoding="utf-8")
     index = ["# Reference", "", "```{toctree}", ":maxdepth: 1", "", "metrics", *pages, "```"]
     (folder / "index.md").write_text("\n".join(index) + "\n", encoding="utf-8")

@@ -105,7 +105,8 @@ def test_imports_point_down(name: str) -> None:
 def test_no_import_of_the_package_waits_to_dodge_a_circle() -> None:
     """Rule 1: inside functions only third-party packages, and parts of the package that themselves need them."""
     waiting = {name: imports(tree, lazy=True) for name, tree in MODULES.items() if room(name) != "cli"}
-    assert {name: used for name, used in waiting.items() if used} == {}
+    heavy = {"suite.labelled": ["stitching"]}  # whose estimators are scikit-learn's
+    assert {name: used for name, used in waiting.items() if used} == heavy
 
 
 def test_modules_of_a_room_form_no_circle() -> None:

@@ -155,8 +155,8 @@ def test_label_noise_is_the_same_for_every_seed_and_nested():
 
 def test_unknown_needs_are_named():
     with pytest.raises(ValueError, match="checks noticed must have whole"):
-        description._check({"kind": "noticed", "metric": "cka"}, ["cka"])
-    assert set(claims._KINDS) == set(description.CHECKS)
+        description._check({"kind": "noticed", "metric": "cka"}, ["cka"], ())
+    assert {*claims._KINDS, "probe"} == set(description.CHECKS)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_unknown_needs_are_named():
 )
 def test_what_is_known_must_have_its_form(check, message):
     with pytest.raises(ValueError, match=message):
-        description._check({"metric": "cka", **check}, ["cka"])
+        description._check({"metric": "cka", **check}, ["cka"], ())
 
 
 def test_suites_of_digits_name_what_they_need(monkeypatch):

@@ -17,7 +17,6 @@ from kernalign._base.score import AlignmentWarning
 from kernalign._engines.neighbors import find
 from kernalign._rows.layered import Layer, open_representations
 from kernalign._rows.matrices import dense
-from kernalign.stitching.probes import LinearProbe
 from kernalign.suite.data import Entry, Items, digest, opened
 from kernalign.suite.description import Description
 from kernalign.suite.members import Members
@@ -101,6 +100,8 @@ def groups_of(items: Items) -> NDArray[Any]:
 
 def probed(x: NDArray[Any], labels: NDArray[Any], groups: NDArray[Any]) -> float:
     """Share of right answers of a linear probe on items that it has not seen; whole groups are in one fold."""
+    from kernalign.stitching import LinearProbe  # which brings scikit-learn along
+
     fold = np.unique(groups, return_inverse=True)[1] % FOLDS
     right = 0
     for one in np.unique(fold):
