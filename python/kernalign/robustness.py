@@ -17,6 +17,7 @@ from kernalign._rows import vectors
 from kernalign._rows.labels import class_numbers
 from kernalign._rows.matrices import Array, symmetric
 from kernalign._rows.numeric import to_numpy
+from kernalign._rows.pairing import Kept, side
 from kernalign._statistics.jackknife import jackknife_stderr
 from kernalign.metrics.kernel.cka import cka
 
@@ -257,6 +258,8 @@ def seed_statistics(
     table = symmetric(table, "scores")
     m = len(table)
     labels = _labels(architectures, m)
+    order = Kept(m, None, (side("scores", m, scores),)).places(architectures, "architectures", m)
+    labels = labels if order is None else [labels[at] for at in order]
     numbers = class_numbers(labels, "architectures")[0]
     within, between = _means(table, numbers)
     if math.isnan(within):

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import public_arguments
 import pytest
+from kernalign import robustness
 from rows.followed_cases import (
     ALIGNED,
     BY_PLACE,
@@ -134,8 +135,12 @@ def test_what_is_made_of_labelled_rows_knows_their_order() -> None:
         lambda: ka.mutual_knn(ka.knn(x, 3), ka.knn(y, 3)),
         lambda: ka.permutation_test("mutual_knn", ka.knn(x, 3), ka.knn(y, 3), k=3),
         lambda: ka.spectral_overlap(ka.spectrum(x), ka.spectrum(y), 2),
+        lambda: ka.plan("cka", x, y),  # rows are read as they come
+        lambda: ka.plan("mutual_knn", {"one": x}, {"two": y}, k=3),
     ):
-        with pytest.raises(ValueError, match="must be of rows in the order of those of x, got their labels in another"):
+        with pytest.raises(
+            ValueError, match=r"must have rows in the order of those of x(\['one'\])? here, got their labels"
+        ):
             run()
     groups = labelled(PAIRS, ORDERS[1])
     lists = ka.knn(x, 12), ka.knn(Y, 12)
@@ -185,9 +190,24 @@ def test_tables_are_permuted_by_rows(metric) -> None:
         np.testing.assert_array_equal(found.null, wanted.null)
 
 
+def test_rows_of_other_items_are_paired_by_their_labels() -> None:
+    sides = X[:6] + Y[:6], Y[:6] - X[:6]
+    wanted = ka.mutual_knn(X, Y, k=3, queries=sides)
+    tables = labelled(sides[0], np.arange(6)), labelled(sides[1], np.array([3, 1, 0, 5, 4, 2]))
+    assert ka.mutual_knn(X, Y, k=3, queries=tables) == wanted
+
+
 def test_maps_of_models_are_taken_by_the_models() -> None:
     a, b = DISTANCES[:2]
     wanted = ka.mantel_test(a[:6, :9], b[:6, :9], **FEW)
     tables = [pd.DataFrame(one[:6, :9], index=NAMES[:6], columns=NAMES[:9]) for one in (a, b)]
     found = ka.mantel_test(tables[0], tables[1].iloc[::-1, [3, 1, 2, 8, 0, 4, 6, 5, 7]], **FEW)
     assert found.value == pytest.approx(wanted.value, rel=1e-12)
+
+
+def test_architectures_are_those_of_labelled_scores() -> None:
+    scores = pd.DataFrame(np.corrcoef(X), index=NAMES, columns=NAMES)
+    families = pd.Series(PAIRS // 3, index=NAMES)
+    wanted = robustness.seed_statistics(scores, families, **FEW)
+    found = robustness.seed_statistics(scores, families.iloc[ORDERS[0]], **FEW)
+    assert (found.contrast, found.architectures) == (wanted.contrast, wanted.architectures)

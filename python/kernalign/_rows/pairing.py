@@ -153,8 +153,7 @@ def check_same_order(*made: Side) -> None:
         if order is not None:
             first = next(other for other in made if other.informs)
             raise ValueError(
-                f"{one.name} must be of rows in the order of those of {first.name}, got their labels in another order;"
-                " make both of rows in one order"
+                f"{one.name} must have rows in the order of those of {first.name} here, got their labels in another one"
             )
 
 

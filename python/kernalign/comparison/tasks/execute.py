@@ -71,7 +71,8 @@ def plan(
     Raises
     ------
     TypeError, ValueError
-        As the metric or `compare`; more memory than the budget, with what would do.
+        As the metric or `compare`; rows of one metric whose labels are in another order than those of x; more memory
+        than the budget, with what would do.
 
     See Also
     --------

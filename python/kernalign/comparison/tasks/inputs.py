@@ -13,7 +13,7 @@ import numpy as np
 
 from kernalign._rows.layered import opened_layers
 from kernalign._rows.numeric import as_matrix, digest_of, to_numpy
-from kernalign._rows.pairing import index_of
+from kernalign._rows.pairing import Side, index_of, side
 from kernalign.sources import Source, open_source, split_spec
 from kernalign.sources.objects import stored
 from kernalign.sources.place import Place
@@ -145,6 +145,10 @@ class Rows:
         if self._stamp is None:
             self._stamp = self._from.stamp
         return self._stamp
+
+    def side(self, given: Any) -> Side:
+        """Their labels, as those of what was given."""
+        return side(self.name, self.shape[0], self._rows if isinstance(self._rows, Stored) else given)
 
     def read(self, start: int, stop: int) -> Any:
         """Rows start .. stop."""

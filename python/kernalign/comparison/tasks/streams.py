@@ -20,6 +20,7 @@ from kernalign._engines import neighbors as engine
 from kernalign._engines import sampled
 from kernalign._engines.states import StateKey, Store
 from kernalign._rows import arrays
+from kernalign._rows.pairing import check_same_order
 from kernalign.comparison.tables import Names, pairs_of
 from kernalign.comparison.tasks.inputs import Rows
 from kernalign.comparison.tasks.parts import MOMENTS, NEAREST, Nearest, part_key, whole
@@ -211,7 +212,8 @@ def make_stream(
         known = ", ".join((*OF_MOMENTS, *OF_LISTS))
         raise ValueError(f"{metric} needs all rows at once; those that do not are {known}")
     single = y is not None and not any(isinstance(side, (Mapping, list, tuple)) for side in (x, y))
-    sides = {"x": _layers(x, "x"), "y": _layers(x, "x") if y is None else _layers(y, "y")}
+    parts = {"x": _parts(x, "x"), "y": _parts(x, "x") if y is None else _parts(y, "y")}
+    sides = {name: {label: Rows(*part) for label, part in own.items()} for name, own in parts.items()}
     for name, side in sides.items():
         if not side:
             raise ValueError(f"{name} must hold at least one layer, got none")
@@ -219,6 +221,8 @@ def make_stream(
     n = given[0].shape[0]
     for rows in given:
         checks.check_same_rows(n, rows.shape[0], given[0].name, rows.name)
+    asked = [part for own in parts.values() for part, _ in own.values()]
+    check_same_order(*(rows.side(part) for rows, part in zip(given, asked, strict=True)))
     if metric in OF_MOMENTS:
         _check_options(getattr(Moments, metric), options, metric, ("estimator", "statistic", "centred"))
         checks.check_unread(queries=(queries, None))
@@ -303,9 +307,10 @@ def _check_options(function: Any, options: Mapping[str, Any], metric: str, known
             raise TypeError(f"{metric} of rows that are read in parts takes no {name!r}")
 
 
-def _layers(given: Any, name: str) -> dict[str, Rows]:
+def _parts(given: Any, name: str) -> dict[str, tuple[Any, str]]:
+    """The layers of a side, and what errors call them."""
     if isinstance(given, Mapping):
-        return {label: Rows(part, f"{name}[{label!r}]") for label, part in given.items()}
+        return {label: (part, f"{name}[{label!r}]") for label, part in given.items()}
     if isinstance(given, (list, tuple)):
-        return {str(at): Rows(part, f"{name}[{at}]") for at, part in enumerate(given)}
-    return {name: Rows(given, name)}
+        return {str(at): (part, f"{name}[{at}]") for at, part in enumerate(given)}
+    return {name: (given, name)}

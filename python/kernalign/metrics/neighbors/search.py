@@ -251,6 +251,7 @@ def paired_queries(queries: Any, pair: arrays.Pair) -> tuple[Queries, Queries]:
             raise TypeError("queries must be rows, by index, their number, or a tuple of (m, p) and (m, q) arrays")
         own = of_queries(followed.queries(queries, pair.kept), pair.x)
         return own, own
+    queries = arrays.aligned(("queries of x", queries[0]), ("queries of y", queries[1]))
     how = {name: pair.settings[name] for name in ("normalize", "clip_quantile")}
     a, b = (of_queries(one, rows, "queries", **how) for one, rows in zip(queries, (pair.x, pair.y), strict=True))
     assert isinstance(a, _core.Rows)
