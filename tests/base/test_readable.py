@@ -7,6 +7,7 @@ import kernalign as ka
 import numpy as np
 import pytest
 from kernalign import embedding, pmi, robustness, stitching
+from kernalign._base.readable import counted
 from samples import related
 
 X, Y = related(300, 20, 12)
@@ -118,3 +119,8 @@ def test_numbers_have_six_digits_and_arrays_their_shape() -> None:
     shown = repr(ka.kare(X, Y[:, :1], [0.1, 1 / 3]))
     assert shown.startswith("KarePath(ridges=[0.1, 0.333333], risk=[")
     assert repr(pmi.pmi_kernel(np.ones((9, 9)))) == "PmiKernel(kernel=array(9, 9), kept=array(9,))"
+
+
+def test_one_of_something_is_not_several() -> None:
+    assert [counted(n, "row") for n in (0, 1, 2)] == ["0 rows", "1 row", "2 rows"]
+    assert [counted(n, "row is", "rows are") for n in (1, 2)] == ["1 row is", "2 rows are"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,19 @@ def test_from_a_folder_to_results(folder: Path):
     assert len(json.loads((run / "results.json").read_text())["rows"]) == 6
     assert invoke("export", folder, "--csv", "--output", folder / "x.csv")[0] == 0
     assert (folder / "x.csv").read_text() == (run / "results.csv").read_text()
+
+
+def test_arrays_of_a_file_are_layers_and_names_differ(folder: Path):
+    for place in ("x", "y"):
+        (folder / place).mkdir()
+        np.savez(folder / place / "deep.npz", layer1=np.load(folder / "a.npy"), layer2=np.load(folder / "b.npy"))
+    assert invoke("init", folder)[0] == 0
+    models = tomllib.loads((folder / "suite.toml").read_text())["models"]
+    assert {one["name"]: one["set"]["main"] for one in models} == {
+        **{name: f"{name}.npy" for name in "abc"},
+        **{f"{place}/deep.npz": f"{place}/deep.npz" for place in "xy"},
+    }
+    assert invoke("check", folder)[1].splitlines()[1].split()[:4] == ["main", "40", "5", "7"]
 
 
 def test_differences_of_runs_are_named(folder: Path):

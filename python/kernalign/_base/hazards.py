@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kernalign._base.readable import counted
+
 DOMINANT, MEAN, TIES, OUTLIER = 0.9, 0.5, 0.01, 10.0
 HIGH, NEAR_CHANCE = 0.3, 0.05
 FAINT = 1e-6  # of the median standard deviation: ten times the rounding of float32
@@ -63,7 +65,8 @@ def zero_rows(count: int) -> Hazard | None:
     """Rows of zeros have no direction."""
     if not count:
         return None
-    text = f"{count} rows are zero; cosine and normalize='l2' refuse them unless zero_rows='drop_pair'"
+    what = counted(count, "row is", "rows are")
+    text = f"{what} zero; cosine and normalize='l2' refuse them unless zero_rows='drop_pair'"
     return Hazard("zero_rows", count, text)
 
 
@@ -74,8 +77,8 @@ def duplicate_rows(count: int) -> Hazard | None:
     return Hazard(
         "duplicate_rows",
         count,
-        f"{count} rows repeat an earlier row: repeated items are each other's nearest neighbours, which"
-        " raises neighbour overlap where both sides repeat them; keep one of each, or pass groups",
+        f"{counted(count, 'row repeats', 'rows repeat')} an earlier row: repeated items are each other's nearest"
+        " neighbours, which raises neighbour overlap where both sides repeat them; keep one of each, or pass groups",
     )
 
 
@@ -113,8 +116,9 @@ def repeated_items(count: int, name: str) -> Hazard:
     return Hazard(
         "repeated_items",
         count,
-        f"{count} rows of {name} repeat an earlier row: if they are one thing (captions of an image, trials of a"
-        " stimulus), chance levels and p-values are wrong unless groups= says so; otherwise keep one of each",
+        f"{counted(count, f'row of {name} repeats', f'rows of {name} repeat')} an earlier row: if they are one thing"
+        " (captions of an image, trials of a stimulus), chance levels and p-values are wrong unless groups= says so;"
+        " otherwise keep one of each",
     )
 
 

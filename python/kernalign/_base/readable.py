@@ -68,6 +68,11 @@ def said(error: Exception) -> str:
     return f"not enough memory: {text}" if isinstance(error, MemoryError) else text
 
 
+def counted(count: int, one: str, several: str = "") -> str:
+    """So many of something: "1 row", "2 rows"."""
+    return f"{count} {one if count == 1 else several or f'{one}s'}"
+
+
 def short(value: Any) -> str:
     """A value in a few words."""
     if isinstance(value, (bool, np.bool_)) or value is None:

@@ -147,7 +147,8 @@ def _scalar(label: Any) -> Any:
 
 def _summary(found: Change) -> dict[str, Any]:
     score = found.score
-    interval = score.settings.get("exact_interval") or (score.interval() if score.stderr is not None else (None, None))
+    # Where all drawn items kept the same share an error of 0 says nothing: bounds that hold of any shares do.
+    interval = score.interval() if score.stderr else score.settings.get("exact_interval", (None, None))
     facts = {
         "kept": float(score),
         "low": interval[0],

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from kernalign._base.figures import new_figure
+from kernalign._base.readable import counted
 from kernalign.cli.outcome import in_flags
 from kernalign.cli.output import as_csv, as_json, number, plain, probability, say, show_table
 from kernalign.cli.outputs import write_outputs
@@ -53,12 +54,12 @@ def _told(found: Comparison) -> list[str]:
     """What failed, each once, what is undefined, and the notes."""
     failed = Counter(reason.text for reason in found.reasons if reason.status == "failed")
     undefined = [f"undefined: {reason}" for reason in found.reasons if reason.status == "undefined"]
-    lost = [f"failed: {text} ({count} score{'s' if count > 1 else ''})" for text, count in failed.items()]
+    lost = [f"failed: {text} ({counted(count, 'score')})" for text, count in failed.items()]
     first = found.settings.get("unpaired_ids", {})
-    alone = [
-        f"{name}: {count} rows have ids that not all others have ({', '.join(map(repr, first.get(name, ())))}, …)"
-        for name, count in found.settings.get("unpaired", {}).items()
-    ]
+    alone = []
+    for name, count in found.settings.get("unpaired", {}).items():
+        such = ", ".join(map(repr, first.get(name, ())))
+        alone.append(f"{name}: {counted(count, 'row has', 'rows have')} ids that not all others have ({such}, …)")
     return [*lost, *undefined, *alone, *found.notes]
 
 

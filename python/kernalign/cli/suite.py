@@ -6,11 +6,12 @@ import json
 import os
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from kernalign._base.readable import said
+from kernalign._base.readable import counted, said
 from kernalign.cli.output import as_csv as plain_csv
 from kernalign.cli.output import as_json, number, plain, say, show_table, write_text
 from kernalign.cli.outputs import (
@@ -23,13 +24,14 @@ from kernalign.cli.outputs import (
     write_outputs,
 )
 from kernalign.comparison.tidy import as_csv
-from kernalign.sources.directories import models_of
+from kernalign.sources.directories import Model, models_of
 from kernalign.sources.place import Place
 from kernalign.suite import Run, Suite, builtin, difference, difference_map, load
 from kernalign.suite.description import EXECUTORS
 from kernalign.suite.gathered import standings
 
 REFUTED = 3
+_TOLD = 5  # reasons
 _PATH = click.argument("path", default=".", metavar="[SUITE]")
 
 
@@ -52,18 +54,33 @@ def init(directory: Path) -> None:
     if os.path.lexists(directory / "suite.toml"):
         raise FileExistsError(f"{directory / 'suite.toml'} exists already: edit it, or remove it first")
     found = models_of(Place(directory))
-    entries = []
-    for model in found.models:
-        paths = {str(one.place) for one in model.given} if not isinstance(model.given, Exception) else set()
-        single = model.given[0].spec if len(paths) == 1 and len(model.given) == 1 else None  # type: ignore[index,arg-type]
-        path = single or (paths.pop() if len(paths) == 1 else model.whole)
-        name, where = json.dumps(model.short), json.dumps(os.path.relpath(path, directory))
-        entries.append(f"[[models]]\nname = {name}\nset.main = {where}\n")
+    entries = [
+        f"[[models]]\nname = {json.dumps(name)}\nset.main = {json.dumps(where)}\n"
+        for name, where in _named(found.models, directory).items()
+    ]
     text = _TEMPLATE.format(name=json.dumps(directory.resolve().name), models="\n".join(entries))
     write_text(directory / "suite.toml", text, overwrite=False)
     for skipped in found.skipped:
         say(f"note: {skipped}", err=True)
-    say(f"{directory / 'suite.toml'}: {len(entries)} models; kernalign suite check {directory} looks at them")
+    say(
+        f"{directory / 'suite.toml'}: {counted(len(entries), 'model')}; kernalign suite check {directory} looks at them"
+    )
+
+
+def _named(models: Sequence[Model], directory: Path) -> dict[str, str]:
+    """Where each model is, by its name; several arrays of one file are the layers of a model."""
+    files: dict[str, list[Model]] = {}
+    for model in models:
+        places = set() if isinstance(model.given, Exception) else {str(one.place) for one in model.given}
+        files.setdefault(places.pop() if len(places) == 1 else model.whole, []).append(model)
+    found = []
+    for file, own in files.items():
+        given = own[0].given
+        alone = len(own) == 1 and not isinstance(given, Exception) and len(given) == 1
+        where = os.path.relpath(given[0].spec if alone else file, directory)  # type: ignore[index]
+        found.append((own[0].short if len(own) == 1 else Path(file).stem, where))
+    count = Counter(name for name, _ in found)
+    return {name if count[name] == 1 else where: where for name, where in found}
 
 
 @suite.command()
@@ -208,7 +225,7 @@ def verify(path: str, scores: int) -> None:
     found = _load(path).verify(scores)
     for text in found:
         say(text, err=True)
-    say("verified" if not found else f"{len(found)} differences")
+    say("verified" if not found else counted(len(found), "difference"))
     if found:
         sys.exit(1)
 
@@ -217,7 +234,7 @@ def verify(path: str, scores: int) -> None:
 @_PATH
 def gc(path: str) -> None:
     """Forget scores that suite.toml no longer asks for."""
-    say(f"{_load(path).gc()} scores forgotten")
+    say(f"{counted(_load(path).gc(), 'score')} forgotten")
 
 
 @suite.command("list")
@@ -247,6 +264,11 @@ def _tell(done: Run) -> None:
         spread = f"{number(known[0])} to {number(known[-1])}" if known else "–"
         rows.append([metric, str(len(own)), str(len(own) - len(known)), spread])
     show_table(["metric", "scores", "without", "from and to"], rows)
+    reasons = Counter(row["reason"] for row in done.rows if row["status"] == "failed").most_common()
+    for reason, count in reasons[:_TOLD]:
+        say(f"note: failed: {reason} ({counted(count, 'score')})", err=True)
+    if len(reasons) > _TOLD:
+        say(f"note: and {counted(len(reasons) - _TOLD, 'more reason')}; results.csv has all", err=True)
     table = standings(done)
     if table:
         show_table(table[0], table[1:])

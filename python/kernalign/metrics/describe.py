@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kernalign import _core
 from kernalign._base import checks, hazards
 from kernalign._base.progress import ProgressArgument, reporting
-from kernalign._base.readable import Readable
+from kernalign._base.readable import Readable, counted
 from kernalign._engines.neighbors import find
 from kernalign._rows import arrays, duplicates
 from kernalign._rows.blocks import spans
@@ -94,9 +94,9 @@ class Description(Readable):
         ties = "not examined"
         if self.tie_rate is not None:
             sample = " (a sample)" if self.tie_rows_examined < self.n else ""
-            ties = f"{self.tie_rate:.2%} of {self.tie_rows_examined} rows{sample}, k = {self.k}"
+            ties = f"{self.tie_rate:.2%} of {counted(self.tie_rows_examined, 'row')}{sample}, k = {self.k}"
         lines = [
-            f"{self.n} items x {self.p} features",
+            f"{counted(self.n, 'item')} x {counted(self.p, 'feature')}",
             f"participation ratio    {_known(self.participation_ratio, '.4g')}",
             f"first direction        {_known(self.top_share, '.1%')} of the variance",
             f"mean row               {_known(self.mean_share, '.1%')} of the energy",
@@ -200,7 +200,10 @@ def describe(x: Any, *, k: int = 10, threads: int | None = None, progress: Progr
 def _warnings(d: Description) -> Iterator[str]:
     finite = d.n - d.non_finite_rows
     if d.non_finite:
-        yield f"{d.non_finite} values in {d.non_finite_rows} rows are nan or infinite; the metrics refuse them"
+        values = counted(d.non_finite, "value", "values")
+        rows = counted(d.non_finite_rows, "row")
+        are = "is" if d.non_finite == 1 else "are"
+        yield f"{values} in {rows} {are} nan or infinite; the metrics refuse them"
     constant = math.isnan(d.participation_ratio)
     said = [hazards.zero_rows(d.zero_rows), "all rows are equal: no centred metric is defined" if constant else None]
     if not constant:

@@ -23,7 +23,9 @@ def verdict(run: Any) -> list[str]:
     failed, undefined = run.failed, sum(row["status"] == "undefined" for row in run.rows)
     missing = run.missing
     if failed or undefined or missing:
-        found.append(f"{failed} scores failed, {undefined} are undefined and {missing} are missing: see coverage.")
+        told = [(failed, "failed"), (undefined, "undefined"), (missing, "missing")]
+        numbers = ", ".join(f"{count} {what}" for count, what in told if count)
+        found.append(f"Of {len(run.rows) + missing} scores {numbers}: see coverage.")
     else:
         found.append(f"All {len(run.rows)} scores were made.")
     for name in run.members:
