@@ -77,6 +77,24 @@ def test_trials_are_explicit_folds(n: int) -> None:
         assert trial.solver == stitcher.solver_
 
 
+def test_files_with_ids_are_paired_by_them(files: Path) -> None:
+    """Rows and targets in another order than those of the first file."""
+    ids, order = np.array([f"item {at}" for at in range(N)]), np.random.default_rng(3).permutation(N)
+    x, y, targets = np.load("a.npy"), np.load("b.npz")["u"], np.load("targets.npy")
+    np.savez("x.npz", x=x, ids=ids)
+    np.savez("y.npz", y=y[order], ids=ids[order])
+    np.savez("t.npz", t=targets[::-1], ids=ids[::-1])
+    args = ("--head", "head.npz", "--json")
+    wanted, found = (
+        json.loads(run("stitch", *given, *args).stdout)
+        for given in (("a.npy", "b.npz:u", "--targets", "targets.npy"), ("x.npz:x", "y.npz:y", "--targets", "t.npz:t"))
+    )
+    for one, other in zip(found["rows"], wanted["rows"], strict=True):
+        for name in ("r2", "r2_in_sample", "risk", "stitched_risk"):
+            assert one[name] == pytest.approx(other[name], rel=1e-9)
+    assert found["certificate"]["bound"] == pytest.approx(wanted["certificate"]["bound"], rel=1e-9)
+
+
 def test_trials_check_their_arguments() -> None:
     x, y = related(20, 5, 4)
     stitchers = {"affine": AffineStitcher()}

@@ -102,6 +102,36 @@ def test_every_metric_has_a_p_value():
         assert found.p_methods[metric]["x", "y"][0, 0] == "all 24 pairings of groups"
 
 
+DRAWN = ("procrustes", "nbs", "angular_distance", "angular_cka", "gulp")
+
+
+def sizes_of_drawn_p_values(heavy, n, repetitions, pairings):
+    """Shares of unrelated pairs with p <= .05 and <= .2."""
+    found = []
+    for seed in range(repetitions):
+        rng = np.random.default_rng([seed, n, heavy])
+        draw = rng.standard_cauchy if heavy else rng.standard_normal
+        made = ka.compare({"x": draw((n, 4))}, {"y": draw((n, 5))}, metrics=DRAWN, p_values=pairings)
+        found.append([made.p_values[metric]["x", "y"][0, 0] for metric in DRAWN])
+    return [(np.array(found) <= alpha).mean(axis=0) for alpha in (0.05, 0.2)]
+
+
+@pytest.mark.parametrize("heavy", [False, True], ids=["gaussian", "cauchy"])
+def test_drawn_p_values_have_their_size(heavy):
+    small, large = sizes_of_drawn_p_values(heavy, 12, 12, 19)
+    assert small.max() <= 3 / 12
+    assert large.max() <= 6 / 12
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [20, 60])
+@pytest.mark.parametrize("heavy", [False, True], ids=["gaussian", "cauchy"])
+def test_drawn_p_values_have_their_size_at_length(heavy, n):
+    small, large = sizes_of_drawn_p_values(heavy, n, 400, 99)
+    assert 0.025 <= small.min() <= small.max() <= 0.075
+    assert 0.15 <= large.min() <= large.max() <= 0.25
+
+
 def test_p_values_are_never_zero_and_logarithms_go_on():
     x = np.random.default_rng(0).normal(size=(2000, 20))
     found = ka.compare({"x": x, "y": x + 0.01 * x[::-1]})

@@ -268,6 +268,31 @@ def test_sizes():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("n,count", [(12, 8), (30, 12), (12, 20)])
+def test_sizes_of_tests_over_subjects(n, count):
+    """Of fixed conditions: subjects that have nothing in common score 0 with any model on average, and two models whose
+    sum they have in common score the same; the mean of as many others scores what the lower bound of the ceiling is."""
+    above, apart, below = [], [], []
+    for seed in range(1000):
+        rng = np.random.default_rng([seed, n, count])
+        models = rng.normal(size=(2, n * (n - 1) // 2))
+        models = (models - models.mean(axis=1, keepdims=True)) / models.std(axis=1, keepdims=True)
+        noise = rng.normal(size=(2, count, models.shape[1]))
+        options = {"bootstrap": "subjects", "comparison": "pearson", "samples": 200}
+        alone = ka.evaluate_models({"one": models[0]}, 9 + noise[0], **options)
+        shared = 9 + models.sum(axis=0) + noise
+        given = {"one": models[0], "two": models[1], "mean": shared[1, 1:].mean(axis=0)}
+        found = ka.evaluate_models(given, shared[0], **options)
+        above.append(alone.p_chance[0])
+        apart.append(found.p_pairwise[0, 1])
+        below.append(found.p_ceiling[2])
+    for p in (above, apart):
+        assert 0.03 <= np.mean(np.array(p) <= 0.05) <= 0.075
+        assert np.mean(np.array(p) <= 0.01) <= 0.025
+    assert np.mean(np.array(below) <= 0.05) <= 0.075
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("of", ["pearson", "spearman"])
 @pytest.mark.parametrize("n,count", [(12, 8), (30, 12)])
 def test_sizes_of_tests_over_both(n, count, of):

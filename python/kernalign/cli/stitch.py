@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from kernalign._base.checks import check_same_rows
 from kernalign._base.interrupts import INTERRUPTED
+from kernalign._rows.labelled import labelled
 from kernalign.cli.output import as_csv, as_json, number, plain, say, show_table
 from kernalign.cli.outputs import (
     PICTURES,
@@ -24,7 +25,7 @@ from kernalign.cli.outputs import (
     wants_progress,
     write_outputs,
 )
-from kernalign.sources import array_names, open_source, split_spec
+from kernalign.sources import Source, array_names, open_source, split_spec
 from kernalign.sources.place import shown
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def stitch(
     names, x, y = _pair(a, b)
     directions = [(*names, x, y)] if head is not None else [(*names, x, y), (*names[::-1], y, x)]
     reader = None if head is None else _open_head(head)
-    goal = None if targets is None else _array(targets, 2)
+    goal = None if targets is None else _with_ids(_opened(targets))
     rows = _measure(directions, solvers, folds, reader, goal, wants_progress(progress))
     missing = len(directions) - len({(row.x, row.y) for row in rows})
     if missing:
@@ -133,10 +134,21 @@ def _array(spec: str, *dimensions: int) -> NDArray[Any]:
         return array
 
 
+def _with_ids(source: Source) -> NDArray[Any]:
+    """The rows of a file, with the ids that it holds, by which they are paired."""
+    ids = None if source.stored is None else source.stored.labels
+    return source.array if ids is None else labelled(source.array, ids)
+
+
+def _opened(spec: str) -> Source:
+    path, key = split_spec(spec)
+    return open_source(path, key=key, dimensions=(2,))
+
+
 def _pair(a: str, b: str) -> tuple[tuple[str, str], NDArray[Any], NDArray[Any]]:
     """Two representations and their names: short ones where they tell them apart."""
-    sources = [open_source(path, key=key, dimensions=(2,)) for path, key in map(split_spec, (a, b))]
-    x, y = (source.array for source in sources)
+    sources = [_opened(a), _opened(b)]
+    x, y = map(_with_ids, sources)
     first, second = (source.name for source in sources)
     names = (first, second) if first != second else (shown(a), shown(b))
     check_same_rows(len(x), len(y), *names)
