@@ -76,6 +76,7 @@ Task: TypeAlias = Literal[
     "ridge-path",
     "mantel",
     "soft-matching",
+    "one-to-one",
     "rsa",
     "wide",
 ]

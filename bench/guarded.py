@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from bench.case import Case
 
@@ -40,6 +40,11 @@ def _mantel(correlation: str, **stated: Any) -> Case:
     return Case(f"mantel-{correlation}", "mantel", 300, 300, peers, f"mantel-{correlation}", repeat=3, **stated)
 
 
+def _resi(what: Literal["procrustes", "one-to-one"], n: int, d: int, repeat: int, **stated: Any) -> Case:
+    """Float32 rows against what ReSi does."""
+    return Case(f"{what}-{n}x{d}", what, n, d, (f"resi-{what}",), what, repeat=repeat, **stated)
+
+
 GUARDED = (
     _cka(32, 64, 1000, goal=">= 1.25x", stated=1.03),
     _cka(64, 64, 1000, goal=">= 1.25x", stated=1.09),
@@ -63,6 +68,10 @@ GUARDED = (
     _soft(1000, 300, 299, 5, goal=">= 0.8x", stated=1.0),
     _soft(2000, 768, 512, 1, goal=">= 0.8x", stated=0.88),
     _soft(2000, 768, 768, 1, goal=">= 1x", stated=1.0),
+    _resi("procrustes", 1000, 768, 1, goal=">= 1x", stated=1.0),
+    _resi("procrustes", 5000, 768, 1, goal=">= 1x", stated=1.0),
+    _resi("one-to-one", 1000, 256, 5, goal=">= 1x", stated=1.0),
+    _resi("one-to-one", 5000, 768, 1, goal=">= 1x", stated=1.0),
     Case(
         "rsa-kendall",
         "rsa",

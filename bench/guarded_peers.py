@@ -133,6 +133,40 @@ def pot_emd2() -> Contestant:
     return run
 
 
+@contestant("resi-procrustes")
+def resi_procrustes() -> Contestant:
+    """As ReSi does: the rotation is found too, in the rows' own precision."""
+    from scipy import linalg
+
+    def run(x: Array, y: Array, k: int) -> float:
+        x, y = x - x.mean(axis=0), y - y.mean(axis=0)
+        nuclear = linalg.orthogonal_procrustes(x, y)[1]
+        return float(np.sqrt(np.linalg.norm(x) ** 2 + np.linalg.norm(y) ** 2 - 2 * nuclear))
+
+    return run
+
+
+@contestant("one-to-one")
+def one_to_one() -> Contestant:
+    import kernalign as ka
+
+    return lambda x, y, k: float(ka.one_to_one(x, y, threads=1))
+
+
+@contestant("resi-one-to-one")
+def resi_one_to_one() -> Contestant:
+    """As ReSi does: cosine distances of centred columns by scikit-learn, in the rows' own precision."""
+    from scipy.optimize import linear_sum_assignment
+    from sklearn.metrics import pairwise_distances
+
+    def run(x: Array, y: Array, k: int) -> float:
+        x, y = x - x.mean(axis=0), y - y.mean(axis=0)
+        correlation = 1 - pairwise_distances(x.T, y.T, metric="cosine")
+        return float(correlation[linear_sum_assignment(correlation, maximize=True)].mean())
+
+    return run
+
+
 @contestant("cca-wide")
 def cca_wide() -> Contestant:
     import kernalign as ka
