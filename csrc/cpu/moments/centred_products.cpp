@@ -1,10 +1,12 @@
 // Products of rows about known means: chunks are centred by blocks, then multiplied by tiles.
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 #include "cpu/moments/product_tiles.hpp"
 #include "cpu/runtime/load.hpp"
 #include "cpu/runtime/parallel.hpp"
+#include "cpu/simd/simd.hpp"
 #include "error.hpp"
 #include "moments.hpp"
 
@@ -33,12 +35,30 @@ void visit_rows(const Rows& rows, std::int64_t begin, std::int64_t end, Omitted 
     }
 }
 
+// f(first number, numbers from row to row) where rows lie dense as float32 or float64 and need no preparation; false
+// where they do not, or f says so.
+template <class F>
+bool in_place(const Rows& rows, F&& f) {
+    const auto as = [&](const auto* data) { return f(data, rows.view.row_stride / std::ptrdiff_t(sizeof(*data))); };
+    if (dense_as<float>(rows)) return as(static_cast<const float*>(rows.view.data));
+    return dense_as<double>(rows) && as(static_cast<const double*>(rows.view.data));
+}
+
 // Writes centred, scaled rows to out and adds their squares.
 template <class T>
 void centre_rows(const Rows& rows, std::int64_t begin, std::int64_t end, const Centre& centre, Omitted omitted, T* out,
                  double* squares) {
     const std::int64_t cols = rows.cols();
     const double factor = std::ldexp(1.0, -centre.exponent), *mean = centre.mean.data(), *rest = centre.rest.data();
+    const auto dense = [&](const auto* given, std::int64_t stride) {  // what is not finite shows in the squares
+        const std::int64_t step = std::max<std::int64_t>(1, kPiece / cols);
+        if constexpr (std::is_same_v<T, double> || std::is_same_v<decltype(given), const float*>)
+            for (std::int64_t from = begin; from < end; from += step, out += step * cols)
+                simd().centre_rows(given + from * stride, stride, std::min(step, end - from), mean, rest, factor, out,
+                                   squares, cols);
+        return std::is_same_v<T, double> || std::is_same_v<decltype(given), const float*>;
+    };
+    if (omitted.of == 0 && in_place(rows, dense)) return;
     visit_rows(rows, begin, end, omitted, [&](const double* row) {
         for (std::int64_t j = 0; j < cols; ++j) {
             const double value = ((row[j] - mean[j]) - rest[j]) * factor;
@@ -142,13 +162,25 @@ Centre find_centre(const Rows& rows, bool centred, Omitted omitted, int threads,
     Progress progress(monitor, 0);
     parallel_for(slices, resolve_threads(threads), progress, [&](std::int64_t task, int) {
         std::vector<double> total(static_cast<std::size_t>(cols), 0.0), furthest(static_cast<std::size_t>(cols), 0.0);
-        visit_rows(rows, task * step, std::min(n, (task + 1) * step), omitted, [&](const double* row) {
-            for (std::size_t j = 0; j < total.size(); ++j) {
-                const double difference = row[j] - first[j], size = std::fabs(difference);
-                total[j] += difference * share;
-                furthest[j] = furthest[j] > size ? furthest[j] : size;
-            }
-        });
+        const std::int64_t begin = task * step, end = std::min(n, begin + step);
+        const auto dense = [&](const auto* given, std::int64_t stride) {
+            const std::int64_t some = std::max<std::int64_t>(1, kPiece / cols);
+            for (std::int64_t from = begin; from < end; from += some)
+                simd().add_shares(given + from * stride, stride, std::min(some, end - from), first.data(), share,
+                                  total.data(), furthest.data(), cols);
+            return std::all_of(total.begin(), total.end(), [](double v) { return std::isfinite(v); });
+        };
+        if (omitted.of != 0 || !in_place(rows, dense)) {  // which says what is not finite
+            std::fill(total.begin(), total.end(), 0.0);
+            std::fill(furthest.begin(), furthest.end(), 0.0);
+            visit_rows(rows, begin, end, omitted, [&](const double* row) {
+                for (std::size_t j = 0; j < total.size(); ++j) {
+                    const double difference = row[j] - first[j], size = std::fabs(difference);
+                    total[j] += difference * share;
+                    furthest[j] = furthest[j] > size ? furthest[j] : size;
+                }
+            });
+        }
         largest[std::size_t(task)] = *std::max_element(furthest.begin(), furthest.end());
         totals[std::size_t(task)] = std::move(total);
     });

@@ -53,6 +53,41 @@ struct Simd {
         return copy_centred_f64(r, m, e, c, o, n);
     }
 
+    // total[j] += (row[j] - first[j]) * share and most[j] = max(most[j], |row[j] - first[j]|) for `count` rows, in
+    // float64.
+    void (*add_shares_f32)(const float* rows, std::int64_t stride, std::int64_t count, const double* first,
+                           double share, double* total, double* most, std::int64_t n);
+    void (*add_shares_f64)(const double* rows, std::int64_t stride, std::int64_t count, const double* first,
+                           double share, double* total, double* most, std::int64_t n);
+    void add_shares(const float* r, std::int64_t s, std::int64_t c, const double* f, double h, double* t, double* m,
+                    std::int64_t n) const {
+        add_shares_f32(r, s, c, f, h, t, m, n);
+    }
+    void add_shares(const double* r, std::int64_t s, std::int64_t c, const double* f, double h, double* t, double* m,
+                    std::int64_t n) const {
+        add_shares_f64(r, s, c, f, h, t, m, n);
+    }
+
+    // v = ((row - mean) - rest) * scale of `count` rows, in float64: squares[j] += v[j]^2, and out <- v, rows of n.
+    void (*centre_rows_f32)(const float* rows, std::int64_t stride, std::int64_t count, const double* mean,
+                            const double* rest, double scale, float* out, double* squares, std::int64_t n);
+    void (*centre_rows_f64)(const double* rows, std::int64_t stride, std::int64_t count, const double* mean,
+                            const double* rest, double scale, double* out, double* squares, std::int64_t n);
+    void (*centre_rows_wide)(const float* rows, std::int64_t stride, std::int64_t count, const double* mean,
+                             const double* rest, double scale, double* out, double* squares, std::int64_t n);
+    void centre_rows(const float* r, std::int64_t s, std::int64_t c, const double* m, const double* e, double f,
+                     float* o, double* q, std::int64_t n) const {
+        centre_rows_f32(r, s, c, m, e, f, o, q, n);
+    }
+    void centre_rows(const double* r, std::int64_t s, std::int64_t c, const double* m, const double* e, double f,
+                     double* o, double* q, std::int64_t n) const {
+        centre_rows_f64(r, s, c, m, e, f, o, q, n);
+    }
+    void centre_rows(const float* r, std::int64_t s, std::int64_t c, const double* m, const double* e, double f,
+                     double* o, double* q, std::int64_t n) const {
+        centre_rows_wide(r, s, c, m, e, f, o, q, n);
+    }
+
     // sum over j of ((row[j] - shift[j]) * scale)^2, in float64.
     double (*squared_norm_f32)(const float* row, const double* shift, double scale, std::int64_t n);
     double (*squared_norm_f64)(const double* row, const double* shift, double scale, std::int64_t n);

@@ -115,6 +115,40 @@ double copy_centred(const T* row, const double* mean, const double* rest, double
 }
 
 template <class T>
+void add_shares(const T* rows, int64_t stride, int64_t count, const double* first, double share, double* sum,
+                double* most, int64_t n) {
+    for_lanes(n, [&](int64_t j, auto io) {
+        const Wide from = io.get(first + j);
+        Wide added = io.get(sum + j), largest = io.get(most + j);
+        const T* row = rows + j;
+        for (int64_t i = 0; i < count; ++i, row += stride) {
+            const Wide difference = io.get(row) - from, size = difference < 0.0 ? -difference : difference;
+            added += difference * share;
+            largest = largest > size ? largest : size;
+        }
+        io.put(sum + j, added);
+        io.put(most + j, largest);
+    });
+}
+
+template <class T, class Out>
+void centre_rows(const T* rows, int64_t stride, int64_t count, const double* mean, const double* rest, double scale,
+                 Out* out, double* squares, int64_t n) {
+    for_lanes(n, [&](int64_t j, auto io) {
+        const Wide middle = io.get(mean + j), left = io.get(rest + j);
+        Wide sum = io.get(squares + j);
+        const T* row = rows + j;
+        Out* to = out + j;
+        for (int64_t i = 0; i < count; ++i, row += stride, to += n) {
+            const Wide v = ((io.get(row) - middle) - left) * scale;
+            sum += v * v;
+            io.put(to, v);
+        }
+        io.put(squares + j, sum);
+    });
+}
+
+template <class T>
 double squared_norm(const T* row, const double* shift, double scale, int64_t n) {
     Wide sum = {};
     for_lanes(n, [&](int64_t j, auto io) {
@@ -186,6 +220,11 @@ const Simd KERNALIGN_SIMD_TABLE = {
     add_differences<double>,
     copy_centred<float>,
     copy_centred<double>,
+    add_shares<float>,
+    add_shares<double>,
+    centre_rows<float, float>,
+    centre_rows<double, double>,
+    centre_rows<float, double>,
     squared_norm<float>,
     squared_norm<double>,
     accumulate_row<float>,
