@@ -115,20 +115,16 @@ double copy_centred(const T* row, const double* mean, const double* rest, double
 }
 
 template <class T>
-void add_shares(const T* rows, int64_t stride, int64_t count, const double* first, double share, double* sum,
-                double* most, int64_t n) {
-    for_lanes(n, [&](int64_t j, auto io) {
-        const Wide from = io.get(first + j);
-        Wide added = io.get(sum + j), largest = io.get(most + j);
-        const T* row = rows + j;
-        for (int64_t i = 0; i < count; ++i, row += stride) {
-            const Wide difference = io.get(row) - from, size = difference < 0.0 ? -difference : difference;
-            added += difference * share;
-            largest = largest > size ? largest : size;
+void add_shares(const T* rows, int64_t stride, int64_t count, const double* __restrict first, double share,
+                double* __restrict sum, double* __restrict most, int64_t n) {
+    for (int64_t i = 0; i < count; ++i, rows += stride) {
+        const T* __restrict row = rows;
+        for (int64_t j = 0; j < n; ++j) {  // not by lanes: vectors twice as wide as registers are compared one by one
+            const double difference = double(row[j]) - first[j], size = __builtin_fabs(difference);
+            sum[j] += difference * share;
+            most[j] = most[j] > size ? most[j] : size;
         }
-        io.put(sum + j, added);
-        io.put(most + j, largest);
-    });
+    }
 }
 
 template <class T, class Out>

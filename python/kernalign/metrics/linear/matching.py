@@ -326,7 +326,9 @@ def _correlations(
             AlignmentWarning,
         )
     norms = [np.sqrt(squares[mask]) for squares, mask in zip(sums.squares, alive, strict=True)]
-    return np.clip(sums.xy[np.ix_(*alive)] / norms[0][:, None] / norms[1], -1, 1), alive
+    found = (sums.xy[np.ix_(*alive)] if any(constant) else sums.xy) / norms[0][:, None]
+    found /= norms[1]
+    return np.clip(found, -1, 1, out=found), alive
 
 
 def _finish_one_to_one(data: Centred, sums: Products | None, settings: dict[str, Any]) -> Score:
