@@ -104,6 +104,7 @@ def test_no_file_names_a_machine() -> None:
 def test_readme_and_gate_share_one_test_command() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     gate = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    assert "pip install '.[test]' && pytest" in readme
+    tests = "pytest -n auto --dist loadfile"
+    assert f"pip install '.[test]' && {tests}\n" in readme
     assert "pip install --quiet '.[test]'" in gate
-    assert gate.rstrip().endswith("pytest"), "pytest's summary must be the gate's last line"
+    assert gate.endswith(f"in_venv test {tests}\n"), "pytest's summary must be the gate's last line"

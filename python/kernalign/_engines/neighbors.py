@@ -257,6 +257,7 @@ def knn(
     """
     source, place = arrays.rows_anywhere(x, device=device, normalize=normalize, clip_quantile=clip_quantile)
     checks.check_choice(metric, "metric", METRICS)
+    checks.check_choice(backend, "backend", _BACKENDS)
     if queries is not None and place is not None:
         raise ValueError("queries must be left out on a CUDA device; device='cpu' searches there")
     asked = of_queries(queries, source, normalize=normalize, clip_quantile=clip_quantile)

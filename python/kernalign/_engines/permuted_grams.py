@@ -217,11 +217,13 @@ class PermutedKernels(PermutedTriangles):
 
     def _held(self, sides: Sequence[Side]) -> tuple[Values, Values, Values]:
         """Off-diagonal entries, diagonals, and what both were divided by."""
-        n = self._n
-        off, diagonal, units = np.empty((len(sides), n * (n - 1) // 2)), np.zeros((len(sides), n)), []
+        n, centred, several = self._n, self._centred and self._unbiased, len(sides) > 1
+        off = np.empty((len(sides), n * (n - 1) // 2)) if several else sides[0].condensed(centred=centred)[None]
+        diagonal, units = np.zeros((len(sides), n)), []
         for layer, side in enumerate(sides):
             values = off[layer]
-            values[:] = side.condensed(centred=self._centred and self._unbiased)
+            if several:
+                values[:] = side.condensed(centred=centred)
             own = np.zeros(n) if self._unbiased else _diagonal(side)
             unit = max(values.max(), -values.min(), np.abs(own).max()) or 1.0
             values /= unit

@@ -325,7 +325,7 @@ def _check_budget(
         else:
             held += matrices * (layers + 1)
     lists = _states(tested, OfLists) | _states(tested, OfEdges)
-    held += 80 * n * k * layers if lists else 0
+    held += 80 * n * min(k, n) * layers if lists else 0
     if any(one.record is not None and isinstance(one.record.states, OfDissimilarities) for one in tested.values()):
         held += 2 * matrices * (layers + 1)
     arrays.afford(f"a permutation test of {layers} layers of {n} rows", held, budget)
