@@ -332,10 +332,8 @@ def prepare(
                 options[name].setdefault("groups", numbers)
     asked = Asked(n, k, estimator, kernel, normalize, clip_quantile, options, called, numbers)
     plan = make_plan(names, asked, x, y, square=ys is None, mode=layers, p_values=p_values)
-    what, remedy = (
-        f"what is kept of {len(plan.layers)} layers of {n} items",
-        "fewer metrics or layers at a time take less",
-    )
+    what = f"what is kept of {len(plan.layers)} layers of {n} items"
+    remedy = "fewer metrics or layers at a time take less"
     afford(what, plan.nbytes, budget_of(memory_budget), count, remedy)
     run = Run(plan, x, y, count, record=errors == "record", place=made_on)
     settings = {

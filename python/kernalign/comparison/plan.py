@@ -15,6 +15,7 @@ from kernalign._rows.layered import Place, Representation
 from kernalign._statistics.pairings import DRAWN, Pairings
 from kernalign.comparison.families import families
 from kernalign.comparison.families.base import Asked, Family
+from kernalign.comparison.finished_pairs import pair_key
 from kernalign.comparison.tables import Mirrored, Names, pairs_of
 
 PValues: TypeAlias = bool | int | Literal["permutation"]
@@ -90,6 +91,15 @@ class Plan:
         for family in self.families:
             for key in family.states(layers):
                 found.setdefault(key, family)
+        return found
+
+    def apart(self) -> list[StateKey]:
+        """The pairs whose scores are no quick finish of states that are made before: keys of what they come to."""
+        found = []
+        for at, family in enumerate(self.families):
+            searched = self.mode == "best" and family.searched is not None  # few of whose tails are ever read
+            if not searched and not family.states(self.layers):
+                found += [pair_key(at, pair) for pair in self.pairs(family)]
         return found
 
     def table(self, metric: str) -> Callable[..., dict[Names, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from operator import itemgetter
@@ -22,6 +23,8 @@ from kernalign.comparison.best import Array, Cells, Maximum, Nulls, Searched
 from kernalign.comparison.caveats import Caveats, Where
 from kernalign.comparison.drawn import Tails, tails
 from kernalign.comparison.families.base import AtOnce, Family, Scorer, Workshop
+from kernalign.comparison.families.grams import VARIANCE_SHARE
+from kernalign.comparison.finished_pairs import PAIR, Paired
 from kernalign.comparison.pair_scores import PairScores, reasons_of
 from kernalign.comparison.plan import Plan
 from kernalign.comparison.result import Comparison
@@ -56,15 +59,57 @@ class Run:
         self.tails: dict[str, dict[Names, partial[Tails]]] = {}
         self.intervals: dict[str, dict[Names, Array]] = {}
         self.nulls: dict[str, partial[Nulls]] = {}
+        self._scorers: dict[Any, Scorer | None] = {}  # of pairs that are done alone, by the family's number
         self.pairings = plan.pairings()
         self.scored = False
         self.error = first_error([one for side in (x, y) for given in side for one in given.opened.values()])
 
     def state(self, key: StateKey) -> Any:
         """One state of the plan alone, or the error that keeps it from being made."""
+        if key.kind == PAIR:
+            return self._paired(key)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AlignmentWarning)  # what is finished from it warns
             return self._tried(partial(self.plan.states()[key].make, key, self.shop, None))
+
+    def _paired(self, key: StateKey) -> Paired | Exception:
+        """What a pair comes to, with all that the result would ask of it, or an error that keeps it from that."""
+        at, *pair = key.options
+        family = self.plan.families[int(at)]
+        (a, x), (b, y) = ((str(name), side[str(name)]) for name, side in zip(pair, (self.x, self.y), strict=True))
+        own = copy(self)
+        own.caveats, own.cells, own.tails, own.intervals = Caveats(), {}, {}, {}
+        with held(self.shop.threads, self.plan.asked.n), warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            own.caveats.listen(caught)
+            if at not in self._scorers:
+                self._scorers[at] = family.scorer(self.shop) if self.shop.layers else None
+            sides = list(x.opened.values()), list(y.opened.values())
+            own._score(family, (a, b), sides, self._scorers[at], None, self.shop, _Steps(None, 0))
+            tails = {metric: found[a, b]() for metric, found in own.tails.items()}
+            own.caveats.heard(None)
+        cells = {metric: found[a, b] for metric, found in own.cells.items()}
+        intervals = {metric: found[a, b] for metric, found in own.intervals.items()}
+        every = [one.place for one in (*x.layers, *y.layers)]
+        shares = [(place, self.shop.store.get(StateKey(VARIANCE_SHARE, (), place))) for place in every]
+        known = [(place, share) for place, share in shares if share]
+        for reason in own.caveats.reasons:
+            if reason.status == "failed":
+                return ValueError(reason.text)
+        return Paired(cells, tails, intervals, own.caveats.reasons, own.caveats.found, known)
+
+    def _take(self, pair: Names, known: Paired) -> None:
+        """Take what a pair came to."""
+        for metric, cells in known.cells.items():
+            self.cells.setdefault(metric, {})[pair] = cells
+            self.tails.setdefault(metric, {})[pair] = partial(_same, known.tails[metric])
+        for metric, table in known.intervals.items():
+            self.intervals.setdefault(metric, {})[pair] = table
+        self.caveats.reasons += known.reasons
+        self.caveats.found += known.caveats
+        for place, share in known.shares:
+            self.shop.store[StateKey(VARIANCE_SHARE, (), place)] = share
+        self.scored = True
 
     def work(self, report: Report) -> None:
         plan = self.plan
@@ -80,7 +125,8 @@ class Run:
             self.caveats.listen(caught)
             made = [self._states(family, steps) for family in plan.families]
             self.caveats.heard(None)
-            for (family, own), (shop, failed) in zip(pairs, made, strict=True):
+            apart = {key.options: state for key, state in self.shop.store.items() if key.kind == PAIR}
+            for at, ((family, own), (shop, failed)) in enumerate(zip(pairs, made, strict=True)):
                 if plan.searches and family.searched:
                     self.caveats.check_ties(family, self.sides, shop)
                     lean = replace(shop, store=shop.store.only(*family.null_states()))
@@ -93,6 +139,11 @@ class Run:
                 }
                 of_y = layers.get("y", layers["x"])
                 for a, b in own:
+                    known = apart.get((at, a, b))
+                    if known is not None:
+                        self._take((a, b), known)
+                        steps.step(len(self.x[a].labels) * len(self.y[b].labels))
+                        continue
                     self._score(family, (a, b), (layers["x"][a], of_y[b]), scorer, at_once, shop, steps)
         self.caveats.done()
         if not self.scored and self.error is not None:
@@ -272,6 +323,10 @@ def _layers(one: Representation, failed: Mapping[Place, Exception]) -> list[Any]
     if not failed:
         return opened
     return [own if isinstance(own, Exception) else failed.get(own.place, own) for own in opened]
+
+
+def _same(found: Tails) -> Tails:
+    return found
 
 
 def _read(found: Mapping[Names, partial[Tails]]) -> dict[Names, Tails]:

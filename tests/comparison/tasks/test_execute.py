@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 import time
+import warnings
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
@@ -16,6 +17,7 @@ from pathlib import Path
 import kernalign as ka
 import numpy as np
 import pytest
+from kernalign._engines.states import Store
 from kernalign.comparison.tasks import execute as module
 from kernalign.comparison.tasks.ledger import Ledger
 from layered_samples import models
@@ -69,6 +71,50 @@ def test_comparisons_are_plans(pool):
         for pair, scores in expected.scores[metric].items():
             np.testing.assert_array_equal(found.scores[metric][pair], scores)
     assert found.reasons == expected.reasons
+
+
+PAIRED = {
+    "spans and products": (["cka", "cca", "linear_predictivity"], {}),
+    "calls": (["mmd"], {}),
+    "drawn tails": (["procrustes", "nbs"], {"p_values": 19}),
+    "errors": (["cka"], {"metric_options": {"cka": {"uncertainty": "jackknife"}}}),
+}
+
+
+@pytest.mark.parametrize("kind", list(PAIRED))
+def test_pairs_of_which_no_states_are_made_are_tasks(kind, tmp_path):
+    """Scores, p-values, intervals, reasons and notes are those of a comparison, whoever finished the pairs."""
+    metrics, options = PAIRED[kind]
+    rng = np.random.default_rng(0)
+    base = rng.standard_normal((60, 4))
+    given = {f"model {at}": base + at * rng.standard_normal(base.shape) for at in range(2)}
+    given["layers"] = np.stack([base, base[::-1]], axis=1)
+    given |= {"constant": np.ones((60, 4)), "outlier": np.where(np.arange(60)[:, None] == 3, 1e4, base)}
+    given["bad"] = np.where(base == base[3, 2], np.nan, base)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = ka.compare(given, metrics=metrics, **options)
+        made = ka.plan(metrics, given, **options)
+        store = run_in_parts(made)
+        lost = [key for task in made.tasks for key in task.keys if key not in store]
+        assert lost
+        assert all("bad" in key.options for key in lost)  # is tried again in the end, which says why
+        found = made.finish(store)
+    for table in ("scores", "chance", "p_values", "intervals"):
+        one, other = (getattr(each, table) for each in (found, expected))
+        for metric in one:
+            for pair, values in one[metric].items():
+                np.testing.assert_array_equal(values, other[metric][pair], err_msg=f"{table} {metric} {pair}")
+    assert found.reasons == expected.reasons
+    assert sorted(map(str, found.caveats)) == sorted(map(str, expected.caveats))
+
+
+def run_in_parts(made):
+    """What all tasks make, as it comes from another process."""
+    store = Store()
+    for task in made.tasks:
+        store.merge(pickle.loads(pickle.dumps(made.run(task, 1))))
+    return store
 
 
 def test_progress_counts_tasks(files):

@@ -1,4 +1,4 @@
-"""A comparison of models as a plan: each state of a layer is a task, the pairs are finished in the end."""
+"""A comparison of models as a plan: states of layers are tasks, and so are pairs of which no states are made."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from kernalign.comparison.result import Comparison
 from kernalign.comparison.run import Run
 from kernalign.comparison.tasks.inputs import opened, reference, stamps
 from kernalign.comparison.tasks.streams import Task
+
+_MOST = 256  # tasks that pairs make
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +38,10 @@ class Models:
 
     @property
     def tasks(self) -> list[Task]:
-        return [Task((key,)) for key in self.states.states() if key.kind != ROWS]  # which are found again
+        alone = [Task((key,)) for key in self.states.states() if key.kind != ROWS]  # which are found again
+        pairs = self.states.apart()
+        step = -(-len(pairs) // _MOST)
+        return alone + [Task(tuple(pairs[at : at + step])) for at in range(0, len(pairs), step or 1)]
 
     def run(self, task: Task, threads: int) -> Store:
         """The state of a task, or nothing where the data do not allow it: the end will say why."""
