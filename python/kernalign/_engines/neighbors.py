@@ -22,7 +22,7 @@ from kernalign._rows import arrays, on_device, vectors
 from kernalign._rows.magnitude import check_rows_magnitude
 from kernalign._rows.numeric import to_numpy
 from kernalign._rows.options import Normalize
-from kernalign._rows.pairing import labels_of
+from kernalign._rows.pairing import carried_labels
 
 Metric: TypeAlias = Literal["cosine", "dot", "euclidean"]
 Backend: TypeAlias = Literal["auto", "native", "sample", "faiss"]
@@ -267,7 +267,7 @@ def knn(
     arrays.afford(what, held, budget_of(memory_budget), workers, "queries=20_000 draws rows and needs less")
     with reporting(progress, "nearest neighbours") as report:
         found = find(source, k, metric, backend, workers, report, sets=False, queries=asked, place=place).lists
-    labels = None if type(x) is np.ndarray else labels_of("x", source.shape[0], x)
+    labels = None if type(x) is np.ndarray else carried_labels("x", source.shape[0], x)
     return found if labels is None else replace(found, labels=labels)
 
 

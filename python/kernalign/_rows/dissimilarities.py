@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from kernalign._base.checks import shown
 from kernalign._rows.decompositions import cholesky, eigenvalues
-from kernalign._rows.labelled import labelled
+from kernalign._rows.labelled_arrays import labelled
 from kernalign._rows.matrices import Array, symmetric
 from kernalign._rows.numeric import AnyArray, as_matrix, to_numpy
-from kernalign._rows.pairing import labels_of
+from kernalign._rows.pairing import carried_labels
 from kernalign.sources.objects import stored
 from kernalign.sources.stored import Stored
 
@@ -43,7 +43,7 @@ def given_dissimilarities(x: Any, name: str) -> Any:
 def _of_pairs(full: AnyArray, given: Any, name: str) -> AnyArray:
     """The same, with the labels of its conditions where the pairs carry some that say more than places."""
     n = len(full)
-    pairs = labels_of(name, n * (n - 1) // 2, given)
+    pairs = carried_labels(name, n * (n - 1) // 2, given)
     if pairs is None:
         return full
     named = [pair if isinstance(pair, tuple) and len(pair) == 2 else (None, None) for pair in pairs]

@@ -63,7 +63,8 @@ def _split(split: Any, name: str, kept: Kept) -> Split:
 
 def queries(given: Any, kept: Kept, name: str = "queries") -> Any:
     """Indices of rows of x as they were given, among those that are taken; a number of rows, and other rows, as is."""
-    if isinstance(given, tuple) or np.ndim(to_numpy(given, name)[0]) != 1:
+    several = isinstance(given, (tuple, list)) and any(np.ndim(one) for one in given)  # rows of their own for each side
+    if several or np.ndim(to_numpy(given, name)[0]) != 1:
         return given
     asked = indices(given, kept.given, name)
     found = kept.numbers(asked)

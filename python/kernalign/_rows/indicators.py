@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign._rows.labelled import Labelled
+from kernalign._rows.labelled_arrays import Labelled
 
 ONE_HOT = 512  # classes, up to which a product of columns costs less than a table of pairs
 

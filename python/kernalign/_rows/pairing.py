@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign._base.checks import check_same_rows, shown
-from kernalign._rows.labelled import Labelled
+from kernalign._rows.labelled_arrays import Labelled
 from kernalign.sources.objects import native, stored
 from kernalign.sources.stored import Stored
 
@@ -140,7 +140,7 @@ def side(name: str, n: int, given: Any, ids: Any = None) -> Side:
     return Side(name, n, labels, all(type(label) is int for label in labels[:1]) and labels == list(range(n)))
 
 
-def labels_of(name: str, n: int, given: Any) -> Labels | None:
+def carried_labels(name: str, n: int, given: Any) -> Labels | None:
     """The labels of the rows of an input, for what will be made of it; None where they say nothing but places."""
     found = side(name, n, stored(given, name))
     return found.labels if found.informs else None

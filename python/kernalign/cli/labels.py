@@ -9,7 +9,7 @@ from typing import Any
 import click
 import numpy as np
 
-from kernalign._rows.labelled import labelled
+from kernalign._rows.labelled_arrays import labelled
 from kernalign.sources import split_spec
 from kernalign.sources.contents import members_of
 from kernalign.sources.formats import format_of

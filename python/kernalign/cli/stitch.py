@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kernalign._base.checks import check_same_rows
 from kernalign._base.interrupts import INTERRUPTED
-from kernalign._rows.labelled import labelled
+from kernalign._rows.labelled_arrays import labelled
 from kernalign.cli.output import as_csv, as_json, number, plain, say, show_table
 from kernalign.cli.outputs import (
     PICTURES,

@@ -19,7 +19,7 @@ from kernalign._rows.digits import Digits
 from kernalign._rows.magnitude import check_magnitude, divided, exponent_of, restored
 from kernalign._rows.matrices import centre, dense
 from kernalign._rows.options import Options, check_one_sided
-from kernalign._rows.pairing import labels_of
+from kernalign._rows.pairing import carried_labels
 
 Array = NDArray[np.float64]
 
@@ -136,7 +136,7 @@ def spectrum(x: Any, *, centred: bool = False, **options: Unpack[Options]) -> Sp
     """
     source, settings = one_side(x, "x", options)
     made = decompose_reporting(source, centred, settings, options)
-    return replace(made, labels=labels_of("x", made.n, x))
+    return replace(made, labels=carried_labels("x", made.n, x))
 
 
 def decompose(source: _core.Rows, centred: bool, settings: dict[str, Any], budget: int | None = None) -> Spectrum:
