@@ -113,7 +113,9 @@ def test_exit_statuses(folder: Path):
     assert "refuted: cka of every model × every other is in [2.0, inf]" in out
     (folder / "suite.toml").write_text(TOML)
     (folder / "b.npy").write_bytes(b"")
-    assert invoke("run", folder, "--no-report")[0] == 1
+    status, _, told = invoke("run", folder, "--no-report")
+    assert (status, told.count("note: ")) == (1, 1)
+    assert "note: b has no score: b.npy" in told
     assert invoke("check", folder)[0] == 1
     (folder / "suite.toml").write_text(TOML + "[run]\nexcutor = 'processes'\n")
     assert invoke("run", folder)[0] == 2

@@ -6,8 +6,9 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -255,6 +256,18 @@ def _load(path: str) -> Suite:
         raise click.UsageError(said(error)) from error
 
 
+def _lost(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Models of which nothing could be scored, and why, and reasons of other failures; the first few of all."""
+    failed = [row for row in rows if row["status"] == "failed"]
+    scored = {row[side] for row in rows if row["status"] != "failed" for side in ("x", "y")}
+    lost = {row[side]: row["reason"] for row in reversed(failed) for side in ("x", "y") if row[side] not in scored}
+    told = [f"{name} has no score: {reason}" for name, reason in lost.items()]
+    others = Counter(row["reason"] for row in failed if not {row["x"], row["y"]} & set(lost))
+    told += [f"failed: {reason} ({counted(count, 'score')})" for reason, count in others.most_common()]
+    more = len(told) - _TOLD
+    return told if more <= 0 else [*told[:_TOLD], f"and {counted(more, 'more reason')}; results.csv has all"]
+
+
 def _tell(done: Run) -> None:
     """A line for every metric and for every check."""
     rows = []
@@ -264,11 +277,8 @@ def _tell(done: Run) -> None:
         spread = f"{number(known[0])} to {number(known[-1])}" if known else "–"
         rows.append([metric, str(len(own)), str(len(own) - len(known)), spread])
     show_table(["metric", "scores", "without", "from and to"], rows)
-    reasons = Counter(row["reason"] for row in done.rows if row["status"] == "failed").most_common()
-    for reason, count in reasons[:_TOLD]:
-        say(f"note: failed: {reason} ({counted(count, 'score')})", err=True)
-    if len(reasons) > _TOLD:
-        say(f"note: and {counted(len(reasons) - _TOLD, 'more reason')}; results.csv has all", err=True)
+    for text in _lost(done.rows):
+        say(f"note: {text}", err=True)
     table = standings(done)
     if table:
         show_table(table[0], table[1:])

@@ -41,7 +41,7 @@ def draw(found: Sequence[Mapping[str, Any]]) -> Any:
         every = zip(axes, tables.items(), width, height, strict=False)
         for ax, (title, (rows, columns, gaps, alone)), *size in every:
             reach = float(np.abs(gaps[np.isfinite(gaps)]).max(initial=0.0)) or 1.0
-            ax.set_facecolor("0.95")
+            ax.set_facecolor("0.85")
             image = ax.imshow(np.ma.masked_invalid(gaps), cmap="RdBu_r", vmin=-reach, vmax=reach)
             for i, j in np.argwhere(alone):
                 style: dict[str, Any] = {"facecolor": "0.92", "edgecolor": "0.6", "hatch": "///", "linewidth": 0}
@@ -57,7 +57,7 @@ def draw(found: Sequence[Mapping[str, Any]]) -> Any:
 
 
 def _table(found: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[str], Array, Array]:
-    """Names of rows and columns, the change of each pair, and which pairs have no score in common."""
+    """Names of rows and columns, the change of each pair, and which pairs have scores in one run alone."""
     rows, columns = (list(dict.fromkeys(one[side] for one in found)) for side in ("x", "y"))
     if set(rows) & set(columns):  # one set of models with itself
         rows = columns = list(dict.fromkeys([*rows, *columns]))
@@ -65,11 +65,12 @@ def _table(found: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[str], Ar
     gaps = np.full((len(rows), len(columns)), np.nan)
     seen = np.zeros(gaps.shape, dtype=bool)
     for one in found:
-        gap = 0.0 if one["kind"] == SAME else one["b"] - one["a"]
+        known = not math.isnan(one["a"]), not math.isnan(one["b"])
+        gap = 0.0 if one["kind"] == SAME and all(known) else one["b"] - one["a"]
         for x, y in {(one["x"], one["y"]), (one["y"], one["x"])} - (both - {(one["x"], one["y"])}):
             if x in rows and y in columns:
                 at = rows.index(x), columns.index(y)
-                seen[at] = True
+                seen[at] |= any(known)
                 if not math.isnan(gap) and not abs(gap) <= abs(gaps[at]):
                     gaps[at] = gap
     return rows, columns, gaps, seen & np.isnan(gaps)

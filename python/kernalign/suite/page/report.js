@@ -106,7 +106,9 @@ function drawHeat() {
       g.fillStyle = colour((number - low) / span); g.fillRect(left, top, size - 0.5, size - 0.5);
     } else if (row) {
       g.strokeStyle = css("--soft"); g.strokeRect(left + 1, top + 1, size - 2, size - 2); g.beginPath();
-      for (let k = 0; k <= size; k += 4) { g.moveTo(left + k, top); g.lineTo(left, top + k); }
+      for (let k = 0; k <= size; k += 4) {
+        g.moveTo(left + k, top); g.lineTo(left, top + k); g.moveTo(left + size, top + k); g.lineTo(left + k, top + size);
+      }
       g.stroke();
     } else { g.fillStyle = css("--panel"); g.fillRect(left, top, size - 0.5, size - 0.5); }
   }));
