@@ -125,6 +125,19 @@ def test_ids_are_of_the_rows_of_their_table() -> None:
     assert ka.cka(x, Y[ORDERS[1]], ids=(ids, other[ORDERS[1]])) == ka.cka(X, Y)
     wanted = ka.cka(X, Y, groups=PAIRS).p_value
     assert ka.cka(x, Y, ids=(other, other), groups=labelled(PAIRS, ORDERS[0])).p_value == wanted
+    nameless = pd.DataFrame(X, index=[None, *NAMES[1:]])
+    assert ka.cka(nameless, Y, ids=(other, other)) == ka.cka(X, Y)
+
+
+@pytest.mark.parametrize("pairing", ["auto", "ids"])
+def test_an_index_that_counts_says_nothing_beside_ids(pairing) -> None:
+    """Numbers from 0 are no ids of a column, even where ids are numbers from 0 in another order."""
+    wanted = ka.cka(X, Y, groups=PAIRS).p_value
+    ids = ORDERS[0], ORDERS[0][ORDERS[1]]
+    assert ka.cka(X, Y[ORDERS[1]], ids=ids, pairing=pairing, groups=pd.Series(PAIRS)).p_value == wanted
+    assert ka.cka(pd.DataFrame(X), Y[ORDERS[1]], ids=ids, pairing=pairing, groups=pd.Series(PAIRS)).p_value == wanted
+    with pytest.raises(ValueError, match=r"x has the row labels of groups \(0 to 23\) in another order"):
+        ka.cka(pd.DataFrame(X, index=ORDERS[0]), Y, ids=ids, groups=pd.Series(PAIRS))
 
 
 def test_what_is_made_of_labelled_rows_knows_their_order() -> None:

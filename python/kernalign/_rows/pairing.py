@@ -96,6 +96,9 @@ class Kept(NamedTuple):
         x = self.sides[0]
         if own.labels is None:
             return None
+        if own.plain:  # which says nothing, unless the table itself has these labels in another order
+            table = x if x.carried is None else x.carried
+            return match([table, own], "auto").rows[1] if table.n == own.n else None
         if x.carried is not None and x.carried.labels is not None and set(x.carried.labels) == set(own.labels):
             x = x.carried  # a column of the table itself
         elif self.how == "ids":
@@ -114,8 +117,6 @@ class Kept(NamedTuple):
         rows = range(self.given) if self.rows is None else self.rows
         places = _places(own)
         missing = [labels[row] for row in rows if labels[row] not in places]
-        if missing and own.plain:
-            return None
         if missing:
             raise ValueError(
                 f"{own.name} must have an entry for every item taken, but {len(missing)} of their labels are not in it"
@@ -127,7 +128,10 @@ class Kept(NamedTuple):
 def side(name: str, n: int, given: Any, ids: Any = None) -> Side:
     """An input and the labels of its rows: ``ids`` or, without, those that it carries."""
     if ids is not None:
-        carried = side(name, n, given)
+        try:
+            carried = side(name, n, given)
+        except (TypeError, ValueError):  # labels that cannot be: the ids stand for them
+            carried = Side(name, n)
         what = f"ids of {name}"
         if carried.informs and index_of(ids) is not None and len(ids) == n:
             order = Kept(n, None, (carried,)).places(ids, what, n)
