@@ -89,6 +89,33 @@ def test_a_column_of_numbers_with_a_word_in_it_is_not_left_out(tmp_path: Path) -
     assert open_source(path).labels == ["u", "v", "w"]
 
 
+def test_hdf5_is_mapped_where_it_lies_as_in_memory(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "x.h5", "w", userblock_size=1024) as file:
+        for name, dtype in {"double": "<f8", "big": ">f4", "half": "<f2", "short": "<i2", "flags": "?"}.items():
+            file[name] = X.astype(dtype)
+        file["cube"] = X[:, :, None]
+        file.create_dataset("chunked", data=X, chunks=(10, X.shape[1]))
+        file.create_dataset("never written", X.shape, "f4", fillvalue=3)
+        narrow = h5py.h5t.STD_I16LE.copy()
+        narrow.set_precision(12)  # of 16 bits, which another library puts right
+        space = h5py.h5s.create_simple(X.shape)
+        made = h5py.h5d.create(file.id, b"narrow", narrow, space)
+        made.write(h5py.h5s.ALL, h5py.h5s.ALL, (100 * X).astype("i2"))
+        compact = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        compact.set_layout(h5py.h5d.COMPACT)
+        made = h5py.h5d.create(file.id, b"compact", h5py.h5t.IEEE_F64LE, space, compact)
+        made.write(h5py.h5s.ALL, h5py.h5s.ALL, X.astype("f8"))
+    mapped = set()
+    with h5py.File(tmp_path / "x.h5") as file:
+        for name in file:
+            source = open_source(tmp_path / "x.h5", key=name)
+            np.testing.assert_array_equal(source.array, file[name][()])
+            if source.stored.mapped:
+                mapped.add(name)
+    assert mapped == {"double", "big", "half", "short", "cube"}
+
+
 @pytest.mark.parametrize(("module", "name"), [("h5py", "hdf5"), ("zarr", "zarr"), ("pyarrow", "csv")])
 def test_what_a_format_needs_is_said(tmp_path: Path, module: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip(module)

@@ -13,7 +13,7 @@ import numpy as np
 from kernalign.sources.layout import no_numbers
 from kernalign.sources.names import naturally
 from kernalign.sources.place import Place, intact
-from kernalign.sources.stored import AnyArray, NoNumbersError, Sliced, Stored
+from kernalign.sources.stored import AnyArray, Mapped, NoNumbersError, Sliced, Stored
 
 _KIND = "HDF5 file"
 
@@ -49,6 +49,8 @@ def members(place: Place, *, matlab: bool = False) -> dict[str | None, Stored]:
 
 def _dataset(place: Place, name: str, given: Any, matlab: bool) -> Stored:
     what = f"{place}:{name}"
+    if not matlab and place.local is not None and (offset := _offset_of(given)) is not None:
+        return Mapped(place, what, offset, given.shape, given.dtype)
     opened = partial(_opened, place, name)
     found = Sliced(what, opened, given, kind=_KIND, stamp=place.stamp, reverse=matlab)
     if given.external:
@@ -60,6 +62,19 @@ def _dataset(place: Place, name: str, given: Any, matlab: bool) -> Stored:
     else:
         found.refusal = no_numbers(found.shape, found.dtype, what)
     return found
+
+
+def _offset_of(given: Any) -> int | None:
+    """Where a dataset lies in its file as it does in memory; None of any other."""
+    from h5py import h5t
+
+    plain = given.ndim > 0 and given.chunks is None and not given.external and not given.is_virtual
+    if not plain or given.dtype.kind not in "iuf" or h5t.py_create(given.dtype) != given.id.get_type():
+        return None
+    if not given.nbytes or given.id.get_storage_size() != given.nbytes:  # never written: it has fill values only
+        return None
+    offset: int | None = given.id.get_offset()
+    return offset
 
 
 class _Items(Stored):
