@@ -136,19 +136,23 @@ def readings() -> dict[str, Reading]:
     }
 
 
+def _read(path: Path) -> Array:
+    """Rows in memory of their own: of a map, the copy is the reading."""
+    source = open_source(path)
+    return np.array(source.array, copy=True if source.stored.mapped else None)
+
+
 def measure(one: Reading, x: Array, rounds: int) -> tuple[float, float, float]:
     """Megabytes that end up in memory a second of CPU time: ours, its own, and the median of ratios of rounds."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"x{one.ending}"
         one.write(path, x)
-        calls = (lambda: np.array(open_source(path).array, copy=None), lambda: one.own(path))
+        calls = (lambda: _read(path), lambda: one.own(path))
         times: tuple[list[float], list[float]] = ([], [])
         for turn in range(rounds + 1):
             for call, own in zip(calls, times, strict=True):
                 begin = time.process_time()
                 found = call()
-                if one.ending in (".npy", ".npz", ".safetensors"):
-                    found = np.array(found)  # of a map, the copy is the reading
                 if turn:
                     own.append(time.process_time() - begin)
                 assert found.shape == x.shape
