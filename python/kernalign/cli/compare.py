@@ -85,7 +85,8 @@ from kernalign.sources.place import shown
 @click.option(
     "--groups",
     metavar="KEY|FILE|FILE:COLUMN",
-    help="Labels of items that are one thing (captions of an image): chance and p exchange them whole.",
+    help="Labels of items that are one thing (captions of an image), as the first file orders them or with ids beside"
+    " them: chance and p exchange them whole.",
 )
 @click.option("--threads", type=click.IntRange(min=1), help="How many threads work; all cores if not given.")
 @click.option("--workers", type=click.IntRange(min=1), help="So many processes of this machine make what layers need.")
