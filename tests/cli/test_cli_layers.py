@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 from kernalign import cli
 from kernalign.cli import main
+from kernalign.cli.inputs import open_models
 from layered_samples import layered
 from test_cli import failed, rows_of, run
 
@@ -237,3 +238,21 @@ def test_names_in_files_do_not_command_the_terminal(tmp_path, form):
 def test_the_command_line_writes_in_one_place():
     for path in Path(cli.__file__).parent.glob("*.py"):
         assert path.name == "output.py" or not re.search(r"click\.(echo|secho)|print\(", path.read_text()), path
+
+
+def test_arrays_called_alike_go_by_their_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those of platonic-rep, all "feats"; where a file has two, or two files one name, by the whole path."""
+    monkeypatch.chdir(tmp_path)
+    for place in (".", "more"):
+        Path(place).mkdir(exist_ok=True)
+        np.savez(f"{place}/vit.npz", feats=np.random.default_rng(0).normal(size=(20, 3)))
+    np.savez("bert.npz", feats=np.random.default_rng(1).normal(size=(20, 3)))
+    np.savez("gpt.npz", **{name: np.random.default_rng(2).normal(size=(20, 3)) for name in ("feats", "other")})
+    found = open_models(("bert.npz", "vit.npz", "more/vit.npz", "gpt.npz"), False, False, (2,))
+    assert [model.short for model in found.models] == [
+        "bert",
+        "vit.npz:feats",
+        "more/vit.npz:feats",
+        "gpt.npz:feats",
+        "other",
+    ]

@@ -50,11 +50,20 @@ def open_models(files: Sequence[str], layered: bool, shards: bool, dimensions: t
     opened = [[model] if model.short else _of_unit(parts[model.whole], layered, dimensions) for model in models]
     models = [model for own in opened for model in own]
     count = Counter(model.short for model in models)
-    models = [model if count[model.short] == 1 else model._replace(short=model.whole) for model in models]
+    stems = Counter(_file_name(model) for model in models)
+    for at, model in enumerate(models):
+        if count[model.short] > 1:  # arrays called alike: the name of the file, where that tells it from all others
+            own = _file_name(model)
+            models[at] = model._replace(short=own if stems[own] == 1 and not count[own] else model.whole)
     for name, times in Counter(model.short for model in models).items():
         if times > 1:
             raise click.UsageError(f"{name} is given twice")
     return Found(models, found.skipped)
+
+
+def _file_name(model: Model) -> str:
+    """The file that a model is in, without its ending."""
+    return split_spec(model.whole)[0].stem
 
 
 def arrange(models: list[Model], axes: str | None, pool: str | None) -> list[str]:

@@ -79,7 +79,7 @@ def _named(models: Sequence[Model], directory: Path) -> dict[str, str]:
         given = own[0].given
         alone = len(own) == 1 and not isinstance(given, Exception) and len(given) == 1
         where = os.path.relpath(given[0].spec if alone else file, directory)  # type: ignore[index]
-        found.append((own[0].short if len(own) == 1 else Path(file).stem, where))
+        found.append((Path(file).stem, where))
     count = Counter(name for name, _ in found)
     return {name if count[name] == 1 else where: where for name, where in found}
 
