@@ -3,6 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <vector>
 
 #include "kernel.hpp"
 
@@ -72,6 +76,42 @@ inline void take_base(ScaledKernel& scaled, int e, double base) {
     function.based = true;
     function.base = base;
     function.pilot = std::pow(base * function.factor + function.offset, function.degree) / function.factor;
+}
+
+constexpr std::int64_t kPilotRows = 128, kLevelRows = 15;  // sampled for the pilot, and for the level of each row
+constexpr double kHighLevel = 100;  // of the usual: what else is left of 16 digits has lost 2 of them, and squares 4
+
+// The i-th of `count` evenly spaced ones of n rows.
+inline std::int64_t sampled_row(std::int64_t i, std::int64_t count, std::int64_t n) {
+    return count > 1 ? i * (n - 1) / (count - 1) : 0;
+}
+
+// The upper one of two in the middle; reorders the values.
+inline double median_of(std::vector<double>& values) {
+    if (values.empty()) return 0;
+    std::nth_element(values.begin(), values.begin() + std::ptrdiff_t(values.size() / 2), values.end());
+    return values[values.size() / 2];
+}
+
+// What is subtracted from the distances of a row and of a column, and how large that is.
+struct Levels {
+    std::vector<double> of_rows;
+    double taken = 0;
+};
+
+// From about the median distance of each row to kLevelRows others; nothing where none is far above the usual one.
+inline std::optional<Levels> levels_of(std::vector<double> medians) {
+    std::vector<double> sorted = medians;
+    const double usual = median_of(sorted), highest = *std::max_element(medians.begin(), medians.end());
+    if (!(highest > kHighLevel * usual)) return std::nullopt;
+    double sum = 0, squares = 0;
+    for (double& level : medians) {
+        level -= usual / 2;
+        sum += level;
+        squares += level * level;
+    }
+    const double n = double(medians.size());
+    return Levels{std::move(medians), std::sqrt(2 * squares / n + 2 * (sum / n) * (sum / n))};
 }
 
 }  // namespace kernalign

@@ -48,5 +48,12 @@ class DeviceArray:
             tensor.code = _BFLOAT
         return capsule
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.values.shape
+
+    def __getitem__(self, key: Any) -> DeviceArray:
+        return DeviceArray(self.values[key], self.device)
+
     def get(self) -> np.ndarray:
         return self.values.copy()

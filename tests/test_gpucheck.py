@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from device_arrays import simulated
-from kernalign import gpucheck
 from kernalign._rows import on_device
+from kernalign.gpucheck import answers, cases, check, times
+from kernalign.gpucheck.__main__ import STEPS, main
 
 
 @pytest.fixture
@@ -17,16 +18,16 @@ def cuda(monkeypatch):
     module = simulated()
     monkeypatch.setattr(on_device, "extension", lambda: module)
     module.simulate()
-    monkeypatch.setattr(gpucheck, "_version", lambda name: None)  # their arrays are not on the simulated device
+    monkeypatch.setattr(check, "version", lambda name: None)  # their arrays are not on the simulated device
     return module
 
 
 def test_a_device_that_is_right_passes(cuda, tmp_path, monkeypatch):
     out = tmp_path / "report.json"
     cuda.simulate(memory=1 << 27)
-    monkeypatch.setattr(gpucheck, "REPEATED", 3)
-    monkeypatch.setattr(gpucheck, "_CEILING", 32)
-    said = CliRunner().invoke(gpucheck.main, ["--out", str(out), "--cases", "12"], catch_exceptions=False)
+    monkeypatch.setattr(answers, "REPEATED", 3)
+    monkeypatch.setattr(times, "CEILING", 32)
+    said = CliRunner().invoke(main, ["--out", str(out), "--cases", "12"], catch_exceptions=False)
     assert said.exit_code == 0, said.output
     report = json.loads(out.read_text("utf-8"))
     assert report["schema"] == 1
@@ -63,7 +64,7 @@ def test_a_device_that_is_wrong_fails(cuda, tmp_path, monkeypatch, what):
     wrong = Wrong()
     monkeypatch.setattr(on_device, "extension", lambda: wrong)
     out = tmp_path / "report.json"
-    said = CliRunner().invoke(gpucheck.main, ["--out", str(out), "--cases", "3", "--step", "contract"])
+    said = CliRunner().invoke(main, ["--out", str(out), "--cases", "3", "--step", "contract"])
     assert said.exit_code == 1
     assert json.loads(out.read_text("utf-8"))["failed"][0].startswith("contract: case 0 ")
     assert "FAIL contract: case 0" in said.output
@@ -72,8 +73,7 @@ def test_a_device_that_is_wrong_fails(cuda, tmp_path, monkeypatch, what):
 def test_a_step_that_breaks_costs_no_other(cuda, tmp_path):
     cuda.simulate(fail_launch=0)
     out = tmp_path / "report.json"
-    check = gpucheck.Check("cuda:0", out, cases=2)
-    assert not check.run(("contract", "facts"))
+    assert not check.Check("cuda:0", out, STEPS, cases=2).run(("contract", "facts"))
     report = json.loads(out.read_text("utf-8"))
     assert report["failed"] == ["contract: RuntimeError: CUDA device 0 did not start a kernel: simulated"]
     assert report["card"] == "simulated"
@@ -81,14 +81,14 @@ def test_a_step_that_breaks_costs_no_other(cuda, tmp_path):
 
 def test_without_a_device_it_says_why(monkeypatch, tmp_path):
     monkeypatch.setattr(on_device, "extension", lambda: None)
-    said = CliRunner().invoke(gpucheck.main, ["--out", str(tmp_path / "report.json")])
+    said = CliRunner().invoke(main, ["--out", str(tmp_path / "report.json")])
     assert said.exit_code == 0
     assert said.output == "SKIP: kernalign was built without CUDA\n"
     assert not (tmp_path / "report.json").exists()
 
 
 def test_cases_are_of_all_kinds():
-    cases = [gpucheck.rows_of(seed) for seed in range(gpucheck.CASES)]
-    assert {x.dtype.name for x, _, _ in cases} == {"float16", "float32", "float64"}
-    assert {metric for _, _, metric in cases} == {"cosine", "dot", "euclidean"}
-    assert len({(seed % 6, x.dtype.name, metric) for seed, (x, _, metric) in enumerate(cases)}) >= 18
+    kinds = [cases.rows_of(seed) for seed in range(check.CASES)]
+    assert {x.dtype.name for x, _, _ in kinds} == {"float16", "float32", "float64"}
+    assert {metric for _, _, metric in kinds} == {"cosine", "dot", "euclidean"}
+    assert len({(seed % 6, x.dtype.name, metric) for seed, (x, _, metric) in enumerate(kinds)}) >= 18

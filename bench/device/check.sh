@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks and times a GPU with what prepare.sh left, without a network. usage: check.sh FOLDER OUT
+# Tests, checks and times a GPU with what prepare.sh left, without a network. usage: check.sh FOLDER OUT
 # PYTHON: an interpreter with NumPy and SciPy, and with torch or CuPy if these are to be checked.
 set -euo pipefail
 folder=$(realpath "${1:?usage: check.sh FOLDER OUT}") out=$(realpath -m "${2:?usage: check.sh FOLDER OUT}")
@@ -7,10 +7,12 @@ mkdir -p "$out"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "${PYTHON:-python3}" -m venv --system-site-packages "$work/venv"
-"$work/venv/bin/pip" install --quiet --no-index --find-links "$folder" kernalign
+"$work/venv/bin/pip" install --quiet --no-index --find-links "$folder" kernalign pytest
 cd "$work"
 cp "$folder/commit" "$out/commit"
 status=0
+"$work/venv/bin/python" -m pytest -q -rs -p no:cacheprovider "$folder/gpu" > "$out/tests.txt" 2>&1 || status=$?
+tail -n 20 "$out/tests.txt"
 "$work/venv/bin/python" -m kernalign.gpucheck --out "$out/report.json" || status=$?
 
 # What bounds the kernels that take longest, where ncu is: their memory and arithmetic as shares of the device's.

@@ -11,6 +11,7 @@ mkdir -p "$folder"
 "$python" -m venv "$work/venv"
 "$work/venv/bin/pip" wheel --quiet --no-deps --wheel-dir "$folder" . \
   -C cmake.define.KERNALIGN_CUDA=ON -C cmake.define.KERNALIGN_CUDA_ARCHITECTURES="${ARCHITECTURES:-90-real}"
-"$work/venv/bin/pip" download --quiet --only-binary :all: --dest "$folder" scipy-openblas32 click rich
+"$work/venv/bin/pip" download --quiet --only-binary :all: --dest "$folder" scipy-openblas32 click rich pytest
+cp -r tests/gpu "$folder/"
 git rev-parse HEAD > "$folder/commit"
 ls -l "$folder"

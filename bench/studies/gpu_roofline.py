@@ -80,14 +80,15 @@ def grams(n: float, d: float, rbf: bool = True) -> list[Phase]:
 
 
 def medians(n: float, d: float) -> list[Phase]:
-    """The bandwidths of both sides: three passes over their distances, of a hundred thousand rows."""
-    pairs = n * n / 2
-    passes = [
+    """The bandwidths of both sides: one pass over their distances, after a sample of pairs that says where to look."""
+    pairs, sampled = n * n / 2, max(2.0**21, 16 * n)
+    return [
         Phase("products", doubles=4 * pairs * d, nbytes=16 * pairs),
         Phase("distances", nbytes=32 * pairs, loops=8 * pairs),
         Phase("counted", nbytes=16 * pairs),
+        Phase("pairs sampled", nbytes=2 * sampled * 16 * d, loops=6 * sampled * d),
+        Phase("bracket and middle found by halves", nbytes=2 * 64 * 8 * (2 * sampled + 2.0**24)),
     ]
-    return 3 * passes
 
 
 JOBS: dict[str, tuple[str, float, float, list[Phase]]] = {

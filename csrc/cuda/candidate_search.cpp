@@ -131,6 +131,7 @@ class Queues {
         lost.clear();
         before_.clear();
         overflowed_.clear();
+        products_of_tile_.clear();  // which is read a few columns at a time, whole
     }
 
     void fill(Monitor* monitor) {

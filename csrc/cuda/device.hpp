@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <new>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -106,6 +107,17 @@ class Buffer {
     Queue* queue_ = nullptr;
     std::int64_t size_ = 0;
     T* at_ = nullptr;
+};
+
+// Waits, when it is left, also by an error, until a queue has read memory that is not in its order.
+struct Settled {
+    Queue& queue;
+    ~Settled() {
+        try {
+            queue.wait(nullptr);
+        } catch (const std::runtime_error&) {  // the error that made us leave, or the next call says so
+        }
+    }
 };
 
 // Runs a kernel (simt.hpp) once for every block. Defined in the file that holds the kernels (launch.hpp).

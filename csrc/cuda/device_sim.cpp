@@ -2,6 +2,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <random>
@@ -15,6 +16,7 @@ namespace kernalign::cuda {
 namespace {
 
 constexpr int kDevices = 2;
+constexpr std::int64_t kMostBlocks = (std::int64_t(1) << 31) - 1;  // of a launch, and at least one
 
 struct World {
     std::mutex mutex;
@@ -33,6 +35,14 @@ World& world() {
     static World one;
     return one;
 }
+
+struct Pending {
+    std::vector<std::function<void()>> works;
+    void happen() {
+        for (const auto& work : works) work();
+        works.clear();
+    }
+};
 
 struct InOrder : ThreadOrder {
     simulation::Order order;
@@ -83,16 +93,19 @@ std::int64_t launches() { return world().launches; }
 std::int64_t products() { return world().products; }
 std::int64_t live() { return std::int64_t(world().live.size()); }
 
-void run_blocks(int device, std::int64_t blocks,
-                const std::function<void(std::int64_t block, ThreadOrder& order)>& block) {
-    Order order;
-    {
-        World& w = world();
-        const std::lock_guard<std::mutex> lock(w.mutex);
-        order = w.settings.order;
-        if (w.launches++ == w.settings.fail_launch)
-            throw std::runtime_error("CUDA device " + std::to_string(device) + " did not start a kernel: simulated");
-    }
+void begin_launch(int device, std::int64_t blocks) {
+    World& w = world();
+    const std::lock_guard<std::mutex> lock(w.mutex);
+    if (w.launches++ == w.settings.fail_launch || blocks < 1 || blocks > kMostBlocks)
+        throw std::runtime_error("CUDA device " + std::to_string(device) + " did not start a kernel: simulated");
+}
+
+void later(Queue& queue, std::function<void()> work) {
+    reinterpret_cast<Pending*>(queue.stream())->works.push_back(std::move(work));
+}
+
+void run_blocks(std::int64_t blocks, const std::function<void(std::int64_t block, ThreadOrder& order)>& block) {
+    const Order order = settings().order;
     const auto run = [&](std::int64_t begin, std::int64_t step) {
         for (std::int64_t b = begin; b < blocks; b += step) {
             InOrder threads(order, b);
@@ -107,7 +120,7 @@ void run_blocks(int device, std::int64_t blocks,
 
 }  // namespace simulation
 
-struct Queue::State {};
+struct Queue::State : Pending {};
 
 int device_count() { return kDevices; }
 std::string why_not() { return {}; }
@@ -121,13 +134,13 @@ DeviceFacts device_facts(int device) {
             4,           w.settings.memory,          w.settings.memory - w.used(device)};
 }
 
-Queue::Queue(int device) : device_(device), processors_(4) {
+Queue::Queue(int device) : device_(device), processors_(4), state_(std::make_unique<State>()) {
     if (device < 0 || device >= kDevices)
         throw std::runtime_error("there is no CUDA device " + std::to_string(device) + ", only 2");
 }
-Queue::~Queue() = default;
+Queue::~Queue() { state_->happen(); }
 
-std::intptr_t Queue::stream() const { return 100 + device_; }
+std::intptr_t Queue::stream() const { return reinterpret_cast<std::intptr_t>(static_cast<Pending*>(state_.get())); }
 
 void* Queue::allocate(std::size_t bytes) {
     World& w = world();
@@ -144,19 +157,30 @@ void* Queue::allocate(std::size_t bytes) {
 void Queue::release(void* memory) noexcept {
     World& w = world();
     const std::lock_guard<std::mutex> lock(w.mutex);
-    w.live.erase(memory);
-    std::free(memory);
+    const auto block = w.live.find(memory);
+    state_->works.emplace_back([memory, bytes = block->second.second] {
+        std::memset(memory, 0xff, bytes);  // whoever still reads it shall see that
+        std::free(memory);
+    });
+    w.live.erase(block);
 }
 
-void Queue::clear(void* at, std::size_t bytes) { std::memset(at, 0, bytes); }
+void Queue::clear(void* at, std::size_t bytes) {
+    state_->works.emplace_back([at, bytes] { std::memset(at, 0, bytes); });
+}
 void Queue::upload(void* to, const void* from, std::size_t bytes) {
-    if (bytes) std::memcpy(to, from, bytes);
+    const auto* first = static_cast<const char*>(from);
+    state_->works.emplace_back([to, staged = std::vector<char>(first, first + bytes)] {
+        if (!staged.empty()) std::memcpy(to, staged.data(), staged.size());
+    });
 }
 void Queue::download(void* to, const void* from, std::size_t bytes) {
+    state_->happen();
     if (bytes) std::memcpy(to, from, bytes);
 }
 void Queue::wait(Monitor* monitor, std::int64_t done, std::int64_t total) {
-    if (monitor) monitor->poll(done, total);
+    if (monitor) monitor->poll(done, total);  // who leaves here leaves work behind
+    state_->happen();
 }
 
 }  // namespace kernalign::cuda

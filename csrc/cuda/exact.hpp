@@ -30,7 +30,8 @@ struct Exact {
     const std::int32_t* rows;  // those queried
     std::int64_t queries;
     Written<Scored> queue, sorted;  // capacity(k) and k + 1 of each queried row
-    Written<std::int32_t> index;    // of all rows, n x k, as is the rest
+    bool every = true;              // lists have the place of their row, else that of their query
+    Written<std::int32_t> index;    // k of each list, as is the rest
     Written<double> similarity;
     Written<unsigned char> tie;
 
@@ -143,7 +144,7 @@ struct Exact {
     }
 
     KERNALIGN_KERNEL void write(Thread t, std::int64_t query) const {
-        const std::int64_t row = rows[query];
+        const std::int64_t row = every ? rows[query] : query;
         const Scored* best = sorted.of(t) + query * (k + 1);
         for (std::int64_t c = t; c < k; c += kThreads) {
             index.of(t)[row * k + c] = best[c].index;

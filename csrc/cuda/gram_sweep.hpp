@@ -25,12 +25,13 @@ struct DeviceSource {
     Kernel kernel;
 };
 
-constexpr std::int64_t kLargestTile = 4096, kCollected = 1 << 23;
+constexpr std::int64_t kLargestTile = 4096, kCollected = 1 << 25;
 
 // All sources are on one device. `tile` changes no more than rounding.
 GramSums gram_sums(const std::vector<DeviceSource>& sources, bool centred, std::int64_t tile, Monitor* monitor);
 
-// As in grams.hpp. At most `collected` distances are held at a time; with fewer there are more passes.
+// As in grams.hpp: after a sample of 2^21 pairs or 16n, one pass over the tiles to about 130,000 rows and two to a
+// million, more only if the sample misleads. At most `collected` distances are held at a time, 256 MB, and the sample.
 double median_distance(const DeviceSource& source, bool off_diagonal, std::int64_t tile, std::int64_t collected,
                        Monitor* monitor);
 

@@ -17,7 +17,7 @@
 
 namespace kernalign::cuda {
 
-constexpr std::size_t kMostShared = 227 * 1024, kMostBlocks = (std::size_t(1) << 31) - 1;
+constexpr std::size_t kMostShared = 227 * 1024;
 
 #ifdef __CUDACC__
 
@@ -43,11 +43,14 @@ void launch(Queue& queue, std::int64_t blocks, const K& kernel) {
 template <class K>
 void launch(Queue& queue, std::int64_t blocks, const K& kernel) {
     static_assert(sizeof(typename K::Shared) <= kMostShared, "no device has that much shared memory");
-    simulation::run_blocks(queue.device(), blocks, [&](std::int64_t block, ThreadOrder& order) {
-        using Shared = typename K::Shared;
-        const std::unique_ptr<unsigned char[]> raw(new unsigned char[sizeof(Shared)]);
-        std::fill_n(raw.get(), sizeof(Shared), static_cast<unsigned char>(0xff));  // a device does not clear it either
-        kernel(Block<Shared>(*reinterpret_cast<Shared*>(raw.get()), block, K::kThreads, order));
+    simulation::begin_launch(queue.device(), blocks);
+    simulation::later(queue, [kernel, blocks] {
+        simulation::run_blocks(blocks, [&](std::int64_t block, ThreadOrder& order) {
+            using Shared = typename K::Shared;
+            const std::unique_ptr<unsigned char[]> raw(new unsigned char[sizeof(Shared)]);
+            std::fill_n(raw.get(), sizeof(Shared), static_cast<unsigned char>(0xff));  // a device does not clear it
+            kernel(Block<Shared>(*reinterpret_cast<Shared*>(raw.get()), block, K::kThreads, order));
+        });
     });
 }
 

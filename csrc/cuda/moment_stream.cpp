@@ -61,15 +61,7 @@ void DeviceMoments::update(Queue& x_queue, const Rows& x, Queue& y_queue, const 
                                                   std::to_string(rows[s].cols));
         largest_[s] = std::max(largest_[s], sides[s].largest());
     }
-    struct Settled {  // nobody may overwrite rows that are still to be read
-        Queue& queue;
-        ~Settled() {
-            try {
-                queue.wait(nullptr);
-            } catch (const std::exception&) {  // the next call says so
-            }
-        }
-    } const settled{*queue_};
+    const Settled settled{*queue_};  // nobody may overwrite rows that are still to be read
     std::int64_t position = 0, in_flight = 0;
     while (position < x.rows()) {
         const std::int64_t count = std::min(kMomentsBlock - waiting_, x.rows() - position);

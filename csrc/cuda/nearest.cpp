@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <numeric>
-#include <stdexcept>
 #include <string>
 #include <type_traits>
 
@@ -17,10 +16,10 @@ namespace {
 constexpr double kWork = 0x1p39;                             // multiply-adds between two polls: a part of a second
 constexpr std::int64_t kQueueBytes = std::int64_t(1) << 26;  // of what is searched at once
 
-// Searches `rows` exactly.
+// Searches `rows` exactly. Lists are those of all rows, or of these alone.
 template <class E>
 void search_exactly(Queue& queue, const DeviceRows<E>& x, std::int64_t k, bool distance,
-                    const std::vector<std::int32_t>& rows, Lists& lists, Monitor* monitor) {
+                    const std::vector<std::int32_t>& rows, bool every, Lists& lists, Monitor* monitor) {
     using Kernel = Exact<E>;
     using Scored = typename Kernel::Scored;
     const std::int64_t each = (Kernel::capacity(k) + k + 1) * std::int64_t(sizeof(Scored));
@@ -42,37 +41,46 @@ void search_exactly(Queue& queue, const DeviceRows<E>& x, std::int64_t k, bool d
         kernel.queries = std::min(chunk, count - begin);
         kernel.queue = Written<Scored>(waiting.get());
         kernel.sorted = Written<Scored>(sorted.get());
-        kernel.index = Written<std::int32_t>(lists.index.get());
-        kernel.similarity = Written<double>(lists.similarity.get());
-        kernel.tie = Written<unsigned char>(lists.tie.get());
+        const std::int64_t first = every ? 0 : begin;
+        kernel.every = every;
+        kernel.index = Written<std::int32_t>(lists.index.get() + first * k);
+        kernel.similarity = Written<double>(lists.similarity.get() + first * k);
+        kernel.tie = Written<unsigned char>(lists.tie.get() + first);
         launch(queue, Kernel::blocks(kernel.queries), kernel);
         queue.wait(monitor, begin + kernel.queries, count);
     }
 }
 
-// A search that is left early must not leave kernels behind that read the caller's rows.
-struct Finished {
-    Queue& queue;
-    ~Finished() {
-        try {
-            queue.wait(nullptr);
-        } catch (const std::runtime_error&) {  // the error that made us leave
-        }
-    }
-};
-
-}  // namespace
-
-Neighbors nearest_neighbors(Queue& queue, const Rows& rows, std::int64_t k, Similarity similarity, const Way& way,
-                            Monitor* monitor) {
+void check(const Rows& rows, std::int64_t k) {
     const std::int64_t n = rows.rows();
     require(1 <= k && k < n, "k must be between 1 and n - 1 = " + std::to_string(n - 1) + ", got " + std::to_string(k));
     require(rows.cols() <= std::int64_t(1) << 21,
             rows.name + " must have at most 2097152 columns, got " + std::to_string(rows.cols()));
     require(n < std::int64_t(1) << 31, rows.name + " must have fewer than 2147483648 rows, got " + std::to_string(n));
-    const Finished finished{queue};
-    const PreparedRows prepared(queue, rows, similarity, monitor);
+}
+
+PreparedRows prepared_for(Queue& queue, const Rows& rows, Similarity similarity, Monitor* monitor) {
+    PreparedRows prepared(queue, rows, similarity, monitor);
     require(!prepared.overflows(), rows.name + " is too large: its squares overflow float64; scale it down");
+    return prepared;
+}
+
+Neighbors downloaded(const Lists& lists, std::int64_t n, std::int64_t k, std::int64_t repeated) {
+    Neighbors out{n, k, {}, {}, {}, repeated};
+    out.index = lists.index.values();
+    out.similarity = lists.similarity.values();
+    const std::vector<unsigned char> tie = lists.tie.values();
+    out.tie.assign(tie.begin(), tie.end());
+    return out;
+}
+
+}  // namespace
+
+Neighbors nearest_neighbors(Queue& queue, const Rows& rows, std::int64_t k, Similarity similarity, const Way& way,
+                            Monitor* monitor) {
+    check(rows, k);
+    const std::int64_t n = rows.rows();
+    const PreparedRows prepared = prepared_for(queue, rows, similarity, monitor);
     Lists lists(queue, n, k);
     std::optional<std::vector<std::int32_t>> again = search_candidates(queue, prepared, k, way, lists, monitor);
     const bool candidates = again.has_value();
@@ -81,13 +89,20 @@ Neighbors nearest_neighbors(Queue& queue, const Rows& rows, std::int64_t k, Simi
         std::iota(again->begin(), again->end(), 0);
     }
     const bool distance = similarity == Similarity::euclidean;
-    prepared.with([&](auto x) { search_exactly(queue, x, k, distance, *again, lists, monitor); });
-    Neighbors out{n, k, {}, {}, {}, candidates ? std::int64_t(again->size()) : 0};
-    out.index = lists.index.values();
-    out.similarity = lists.similarity.values();
-    const std::vector<unsigned char> tie = lists.tie.values();
-    out.tie.assign(tie.begin(), tie.end());
-    return out;
+    prepared.with([&](auto x) { search_exactly(queue, x, k, distance, *again, true, lists, monitor); });
+    return downloaded(lists, n, k, candidates ? std::int64_t(again->size()) : 0);
+}
+
+Neighbors nearest_of_rows(Queue& queue, const Rows& rows, const std::vector<std::int32_t>& queries, std::int64_t k,
+                          Similarity similarity, Monitor* monitor) {
+    check(rows, k);
+    for (const std::int32_t row : queries) require(row >= 0 && row < rows.rows(), "queries must be rows");
+    const PreparedRows prepared = prepared_for(queue, rows, similarity, monitor);
+    const auto count = std::int64_t(queries.size());
+    Lists lists(queue, count, k);
+    const bool distance = similarity == Similarity::euclidean;
+    prepared.with([&](auto x) { search_exactly(queue, x, k, distance, queries, false, lists, monitor); });
+    return downloaded(lists, count, k, 0);
 }
 
 }  // namespace kernalign::cuda

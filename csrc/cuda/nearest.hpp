@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "cuda/prepared_rows.hpp"
 #include "neighbors.hpp"
@@ -27,5 +28,9 @@ struct Way {
 // 1 <= k <= n - 1; rows.view.data is in the queue's device memory.
 Neighbors nearest_neighbors(Queue& queue, const Rows& rows, std::int64_t k, Similarity similarity, const Way& way,
                             Monitor* monitor);
+
+// Of some rows only, by scoring them against all: the same lists, one for each query.
+Neighbors nearest_of_rows(Queue& queue, const Rows& rows, const std::vector<std::int32_t>& queries, std::int64_t k,
+                          Similarity similarity, Monitor* monitor);
 
 }  // namespace kernalign::cuda

@@ -34,7 +34,6 @@ struct Library {
 
 struct Loaded {
     std::mutex mutex;
-    bool looked = false;
     std::vector<std::string> paths;
     Library library;
     std::map<int, std::vector<Handle>> idle;  // by device; a handle is dear to make, so it is kept
@@ -63,8 +62,7 @@ bool find(void* library, const char* name, F& function) {
 const Library& library() {
     Loaded& l = loaded();
     const std::lock_guard<std::mutex> lock(l.mutex);
-    if (l.looked) return l.library;
-    l.looked = true;
+    if (!l.library.path.empty()) return l.library;  // else somebody may have loaded it meanwhile
     void* found = opened(l.paths);
     if (!found) return l.library;
     Library made;
@@ -101,11 +99,19 @@ void require_products() {
 }
 
 struct Products::State {
+    int device;
     Handle handle = nullptr;
     Buffer<char> workspace;
+
+    ~State() {
+        Loaded& l = loaded();
+        const std::lock_guard<std::mutex> lock(l.mutex);
+        if (handle) l.idle[device].push_back(handle);
+    }
 };
 
 Products::Products(Queue& queue) : queue_(queue), state_(std::make_unique<State>()) {
+    state_->device = queue.device();
     state_->workspace = Buffer<char>(queue, kWorkspace);
     const Library& cublas = library();
     {
@@ -124,11 +130,7 @@ Products::Products(Queue& queue) : queue_(queue), state_(std::make_unique<State>
     check(cublas.set_mode(state_->handle, kNoReducedSums), queue.device());
 }
 
-Products::~Products() {
-    Loaded& l = loaded();
-    const std::lock_guard<std::mutex> lock(l.mutex);
-    if (state_->handle) l.idle[queue_.device()].push_back(state_->handle);
-}
+Products::~Products() = default;
 
 void Products::multiply(std::int64_t m, std::int64_t n, std::int64_t k, const std::uint16_t* a, const std::uint16_t* b,
                         float* c, std::int64_t ldc) {

@@ -23,22 +23,8 @@ float cut_sum(float sum, const double* products, int count, int bits) {
     return std::fabs(double(near)) > std::fabs(total) ? std::nextafter(near, 0.0F) : near;
 }
 
-}  // namespace
-
-void look_for_products(const std::vector<std::string>&) {}
-std::string products_path() { return simulation::settings().products ? "simulated" : ""; }
-void require_products() {
-    if (!has_products()) throw std::runtime_error("sums of products on a CUDA device need cuBLAS, which was not found");
-}
-
-struct Products::State {};
-Products::Products(Queue& queue) : queue_(queue) {}
-Products::~Products() = default;
-
-void Products::multiply(std::int64_t m, std::int64_t n, std::int64_t k, const std::uint16_t* a, const std::uint16_t* b,
-                        float* c, std::int64_t ldc) {
-    const simulation::Settings settings = simulation::settings();
-    simulation::begin_product(queue_.device());
+void multiply_halves(const simulation::Settings& settings, std::int64_t m, std::int64_t n, std::int64_t k,
+                     const std::uint16_t* a, const std::uint16_t* b, float* c, std::int64_t ldc) {
     const int capability = settings.capability, bits = capability >= 90 ? 25 : 24;
     const int together = capability >= 90 ? 16 : capability >= 80 ? 8 : 4;
     std::vector<double> left(static_cast<std::size_t>(k)), right(static_cast<std::size_t>(n * k)), products(16);
@@ -62,22 +48,46 @@ void Products::multiply(std::int64_t m, std::int64_t n, std::int64_t k, const st
     }
 }
 
+}  // namespace
+
+void look_for_products(const std::vector<std::string>&) {}
+std::string products_path() { return simulation::settings().products ? "simulated" : ""; }
+void require_products() {
+    if (!has_products()) throw std::runtime_error("sums of products on a CUDA device need cuBLAS, which was not found");
+}
+
+struct Products::State {};
+Products::Products(Queue& queue) : queue_(queue) {}
+Products::~Products() = default;
+
+void Products::multiply(std::int64_t m, std::int64_t n, std::int64_t k, const std::uint16_t* a, const std::uint16_t* b,
+                        float* c, std::int64_t ldc) {
+    const simulation::Settings settings = simulation::settings();
+    simulation::begin_product(queue_.device());
+    simulation::later(queue_, [=] { multiply_halves(settings, m, n, k, a, b, c, ldc); });
+}
+
 void Products::multiply(std::int64_t m, std::int64_t n, std::int64_t k, const double* a, std::int64_t lda,
                         const double* b, std::int64_t ldb, double* c, std::int64_t ldc) {
     simulation::begin_product(queue_.device());
-    for (std::int64_t i = 0; i < m; ++i)
-        for (std::int64_t j = 0; j < n; ++j) {
-            double sum = 0;
-            for (std::int64_t f = 0; f < k; ++f) sum += a[i * lda + f] * b[j * ldb + f];
-            c[i * ldc + j] = sum;
-        }
+    simulation::later(queue_, [=] {
+        for (std::int64_t i = 0; i < m; ++i)
+            for (std::int64_t j = 0; j < n; ++j) {
+                double sum = 0;
+                for (std::int64_t f = 0; f < k; ++f) sum += a[i * lda + f] * b[j * ldb + f];
+                c[i * ldc + j] = sum;
+            }
+    });
 }
 
 void Products::add_square(std::int64_t rows, std::int64_t cols, const double* v, double* c) {
     simulation::begin_product(queue_.device());
-    for (std::int64_t r = 0; r < rows; ++r, v += cols)
-        for (std::int64_t i = 0; i < cols; ++i)
-            for (std::int64_t j = i; j < cols; ++j) c[i * cols + j] += v[i] * v[j];
+    simulation::later(queue_, [=] {
+        const double* row = v;
+        for (std::int64_t r = 0; r < rows; ++r, row += cols)
+            for (std::int64_t i = 0; i < cols; ++i)
+                for (std::int64_t j = i; j < cols; ++j) c[i * cols + j] += row[i] * row[j];
+    });
 }
 
 }  // namespace kernalign::cuda

@@ -1,10 +1,13 @@
 // Contract of the simulated device: in what order its threads run, and which of its calls fail.
+//
+// Order      What is asked of a queue happens when somebody waits for it, as late as a device may do it.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 
+#include "cuda/device.hpp"
 #include "cuda/simt.hpp"
 
 namespace kernalign::cuda::simulation {
@@ -24,13 +27,14 @@ struct Settings {
 
 void set(const Settings& settings);
 Settings settings();
-void begin_product(int device);  // fails if it shall
-std::int64_t allocations();      // calls since set
+void begin_product(int device);                      // fails if it shall
+void begin_launch(int device, std::int64_t blocks);  // the same, and where a device refuses that many blocks
+void later(Queue& queue, std::function<void()> work);
+std::int64_t allocations();  // calls since set
 std::int64_t launches();
 std::int64_t products();
 std::int64_t live();  // allocations that were not given back
 
-void run_blocks(int device, std::int64_t blocks,
-                const std::function<void(std::int64_t block, ThreadOrder& order)>& block);
+void run_blocks(std::int64_t blocks, const std::function<void(std::int64_t block, ThreadOrder& order)>& block);
 
 }  // namespace kernalign::cuda::simulation

@@ -9,6 +9,7 @@ template void launch(Queue&, std::int64_t, const TileValues&);
 template void launch(Queue&, std::int64_t, const TileProducts&);
 template void launch(Queue&, std::int64_t, const AddUp&);
 template void launch(Queue&, std::int64_t, const CountCollect&);
+template void launch(Queue&, std::int64_t, const SampledPairs&);
 template void launch(Queue&, std::int64_t, const Edges&);
 
 }  // namespace kernalign::cuda

@@ -187,6 +187,42 @@ struct AddUp {
     }
 };
 
+// Squared distances of rows, each with the next `partners` ones in a given order, which begins anew at its end.
+struct SampledPairs {
+    static constexpr int kLanes = 16, kPairs = 16, kThreads = kPairs * kLanes;
+    struct Shared {
+        double sum[kPairs][kLanes + 1];
+    };
+    const double* points;  // rows, dense
+    const std::int32_t* order;
+    std::int64_t count, width, partners;
+    Written<double> out;  // count x partners
+
+    static std::int64_t blocks(std::int64_t pairs) { return (pairs + kPairs - 1) / kPairs; }
+    KERNALIGN_KERNEL void operator()(const Block<Shared>& block) const {
+        const std::int64_t first = block.index() * kPairs, all = count * partners;
+        block.each([&](Thread t, Shared& s) {
+            const std::int64_t pair = first + t / kLanes;
+            double sum = 0;
+            if (pair < all) {
+                const std::int64_t at = pair / partners, next = (at + pair % partners + 1) % count;
+                const double *one = points + order[at] * width, *other = points + order[next] * width;
+                for (std::int64_t f = t % kLanes; f < width; f += kLanes) {
+                    const double gap = one[f] - other[f];
+                    sum += gap * gap;
+                }
+            }
+            s.sum[t / kLanes][t % kLanes] = sum;
+        });
+        block.each([&](Thread t, Shared& s) {
+            if (t >= kPairs || first + t >= all) return;
+            double total = 0;
+            for (int lane = 0; lane < kLanes; ++lane) total += s.sum[t][lane];
+            out.of(t)[first + t] = total;
+        });
+    }
+};
+
 // Entries above the diagonal: how many are below `least`, and those that are not above `most`, as far as they fit.
 struct CountCollect {
     static constexpr int kThreads = 256, kEach = 16;

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <random>
 
 #include "cuda/centred_rows.hpp"
 #include "cuda/tile_kernels.hpp"
@@ -11,15 +13,7 @@
 namespace kernalign::cuda {
 namespace {
 
-constexpr std::int64_t kPilotRows = 128, kLevelRows = 15;
-constexpr double kHigh = 100;  // of the usual level, as on the CPU
-
-// The upper one of two in the middle; reorders the values.
-double median_of(std::vector<double>& values) {
-    if (values.empty()) return 0;
-    std::nth_element(values.begin(), values.begin() + std::ptrdiff_t(values.size() / 2), values.end());
-    return values[values.size() / 2];
-}
+constexpr std::int64_t kTileNumbers = 1 << 27;  // of the tiles of all sides
 
 bool exponential(const Kernel& kernel) {
     return kernel.form == KernelForm::rbf || kernel.form == KernelForm::laplacian;
@@ -35,6 +29,11 @@ std::vector<Tile> upper_tiles(std::int64_t n, std::int64_t size) {
     return tiles;
 }
 
+std::int64_t tile_size(std::int64_t n, std::int64_t sides, std::int64_t most) {
+    const auto fits = std::int64_t(std::sqrt(double(kTileNumbers / sides)));
+    return std::min({n, most, std::max<std::int64_t>(1, fits > 128 ? fits / 128 * 128 : fits)});
+}
+
 TileSide::TileSide(Queue& queue, const DeviceSource& source, bool centred, Monitor* monitor)
     : queue_(queue),
       kernel_(source.kernel),
@@ -42,6 +41,7 @@ TileSide::TileSide(Queue& queue, const DeviceSource& source, bool centred, Monit
       cols_(source.rows.cols()),
       by_distance_(source.kernel.form != KernelForm::linear && source.kernel.form != KernelForm::polynomial) {
     const PreparedRows prepared(*source.queue, source.rows, Similarity::dot, monitor);
+    const Settled settled{queue};  // it reads what is given back in the order of another one
     const AnyRows rows = prepared.any();
     std::vector<double> shift(std::size_t(cols_), 0.0);
     double largest = prepared.largest();
@@ -56,7 +56,7 @@ TileSide::TileSide(Queue& queue, const DeviceSource& source, bool centred, Monit
     CentredRows made = centred_rows(queue, rows, shift_there.get(), std::ldexp(1.0, -rows_exponent_));
     points_ = std::move(made.points);
     norms_ = std::move(made.norms);
-    queue.wait(monitor);  // then nothing reads the given rows any more
+    queue.wait(monitor);
     squares_ = norms_.values();
     sums_ = Buffer<double>(queue, n_);
     sums_.clear();
@@ -77,31 +77,24 @@ void TileSide::set_levels() {
     const Buffer<double> chosen(queue_, sample(count)), products(queue_, n_ * count);
     Products(queue_).multiply(n_, count, cols_, points_.get(), cols_, chosen.get(), cols_, products.get(), count);
     const std::vector<double> product = products.values();
-    std::vector<double> levels, away;
+    std::vector<double> medians, away;
     for (std::int64_t i = 0; i < n_; ++i) {
         away.clear();
         for (std::int64_t c = 0; c < count; ++c) {
-            if (sampled_row(c, count) == i) continue;
-            const double both = squares_[std::size_t(i)] + squares_[std::size_t(sampled_row(c, count))];
+            const std::int64_t other = sampled_row(c, count, n_);
+            if (other == i) continue;
+            const double both = squares_[std::size_t(i)] + squares_[std::size_t(other)];
             away.push_back(std::sqrt(std::max(0.0, both - 2 * product[std::size_t(i * count + c)])));
         }
-        levels.push_back(median_of(away));
+        medians.push_back(median_of(away));
     }
-    std::vector<double> sorted = levels;
-    const double usual = median_of(sorted), highest = *std::max_element(levels.begin(), levels.end());
-    if (!(highest > kHigh * usual)) return;
-    double sum = 0, squares = 0;
-    for (double& level : levels) {
-        level -= usual / 2;
-        sum += level;
-        squares += level * level;
-    }
-    const double n = double(n_);
+    std::optional<Levels> found = levels_of(std::move(medians));
+    if (!found) return;
     scaled_.function.pilot = 0;
-    taken_ = std::sqrt(2 * squares / n + 2 * (sum / n) * (sum / n));
+    taken_ = found->taken;
     plain_ = -taken_;
-    levels_there_ = Buffer<double>(queue_, levels);
-    levels_ = std::move(levels);
+    levels_there_ = Buffer<double>(queue_, found->of_rows);
+    levels_ = std::move(found->of_rows);
 }
 
 void TileSide::add_tile(const Tile& tile, std::int64_t size, Products& products, double* to) {
@@ -154,14 +147,32 @@ void TileSide::values(const Tile& tile, const GramFunction& function, bool dista
 
 std::vector<double> TileSide::sample(std::int64_t count) const {
     std::vector<std::int64_t> listed;
-    for (std::int64_t i = 0; i < count; ++i) listed.push_back(sampled_row(i, count));
+    for (std::int64_t i = 0; i < count; ++i) listed.push_back(sampled_row(i, count, n_));
     std::vector<double> rows(std::size_t(count * cols_));
     gather(queue_, {Element::f64, points_.get(), n_, cols_, cols_}, listed, rows.data());
     return rows;
 }
 
-std::vector<double> TileSide::sampled_distances(std::int64_t most) const {
-    const std::int64_t count = std::min(n_, most);
+// Each row with the next few in an order by chance: all rows as often, so that what is sampled is the pairs alone.
+Buffer<double> TileSide::sampled_pairs(std::int64_t least) const {
+    std::vector<std::int32_t> order(static_cast<std::size_t>(n_));
+    std::iota(order.begin(), order.end(), 0);
+    std::mt19937_64 random(0);
+    for (std::size_t at = order.size() - 1; at > 0; --at) std::swap(order[at], order[random() % (at + 1)]);
+    const Buffer<std::int32_t> there(queue_, order);
+    SampledPairs kernel;
+    kernel.points = points_.get();
+    kernel.order = there.get();
+    kernel.count = n_;
+    kernel.width = cols_;
+    kernel.partners = std::clamp<std::int64_t>(least / n_, 1, std::max<std::int64_t>(1, (n_ - 1) / 2));
+    Buffer<double> found(queue_, n_ * kernel.partners);
+    kernel.out = Written<double>(found.get());
+    launch(queue_, kernel.blocks(found.size()), kernel);
+    return found;
+}
+
+std::vector<double> TileSide::distances_of_sample(std::int64_t count) const {
     const std::vector<double> rows = sample(count);
     std::vector<double> found;
     for (std::int64_t i = 0; i < count; ++i)
@@ -182,7 +193,7 @@ double TileSide::mean_of_sample(const GramFunction& function) const {
     if (count < 2) return 0;
     double sum = 0;
     if (by_distance_) {
-        for (const double square : sampled_distances(count)) sum += kernel_value(function, square);
+        for (const double square : distances_of_sample(count)) sum += kernel_value(function, square);
     } else {
         const std::vector<double> rows = sample(count);
         for (std::int64_t i = 0; i < count; ++i)

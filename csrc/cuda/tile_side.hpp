@@ -16,6 +16,9 @@ struct Tile {
     std::int64_t entries() const { return rows * cols; }
 };
 std::vector<Tile> upper_tiles(std::int64_t n, std::int64_t size);
+std::int64_t tile_size(std::int64_t n, std::int64_t sides, std::int64_t most);  // so that those of all sides fit
+
+constexpr std::int64_t kInFlight = 4;  // tiles
 
 class TileSide {
   public:
@@ -25,21 +28,20 @@ class TileSide {
     void add_tile(const Tile& tile, std::int64_t size, Products& products, double* to);
     // Squared distances, in place of kernel values; no sums.
     void distances(const Tile& tile, Products& products, double* to);
-    std::vector<double> sampled_distances(std::int64_t most) const;  // squared, of pairs of that many rows
+    // Squared distances of pairs of rows, about `least` of them.
+    Buffer<double> sampled_pairs(std::int64_t least) const;
 
     std::int64_t size() const { return n_; }
     int rows_exponent() const { return rows_exponent_; }
     GramSums::Side finish() const;
 
   private:
-    std::vector<double> sample(std::int64_t count) const;  // evenly spaced rows, scaled
+    std::vector<double> sample(std::int64_t count) const;               // evenly spaced rows, scaled
+    std::vector<double> distances_of_sample(std::int64_t count) const;  // squared
     double mean_of_sample(const GramFunction& function) const;
     void values(const Tile& tile, const GramFunction& function, bool distance, std::int64_t line, double* to,
                 bool levelled);
     void set_levels();
-    std::int64_t sampled_row(std::int64_t i, std::int64_t count) const {
-        return count > 1 ? i * (n_ - 1) / (count - 1) : 0;
-    }
 
     Queue& queue_;
     Kernel kernel_;

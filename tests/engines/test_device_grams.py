@@ -167,12 +167,22 @@ def test_what_is_undefined_is_said_as_on_the_cpu():
         assert (np.isnan(float(found)), found.reason) == (True, expected.reason)
 
 
+@pytest.mark.filterwarnings("ignore::kernalign.AlignmentWarning")
+def test_rows_that_are_dropped_clipped_and_standardised_are_those_of_the_cpu():
+    x, y = make("gaussian", 60, 7), make("offset", 60, 5)
+    x[9, 2] = np.nan
+    for kernel in (ka.Linear(), ka.RBF()):
+        how = {"kernel": kernel, "nan_rows": "drop_pair", "normalize": "standardize", "clip_quantile": 0.97}
+        expected, found = ka.cka(x, y, **how), ka.cka(DeviceArray(x), DeviceArray(y), **how)
+        assert float(found) == pytest.approx(float(expected), rel=1e-11)
+        assert found.settings["dropped_rows"] == expected.settings["dropped_rows"] == {"non-finite": 1}
+
+
 def test_what_a_device_does_not_do_is_one_sentence():
     x = DeviceArray(make("gaussian", 30, 40))
     for call, words in (
         (lambda: ka.cka(x, x, kernel=ka.Precomputed()), "must be on the CPU"),
         (lambda: ka.cka(x, x, uncertainty="jackknife"), "uncertainty must be None where a CUDA device sums Gram"),
-        (lambda: ka.cka(x, x, nan_rows="drop_pair"), "must be on the CPU where rows are matched or dropped"),
     ):
         with pytest.raises(ValueError, match=words) as caught:
             call()

@@ -157,7 +157,7 @@ def test_a_training_loop_streams_device_batches():
     for begin in range(0, 2700, 450):
         one, other = DeviceArray(x[begin : begin + 450], 1), DeviceArray(y[begin : begin + 450], 1)
         ours.update(one, other)
-        assert one.streams == [101]
+        assert one.streams[0] > 2  # none of the streams that all share
         theirs.update(x[begin : begin + 450], y[begin : begin + 450])
         assert ours.n == theirs.n
     for name in ("cka", "hsic", "kernel_alignment", "procrustes", "nbs", "cca", "linear_predictivity"):

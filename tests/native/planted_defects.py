@@ -36,6 +36,7 @@ COLUMNS, LENGTHS = "FAIL columns_are_summed_a_thousand_rows_at_a_time", "FAIL ce
 VALUES, DIGITS = "FAIL tiles_become_values_and_their_sums", "FAIL close_rows_keep_the_digits_of_their_distances"
 NEAR_ONE, PAIRS = "FAIL values_near_one_keep_their_digits", "FAIL products_of_tiles_are_summed_for_all_pairs"
 EDGES = "FAIL rows_are_multiplied_along_edges"
+SAMPLES = "FAIL pairs_are_those_of_the_next_rows_in_an_order"
 BRACKETS = "FAIL brackets_hold_what_is_above_the_diagonal"
 PROOFS = "FAIL rows_are_proven_only_by_bounds_below_all_others"
 DEFECTS = [
@@ -280,6 +281,17 @@ DEFECTS = [
         BRACKETS,
         checks=TILES,
     ),
+    Defect(
+        "two phases of SampledPairs made one",
+        "tile_kernels.hpp",
+        """        });
+        block.each([&](Thread t, Shared& s) {
+            if (t >= kPairs""",
+        """            if (t >= kPairs""",
+        SAMPLES,
+        checks=TILES,
+    ),
+    Defect("an order that does not begin anew", "tile_kernels.hpp", "+ 1) % count;", "+ 1);", OVERFLOW, checks=TILES),
     Defect("found without room", "tile_kernels.hpp", "if (place < capacity)", "if (true)", OVERFLOW, checks=TILES),
     Defect(
         "++ in place of fetch_add in counts",

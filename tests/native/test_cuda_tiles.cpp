@@ -250,3 +250,29 @@ TEST(brackets_hold_what_is_above_the_diagonal) {
                 CHECK(found == inside);
             });
 }
+
+TEST(pairs_are_those_of_the_next_rows_in_an_order) {
+    const std::int64_t n = 23, partners = 5;
+    const check::Matrix<double> x = check::gaussian<double>(n, 37, 3);
+    std::vector<std::int32_t> order;
+    for (std::int32_t at = 0; at < n; ++at) order.push_back(std::int32_t(at * 7 % n));
+    in_every_order([&] {
+        Queue queue(0);
+        const Buffer<double> points(queue, x.values), found(queue, n * partners);
+        const Buffer<std::int32_t> there(queue, order);
+        SampledPairs kernel;
+        kernel.points = points.get();
+        kernel.order = there.get();
+        kernel.count = n;
+        kernel.width = x.cols;
+        kernel.partners = partners;
+        kernel.out = Written<double>(found.get());
+        launch(queue, SampledPairs::blocks(n * partners), kernel);
+        const std::vector<double> values = found.values();
+        for (std::int64_t at = 0; at < n; ++at)
+            for (std::int64_t next = 0; next < partners; ++next) {
+                const double expected = squared(x, order[std::size_t(at)], order[std::size_t((at + next + 1) % n)]);
+                CHECK(near(values[std::size_t(at * partners + next)], expected, expected));
+            }
+    });
+}

@@ -42,6 +42,21 @@ void bind_search(py::module_& module) {
         py::arg("x"), py::arg("k"), py::arg("metric"), py::arg("progress") = py::none(),
         py::arg("worthwhile") = cuda::Way().worthwhile, py::arg("tile") = cuda::Way().tile);
     module.def(
+        "nearest_of_rows",
+        [](const DeviceRows& x, const py::array_t<std::int32_t, py::array::c_style>& queries, std::int64_t k,
+           const std::string& metric, py::object progress) {
+            const Similarity similarity = similarity_of(metric);
+            const std::vector<std::int32_t> listed(queries.data(), queries.data() + queries.size());
+            Neighbors found = without_gil(std::move(progress), [&](Monitor* monitor) {
+                return cuda::nearest_of_rows(x.queue(), x.rows(), listed, k, similarity, monitor);
+            });
+            const py::ssize_t count = found.n, width = found.k;
+            return py::make_tuple(to_numpy(std::move(found.index), {count, width}),
+                                  to_numpy(std::move(found.similarity), {count, width}),
+                                  to_numpy(std::move(found.tie), {count}));
+        },
+        py::arg("x"), py::arg("queries"), py::arg("k"), py::arg("metric"), py::arg("progress") = py::none());
+    module.def(
         "edge_products",
         [](const DeviceRows& x, const py::array_t<std::int32_t, py::array::c_style>& index, py::object progress) {
             const std::int64_t n = x.rows().rows();

@@ -39,43 +39,60 @@ void pack(const MatrixView& view, std::int64_t begin, std::int64_t end, char* ou
 
 }  // namespace
 
-DeviceRows::DeviceRows(const py::object& array, std::string name, int device, bool unit_norm, bool zero_mean,
-                       bool paired)
-    : queue_(std::make_unique<cuda::Queue>(device)) {
-    foreign_.emplace(array, name, queue_->stream());
-    require(foreign_->device() == device,
-            name + " must be on CUDA device " + std::to_string(device) + ", got " + std::to_string(foreign_->device()));
-    rows_.view = foreign_->view();
-    rows_.name = std::move(name);
-    rows_.unit_norm = unit_norm;
-    rows_.zero_mean = zero_mean;
-    rows_.paired = paired;
+DeviceRows::DeviceRows(const py::object& array, Rows how, int device)
+    : memory_(std::make_shared<Memory>()), rows_(std::move(how)) {
+    memory_->queue = std::make_unique<cuda::Queue>(device);
+    const ForeignMatrix& given = memory_->foreign.emplace(array, rows_.name, queue().stream());
+    require(given.device() == device, rows_.name + " must be on CUDA device " + std::to_string(device) + ", got " +
+                                          std::to_string(given.device()));
+    rows_.view = given.view();
     cuda::element_of(rows_);
 }
 
-DeviceRows::DeviceRows(const PyRows& given, int device) : queue_(std::make_unique<cuda::Queue>(device)) {
-    rows_ = given.rows();
+DeviceRows::DeviceRows(const py::object& array, const PyRows& like, int device)
+    : DeviceRows(array, like.rows(), device) {
+    const Rows copy = like.rows();
+    require(copy.rows() == rows_.rows() && copy.cols() == rows_.cols() && copy.view.dtype == rows_.view.dtype,
+            rows_.name + " changed while it was read");
+    if (copy.shift) shift_.assign(copy.shift, copy.shift + copy.cols());
+    if (copy.scale) scale_.assign(copy.scale, copy.scale + copy.cols());
+    rows_.shift = rows_.scale = nullptr;
+}
+
+DeviceRows::DeviceRows(const DeviceRows& other, bool unit_norm, bool zero_mean)
+    : memory_(other.memory_), shift_(other.shift_), scale_(other.scale_), rows_(other.rows_) {
+    rows_.unit_norm = unit_norm;
+    rows_.zero_mean = zero_mean;
+}
+
+DeviceRows::DeviceRows(const PyRows& given, int device) : memory_(std::make_shared<Memory>()), rows_(given.rows()) {
+    memory_->queue = std::make_unique<cuda::Queue>(device);
     if (rows_.shift) shift_.assign(rows_.shift, rows_.shift + rows_.cols());
     if (rows_.scale) scale_.assign(rows_.scale, rows_.scale + rows_.cols());
-    rows_.shift = shift_.empty() ? nullptr : shift_.data();
-    rows_.scale = scale_.empty() ? nullptr : scale_.data();
     MatrixView& view = rows_.view;
     const std::int64_t size = item_size(view.dtype), row = view.cols * size;
     require(size > 0, rows_.name + " must have a float dtype on a CUDA device, got integers; use .astype(\"float64\")");
-    copy_ = cuda::Buffer<char>(*queue_, view.rows * row);
+    cuda::Buffer<char>& copy = memory_->copy = cuda::Buffer<char>(queue(), view.rows * row);
     without_gil(py::none(), [&](Monitor* monitor) {
         const std::int64_t block = std::max<std::int64_t>(1, (std::int64_t(1) << 24) / row);
         std::vector<char> packed(std::size_t(std::min(block, view.rows) * row));
         for (std::int64_t begin = 0; begin < view.rows; begin += block) {
             const std::int64_t end = std::min(view.rows, begin + block);
             pack(view, begin, end, packed.data());
-            queue_->upload(copy_.get() + begin * row, packed.data(), std::size_t((end - begin) * row));
-            queue_->wait(monitor);
+            queue().upload(copy.get() + begin * row, packed.data(), std::size_t((end - begin) * row));
+            queue().wait(monitor);
         }
     });
-    view.data = copy_.get();
+    view.data = copy.get();
     view.row_stride = row;
     view.col_stride = size;
+}
+
+Rows DeviceRows::rows() const {
+    Rows rows = rows_;
+    rows.shift = shift_.empty() ? nullptr : shift_.data();
+    rows.scale = scale_.empty() ? nullptr : scale_.data();
+    return rows;
 }
 
 PyRows DeviceRows::host(std::int64_t begin, std::int64_t end) const {
@@ -85,9 +102,9 @@ PyRows DeviceRows::host(std::int64_t begin, std::int64_t end) const {
     char* to = static_cast<char*>(out.mutable_data());
     without_gil(py::none(), [&](Monitor*) {
         const auto* from = static_cast<const char*>(view.data) + begin * view.row_stride;
-        if (view.row_stride == row) return queue_->download(to, from, std::size_t((end - begin) * row));
+        if (view.row_stride == row) return queue().download(to, from, std::size_t((end - begin) * row));
         for (std::int64_t i = 0; i < end - begin; ++i)
-            queue_->download(to + i * row, from + i * view.row_stride, std::size_t(row));
+            queue().download(to + i * row, from + i * view.row_stride, std::size_t(row));
     });
     return like(std::move(out));
 }
@@ -95,7 +112,7 @@ PyRows DeviceRows::host(std::int64_t begin, std::int64_t end) const {
 PyRows DeviceRows::taken(const std::vector<std::int64_t>& listed) const {
     py::array out = empty(py::ssize_t(listed.size()));
     char* to = static_cast<char*>(out.mutable_data());
-    without_gil(py::none(), [&](Monitor*) { cuda::gather(*queue_, cuda::any_rows(rows_), listed, to); });
+    without_gil(py::none(), [&](Monitor*) { cuda::gather(queue(), cuda::any_rows(rows_), listed, to); });
     return like(std::move(out));
 }
 
@@ -115,16 +132,36 @@ PyRows DeviceRows::like(py::array values) const {
 
 double DeviceRows::largest() const {
     return without_gil(py::none(), [&](Monitor* monitor) {
-        return cuda::PreparedRows(*queue_, rows_, Similarity::dot, monitor).largest();
+        return cuda::PreparedRows(queue(), rows(), Similarity::dot, monitor).largest();
     });
 }
 
 void bind_device_rows(py::module_& module) {
     py::class_<DeviceRows, std::shared_ptr<DeviceRows>>(module, "Rows",
                                                         py::module_local())  // _cuda and _cudasim can both be there
-        .def(py::init<const py::object&, std::string, int, bool, bool, bool>(), py::arg("array"), py::arg("name"),
-             py::arg("device"), py::kw_only(), py::arg("unit_norm") = false, py::arg("zero_mean") = false,
-             py::arg("paired") = false)
+        .def(py::init([](const py::object& array, std::string name, int device, bool unit_norm, bool zero_mean,
+                         bool paired) {
+                 Rows how;
+                 how.name = std::move(name);
+                 how.unit_norm = unit_norm;
+                 how.zero_mean = zero_mean;
+                 how.paired = paired;
+                 return std::make_shared<DeviceRows>(array, std::move(how), device);
+             }),
+             py::arg("array"), py::arg("name"), py::arg("device"), py::kw_only(), py::arg("unit_norm") = false,
+             py::arg("zero_mean") = false, py::arg("paired") = false)
+        .def_static(
+            "over",
+            [](const py::object& array, const PyRows& like, int device) {
+                return std::make_shared<DeviceRows>(array, like, device);
+            },
+            py::arg("array"), py::arg("like"), py::arg("device"))
+        .def(
+            "read_as",
+            [](const DeviceRows& r, bool unit_norm, bool zero_mean) {
+                return std::make_shared<DeviceRows>(r, unit_norm, zero_mean);
+            },
+            py::arg("unit_norm"), py::arg("zero_mean"))
         .def_static(
             "uploaded", [](const PyRows& rows, int device) { return std::make_shared<DeviceRows>(rows, device); },
             py::arg("rows"), py::arg("device"))

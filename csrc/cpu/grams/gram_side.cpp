@@ -10,20 +10,7 @@
 
 namespace kernalign {
 
-constexpr std::int64_t kPilotRows = 128;
-constexpr std::int64_t kLevelRows = 15, kBand = 256;
-constexpr double kHigh = 100;  // of the usual level: what else is left of 16 digits has lost 2 of them, and squares 4
-
-namespace {
-
-// The upper one of two in the middle; reorders the values.
-double median_of(std::vector<double>& values) {
-    if (values.empty()) return 0;
-    std::nth_element(values.begin(), values.begin() + std::ptrdiff_t(values.size() / 2), values.end());
-    return values[values.size() / 2];
-}
-
-}  // namespace
+constexpr std::int64_t kBand = 256;
 
 template <class T>
 GramSide<T>::GramSide(const GramSource& source, bool centred, std::int64_t kept_bytes, int threads, Progress& progress)
@@ -133,9 +120,9 @@ template <class T>
 void GramSide<T>::set_levels(int threads, Progress& progress) {
     const std::int64_t count = std::min(n_, kLevelRows), cols = rows_->cols(), bands = (n_ + kBand - 1) / kBand;
     std::vector<T> chosen(std::size_t(count * cols));
-    const auto row = [&](std::int64_t i) { return count > 1 ? i * (n_ - 1) / (count - 1) : 0; };
+    const auto row = [&](std::int64_t i) { return sampled_row(i, count, n_); };
     for (std::int64_t i = 0; i < count; ++i) rows_->convert(row(i), row(i) + 1, chosen.data() + i * cols);
-    std::vector<double> levels(std::size_t(n_), 0.0);
+    std::vector<double> medians(std::size_t(n_), 0.0);
     parallel_for(bands, threads, progress, [&](std::int64_t band, int) {
         const std::int64_t end = std::min(n_, (band + 1) * kBand);
         std::vector<T> own(static_cast<std::size_t>(cols));
@@ -147,23 +134,15 @@ void GramSide<T>::set_levels(int threads, Progress& progress) {
             for (std::int64_t j = 0; j < count; ++j)
                 if (row(j) != i)
                     away.push_back(std::sqrt(simd().squared_norm(chosen.data() + j * cols, wide.data(), 1.0, cols)));
-            levels[std::size_t(i)] = median_of(away);
+            medians[std::size_t(i)] = median_of(away);
         }
     });
-    std::vector<double> sorted = levels;
-    const double usual = median_of(sorted), highest = *std::max_element(levels.begin(), levels.end());
-    if (!(highest > kHigh * usual)) return;
-    double sum = 0, squares = 0;
-    for (double& level : levels) {
-        level -= usual / 2;
-        sum += level;
-        squares += level * level;
-    }
-    const double n = double(n_);
-    taken_ = std::sqrt(2 * squares / n + 2 * (sum / n) * (sum / n));
+    std::optional<Levels> found = levels_of(std::move(medians));
+    if (!found) return;
+    taken_ = found->taken;
     plain = -taken_;
     function_.pilot = 0;
-    levels_ = std::move(levels);
+    levels_ = std::move(found->of_rows);
     for (std::size_t i = 0; i < diagonal.size(); ++i) diagonal[i] = -2 * levels_[i];
 }
 
@@ -171,7 +150,7 @@ template <class T>
 double GramSide<T>::mean_of_sample() const {
     const std::int64_t count = std::min(n_, kPilotRows);
     if (count < 2) return 0;
-    const auto row = [&](std::int64_t i) { return i * (n_ - 1) / (count - 1); };
+    const auto row = [&](std::int64_t i) { return sampled_row(i, count, n_); };
     Panels panels;
     double sum = 0;
     std::vector<T> value(1);

@@ -25,6 +25,7 @@ __all__ = [
     "head",
     "median_distance",
     "nearest_neighbors",
+    "nearest_of_rows",
     "taken",
     "vary",
     "why_not",
@@ -55,6 +56,11 @@ def nearest_neighbors(rows: Any, k: int, metric: str, sets: bool, threads: int, 
     if isinstance(rows, _core.Rows):
         return _core.nearest_neighbors(rows, k, metric, sets, threads, report)[:3]
     return on_device.extension().nearest_neighbors(rows, k, metric, report, **way)[:3]
+
+
+def nearest_of_rows(rows: Any, queries: NDArray[np.int32], k: int, metric: str, report: Report) -> Any:
+    """The lists of some rows on a device: (index, similarity, tie), the bits of the whole search."""
+    return on_device.extension().nearest_of_rows(rows, queries, k, metric, report)
 
 
 class Stream:

@@ -215,7 +215,8 @@ def knn(
     k : 1 <= k <= n - 1
     queries : whose neighbours are wanted, instead of those of every row of x: the indices of some rows, or another
         (m, p) array, of which a row may equal one of x (1 <= k <= n; ``normalize`` must not be "standardize", nor
-        ``clip_quantile`` given); or a number of rows, drawn by lot, the same for every array of n rows. Exact search.
+        ``clip_quantile`` given, nor x read on a device); or a number of rows, drawn by lot, the same for every array of
+        n rows. Exact search.
     metric : "cosine" (rows normalised in float64), "dot" or "euclidean"
     device : None: where x is. "cuda" or "cuda:1" copies x to that GPU, "cpu" from it. Lists are the same, bit for bit,
         and returned on the CPU; x must have a float dtype and columns that lie next to each other.
@@ -258,8 +259,6 @@ def knn(
     source, place = arrays.rows_anywhere(x, device=device, normalize=normalize, clip_quantile=clip_quantile)
     checks.check_choice(metric, "metric", METRICS)
     checks.check_choice(backend, "backend", _BACKENDS)
-    if queries is not None and place is not None:
-        raise ValueError("queries must be left out on a CUDA device; device='cpu' searches there")
     asked = of_queries(queries, source, normalize=normalize, clip_quantile=clip_quantile)
     k = checks.check_k(k, source.shape[0] + isinstance(asked, _core.Rows))
     workers, what = checks.check_threads(threads), f"neighbours of {source.shape[0]} rows"
@@ -335,7 +334,7 @@ def find(
     if not (type(backend) is str and backend in _BACKENDS):
         checks.check_choice(backend, "backend", _BACKENDS)
     if place is not None:
-        return _find_on_device(source, k, metric, backend, threads, report, place)
+        return _find_on_device(source, k, metric, backend, threads, report, place, queries)
     if metric != "cosine":
         check_rows_magnitude(source, _MOST_EXPONENT)
     n, p = source.shape
@@ -375,13 +374,27 @@ def _of_some(source: _core.Rows, k: int, metric: str, queries: Queries, threads:
     return Found(Neighbors(*exact, metric, backend=backend, rows=rows, items=n))
 
 
-def _find_on_device(source: Any, k: int, metric: str, backend: str, threads: int, report: Report, place: int) -> Found:
-    if backend not in ("auto", "native"):
-        raise ValueError(f"backend must be 'auto' or 'native' on a CUDA device, got {backend!r}")
+def _find_on_device(
+    source: Any, k: int, metric: str, backend: str, threads: int, report: Report, place: int, queries: Queries
+) -> Found:
+    if backend == "faiss" or (queries is not None and backend == "sample" and not isinstance(queries, int)):
+        raise ValueError(f"backend must be 'auto', 'native' or 'sample' on a CUDA device, got {backend!r}")
+    if isinstance(queries, _core.Rows):
+        raise ValueError(
+            "queries must be rows of x, by index, or their number on a CUDA device, got rows of another array; "
+            "device='cpu' takes these"
+        )
     if metric != "cosine":
         devices.check_magnitude_of(source, _MOST_EXPONENT)
-    raw = devices.nearest_neighbors(on_device.moved(source, place), k, metric, False, threads, report)
-    settings = {"backend_choice": "native: exact on a device", "device": f"cuda:{place}"}
+    n, source, settings = source.shape[0], on_device.moved(source, place), {"device": f"cuda:{place}"}
+    asked = sampled.ROWS if queries is None and backend == "sample" else queries
+    if asked is not None:
+        rows = sampled.sampled_rows(n, asked) if isinstance(asked, int) else asked
+        index, similarity, tie = devices.nearest_of_rows(source, rows, k, metric, report)
+        kind: Any = {"backend": "sample" if isinstance(asked, int) else "native", "rows": rows, "items": n}
+        return Found(Neighbors(index, similarity, tie.view(np.bool_), metric, settings=settings, **kind))
+    raw = devices.nearest_neighbors(source, k, metric, False, threads, report)
+    settings = {"backend_choice": "native: exact on a device", **settings}
     return Found(Neighbors(raw[0], raw[1], raw[2].view(np.bool_), metric, settings=settings), raw)
 
 

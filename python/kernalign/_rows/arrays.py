@@ -140,14 +140,17 @@ def pair(
     """
     how = asked(options, devices) if options else PLAIN
     divisions = divided if isinstance(divided, tuple) else (divided, divided)
-    place = None
+    place, there = None, None
     if type(x) is not np.ndarray or type(y) is not np.ndarray or how.device is not None:
         if how.device == "cpu":
             x, y = on_device.downloaded(x), on_device.downloaded(y)
         elif devices:
             place = on_device.common_place(((names[0], x), (names[1], y)), how.device)
             if place is not None and (on_device.place_of(x), on_device.place_of(y)) != (None, None):
-                return _device_pair(x, y, place, how, advise, divisions, names)
+                if not how.reads_first:
+                    return _device_pair(x, y, place, how, advise, divisions, names)
+                there = x, y
+                x, y = on_device.downloaded(x), on_device.downloaded(y)
         x, y = stored(x, names[0]), stored(y, names[1])
     (a, a_bf16), (b, b_bf16) = as_matrix(x, names[0]), as_matrix(y, names[1])
     settings: dict[str, Any] = {"normalize": how.normalize, "clip_quantile": how.clip_quantile}
@@ -162,6 +165,7 @@ def pair(
         undirected: list[Undirected] = [kind if unit_rows or own or how.normalize == "l2" else "" for own in divisions]
         found = how.common_items(given, undirected, square=squares)
         settings, kept = settings | found.settings, found.kept
+        there = there if found.rows[0] is None and found.rows[1] is None else None
         a, b = (taken(side, rows, square=own) for side, rows, own in zip((a, b), found.rows, squares, strict=True))
     kwargs: dict[str, Any] = {"zero_mean": zero_mean, "paired": advise}
     if how.normalize is None and how.clip_quantile is None:
@@ -188,28 +192,33 @@ def pair(
                 or float(matrix[-1, -1]) - float(matrix[0, -1]) == span
             ):
                 _warn_of_counting(matrix, name, how.normalize)
+    if place is not None and there is not None:
+        left, right = (_over(one, rows, place) for one, rows in zip(there, (left, right), strict=True))
     return Pair(left, right, settings, how.threads, how.progress, kept, place, how.budget)
 
 
 def _device_pair(x: Any, y: Any, place: int, how: Asked, paired: bool, divided: Flags, names: tuple[str, str]) -> Pair:
-    """Two representations, one at least of which is on a device."""
-    if not how.all_items:
-        what = " and ".join(names)
-        raise ValueError(f"{what} must be on the CPU where rows are matched or dropped; device='cpu' copies them there")
-    kwargs: dict[str, Any] = {"normalize": how.normalize, "clip_quantile": how.clip_quantile, "paired": paired}
+    """Two representations, one at least of which is on a device, of which nothing need be known first."""
     given = zip((x, y), names, divided, strict=True)
-    left, right = (_rows_at(side, name, place, kwargs, own) for side, name, own in given)
+    left, right = (_rows_at(side, name, place, how.normalize, own, paired) for side, name, own in given)
     check_same_rows(left.shape[0], right.shape[0], *names)
     settings = {"normalize": how.normalize, "clip_quantile": how.clip_quantile, "pairing": "position"}
     return Pair(left, right, settings, how.threads, how.progress, None, place, how.budget)
 
 
-def _rows_at(x: Any, name: str, place: int | None, how: dict[str, Any], divided: bool = False) -> Any:
+def _rows_at(
+    x: Any, name: str, place: int | None, normalize: Normalize, divided: bool = False, paired: bool = False
+) -> Any:
     """Rows of an array on that device, or on the CPU."""
     if place is not None and on_device.place_of(x) is not None:
-        return on_device.device_rows(x, name, place, divided=divided, **how)
+        return on_device.device_rows(x, name, place, divided=divided or normalize == "l2", paired=paired)
     matrix, bf16 = as_matrix(x, name)
-    return _rows(matrix, name, bf16, divided=divided, **how)
+    return _rows(matrix, name, bf16, normalize=normalize, clip_quantile=None, divided=divided, paired=paired)
+
+
+def _over(x: Any, rows: _core.Rows, place: int) -> Any:
+    """Rows of an array on the device, read as its copy; those of an array on the CPU as they are."""
+    return rows if on_device.place_of(x) is None else on_device.over(x, rows, place)
 
 
 def _warn_of_repetition(matrix: AnyArray, rows: _core.Rows, name: str) -> None:
@@ -292,7 +301,10 @@ def rows_anywhere(
     place = on_device.common_place((("x", x),), wanted)
     if normalize is not None:
         check_choice(normalize, "normalize", NORMALIZE)
-    return _rows_at(x, "x", place, {"normalize": normalize, "clip_quantile": clip_quantile}), place
+    if normalize != "standardize" and clip_quantile is None:
+        return _rows_at(x, "x", place, normalize), place
+    found = rows(on_device.downloaded(x), normalize=normalize, clip_quantile=clip_quantile)
+    return found if place is None else _over(x, found, place), place
 
 
 def _rows(

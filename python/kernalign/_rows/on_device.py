@@ -6,6 +6,8 @@ import importlib
 import importlib.util
 import re
 import sys
+from collections.abc import Callable
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,29 @@ CUDA = -1  # any device
 _ON_CUDA = (2, 13)  # DLPack's numbers of device memory and of managed memory
 _CUBLAS = (("cu13", "lib", "libcublas.so.13"), ("cublas", "lib", "libcublas.so.12"))  # in the folder of its wheels
 _MOVE = "device='cpu' copies it there"
+
+
+class Copies(dict[int, tuple[_core.Rows, Any]]):
+    """Rows on the CPU, and on a device, by the id of the former.
+
+    As a context it lets rows that are moved stay on their device to the end.
+    """
+
+    def __enter__(self) -> None:
+        self._before = _KEPT.set(self)
+
+    def __exit__(self, *error: object) -> None:
+        _KEPT.reset(self._before)
+        self.clear()
+
+    def add(self, rows: _core.Rows, there: Any, place: int) -> None:
+        """Keep a copy that was made, as long as half of the device's memory is free."""
+        facts = extension().facts()["devices"][place]
+        if 2 * facts["free"] >= facts["memory"]:
+            self[id(rows)] = rows, there
+
+
+_KEPT: ContextVar[Copies | None] = ContextVar("kept", default=None)
 
 
 @cache
@@ -92,27 +117,25 @@ def numbered(device: str | int | None) -> int | None:
     return None if device is None or isinstance(device, str) else max(0, device)
 
 
-def device_rows(
-    x: Any,
-    name: str,
-    place: int,
-    *,
-    normalize: str | None,
-    clip_quantile: float | None,
-    paired: bool = False,
-    divided: bool = False,
-) -> Any:
+def device_rows(x: Any, name: str, place: int, *, divided: bool = False, paired: bool = False) -> Any:
     """Rows of an array on the device, read where it is."""
-    if normalize == "standardize" or clip_quantile is not None:
-        what = "clip_quantile" if clip_quantile is not None else "normalize='standardize'"
-        raise ValueError(f"{name} must be on the CPU where {what} needs all of it first; {_MOVE}")
     if reason := why_not():
         raise ValueError(f"{name} must be on the CPU here ({reason}), got cuda:{place}; {_MOVE}")
+    return _read(x, name, lambda given: extension().Rows(given, name, place, unit_norm=divided, paired=paired))
+
+
+def over(x: Any, rows: _core.Rows, place: int) -> Any:
+    """Rows of an array on the device, read as those of its copy on the CPU are."""
+    return _read(x, rows.name, lambda given: extension().Rows.over(given, rows, place))
+
+
+def _read(x: Any, name: str, make: Callable[[Any], Any]) -> Any:
     torch = sys.modules.get("torch")
-    if torch is not None and isinstance(x, torch.Tensor):
-        x = x.detach()
     try:
-        return extension().Rows(x, name, place, unit_norm=divided or normalize == "l2", paired=paired)
+        if torch is None or not isinstance(x, torch.Tensor):
+            return make(x)
+        with torch.cuda.device(x.device):  # whose stream it is that we wait for
+            return make(x.detach())
     except (BufferError, AttributeError) as error:
         raise TypeError(f"{name} must give its memory by DLPack: {error}") from error
 
@@ -121,7 +144,21 @@ def moved(rows: Any, place: int | None) -> Any:
     """Rows where an engine shall read them: a copy on the device, unless they are there."""
     if place is None or not isinstance(rows, _core.Rows):
         return rows
-    return extension().Rows.uploaded(rows, place)
+    kept = _KEPT.get()
+    if kept is not None and id(rows) in kept:
+        return kept[id(rows)][1]
+    there = extension().Rows.uploaded(rows, place)
+    if kept is not None:
+        kept.add(rows, there, place)
+    return there
+
+
+def read_alike(rows: _core.Rows, like: _core.Rows, place: int | None) -> _core.Rows:
+    """Rows that are others divided by their lengths: where those are kept on a device, so are these."""
+    kept = _KEPT.get()
+    if place is not None and kept is not None and id(like) in kept:
+        kept[id(rows)] = rows, kept[id(like)][1].read_as(unit_norm=True, zero_mean=False)
+    return rows
 
 
 def on_cpu(rows: Any) -> Any:
@@ -136,6 +173,42 @@ def downloaded_within(given: Any) -> Any:
     if isinstance(given, (list, tuple)):
         return [downloaded_within(one) for one in given]
     return downloaded(given)
+
+
+def _places_within(given: Any) -> set[int]:
+    """The devices that hold any of these."""
+    if isinstance(given, (dict, list, tuple)):
+        parts = given.values() if isinstance(given, dict) else given
+        return set().union(*map(_places_within, parts))
+    place = place_of(given)
+    return set() if place is None else {place}
+
+
+def compared_on(sides: dict[str, Any], device: str | int | None) -> int | None:
+    """The device where states of all these layers are made, by what `check_device` knows; None: the CPU."""
+    known: set[int] = set()
+    for side in sides.values():
+        for one in side.values() if isinstance(side, dict) else ():
+            if type(one) is not np.ndarray:  # without a call for each
+                known |= _places_within(one)
+    if not known:
+        return None if device is None else numbered(device)
+    if device is None and len(known) > 1:
+        found = " and ".join(f"cuda:{place}" for place in sorted(known))
+        raise ValueError(f"layers must be on one device, got {found}; device='cuda' copies those that are elsewhere")
+    return known.pop() if device is None or (device == CUDA and len(known) == 1) else numbered(device)
+
+
+def layer_within(given: Any, label: str, at: int) -> Any:
+    """The layer of a representation that is on a device: the array itself, one of its layers, or of several arrays;
+    None if there is none."""
+    if isinstance(given, dict):
+        given = given.get(label)
+    elif isinstance(given, (list, tuple)):
+        given = given[at] if at < len(given) else None
+    elif place_of(given) is not None and len(given.shape) == 3:
+        given = given[:, at] if at < given.shape[1] else None
+    return None if given is None or place_of(given) is None else given
 
 
 def downloaded(x: Any) -> Any:

@@ -51,6 +51,11 @@ class Asked(NamedTuple):
         """Whether arrays without labels are taken as they are."""
         return self.ids is None and self.pairing != "ids" and self.zero_rows == self.nan_rows == "error"
 
+    @property
+    def reads_first(self) -> bool:
+        """Whether all rows must be looked at before any is read for a metric."""
+        return not self.all_items or self.normalize == "standardize" or self.clip_quantile is not None
+
     def common_items(
         self,
         given: Sequence[Given],

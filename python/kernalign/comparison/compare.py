@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
@@ -120,8 +120,9 @@ def compare(
         with one label are one thing (captions of an image, trials of a stimulus). Chance levels and p-values of metrics
         that take ``groups`` are then those of whole groups that change places; these metrics are called pair by pair.
         Others have no p-value then, but by ``p_values="permutation"``, and that of a search over layers is not known.
-    device : "cuda" or "cuda:1": neighbour lists and sums of Gram matrices are made there, of copies of the layers;
-        layers that are on a device are copied to the CPU first. None and "cpu": the CPU makes all.
+    device : where neighbour lists and sums of Gram matrices are made. None: on the CUDA device that holds layers, if
+        one does. "cuda" or "cuda:1": there; layers that are there are read where they are, others are copied there
+        once. "cpu": on the CPU. All else is computed on the CPU, from a copy of layers that are on a device.
     threads, progress : as for `cka`; progress counts a thousand for each layer's part and each pair of layers
     errors : "record": what cannot be opened, has another number of rows than most, or cannot be scored (NaN, zero rows
         under cosine) costs its own cells, which are nan with the reason in `Comparison.reasons`; if nothing can be
@@ -207,7 +208,11 @@ def outcome(run: Run, settings: dict[str, Any], report: Report, begun: float) ->
     """Finish a comparison that was prepared: make the states that its store lacks, and the scores. An interrupt takes
     along what was scored."""
     try:
-        run.work(report)
+        if run.shop.place is None:
+            run.work(report)
+        else:
+            with run.copies:
+                run.work(report)
     except KeyboardInterrupt as interrupt:
         if run.scored:
             settings[INTERRUPTED] = run.stop(INTERRUPTED)
@@ -302,9 +307,9 @@ def prepare(
         what = "distance='precomputed' takes dissimilarities" if triangles else "Precomputed() takes Gram matrices"
         raise ValueError(f"normalize, clip_quantile and concatenated apply to rows, but {what}")
     sides = {"xs": xs} if ys is None else {"xs": xs, "ys": ys}
-    if place is not None:  # what no state is made of is looked at on the CPU
+    made_on, given = on_device.compared_on(sides, place), sides
+    if made_on is not None or place is not None:  # what no state is made of is looked at on the CPU
         sides = {argument: on_device.downloaded_within(side) for argument, side in sides.items()}
-    made_on = on_device.numbered(place)
     for own, (argument, side) in zip(kernels, list(sides.items()), strict=False):
         if isinstance(own, Delta) and isinstance(side, Mapping):
             sides[argument] = {name: as_indicators(one, f"{argument}[{name!r}]") for name, one in side.items()}
@@ -335,7 +340,8 @@ def prepare(
     what = f"what is kept of {len(plan.layers)} layers of {n} items"
     remedy = "fewer metrics or layers at a time take less"
     afford(what, plan.nbytes, budget_of(memory_budget), count, remedy)
-    run = Run(plan, x, y, count, record=errors == "record", place=made_on)
+    copies = None if made_on is None or kept is not None else _given_there(given, opened, made_on)
+    run = Run(plan, x, y, count, record=errors == "record", place=made_on, copies=copies)
     settings = {
         "k": k,
         "estimator": estimator,
@@ -349,6 +355,20 @@ def prepare(
         **({} if made_on is None else {"device": f"cuda:{made_on}"}),
     }
     return run, settings | of_rows
+
+
+def _given_there(
+    given: Mapping[str, Any], opened: Mapping[str, Sequence[Representation]], place: int
+) -> on_device.Copies:
+    """The rows of layers that are on the device already."""
+    found = on_device.Copies()
+    for one in [one for side in opened.values() for one in side]:
+        for at, (label, layer) in enumerate(one.opened.items()):
+            if isinstance(layer, Layer):
+                there = on_device.layer_within(given[layer.place.argument][one.name], label, at)
+                if there is not None and on_device.place_of(there) == place:
+                    found[id(layer.rows)] = layer.rows, on_device.over(there, layer.rows, place)
+    return found
 
 
 def _check_dissimilarities(records: Mapping[str, MetricInfo], options: Mapping[str, Mapping[str, Any]]) -> None:

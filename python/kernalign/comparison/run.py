@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
@@ -18,6 +19,7 @@ from kernalign._base.readable import said
 from kernalign._base.score import AlignmentWarning
 from kernalign._base.threads import held
 from kernalign._engines.states import StateKey, Store
+from kernalign._rows import on_device
 from kernalign._rows.layered import Place, Representation, first_error
 from kernalign.comparison.best import Array, Cells, Maximum, Nulls, Searched
 from kernalign.comparison.caveats import Caveats, Where
@@ -48,12 +50,14 @@ class Run:
         *,
         record: bool = False,
         place: int | None = None,
+        copies: on_device.Copies | None = None,
     ) -> None:
         self.plan, self.record = plan, record
         self.x, self.y = ({one.name: one for one in side} for side in (x, y))
         self.sides = {"x": self.x} if plan.square else {"x": self.x, "y": self.y}
         layers = {layer.place: layer for side in self.sides.values() for one in side.values() for layer in one.layers}
         self.shop = Workshop(layers, Store(), threads, place)
+        self.copies = on_device.Copies() if copies is None else copies  # of layers, on the device
         self.caveats = Caveats()
         self.cells: dict[str, dict[Names, Cells]] = {}
         self.tails: dict[str, dict[Names, partial[Tails]]] = {}
@@ -193,6 +197,10 @@ class Run:
 
     def _tried(self, make: Callable[[], Any]) -> Any:
         try:
+            if self.copies:
+                with contextlib.suppress(MemoryError):
+                    return make()
+                self.copies.clear()  # which may be what there was no room beside
             return make()
         except _FAILURES as error:
             return self._failure(error)

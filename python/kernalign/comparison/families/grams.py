@@ -20,7 +20,7 @@ from kernalign._engines.kernel_sums import KernelSums
 from kernalign._engines.linear import linear_precision, linear_sums
 from kernalign._engines.permuted_grams import permuted
 from kernalign._engines.states import KERNEL, ROWS, StateKey, joint_key
-from kernalign._rows import arrays
+from kernalign._rows import arrays, on_device
 from kernalign._rows.layered import Layer, Place
 from kernalign._statistics.kernel_null import unbiased_sd
 from kernalign._statistics.pairings import Orders, Values
@@ -126,7 +126,9 @@ class Grams(Family):
 
     def _made(self, key: StateKey, layer: Layer, at: int, shop: Workshop, **how: Any) -> Side:
         kernel = self.kernels[at]
-        rows = layer.rows_as(divided=True) if isinstance(kernel, kernels.Cosine) else layer.rows
+        rows = layer.rows
+        if isinstance(kernel, kernels.Cosine):
+            rows = on_device.read_alike(layer.rows_as(divided=True), rows, shop.place)
         known = shop.store.get(key._replace(kind=KERNEL))
         found: Side = known.of([rows]) if known else make_side([rows], kernel, shop.threads, **how)
         shop.store[key] = found

@@ -222,8 +222,6 @@ def _from_arrays(
     asked: tuple[Queries, Queries] = (None, None) if queries is None else paired_queries(queries, pair)
     k = checks.check_k(k, n + isinstance(asked[0], _core.Rows))
     most, ordered = (k, ordered) if length is None else (length(n, k), True)
-    if queries is not None and pair.place is not None:
-        raise ValueError("queries must be left out on a CUDA device; device='cpu' searches there")
     if backend == "auto" and queries is None and pair.place is None:  # once, for both sides
         backend, chosen["backend_choice"] = choose(n, max(p, q))
     held = 112 * most * rows_found(n, backend, asked[0])  # search, and both sides' lists
