@@ -543,3 +543,10 @@ def test_a_sample_stands_for_the_rows_that_it_was_taken_from():
     whole = make_side([_core.Rows(gram, "gram")], ka.Precomputed(), 0)
     part = make_side([_core.Rows(gram[np.ix_(at, at)], "gram")], ka.Precomputed(), 0)
     assert whole.skew_ratio == pytest.approx(part.skew_ratio, rel=1e-12)
+
+
+def test_no_score_is_minus_zero():
+    x = np.eye(4)
+    for score in (ka.energy_distance(x, x, estimator="biased"), ka.Score(-0.0, metric="cka", n=4)):
+        assert math.copysign(1, score) == 1
+        assert str(score).startswith("Score(0,")
