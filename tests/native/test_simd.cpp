@@ -36,6 +36,15 @@ std::vector<double> run(const Simd& table, std::int64_t n) {
     out.push_back(table.copy_centred(a.data(), u.data(), v.data(), 0.25, copy.data(), n));
     keep(copy);
     out.push_back(table.squared_norm(a.data(), u.data(), 0.25, n));
+    std::vector<double> most = u, squares = v, wide(a.size());
+    table.add_shares(a.data(), n / 2, 2, u.data(), 0.125, sum.data(), most.data(), n / 2);
+    table.centre_rows(a.data(), n / 2, 2, u.data(), v.data(), 0.5, copy.data(), squares.data(), n / 2);
+    table.centre_rows(a.data(), n / 2, 2, u.data(), v.data(), 0.5, wide.data(), squares.data(), n / 2);
+    keep(sum);
+    keep(most);
+    keep(copy);
+    keep(wide);
+    keep(squares);
 
     std::vector<T> row = a;
     std::vector<double> own = v, other = u;
@@ -101,6 +110,17 @@ TEST(the_loops_compute_what_they_say) {
             CHECK_NEAR(sum[j], 0.5 + (double(a[j]) - double(b[j])), 1e-14);
             CHECK_NEAR(total[j], 0.5 + (double(a[j]) + (u[j] * 2 + v[j] * -1)), 1e-14);
         }
-        CHECK(sum[std::size_t(n)] == 0.5 && total[std::size_t(n)] == 0.5);  // nothing beyond n is touched
+        std::vector<double> shares(std::size_t(n + 1), 0.5), most(std::size_t(n + 1), 0.5), squares = shares;
+        std::vector<float> centred(std::size_t(n + 1), 0.5f);
+        table.add_shares(a.data(), n, 1, u.data(), 0.25, shares.data(), most.data(), n);
+        table.centre_rows(a.data(), n, 1, u.data(), v.data(), 2, centred.data(), squares.data(), n);
+        for (std::size_t j = 0; j < std::size_t(n); ++j) {
+            const double difference = double(a[j]) - u[j], value = (difference - v[j]) * 2;
+            CHECK(shares[j] == 0.5 + difference * 0.25 && most[j] == std::fmax(0.5, std::fabs(difference)));
+            CHECK(centred[j] == float(value) && squares[j] == 0.5 + value * value);
+        }
+        for (const std::vector<double>* one : {&sum, &total, &shares, &most, &squares})
+            CHECK((*one)[std::size_t(n)] == 0.5);  // nothing beyond n is touched
+        CHECK(centred[std::size_t(n)] == 0.5f);
     }
 }

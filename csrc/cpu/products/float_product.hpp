@@ -8,7 +8,7 @@
 //                  that of the BLAS, and does not depend on the shape of the matrices around it.
 // Range            Scale the rows: products x_k y_k below 2^-102 lose digits there and those below 2^-126 may count as
 //                  zero; numbers beyond 2^127 may count as infinite, or make nan.
-// Memory           0.8 KB of scratch per vector of the left factor, and 0.4 MB; without the matrix unit 1 MB at most.
+// Memory           0.8 KB of scratch per vector of the left factor, and 0.4 MB; without the matrix unit about 1 MB.
 #pragma once
 
 #include <cstdint>
