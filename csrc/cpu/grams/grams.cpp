@@ -14,10 +14,14 @@
 namespace kernalign {
 namespace {
 
+// What a worker reads rows into, whichever side they are of.
+struct Panels {
+    GramSide<float>::Panels narrow;
+    GramSide<double>::Panels wide;
+};
+
 // One worker's tile of one side.
 struct SideTile {
-    GramSide<float>::Panels narrow_panels;
-    GramSide<double>::Panels wide_panels;
     LargeVector<float> narrow;
     LargeVector<double> wide;
 
@@ -27,13 +31,13 @@ struct SideTile {
         if (const auto* narrow_side = std::get_if<GramSide<float>>(&side)) return f(*narrow_side, narrow);
         f(std::get<GramSide<double>>(side), wide);
     }
-    void compute(const AnySide& any, const GramTask& task) {
+    void compute(const AnySide& any, const GramTask& task, Panels& panels) {
         with(any, [&](const auto& side, auto& tile) {
             tile.resize(std::max(tile.size(), std::size_t(task.m * task.k)));
             if constexpr (std::is_same_v<decltype(tile), LargeVector<float>&>) {
-                side.tile(task.i0, task.m, task.j0, task.k, narrow_panels, tile.data());
+                side.tile(task.i0, task.m, task.j0, task.k, panels.narrow, tile.data());
             } else {
-                side.tile(task.i0, task.m, task.j0, task.k, wide_panels, tile.data());
+                side.tile(task.i0, task.m, task.j0, task.k, panels.wide, tile.data());
             }
         });
     }
@@ -41,6 +45,7 @@ struct SideTile {
 
 struct Worker {
     std::vector<SideTile> tiles;
+    Panels panels;
     SideChunk chunk;
 };
 
@@ -172,7 +177,7 @@ GramSums gram_sums(const std::vector<GramSource>& sources, bool centred, int thr
             partial[group].sums.resize(count);
         }
         for (std::size_t s = 0; s < count; ++s) {
-            worker.tiles[s].compute(sides.all[s], task);
+            worker.tiles[s].compute(sides.all[s], task, worker.panels);
             add_row_sums(sides.all[s], worker.tiles[s], task, partial[group].sums[s]);
         }
         double* products = partial[group].products.data();
