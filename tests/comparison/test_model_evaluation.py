@@ -206,6 +206,7 @@ def test_a_frame_for_models_and_one_for_pairs():
     assert pairs["q_value"].tolist() == pytest.approx(ka.false_discovery(pairs["p_value"].to_numpy()).tolist())
     assert pairs["p_value"][0] == 1.0  # of models that are the same but for a constant
     assert found.subjects == tuple("uvwxyz")
+    assert str(found).splitlines()[1].split("  ")[-2:] == ["p, chance", "p, ceiling"]
     assert "noise ceiling" in str(found)
     assert "<table>" in found._repr_html_()
     assert repr(found) == "ModelEvaluation(4 models, 6 subjects, 12 conditions, spearman)"

@@ -508,3 +508,14 @@ def test_figures_are_registered_where_pyplot_is_in_use(code):
     code = code.replace("ax.figure.number_is_none()", "not hasattr(ax.figure, 'number')")
     done = subprocess.run([sys.executable, "-c", SCRIPT + code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_profiles_run_along_the_side_that_has_layers():
+    """Areas of one table each beside a model with layers."""
+    areas, model = {name: layered(1, 6, at) for at, name in enumerate("ab")}, layered(4, 5, 9)
+    ax = ka.compare(areas, {"model": model}, metrics=("cka",)).plot("cka", "profile")
+    other = ka.compare({"model": model}, areas, metrics=("cka",))
+    assert ax.get_xlabel() == "layer of model"
+    drawn = [line.get_ydata() for line in ax.lines if line.get_gid() is None]
+    np.testing.assert_allclose(drawn, [other.scores["cka"]["model", name][:, 0] for name in "ab"], rtol=1e-12)
+    assert [text.get_text() for text in ax.get_legend().get_texts()][:2] == ["a", "b"]

@@ -39,6 +39,7 @@ Array = NDArray[np.float64]
 _ROUNDING = 1e-12
 
 Bootstrap: TypeAlias = Literal["both", "subjects", "conditions"]
+_HEAD = ["model", "score", "p, chance", "p, ceiling"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -149,12 +150,13 @@ class ModelEvaluation(Readable):
         return f"ModelEvaluation({len(self.models)} models, {len(self.subjects)} subjects, {of})"
 
     def __str__(self) -> str:
-        width = max(map(len, self.models))
-        lines = [f"  {name:<{width}}  {'  '.join(cells)}" for name, cells in self._cells()]
-        return "\n".join([repr(self), *lines, *self._told()])
+        rows = [_HEAD, *([name, *cells] for name, cells in self._cells())]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+        return "\n".join([repr(self), *(f"  {line}" for line in lines), *self._told()])
 
     def _repr_html_(self) -> str:
-        head: tuple[list[str], list[str]] = (["model", "score", "p, chance", "p, ceiling"], [])
+        head: tuple[list[str], list[str]] = (_HEAD, [])
         return as_html(repr(self), [head, *(([name], list(cells)) for name, cells in self._cells())], self._told())
 
     def _cells(self) -> list[tuple[str, tuple[str, str, str]]]:

@@ -239,12 +239,12 @@ class Comparison:
         ----------
         metric : what is drawn; of one that is not symmetric, from x to y, which an arrow says
         kind : ``"heatmap"``: best scores, representation by representation. ``"layers"``: scores of all layers of ``x``
-            and ``y``. ``"profile"``: the same as lines along the layers of x, one for each layer of y, over the band of
-            chance of single layers. ``"bars"``: best scores, with 95 % intervals where there are, and chance.
-            ``"map"``: representations of one set as points whose distances are near -log score (classical scaling; its
-            stress is Kruskal's first). Scores of layers need mode "all". Undefined scores are hatched cells in heat
-            maps, crosses at the foot of profiles, and words in bars; a map needs every score. Of one representation,
-            whose layers were compared, the heat map is that of the layers.
+            and ``y``. ``"profile"``: the same as lines along the layers of x (of y, where only those have several), one
+            for each layer of the other, over the band of chance of single layers. ``"bars"``: best scores, with 95 %
+            intervals where there are, and chance. ``"map"``: representations of one set as points whose distances are
+            near -log score (classical scaling; its stress is Kruskal's first). Scores of layers need mode "all".
+            Undefined scores are hatched cells in heat maps, crosses at the foot of profiles, and words in bars; a map
+            needs every score. Of one representation, whose layers were compared, the heat map is that of the layers.
         x, y : names that choose what layers, profile and bars draw; left out, all that were compared
         ax : axes to draw in. None: those of a new figure, which is pyplot's where that is imported and in notebooks, so
             that it is shown there; else nothing holds it but its axes (``ax.figure.savefig``).

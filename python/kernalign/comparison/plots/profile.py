@@ -18,7 +18,6 @@ Array = NDArray[Any]
 _REACH = 1.96  # standard deviations of the band
 _NAMED = 12  # lines that a legend names
 _BESIDE = 0.65  # of the width of new axes, what a legend and a colour bar leave to labels
-_DEPTH = "relative depth in x"
 
 
 @dataclass(frozen=True)
@@ -34,22 +33,28 @@ class Profile:
 
 
 def draw(found: Any, metric: str, look: Look, ax: Any) -> Any:
-    """Scores of all layers of x with all layers of y."""
+    """Scores of all layers of x with all layers of y; along those of y where only they have several."""
     if found.mode != "all":
         raise ValueError("kind='profile' needs the scores of all layers: compare(..., layers='all')")
     pairs, record = looks.chosen(found, metric, look), found.record(metric)
-    labels = {found.x_layers[x] for x, _ in pairs}
+    turned = all(len(found.x_layers[x]) == 1 for x, _ in pairs) and any(len(found.y_layers[y]) > 1 for _, y in pairs)
+    along, other = (found.y_layers, found.x_layers) if turned else (found.x_layers, found.y_layers)
+    labels = {along[pair[turned]] for pair in pairs}
     common = next(iter(labels)) if len(labels) == 1 else None
     profiles = []
     for pair, name in zip(pairs, looks.differing(pairs, record.symmetric), strict=True):
-        count = len(found.x_layers[pair[0]])
+        count = len(along[pair[turned]])
         places = np.arange(count) if common else np.linspace(0, 1, count) if count > 1 else np.array([1.0])
         score, chance, sd = (table[metric][pair] for table in (found.scores, found.chance, found.chance_sd))
-        profiles.append(Profile(name, places, score, chance, sd, looks.interval(found, metric, pair)))
+        interval = looks.interval(found, metric, pair)
+        if turned:
+            score, chance, sd = score.T, chance.T, sd.T
+            interval = None if interval is None else interval.swapaxes(0, 1)
+        profiles.append(Profile(name, places, score, chance, sd, interval))
     with axes_of(ax, look.figsize or (6.8, 4.0)) as axes:
         chance = _band(axes, profiles, shared=common is not None) + _undefined(axes, profiles)
         if len(profiles) == 1:
-            _of_layers(axes, profiles[0], found.y_layers[pairs[0][1]], look, chance)
+            _of_layers(axes, profiles[0], other[pairs[0][not turned]], look, chance)
         else:
             _of_pairs(axes, profiles, looks.telling(pairs), look, chance)
         sides = [{pair[side] for pair in pairs} for side in (0, 1)]
@@ -59,7 +64,8 @@ def draw(found: Any, metric: str, look: Look, ax: Any) -> Any:
         if common is not None:
             room = looks.inches(axes)[0] * (_BESIDE if ax is None else 1.0)
             looks.tick_names(axes.xaxis, common, room)
-        axes.set_xlabel(f"layer of {x}" if common else _DEPTH, parse_math=False)
+        which = y if turned else x
+        axes.set_xlabel(f"layer of {which}" if common else f"relative depth in {'xy'[turned]}", parse_math=False)
         axes.set_ylabel(metric, parse_math=False)
         axes.set_ylim(*_ends(axes, record, look))
         axes.grid(axis="y", color="0.9", linewidth=0.6)
