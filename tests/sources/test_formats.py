@@ -89,6 +89,25 @@ def test_a_column_of_numbers_with_a_word_in_it_is_not_left_out(tmp_path: Path) -
     assert open_source(path).labels == ["u", "v", "w"]
 
 
+def test_files_are_taken_where_all_rows_are_needed(tmp_path: Path) -> None:
+    """By tests of pairings, which pair them by their names, as queries and as targets."""
+    order, names = np.random.default_rng(0).permutation(len(X)), np.array([f"item {at}" for at in range(len(X))])
+    np.savez(tmp_path / "x.npz", x=X, ids=names)
+    np.savez(tmp_path / "y.npz", y=Y[order], ids=names[order])
+    np.save(tmp_path / "target.npy", Y[:, 0])
+    x, y, target = (str(tmp_path / name) for name in ("x.npz:x", "y.npz:y", "target.npy"))
+    opened = [open_source(tmp_path / f"{name}.npz", key=name) for name in "xy"]
+    expected = ka.permutation_test(["cka", "cca"], X, Y, permutations=19)
+    for given in ((x, y), opened, ([x], {"y": y})):
+        found = ka.permutation_test(["cka", "cca"], *given, permutations=19)
+        assert {name: one.score for name, one in found.items()} == pytest.approx(
+            {name: one.score for name, one in expected.items()}
+        )
+    queries = ka.knn(Y, 3, queries=Y[order]).indices
+    np.testing.assert_array_equal(ka.knn(Y, 3, queries=y).indices, queries)
+    assert ka.kare(x, target, [1.0]).risk == pytest.approx(ka.kare(X, Y[:, 0], [1.0]).risk)
+
+
 def test_hdf5_is_mapped_where_it_lies_as_in_memory(tmp_path: Path) -> None:
     h5py = pytest.importorskip("h5py")
     with h5py.File(tmp_path / "x.h5", "w", userblock_size=1024) as file:

@@ -23,6 +23,7 @@ from kernalign._rows.magnitude import check_rows_magnitude
 from kernalign._rows.numeric import to_numpy
 from kernalign._rows.options import Normalize
 from kernalign._rows.pairing import carried_labels
+from kernalign.sources.objects import in_memory
 
 Metric: TypeAlias = Literal["cosine", "dot", "euclidean"]
 Backend: TypeAlias = Literal["auto", "native", "sample", "faiss"]
@@ -287,6 +288,7 @@ def of_queries(queries: Any, source: _core.Rows, name: str = "queries", **prepro
     if queries is None:
         return None
     n, p = source.shape
+    queries = in_memory(queries, name)
     axes = to_numpy(queries, name)[0].ndim
     if axes == 0:
         return checks.integer(queries, name, 1, wanted="a number of rows, their indices or an (m, p) array")

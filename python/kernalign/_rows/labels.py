@@ -16,7 +16,7 @@ from kernalign._rows.indicators import Indicators, indicators
 from kernalign._rows.matrices import Array, dense
 from kernalign._rows.numeric import to_numpy
 from kernalign._rows.pairing import Kept, index_of
-from kernalign.sources.objects import native, stored
+from kernalign.sources.objects import in_memory, native, stored
 from kernalign.sources.stored import Stored
 
 
@@ -39,6 +39,7 @@ def one_hot(numbers: NDArray[np.int64], classes: int) -> Array:
 
 def numbers_of(targets: Any, n: int, name: str, otherwise: str = "") -> Array:
     """Numbers, (n,) or (n, m), as an (n, m) float64 array."""
+    targets = in_memory(targets, name)
     # a pandas Series has ndim alone
     array = targets if hasattr(targets, "reshape") else to_numpy(targets, name)[0]
     try:

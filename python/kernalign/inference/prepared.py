@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -55,6 +56,8 @@ from kernalign.inference.permuted_scores import (
 from kernalign.metrics.neighbors.search import Ties
 from kernalign.metrics.record import MetricInfo, OfDissimilarities, OfEdges, OfGrams, OfLists
 from kernalign.metrics.registry import METRICS, as_named
+from kernalign.sources import Source
+from kernalign.sources.objects import stored
 
 
 class Named(NamedTuple):
@@ -159,6 +162,12 @@ def _tested(name: str, given: Any) -> Tested:
 def layers_of(x: Any, name: str, triangles: bool) -> tuple[list[Named], bool]:
     """The layers of a side, and whether it has any of its own; `Neighbors` are layers, too. ``triangles``: of
     dissimilarities."""
+    if isinstance(x, Mapping):
+        x = {label: _opened(part, f"{name}[{label!r}]") for label, part in x.items()}
+    elif isinstance(x, (list, tuple)):
+        x = [_opened(part, f"{name}[{at}]") for at, part in enumerate(x)]
+    else:
+        x = _opened(x, name)
     parts = list(x) if isinstance(x, (list, tuple)) else [x]
     if any(isinstance(part, Neighbors) for part in parts):
         given = numbered(name, x if isinstance(x, Neighbors) else None, parts)
@@ -173,6 +182,14 @@ def layers_of(x: Any, name: str, triangles: bool) -> tuple[list[Named], bool]:
     if len(given.axes) == 3 and len(named) > len(named[0].value):
         warn(hazards.swapped_axes(len(named), len(named[0].value)).of(name), AlignmentWarning)
     return named, given.whole is None or len(given.axes) == 3
+
+
+def _opened(given: Any, name: str) -> Any:
+    """Rows of a file with their names, or its layers; all else as it is."""
+    if not isinstance(given, (str, os.PathLike, Source)):
+        return given
+    found = stored(given, name)
+    return found if found.ndim == 2 else found.array()
 
 
 def common_items(

@@ -34,6 +34,12 @@ def stored(given: Any, name: str) -> Any:
     return found
 
 
+def in_memory(given: Any, name: str) -> Any:
+    """The whole array where this is a path or stored elsewhere; all else as it is."""
+    found = stored(given, name)
+    return found.array() if isinstance(found, Stored) else given
+
+
 def native(given: Any, name: str) -> Any:
     """What a frame or series of narwhals is made of; all else as it is."""
     if not type(given).__module__.startswith("narwhals.") or not hasattr(given, "to_native"):
