@@ -100,7 +100,7 @@ class Score(float):
     z, p_value : (value - chance) / chance_sd and the upper-tail probability under random pairing.
         Skewness and p-value are found when first read. Until then a score holds what they need: the rows of both sides
         where there are up to 5000 or where pairings of them are quick (n p q <= 10^8), else copies of 2000 rows, or
-        24 k bytes an item for lists, and 8 n for ranks of up to 1800 items. A pickled or copied score has numbers only.
+        24 k bytes an item for lists, and 8 n for ranks of up to 2000 items. A pickled or copied score has numbers only.
     corrected : (value - chance) / (maximum - chance): 0 is chance, 1 is perfect.
     stderr : standard error, after ``uncertainty=...``; see also ``interval``.
     per_item : one score per item after ``per_item=True`` (their mean is the score), else None.

@@ -147,8 +147,8 @@ def exchange_null(labels: Labels, made: PermutedGrams, scale: float, refused: st
 
 def refused_null(mean: float | None, sd: float | None, reason: str) -> Null:
     """A null of which the moments are known, but no tail: ``reason`` stands in the place of its method."""
-    return Null(mean, sd, None, Fixed(None, reason), _unknown)
+    return Null(mean, sd, None, Fixed(None, reason), unknown)
 
 
-def _unknown(alpha: float) -> None:
+def unknown(alpha: float) -> None:
     """The quantile of a null that is not known."""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
+from dataclasses import replace
+from functools import cache, partial
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kernalign._base.score import Fixed, Null
-from kernalign._engines.permuted_grams import GATHER, PermutedTriangles
+from kernalign._engines.gram_source import SAMPLED_ROWS
+from kernalign._engines.permuted_grams import PermutedTriangles
 from kernalign._engines.permuted_ranks import concordance
-from kernalign._statistics.null_tail import COST, LONG, DrawnTail, Law, Scores, Tail, exchange_null, refused_null
+from kernalign._statistics.null_tail import COST, LONG, DrawnTail, Law, Scores, Tail, exchange_null, unknown
 from kernalign._statistics.pairings import Labels, Orders, Pairings, Values, null_scores, share
 
 Vector: TypeAlias = NDArray[np.float64]
@@ -31,34 +33,38 @@ def product_null(
     sd: float,
     scale: float,
 ) -> Null:
-    """Of ``scale`` times the product of both triangles under pairings, whose exact moments are known."""
-    refused = f"none: {LONG}" if n * n // 2 * GATHER > COST else None
+    """Of ``scale`` times the product of both triangles under pairings, whose exact moments are known.
+
+    Beyond `SAMPLED_ROWS` items the triangles are those of so many, evenly spaced, and p is that of their product.
+    """
+    many = n > SAMPLED_ROWS
 
     def made() -> PermutedTriangles:
         x, y = triangles()
-        return PermutedTriangles(x[None], y[None], n)
+        return PermutedTriangles(x[None], y[None], min(n, SAMPLED_ROWS))
 
     if groups is not None:
-        if refused:
-            return Null(None, p_value=Fixed(None, refused))
-        return exchange_null(groups, made(), scale, None)
+        return Null(None, p_value=Fixed(None, f"none: {LONG}")) if many else exchange_null(groups, made(), scale, None)
     if not sd:
         return Null(mean)
+    if many:
+        engine = cache(made)
+        pairings = replace(Pairings.of_items(SAMPLED_ROWS), what=f"{SAMPLED_ROWS} evenly spaced items")
+        tail = DrawnTail(pairings, None, lambda orders: np.asarray(engine().products(orders)[:, 0, 0]))
+        return Null(mean, sd, None, tail.p_value, unknown)
 
     def scores() -> Scores:
         engine = made()
         return lambda orders: (scale * engine.products(orders)[:, 0, 0] - mean) / sd
 
-    if refused:  # nothing finished is kept
-        return refused_null(mean, sd, refused)
-    tail = Tail((value - mean) / sd, partial(Pairings.of_items, n), partial(Law, None, "", False), scores)
-    return Null(mean, sd, None, tail.p_value, tail.quantile)
+    whole = Tail((value - mean) / sd, partial(Pairings.of_items, n), partial(Law, None, "", False), scores)
+    return Null(mean, sd, None, whole.p_value, whole.quantile)
 
 
 def mean_pairing_p(x: Vector, y: Vector, n: int, diagonals: tuple[Vector, Vector] | None = None) -> Vector:
     """P-value of the product of each of the triangles x with y, plus that of their diagonals, under pairings of the n
     items; nan where these take long."""
-    if n * n // 2 * GATHER > COST:
+    if n > SAMPLED_ROWS:
         return np.full(len(x), np.nan)
     found = []
     for at, one in enumerate(x):

@@ -56,7 +56,7 @@ class ModelEvaluation(Readable):
     p_chance : (models,) one-sided, of a score that is no larger than chance
     p_pairing : (models,) share of random pairings of the conditions, all up to 8, else 999, whose mean score reaches
         the model's: exact for these subjects, where conditions are exchangeable; nan with a covariance, and where it
-        takes long (over 1800 conditions, fewer of Kendall's)
+        takes long (over 2000 conditions, fewer of Kendall's)
     p_ceiling : (models,) two-sided, of no difference from the lower bound of the ceiling
     p_pairwise : (models, models) two-sided, of no difference between two models; nan on the diagonal
     adjusted : the same after Benjamini and Hochberg, over all pairs

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import pickle
 
 import kernalign as ka
 import ml_dtypes
@@ -181,14 +182,38 @@ def test_eight_items_have_no_p_value_below_that_of_all_pairings():
     assert ka.rsa(x, x).p_value == 1 / 40320
 
 
-def test_many_items_have_no_p_value():
-    x, y = np.random.default_rng(1).normal(size=(2, 1900, 3))
-    for comparison in ("spearman", "pearson"):
-        score = ka.rsa(x, y, comparison=comparison)
-        assert score.p_value is None
-        assert score.settings["p_method"].startswith("none: pairings of so many items")
-        with pytest.raises(ValueError, match="calibrated_score needs the null distribution of rsa"):
-            ka.calibrated_score(score)
+@pytest.mark.parametrize("comparison", ["pearson", "cosine", "spearman", "rho_a"])
+@pytest.mark.parametrize("distance", ["euclidean", "precomputed"])
+def test_p_of_many_items_is_that_of_evenly_spaced_ones(comparison, distance, monkeypatch):
+    for module in (
+        "_engines.gram_source",
+        "_statistics.triangle_null",
+        "metrics.kernel.rsa_ranks",
+        "metrics.kernel.rsa_sums",
+    ):
+        monkeypatch.setattr(f"kernalign.{module}.SAMPLED_ROWS", 40)
+    x, y = related(70, 2, 3)
+    y += 2 * np.random.default_rng(2).normal(size=y.shape)
+    sides = [oracle.dissimilarities(v, "euclidean") for v in (x, y)]
+    score = ka.rsa(*(sides if distance == "precomputed" else (x, y)), distance=distance, comparison=comparison)
+    if comparison in ("spearman", "rho_a"):
+        sides = [oracle.mid_ranks(v) for v in sides]
+    index = np.linspace(0, 69, 40).astype(int)
+    a, b = (oracle.square(v - v.mean() * (comparison != "cosine"), 70)[np.ix_(index, index)] for v in sides)
+    rng = np.random.default_rng(0)
+    orders = [np.arange(40), *(rng.permutation(40) for _ in range(999))]
+    values = np.array([(a * b[np.ix_(order, order)]).sum() for order in orders])
+    assert score.p_value == null_moments.share(values)
+    assert 0.001 < score.p_value < 0.2
+    assert score.settings["p_method"] == "999 random pairings, seed 0 of 40 evenly spaced items"
+    assert score.chance_sd is not None
+    assert pickle.loads(pickle.dumps(score)).p_value == score.p_value
+    with pytest.raises(ValueError, match="calibrated_score needs the null distribution of rsa"):
+        ka.calibrated_score(score)
+    if distance == "euclidean":
+        grouped = ka.rsa(x, y, distance=distance, comparison=comparison, groups=np.arange(70) // 2)
+        assert grouped.p_value is None
+        assert grouped.settings["p_method"].startswith("none: pairings of so many items")
 
 
 # What must not matter

@@ -81,8 +81,9 @@ def rsa(
     Score
         In [-1, 1]. ``chance`` is the exact mean over random pairings of the items (Mantel's null: 0, but for "cosine"
         and "whitened_cosine"), ``chance_sd`` is exact too (not known for "kendall", "tau_b" and with ``covariance``).
-        The p-value is that of all pairings up to 8 items, else of 999 (seed 0), and None where these take long: for
-        over 1800 items, 350 of "kendall" and "tau_b", 290 with ``covariance``. That of whitened comparisons without it
+        The p-value is that of all pairings up to 8 items, else of 999 (seed 0), of over 2000 items those of 2000 evenly
+        spaced ones; None where they take long: with ``groups`` over 2000 items, for over 350 items of "kendall" and
+        "tau_b", 290 with ``covariance``. That of whitened comparisons without it
         is that of unbiased CKA of the dissimilarities, of any number of items.
 
     Notes

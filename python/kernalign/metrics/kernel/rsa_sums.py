@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kernalign import _core
 from kernalign._base.score import Null, Score, undefined
-from kernalign._engines.gram_source import Side
+from kernalign._engines.gram_source import SAMPLED_ROWS, Side
 from kernalign._engines.kernel_sums import KernelSums, bounded
 from kernalign._rows.decompositions import cholesky, solve_positive
 from kernalign._statistics import kernel_null
@@ -49,12 +49,12 @@ def finish_reduced(sums: KernelSums, comparison: str, settings: dict[str, object
     x, y = sums.sides
 
     def triangles() -> tuple[Vector, Vector]:
-        both = x.condensed(), y.condensed()
+        both = [(side.sampled if n > SAMPLED_ROWS else side).condensed() for side in (x, y)]
         for one in both:
             one /= np.abs(one).max() or 1.0
             one -= one.mean() if comparison == "pearson" else 0.0
             one /= math.sqrt(2 * one @ one)
-        return both
+        return both[0], both[1]
 
     null = product_null(n, sums.groups, triangles, value, (mean - subtracted) * scale, sd, 1.0)
     return Score(value, metric="rsa", n=n, settings=settings, null=null)
