@@ -55,7 +55,7 @@ class Ranks:
             return self.values
         index = np.linspace(0, self.n - 1, SAMPLED_ROWS).astype(np.int64)  # as in `Side.sampled`
         i, j = (index[at] for at in np.triu_indices(SAMPLED_ROWS, 1))
-        return self.values[i * (2 * self.n - i - 1) // 2 + j - i - 1]
+        return np.take(self.values, i * (2 * self.n - i - 1) // 2 + j - i - 1)
 
 
 def ranked(side: Side, comparison: str, report: Report) -> Ranks:
