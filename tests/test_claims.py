@@ -18,9 +18,12 @@ from bench.studies import (  # noqa: E402
     alignment_radius,
     ceiling,
     cknna_sweep,
+    competent_alike,
     contrastive_pmi,
     kare_and_risk,
     labelled,
+    members,
+    modalities,
     stitching_claims,
     structured_path,
 )
@@ -237,3 +240,82 @@ def test_stitching_claims_are_judged_by_the_numbers():
     told = " ".join(stitching_claims.place_words(where, stitching_claims.RULES))
     assert "Same depth: held" in told
     assert "Last layer: refuted** , 40.0" in told.replace("**,", "** ,")
+
+
+@pytest.mark.filterwarnings("ignore::kernalign.AlignmentWarning")
+def test_competent_networks_are_judged_by_the_numbers(monkeypatch):
+    pytest.importorskip("sklearn")
+    monkeypatch.setattr(competent_alike, "PERMUTATIONS", 19)
+    made = competent_alike.networks(competent_alike.digits(), "labels", (8, 12, 16), (2,), 25)
+    assert len(made) == 30
+    assert {one.half for one in made} == {0, 1}
+    found = competent_alike.measure("labels", made)
+    scores = np.array([[ka.cka(a.rows, b.rows) for b in made] for a in made])
+    accuracy = np.array([one.accuracy for one in made])
+    worst = np.flatnonzero(accuracy <= np.quantile(accuracy, 1 / 3))
+    pairs = [
+        scores[a, b]
+        for a in worst
+        for b in worst
+        if a < b and made[a].family != made[b].family and made[a].half != made[b].half
+    ]
+    assert found[1].bins[0][0] == pytest.approx(np.mean(pairs), rel=1e-9)
+    up = replace(found[0], correlation=0.9, error=0.1, p_value=0.01, bins=[(0.1, 0.01), (0.3, 0.01), (0.5, 0.01)])
+    down = replace(up, correlation=-0.9, bins=up.bins[::-1])
+    said = " ".join(competent_alike.words([up, down, replace(up, error=0.1, p_value=0.2)], {"labels": "taught wrong"}))
+    assert [word.split(".")[0] for word in said.split("taught wrong: ")[1:]] == ["held", "refuted", "undecided"]
+    assert "less alike than" in said
+    assert "more alike than" in said
+
+
+@pytest.mark.filterwarnings("ignore::kernalign.AlignmentWarning")
+def test_the_trend_over_modalities_is_found_where_it_is_planted(monkeypatch):
+    monkeypatch.setattr(modalities, "PERMUTATIONS", 199)
+    draw = np.random.default_rng(0)
+    labels = np.repeat(np.array(list("abcdef")), 20)
+    common = np.repeat(draw.standard_normal((6, 5)), 20, axis=0) + 0.5 * draw.standard_normal((120, 5))
+
+    def models(shared):
+        return [
+            members.Model(
+                f"{side}{at}",
+                side,
+                {
+                    str(layer): (common if shared else draw.standard_normal((120, 5)))
+                    + noise * (1 + layer) * draw.standard_normal((120, 5))
+                    for layer in range(2)
+                },
+            )
+            for side in ("vision", "text")
+            for at, noise in enumerate((0.3, 0.6, 1.0, 1.6, 2.4))
+        ]
+
+    items = np.arange(120)
+    related, unrelated = models(True), models(False)
+    able = modalities.competence(related, labels, items)
+    assert all(values[0] > values[1] for values in able.values())
+    found = modalities.trend(related, "vision", "text", able)
+    assert "vision × text: held" in modalities._trend_words([found])[0]
+    assert all(p < 0.05 for _, p in found.sides)
+    told = modalities.foretold(related, "text", "vision", able)
+    assert told.reference == "vision0/0"
+    assert modalities.verdict(told.correlation, told.error, told.single_p) == "held"
+    by_chance = modalities.trend(unrelated, "vision", "text", able)
+    assert sum(pair.p_value < 0.05 for pair in by_chance.pairs) < 6
+    assert "held" not in modalities._trend_words([by_chance])[0]
+    page = modalities.report([found], [told], able, related, "six classes", 120, 1.0, "command")
+    assert "| text0 | text | 2 |" in page
+
+
+def test_models_are_read_by_name_and_traps_taken_out(tmp_path):
+    draw = np.random.default_rng(0)
+    x, y = draw.standard_normal((30, 4)), draw.standard_normal((30, 3))
+    x[3], y[5] = x[2], 0
+    np.savez(tmp_path / "some.npz", **{"vision/net/1": x, "vision/net/2": x[:, :2], "text/words/0": y})
+    found, usable = members.read(tmp_path / "some.npz")
+    assert [(one.name, one.modality, list(one.layers)) for one in found] == [
+        ("net", "vision", ["1", "2"]),
+        ("words", "text", ["0"]),
+    ]
+    assert sorted(set(range(30)) - set(usable)) == [3, 5]
+    np.testing.assert_array_equal(found[0].layers["1"], x[usable])
