@@ -204,7 +204,8 @@ def evaluate_models(
     ModelEvaluation
         Tests are t-tests of bootstrap errors, with one degree of freedom less than there are subjects or conditions (of
         "both", the fewer). That against chance is one-sided; errors near chance are too large there (1.4 times of 12
-        conditions, 1.2 of 30), so that it is careful, and ``p_pairing`` is exact.
+        conditions, 1.2 of 30), so that it is careful, and ``p_pairing`` is exact. Errors from the lower bound are too
+        large as well (1.9 times of 8 subjects): ``p_ceiling`` hardly ever rejects a model that is as good as it.
 
     Notes
     -----
