@@ -2,7 +2,7 @@
 // yields.
 //
 // Truth      X_i is row i after preprocessing, in float64; for cosine X_i = x_i * (1 / |x_i|), the product rounded
-// once.
+//            once, after an exact division (direction.hpp): rows that are exactly parallel have the same X_i.
 //            cosine, dot:  s_ij = sum_f X_if X_jf        euclidean:  s_ij = -sum_f (X_if - X_jf)^2
 //            each summed in float64 in feature order without contraction, so s_ij and s_ji are the same bits.
 // Result     For row i the k rows j != i that come first by (s_ij descending, j ascending), whatever the thread count,

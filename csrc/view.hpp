@@ -29,7 +29,7 @@ struct MatrixView {
 
 // A view plus what is done to each row as it is read, in this order:
 //   clamp to [-clip, clip];  subtract shift and multiply by scale, column by column;  subtract the row's mean
-//   (zero_mean);  divide by the row's L2 norm (unit_norm).
+//   (zero_mean);  divide by the row's L2 norm (unit_norm; direction.hpp).
 // `name` is the argument's name, for error messages. Pointers are borrowed and may be null.
 struct Rows {
     MatrixView view;

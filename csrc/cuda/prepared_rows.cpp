@@ -73,7 +73,7 @@ PreparedRows::PreparedRows(Queue& queue, const Rows& rows, Similarity similarity
     std::vector<double> square;
     for (const bool preprocessed : {false, true}) {
         if (preprocessed && rows_.plain()) break;
-        if (preprocessed) preprocess(false);
+        if (preprocessed) preprocess(false, false);
         square = squares(monitor);
         for (std::int64_t i = 0; i < count(); ++i) {
             const double of = square[std::size_t(i)];
@@ -85,8 +85,11 @@ PreparedRows::PreparedRows(Queue& queue, const Rows& rows, Similarity similarity
         overflows_ = std::any_of(square.begin(), square.end(), [](double s) { return !(s < 0x1p1000); });
         return;
     }
-    if (!std::all_of(square.begin(), square.end(), [](double s) { return s > 0x1p-900 && s < 0x1p900; })) {
-        preprocess(true);
+    const bool extreme =
+        !std::all_of(square.begin(), square.end(), [](double s) { return s > 0x1p-900 && s < 0x1p900; });
+    const bool divided = have_divisors(monitor);
+    if (extreme || divided) {
+        preprocess(extreme, divided);
         square = squares(monitor);
     }
     for (double& s : square) s = 1 / std::sqrt(s);  // on the CPU: the bits of ExactRows
@@ -98,7 +101,7 @@ AnyRows PreparedRows::any() const {
     return any_rows(rows_);
 }
 
-void PreparedRows::preprocess(bool unit_size) {
+void PreparedRows::preprocess(bool unit_size, bool direction) {
     const Buffer<double> shift = uploaded(queue_, rows_.shift, cols()), scale = uploaded(queue_, rows_.scale, cols());
     dense_ = Buffer<double>();  // what it holds is not what is read
     Buffer<double> out(queue_, count() * cols());
@@ -111,6 +114,7 @@ void PreparedRows::preprocess(bool unit_size) {
         kernel.zero_mean = rows_.zero_mean;
         kernel.unit_norm = rows_.unit_norm;
         kernel.unit_size = unit_size;
+        kernel.direction = direction;
         kernel.out = Written<double>(out.get());
         launch(queue_, kernel.blocks(count()), kernel);
     });
@@ -130,6 +134,19 @@ std::vector<double> PreparedRows::squares(Monitor* monitor) {
     const std::vector<double> most = largest.values();
     largest_ = *std::max_element(most.begin(), most.end());
     return square.values();
+}
+
+bool PreparedRows::have_divisors(Monitor* monitor) {
+    Buffer<double> found(queue_, count());
+    with([&](auto x) {
+        Divisors<typename decltype(x)::Element> kernel;
+        kernel.x = x;
+        kernel.divisors = Written<double>(found.get());
+        launch(queue_, kernel.blocks(count()), kernel);
+    });
+    queue_.wait(monitor);
+    const std::vector<double> by = found.values();
+    return std::any_of(by.begin(), by.end(), [](double divisor) { return divisor != 1; });
 }
 
 // The CPU's loader has the words, if there is anything to say.

@@ -47,8 +47,9 @@ class PreparedRows {
     }
 
   private:
-    void preprocess(bool unit_size);
+    void preprocess(bool unit_size, bool direction);
     std::vector<double> squares(Monitor* monitor);
+    bool have_divisors(Monitor* monitor);
     void say_what_is_wrong(std::int64_t row, bool unit_norm) const;
 
     Queue& queue_;

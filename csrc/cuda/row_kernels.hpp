@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "cuda/rows.hpp"
+#include "direction.hpp"
 
 namespace kernalign::cuda {
 
@@ -48,6 +49,30 @@ struct Squares {
     }
 };
 
+// What cosine divides each row by (direction.hpp).
+template <class E>
+struct Divisors {
+    static constexpr int kThreads = 64;
+    struct Shared {};
+    DeviceRows<E> x;
+    Written<double> divisors;
+
+    static std::int64_t blocks(std::int64_t rows) { return (rows + kThreads - 1) / kThreads; }
+    KERNALIGN_KERNEL void operator()(const Block<Shared>& block) const {
+        block.each([&](Thread t, Shared&) {
+            const std::int64_t row = block.index() * kThreads + t;
+            if (row < x.count) divisors.of(t)[row] = common_divisor(Entry{x, row}, x.cols);
+        });
+    }
+
+  private:
+    struct Entry {
+        DeviceRows<E> x;
+        std::int64_t row;
+        KERNALIGN_KERNEL double operator()(std::int64_t f) const { return x.raw(row, f); }
+    };
+};
+
 // Rows as float64 after what view.hpp says is done to each, in that order, by one thread a row: sums over a row are in
 // feature order. Rows of norm zero are left as they are.
 template <class E>
@@ -56,9 +81,10 @@ struct Preprocess {
     struct Shared {};
     DeviceRows<E> x;
     double clip;
-    const double *shift, *scale;           // or null
-    bool zero_mean, unit_norm, unit_size;  // unit_size: at last, by a power of two
-    Written<double> out;                   // dense
+    const double *shift, *scale;  // or null
+    bool zero_mean, unit_norm;
+    bool unit_size, direction;  // at last, by a power of two, and by what direction.hpp says
+    Written<double> out;        // dense
 
     static std::int64_t blocks(std::int64_t rows) { return (rows + kThreads - 1) / kThreads; }
     KERNALIGN_KERNEL void operator()(const Block<Shared>& block) const {
@@ -85,6 +111,7 @@ struct Preprocess {
             for (std::int64_t f = 0; f < d; ++f) values[f] -= mean;
         }
         if (unit_norm) {
+            divide_by_common(values);
             const double norm = norm_of(values);
             if (norm > 0)
                 for (std::int64_t f = 0; f < d; ++f) values[f] /= norm;
@@ -96,6 +123,16 @@ struct Preprocess {
                 for (std::int64_t f = 0; f < d; ++f) values[f] = scalbn(values[f], -exponent);
             }
         }
+        if (direction) divide_by_common(values);
+    }
+    struct Listed {
+        const double* values;
+        KERNALIGN_KERNEL double operator()(std::int64_t f) const { return values[f]; }
+    };
+    KERNALIGN_KERNEL void divide_by_common(double* values) const {
+        const double common = common_divisor(Listed{values}, x.cols);
+        if (common != 1)
+            for (std::int64_t f = 0; f < x.cols; ++f) values[f] /= common;
     }
     KERNALIGN_KERNEL double largest_of(const double* values) const {
         double most = 0;

@@ -1,6 +1,7 @@
 // Random matrices, and Rows over them, for the native tests.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <random>
 #include <type_traits>
@@ -41,6 +42,20 @@ Matrix<T> gaussian(std::int64_t rows, std::int64_t cols, unsigned seed, double m
     Matrix<T> matrix{rows, cols, std::vector<T>(std::size_t(rows * cols))};
     for (T& value : matrix.values) value = T(scale * normal(generator));
     return matrix;
+}
+
+// Small integers without a common divisor in any row: every product is exact, and ties are everywhere.
+inline Matrix<float> lattice(std::int64_t rows, std::int64_t cols) {
+    Matrix<float> x = gaussian<float>(rows, cols, 7);
+    for (float& value : x.values) value = std::round(value);
+    for (std::int64_t i = 0; i < rows; ++i) x.values[std::size_t(i * cols)] = 1;
+    return x;
+}
+
+// The same directions in other lengths.
+inline Matrix<float> lengthened(Matrix<float> x) {
+    for (std::size_t at = 0; at < x.values.size(); ++at) x.values[at] *= float(1 + std::int64_t(at) / x.cols % 7);
+    return x;
 }
 
 }  // namespace check

@@ -51,6 +51,7 @@ TEST(lists_are_those_of_the_cpu_in_every_order) {
         const std::int64_t n = order == simulation::Order::threads ? 70 : 200;
         check_lists(check::gaussian<float>(n, 19, 1), 5);
         check_lists(check::gaussian<double>(n, 7, 2, 10), 5);
+        check_lists(check::lengthened(check::lattice(n, 4)), 5);
     }
     simulation::set({});
 }

@@ -152,6 +152,15 @@ TEST(unit_norm_survives_extreme_scales) {
     }
 }
 
+TEST(unit_rows_are_of_directions_alone) {
+    const std::vector<double> values = {1, -2, 3, 5, -10, 15, 0.75, -1.5, 2.25, 0, 0, 0.3};
+    Rows rows = dense(values, 4, DType::f64);
+    rows.unit_norm = true;
+    const std::vector<double> out = load<double>(rows);
+    for (std::size_t at = 3; at < 9; ++at) CHECK(out[at] == out[at - 3]);
+    CHECK(out[9] == 0 && out[11] == 1);
+}
+
 TEST(bad_values_are_named_by_row_and_column) {
     auto x = check::gaussian<float>(70, 33, 2);
     x.values[std::size_t(40 * 33 + 7)] = std::nanf("");

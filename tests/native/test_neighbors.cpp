@@ -61,14 +61,6 @@ int wrong_rows(const check::Matrix<T>& x, std::int64_t k, Similarity kind, int t
     return wrong;
 }
 
-// Small integers: every product is exact, and ties are everywhere.
-check::Matrix<float> lattice(std::int64_t rows, std::int64_t cols) {
-    check::Matrix<float> x = check::gaussian<float>(rows, cols, 7);
-    for (float& value : x.values) value = std::round(value);
-    for (std::int64_t i = 0; i < rows; ++i) x.values[std::size_t(i * cols)] = 1;  // no zero row
-    return x;
-}
-
 struct StopNow : Monitor {
     void poll(std::int64_t, std::int64_t) override { throw Stopped(); }
 };
@@ -89,11 +81,19 @@ TEST(lists_are_those_of_a_full_sort_in_float64) {
 
 TEST(ties_go_to_the_lower_index) {
     for (const Similarity kind : {Similarity::dot, Similarity::euclidean})
-        for (const std::int64_t k : {1, 3, 20}) CHECK(wrong_rows(lattice(250, 3), k, kind, 2) == 0);
+        for (const std::int64_t k : {1, 3, 20}) CHECK(wrong_rows(check::lattice(250, 3), k, kind, 2) == 0);
 
     const check::Matrix<float> equal{9, 2, std::vector<float>(18, 1.5F)};
     CHECK(wrong_rows(equal, 4, Similarity::euclidean, 1) == 0);
     CHECK(wrong_rows(equal, 4, Similarity::cosine, 2) == 0);
+}
+
+TEST(parallel_rows_tie_whatever_their_lengths) {
+    const check::Matrix<float> x = check::lattice(250, 4), y = check::lengthened(x);
+    const Neighbors a = nearest_neighbors(x.all(), 5, Similarity::cosine, Detail::lists, 2, nullptr);
+    const Neighbors b = nearest_neighbors(y.all(), 5, Similarity::cosine, Detail::lists, 1, nullptr);
+    CHECK(a.index == b.index && a.similarity == b.similarity && a.tie == b.tie);
+    CHECK(std::count(a.tie.begin(), a.tie.end(), 1) > 50);
 }
 
 TEST(threads_do_not_change_a_bit) {
@@ -109,7 +109,7 @@ TEST(threads_do_not_change_a_bit) {
 
 TEST(overlap_of_a_representation_with_itself_is_k) {
     const auto plain = check::gaussian<float>(300, 6, 5);
-    const auto tied = lattice(300, 2);
+    const auto tied = check::lattice(300, 2);
     for (const auto* x : {&plain, &tied}) {
         const Neighbors own = nearest_neighbors(x->all(), 8, Similarity::euclidean, Detail::lists, 2, nullptr);
         const Overlap overlap = fractional_overlap(x->all(), own, x->all("y"), own, Similarity::euclidean, 2, nullptr);

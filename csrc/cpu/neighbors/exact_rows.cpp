@@ -8,6 +8,7 @@
 #include "cpu/runtime/load.hpp"
 #include "cpu/runtime/parallel.hpp"
 #include "cpu/simd/simd.hpp"
+#include "direction.hpp"
 #include "error.hpp"
 
 namespace kernalign {
@@ -45,15 +46,26 @@ ExactRows::ExactRows(const Rows& rows, Similarity similarity, int threads, Monit
 
 void ExactRows::examine_all(int threads, Monitor* monitor) {
     const std::int64_t tasks = (count() + kBlock - 1) / kBlock;
+    divisor_.assign(similarity_ == Similarity::cosine ? std::size_t(count()) : 0, 1.0);
     Progress progress(monitor, tasks);
-    std::vector<std::uint8_t> extreme(std::size_t(tasks), 0);
+    std::vector<std::uint8_t> extreme(std::size_t(tasks), 0), divided(std::size_t(tasks), 0);
     std::vector<double> largest(std::size_t(tasks), 0.0), smallest(std::size_t(tasks), 1.0);
     const std::vector<double> zero(std::size_t(cols()), 0.0);
     const auto body = [&](std::int64_t task, int) {
         std::vector<double> scratch(static_cast<std::size_t>(cols()));
         const std::int64_t end = std::min(count(), (task + 1) * kBlock);
         for (std::int64_t i = task * kBlock; i < end; ++i) {
-            const Raw source = raw(i, scratch.data());
+            if (similarity_ == Similarity::cosine) divisor_[std::size_t(i)] = 1;
+            Raw source = raw(i, scratch.data());
+            if (similarity_ == Similarity::cosine) {
+                const auto value = [&](std::int64_t f) { return source.f32 ? double(source.f32[f]) : source.f64[f]; };
+                const double common = divisor_[std::size_t(i)] = common_divisor(value, cols());
+                if (common != 1) {
+                    for (std::int64_t f = 0; f < cols(); ++f) scratch[std::size_t(f)] = value(f) / common;
+                    source = {nullptr, scratch.data()};
+                    divided[std::size_t(task)] = 1;
+                }
+            }
             const double square = source.f32 ? simd().squared_norm(source.f32, zero.data(), 1.0, cols())
                                              : simd().squared_norm(source.f64, zero.data(), 1.0, cols());
             if (!std::isfinite(square)) load_rows(rows_, i, i + 1, scratch.data(), cols());  // says where, if so
@@ -79,6 +91,11 @@ void ExactRows::examine_all(int threads, Monitor* monitor) {
         for (std::int64_t task = 0; task < tasks; ++task) body(task, 0);
         throw;
     }
+    const auto any = [](const std::vector<std::uint8_t>& of) { return std::find(of.begin(), of.end(), 1) != of.end(); };
+    if (any(divided))
+        dense32_ = dense64_ = false;
+    else
+        divisor_.clear();
     const double most = *std::max_element(largest.begin(), largest.end());
     single_ = dense32_ && similarity_ == Similarity::cosine && most < 0x1p80 &&
               *std::min_element(smallest.begin(), smallest.end()) > 0x1p-80;
@@ -90,7 +107,7 @@ void ExactRows::examine_all(int threads, Monitor* monitor) {
         rough_error_ = 2.01 * rounding + d * (single_ ? 0x1p-80 : 0x1p-500);
     else if (similarity_ == Similarity::dot)
         rough_error_ = 2.01 * rounding * most + d * 0x1p-1060;
-    rescale_ = rescale_ || std::any_of(extreme.begin(), extreme.end(), [](std::uint8_t e) { return e != 0; });
+    rescale_ = rescale_ || any(extreme);
 }
 
 ExactRows::Raw ExactRows::raw(std::int64_t row, double* scratch) const {
@@ -99,6 +116,8 @@ ExactRows::Raw ExactRows::raw(std::int64_t row, double* scratch) const {
     if (dense64_) return {nullptr, reinterpret_cast<const double*>(source)};
     load_rows(rows_, row, row + 1, scratch, cols());
     if (rescale_) bring_to_unit_size(scratch, cols());
+    if (const double by = divisor_.empty() ? 1.0 : divisor_[std::size_t(row)]; by != 1)
+        for (std::int64_t f = 0; f < cols(); ++f) scratch[f] /= by;
     return {nullptr, scratch};
 }
 

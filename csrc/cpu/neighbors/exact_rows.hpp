@@ -24,8 +24,8 @@ class ExactRows {
     // X_i in float64.
     void read(std::int64_t row, double* out) const;
 
-    // Row i before its factor, in the memory of the caller if it is dense there, else in scratch (cols values);
-    // exactly one of the two pointers is set.
+    // Row i, without its divisor, before its factor, in the memory of the caller if it is dense there, else in scratch
+    // (cols values); exactly one of the two pointers is set.
     struct Raw {
         const float* f32 = nullptr;
         const double* f64 = nullptr;
@@ -55,7 +55,8 @@ class ExactRows {
     bool rescale_ = false;  // norms near the ends of the float64 range: bring rows to unit size before squaring
     bool single_ = false;   // rough scores are in float32
     double rough_error_ = 0;
-    std::vector<double> factor_;  // 1 / |x_i| for cosine
+    std::vector<double> divisor_;  // of direction.hpp for cosine, unless all are 1
+    std::vector<double> factor_;   // 1 / |x_i / divisor| for cosine
 };
 
 }  // namespace kernalign

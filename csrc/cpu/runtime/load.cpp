@@ -11,6 +11,7 @@
 
 #include "cpu/runtime/parallel.hpp"
 #include "cpu/simd/simd.hpp"
+#include "direction.hpp"
 
 namespace kernalign {
 namespace {
@@ -145,6 +146,8 @@ void preprocess(const Rows& rows, std::int64_t row, double* values) {
         for (std::int64_t j = 0; j < cols; ++j) values[j] -= mean;
     }
     if (rows.unit_norm) {
+        if (const double common = common_divisor([values](std::int64_t j) { return values[j]; }, cols); common != 1)
+            for (std::int64_t j = 0; j < cols; ++j) values[j] /= common;
         const double norm = norm_of(values, cols);
         if (norm == 0) {
             const std::string kind = rows.zero_mean ? "constant" : "zero";
