@@ -259,7 +259,7 @@ def sealed(header, numbers=b""):
 
 
 LAYERS = {"x_layers": {"a": ["0"]}, "y_layers": {"b": ["0"]}}
-EMPTY = {"reasons": [], "caveats": [], "settings": {}, "nulls": {"dict": []}, "names": {}, "provenance": {}}
+EMPTY = {"reasons": [], "caveats": [], "settings": {"k": 10}, "nulls": {"dict": []}, "names": {}, "provenance": {}}
 EMPTY |= {"methods": [""], "inputs": [{}, {}]}
 TABLES = {"arrays": {f"{name} cka": ["<f8", [1]] for name in ("scores", "chance", "chance_sd", "p_values")}}
 HEADER = {"version": 1, "metrics": ["cka"], "n": 9, "square": False, "mode": "all"} | LAYERS | EMPTY | TABLES

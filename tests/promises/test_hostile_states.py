@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import hashlib
 import json
 import math
@@ -19,6 +20,8 @@ from typing import Any
 import kernalign as ka
 import numpy as np
 import pytest
+from kernalign import suite
+from kernalign._engines.states import Store
 from kernalign.stitching import AffineStitcher, LowRankStitcher, ProcrustesStitcher, RidgeStitcher, load_stitcher
 from samples import related
 
@@ -60,11 +63,15 @@ def ask_moments(path: Path) -> None:
 
 def ask_comparison(path: Path) -> None:
     found = ka.Comparison.load(path)
-    for table in (found.scores, found.chance, found.p_values):
-        for metric in found.metrics:
+    for metric in found.metrics:
+        for table in (found.scores, found.chance, found.p_values):
             answer(lambda table=table, metric=metric: table[metric])
-    for question in (found.__repr__, lambda: list(found.rows()), lambda: found.failed, found.__str__):
+        for method in (found.best, found.distances, found.largest, found.record):
+            answer(lambda method=method, metric=metric: method(metric))
+    words = (found.__repr__, found.__str__, found._repr_html_)
+    for question in (*words, found.to_dict, lambda: found.failed, lambda: found.notes):
         answer(question)
+    answer(lambda: found.merge(ka.Comparison.load(path)))
     answer(lambda: found.save(path.with_suffix(".again"), overwrite=True))
 
 
@@ -92,6 +99,38 @@ def stitcher(make: Callable[[], Any]) -> Callable[[Path], None]:
     return lambda path: make().fit(X, Y).save(path)
 
 
+def rows_nearby(path: Path) -> tuple[Path, Path]:
+    """Files of rows in the same directory, made when they are first asked for."""
+    files = path.parent / "x.npy", path.parent / "y.npy"
+    if not files[0].exists():
+        for file, rows in zip(files, (X, Y), strict=True):
+            np.save(file, rows)
+    return files
+
+
+@functools.cache
+def plan_of_layers() -> Any:
+    return ka.plan(("cka", "mutual_knn", "cknna", "rsa", "svcca", "procrustes"), {"a": [X, X[:, :2]], "b": Y}, k=5)
+
+
+def plan_of_stream(metric: str, **sizes: int) -> Callable[[Path], Any]:
+    return lambda path: ka.plan(metric, *rows_nearby(path), **sizes)
+
+
+def ledger(plan: Callable[[Path], Any]) -> tuple[Callable[[Path], None], Callable[[Path], None]]:
+    """What `execute` leaves on disk, and takes up again."""
+
+    def make(path: Path) -> None:
+        ka.execute(plan(path), checkpoint=path, progress=False)
+
+    def ask(path: Path) -> None:
+        made = plan(path)
+        Store.load(path, plan=made.digest)
+        answer(lambda: ka.execute(made, checkpoint=path, progress=False))
+
+    return make, ask
+
+
 KINDS: dict[str, tuple[Callable[[Path], None], Callable[[Path], None]]] = {
     "Moments": (moments, ask_moments),
     "Comparison": (comparison, ask_comparison),
@@ -100,6 +139,9 @@ KINDS: dict[str, tuple[Callable[[Path], None], Callable[[Path], None]]] = {
     "LowRankStitcher": (stitcher(lambda: LowRankStitcher(rank=1)), ask_stitcher),
     "RidgeStitcher": (stitcher(RidgeStitcher), ask_stitcher),
     "ProcrustesStitcher": (stitcher(ProcrustesStitcher), ask_stitcher),
+    "Ledger of layers": ledger(lambda path: plan_of_layers()),
+    "Ledger of a stream": ledger(plan_of_stream("cka", chunk=1024)),
+    "Ledger of a search": ledger(plan_of_stream("mutual_knn", chunk=2000, queries=20, k=5)),
 }
 
 
@@ -173,6 +215,21 @@ def mutated(data: bytes, rng: random.Random) -> tuple[bytes, str]:
     return put_together(magic, facts, bytes(arrays)), "; ".join(done)
 
 
+def refuses(ask: Callable[[Path], None], path: Path, what: str, words: str) -> bool:
+    """Whether a file is refused, in these words."""
+    with limited(what):
+        try:
+            ask(path)
+        except ValueError as error:
+            said = str(error)
+        except Exception as error:
+            raise AssertionError(f"{type(error).__name__}: {error}, after {what}") from error
+        else:
+            return False
+    assert words in said, what
+    return True
+
+
 def ask_of_mutants(kind: str, files: int, seed: int, tmp_path: Path) -> None:
     make, ask = KINDS[kind]
     good, path = tmp_path / "good", tmp_path / "mutant"
@@ -187,17 +244,13 @@ def ask_of_mutants(kind: str, files: int, seed: int, tmp_path: Path) -> None:
     for _ in range(files):
         content, what = mutated(data, rng)
         path.write_bytes(content)
-        named = True
-        with limited(what):
-            try:
-                ask(path)
-            except ValueError as error:
-                named = str(path) in str(error)
-                refused += 1
-            except Exception as error:
-                raise AssertionError(f"{type(error).__name__}: {error}, after {what}") from error
-        assert named, what
+        refused += refuses(ask, path, what, str(path))
     assert 0 < refused < files
+
+
+def given() -> tuple[int, int]:
+    """Files and the seed of a long run."""
+    return int(os.environ.get("KERNALIGN_FILES", 1000 * FILES)), int(os.environ.get("KERNALIGN_SEED", 1))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -208,7 +261,62 @@ def test_a_state_that_was_tampered_with_is_refused_or_answers(kind: str, tmp_pat
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_very_many_states_that_were_tampered_with(kind: str, tmp_path: Path) -> None:
-    files, seed = (
-        int(os.environ.get(name, usual)) for name, usual in (("KERNALIGN_FILES", 1000 * FILES), ("KERNALIGN_SEED", 1))
-    )
-    ask_of_mutants(kind, files, seed, tmp_path)
+    ask_of_mutants(kind, *given(), tmp_path)
+
+
+SUITE = """
+[suite]
+name = "small"
+[sets.main]
+[[models]]
+glob = "*.npy"
+[[metrics]]
+id = "cka"
+[[metrics]]
+id = "mutual_knn"
+k = 5
+"""
+
+
+def ask_suite(folder: Path) -> None:
+    run = suite.load(folder).last()
+    for question in (lambda: run.rows, lambda: run.caveats, run.comparison, run.provenance, run.lock):
+        answer(question)
+    answer(lambda: suite.load(folder).status())
+
+
+def altered(value: Any, rng: random.Random) -> Any:
+    """A JSON value with something else in one place."""
+    container, key = rng.choice(list(places(value)))
+    other, name = rng.choice(list(places(value)))
+    container[key] = copy.deepcopy(rng.choice([*VALUES, other[name]]))
+    return value
+
+
+def ask_of_suites(files: int, seed: int, folder: Path) -> None:
+    rows_nearby(folder / "suite.toml")
+    (folder / "suite.toml").write_text(SUITE)
+    suite.load(folder).run()
+    rng, refused = random.Random(seed), 0
+    paths = [folder / "runs" / "small" / name for name in ("ledger.jsonl", "digests.json")]
+    good = {path: path.read_bytes() for path in paths}
+    for _ in range(files):
+        for path, data in good.items():
+            path.write_bytes(data)
+        path = rng.choice(paths)
+        lines = [json.loads(line) for line in good[path].splitlines()]
+        at = rng.randrange(len(lines))
+        lines[at] = altered(lines[at], rng)
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        path.write_text(text)
+        refused += refuses(ask_suite, folder, text, f"line {at + 1} of {path}")
+    assert 0 < refused < files
+
+
+def test_a_ledger_of_a_suite_that_was_tampered_with_is_refused_by_line_or_answers(tmp_path: Path) -> None:
+    ask_of_suites(FILES // 2, 0, tmp_path)
+
+
+@pytest.mark.slow
+def test_very_many_ledgers_of_suites_that_were_tampered_with(tmp_path: Path) -> None:
+    ask_of_suites(*given(), tmp_path)

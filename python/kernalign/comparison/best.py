@@ -22,6 +22,19 @@ Nulls: TypeAlias = Mapping[str, Mapping[str, Mapping[str, Array]]]
 
 _COVARIANCE = ("degrees", "symmetric", "antisymmetric")
 _PATTERNS = ("patterns of 1 edge", "patterns of 2 edges", "patterns of 3 edges")
+_LAYERS = -1  # in a shape: as many as there are layers
+_SHAPES: dict[str, tuple[int, ...]] = {
+    "self": (_LAYERS, _LAYERS),
+    "concentration": (_LAYERS,),
+    "ratio": (_LAYERS,),
+    "cubes": (_LAYERS, 3),
+    "by index": (),
+    "k": (),
+    "whole": (),
+    **dict.fromkeys(_COVARIANCE, (_LAYERS, _LAYERS)),
+    **{name: (_LAYERS, kinds) for name, kinds in zip(_PATTERNS, (1, 7, 87), strict=True)},
+}
+_NEEDED = ({"self"}, {"by index", "k", "whole", *_COVARIANCE})
 
 
 class Cells(NamedTuple):
@@ -59,6 +72,8 @@ def maximum(record: MetricInfo, cells: Cells, nulls: Nulls | None, pair: tuple[s
     if cells.score.size == 1 or best.layers[0] < 0 or nulls is None:
         return best
     x, y = nulls["x"][pair[0]], nulls["y"][pair[1]]
+    if any(place not in own["layers"] for place, own in zip(best.layers, (x, y), strict=True)):
+        return best
     cells = Cells(*(part[np.ix_(*(own["layers"].astype(int) for own in (x, y)))] for part in cells))
     if "self" in x:
         skew = _skews(x, y, n)
@@ -122,6 +137,39 @@ def _knn_maximum(
     floor = float(cells.score[fixed].max())
     p_value = found.p_value if found.value > floor else 1.0
     return replace(found, null=np.maximum(found.null, floor), p_value=p_value)
+
+
+def check_nulls(nulls: Any, metrics: Sequence[str], sides: Mapping[str, Mapping[str, Sequence[str]]]) -> None:
+    """Raise ValueError unless every metric has the parts that `maximum` reads, of CKA or of graphs."""
+    if not isinstance(nulls, dict) or not set(nulls) <= set(metrics):
+        raise ValueError("nulls must be of the metrics")
+    for metric, null in nulls.items():
+        kinds = set()
+        if not isinstance(null, dict) or set(null) != set(sides):
+            raise ValueError(f"the null of {metric} must have both sides")
+        for side, layers in sides.items():
+            if not isinstance(null[side], dict) or set(null[side]) != set(layers):
+                raise ValueError(f"the null of {metric} must hold every representation")
+            kinds |= {_kind_of(null[side][name], len(own)) for name, own in layers.items()}
+        if len(kinds - {frozenset()}) > 1:
+            raise ValueError(f"the null of {metric} must be of one kind")
+
+
+def _kind_of(parts: Any, count: int) -> frozenset[str]:
+    """The names of the parts of one representation, whose shapes are checked."""
+    if not isinstance(parts, dict) or not all(isinstance(part, np.ndarray) for part in parts.values()):
+        raise ValueError("a null must be made of named arrays")
+    places = parts["layers"]
+    if places.ndim != 1 or not np.isin(places, np.arange(count)).all() or (np.diff(places) <= 0).any():
+        raise ValueError("places of layers must be increasing")
+    kind = frozenset(parts) - {"layers"}
+    for name in kind:
+        shape = tuple(len(places) if extent == _LAYERS else extent for extent in _SHAPES[name])
+        if parts[name].shape != shape or parts[name].dtype.kind != "f":
+            raise ValueError(f"{name} must be numbers of shape {shape}, got {parts[name].shape}")
+    if kind and not any(needed <= kind for needed in _NEEDED):
+        raise ValueError(f"parts of a null must be those of CKA or of graphs, got {', '.join(sorted(kind))}")
+    return kind
 
 
 def graphs(parts: Mapping[str, Array], n: int) -> best_of_layers.GraphCovariance:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kernalign._base import checkpoint
 from kernalign._base.packing import pack, unpack
+from kernalign.comparison.best import check_nulls
 from kernalign.comparison.tables import Array, Caveat, Input, Mirrored, Names, Reason, pairs_of
 from kernalign.metrics import registry
 
@@ -55,6 +56,7 @@ def load(path: str | os.PathLike[str], make: Callable[..., Made]) -> Made:
             raise ValueError("metrics, reasons, caveats, methods and inputs must be lists")
         if not all(isinstance(header[name], dict) for name in ("settings", "names", "provenance")):
             raise ValueError("settings, names and provenance must be dicts")
+        _check_settings(header["settings"], header["provenance"])
         names = {str(metric): str(name) for metric, name in header["names"].items()}
         x, y = (
             {str(name): tuple(map(str, labels)) for name, labels in header[key].items()}
@@ -78,6 +80,8 @@ def load(path: str | os.PathLike[str], make: Callable[..., Made]) -> Made:
                     if table == "p_methods":
                         parts = {pair: _worded(part, header["methods"]) for pair, part in parts.items()}
                     values[metric] = Mirrored(parts) if square and symmetric else parts
+        nulls = unpack(header["nulls"], arrays)
+        check_nulls(nulls, metrics, {"x": x, "y": y})
         return make(
             metrics=tuple(metrics),
             n=n,
@@ -91,13 +95,24 @@ def load(path: str | os.PathLike[str], make: Callable[..., Made]) -> Made:
             names=names,
             inputs=tuple(_inputs(*each) for each in zip(header["inputs"], (x, y), strict=True)),
             provenance=dict(header["provenance"]),
-            nulls=unpack(header["nulls"], arrays),
+            nulls=nulls,
             **found,
         )
 
 
 def _plain(nulls: Any) -> Any:
     return {name: _plain(part) for name, part in nulls.items()} if hasattr(nulls, "items") else nulls
+
+
+def _check_settings(settings: Any, provenance: Any) -> None:
+    """What methods make something of; the rest is only shown."""
+    k, options = settings["k"], settings.get("metric_options", {})
+    if type(k) is not int or not 1 <= k < 2**31:
+        raise ValueError(f"k must be a positive integer, got {k}")
+    if not isinstance(options, dict) or not all(isinstance(own, dict) for own in options.values()):
+        raise ValueError("metric_options must hold a dict for each metric")
+    if type(provenance.get("seconds", 0.0)) not in (int, float):
+        raise ValueError("seconds must be a number")
 
 
 def _reason(words: Any) -> Reason:

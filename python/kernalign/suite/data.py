@@ -245,12 +245,12 @@ class Digests:
 
     def __init__(self, path: Path, base: Path) -> None:
         self._path, self._base = path, base
-        self._known: dict[str, Any] = {}
         self._used: dict[str, Any] = {}
         try:
-            self._known = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            self._known = {}
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            found = None
+        self._known: dict[str, Any] = found if _were_saved(found) else {}
 
     def of(self, entry: Entry, items: Items) -> Known:
         """The layers of an entry and their digests."""
@@ -271,6 +271,14 @@ class Digests:
         """Write what was asked for; what nobody asked for is forgotten."""
         with atomic_write(self._path, overwrite=True) as file:
             file.write(json.dumps(self._used).encode())
+
+
+def _were_saved(known: Any) -> bool:
+    """Whether this is {stamp: {label: [features, digest]}}."""
+    if not isinstance(known, dict) or not all(isinstance(layers, dict) for layers in known.values()):
+        return False
+    inputs = [one for layers in known.values() for one in layers.values()]
+    return all(isinstance(one, list) and [*map(type, one)] == [int, str] for one in inputs)
 
 
 def _read(entry: Entry, items: Items) -> dict[str, Input]:

@@ -11,6 +11,10 @@ from typing import Any
 
 from kernalign._base.files import atomic_write
 
+CELL = ("score", "chance", "chance_sd", "p_value", "log10_p", "stderr", "low", "high")
+WORDS = ("p_method", "status", "reason", "selection")
+_TEXT = (str, type(None))
+
 
 class Ledger:
     """Scores by key, from a file of JSON lines; a line that a killed run has torn is ignored and written over."""
@@ -24,13 +28,16 @@ class Ledger:
         self._whole = 0
         if path.exists():
             for line in self._read(path.read_bytes()):
-                self._take(line)
+                try:
+                    self._take(checked(line))
+                except (LookupError, TypeError, ValueError, AttributeError) as error:
+                    raise ValueError(f"line {self.lines + 1} of {path} is malformed: {error}") from error
 
     def _read(self, data: bytes) -> Iterator[Mapping[str, Any]]:
         for raw in data.split(b"\n")[:-1]:
             try:
                 line = json.loads(raw)
-            except ValueError:
+            except (ValueError, RecursionError):
                 return  # what follows a torn line was written by nobody
             self._whole += len(raw) + 1
             yield line
@@ -69,6 +76,33 @@ class Ledger:
         with atomic_write(self.path, overwrite=True) as file:
             file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
         return lost
+
+
+def checked(line: Any) -> Mapping[str, Any]:
+    """A line of `work`, if it is one: what rows, tables and the report make something of has its type."""
+    for score in line["scores"].values():
+        if any(type(score[name]) is not kind for name, kind in (("n", int), ("dropped", int), ("turned", bool))):
+            raise ValueError("n and dropped must be integers, turned a boolean")
+        for cell in score["cells"]:
+            words = (*cell["layers"], *map(cell.get, WORDS))
+            if len(words) != 2 + len(WORDS) or not all(type(one) in _TEXT for one in words):
+                raise ValueError(f"layers and {', '.join(WORDS)} must be text")
+            if not all(_is_number(cell.get(name, 0.0)) for name in CELL):
+                raise ValueError(f"{', '.join(CELL)} must be numbers")
+    for told in line["caveats"].values():
+        for kind, *layers, value, text in told:
+            named = len(layers) == 2 and all(type(one) in _TEXT for one in (kind, *layers, text))
+            if not named or not (value is None or _is_number(value)):
+                raise ValueError("a caveat must be a kind, two layers, a number and a text")
+    for layers in line.get("readings", {}).values():
+        for label, value, reason in layers:
+            if type(label) is not str or type(reason) is not str or not (value is None or _is_number(value)):
+                raise ValueError("a reading must be a label, a number and a reason")
+    return dict(line)
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and not abs(value) > 1e308
 
 
 def _lock(file: Any, path: Path) -> None:

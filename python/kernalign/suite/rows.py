@@ -9,8 +9,8 @@ from typing import Any
 from kernalign.comparison import tidy
 from kernalign.suite.blocks import Wanted, describe_options, options_of
 from kernalign.suite.data import Entry
+from kernalign.suite.ledger import CELL, WORDS
 from kernalign.suite.members import Members
-from kernalign.suite.work import CELL
 
 
 def rows_of(run: Any, name: str, own: Members) -> Iterator[dict[str, Any]]:
@@ -91,5 +91,5 @@ def _row(
         "p_y": inputs[1] and inputs[1].features,
         "x_digest": inputs[0] and inputs[0].digest,
         "y_digest": inputs[1] and inputs[1].digest,
-        **{name: cell.get(name) for name in ("p_method", "status", "reason", "selection")},
+        **{name: cell.get(name) for name in WORDS},
     }

@@ -20,11 +20,10 @@ from kernalign.suite.blocks import Block
 from kernalign.suite.data import Entry, Items, opened
 from kernalign.suite.kept import States
 from kernalign.suite.labelled import Reading
+from kernalign.suite.ledger import CELL, WORDS
 
-CELL = ("score", "chance", "chance_sd", "p_value", "log10_p", "stderr", "low", "high")
 _PREPARED = ("normalize", "clip_quantile", "concatenated")
 _STATES = States()  # of this process
-_WORDS = ("p_method", "status", "reason", "selection")
 
 
 def work(block: Block | Reading) -> dict[str, Any]:
@@ -91,7 +90,7 @@ def _take(found: Comparison, block: Block, scores: dict[str, Any]) -> None:
         own = scores.setdefault(key, {"n": row["n"], "dropped": row["dropped"], "turned": turned, "cells": []})
         cell: dict[str, Any] = {"layers": [row["x_layer"], row["y_layer"]]}
         cell |= {name: row[name] for name in CELL if row[name] is not None and math.isfinite(row[name])}
-        cell |= {name: row[name] for name in _WORDS if row[name] is not None}
+        cell |= {name: row[name] for name in WORDS if row[name] is not None}
         own["cells"].append(cell)
 
 

@@ -225,7 +225,8 @@ def execute(
                     report(done, len(tasks))
         finally:
             ledger.flush()
-    return plan.finish(ledger.store)
+    with ledger.blamed():
+        return plan.finish(ledger.store)
 
 
 def _parts(plan: Plan, todo: list[Task], executor: Executor | int | None) -> Iterator[Store]:
