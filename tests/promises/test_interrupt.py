@@ -27,6 +27,7 @@ CALLS = {
     "rsa, ranks": "lambda: ka.rsa(windows(6000, 60_000, 1), windows(6000, 60_000, 2))",
     "centred products": "lambda: ka.procrustes(windows(20_000_000, 256, 1), windows(20_000_000, 200, 2))",
     "folds": "lambda: ka.linear_predictivity(windows(20_000_000, 256, 1), windows(20_000_000, 200, 2), cv=5)",
+    "faiss": "lambda: ka.knn(windows(100_000, 90, 1), 10, backend='faiss')",
     "sampled search": "lambda: ka.knn(windows(2_000_000, 600, 1), 10, backend='sample')",
     "permuted overlaps": "partial(_core.permuted_overlaps, graph(20_000, 50, 1), graph(20_000, 50, 2),"
     " np.tile(orders(20, 20_000), (100, 1)))",

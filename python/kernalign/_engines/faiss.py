@@ -25,6 +25,7 @@ _FLAT_WORK = 1e12  # products of a flat search; beyond, an inverted file
 _EXACT_WORK = 1e14  # products of an exact search that "auto" still makes: some half an hour on one core
 _NATIVE_RATE, _SAMPLE_RATE = 3e10, 1.3e10  # products a second, float32 and float64
 _TRAINING = 64  # rows per list that k-means sees
+_ASKED_WORK = 1e9  # products of the queries that a flat index is asked about at once: a tenth of a second
 _PROBES = 48  # lists that a query searches
 
 
@@ -78,11 +79,15 @@ def search(
         for begin, end in spans(n, p):
             index.add(points(begin, end))
             steps.tell(0, end)
+        # A flat index does not look for Ctrl-C while it searches; lists do.
+        step = max(32, int(_ASKED_WORK / (float(n) * p))) if name == "Flat" else n
         indices = np.empty((n, k), dtype=np.int32)
         similarities, tied = np.empty((n, k)), np.empty(n, dtype=np.uint8)
         for begin, end in spans(n, p):
             rows, part = np.arange(begin, end, dtype=np.int32), slice(begin, end)
-            proposed = index.search(queries(begin, end), candidates)[1].astype(np.int32)
+            asked = queries(begin, end)
+            parts = [index.search(asked[at : at + step], candidates)[1] for at in range(0, len(asked), step)]
+            proposed = np.concatenate(parts).astype(np.int32)
             indices[part], similarities[part], tied[part] = scorer.nearest(rows, proposed, k, threads)
             steps.tell(1, end)
     del index
