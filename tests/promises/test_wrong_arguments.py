@@ -39,6 +39,8 @@ class Unlike:
         return np.array([True, False])
 
 
+ITSELF: list[Any] = []
+ITSELF.append(ITSELF)
 NONSENSE = {"object()": object(), "NoArray": NoArray(), "Ellipsis": ..., "slice": slice(None), "Unlike": Unlike()}
 VALUES = NONSENSE | {
     "None": None,
@@ -112,6 +114,10 @@ VALUES = NONSENSE | {
     "Series": pd.Series([1, 2]),
     "DataFrame of text": pd.DataFrame({"a": ["x"] * 24}),
     "memoryview": memoryview(b"abc"),
+    "2-D memoryview": memoryview(np.arange(72.0).reshape(24, 3)),
+    "NUL": "a\0b",
+    "surrogate": "\ud800",
+    "holds itself": ITSELF,
     "24 integers": list(range(24)),
     "24 texts": [str(i) for i in range(24)],
 }

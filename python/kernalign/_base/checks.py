@@ -159,9 +159,15 @@ def check_callable(value: Any, name: str, of: str) -> None:
 
 
 def check_path(path: Any, name: str = "path") -> Path:
-    """Return ``path`` as a Path; it must be a string or a path object."""
+    """Return ``path`` as a Path; it must be a string or a path object that the system can take."""
     if not isinstance(path, (str, os.PathLike)):
         raise TypeError(f"{name} must be the path of a file, got {shown(path)}")
+    try:
+        possible = b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        possible = False
+    if not possible:
+        raise ValueError(f"{name} must be the path of a file, got {shown(str(path))}")
     return Path(path)
 
 
@@ -169,7 +175,7 @@ def items(values: Any, name: str, of: str) -> list[Any]:
     """The entries of a sequence ``of`` these things as a list."""
     if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable) or getattr(values, "ndim", 1) == 0:
         raise TypeError(f"{name} must be a sequence of {of}, got {shown(values)}")
-    return list(values)
+    return list(np.asarray(values) if isinstance(values, memoryview) else values)  # of several dimensions
 
 
 def check_threads(threads: Any) -> int:

@@ -293,9 +293,13 @@ def split(value: Any, what: str, *, triangles: bool = False) -> LayersGiven:
 
 def _axes(value: Any) -> int:
     """How many axes an array has, or lists as deep as their first entries."""
-    if isinstance(value, (list, tuple)):
-        return 1 + _axes(value[0]) if value else 1
-    return getattr(value, "ndim", 2 if hasattr(value, "__array__") else 0)
+    depth = 0
+    while isinstance(value, (list, tuple)) and depth < 64:  # one may hold itself
+        depth += 1
+        if not value:
+            return depth
+        value = value[0]
+    return depth + int(getattr(value, "ndim", 2 if hasattr(value, "__array__") else 0))
 
 
 def numbered(origin: str, whole: Any, parts: list[Any]) -> LayersGiven:

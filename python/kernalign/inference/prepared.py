@@ -117,7 +117,8 @@ class Tested:
 
 def tested_metrics(metric: Any) -> dict[str, Tested]:
     """What is tested, by name; a function of kernalign is as its name."""
-    given = list(metric) if not isinstance(metric, str) and isinstance(metric, Sequence) else [metric]
+    many = not isinstance(metric, str) and isinstance(metric, Sequence)
+    given = checks.items(metric, "metric", "metrics") if many else [metric]
     tested: dict[str, Tested] = {}
     for one in given:
         name: str

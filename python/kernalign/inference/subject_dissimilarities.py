@@ -53,14 +53,22 @@ def read(models: Mapping[str, Any], subjects: Any, comparison: Any, covariance: 
     return Given(tuple(map(str, models)), names, both[:count], both[count:], Compared(comparison, n, noise))
 
 
+def _holds_arrays(subjects: Any) -> bool:
+    """Whether this is no list of numbers."""
+    return not subjects or isinstance(subjects[0], list) or np.ndim(subjects[0]) > 0
+
+
 def _listed(subjects: Any) -> Mapping[Any, Any]:
     """Subjects by their names: of a dict, a list, or one array of matrices or vectors."""
     if isinstance(subjects, Mapping):
         found: dict[Any, Any] = dict(subjects)
-    elif isinstance(subjects, (list, tuple)) and (not subjects or np.ndim(subjects[0]) > 0):
+    elif isinstance(subjects, (list, tuple)) and (
+        not subjects or isinstance(subjects[0], list) or np.ndim(subjects[0]) > 0
+    ):
         found = dict(enumerate(subjects))
     else:
-        array: Any = subjects if hasattr(subjects, "ndim") else to_numpy(subjects, "subjects")[0]
+        table = hasattr(subjects, "ndim") and not isinstance(subjects, memoryview)
+        array: Any = subjects if table else to_numpy(subjects, "subjects")[0]
         single = array.ndim < 2 or (array.ndim == 2 and array.shape[0] == array.shape[1])
         if single:
             found = {0: subjects}

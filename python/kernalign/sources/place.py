@@ -132,8 +132,12 @@ class Place:
 
 
 def shown(path: str | os.PathLike[str]) -> str:
-    """A path in words: bytes of it that are not UTF-8 are escaped, as no text file takes them."""
-    return os.fspath(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    """A path in words: what of it is not UTF-8 is escaped, as no text file takes it."""
+    text = os.fspath(path)
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # a surrogate that stands for no byte
+        return text.encode("utf-8", "backslashreplace").decode()
 
 
 @contextmanager

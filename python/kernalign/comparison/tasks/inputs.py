@@ -88,10 +88,13 @@ def reference(given: Any, name: str) -> Any:
         return _file_of(given) or Value(given, name)
     if isinstance(given, np.memmap) and (found := _mapped_file(given)) is not None:
         return found
-    if isinstance(given, Mapping):
-        return {label: reference(part, f"{name} {label}") for label, part in given.items()}
-    if isinstance(given, (list, tuple)):
-        return [reference(part, f"{name} {at}") for at, part in enumerate(given)]
+    try:
+        if isinstance(given, Mapping):
+            return {label: reference(part, f"{name} {label}") for label, part in given.items()}
+        if isinstance(given, (list, tuple)):
+            return [reference(part, f"{name} {at}") for at, part in enumerate(given)]
+    except RecursionError:
+        raise ValueError(f"{name.split()[0]} must not hold itself") from None
     return Value(given, name)
 
 

@@ -78,7 +78,10 @@ def prepare_features(feats: Any, q: float = 0.95, exact: bool = False, device: s
     """
     checks.check_choice(device, "device", (None, "cpu"))
     if isinstance(feats, (list, tuple)):
-        return [prepare_features(layer, q, exact, device) for layer in feats]
+        try:
+            return [prepare_features(layer, q, exact, device) for layer in feats]
+        except RecursionError:
+            raise ValueError("feats must not hold itself") from None
     if tensors.is_tensor(feats):
         return remove_outliers(feats.detach().float(), q, exact)
     return remove_outliers(tensors.to_array(feats, "feats").astype(np.float32, copy=False), q, exact)
