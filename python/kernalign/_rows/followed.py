@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign._base.checks import shown
+from kernalign._base.checks import items, shown
 from kernalign._rows.arrays import chosen
 from kernalign._rows.dissimilarities import covariance_of
 from kernalign._rows.labels import group_numbers, labels_in
@@ -45,7 +45,7 @@ def of_pairs(cv: Any) -> bool:
 
 def splits(cv: Any, kept: Kept, name: str = "cv") -> list[Split]:
     """Pairs (train, test) of indices of the rows of x as they were given, less those that are not taken."""
-    made = [_split(one, f"{name}[{at}]", kept) for at, one in enumerate(cv)]
+    made = [_split(one, f"{name}[{at}]", kept) for at, one in enumerate(items(cv, name, "(train, test) pairs"))]
     if not made:
         raise ValueError(f"{name} must hold at least one pair (train, test), got none")
     return made
