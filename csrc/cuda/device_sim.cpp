@@ -158,11 +158,15 @@ void Queue::release(void* memory) noexcept {
     World& w = world();
     const std::lock_guard<std::mutex> lock(w.mutex);
     const auto block = w.live.find(memory);
-    state_->works.emplace_back([memory, bytes = block->second.second] {
+    const auto give_back = [memory, bytes = block->second.second] {
         std::memset(memory, 0xff, bytes);  // whoever still reads it shall see that
         std::free(memory);
-    });
+    };
     w.live.erase(block);
+    if (state_->works.empty())
+        give_back();  // as early as a device may, where other queues have work left
+    else
+        state_->works.emplace_back(give_back);
 }
 
 void Queue::clear(void* at, std::size_t bytes) {
