@@ -84,7 +84,7 @@ def test_zero_rows_cost_the_metrics_that_divide_by_lengths(comparison):
             np.testing.assert_array_equal(scores[~lost], clean.scores[metric][pair][~lost])
     assert {reason.metric for reason in found.reasons} == {"mutual_knn", "rsa"}
     assert all(reason.text.startswith("xs['b'] layer 1 must have no zero row") for reason in found.reasons)
-    assert any("b layer 1: 1 rows are zero" in note for note in found.notes)
+    assert any("b layer 1: 1 row is zero" in note for note in found.notes)
 
 
 def test_the_best_of_many_layers_is_that_of_the_good_ones():

@@ -129,7 +129,7 @@ def test_the_command_line_says_the_same(tmp_path, monkeypatch):
     for more in ([], ["--layers", "all"]):
         told = CliRunner().invoke(main, ["compare", "x.npy", "y.npy", *more]).stderr
         assert "one direction holds at least" in told
-        assert "note: y: 1 rows repeat an earlier row" in told
+        assert "note: y: 1 row repeats an earlier row" in told
         assert "is high but mutual_knn" in told or not any("is high but" in note for note in found.notes)
 
 

@@ -191,7 +191,7 @@ def test_zero_rows_are_named_where_they_matter():
     with pytest.raises(ValueError, match=r"xs\['b'\] layer 1 must have no zero row.* row 7 is zero \(zero_rows=.*\)$"):
         options = {"rsa": {"distance": "cosine"}}
         ka.compare({"a": X, "b": bad}, metrics=("rsa",), metric_options=options, errors="raise")
-    with pytest.warns(ka.AlignmentWarning, match="b layer 1: 1 rows are zero"):
+    with pytest.warns(ka.AlignmentWarning, match="b layer 1: 1 row is zero"):
         assert ka.compare({"a": X, "b": bad}, metrics=("cka",)).n == N
 
 

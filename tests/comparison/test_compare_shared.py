@@ -109,7 +109,7 @@ def test_rsa_with_other_options_is_called_pair_by_pair(monkeypatch):
     gaps = X.copy()
     gaps[5, 1] = 0
     given = {"rsa": {"distance": "cosine", "zero_rows": "drop_pair"}}
-    with pytest.warns(ka.AlignmentWarning, match="1 rows are zero"):
+    with pytest.warns(ka.AlignmentWarning, match="1 row is zero"):
         found = ka.compare({"x": gaps}, {"y": Y}, metrics=("rsa",), metric_options=given)
     assert calls["rsa"] == 6
     assert found.scores["rsa"]["x", "y"][1, 0] == ka.rsa(

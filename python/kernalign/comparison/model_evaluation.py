@@ -245,8 +245,9 @@ def evaluate_models(
     ... }
     >>> print(ka.evaluate_models(models, subjects, samples=200))
     ModelEvaluation(2 models, 8 subjects, 20 conditions, spearman)
-      all features  0.810 ± 0.039  7.7e-08  0.18
-      one feature   0.443 ± 0.147  0.0097  0.026
+      model         score          p, chance  p, ceiling
+      all features  0.810 ± 0.039  7.7e-08    0.18
+      one feature   0.443 ± 0.147  0.0097     0.026
       noise ceiling 0.783 to 0.836
       1 of 1 pairs of models differ (q < 0.05)
     """

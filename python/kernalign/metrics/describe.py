@@ -151,7 +151,7 @@ def describe(x: Any, *, k: int = 10, threads: int | None = None, progress: Progr
     >>> round(found.top_share, 2), found.duplicate_rows
     (0.99, 1)
     >>> [sentence.split(":")[0] for sentence in found.warnings]
-    ['1 rows repeat an earlier row', 'one direction holds 99.2% of the variance']
+    ['1 row repeats an earlier row', 'one direction holds 99.2% of the variance']
     """
     matrix, bf16 = as_matrix(x, "x")
     n, p = matrix.shape

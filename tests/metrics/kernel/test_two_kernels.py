@@ -97,7 +97,7 @@ def test_a_zero_row_is_dropped_only_where_its_own_kernel_needs_a_direction():
     assert score == pytest.approx(oracle.cka_u(oracle.linear(x[kept]), oracle.cosine_similarity(y[kept])), rel=1e-10)
     test = ka.permutation_test("cka", x, y, kernel=kernel, zero_rows="drop_pair", permutations=9)
     assert test.score == pytest.approx(score, rel=1e-10)
-    with pytest.warns(ka.AlignmentWarning, match="a: 1 rows are zero"):
+    with pytest.warns(ka.AlignmentWarning, match="a: 1 row is zero"):
         made = ka.compare({"a": x}, {"b": y}, metrics=["cka"], kernel=kernel, zero_rows="drop_pair", errors="raise")
     assert made.scores["cka"]["a", "b"][0, 0] == pytest.approx(score, rel=1e-10)
 
