@@ -268,6 +268,7 @@ SUITE = """
 [suite]
 name = "small"
 [sets.main]
+ids = "by-position"
 [[models]]
 glob = "*.npy"
 [[metrics]]

@@ -275,7 +275,7 @@ class Digests:
 
 def _were_saved(known: Any) -> bool:
     """Whether this is {stamp: {label: [features, digest]}}."""
-    if not isinstance(known, dict) or not all(isinstance(layers, dict) for layers in known.values()):
+    if not isinstance(known, dict) or not all(isinstance(layers, dict) and layers for layers in known.values()):
         return False
     inputs = [one for layers in known.values() for one in layers.values()]
     return all(isinstance(one, list) and [*map(type, one)] == [int, str] for one in inputs)
