@@ -284,7 +284,7 @@ def test_a33_jackknife_equals_explicit_deletions(name, route):
     assert score.settings["route"] == route
     expected = jackknife.stderr(jackknife.deletions(name, "unbiased", x, y))
     assert score.stderr == pytest.approx(expected, rel=1e-10)
-    assert float(score) == float(getattr(ka, name)(x, y))
+    assert float(score) == pytest.approx(float(getattr(ka, name)(x, y)), rel=1e-14)  # few rows are summed at once
 
 
 @every_route
@@ -510,7 +510,7 @@ MANY = {
     "distance_correlation": lambda x, y: ka.distance_correlation(x, y),
     "mmd": lambda x, y: ka.mmd(x, y, kernel=ka.RBF(20.0)),
     "mutual_knn": lambda x, y: ka.mutual_knn(x, y),
-    "rsa": lambda x, y: ka.rsa(x[:2000], y[:2000], comparison="pearson"),
+    "rsa": lambda x, y: ka.rsa(x, y, comparison="pearson"),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 
 import kernalign as ka
@@ -30,7 +31,8 @@ def told(x, metrics=("mutual_knn",)):
     """Zero and repeated rows according to the notes of a comparison."""
     notes = caveats.row_notes(as_matrix(x, "x")[0], "mutual_knn" in metrics)
     zero, repeated = (
-        [int(note.split()[0]) for note in notes if said in note] for said in ("are zero", "repeat an earlier")
+        [int(note.split()[0]) for note in notes if re.search(said, note)]
+        for said in ("(is|are) zero", "repeats? an earlier")
     )
     return sum(zero), sum(repeated)
 

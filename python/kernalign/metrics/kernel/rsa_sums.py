@@ -46,15 +46,15 @@ def finish_reduced(sums: KernelSums, comparison: str, settings: dict[str, object
     subtracted = mean if comparison == "pearson" else 0.0
     value, sd = bounded((sums.hollow[0, 1].full - subtracted) * scale), math.sqrt(variance) * scale
     assert sums.sides is not None
-    x, y = sums.sides
+    x, y = ((side.sampled if n > SAMPLED_ROWS else side) for side in sums.sides)  # not the rows, of many
 
     def triangles() -> tuple[Vector, Vector]:
-        both = [(side.sampled if n > SAMPLED_ROWS else side).condensed() for side in (x, y)]
+        both = x.condensed(), y.condensed()
         for one in both:
             one /= np.abs(one).max() or 1.0
             one -= one.mean() if comparison == "pearson" else 0.0
             one /= math.sqrt(2 * one @ one)
-        return both[0], both[1]
+        return both
 
     null = product_null(n, sums.groups, triangles, value, (mean - subtracted) * scale, sd, 1.0)
     return Score(value, metric="rsa", n=n, settings=settings, null=null)
