@@ -247,3 +247,32 @@ def test_what_does_not_fit_is_not_merged():
         first.merge(ka.compare(new, xs, k=5, metrics=("cka",)))
     with pytest.raises(ValueError, match="c must be the same data"):
         first.merge(ka.compare(new, {**xs, "c": layered(1, 4, 77)}, k=5))
+
+
+def test_pairings_are_drawn_where_p_values_are_asked_for():
+    """Of a metric whose chance level is drawn, plain scores took a hundred times as long as they take."""
+    rng = np.random.default_rng(0)
+    models = {name: rng.normal(size=(30, 5)) for name in "ab"}
+    metrics = {"m": ("procrustes", {"centred": False})}
+    plain = ka.compare(models, metrics=metrics, p_values=False)
+    asked = ka.compare(models, metrics=metrics, p_values=99)
+    assert np.isnan(plain.chance["m"]["a", "b"])
+    assert asked.chance["m"]["a", "b"] > 0
+    assert plain.scores["m"]["a", "b"] == asked.scores["m"]["a", "b"]
+
+
+@pytest.mark.parametrize("steps", [1, 5_000, 9_000, 11_000, 13_000, 15_000, 17_000, 20_000])
+def test_an_interrupted_comparison_has_a_score_if_it_is_there_at_all(steps):
+    rng = np.random.default_rng(0)
+    models = {name: [rng.normal(size=(40, width)) for width in (4, 5)] for name in "ab"}
+
+    def stop(done, total):
+        if done >= steps:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        ka.compare(models, metrics=["cka", "mutual_knn", "procrustes", "rsa"], progress=stop)
+    found = getattr(caught.value, "partial", None)
+    if found is not None:
+        scores = [own for metric in found.metrics for own in found.scores[metric].values()]
+        assert np.isfinite(np.concatenate([np.ravel(one) for one in scores])).any()

@@ -304,3 +304,16 @@ def undefined(metric: str, n: int, reason: str, **keywords: Any) -> Score:
     """A nan score with its reason, and its warning."""
     warn(f"{metric} is undefined: {reason}", UndefinedScoreWarning)
     return Score(math.nan, metric=metric, n=n, reason=reason, **keywords)
+
+
+def null_moments(score: Score, *, drawn: bool) -> tuple[float | None, float | None]:
+    """``chance`` and ``chance_sd`` of a score; None where pairings would have to be drawn for them, unless they may."""
+    null = score._null
+    if null is None:
+        return None, None
+    mean, sd = null.mean, null.sd
+    if callable(mean):
+        mean = mean() if drawn else None
+    if callable(sd):
+        sd = sd() if drawn else None
+    return mean, sd

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kernalign._base.score import Score
+from kernalign._base.score import Score, null_moments
 from kernalign._rows.layered import Representation
 from kernalign._statistics.pairings import Pairings
 from kernalign.comparison.best import Array, Cells
@@ -75,7 +75,8 @@ class PairScores:
     def keep(self, at: tuple[int, ...], scores: Sequence[Score]) -> None:
         """Take the scores of two layers, of every metric."""
         for metric, score in zip(self.family.metrics, scores, strict=True):
-            for part, value in zip(self.cells[metric], (score, score.chance, score.chance_sd), strict=False):
+            moments = null_moments(score, drawn=bool(self._entries))
+            for part, value in zip(self.cells[metric], (score, *moments), strict=False):
                 part[at] = np.nan if value is None else value
             draw = self._draws.get(metric)
             if metric in self._tested:

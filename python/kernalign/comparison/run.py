@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
@@ -35,6 +36,7 @@ from kernalign.comparison.tables import Later, Names, gathered, input_of, only_o
 _TABLES = ("scores", "chance", "chance_sd")
 _BEST_TABLES = ("scores", "best_layers", "chance", "chance_sd", "p_values")  # in the order of `gathered`
 _FAILURES = (ValueError, OSError, ArithmeticError, MemoryError)  # of data; other errors are misuse or bugs
+_ALONE = threading.RLock()  # of tasks of one process: what is warned of is told by filters that all threads share
 _UNITS = 1000  # progress steps of one task
 
 
@@ -70,11 +72,12 @@ class Run:
 
     def state(self, key: StateKey) -> Any:
         """One state of the plan alone, or the error that keeps it from being made."""
-        if key.kind == PAIR:
-            return self._paired(key)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", AlignmentWarning)  # what is finished from it warns
-            return self._tried(partial(self.plan.states()[key].make, key, self.shop, None))
+        with _ALONE:
+            if key.kind == PAIR:
+                return self._paired(key)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", AlignmentWarning)  # what is finished from it warns
+                return self._tried(partial(self.plan.states()[key].make, key, self.shop, None))
 
     def _paired(self, key: StateKey) -> Paired | Exception:
         """What a pair comes to, with all that the result would ask of it, or an error that keeps it from that."""
@@ -288,8 +291,8 @@ class Run:
         mirror: dict[tuple[int, ...], Any] = {}
         places = found.begin(at_once, scorer)
         known = len(layers[0]) * len(layers[1]) - len(places)
+        scored = known > 0
         if known:
-            self.scored = True
             steps.step(known)
         for at in places:
             if at[::-1] in mirror:
@@ -303,6 +306,7 @@ class Run:
             if isinstance(scores, Exception):
                 found.reasons += reasons_of(family.metrics, x, y, at, "failed", said(scores))
                 continue
+            scored = True
             found.keep(at, scores)
             if alike and not [score for score in scores if score.reason]:  # a reason tells x from y
                 mirror[at] = scores
@@ -312,17 +316,16 @@ class Run:
             self.tails.setdefault(metric, {})[pair] = found.tails(metric)
         for metric, table in found.intervals.items():
             self.intervals.setdefault(metric, {})[pair] = table
+        self.scored = self.scored or scored
 
     def _scores(self, scorer: Scorer | None, a: Any, b: Any) -> Any:
         """Those of two layers, or the error that keeps them from being made."""
         if isinstance(a, Exception) or isinstance(b, Exception) or scorer is None:
             return a if isinstance(a, Exception) else b
         try:
-            scores = scorer(a, b)
+            return scorer(a, b)
         except _FAILURES as error:
             return self._failure(error)
-        self.scored = True
-        return scores
 
 
 def _layers(one: Representation, failed: Mapping[Place, Exception]) -> list[Any]:

@@ -305,3 +305,48 @@ def test_labels_travel_with_their_rows(kind):
     metrics = options.pop("metrics")
     plan = pickle.loads(pickle.dumps(ka.plan(metrics, dict(zip("ab", sides, strict=True)), **options)))
     assert ka.execute(plan).scores[metrics[0]]["a", "b"] == pytest.approx(1.0)
+
+
+def test_a_ledger_is_of_all_that_an_option_holds(tmp_path):
+    """repr shows the first and the last rows of large arrays and tables: other confounds had one digest."""
+    pd = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    common = rng.normal(size=(1200, 2))
+    models = {name: np.column_stack([common, rng.normal(size=(1200, 3))]) for name in "ab"}
+    other = rng.normal(size=(1200, 2))
+    near = np.concatenate([other[:3], common[3:-3], other[-3:]])
+
+    def plan(given, **options):
+        return ka.plan({"c": ("cka", {"given": given})}, models, threads=1, **options)
+
+    right = float(ka.cka(models["a"], models["b"], given=near))
+    ledger = tmp_path / "run.ledger"
+    ka.execute(plan(other), checkpoint=ledger, progress=False)
+    with pytest.raises(ValueError, match="other"):
+        ka.execute(plan(near), checkpoint=ledger, progress=False)
+    assert ka.execute(plan(near), progress=False).scores["c"]["a", "b"] == pytest.approx(right)
+    names = [f"item {at}" for at in range(1200)]
+    tables = [pd.DataFrame(near, index=names), pd.DataFrame(near, index=names[:600] + names[:599:-1])]
+    digests = {plan(given).digest for given in (other, near, near.astype(np.float32), *tables)}
+    assert len(digests) == 5
+    assert plan(near.copy()).digest == plan(near).digest
+
+
+def test_threads_of_a_pool_keep_their_pairs_apart():
+    """Directions of a layer, and what is warned of, were those of whichever pair another thread was at."""
+    rng = np.random.default_rng(0)
+    models = {f"m{at}": rng.normal(size=(60, 6 + at)) for at in range(10)}
+    metrics = ["gulp", "linear_predictivity", "cca"]
+    before, filters = ka.compare(models, metrics=metrics, threads=1), list(warnings.filters)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(6) as pool:
+            found = ka.execute(ka.plan(metrics, models, threads=1), executor=pool, progress=False)
+    finally:
+        sys.setswitchinterval(interval)
+    for metric in metrics:
+        for pair, score in before.scores[metric].items():
+            np.testing.assert_allclose(found.scores[metric][pair], score, rtol=1e-12)
+    assert sorted(map(str, found.caveats)) == sorted(map(str, before.caveats))
+    assert list(warnings.filters) == filters

@@ -65,7 +65,9 @@ class Value:
             return rows.fingerprint()
         if isinstance(rows, Exception):
             return repr(rows)
-        return digest_of(*to_numpy(self.given, self.name))
+        labels = index_of(self.given)
+        content = digest_of(*to_numpy(self.given, self.name))
+        return content if labels is None else f"{content} {_words(labels)}"
 
     def __getstate__(self) -> dict[str, Any]:
         size = getattr(self.given, "nbytes", 0)
@@ -114,6 +116,32 @@ def stamps(found: Any) -> Any:
     if isinstance(found, dict):
         return {label: stamps(part) for label, part in found.items()}
     return [stamps(part) for part in found] if isinstance(found, list) else found.stamp
+
+
+def told(value: Any) -> Any:
+    """An option as words that tell it from others: arrays and tables whole, of which repr shows a part."""
+    if isinstance(value, Mapping):
+        return sorted([(repr(name), told(one)) for name, one in value.items()])
+    if isinstance(value, (list, tuple)):
+        return [told(one) for one in value]
+    if isinstance(value, (str, os.PathLike)):
+        path = split_spec(value)[0]
+        at = os.stat(path) if os.path.exists(path) else None
+        return repr(value), at and (at.st_size, at.st_mtime_ns)
+    if isinstance(value, (Source, Stored)):
+        return Value(value, "").stamp
+    if hasattr(value, "tocoo"):
+        entries = value.tocoo()
+        return value.shape, told([entries.row, entries.col, entries.data])
+    if not hasattr(value, "__array__"):
+        return repr(value)
+    array = np.asarray(value)
+    content = repr(array.tolist()) if array.dtype == object or not array.ndim else digest_of(array, False)
+    return type(value).__name__, content, array.shape, _words(index_of(value)), _words(getattr(value, "columns", None))
+
+
+def _words(labels: Any) -> Any:
+    return repr(labels) if labels is None or isinstance(labels, list) else told(np.asarray(labels))
 
 
 class Rows:

@@ -14,7 +14,7 @@ from kernalign.comparison.compare import defaulted, outcome, prepare
 from kernalign.comparison.plan import Plan
 from kernalign.comparison.result import Comparison
 from kernalign.comparison.run import Run
-from kernalign.comparison.tasks.inputs import opened, reference, stamps
+from kernalign.comparison.tasks.inputs import opened, reference, stamps, told
 from kernalign.comparison.tasks.streams import Task
 
 _MOST = 256  # tasks that pairs make
@@ -33,7 +33,7 @@ class Models:
     def digest(self) -> str:
         """Tells apart what is done, to which content of which files."""
         of_rows = stamps(self.xs), None if self.ys is None else stamps(self.ys)
-        asked = self.states.digest, sorted(self.options.items()), of_rows
+        asked = self.states.digest, told(self.options), of_rows
         return hashlib.sha256(repr(asked).encode()).hexdigest()
 
     @property

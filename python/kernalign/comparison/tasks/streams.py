@@ -22,7 +22,7 @@ from kernalign._engines.states import StateKey, Store
 from kernalign._rows import arrays
 from kernalign._rows.pairing import check_same_order
 from kernalign.comparison.tables import Names, pairs_of
-from kernalign.comparison.tasks.inputs import Rows
+from kernalign.comparison.tasks.inputs import Rows, told
 from kernalign.comparison.tasks.parts import MOMENTS, NEAREST, Nearest, part_key, whole
 from kernalign.metrics.moments import Moments
 from kernalign.metrics.record import OfLists
@@ -88,7 +88,7 @@ class Stream:
     def digest(self) -> str:
         """Tells apart what is done, to which content of which files, in which pieces."""
         of_rows = {lane: (rows.shape, rows.stamp) for lane, rows in self.lanes.items()}
-        asked = (self.metric, sorted(self.options.items()), self.square, self.chunk, self.queries, of_rows)
+        asked = (self.metric, told(self.options), self.square, self.chunk, self.queries, of_rows)
         return hashlib.sha256(repr(asked).encode()).hexdigest()
 
     @property
