@@ -269,6 +269,8 @@ def _diagonal(side: Side) -> Values:
     form = side.options["form"]
     if form in ("rbf", "laplacian"):
         return np.ones(side.source.n)
+    if form in ("euclidean", "sqeuclidean"):
+        return np.zeros(side.source.n)
     [rows] = side.rows
     blocks = [rows.dense(i, i + 1)[0] for i in range(side.source.n)]
     if form == "precomputed":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
@@ -10,12 +11,14 @@ import numpy as np
 
 from kernalign._base.score import Fixed, Null
 from kernalign._engines.permuted_grams import PermutedGrams
+from kernalign._rows.magnitude import divided, exponent_of
 from kernalign._statistics.calibration import order_statistic
 from kernalign._statistics.pairings import Labels, Orders, Pairings, Values, null_scores, share
 from kernalign._statistics.tails import pearson3_quantile, pearson3_tail
 
 COST = 100_000_000  # multiply-adds, or the time of so many, that a pairing may take: four seconds for 999 on one core
 LONG = "pairings of so many items and features take long: permutation_test scores them"
+_ROUNDING = 1e-5  # of cosines; float32 products are measured to be wrong by less than 1e-6
 
 Scores: TypeAlias = Callable[[Orders], Values]
 
@@ -87,11 +90,18 @@ class DrawnTail:
     """Spread and upper tail of a score, and its mean unless that is known, from the scores of pairings."""
 
     def __init__(
-        self, pairings: Pairings, mean: float | None, scores: Scores | str, of: Callable[[Values], Values] | None = None
+        self,
+        pairings: Pairings,
+        mean: float | None,
+        scores: Scores | str,
+        of: Callable[[Values], Values] | None = None,
+        value: float | None = None,
     ) -> None:
         """``scores``: what scores pairings, or why they are not scored; ``of`` makes distances of them, which fall as
-        they grow: p is the share of pairings that are no farther apart, and there is no upper quantile."""
-        self._given: Any = pairings, scores, of
+        they grow: p is the share of pairings that are no farther apart, and there is no upper quantile. ``value``: what
+        the given pairing scored, a cosine; where it no longer does, the rows are others and nothing is known."""
+        self._given: Any = pairings, scores, of, value
+        self._first = 0 if pairings.few else 1  # the given pairing is none of the random ones
         self._falls = of is not None
         self._mean = mean
 
@@ -99,11 +109,13 @@ class DrawnTail:
         if self._mean is not None:
             return self._mean
         drawn = self._found[2]
-        return None if drawn is None else float(drawn.mean())
+        return None if drawn is None else _in_range(np.mean, drawn[self._first :])
 
     def sd(self) -> float | None:
         drawn, mean = self._found[2], self.mean()
-        return None if drawn is None or mean is None else float(np.sqrt(np.mean((drawn - mean) ** 2)))
+        if drawn is None or mean is None:
+            return None
+        return _in_range(lambda apart: np.sqrt(np.mean(apart**2)), drawn[self._first :] - mean)
 
     def p_value(self) -> tuple[float | None, str]:
         return self._found[:2]
@@ -117,11 +129,13 @@ class DrawnTail:
 
     @cached_property
     def _found(self) -> tuple[float | None, str, Values | None]:
-        pairings, scores, of = self._given
+        pairings, scores, of, value = self._given
         if isinstance(scores, str):
             return None, scores, None
-        drawn, method = null_scores(pairings, scores)
         self._given = None
+        if value is not None and not abs(_of_given(pairings, scores) - value) <= _ROUNDING:
+            return None, "none: the rows changed since they were scored", None
+        drawn, method = null_scores(pairings, scores)
         if np.isnan(drawn).any():
             return None, "none: under some pairings there is no score", None
         return share(drawn, drawn), method, drawn if of is None else of(drawn)
@@ -130,7 +144,22 @@ class DrawnTail:
         return Null(self.mean, self.sd, None, self.p_value, self.quantile)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_mean": self._mean, "_falls": self._falls, "_found": self._found, "_given": None}
+        known = {"_mean": self._mean, "_first": self._first, "_falls": self._falls}
+        return {**known, "_found": self._found, "_given": None}
+
+
+def _in_range(of: Callable[[Values], Any], values: Values) -> float:
+    """What is in the unit of the values, from values whose sums and squares fit."""
+    unit = exponent_of(values)
+    return float(np.ldexp(of(divided(values, unit)), unit))
+
+
+def _of_given(pairings: Pairings, scores: Scores) -> float:
+    """What the given pairing scores now; nan of rows that are no longer finite, which are refused."""
+    try:
+        return float(scores(np.arange(pairings.n, dtype=np.int32)[None])[0])
+    except ValueError:
+        return math.nan
 
 
 def exchange_null(labels: Labels, made: PermutedGrams, scale: float, refused: str | None, less: float = 0.0) -> Null:

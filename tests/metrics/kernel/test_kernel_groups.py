@@ -53,6 +53,18 @@ CALLS = {
         functools.partial(ka.rsa, distance="sqeuclidean", comparison="cosine"),
         functools.partial(rsa.rsa, distance="sqeuclidean", comparison="cosine"),
     ),
+    "distance_correlation biased": (
+        functools.partial(ka.distance_correlation, estimator="biased"),
+        functools.partial(cka, estimator="biased", kernel=distances.distances),
+    ),
+    **{
+        f"rsa {comparison} {distance}": (
+            functools.partial(ka.rsa, distance=distance, comparison=comparison),
+            functools.partial(rsa.rsa, distance=distance, comparison=comparison),
+        )
+        for comparison in ("whitened_cosine", "whitened_pearson")
+        for distance in ("correlation", "euclidean", "sqeuclidean")
+    },
 }
 
 
@@ -66,11 +78,29 @@ def test_chance_spread_and_p_value_are_those_of_all_permitted_pairings(call, siz
     assert score == metric(x, y) == pytest.approx(values[0], rel=1e-8)
     assert score.chance == pytest.approx(values.mean(), rel=1e-8, abs=1e-12)
     assert score.chance_sd == pytest.approx(values.std(), rel=1e-6, abs=1e-12)
+    assert score._null.p_value.__self__._found[2][0] == pytest.approx(score, rel=1e-8)  # the given pairing's
     assert score.p_value == pytest.approx(share(values))
     assert score.settings["groups"] == len(sizes)
     assert score.settings["p_method"] == f"all {len(values)} pairings of groups"
     twin = pickle.loads(pickle.dumps(score))
     assert (twin.p_value, twin.chance, twin.chance_sd) == (score.p_value, score.chance, score.chance_sd)
+
+
+def test_a_group_far_from_the_others():
+    """Whose lengths, were they the distances of rows to themselves, would rule the null."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(12), 3)
+    x = rng.normal(size=(36, 3)) + np.repeat(rng.normal(size=(12, 3)), 3, axis=0)
+    y = x[:, :2] + 1.5 * rng.normal(size=(36, 2))
+    x[:3] *= 8
+    a, b = (alignment.centre(distances.distances(one)) for one in (x, y))
+    places = np.arange(36).reshape(12, 3)
+    orders = [places[rng.permutation(12)].ravel() for _ in range(4000)]
+    pool = np.array([(a * b[np.ix_(o, o)]).sum() for o in orders]) / (np.linalg.norm(a) * np.linalg.norm(b))
+    score = ka.distance_correlation(x, y, estimator="biased", groups=labels)
+    assert score.chance == pytest.approx(pool.mean(), abs=5 * pool.std() / 4000**0.5)
+    assert score.chance_sd == pytest.approx(pool.std(), rel=0.1)
+    assert score.p_value == pytest.approx(np.mean(pool >= score), abs=0.01)
 
 
 @pytest.mark.parametrize("metric", ["cka", "hsic", "distance_correlation", "rsa"])

@@ -305,6 +305,38 @@ def test_pairings_that_take_long_are_not_scored():
     assert near.z < -5
 
 
+def test_the_given_pairing_is_none_of_the_drawn_ones():
+    """A distance far below all others does not widen the null that it is measured by."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(100, 4))
+    y = x + 0.1 * rng.normal(size=(100, 4))
+    pool = [float(ka.procrustes(x, y[rng.permutation(100)])) for _ in range(300)]
+    score = ka.procrustes(x, y)
+    assert score.p_value == 0.001
+    assert score.chance == pytest.approx(np.mean(pool), abs=5 * np.std(pool) / 300**0.5)
+    assert score.chance_sd == pytest.approx(np.std(pool), rel=0.2)
+    assert pickle.loads(pickle.dumps(score)).chance_sd == score.chance_sd
+    huge = ka.procrustes(x * 2.0**600, y * 2.0**600)
+    assert (huge.chance, huge.chance_sd) == pytest.approx(
+        (score.chance * 2.0**600, score.chance_sd * 2.0**600), rel=1e-9
+    )
+    assert math.isfinite(ka.procrustes(x * 1e-200, y * 1e180).chance_sd)
+
+
+@pytest.mark.parametrize("change", [lambda y: y[::-1].copy(), lambda y: y * np.nan], ids=["turned", "nan"])
+@pytest.mark.parametrize("name", [*METRICS, "soft_correlation", "second_order_cosine"])
+def test_rows_that_were_overwritten_make_no_null(name, change):
+    x, y = scaled_pair(40, 5, 4)
+    kept = y.copy()
+    metric = getattr(ka, name)
+    score = metric(x, y)
+    y[:] = change(y)
+    assert (score.p_value, score.chance, score.chance_sd, score.z) == (None,) * 4
+    assert score.settings["p_method"] == "none: the rows changed since they were scored"
+    y[:] = kept
+    assert metric(x, y).p_value is not None
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("draw", ["standard_normal", "standard_cauchy"])
 def test_shapes_have_their_size(draw):

@@ -112,8 +112,9 @@ def soft_correlation(
         In [0, 1], or [-1, 1] with signs; 1 if every column has a copy, up to scale, on the other side. Invariant to
         permutation, translation and scale of columns, not to rotation; "both" is symmetric. Well above 0 by chance, the
         more so the fewer items and the more columns: ``chance``, ``chance_sd`` and ``p_value`` are found when first
-        read, from 999 random pairings (all, of up to 8 items), where n p q is at most 10^8. Constant columns are left
-        out, as by :func:`one_to_one`. nan where a side is constant.
+        read, before the arrays are overwritten, from 999 random pairings (all, of up to 8 items), where n p q is at
+        most 10^8; None of rows that are seen to have changed. Constant columns are left out, as by :func:`one_to_one`.
+        nan where a side is constant.
 
     Notes
     -----
@@ -363,7 +364,8 @@ def _finish_soft_correlation(
         return np.array([_best(product(x.T, y[order]), direction, absolute) for order in orders])
 
     value = _best(correlation, direction, absolute)
-    tail = DrawnTail(Pairings.of_items(data.n), None, f"none: {LONG}" if data.n * correlation.size > COST else scores)
+    why = f"none: {LONG}" if data.n * correlation.size > COST else None
+    tail = DrawnTail(Pairings.of_items(data.n), None, why or scores, value=value)
     return Score(value, metric="soft_correlation", n=data.n, settings=settings, null=tail.null())
 
 

@@ -51,9 +51,9 @@ def procrustes(x: Any, y: Any, *, alpha: float = 1.0, centred: bool = True, **op
         min_Q |X - Y Q| = sqrt(|X|^2 + |Y|^2 - 2 |X^T Y|_*), X and Y centred, >= 0, in the units of the data and neither
         squared nor divided by n; 0 for equal shapes. A metric. The Bures distance of the Gram matrices. ``chance``,
         ``chance_sd`` and ``p_value``, small where the distance is, are those of 999 random pairings (of all, up to 8
-        items), when they are read: no closed form is known, and that of rotations in place of pairings is wrong where
-        rows differ in length. None where that takes long (beyond some 200 features). nan, with ``reason``, where a
-        side is constant.
+        items), when they are first read, before the arrays are overwritten: no closed form is known, and that of
+        rotations in place of pairings is wrong where rows differ in length. None where that takes long (beyond some 200
+        features) or the rows are seen to have changed. nan, with ``reason``, where a side is constant.
 
     Notes
     -----
@@ -101,7 +101,8 @@ def nbs(x: Any, y: Any, *, alpha: float = 1.0, centred: bool = True, **options: 
     -------
     Score
         In [0, 1]; 1 for equal shapes. Invariant to rotation, isotropic scale and translation of each side; counts the
-        variance of a direction once where CKA squares it. Chance and p-value as for :func:`procrustes`.
+        variance of a direction once where CKA squares it. Chance and p-value as for :func:`procrustes`, read
+        before the arrays are overwritten.
 
     See Also
     --------
@@ -136,7 +137,7 @@ def angular_distance(x: Any, y: Any, *, alpha: float = 1.0, centred: bool = True
     Score
         Radians in [0, pi/2]; 0 for equal shapes. Small angles are 2 arcsin(d / 2), d the Procrustes distance of the
         sides scaled to norm 1, so that they are not lost in the rounding of a cosine; with ``alpha`` < 1 they are below
-        1e-7. Chance and p-value as for :func:`procrustes`.
+        1e-7. Chance and p-value as for :func:`procrustes`, read before the arrays are overwritten.
 
     See Also
     --------
@@ -174,7 +175,9 @@ class Shapes:
 
     def null(self, of: Callable[[Vector], Vector] | None = None) -> Null | None:
         """Of random pairings, with ``of`` of a distance that is made of NBS."""
-        return None if self.scores is None else DrawnTail(Pairings.of_items(self.n), None, self.scores, of).null()
+        if self.scores is None:
+            return None
+        return DrawnTail(Pairings.of_items(self.n), None, self.scores, of, max(0.0, 1 - self.gap)).null()
 
 
 def finish_procrustes(shapes: Shapes) -> Score:

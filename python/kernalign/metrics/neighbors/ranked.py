@@ -123,9 +123,10 @@ def second_order_cosine(
         in [0, 1], the mean over items of the cosine of two vectors: the cosine distances, 1 - cos, in x and in y to
         all items that are among the k nearest in x or in y. Distances are positive, so that the score of unrelated
         representations is far from 0: read ``corrected``. ``chance``, ``chance_sd`` and ``p_value`` are found when
-        first read, from 999 random pairings (all, of up to 8 items) of the lists that were found; None,
-        ``settings["p_method"]`` saying why, of many items and features, or where a pairing has no score. nan, with
-        ``reason``, where an item is at distance 0 from all its neighbours, and where x or y is so on one side.
+        first read, before the arrays are overwritten, from 999 random pairings (all, of up to 8 items) of the lists
+        that were found; None, ``settings["p_method"]`` saying why, of many items and features, of rows that are seen to
+        have changed, or where a pairing has no score. nan, with ``reason``, where an item is at distance 0 from all its
+        neighbours, and where x or y is so on one side.
 
     Notes
     -----
@@ -169,5 +170,7 @@ def finish_second_order_cosine(found: Search, per_item: bool = False) -> Score:
     labels = found.groups
     pairings = Pairings.of_items(found.n) if labels is None else Pairings.of_groups(labels)
     why = why_no_p_value(found.settings) or (f"none: {LONG}" if made.cost > _COST else None)
-    tail = DrawnTail(pairings, None, why or (lambda orders: np.array([made.cosines(one).mean() for one in orders])))
-    return found.score("second_order_cosine", float(items.mean()), tail.null(), items if per_item else None)
+    value = float(items.mean())
+    scores = why or (lambda orders: np.array([made.cosines(one).mean() for one in orders]))
+    tail = DrawnTail(pairings, None, scores, value=value)
+    return found.score("second_order_cosine", value, tail.null(), items if per_item else None)
