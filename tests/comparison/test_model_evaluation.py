@@ -373,6 +373,11 @@ def test_a_table_has_a_subject_in_each_row():
     table = pd.DataFrame(values, index=[f"s{i}" for i in range(5)])
     assert ka.noise_ceiling(table).lower == ka.noise_ceiling(values).lower
     assert ka.evaluate_models({"a": values[0]}, table, samples=5).subjects == tuple(table.index)
+    table.columns = [f"{u}-{v}" for u, v in itertools.combinations("abcdefghijkl", 2)]  # no pairs of conditions
+    found = ka.evaluate_models({"a": values[0], "b": table.iloc[1]}, table, samples=5)
+    np.testing.assert_array_equal(
+        found.scores, ka.evaluate_models(dict(zip("ab", values[:2], strict=True)), values, samples=5).scores
+    )
 
 
 def test_models_may_have_numbers_for_names():

@@ -190,7 +190,7 @@ def test_pairs_of_labelled_conditions_are_taken_by_them() -> None:
     with pytest.raises(ValueError, match=r"y must hold the pairs of an upper triangle, row by row, .*to_numpy"):
         of_rsa(given[0], given[1].iloc[::-1])
     with pytest.raises(ValueError, match=r"x must hold the pairs .* got 'a' in place of a pair of conditions"):
-        of_rsa(pd.Series([1.0, 2.0, 3.0], index=list("abc")), np.arange(3.0))
+        of_rsa(pd.Series([1.0, 2.0, 3.0], index=[("u", "v"), "a", "b"]), np.arange(3.0))
 
 
 @pytest.mark.parametrize("metric", ["nbs", "cca", lambda a, b: float(ka.cka(np.asarray(a), np.asarray(b)))])

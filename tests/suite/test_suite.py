@@ -11,17 +11,25 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from unittest import mock
 
 import kernalign as ka
 import numpy as np
 import pytest
 from kernalign import suite
+from kernalign._base import kernels
+from kernalign._engines.states import ROWS, StateKey
+from kernalign._rows import arrays
+from kernalign._rows.layered import Place
 from kernalign.comparison.families import grams, lists
 from kernalign.comparison.tidy import COLUMNS
+from kernalign.metrics.kernel.rsa_ranks import Ranks
 from kernalign.suite import executors as running
 from kernalign.suite.blocks import _rectangles
+from kernalign.suite.data import items_of
 from kernalign.suite.kept import States
+from kernalign.suite.labelled import chance, folds_of, labels_of, probed
 from processes import Mortal
 from reference import probes
 
@@ -500,14 +508,14 @@ def test_labels_are_found_by_neighbours_and_by_a_probe(folder, groups):
     number = np.arange(N) // 2 if groups else np.arange(N)
     x = np.load(folder / "feat" / "m0.npy")
     unit = x / np.linalg.norm(x, axis=1, keepdims=True)
-    near_of = [[j for j in np.argsort(-unit @ unit[i], kind="stable") if j != i][:10] for i in range(N)]
-    pairs = [(i, j) for i in range(N) for j in near_of[i] if number[i] != number[j]]
+    near_of = [[j for j in np.argsort(-unit @ unit[i], kind="stable") if number[j] != number[i]][:10] for i in range(N)]
+    pairs = [(i, j) for i in range(N) for j in near_of[i]]
     assert run.claims[1].value == pytest.approx(np.mean([kinds[i] == kinds[j] for i, j in pairs]), rel=1e-12)
     others = [kinds[i] == kinds[j] for i in range(N) for j in range(N) if number[i] != number[j]]
     assert f"by chance {np.mean(others):.1%}" in run.claims[1].why
-    right = 0
+    right, folds = 0, folds_of(kinds, number)
     for fold in range(5):
-        out = number % 5 == fold
+        out = folds == fold
         mean, sd = x[~out].mean(axis=0), x[~out].std(axis=0, ddof=1)
         weights, bias = probes.logistic((x[~out] - mean) / sd, kinds[~out].tolist(), 1e-3)
         right += (((x[out] - mean) / sd @ weights + bias).argmax(axis=1) == kinds[out]).sum()
@@ -517,6 +525,70 @@ def test_labels_are_found_by_neighbours_and_by_a_probe(folder, groups):
     assert again.status()["blocks left"] == 0
     assert again.gc() == 0
     assert [claim.value for claim in suite.load(folder).last().claims] == [claim.value for claim in run.claims]
+
+
+@pytest.mark.parametrize("largest", [15, 40])
+def test_items_of_large_groups_have_neighbours_of_others(folder, largest):
+    """As many for every item, however many of its own group are nearer."""
+    number = np.maximum(np.arange(N) - largest, -1) // 3 + 1
+    kinds = np.arange(N) % 2
+    x = rows_of(0) + 99 * np.eye(number.max() + 1)[number][:, :1]
+    np.save(folder / "feat" / "m0.npy", x)
+    items = [{"id": f"i{at}", "pair": int(number[at]), "kind": int(kinds[at])} for at in range(N)]
+    (folder / "items.json").write_text(json.dumps(items))
+    check = '[[checks]]\nkind = "separation"\nby = "label"\nx = "m0"\n'
+    [claim] = labelled(folder, check, groups=True).run().claims
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    same, others = [], []
+    for i in range(N):
+        other = [j for j in np.argsort(-unit @ unit[i], kind="stable") if number[j] != number[i]]
+        same += [kinds[i] == kinds[j] for j in other[:10]]
+        others.append(np.mean([kinds[i] == kinds[j] for j in other]))
+    assert claim.value == pytest.approx(np.mean(same), rel=1e-12)
+    assert chance("label", kinds, number) == pytest.approx(np.mean(others), rel=1e-12)
+    (folder / "items.json").write_text(json.dumps([one | {"pair": 0} for one in items]))
+    [claim] = suite.load(folder).run().claims
+    assert "groups must leave an item a neighbour of another group" in claim.why
+
+
+def test_folds_hold_whole_groups_and_every_label():
+    """In whatever order classes come round; groups of one label are spread over all folds."""
+    rng = np.random.default_rng(0)
+    kinds = np.arange(100) % 5
+    assert probed(np.eye(5)[kinds] + 0.01 * rng.normal(size=(100, 5)), kinds, np.arange(100)) == 1.0
+    for labels, groups in ((kinds, np.arange(100)), (kinds.repeat(3), np.arange(100).repeat(3))):
+        folds = folds_of(labels, groups)
+        assert all((np.bincount(folds[labels == one], minlength=5) == len(labels) / 25).all() for one in range(5))
+        assert all(len(set(folds[groups == one])) == 1 for one in range(100))
+    mixed = rng.integers(20, size=100)
+    folds = folds_of(kinds, mixed)
+    assert all(len(set(folds[mixed == one])) <= 1 for one in range(20))
+    assert set(folds) == set(range(5))
+
+
+def test_labels_of_other_types_are_other_classes(folder):
+    items = [{"id": f"i{at}", "kind": [1, "1", "a"][at % 3]} for at in range(N)]
+    (folder / "items.json").write_text(json.dumps(items))
+    made = labelled(folder, "")
+    numbers = labels_of(items_of(made.description, made.description.sets[0]))
+    np.testing.assert_array_equal(numbers, np.arange(N) % 3)
+
+
+def test_states_are_counted_by_what_they_hold(monkeypatch):
+    for module in ("_engines.gram_source", "metrics.kernel.rsa_ranks"):
+        monkeypatch.setattr(f"kernalign.{module}.SAMPLED_ROWS", 20)
+    side = grams.make_side([arrays.rows(rows_of(0), "x")], kernels.Linear(), 1)
+    ranks = Ranks(N, np.zeros(N * (N - 1) // 2))
+    place = Place("xs", "a", "")
+    store = {StateKey(ROWS, (), place): side, StateKey("ranks", (), place): ranks}
+    run, states = SimpleNamespace(shop=SimpleNamespace(store=store)), States()
+    states.keep(run, {"a": "digest"}, "")
+    values = 4 * N * (N - 1)
+    assert values < states.held <= values + 2000
+    before = states.held
+    assert (side.sampled.held, len(ranks.sampled)) == (20, 190)
+    states.keep(run, {"a": "digest"}, "")
+    assert states.held - before == 8 * (20 * 6 + 190)
 
 
 def test_labels_that_cannot_be_read_are_named(folder):

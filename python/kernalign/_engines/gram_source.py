@@ -22,6 +22,7 @@ from kernalign._rows.magnitude import divided, exponent_of
 EXACT_SKEW_ROWS = 5000
 SAMPLED_ROWS = 2000
 _APART = 2.0**-4  # numbers of classes, which differ by 1, have exp(-128): nothing beside 1
+_OBJECT = 1 << 10  # bytes of a Side and its numbers
 _FEW_ROWS = 64  # where float64 costs nothing
 
 
@@ -75,6 +76,12 @@ class Side:
     def rounded(self) -> str | None:
         """The format whose rounding is all that tells the rows apart, or None."""
         return None if self.varies else only_rounding(self.rows[0])
+
+    @property
+    def nbytes(self) -> int:
+        """What it holds now beside its rows; at most, of a sample that is not float64."""
+        sampled: Side | None = self.__dict__.get("sampled")
+        return _OBJECT + (0 if sampled is None else 8 * sum([math.prod(part.shape) for part in sampled.given]))
 
     def check(self) -> None:
         """Read all rows once; raises if one of them cannot be."""

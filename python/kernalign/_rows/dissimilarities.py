@@ -41,12 +41,14 @@ def given_dissimilarities(x: Any, name: str) -> Any:
 
 
 def _of_pairs(full: AnyArray, given: Any, name: str) -> AnyArray:
-    """The same, with the labels of its conditions where the pairs carry some that say more than places."""
+    """The same, with the labels of its conditions where the pairs are labelled by pairs of these."""
     n = len(full)
     pairs = carried_labels(name, n * (n - 1) // 2, given)
     if pairs is None:
         return full
     named = [pair if isinstance(pair, tuple) and len(pair) == 2 else (None, None) for pair in pairs]
+    if all(pair == (None, None) for pair in named):  # names such as "u-v", which say nothing that can be relied on
+        return full
     conditions = [named[0][0], *(other for _, other in named[: n - 1])]
     for pair, found, (i, j) in zip(pairs, named, itertools.combinations(range(n), 2), strict=True):
         if found == (None, None) or found != (conditions[i], conditions[j]):

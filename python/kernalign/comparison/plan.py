@@ -9,8 +9,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from kernalign._engines.gram_source import EXACT_SKEW_ROWS, SAMPLED_ROWS
-from kernalign._engines.states import KERNEL, StateKey
+from kernalign._engines.states import StateKey
 from kernalign._rows.layered import Place, Representation
 from kernalign._statistics.pairings import DRAWN, Pairings
 from kernalign.comparison.families import families
@@ -136,8 +135,6 @@ def bytes_of(key: StateKey, n: int, width: int) -> int:
         return n * (12 * int(key.options[0]) + 32)
     if key.kind == "ranks":
         return 4 * n * n
-    if key.kind == KERNEL:
-        return 8 * min(n, SAMPLED_ROWS) * width if n > EXACT_SKEW_ROWS else 0
     return 8 * n * min(n, width)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,7 +53,7 @@ def read(models: Mapping[str, Any], subjects: Any, comparison: Any, covariance: 
     return Given(tuple(map(str, models)), names, both[:count], both[count:], Compared(comparison, n, noise))
 
 
-def _holds_arrays(subjects: Any) -> bool:
+def _holds_arrays(subjects: Sequence[Any]) -> bool:
     """Whether this is no list of numbers."""
     return not subjects or isinstance(subjects[0], list) or np.ndim(subjects[0]) > 0
 
@@ -62,9 +62,7 @@ def _listed(subjects: Any) -> Mapping[Any, Any]:
     """Subjects by their names: of a dict, a list, or one array of matrices or vectors."""
     if isinstance(subjects, Mapping):
         found: dict[Any, Any] = dict(subjects)
-    elif isinstance(subjects, (list, tuple)) and (
-        not subjects or isinstance(subjects[0], list) or np.ndim(subjects[0]) > 0
-    ):
+    elif isinstance(subjects, (list, tuple)) and _holds_arrays(subjects):
         found = dict(enumerate(subjects))
     else:
         table = hasattr(subjects, "ndim") and not isinstance(subjects, memoryview)

@@ -33,7 +33,7 @@ class Items:
 
     ids: tuple[Any, ...] | None
     groups: tuple[int, ...] | None
-    labels: tuple[str, ...] | None
+    labels: tuple[Any, ...] | None
     digest: str
     groups_digest: str
 
@@ -149,7 +149,7 @@ def items_of(description: Description, items: Set) -> Items:
     return Items(
         None if ids is None else tuple(ids),
         None if numbers is None else tuple(numbers),
-        None if labels is None else tuple(map(str, labels)),
+        None if labels is None else tuple(labels),
         "" if ids is None else digest(ids),
         "" if numbers is None else digest(numbers),
     )

@@ -11,6 +11,7 @@ from kernalign._engines.gram_source import Side
 from kernalign._engines.states import KERNEL
 from kernalign.comparison.plan import bytes_of
 from kernalign.comparison.run import Run
+from kernalign.metrics.kernel.rsa_ranks import Ranks
 
 _KINDS = ("lists", "edges", "ranks", KERNEL)
 _MOST = 1 << 29  # bytes
@@ -46,7 +47,10 @@ class States:
                 if key.place is None or key.kind not in _KINDS:
                     continue
                 own = self._found.setdefault((digests[key.place.name], key.place.label, how), {})
-                held = bytes_of(key, run.plan.asked.n, run.shop.layers[key.place].width)
+                if isinstance(state, (Side, Ranks)):  # which may have found more since they were lent
+                    held = state.nbytes
+                else:
+                    held = bytes_of(key, run.plan.asked.n, run.shop.layers[key.place].width)
                 self.held += held - own.get(key._replace(place=None), (None, 0))[1]
                 own[key._replace(place=None)] = state, held
             while self.held > self.most:

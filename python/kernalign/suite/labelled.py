@@ -15,14 +15,16 @@ from kernalign._base.checks import check_same_rows
 from kernalign._base.readable import said
 from kernalign._base.score import AlignmentWarning
 from kernalign._engines.neighbors import find
+from kernalign._rows.labels import class_numbers
 from kernalign._rows.layered import Layer, open_representations
 from kernalign._rows.matrices import dense
+from kernalign.metrics.neighbors.groups import longer_outside
 from kernalign.suite.data import Entry, Items, digest, opened
 from kernalign.suite.description import Description
 from kernalign.suite.members import Members
 
 FOLDS, NEIGHBORS, LABEL = 5, 10, "label"
-_VERSION = 1  # of the values
+_VERSION = 2  # of the values
 
 _FAILURES = (ValueError, TypeError, OSError, ImportError, ArithmeticError, MemoryError)
 
@@ -65,8 +67,12 @@ class Reading:
             warnings.simplefilter("ignore", AlignmentWarning)
             if self.kind == "probe":
                 return probed(dense(layer.rows), labels, groups)
-            found = find(layer.rows, min(NEIGHBORS, len(labels) - 1), "cosine", "auto", 1, None, sets=True)
-        return shared(np.asarray(found.lists.indices), labels, groups)
+            n, largest = len(groups), int(np.bincount(groups).max())
+            if largest == n:
+                raise ValueError("groups must leave an item a neighbour of another group")
+            length = min(n - 1, NEIGHBORS + largest - 1)
+            found = find(layer.rows, length, "cosine", "auto", 1, None, sets=False)
+        return shared(longer_outside(found.lists, groups, NEIGHBORS).indices, labels)
 
 
 def readings(description: Description, own: Members) -> Iterator[Reading]:
@@ -89,8 +95,8 @@ def kind_of(check: Mapping[str, Any]) -> str:
     return "probe" if check["kind"] == "probe" else ""
 
 
-def labels_of(items: Items) -> NDArray[Any]:
-    return np.unique(np.array(items.labels), return_inverse=True)[1]
+def labels_of(items: Items) -> NDArray[np.int64]:
+    return class_numbers(items.labels, "labels")[0]
 
 
 def groups_of(items: Items) -> NDArray[Any]:
@@ -102,32 +108,36 @@ def probed(x: NDArray[Any], labels: NDArray[Any], groups: NDArray[Any]) -> float
     """Share of right answers of a linear probe on items that it has not seen; whole groups are in one fold."""
     from kernalign.stitching import LinearProbe  # which brings scikit-learn along
 
-    fold = np.unique(groups, return_inverse=True)[1] % FOLDS
-    right = 0
+    fold, right = folds_of(labels, groups), 0
     for one in np.unique(fold):
         out = fold == one
         right += int((LinearProbe().fit(x[~out], labels[~out]).predict(x[out]) == labels[out]).sum())
     return right / len(labels)
 
 
-def shared(neighbors: NDArray[Any], labels: NDArray[Any], groups: NDArray[Any]) -> float:
-    """Share of the nearest neighbours of other groups that have the item's own label."""
-    other = groups[neighbors] != groups[:, None]
-    same = (labels[neighbors] == labels[:, None]) & other
-    if not other.any():
-        raise ValueError("groups must leave an item a neighbour of another group")
-    return float(same.sum() / other.sum())
+def folds_of(labels: NDArray[Any], groups: NDArray[Any]) -> NDArray[Any]:
+    """Number of the fold of each item: shuffled groups are dealt out, those of one label after each other."""
+    first, group = np.unique(groups, return_index=True, return_inverse=True)[1:]
+    mixed = np.bincount(group, labels != labels[first][group]) > 0
+    shuffled = np.random.default_rng(0).permutation(len(first))
+    dealt = shuffled[np.argsort(np.where(mixed, -1, labels[first])[shuffled], kind="stable")]
+    fold = np.empty(len(first), dtype=np.intp)
+    fold[dealt] = np.arange(len(first)) % FOLDS
+    return np.asarray(fold[group])
+
+
+def shared(neighbors: NDArray[Any], labels: NDArray[Any]) -> float:
+    """Share of the nearest neighbours that have the item's own label."""
+    return float((labels[neighbors] == labels[:, None]).mean())
 
 
 def chance(kind: str, labels: NDArray[Any], groups: NDArray[Any]) -> float:
     """What a model that knows nothing reaches: always the most frequent label, or any item of another group."""
     if kind == "probe":
         return float(np.bincount(labels).max() / len(labels))
-    both = np.unique(np.stack([labels, groups]), axis=1, return_counts=True)[1]
-    of_label, of_group = np.bincount(labels), np.unique(groups, return_counts=True)[1]
-    pairs = [float((count * (count - 1.0)).sum()) for count in (of_label, both, of_group)]
-    n = len(labels)
-    return (pairs[0] - pairs[1]) / (n * (n - 1.0) - pairs[2])
+    _, both, count = np.unique(np.stack([labels, groups]), axis=1, return_inverse=True, return_counts=True)
+    same, other = np.bincount(labels)[labels] - count[both.ravel()], len(labels) - np.bincount(groups)[groups]
+    return float(np.mean(same / other))
 
 
 def best(layers: Sequence[Sequence[Any]]) -> Sequence[Any]:

@@ -57,6 +57,12 @@ class Ranks:
         i, j = (index[at] for at in np.triu_indices(SAMPLED_ROWS, 1))
         return np.take(self.values, i * (2 * self.n - i - 1) // 2 + j - i - 1)
 
+    @property
+    def nbytes(self) -> int:
+        """What it holds now."""
+        sampled = self.__dict__.get("sampled", self.values)
+        return self.values.nbytes + (0 if sampled is self.values else sampled.nbytes)
+
 
 def ranked(side: Side, comparison: str, report: Report) -> Ranks:
     """The ranks of one representation; up to 37 bytes for each pair of items meanwhile, 8 for the result."""
