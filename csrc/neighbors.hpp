@@ -58,8 +58,9 @@
 //            are those of the float32 search; cuts are raised to what k bounds, less all they pay, reach.
 // Otherwise  the row is done again: tiles in float64 under the same bound (u = 2^-53), every j with U_ij >= L scored.
 //            Rows that are bit-for-bit equal are searched, and scored, once.
-// Memory     Inputs are not copied beyond 48 MB of panels, plus about 8 (3k + 32) bytes per row and 8 MB; 8 n^2 bytes
-//            of rows of 65,536 values or more that are at most a 16th as many.
+// Memory     Inputs are not copied beyond 48 MB of panels, plus about 8 (3k + 32) bytes per row and 8 MB, and 8 MB of
+//            rows with a common divisor (if they have more, all rows are widened as they are read, which is slower);
+//            8 n^2 bytes of rows of 65,536 values or more that are at most a 16th as many.
 #pragma once
 
 #include <cstdint>

@@ -47,7 +47,7 @@ class Counter {
         kernel.cols = kernel.ld = tile.cols;
         kernel.least = least;
         kernel.most = most;
-        kernel.capacity = int(room);
+        kernel.capacity = int(std::min<std::int64_t>(room, std::numeric_limits<int>::max()));
         kernel.counts = Written<int>(counts_.get());
         kernel.found = Written<double>(found);
         launch(queue_, CountCollect::blocks(tile.rows, tile.cols), kernel);
@@ -109,9 +109,12 @@ class Search {
 
     // The values of two ranks among the squared distances above the diagonal, counted from 0: the same, or neighbours.
     std::pair<double, double> ranked(std::int64_t first, std::int64_t last) {
-        const Bracket found = bracket(first);
-        const double low = value(found, first);
-        if (found.counts.hold(last)) return {low, value(found, last)};
+        double low;
+        {  // its memory is free when the second is looked for
+            const Bracket found = bracket(first);
+            low = value(found, first);
+            if (found.counts.hold(last)) return {low, value(found, last)};
+        }
         return {low, value(bracket(last), last)};
     }
 

@@ -24,8 +24,9 @@ void gather(Queue& queue, const AnyRows& rows, const std::vector<std::int64_t>& 
 class PreparedRows {
   public:
     // rows.view.data is in the queue's device memory; shift and scale are not. Reads all rows once or twice: throws on
-    // NaN, infinity and (cosine) zero rows, in ExactRows' words. Rows that need preprocessing are written out in
-    // float64, 8nd bytes.
+    // NaN, infinity and (cosine) zero rows, in ExactRows' words. Where rows are preprocessed, or (cosine) one of them
+    // has a common divisor (direction.hpp) or a norm near the ends of float64's range, all are written out and read
+    // from then on in float64: 8nd bytes.
     PreparedRows(Queue& queue, const Rows& rows, Similarity similarity, Monitor* monitor);
 
     std::int64_t count() const { return rows_.rows(); }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+
 import kernalign as ka
 import ml_dtypes
 import numpy as np
@@ -115,6 +117,23 @@ def test_medians_that_are_hard_to_find_are_found(collected):
             expected = _core.median_distance(source, off_diagonal, 1, None)
             found = devices.median_distance(rows, 0, off_diagonal, None, tile=32, collected=collected)
             assert found == pytest.approx(expected, rel=1e-13)
+
+
+def test_medians_hold_the_distances_of_one_rank_at_a_time(cuda):
+    """Two that are not found together need no more memory than two that are, since they are equal."""
+
+    def fits(x: np.ndarray, memory: int) -> bool:
+        cuda.simulate(memory=memory)
+        try:
+            devices.median_distance(arrays.rows(x, "x"), 0, True, None, tile=32, collected=1)
+        except MemoryError:
+            return False
+        return True
+
+    equal, apart = np.ones((9, 1)), np.random.default_rng(0).standard_normal((9, 1))
+    fitting = bisect.bisect_left(range(1 << 24), True, key=lambda memory: fits(equal, memory))
+    assert fitting > 0
+    assert fits(apart, fitting)
 
 
 KERNELS = (ka.Linear(), ka.Cosine(), ka.RBF(), ka.RBF("median_offdiag"), ka.RBF(15.0), ka.Laplacian(), ka.Polynomial(3))

@@ -100,6 +100,24 @@ def test_sets_order_and_ties_are_those_of_feature_order_arithmetic(metric):
     assert found.tie_rows.mean() > 0.5
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("n", "d"), [(300, 3), (40, 70_000)])  # the second is searched by wide products
+def test_few_rows_with_a_common_divisor_are_those_of_feature_order_arithmetic(n, d, dtype):
+    rng = np.random.default_rng(4)
+    x = rng.standard_normal((n, d)).astype(dtype)
+    x[[5, 20]] = [[3], [-5]] * rng.integers(-4, 5, (1, d))
+    x[30] = 7 * rng.integers(1, 4, d)
+    x[33] = x[30] / 7 * 9
+    found = knn(x, 4)
+    apart = knn(np.asfortranarray(x), 4)  # not read in place
+    for name in ("indices", "similarities", "tie_rows"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(apart, name))
+    assert found.indices[30, 0] == 33
+    assert found.indices[33, 0] == 30
+    if d == 3:
+        np.testing.assert_array_equal(found.indices, ref.lists(ref.in_order(x, "cosine"), 4))
+
+
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("name", ["gaussian", "tight", "duplicated", "integer", "constant"])
 def test_threads_do_not_matter(name, metric):

@@ -1,5 +1,7 @@
 // Runs a fuzz target where the compiler has no libFuzzer: its seeds, then mutants of them, by the same options.
+#include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -10,9 +12,46 @@
 
 #include "bytes.hpp"
 
+// Of the sanitizers, which end the process without a signal.
+extern "C" void __sanitizer_set_death_callback(void (*)()) __attribute__((weak));
+
 namespace {
 
 using Input = std::vector<std::uint8_t>;
+
+const Input* current = nullptr;
+std::string broken;  // where the current input goes if it breaks something
+
+void keep_current() {
+    if (!current) return;
+    if (std::FILE* file = std::fopen(broken.c_str(), "wb")) {
+        std::fwrite(current->data(), 1, current->size(), file);
+        std::fclose(file);
+        std::fprintf(stderr, "broken by the input in %s: give its name to run it again\n", broken.c_str());
+    }
+    current = nullptr;
+}
+
+void at_signal(int number) {
+    std::signal(number, SIG_DFL);
+    keep_current();
+    std::raise(number);
+}
+
+void watch() {
+    std::vector<int> signals = {SIGILL, SIGTRAP, SIGABRT};
+    if (__sanitizer_set_death_callback)
+        __sanitizer_set_death_callback(keep_current);
+    else
+        signals.insert(signals.end(), {SIGSEGV, SIGBUS, SIGFPE});
+    for (const int number : signals) std::signal(number, at_signal);
+}
+
+void run(const Input& input) {
+    current = &input;
+    LLVMFuzzerTestOneInput(input.data(), input.size());
+    current = nullptr;
+}
 
 Input mutated(Input input, const std::vector<Input>& seeds, std::mt19937_64& generator) {
     const auto below = [&](std::size_t count) { return std::size_t(generator() % std::max<std::size_t>(count, 1)); };
@@ -26,9 +65,12 @@ Input mutated(Input input, const std::vector<Input>& seeds, std::mt19937_64& gen
             case 1:
                 if (!input.empty()) input[at] = std::uint8_t(generator());
                 break;
-            case 2:
-                input.insert(input.begin() + std::ptrdiff_t(at), 1 + below(9), std::uint8_t(generator()));
+            case 2: {
+                const std::size_t copies = 1 + below(9);
+                const auto value = std::uint8_t(generator());
+                input.insert(input.begin() + std::ptrdiff_t(at), copies, value);
                 break;
+            }
             case 3:
                 input.resize(at);
                 break;
@@ -55,10 +97,17 @@ Input mutated(Input input, const std::vector<Input>& seeds, std::mt19937_64& gen
     return input;
 }
 
+// A file, or all of a folder.
+void add(const std::string& word, std::vector<std::filesystem::path>& paths) {
+    if (!std::filesystem::is_directory(word)) return paths.push_back(word);
+    for (const auto& file : std::filesystem::directory_iterator(word)) paths.push_back(file.path());
+}
+
 }  // namespace
 
 int main(int count, char** words) {
     long runs = 10000, seconds = 1000000, seed = 1;
+    std::vector<std::filesystem::path> paths;
     std::vector<Input> seeds;
     for (int i = 1; i < count; ++i) {
         const std::string word = words[i];
@@ -70,19 +119,23 @@ int main(int count, char** words) {
         else if (word.rfind("-seed=", 0) == 0)
             seed = after("-seed=");
         else
-            for (const auto& file : std::filesystem::directory_iterator(word)) {
-                std::ifstream stream(file.path(), std::ios::binary);
-                seeds.emplace_back(std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>());
-            }
+            add(word, paths);
+    }
+    std::sort(paths.begin(), paths.end());  // the same mutants everywhere
+    for (const auto& path : paths) {
+        std::ifstream stream(path, std::ios::binary);
+        seeds.emplace_back(std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>());
     }
     if (seeds.empty()) seeds.emplace_back(64, std::uint8_t(1));
-    for (const Input& one : seeds) LLVMFuzzerTestOneInput(one.data(), one.size());
+    broken = "broken-" + std::filesystem::path(words[0]).filename().string();
+    watch();
+    for (const Input& one : seeds) run(one);
     std::mt19937_64 generator{std::uint64_t(seed)};
     const auto begun = std::chrono::steady_clock::now();
     long done = 0;
     for (; done < runs && std::chrono::steady_clock::now() - begun < std::chrono::seconds(seconds); ++done) {
-        const Input input = mutated(seeds[generator() % seeds.size()], seeds, generator);
-        LLVMFuzzerTestOneInput(input.data(), input.size());
+        const Input& from = seeds[generator() % seeds.size()];
+        run(mutated(from, seeds, generator));
     }
     std::printf("%zu seeds and %ld mutants of seed %ld: nothing broken\n", seeds.size(), done, seed);
     return 0;

@@ -14,8 +14,9 @@
 namespace kernalign {
 namespace {
 
-constexpr std::int64_t kBlock = 64;   // rows per task of the first reading
-constexpr std::int64_t kScores = 16;  // rows scored side by side
+constexpr std::int64_t kBlock = 64;       // rows per task of the first reading
+constexpr std::int64_t kScores = 16;      // rows scored side by side
+constexpr std::int64_t kAside = 1 << 20;  // values of divided rows that are held
 
 void bring_to_unit_size(double* values, std::int64_t cols) {
     double largest = 0;
@@ -46,6 +47,7 @@ ExactRows::ExactRows(const Rows& rows, Similarity similarity, int threads, Monit
 
 void ExactRows::examine_all(int threads, Monitor* monitor) {
     const std::int64_t tasks = (count() + kBlock - 1) / kBlock;
+    aside_.clear();
     divisor_.assign(similarity_ == Similarity::cosine ? std::size_t(count()) : 0, 1.0);
     Progress progress(monitor, tasks);
     std::vector<std::uint8_t> extreme(std::size_t(tasks), 0), divided(std::size_t(tasks), 0);
@@ -56,18 +58,18 @@ void ExactRows::examine_all(int threads, Monitor* monitor) {
         const std::int64_t end = std::min(count(), (task + 1) * kBlock);
         for (std::int64_t i = task * kBlock; i < end; ++i) {
             if (similarity_ == Similarity::cosine) divisor_[std::size_t(i)] = 1;
-            Raw source = raw(i, scratch.data());
+            Raw row = raw(i, scratch.data());
             if (similarity_ == Similarity::cosine) {
-                const auto value = [&](std::int64_t f) { return source.f32 ? double(source.f32[f]) : source.f64[f]; };
+                const auto value = [&](std::int64_t f) { return row.f32 ? double(row.f32[f]) : row.f64[f]; };
                 const double common = divisor_[std::size_t(i)] = common_divisor(value, cols());
                 if (common != 1) {
                     for (std::int64_t f = 0; f < cols(); ++f) scratch[std::size_t(f)] = value(f) / common;
-                    source = {nullptr, scratch.data()};
+                    row = {nullptr, scratch.data()};
                     divided[std::size_t(task)] = 1;
                 }
             }
-            const double square = source.f32 ? simd().squared_norm(source.f32, zero.data(), 1.0, cols())
-                                             : simd().squared_norm(source.f64, zero.data(), 1.0, cols());
+            const double square = row.f32 ? simd().squared_norm(row.f32, zero.data(), 1.0, cols())
+                                          : simd().squared_norm(row.f64, zero.data(), 1.0, cols());
             if (!std::isfinite(square)) load_rows(rows_, i, i + 1, scratch.data(), cols());  // says where, if so
             largest[std::size_t(task)] = std::max(largest[std::size_t(task)], square);
             smallest[std::size_t(task)] = std::min(smallest[std::size_t(task)], square);
@@ -93,7 +95,7 @@ void ExactRows::examine_all(int threads, Monitor* monitor) {
     }
     const auto any = [](const std::vector<std::uint8_t>& of) { return std::find(of.begin(), of.end(), 1) != of.end(); };
     if (any(divided))
-        dense32_ = dense64_ = false;
+        set_aside();
     else
         divisor_.clear();
     const double most = *std::max_element(largest.begin(), largest.end());
@@ -110,10 +112,39 @@ void ExactRows::examine_all(int threads, Monitor* monitor) {
     rescale_ = rescale_ || any(extreme);
 }
 
+void ExactRows::set_aside() {
+    if (!dense()) return;
+    for (std::int64_t i = 0; i < count(); ++i)
+        if (divisor_[std::size_t(i)] != 1) aside_.push_back(i);
+    const auto held = std::int64_t(aside_.size());
+    if (held > kAside / cols()) {
+        aside_.clear();
+        dense32_ = dense64_ = false;
+        return;
+    }
+    const auto fill = [&](auto& values) {
+        using T = typename std::decay_t<decltype(values)>::value_type;
+        values.resize(std::size_t(held * cols()));
+        T* out = values.data();
+        for (const std::int64_t row : aside_) {
+            const auto* from = reinterpret_cast<const T*>(source(row));
+            for (std::int64_t f = 0; f < cols(); ++f) *out++ = T(double(from[f]) / divisor_[std::size_t(row)]);
+        }
+    };
+    if (dense32_)
+        fill(aside32_);
+    else
+        fill(aside64_);
+}
+
 ExactRows::Raw ExactRows::raw(std::int64_t row, double* scratch) const {
-    const char* source = static_cast<const char*>(rows_.view.data) + row * rows_.view.row_stride;
-    if (dense32_) return {reinterpret_cast<const float*>(source), nullptr};
-    if (dense64_) return {nullptr, reinterpret_cast<const double*>(source)};
+    if (!aside_.empty() && divisor_[std::size_t(row)] != 1) {
+        const auto at = (std::lower_bound(aside_.begin(), aside_.end(), row) - aside_.begin()) * cols();
+        if (dense32_) return {aside32_.data() + at, nullptr};
+        return {nullptr, aside64_.data() + at};
+    }
+    if (dense32_) return {reinterpret_cast<const float*>(source(row)), nullptr};
+    if (dense64_) return {nullptr, reinterpret_cast<const double*>(source(row))};
     load_rows(rows_, row, row + 1, scratch, cols());
     if (rescale_) bring_to_unit_size(scratch, cols());
     if (const double by = divisor_.empty() ? 1.0 : divisor_[std::size_t(row)]; by != 1)
@@ -122,10 +153,10 @@ ExactRows::Raw ExactRows::raw(std::int64_t row, double* scratch) const {
 }
 
 void ExactRows::read(std::int64_t row, double* out) const {
-    const Raw source = raw(row, out);
+    const Raw found = raw(row, out);
     const double by = factor(row);
     // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): one of the two is set
-    for (std::int64_t f = 0; f < cols(); ++f) out[f] = (source.f32 ? double(source.f32[f]) : source.f64[f]) * by;
+    for (std::int64_t f = 0; f < cols(); ++f) out[f] = (found.f32 ? double(found.f32[f]) : found.f64[f]) * by;
 }
 
 void ExactRows::rough_score(const double* x, const std::int32_t* others, std::int64_t count, double* out,
@@ -141,11 +172,10 @@ void ExactRows::rough_score(const double* x, const std::int32_t* others, std::in
         const std::int64_t lanes = std::min(kFour, count - begin);
         for (std::int64_t c = 0; c < kFour; ++c) {
             const bool idle = c >= lanes;  // repeats the first row
-            const Raw source =
-                idle ? Raw{narrow[0], wide[0]}
-                     : raw(others[begin + c], dense32_ || dense64_ ? nullptr : scratch.data() + c * cols());
-            narrow[c] = source.f32;
-            wide[c] = source.f64;
+            const Raw one = idle ? Raw{narrow[0], wide[0]}
+                                 : raw(others[begin + c], dense32_ || dense64_ ? nullptr : scratch.data() + c * cols());
+            narrow[c] = one.f32;
+            wide[c] = one.f64;
         }
         if (single_)
             simd().neighbors.four_dots(rounded.data(), narrow, products, cols());
@@ -175,10 +205,10 @@ void ExactRows::score(const double* x, const std::int32_t* others, std::int64_t 
                 continue;
             }
             const std::int64_t row = others[begin + c];
-            const Raw source = raw(row, scratch.data() + (scratch.empty() ? 0 : c * cols()));
+            const Raw one = raw(row, scratch.data() + (scratch.empty() ? 0 : c * cols()));
             factors[c] = factor(row);
-            narrow[c] = source.f32;
-            wide[c] = source.f64;
+            narrow[c] = one.f32;
+            wide[c] = one.f64;
         }
         if (dense32_)
             simd().neighbors.score_in_order(x, narrow, factors, distance, scores, lanes, cols());

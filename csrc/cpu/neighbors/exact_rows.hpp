@@ -24,8 +24,8 @@ class ExactRows {
     // X_i in float64.
     void read(std::int64_t row, double* out) const;
 
-    // Row i, without its divisor, before its factor, in the memory of the caller if it is dense there, else in scratch
-    // (cols values); exactly one of the two pointers is set.
+    // Row i, without its divisor, before its factor, in the memory of the caller if it is dense there, or aside, else
+    // in scratch (cols values); exactly one of the two pointers is set.
     struct Raw {
         const float* f32 = nullptr;
         const double* f64 = nullptr;
@@ -48,6 +48,10 @@ class ExactRows {
 
   private:
     void examine_all(int threads, Monitor* monitor);
+    void set_aside();
+    const char* source(std::int64_t row) const {
+        return static_cast<const char*>(rows_.view.data) + row * rows_.view.row_stride;
+    }
 
     Rows rows_;
     Similarity similarity_;
@@ -55,8 +59,11 @@ class ExactRows {
     bool rescale_ = false;  // norms near the ends of the float64 range: bring rows to unit size before squaring
     bool single_ = false;   // rough scores are in float32
     double rough_error_ = 0;
-    std::vector<double> divisor_;  // of direction.hpp for cosine, unless all are 1
-    std::vector<double> factor_;   // 1 / |x_i / divisor| for cosine
+    std::vector<double> divisor_;      // of direction.hpp for cosine, unless all are 1
+    std::vector<std::int64_t> aside_;  // the rows that have one, ascending, if they are few and the others dense
+    std::vector<float> aside32_;       // those rows, divided: exact in the type of the others
+    std::vector<double> aside64_;
+    std::vector<double> factor_;  // 1 / |x_i / divisor| for cosine
 };
 
 }  // namespace kernalign

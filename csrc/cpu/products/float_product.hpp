@@ -6,6 +6,8 @@
 //                  float32; the others are together below 2^-22 |x_k y_k| for each k, about 2^-27 of it on average.
 //                  Sums are made of 128 coordinates and added up in order, so the error of a product is smaller than
 //                  that of the BLAS, and does not depend on the shape of the matrices around it.
+// Bits             differ between instruction sets: the loops of our own fuse, for AVX-512 only; the BLAS chooses its
+//                  own.
 // Range            Scale the rows: products x_k y_k below 2^-102 lose digits there and those below 2^-126 may count as
 //                  zero; numbers beyond 2^127 may count as infinite, or make nan.
 // Memory           0.8 KB of scratch per vector of the left factor, and 0.4 MB; without the matrix unit about 1 MB.
