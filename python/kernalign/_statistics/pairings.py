@@ -77,8 +77,9 @@ class Pairings:
     def drawn(self, number: int, seed: int = 0, most: int = FEW) -> Iterator[Orders]:
         """Random pairings, some at a time; the same ones are wanted for every pair, and kept where they are small."""
         asked = number, seed, most
-        if asked in self._kept:
-            yield from self._kept[asked]
+        found = self._kept.get(asked)  # at once: another thread may change what is kept
+        if found is not None:
+            yield from found
             return
         batches = []
         rng = np.random.default_rng(seed)

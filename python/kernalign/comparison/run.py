@@ -6,7 +6,6 @@ import contextlib
 import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
 from dataclasses import replace
 from functools import partial
 from operator import itemgetter
@@ -83,40 +82,41 @@ class Run:
         """What a pair comes to, with all that the result would ask of it, or an error that keeps it from that."""
         at, *pair = key.options
         family = self.plan.families[int(at)]
-        (a, x), (b, y) = ((str(name), side[str(name)]) for name, side in zip(pair, (self.x, self.y), strict=True))
-        own = copy(self)
-        own.caveats, own.cells, own.tails, own.intervals = Caveats(), {}, {}, {}
+        x, y = (side[str(name)] for name, side in zip(pair, (self.x, self.y), strict=True))
+        caveats = Caveats()
         with held(self.shop.threads, self.plan.asked.n), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            own.caveats.listen(caught)
+            caveats.listen(caught)
             if at not in self._scorers:
                 self._scorers[at] = family.scorer(self.shop) if self.shop.layers else None
             sides = list(x.opened.values()), list(y.opened.values())
-            own._score(family, (a, b), sides, self._scorers[at], None, self.shop, _Steps(None, 0))
-            tails = {metric: found[a, b]() for metric, found in own.tails.items()}
-            own.caveats.heard(None)
-        cells = {metric: found[a, b] for metric, found in own.cells.items()}
-        intervals = {metric: found[a, b] for metric, found in own.intervals.items()}
+            found = PairScores(self.plan, family, x, y, sides, self.shop, self.pairings)
+            self._score(found, self._scorers[at], None, caveats, _Steps(None, 0))
+            tails = {metric: found.tails(metric)() for metric in family.metrics}
+            caveats.heard(None)
         every = [one.place for one in (*x.layers, *y.layers)]
         shares = [(place, self.shop.store.get(StateKey(VARIANCE_SHARE, (), place))) for place in every]
         known = [(place, share) for place, share in shares if share]
-        for reason in own.caveats.reasons:
+        for reason in found.reasons:
             if reason.status == "failed":
                 return ValueError(reason.text)
-        return Paired(cells, tails, intervals, own.caveats.reasons, own.caveats.found, known)
+        return Paired(found.cells, tails, found.intervals, found.reasons, caveats.found, known)
 
     def _take(self, pair: Names, known: Paired) -> None:
-        """Take what a pair came to."""
-        for metric, cells in known.cells.items():
-            self.cells.setdefault(metric, {})[pair] = cells
-            self.tails.setdefault(metric, {})[pair] = partial(_same, known.tails[metric])
-        for metric, table in known.intervals.items():
-            self.intervals.setdefault(metric, {})[pair] = table
-        self.caveats.reasons += known.reasons
+        """Take what a pair came to in a task of its own."""
+        self._keep(pair, known, lambda metric: partial(_same, known.tails[metric]))
         self.caveats.found += known.caveats
         for place, share in known.shares:
             self.shop.store[StateKey(VARIANCE_SHARE, (), place)] = share
         self.scored = True
+
+    def _keep(self, pair: Names, found: Paired | PairScores, tails: Callable[[str], partial[Tails]]) -> None:
+        for metric, cells in found.cells.items():
+            self.cells.setdefault(metric, {})[pair] = cells
+            self.tails.setdefault(metric, {})[pair] = tails(metric)
+        for metric, table in found.intervals.items():
+            self.intervals.setdefault(metric, {})[pair] = table
+        self.caveats.reasons += found.reasons
 
     def work(self, report: Report) -> None:
         plan = self.plan
@@ -151,7 +151,11 @@ class Run:
                         self._take((a, b), known)
                         steps.step(len(self.x[a].labels) * len(self.y[b].labels))
                         continue
-                    self._score(family, (a, b), (layers["x"][a], of_y[b]), scorer, at_once, shop, steps)
+                    own_layers = layers["x"][a], of_y[b]
+                    found = PairScores(plan, family, self.x[a], self.y[b], own_layers, shop, self.pairings)
+                    scored = self._score(found, scorer, at_once, self.caveats, steps)
+                    self._keep((a, b), found, found.tails)
+                    self.scored = self.scored or scored
         self.caveats.done()
         if not self.scored and self.error is not None:
             raise self.error  # there is no rest that it could cost
@@ -276,17 +280,10 @@ class Run:
         }
 
     def _score(
-        self,
-        family: Family,
-        pair: Names,
-        layers: tuple[Sequence[Any], Sequence[Any]],
-        scorer: Scorer | None,
-        at_once: AtOnce | None,
-        shop: Workshop,
-        steps: _Steps,
-    ) -> None:
-        x, y = self.x[pair[0]], self.y[pair[1]]
-        found = PairScores(self.plan, family, x, y, layers, shop, self.pairings)
+        self, found: PairScores, scorer: Scorer | None, at_once: AtOnce | None, caveats: Caveats, steps: _Steps
+    ) -> bool:
+        """Score all pairs of layers of two representations; whether any has a score."""
+        family, layers, x, y = found.family, found.layers, found.x, found.y
         alike = x is y and family.mirrored
         mirror: dict[tuple[int, ...], Any] = {}
         places = found.begin(at_once, scorer)
@@ -301,8 +298,8 @@ class Run:
                 scores = self._scores(scorer, layers[0][at[0]], layers[1][at[1]])
             if steps.watched:
                 steps.step()
-            if self.caveats.caught:
-                self.caveats.heard(partial(_where, x, y, at))
+            if caveats.caught:
+                caveats.heard(partial(_where, x, y, at))
             if isinstance(scores, Exception):
                 found.reasons += reasons_of(family.metrics, x, y, at, "failed", said(scores))
                 continue
@@ -310,13 +307,7 @@ class Run:
             found.keep(at, scores)
             if alike and not [score for score in scores if score.reason]:  # a reason tells x from y
                 mirror[at] = scores
-        self.caveats.reasons += found.reasons
-        for metric in family.metrics:
-            self.cells.setdefault(metric, {})[pair] = found.cells[metric]
-            self.tails.setdefault(metric, {})[pair] = found.tails(metric)
-        for metric, table in found.intervals.items():
-            self.intervals.setdefault(metric, {})[pair] = table
-        self.scored = self.scored or scored
+        return scored
 
     def _scores(self, scorer: Scorer | None, a: Any, b: Any) -> Any:
         """Those of two layers, or the error that keeps them from being made."""
