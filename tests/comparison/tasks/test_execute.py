@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import warnings
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from kernalign._engines.states import Store
 from kernalign.comparison.tasks import execute as module
+from kernalign.comparison.tasks import pools
 from kernalign.comparison.tasks.ledger import Ledger
 from layered_samples import models
 from processes import Mortal
@@ -128,6 +129,28 @@ def test_a_broken_pool_is_made_again(files):
     with Mortal(2, mp_context=get_context("spawn")) as mortal:
         Mortal.deaths = 1
         assert run(made, mortal) == run(made)
+
+
+class Breaking(ProcessPoolExecutor):
+    """A pool that breaks while it is given its first task."""
+
+    def __init__(self, how):
+        super().__init__(1, mp_context=get_context("spawn"))
+        self.how = how
+
+    def submit(self, *given, **named):
+        self._broken = "a worker ended"
+        if self.how == "lost":
+            return Future()  # which nobody answers
+        raise self.how
+
+
+@pytest.mark.parametrize("how", ["lost", ValueError("bad value(s) in fds_to_keep"), BrokenPipeError()], ids=str)
+def test_a_pool_may_break_while_it_is_given_a_task(how, files, monkeypatch):
+    monkeypatch.setattr(pools, "_LOOK", 0.01)
+    made = plan(files)
+    with Breaking(how) as breaking:
+        assert run(made, breaking) == run(made)
 
 
 def die(*_given):

@@ -12,6 +12,7 @@ from kernalign._base.threads import allowed
 
 _AHEAD = 4  # tasks in flight for each worker
 _BREAKS = 3  # of a pool, without a finished task between them
+_LOOK = 1.0  # seconds after which a pool is asked whether it broke: a task sent while it did is answered by nobody
 
 
 def windowed(
@@ -30,10 +31,12 @@ def windowed(
                 task = waiting.pop()
                 try:
                     running[executor.submit(call, task)] = task
-                except (BrokenExecutor, OSError):  # a pool that is just breaking has closed its pipes
+                except (BrokenExecutor, OSError, ValueError):  # a breaking pool closes pipes that a new worker is given
                     waiting.append(task)
                     break
-            ended = wait(running, return_when=FIRST_COMPLETED).done if running else set()
+            ended = wait(running, _LOOK, FIRST_COMPLETED).done if running else set()
+            if running and not ended and not getattr(executor, "_broken", False):
+                continue
             broken: BaseException | None = None
             for future in ended:
                 task = running.pop(future)
