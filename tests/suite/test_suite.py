@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import random
@@ -26,10 +27,12 @@ from kernalign.comparison.families import grams, lists
 from kernalign.comparison.tidy import COLUMNS
 from kernalign.metrics.kernel.rsa_ranks import Ranks
 from kernalign.suite import executors as running
+from kernalign.suite import report
 from kernalign.suite.blocks import _rectangles
 from kernalign.suite.data import items_of
 from kernalign.suite.kept import States
 from kernalign.suite.labelled import chance, folds_of, labels_of, probed
+from kernalign.suite.ledger import Ledger
 from processes import Mortal
 from reference import probes
 
@@ -287,10 +290,87 @@ def test_a_run_that_is_killed_fifty_times_goes_on(folder):
 def test_two_runs_do_not_write_one_ledger(folder):
     one = suite.load(folder)
     one.run()
-    from kernalign.suite.ledger import Ledger
-
     with Ledger(one.directory / "ledger.jsonl").writing(), pytest.raises(ValueError, match="written by another run"):
         one.run()
+
+
+def test_a_run_takes_in_what_another_has_done_meanwhile(folder):
+    """Between the reading of the ledger and the lock."""
+    one, two = suite.load(folder), suite.load(folder)
+    late = Ledger(one.directory / "ledger.jsonl")
+    before = scores(two.run())
+    with late.writing():
+        assert set(late.scores) == {row["key"] for row in suite.load(folder).last().rows}
+    assert scores(suite.load(folder).last()) == before
+
+
+def test_scores_are_not_forgotten_while_others_are_made(folder):
+    one = suite.load(folder)
+    one.run()
+    path = one.directory / "ledger.jsonl"
+    with Ledger(path).writing(), pytest.raises(ValueError, match="written by another run"):
+        one.gc()
+    locked, calls = fcntl.flock, []
+
+    def late(*given):
+        calls.append(given)
+        if len(calls) == 1:
+            with mock.patch("fcntl.flock", locked):
+                one.gc()  # which puts another file in its place
+        return locked(*given)
+
+    with mock.patch("fcntl.flock", late), (ledger := Ledger(path)).writing():
+        ledger.append({"scores": {}, "caveats": {}})
+    assert len(path.read_bytes().splitlines()) == 2
+
+
+def test_a_line_amid_others_that_is_malformed_is_named(folder):
+    suite.load(folder).run()
+    path = folder / "runs" / "small" / "ledger.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([lines[0], lines[1][:40] + b"\n", *lines[2:]]))
+    with pytest.raises(ValueError, match=r"line 2 of .*ledger.jsonl is malformed, and is done again if it is removed"):
+        suite.load(folder).run()
+    assert path.read_bytes().splitlines(keepends=True)[2:] == lines[2:]
+
+
+def test_files_are_written_where_they_are_other(folder):
+    def stamps():
+        return {name: (directory / name).stat().st_mtime_ns for name in (*names, "provenance.json")}
+
+    def run():
+        suite.load(folder).run().report()
+        return stamps()
+
+    directory, names = folder / "runs" / "small", ("results.csv", "caveats.jsonl", "suite.lock.toml", "report.html")
+    suite.load(folder).run().report()
+    first, whole = stamps(), (directory / "report.html").read_bytes()
+    assert run() == first
+    (directory / "results.csv").write_text("edited")
+    (directory / "report.html").unlink()
+    second = run()
+    assert {name for name in names if second[name] != first[name]} == {"results.csv", "report.html"}
+    assert len((directory / "results.csv").read_text().splitlines()) == 76
+    for old, new in (('"small"', '"other"'), ("[[models]]", "[[models]]\nfamily = 'f'")):
+        text = (folder / "suite.toml").read_text()
+        (folder / "suite.toml").write_text(text.replace(old, new, 1))
+        suite.load(folder, directory=directory).run().report()
+        third = stamps()
+        assert all(third[name] != second[name] for name in names)
+        second = third
+    with mock.patch.object(report, "page", return_value=["", "", "another page"]):
+        suite.load(folder, directory=directory).run().report()
+    assert (directory / "report.html").read_text() == "another page"
+    assert whole != b"another page"
+
+
+def test_a_run_can_be_read_where_nothing_can_be_written(folder):
+    before = scores(suite.load(folder).run())
+    (folder / "runs" / "small" / "digests.json").unlink()
+    with mock.patch("kernalign._base.files.open", side_effect=PermissionError(13, "Permission denied"), create=True):
+        assert scores(suite.load(folder).last()) == before
+        assert suite.load(folder).status()["blocks left"] == 0
+        assert suite.load(folder).verify() == []
 
 
 def test_layers_seeds_sides_sets_and_groups(tmp_path):

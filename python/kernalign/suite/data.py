@@ -8,6 +8,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -268,9 +269,12 @@ class Digests:
         return Known(layers, digest(named if len(named) > 1 else named[0][1:]))
 
     def save(self) -> None:
-        """Write what was asked for; what nobody asked for is forgotten."""
-        with atomic_write(self._path, overwrite=True) as file:
-            file.write(json.dumps(self._used).encode())
+        """Write what was asked for, where that may be; what nobody asked for is forgotten."""
+        if self._used != self._known or not self._path.exists():
+            with suppress(OSError):  # what is not kept is only read again
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                with atomic_write(self._path, overwrite=True) as file:
+                    file.write(json.dumps(self._used).encode())
 
 
 def _were_saved(known: Any) -> bool:

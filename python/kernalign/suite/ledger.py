@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from kernalign._base.files import atomic_write
 
+_NUMBER, _TEXT = (int, float), (str, type(None))
 CELL = ("score", "chance", "chance_sd", "p_value", "log10_p", "stderr", "low", "high")
 WORDS = ("p_method", "status", "reason", "selection")
-_TEXT = (str, type(None))
+_LARGEST = 1e308
+_KINDS = dict.fromkeys(CELL, _NUMBER) | dict.fromkeys(WORDS, _TEXT)
 
 
 class Ledger:
@@ -21,26 +25,20 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._read(path.read_bytes() if path.exists() else b"")
+
+    def _read(self, data: bytes) -> None:
         self.scores: dict[str, dict[str, Any]] = {}
         self.caveats: dict[str, list[Any]] = {}
         self.readings: dict[str, list[Any]] = {}
-        self.lines = 0
-        self._whole = 0
-        if path.exists():
-            for line in self._read(path.read_bytes()):
-                try:
-                    self._take(checked(line))
-                except (LookupError, TypeError, ValueError, AttributeError) as error:
-                    raise ValueError(f"line {self.lines + 1} of {path} is malformed: {error}") from error
-
-    def _read(self, data: bytes) -> Iterator[Mapping[str, Any]]:
-        for raw in data.split(b"\n")[:-1]:
+        self.content = hashlib.blake2b(digest_size=20)
+        for at, raw in enumerate(data.split(b"\n")[:-1], 1):
+            self.content.update(raw + b"\n")
             try:
-                line = json.loads(raw)
-            except (ValueError, RecursionError):
-                return  # what follows a torn line was written by nobody
-            self._whole += len(raw) + 1
-            yield line
+                self._take(checked(json.loads(raw)))
+            except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+                told = f"line {at} of {self.path} is malformed, and is done again if it is removed: {error}"
+                raise ValueError(told) from error
 
     def _take(self, line: Mapping[str, Any]) -> None:
         made = {key: line[key] for key in ("kernalign", "finished_at") if key in line}
@@ -49,22 +47,27 @@ class Ledger:
         for owner, caveats in line["caveats"].items():
             self.caveats[owner] = caveats
         self.readings |= line.get("readings", {})
-        self.lines += 1
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Keep the file open for lines; another process that has it open is an error."""
-        with open(self.path, "ab") as file:
-            _lock(file, self.path)
-            file.truncate(self._whole)
+        """Keep the file open for lines, with those of runs that ended since; another process that has it open is an
+        error."""
+        with _locked(self.path) as file:
+            data = self.path.read_bytes()
+            whole = data[: data.rfind(b"\n") + 1]
+            if hashlib.blake2b(whole, digest_size=20).digest() != self.content.digest():
+                self._read(data)
+            file.truncate(len(whole))
             self._file = file
             yield
 
     def append(self, line: Mapping[str, Any]) -> None:
         """Take in a block, and write it to the disk."""
-        self._file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+        raw = json.dumps(line, separators=(",", ":")).encode() + b"\n"
+        self._file.write(raw)
         self._file.flush()
         os.fsync(self._file.fileno())
+        self.content.update(raw)
         self._take(line)
 
     def keep(self, keys: set[str]) -> int:
@@ -78,17 +81,34 @@ class Ledger:
         return lost
 
 
+@contextmanager
+def _locked(path: Path) -> Iterator[BinaryIO]:
+    """The file, open to append to, and nobody else's; not one that was replaced before it was locked."""
+    while True:
+        with open(path, "ab") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ValueError(f"{path} is being written by another run") from None
+            except OSError:  # some file systems have no locks
+                pass
+            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                yield file
+                return
+
+
 def checked(line: Any) -> Mapping[str, Any]:
     """A line of `work`, if it is one: what rows, tables and the report make something of has its type."""
     for score in line["scores"].values():
         if any(type(score[name]) is not kind for name, kind in (("n", int), ("dropped", int), ("turned", bool))):
             raise ValueError("n and dropped must be integers, turned a boolean")
         for cell in score["cells"]:
-            words = (*cell["layers"], *map(cell.get, WORDS))
-            if len(words) != 2 + len(WORDS) or not all(type(one) in _TEXT for one in words):
-                raise ValueError(f"layers and {', '.join(WORDS)} must be text")
-            if not all(_is_number(cell.get(name, 0.0)) for name in CELL):
-                raise ValueError(f"{', '.join(CELL)} must be numbers")
+            if len(cell["layers"]) != 2 or not {*map(type, cell["layers"])} <= {*_TEXT}:
+                raise ValueError("layers must be two texts")
+            for name, value in cell.items():
+                kind = _KINDS.get(name)
+                if kind and (type(value) not in kind or (kind is _NUMBER and abs(value) > _LARGEST)):
+                    raise ValueError(f"{name} must be {'a number' if kind is _NUMBER else 'text'}")
     for told in line["caveats"].values():
         for kind, *layers, value, text in told:
             named = len(layers) == 2 and all(type(one) in _TEXT for one in (kind, *layers, text))
@@ -102,15 +122,4 @@ def checked(line: Any) -> Mapping[str, Any]:
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and not abs(value) > 1e308
-
-
-def _lock(file: Any, path: Path) -> None:
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        raise ValueError(f"{path} is being written by another run") from error
+    return type(value) in _NUMBER and not abs(value) > _LARGEST

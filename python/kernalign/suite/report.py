@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign._base.files import atomic_write
 from kernalign.comparison.tables import Caveat
 from kernalign.embedding import classical_mds
 from kernalign.suite import gathered
@@ -40,12 +39,9 @@ _CITATION = """@software{kernalign,
 }"""
 
 
-def write(run: Any, path: Path) -> Path:
-    """See `Run.report`."""
-    text = html(run)
-    with atomic_write(path, overwrite=True) as file:
-        file.write(text.encode())
-    return path
+def page() -> list[str]:
+    """Style, script and template."""
+    return [(_PAGE / name).read_text("utf-8") for name in ("report.css", "report.js", "report.html.j2")]
 
 
 def html(run: Any) -> str:
@@ -55,9 +51,9 @@ def html(run: Any) -> str:
         from markupsafe import Markup
     except ImportError as error:
         raise ImportError("a report needs Jinja2: pip install 'kernalign[report]'") from error
-    style, script = (_PAGE / "report.css").read_text("utf-8"), (_PAGE / "report.js").read_text("utf-8")
+    style, script, source = page()
     made = Environment(autoescape=True, keep_trailing_newline=True, finalize=_visible)
-    template = made.from_string((_PAGE / "report.html.j2").read_text("utf-8"))
+    template = made.from_string(source)
     caveats = [{"set": name, **one._asdict()} for name, one in run.caveats]
     sets = [_set(run, name) for name in run.members]
     values = {

@@ -9,87 +9,70 @@ from typing import Any
 from kernalign.comparison import tidy
 from kernalign.suite.blocks import Wanted, describe_options, options_of
 from kernalign.suite.data import Entry
+from kernalign.suite.description import Metric
 from kernalign.suite.ledger import CELL, WORDS
 from kernalign.suite.members import Members
+
+_STORED = ("n", "dropped", "seconds", "kernalign", "finished_at")
+_KEPT = (*CELL, *WORDS)
+_NOTHING = dict.fromkeys(tidy.COLUMNS) | dict.fromkeys((*CELL, "z", "corrected", "q_value"), math.nan)
 
 
 def rows_of(run: Any, name: str, own: Members) -> Iterator[dict[str, Any]]:
     """The rows of a set, as far as its scores were made."""
-    metrics = {one.id: one for one in run.suite.description.metrics}
-    by_name = {one.name: one for one in own.entries}
+    description = run.suite.description
     told: dict[tuple[Any, ...], set[str]] = {}
     for set_name, caveat in run.caveats:
         if set_name == name:
             told.setdefault((caveat.x, caveat.y), set()).add(caveat.kind)
-    common = {
-        "run": run.directory.name,
-        "set": name,
-        "ids_digest": own.items.digest or None,
-    }
-    constant = {
-        metric.id: {
-            **common,
-            "metric_id": metric.id,
-            "metric": metric.name,
-            "estimator": options_of(metric).get("estimator"),
-            "options": describe_options(metric),
-            "metric_version": metric.record.version,
-        }
-        for metric in metrics.values()
-    }
+    common = {"run": run.directory.name, "set": name, "ids_digest": own.items.digest or None}
+    constant = {one.id: {**_NOTHING, **common, **_metric(one)} for one in description.metrics}
+    records = {one.id: one.record for one in description.metrics}
+    sides = {(side, one.name): _side(side, one) for side in "xy" for one in own.entries}
     for one in own.wanted:
         stored = run.ledger.scores.get(one.key)
         if stored is None:
             continue
-        x, y = by_name[one.x], by_name[one.y]
         kinds: set[str] = set().union(
-            *(told.get(about, ()) for about in ((one.x, None), (one.y, None), (one.x, one.y)))
+            *(told.get(about, ()) for about in ((one.x, None), (one.y, None), (one.x, one.y)) if told)
         )
         of_pair = {
             **constant[one.metric],
-            **_side("x", x),
-            **_side("y", y),
-            "n": stored["n"],
-            "dropped": stored["dropped"],
+            **sides["x", one.x],
+            **sides["y", one.y],
             "caveats": "; ".join(sorted(kinds)) or None,
             "key": one.key,
-            **{key: stored.get(key) for key in ("seconds", "kernalign", "finished_at")},
+            **{name: stored.get(name) for name in _STORED},
         }
         for cell in stored["cells"]:
-            yield _row(of_pair, cell, own, one, metrics[one.metric].record, turned=stored["turned"] != one.turned)
-    for metric, x_name, y_name, reason in own.absent(run.suite.description):
-        sides = _side("x", by_name[x_name]) | _side("y", by_name[y_name])
-        failed: dict[str, Any] = dict.fromkeys(CELL, math.nan) | {
-            "z": math.nan,
-            "corrected": math.nan,
-            "q_value": math.nan,
-        }
-        failed |= {"status": "failed", "reason": reason}
-        yield {**dict.fromkeys(tidy.COLUMNS), **constant[metric], **sides, **failed}
+            yield of_pair | _of_cell(cell, own, one, records[one.metric], turned=stored["turned"] != one.turned)
+    for metric, x, y, reason in own.absent(description):
+        yield constant[metric] | sides["x", x] | sides["y", y] | {"status": "failed", "reason": reason}
+
+
+def _metric(metric: Metric) -> dict[str, Any]:
+    return {
+        "metric_id": metric.id,
+        "metric": metric.name,
+        "estimator": options_of(metric).get("estimator"),
+        "options": describe_options(metric),
+        "metric_version": metric.record.version,
+    }
 
 
 def _side(side: str, entry: Entry) -> dict[str, Any]:
     return {side: entry.name, f"{side}_family": entry.family, f"{side}_side": entry.side, f"{side}_seed": entry.seed}
 
 
-def _row(
-    of_pair: Mapping[str, Any], cell: Mapping[str, Any], own: Members, one: Wanted, record: Any, *, turned: bool
-) -> dict[str, Any]:
+def _of_cell(cell: Mapping[str, Any], own: Members, one: Wanted, record: Any, *, turned: bool) -> dict[str, Any]:
     layers = cell["layers"][::-1] if turned else cell["layers"]
-    numbers = {name: cell.get(name, math.nan) for name in CELL}
-    score, chance, sd = (numbers[name] for name in ("score", "chance", "chance_sd"))
-    inputs = [own.known[name].layers.get(layer or "") for name, layer in zip((one.x, one.y), layers, strict=True)]
-    return {
-        **dict.fromkeys(tidy.COLUMNS),
-        **of_pair,
-        **numbers,
-        "x_layer": layers[0],
-        "y_layer": layers[1],
-        "z": (score - chance) / sd if sd > 0 else math.nan,
-        "corrected": tidy.corrected(record, score, chance),
-        "p_x": inputs[0] and inputs[0].features,
-        "p_y": inputs[1] and inputs[1].features,
-        "x_digest": inputs[0] and inputs[0].digest,
-        "y_digest": inputs[1] and inputs[1].digest,
-        **{name: cell.get(name) for name in WORDS},
-    }
+    score, chance, sd = (cell.get(name, math.nan) for name in ("score", "chance", "chance_sd"))
+    found: dict[str, Any] = {name: cell[name] for name in _KEPT if name in cell}
+    found["z"] = (score - chance) / sd if sd > 0 else math.nan
+    found["corrected"] = tidy.corrected(record, score, chance)
+    for side, name, layer in zip("xy", (one.x, one.y), layers, strict=True):
+        found[f"{side}_layer"] = layer
+        read = own.known[name].layers.get(layer or "")
+        if read is not None:
+            found[f"p_{side}"], found[f"{side}_digest"] = read.features, read.digest
+    return found

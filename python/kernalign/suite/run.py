@@ -7,6 +7,7 @@ import math
 import os
 import platform
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +28,7 @@ from kernalign.suite.data import digest
 from kernalign.suite.ledger import Ledger
 from kernalign.suite.members import Members
 from kernalign.suite.rows import rows_of
+from kernalign.suite.written import Files
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -58,7 +60,7 @@ class Run:
 
     def __init__(self, suite: Any, members: Mapping[str, Members], ledger: Ledger) -> None:
         self.suite, self._members, self.ledger = suite, members, ledger
-        self.directory = suite.directory
+        self.directory: Path = suite.directory
 
     def __repr__(self) -> str:
         return f"Run({str(self.directory)!r}, {len(self.rows)} scores, {self.failed} failed)"
@@ -67,11 +69,12 @@ class Run:
     def rows(self) -> list[dict[str, Any]]:
         """One dict for every score, with the columns of `Comparison.rows`."""
         found = [row for name, own in self._members.items() for row in rows_of(self, name, own)]
-        for set_name in self._members:
-            for metric in self.suite.description.metrics:
-                own = [row for row in found if row["set"] == set_name and row["metric_id"] == metric.id]
-                for row, q in zip(own, false_discovery([row["p_value"] for row in own]), strict=True):
-                    row["q_value"] = float(q)
+        together: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        for row in found:
+            together.setdefault((row["set"], row["metric_id"]), []).append(row)
+        for own in together.values():
+            for row, q in zip(own, false_discovery([row["p_value"] for row in own]).tolist(), strict=True):
+                row["q_value"] = q
         return found
 
     @property
@@ -142,26 +145,39 @@ class Run:
         return tables.comparison(self, set)
 
     def report(self, path: str | os.PathLike[str] | None = None) -> Path:
-        """Write one HTML file that holds all there is to see; where it is.
+        """Write one HTML file that holds all there is to see; where it is. ``report.html`` of the run is left as it is
+        where it is of the same.
 
         Raises
         ------
         ImportError
             Jinja2 is not installed.
         """
-        return report.write(self, self.directory / "report.html" if path is None else Path(path))
+        if path is None:
+            self._files.write("report.html", lambda: report.html(self))
+            return self.directory / "report.html"
+        with atomic_write(path, overwrite=True) as file:
+            file.write(report.html(self).encode())
+        return Path(path)
 
     def write(self, seconds: float, done: int) -> None:
         """results.csv, caveats.jsonl, provenance.json and suite.lock.toml."""
-        with atomic_write(self.directory / "results.csv", overwrite=True) as file:
-            file.write(as_csv(self.rows).encode())
-        with atomic_write(self.directory / "caveats.jsonl", overwrite=True) as file:
-            for name, one in self.caveats:
-                file.write(json.dumps({"set": name, **one._asdict()}, default=str).encode() + b"\n")
-        with atomic_write(self.directory / "suite.lock.toml", overwrite=True) as file:
-            file.write(self.lock().encode())
-        with atomic_write(self.directory / "provenance.json", overwrite=True) as file:
-            file.write(json.dumps(self.provenance(seconds, done), indent=2).encode())
+        told = (json.dumps({"set": name, **one._asdict()}, default=str) + "\n" for name, one in self.caveats)
+        files = self._files
+        files.write("results.csv", lambda: as_csv(self.rows))
+        files.write("caveats.jsonl", lambda: "".join(told))
+        files.write("suite.lock.toml", self.lock)
+        files.write("provenance.json", lambda: json.dumps(self.provenance(seconds, done), indent=2))
+
+    @property
+    def _files(self) -> Files:
+        about = [
+            [own.items.labels, own.items.groups_digest, [one.reason for one in own.known.values()]]
+            for own in self._members.values()
+        ]
+        description = repr(replace(self.suite.description, path=Path()))
+        what = [self.directory.name, description, self.lock(), about, self.ledger.content.hexdigest(), report.page()]
+        return Files(self.directory, digest(what))
 
     def provenance(self, seconds: float = 0.0, done: int = 0) -> dict[str, Any]:
         """With what, where and when the run was made."""

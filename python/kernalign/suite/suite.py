@@ -57,7 +57,6 @@ class Suite:
 
     def members(self) -> dict[str, Members]:
         """Sets with models and the scores they need; files that are not known by their stamp are read once."""
-        self.directory.mkdir(parents=True, exist_ok=True)
         digests = Digests(self.directory / "digests.json", self.description.directory)
         found = {}
         for one in self.description.sets:
@@ -85,11 +84,12 @@ class Suite:
         """
         begun = time.perf_counter()
         members = self.members()
+        self.directory.mkdir(parents=True, exist_ok=True)
         ledger = Ledger(self.directory / "ledger.jsonl")
-        with executor_of(executor, self.executor) as working:
+        with ledger.writing(), executor_of(executor, self.executor) as working:
             threads, workers = (None, 1) if working is None else (1, workers_of(working))
             todo = self._missing(members, ledger, threads, workers)
-            with ledger.writing(), reporting(progress, "suite") as said:
+            with reporting(progress, "suite") as said:
                 for done, line in enumerate(worked(todo, working), 1):
                     ledger.append(line)
                     if said is not None:
@@ -138,7 +138,9 @@ class Suite:
         ledger = Ledger(self.directory / "ledger.jsonl")
         members = self.members().values()
         keys = {one.key for own in members for one in own.wanted}
-        return ledger.keep(keys | {one.key for own in members for one in readings(self.description, own)})
+        keys |= {one.key for own in members for one in readings(self.description, own)}
+        with ledger.writing():
+            return ledger.keep(keys)
 
     def verify(self, count: int = 3) -> list[str]:
         """What does not agree: inputs with the lock file, results with the ledger, some scores with those made anew."""
