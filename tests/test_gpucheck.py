@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -92,3 +95,28 @@ def test_cases_are_of_all_kinds():
     assert {x.dtype.name for x, _, _ in kinds} == {"float16", "float32", "float64"}
     assert {metric for _, _, metric in kinds} == {"cosine", "dot", "euclidean"}
     assert len({(seed % 6, x.dtype.name, metric) for seed, (x, _, metric) in enumerate(kinds)}) >= 18
+
+
+@pytest.mark.parametrize(
+    ("said", "report", "expected"), [("3 passed", "{}", 0), ("3 skipped", "{}", 1), ("3 passed", "", 1)]
+)
+def test_the_check_of_a_device_fails_where_nothing_ran_on_one(tmp_path, said, report, expected):
+    """The script, with an interpreter that runs no test and writes this report."""
+    (tmp_path / "commit").touch()
+    stub = tmp_path / "python"
+    stub.write_text(f"""#!/usr/bin/env bash
+last="${{@: -1}}"
+case "$*" in
+  "-m venv "*) mkdir -p "$last/bin" && cp "$0" "$last/bin/python" && ln -s "$(type -P true)" "$last/bin/pip" ;;
+  "-m pytest "*) echo "{said} in 0.01s" ;;
+  "-m kernalign.gpucheck "*) printf '%s' "{report}" > "$last" ;;
+esac
+""")
+    stub.chmod(0o755)
+    script = Path(__file__).parents[1] / "bench/device/check.sh"
+    if not script.exists():
+        pytest.skip("bench is not here")
+    ran = subprocess.run(
+        [script, tmp_path, tmp_path / "out"], env={**os.environ, "PYTHON": str(stub)}, capture_output=True, text=True
+    )
+    assert ran.returncode == expected, ran.stdout + ran.stderr

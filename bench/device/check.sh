@@ -13,7 +13,9 @@ cp "$folder/commit" "$out/commit"
 status=0
 "$work/venv/bin/python" -m pytest -q -rs -p no:cacheprovider "$folder/gpu" > "$out/tests.txt" 2>&1 || status=$?
 tail -n 20 "$out/tests.txt"
+grep -Eq '[0-9]+ passed' "$out/tests.txt" || { echo "FAIL: no test ran on a device"; status=1; }
 "$work/venv/bin/python" -m kernalign.gpucheck --out "$out/report.json" || status=$?
+[ -s "$out/report.json" ] || { echo "FAIL: no device was checked"; status=1; }
 
 # What bounds the kernels that take longest, where ncu is: their memory and arithmetic as shares of the device's.
 if command -v ncu > /dev/null; then

@@ -1,7 +1,8 @@
-// Contract of matrix products on a device: of halves and of float64, by cuBLAS, which is found at run time.
+// Contract of matrix products on a device: of halves, float32 and float64, by cuBLAS, which is found at run time.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -34,10 +35,13 @@ class Products {
     // of 4.
     void multiply(std::int64_t m, std::int64_t n, std::int64_t k, const std::uint16_t* a, const std::uint16_t* b,
                   float* c, std::int64_t ldc);
-    // The same in float64, of rows lda and ldb apart.
+    // The same of float32, in float32 and nothing less, of rows lda and ldb apart; and of float64.
+    void multiply(std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda, const float* b,
+                  std::int64_t ldb, float* c, std::int64_t ldc);
     void multiply(std::int64_t m, std::int64_t n, std::int64_t k, const double* a, std::int64_t lda, const double* b,
                   std::int64_t ldb, double* c, std::int64_t ldc);
-    // The upper triangle of C += V^T V: V is rows x cols, dense, C dense.
+    // The upper triangle of C = V^T V: V is rows x cols, dense, C dense; and of C += V^T V.
+    void square(std::int64_t rows, std::int64_t cols, const float* v, float* c);
     void add_square(std::int64_t rows, std::int64_t cols, const double* v, double* c);
 
   private:

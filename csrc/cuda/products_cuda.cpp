@@ -4,8 +4,10 @@
 #include <link.h>
 
 #include <map>
+#include <memory>
 #include <mutex>
 #include <stdexcept>
+#include <utility>
 
 #include "cuda/current_device.hpp"
 #include "cuda/products.hpp"
@@ -15,27 +17,34 @@ namespace {
 
 constexpr const char* kNames[] = {"libcublas.so.13", "libcublas.so.12"};
 constexpr std::size_t kWorkspace = std::size_t(32) << 20;
-// Of cuBLAS's interface: transposition, triangles, arithmetic, and sums that stay in float32.
-constexpr int kPlain = 0, kTransposed = 1, kLower = 0, kSumsOfFloats = 68, kUsualAlgorithm = -1, kNoReducedSums = 16;
+// Of cuBLAS's interface: transposition, triangles, arithmetic, sums that stay in float32, and products that do.
+constexpr int kPlain = 0, kTransposed = 1, kLower = 0, kSumsOfFloats = 68, kUsualAlgorithm = -1, kNoReducedSums = 16,
+              kPedantic = 2;
 
 using Handle = void*;
+template <class T>
+using Multiply = int (*)(Handle, int, int, int, int, int, const T*, const T*, int, const T*, int, const T*, T*, int);
+template <class T>
+using Square = int (*)(Handle, int, int, int, int, const T*, const T*, int, const T*, T*, int);
 struct Library {
     std::string path;
     int (*create)(Handle*) = nullptr;
+    int (*destroy)(Handle) = nullptr;
     int (*set_stream)(Handle, void*) = nullptr;
     int (*set_mode)(Handle, int) = nullptr;
     int (*set_workspace)(Handle, void*, std::size_t) = nullptr;
-    int (*multiply)(Handle, int, int, int, int, int, const void*, const void*, int, int, const void*, int, int,
-                    const void*, void*, int, int, int, int) = nullptr;
-    int (*multiply_doubles)(Handle, int, int, int, int, int, const double*, const double*, int, const double*, int,
-                            const double*, double*, int) = nullptr;
-    int (*square)(Handle, int, int, int, int, const double*, const double*, int, const double*, double*, int) = nullptr;
+    int (*multiply_halves)(Handle, int, int, int, int, int, const void*, const void*, int, int, const void*, int, int,
+                           const void*, void*, int, int, int, int) = nullptr;
+    Multiply<float> multiply_floats = nullptr;
+    Multiply<double> multiply_doubles = nullptr;
+    Square<float> square_floats = nullptr;
+    Square<double> square_doubles = nullptr;
 };
 
 struct Loaded {
     std::mutex mutex;
     std::vector<std::string> paths;
-    Library library;
+    std::unique_ptr<const Library> library;   // does not change once it is found, so that all may read it
     std::map<int, std::vector<Handle>> idle;  // by device; a handle is dear to make, so it is kept
 };
 Loaded& loaded() {
@@ -59,27 +68,25 @@ bool find(void* library, const char* name, F& function) {
     return function != nullptr;
 }
 
-const Library& library() {
+// Null where there is none; it may be loaded by somebody later.
+const Library* library() {
     Loaded& l = loaded();
     const std::lock_guard<std::mutex> lock(l.mutex);
-    if (!l.library.path.empty()) return l.library;  // else somebody may have loaded it meanwhile
+    if (l.library) return l.library.get();
     void* found = opened(l.paths);
-    if (!found) return l.library;
-    Library made;
+    if (!found) return nullptr;
+    auto made = std::make_unique<Library>();
     link_map* map = nullptr;
-    if (find(found, "cublasCreate_v2", made.create) && find(found, "cublasSetStream_v2", made.set_stream) &&
-        find(found, "cublasSetMathMode", made.set_mode) && find(found, "cublasSetWorkspace_v2", made.set_workspace) &&
-        find(found, "cublasGemmEx", made.multiply) && find(found, "cublasDgemm_v2", made.multiply_doubles) &&
-        find(found, "cublasDsyrk_v2", made.square) && dlinfo(found, RTLD_DI_LINKMAP, &map) == 0)
-        made.path = map->l_name;
-    l.library = made;
-    return l.library;
-}
-
-void check(int status, int device) {
-    if (status != 0)
-        throw std::runtime_error("CUDA device " + std::to_string(device) + " failed: cuBLAS gave status " +
-                                 std::to_string(status));
+    if (find(found, "cublasCreate_v2", made->create) && find(found, "cublasDestroy_v2", made->destroy) &&
+        find(found, "cublasSetStream_v2", made->set_stream) && find(found, "cublasSetMathMode", made->set_mode) &&
+        find(found, "cublasSetWorkspace_v2", made->set_workspace) &&
+        find(found, "cublasGemmEx", made->multiply_halves) && find(found, "cublasSgemm_v2", made->multiply_floats) &&
+        find(found, "cublasDgemm_v2", made->multiply_doubles) && find(found, "cublasSsyrk_v2", made->square_floats) &&
+        find(found, "cublasDsyrk_v2", made->square_doubles) && dlinfo(found, RTLD_DI_LINKMAP, &map) == 0) {
+        made->path = map->l_name;
+        l.library = std::move(made);
+    }
+    return l.library.get();
 }
 
 }  // namespace
@@ -90,7 +97,10 @@ void look_for_products(const std::vector<std::string>& paths) {
     l.paths = paths;
 }
 
-std::string products_path() { return library().path; }
+std::string products_path() {
+    const Library* cublas = library();
+    return cublas ? cublas->path : "";
+}
 
 void require_products() {
     if (!has_products())
@@ -99,64 +109,96 @@ void require_products() {
 }
 
 struct Products::State {
+    const Library* cublas;
     int device;
-    Handle handle = nullptr;
     Buffer<char> workspace;
+    Handle handle = nullptr;
+    bool broken = false;  // a call failed
 
-    ~State() {
+    State(const Library* found, Queue& queue)
+        : cublas(found), device(queue.device()), workspace(queue, std::int64_t(kWorkspace)) {
         Loaded& l = loaded();
         const std::lock_guard<std::mutex> lock(l.mutex);
-        if (handle) l.idle[device].push_back(handle);
+        std::vector<Handle>& idle = l.idle[device];
+        if (idle.empty()) return;
+        handle = idle.back();
+        idle.pop_back();
+    }
+    ~State() {
+        if (!handle) return;
+        try {
+            if (!broken) {
+                Loaded& l = loaded();
+                const std::lock_guard<std::mutex> lock(l.mutex);
+                l.idle[device].push_back(handle);
+                return;
+            }
+            const CurrentDevice current(device);
+            cublas->destroy(handle);
+        } catch (const std::exception&) {  // a handle that nobody has room for, or a device that nobody can use
+        }
+    }
+    void check(int status) {
+        if (status == 0) return;
+        broken = true;
+        throw std::runtime_error("CUDA device " + std::to_string(device) + " failed: cuBLAS gave status " +
+                                 std::to_string(status));
     }
 };
 
-Products::Products(Queue& queue) : queue_(queue), state_(std::make_unique<State>()) {
-    state_->device = queue.device();
-    state_->workspace = Buffer<char>(queue, kWorkspace);
-    const Library& cublas = library();
-    {
-        Loaded& l = loaded();
-        const std::lock_guard<std::mutex> lock(l.mutex);
-        std::vector<Handle>& idle = l.idle[queue.device()];
-        if (!idle.empty()) {
-            state_->handle = idle.back();
-            idle.pop_back();
-        }
-    }
+Products::Products(Queue& queue) : queue_(queue) {
+    require_products();
+    const Library* cublas = library();
+    state_ = std::make_unique<State>(cublas, queue);
     const CurrentDevice current(queue.device());
-    if (!state_->handle) check(cublas.create(&state_->handle), queue.device());
-    check(cublas.set_stream(state_->handle, reinterpret_cast<void*>(queue.stream())), queue.device());
-    check(cublas.set_workspace(state_->handle, state_->workspace.get(), kWorkspace), queue.device());
-    check(cublas.set_mode(state_->handle, kNoReducedSums), queue.device());
+    if (!state_->handle) state_->check(cublas->create(&state_->handle));
+    state_->check(cublas->set_stream(state_->handle, reinterpret_cast<void*>(queue.stream())));
+    state_->check(cublas->set_workspace(state_->handle, state_->workspace.get(), kWorkspace));
 }
 
 Products::~Products() = default;
 
+// Columns are cuBLAS's rows, so that it sees C^T = B A^T.
 void Products::multiply(std::int64_t m, std::int64_t n, std::int64_t k, const std::uint16_t* a, const std::uint16_t* b,
                         float* c, std::int64_t ldc) {
     const CurrentDevice current(queue_.device());
     const float one = 1, zero = 0;
-    // Columns are cuBLAS's rows, so that it sees C^T = B A^T.
-    check(library().multiply(state_->handle, kTransposed, kPlain, int(n), int(m), int(k), &one, b, CUDA_R_16F, int(k),
-                             a, CUDA_R_16F, int(k), &zero, c, CUDA_R_32F, int(ldc), kSumsOfFloats, kUsualAlgorithm),
-          queue_.device());
+    state_->check(state_->cublas->set_mode(state_->handle, kNoReducedSums));
+    state_->check(state_->cublas->multiply_halves(state_->handle, kTransposed, kPlain, int(n), int(m), int(k), &one, b,
+                                                  CUDA_R_16F, int(k), a, CUDA_R_16F, int(k), &zero, c, CUDA_R_32F,
+                                                  int(ldc), kSumsOfFloats, kUsualAlgorithm));
+}
+
+void Products::multiply(std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda,
+                        const float* b, std::int64_t ldb, float* c, std::int64_t ldc) {
+    const CurrentDevice current(queue_.device());
+    const float one = 1, zero = 0;
+    state_->check(state_->cublas->set_mode(state_->handle, kPedantic));
+    state_->check(state_->cublas->multiply_floats(state_->handle, kTransposed, kPlain, int(n), int(m), int(k), &one, b,
+                                                  int(ldb), a, int(lda), &zero, c, int(ldc)));
 }
 
 void Products::multiply(std::int64_t m, std::int64_t n, std::int64_t k, const double* a, std::int64_t lda,
                         const double* b, std::int64_t ldb, double* c, std::int64_t ldc) {
     const CurrentDevice current(queue_.device());
     const double one = 1, zero = 0;
-    check(library().multiply_doubles(state_->handle, kTransposed, kPlain, int(n), int(m), int(k), &one, b, int(ldb), a,
-                                     int(lda), &zero, c, int(ldc)),
-          queue_.device());
+    state_->check(state_->cublas->multiply_doubles(state_->handle, kTransposed, kPlain, int(n), int(m), int(k), &one, b,
+                                                   int(ldb), a, int(lda), &zero, c, int(ldc)));
+}
+
+void Products::square(std::int64_t rows, std::int64_t cols, const float* v, float* c) {
+    const CurrentDevice current(queue_.device());
+    const float one = 1, zero = 0;
+    state_->check(state_->cublas->set_mode(state_->handle, kPedantic));
+    state_->check(state_->cublas->square_floats(state_->handle, kLower, kPlain, int(cols), int(rows), &one, v,
+                                                int(cols), &zero, c, int(cols)));
 }
 
 void Products::add_square(std::int64_t rows, std::int64_t cols, const double* v, double* c) {
     const CurrentDevice current(queue_.device());
     const double one = 1;
-    check(
-        library().square(state_->handle, kLower, kPlain, int(cols), int(rows), &one, v, int(cols), &one, c, int(cols)),
-        queue_.device());
+    state_->check(state_->cublas->square_doubles(state_->handle, kLower, kPlain, int(cols), int(rows), &one, v,
+                                                 int(cols), &one, c, int(cols)));
 }
 
 }  // namespace kernalign::cuda

@@ -48,6 +48,24 @@ void multiply_halves(const simulation::Settings& settings, std::int64_t m, std::
     }
 }
 
+template <class T>
+void multiply_rows(std::int64_t m, std::int64_t n, std::int64_t k, const T* a, std::int64_t lda, const T* b,
+                   std::int64_t ldb, T* c, std::int64_t ldc) {
+    for (std::int64_t i = 0; i < m; ++i)
+        for (std::int64_t j = 0; j < n; ++j) {
+            T sum = 0;
+            for (std::int64_t f = 0; f < k; ++f) sum += a[i * lda + f] * b[j * ldb + f];
+            c[i * ldc + j] = sum;
+        }
+}
+
+template <class T>
+void add_squares(std::int64_t rows, std::int64_t cols, const T* v, T* c) {
+    for (std::int64_t r = 0; r < rows; ++r, v += cols)
+        for (std::int64_t i = 0; i < cols; ++i)
+            for (std::int64_t j = i; j < cols; ++j) c[i * cols + j] += v[i] * v[j];
+}
+
 }  // namespace
 
 void look_for_products(const std::vector<std::string>&) {}
@@ -67,27 +85,29 @@ void Products::multiply(std::int64_t m, std::int64_t n, std::int64_t k, const st
     simulation::later(queue_, [=] { multiply_halves(settings, m, n, k, a, b, c, ldc); });
 }
 
+void Products::multiply(std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t lda,
+                        const float* b, std::int64_t ldb, float* c, std::int64_t ldc) {
+    simulation::begin_product(queue_.device());
+    simulation::later(queue_, [=] { multiply_rows(m, n, k, a, lda, b, ldb, c, ldc); });
+}
+
 void Products::multiply(std::int64_t m, std::int64_t n, std::int64_t k, const double* a, std::int64_t lda,
                         const double* b, std::int64_t ldb, double* c, std::int64_t ldc) {
     simulation::begin_product(queue_.device());
+    simulation::later(queue_, [=] { multiply_rows(m, n, k, a, lda, b, ldb, c, ldc); });
+}
+
+void Products::square(std::int64_t rows, std::int64_t cols, const float* v, float* c) {
+    simulation::begin_product(queue_.device());
     simulation::later(queue_, [=] {
-        for (std::int64_t i = 0; i < m; ++i)
-            for (std::int64_t j = 0; j < n; ++j) {
-                double sum = 0;
-                for (std::int64_t f = 0; f < k; ++f) sum += a[i * lda + f] * b[j * ldb + f];
-                c[i * ldc + j] = sum;
-            }
+        for (std::int64_t i = 0; i < cols; ++i) std::fill(c + i * cols + i, c + (i + 1) * cols, 0.0F);
+        add_squares(rows, cols, v, c);
     });
 }
 
 void Products::add_square(std::int64_t rows, std::int64_t cols, const double* v, double* c) {
     simulation::begin_product(queue_.device());
-    simulation::later(queue_, [=] {
-        const double* row = v;
-        for (std::int64_t r = 0; r < rows; ++r, row += cols)
-            for (std::int64_t i = 0; i < cols; ++i)
-                for (std::int64_t j = i; j < cols; ++j) c[i * cols + j] += row[i] * row[j];
-    });
+    simulation::later(queue_, [=] { add_squares(rows, cols, v, c); });
 }
 
 }  // namespace kernalign::cuda
