@@ -29,7 +29,7 @@ from kernalign.metrics.kernel.rsa_ranks import Ranks
 from kernalign.suite import executors as running
 from kernalign.suite import report
 from kernalign.suite.blocks import _rectangles
-from kernalign.suite.data import items_of
+from kernalign.suite.data import entries, items_of
 from kernalign.suite.kept import States
 from kernalign.suite.labelled import chance, folds_of, labels_of, probed
 from kernalign.suite.ledger import Ledger
@@ -686,6 +686,64 @@ def test_labels_that_cannot_be_read_are_named(folder):
     (folder / "suite.toml").write_text(text)
     with pytest.raises(ValueError, match="as many ids as groups and labels, got 60 ids, 2 labels"):
         suite.load(folder).run()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "column", "match"),
+    [
+        ("i.json", "[1, 2", "", "i.json must be a column that can be read: Expecting"),
+        ("i.json", '[{"id": 1}]', "#di", "i.json#di must be a column that can be read: 'di'"),
+        ("i.json", "[1, 2]", "#id", "i.json#id must be a column that can be read"),
+        ("i.json", "[" * 100_000, "", "i.json must be a column that can be read: maximum recursion"),
+        ("i.json", '[{"id": 1}]', "", "i.json must hold texts or numbers, got {'id': 1}"),
+        ("i.jsonl", '{"id": null}', "#id", "i.jsonl#id must hold texts or numbers, got None"),
+        ("i.csv", "id,b\na,1\n", "#c", "i.csv#c must be a column that can be read: its columns are id, b"),
+        ("i.csv", "", "#id", "i.csv#id must be a column that can be read: its columns are $"),
+        ("i.tsv", "id\tb\na\n", "#b", "i.tsv#b must hold texts or numbers, got None"),
+        ("i.tsv", "id\tb\na\t1\na\t2\n", "#id", "i.tsv#id must name every item once, got 'a' twice"),
+        ("i.txt", b"\xff", "", "i.txt must be a column that can be read: 'utf-8' codec"),
+        ("i.npy", "", "", "i.npy must be a column that can be read"),
+    ],
+)
+def test_items_that_cannot_be_read_are_named(folder, name, content, column, match):
+    (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    (folder / "suite.toml").write_text(TOML.replace("items.json#id", name + column))
+    with pytest.raises(ValueError, match=match):
+        suite.load(folder).run()
+
+
+def test_items_of_tables_are_read(folder):
+    for name, text in (("i.csv", "n,id\n"), ("i.tsv", "n\tid\n")):
+        comma = text[1]
+        (folder / name).write_text(text + "".join(f"{at}{comma}i{at}\n" for at in range(N)))
+        (folder / "suite.toml").write_text(TOML.replace("items.json", name))
+        description = suite.load(folder).description
+        assert items_of(description, description.sets[0]).ids == tuple(f"i{at}" for at in range(N))
+
+
+@pytest.mark.parametrize(
+    ("glob", "files", "names"),
+    [
+        ("*_{layer}.npy", ("net10_0", "net10_1", "net100_0", "net100_1"), {"net10": "01", "net100": "01"}),
+        ("{layer}/net_{layer}.npy", ("a/net_a", "b/net_b"), {"net": "ab"}),
+        ("*/{layer}.npy", ("one/a", "one/b", "two/a"), {"one": "ab", "two": "a"}),
+        ("*/x.npy", ("one/x", "two/x"), None),
+        ("*/{layer}/x.npy", ("one/a/x", "two/a/x"), None),
+    ],
+)
+def test_models_of_a_glob_keep_their_names_apart(tmp_path, glob, files, names):
+    for at, name in enumerate(files):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        np.save(tmp_path / f"{name}.npy", rows_of(at))
+    text = TOML.replace("items.json#id", "by-position").replace("feat/*.npy", glob)
+    (tmp_path / "suite.toml").write_text(text)
+    description = suite.load(tmp_path).description
+    if names is None:
+        with pytest.raises(ValueError, match=r"models must have different names, got 'x' for .*one.* and for .*two"):
+            entries(description, description.sets[0])
+    else:
+        found = entries(description, description.sets[0])
+        assert {one.name: "".join(label for label, _ in one.value) for one in found} == names
 
 
 def test_each_side_has_its_kernel(folder, done):

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from kernalign import sources
+from kernalign._base.checks import shown
 from kernalign._base.files import atomic_write
 from kernalign._base.readable import said
 from kernalign._rows.labels import group_numbers
@@ -95,8 +96,11 @@ def _expanded(model: Model, name: str, base: Path) -> list[Entry]:
             values = match.groupdict()
             called = model.name or Path(path).stem
             if model.glob is not None and values.get("layer") is not None:
-                called = called.replace(values["layer"], "").strip("._- ") or Path(path).parent.name
-            found.setdefault((called, values.get("seed")), {})[values.get("layer") or ""] = path
+                called = _without_layer(match).strip("._- ") or Path(path).parent.name
+            layers = found.setdefault((called, values.get("seed")), {})
+            other = layers.setdefault(values.get("layer") or "", path)
+            if other != path:
+                raise ValueError(f"models must have different names, got {called!r} for {other} and for {path}")
         if not found and "{set}" not in (model.glob or ""):  # of which a set may have none
             found[str(model.name or model.glob), None] = {"": template}  # which says that there is no such file
     return [
@@ -113,6 +117,14 @@ def _expanded(model: Model, name: str, base: Path) -> list[Entry]:
     ]
 
 
+def _without_layer(match: re.Match[str]) -> str:
+    """The name of a file without its ending and what stands for {layer} in it, and nowhere else."""
+    left = match.string
+    for begin, end in sorted((match.span(one) for one in match.re.groupindex if one.startswith("layer")), reverse=True):
+        left = left[:begin] + left[end:]
+    return left.rpartition(os.sep)[2].removesuffix(Path(match.string).suffix)
+
+
 def _pattern(template: str) -> tuple[re.Pattern[str], str]:
     """What a path must be like, its variables as groups, and the glob for it."""
     parts = re.split(r"(\{\w+\}|\*\*|\*|\?)", template)
@@ -121,7 +133,7 @@ def _pattern(template: str) -> tuple[re.Pattern[str], str]:
     for part in parts:
         name = part[1:-1]
         if part.startswith("{") and name in VARIABLES:
-            text += f"(?P={name})" if name in once else rf"(?P<{name}>[^/]+)"
+            text += rf"(?P<{name}{len(text)}>(?P={name}))" if name in once else rf"(?P<{name}>[^/]+)"
             once.add(name)
         else:
             text += {"**": ".*", "*": "[^/]*", "?": "[^/]"}.get(part, re.escape(part))
@@ -160,6 +172,17 @@ def _column(base: Path, spec: str) -> list[Any]:
     """``FILE#NAME``: a column of a CSV or TSV table, or what every object of a JSON list, or a JSON dict, has by it."""
     file, _, name = spec.partition("#")
     path = base / file
+    try:
+        column = _values(path, name)
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise ValueError(f"{spec} must be a column that can be read: {said(error)}") from error
+    for one in column:
+        if not isinstance(one, (str, int, float)):
+            raise ValueError(f"{spec} must hold texts or numbers, got {shown(one)}")
+    return column
+
+
+def _values(path: Path, name: str) -> list[Any]:
     suffix = path.suffix.lower()
     if suffix in (".json", ".jsonl"):
         text = path.read_text(encoding="utf-8")
@@ -167,10 +190,10 @@ def _column(base: Path, spec: str) -> list[Any]:
         return list(found[name]) if isinstance(found, dict) else [one[name] if name else one for one in found]
     if suffix in (".csv", ".tsv"):
         with path.open(newline="", encoding="utf-8") as table:
-            rows = list(csv.DictReader(table, delimiter="\t" if suffix == ".tsv" else ","))
-        if rows and name not in rows[0]:
-            raise ValueError(f"{spec} must name a column of {', '.join(rows[0])}")
-        return [row[name] for row in rows]
+            rows = csv.DictReader(table, delimiter="\t" if suffix == ".tsv" else ",")
+            if name not in (rows.fieldnames or ()):
+                raise ValueError(f"its columns are {', '.join(rows.fieldnames or ())}")
+            return [row[name] for row in rows]
     if suffix == ".txt":
         return path.read_text(encoding="utf-8").splitlines()
     return list(sources.open_source(path, key=name or None).array.tolist())
