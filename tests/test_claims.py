@@ -16,8 +16,10 @@ import kernalign as ka  # noqa: E402
 from bench import leaderboard  # noqa: E402
 from bench.studies import (  # noqa: E402
     alignment_radius,
+    caption_density,
     ceiling,
     cknna_sweep,
+    colour_panel,
     competent_alike,
     contrastive_pmi,
     kare_and_risk,
@@ -296,7 +298,7 @@ def test_the_trend_over_modalities_is_found_where_it_is_planted(monkeypatch):
     assert all(values[0] > values[1] for values in able.values())
     found = modalities.trend(related, "vision", "text", able)
     assert "vision × text: held" in modalities._trend_words([found])[0]
-    assert all(p < 0.05 for _, p in found.sides)
+    assert all(p < 0.05 for _, p, _ in found.sides)
     told = modalities.foretold(related, "text", "vision", able)
     assert told.reference == "vision0/0"
     assert modalities.verdict(told.correlation, told.error, told.single_p) == "held"
@@ -319,3 +321,42 @@ def test_models_are_read_by_name_and_traps_taken_out(tmp_path):
     ]
     assert sorted(set(range(30)) - set(usable)) == [3, 5]
     np.testing.assert_array_equal(found[0].layers["1"], x[usable])
+
+
+@pytest.mark.filterwarnings("ignore::kernalign.AlignmentWarning")
+def test_density_and_colours_are_judged_by_the_numbers():
+    captions = ["A red apple on a tree", "two cats"]
+    assert caption_density.cut(captions, 3, random=False) == ["a red apple", "two cats"]
+    assert caption_density.usable(["a " * 7, "a " * 8, "b " * 7, "c"]).tolist() == [True, False, True, False]
+    assert colour_panel.single(["sea green", "sea", "seaweed", "tan", "bronze"]).tolist() == [
+        False,
+        True,
+        False,
+        True,
+        True,
+    ]
+    random = caption_density.cut(captions, 3, random=True)
+    assert all(set(some.split()) <= set(all_.lower().split()) for some, all_ in zip(random, captions, strict=True))
+    assert len(random[0].split()) == 3
+    draw = np.random.default_rng(0)
+    lab = draw.standard_normal((200, 3)) * 30
+    near, far = lab @ draw.standard_normal((3, 8)), draw.standard_normal((200, 8))
+    gain = ka.compare_scores("mutual_knn", near, far, lab)
+    up = caption_density.Curve("e", "v", [0.1, 0.2, 0.3, 0.4], [0.1, 0.1, 0.2, 0.4], gain)
+    down = replace(up, gain=ka.compare_scores("mutual_knn", far, near, lab))
+    assert "**Held**" in caption_density.words_of([up])
+    assert "**Mixed**" in caption_density.words_of([up, down])
+    assert "1 of 2 pairs, surely below in 1" in caption_density.words_of([up, down])
+    assert "**Refuted**" in caption_density.words_of([down])
+    assert "in 2 of 3 cases" in caption_density.words_of([up])
+    seen = colour_panel.measure({"letters": far, "net/0": near, "net/1": 20 * far + near}, lab, permutations=19)
+    assert seen[1].near > 0.5 > seen[0].near
+    assert seen[1].r2 > 0.5 > 0.2 > seen[0].r2
+    assert "**Held**" in colour_panel.words(seen)
+    assert "net falls from" in colour_panel.words(seen)
+    same = [seen[0], replace(seen[1], better=ka.compare_scores("mutual_knn", far, far, lab))]
+    assert "**Refuted**" in colour_panel.words(same)
+    page = colour_panel.report({"all names": seen}, {"all names": 200}, 1.0, "command")
+    assert "## All names: 200" in page
+    assert "| net/0 | 1.000" in page or "| net/0 | 0." in page
+    assert "| e | v | 0.100, 0.100 |" in caption_density.report([up], 200, 1.0, "command")

@@ -69,7 +69,7 @@ def cut(captions: Sequence[str], words: int, *, random: bool) -> list[str]:
     rng, found = np.random.default_rng(0), []
     for caption in captions:
         every = split(caption)
-        kept = np.sort(rng.permutation(len(every))[:words]) if random else range(words)
+        kept = np.sort(rng.permutation(len(every))[:words]) if random else range(len(every))[:words]
         found.append(" ".join(every[at] for at in kept))
     return found
 
@@ -147,11 +147,13 @@ def words_of(found: Sequence[Curve]) -> str:
     last = f", {sum(step[-1] for step in steps) / gap:.0%} of the mean gain" if gap > 0 else ""
     beats = sum(one.first[at] > one.random[at] for one in found for at in range(len(WORDS) - 1))
     verdict = "Held" if gained == len(found) else "Refuted" if not gained else "Mixed"
+    if any(np.isnan(one.gain.p_value) for one in found):
+        verdict = "Undecided"
     return (
         f"**{verdict}**: the gain is surely above 0 in {gained} of {len(found)} pairs, surely below in"
         f" {len(sure) - gained}. The score rises at every step in {rising}; the last step, from {WORDS[-2]} to"
-        f" {WORDS[-1]} words, brings {np.mean([step[-1] for step in steps]):+.3f} on average{last}. The first words of a"
-        f" caption do better than as many at random in {beats} of {len(found) * (len(WORDS) - 1)} cases."
+        f" {WORDS[-1]} words, brings {np.mean([step[-1] for step in steps]):+.3f} on average{last}. The first words of"
+        f" a caption do better than as many at random in {beats} of {len(found) * (len(WORDS) - 1)} cases."
     )
 
 

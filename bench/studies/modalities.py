@@ -19,7 +19,7 @@ from pathlib import Path
 import kernalign as ka
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special, stats
 
 from bench.studies import labelled, members
 from bench.studies.members import Model
@@ -28,6 +28,7 @@ Array = NDArray[np.float64]
 
 K = 10
 PERMUTATIONS = 999
+LEVEL = 0.05
 OUTPUT = Path(__file__).parent
 
 
@@ -51,7 +52,7 @@ class Trend:
     pairs: list[Pair]
     raw: ka.MapCorrelation
     calibrated: ka.MapCorrelation
-    sides: tuple[tuple[float, float], ...]  # of either, over its models: correlation of accuracy and mean score, p
+    sides: tuple[tuple[float, float, float], ...]  # of either, over its models, as `alone` gives them
 
 
 def competence(models: Sequence[Model], labels: NDArray[np.str_], items: NDArray[np.int64]) -> dict[str, Array]:
@@ -80,8 +81,8 @@ def trend(models: Sequence[Model], x: str, y: str, able: Mapping[str, Array]) ->
     return Trend((x, y), pairs, tests[0], tests[1], sides)
 
 
-def alone(accuracy: Array, score: Array) -> tuple[float, float]:
-    """Spearman's correlation over a few models, and the one-sided p of pairings."""
+def alone(accuracy: Array, score: Array) -> tuple[float, float, float]:
+    """Spearman's correlation over a few models, the one-sided p of pairings, and the least that p could be."""
     found = stats.permutation_test(
         (score,),
         lambda values: stats.spearmanr(values, accuracy).statistic,
@@ -90,7 +91,9 @@ def alone(accuracy: Array, score: Array) -> tuple[float, float]:
         alternative="greater",
         rng=0,
     )
-    return float(found.statistic), float(found.pvalue)
+    alike = np.unique(accuracy, return_counts=True)[1]
+    least = max(np.prod(special.factorial(alike)) / special.factorial(len(score)), 1 / (PERMUTATIONS + 1))
+    return float(found.statistic), float(found.pvalue), float(least)
 
 
 @dataclass(frozen=True)
@@ -126,14 +129,14 @@ def foretold(models: Sequence[Model], modality: str, other: str, able: Mapping[s
     left = np.array([correlation(owners != name) for name in np.unique(owners)])
     error = float(np.sqrt((len(left) - 1) * left.var()))
     tops = [np.flatnonzero(owners == name)[accuracy[owners == name].argmax()] for name in np.unique(owners)]
-    single, single_p = alone(accuracy[tops], score[tops])
+    single, single_p, _ = alone(accuracy[tops], score[tops])
     every = np.ones(len(owners), dtype=bool)
     return Foretold(modality, f"{against.name}/{layer}", found, correlation(every), error, single, single_p)
 
 
 def verdict(value: float, error: float, p: float) -> str:
-    """Held where the correlation is two errors above 0 and p below 0.05."""
-    return "held" if value > 2 * error and p < 0.05 else "refuted" if value < 0 else "undecided"
+    """Held where the correlation is two errors above 0 and p below 5 %."""
+    return "held" if value > 2 * error and p < LEVEL else "refuted" if value < 0 else "undecided"
 
 
 def report(
@@ -151,7 +154,8 @@ def report(
         "# Modalities: the trend, and what alignment tells",
         "",
         "**Claims** (Huh et al. 2024, figures 3 and 4): the better models of language and of vision are, the more alike"
-        " they are; and the more a language model is aligned with vision, the better it does at other tasks.",
+        " they are; and the more a language model is aligned with vision, the better it does at other tasks. Speech,"
+        " where there is some, is not in the paper's figures.",
         "",
         f"`{command}`, {seconds:.0f} s of one core. {n} items; mutual-kNN, k = {K}, of the best pair of layers, held"
         f" against what the best would be by chance (its null is simulated from exact moments). Competence is the"
@@ -174,11 +178,11 @@ def report(
         "|---|---|---|---|---|---|---|---|",
     ]
     for one in trends:
-        beyond, raw, left = sum(pair.p_value < 0.05 for pair in one.pairs), one.raw, one.calibrated
+        beyond, raw, left = sum(pair.p_value < LEVEL for pair in one.pairs), one.raw, one.calibrated
         lines.append(
             f"| {' × '.join(one.modalities)} | {len(one.pairs)} | {beyond} | {raw.value:.2f} ± {raw.stderr:.2f} |"
             f" {left.value:.2f} ± {left.stderr:.2f} | {left.p_value:.3f} |"
-            + "".join(f" {value:.2f} (p {p:.3f}) |" for value, p in one.sides)
+            + "".join(f" {value:.2f} (p {p:.3f}) |" for value, p, _ in one.sides)
         )
     for one in trends:
         ys = list(dict.fromkeys(pair.y for pair in one.pairs))
@@ -217,18 +221,25 @@ def _trend_words(trends: Sequence[Trend]) -> list[str]:
     sentences = []
     for one in trends:
         left, top = one.calibrated, max(one.pairs, key=lambda pair: pair.score)
+        said = verdict(left.value, left.stderr, left.p_value)
+        shown = [name for name, (value, p, _) in zip(one.modalities, one.sides, strict=True) if value > 0 and p < LEVEL]
+        if said == "held" and len(shown) < 2:
+            said = f"held, but for {' and '.join(shown) or 'neither'} alone"
         sentences.append(
-            f"**{' × '.join(one.modalities)}: {verdict(left.value, left.stderr, left.p_value)}.** The best pair is"
-            f" {top.x} and {top.y}, {top.score:.3f} against {top.chance:.3f} by chance. Over the models of one side"
-            f" alone {_either(one)}."
+            f"**{' × '.join(one.modalities)}: {said}.** The best pair is {top.x} and {top.y}, {top.score:.3f} against"
+            f" {top.chance:.3f} by chance. Over the models of one side alone it shows for"
+            f" {' and '.join(shown) or 'neither'}{_blind(one)}."
         )
     return sentences
 
 
-def _either(one: Trend) -> str:
-    """For which side the trend is there on its own."""
-    shown = [name for name, (value, p) in zip(one.modalities, one.sides, strict=True) if value > 0 and p < 0.05]
-    return f"it shows for {' and '.join(shown)}" if shown else "it shows for neither"
+def _blind(one: Trend) -> str:
+    """Sides of which nothing could be shown."""
+    return "".join(
+        f"; of {name} it could not, whatever the scores are (least p {least:.2f}: models are too few, or equally able)"
+        for name, (*_, least) in zip(one.modalities, one.sides, strict=True)
+        if least >= LEVEL
+    )
 
 
 def _told_words(told: Sequence[Foretold]) -> list[str]:
@@ -257,7 +268,9 @@ def main() -> None:
     told = [foretold(models, "text", "vision", able), foretold(models, "vision", "text", able)]
     command = f"python -m bench.studies.modalities {given.features.name} {given.items.name}"
     seconds = time.process_time() - begun
-    page = report(trends, told, able, models, task.rule.rsplit(",", 1)[0], len(usable), seconds, command)
+    largest = np.unique(task.labels, return_counts=True)[1].max() / len(task.labels)
+    said = f"{task.rule.rsplit(',', 1)[0]}; the largest class has {largest:.2f} of them"
+    page = report(trends, told, able, models, said, len(usable), seconds, command)
     (OUTPUT / f"modalities_{given.features.stem}.md").write_text(page, encoding="utf-8")
 
 

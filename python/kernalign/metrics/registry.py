@@ -296,7 +296,7 @@ _RECORDS: dict[str, MetricInfo] = {
         **_ASYMMETRIC,
         states=OfSpans(predictivity.predictivity_of, ("cv", "groups")),
         cost=_SPANS,
-        chance="rank / (n − 1); not known with cv",
+        chance="rank / (n − 1); with cv from leverages, below 0",
     ),
 }
 

@@ -115,6 +115,14 @@ def test_pwcca_says_where_its_variables_are_not_determined():
         ka.pwcca(x, y)
     assert caught[0].filename == __file__
     assert quiet(ka.cca, x, y).settings["forced"] == 3
+    x, y = related(100, 6, 5)
+    y[:, :2] = x[:, :2]  # two correlations of 1, and others
+    with pytest.warns(ka.AlignmentWarning, match="canonical correlations 1 to 2 are equal"):
+        ka.pwcca(x, y @ orthogonal(5))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ka.pwcca(x, x @ orthogonal(6))  # all are 1, whatever the weights
+        ka.pwcca(x[:, 2:], y[:, 2:])
 
 
 # Invariances

@@ -93,7 +93,24 @@ def test_chance_is_the_mean_over_all_pairings():
     assert score.chance == pytest.approx(3 / 5)
     values = [ka.linear_predictivity(x, y[list(order)]) for order in permutations(range(6))]
     assert np.mean(values) == pytest.approx(3 / 5, rel=1e-10)
-    assert ka.linear_predictivity(*related(30, 3, 2), cv=3).chance is None
+    x, y = x[:5, :2], y[:5]
+    values = [ka.linear_predictivity(x, y[list(order)], cv=5) for order in permutations(range(5))]
+    assert ka.linear_predictivity(x, y, cv=5).chance == pytest.approx(np.mean(values), rel=1e-10)
+
+
+@pytest.mark.parametrize("p", [3, 60])
+@pytest.mark.parametrize("how", [{}, {"regression": "ridge", "alpha": 30.0, "multioutput": "uniform_average"}])
+@pytest.mark.filterwarnings("ignore::kernalign.AlignmentWarning")
+def test_chance_of_items_left_out_is_that_of_random_pairings(p, how):
+    """The ratio of means stands for the mean of ratios: SST, about means of the items fitted, hardly depends on pairs.
+    Wide fits of items with one in a row of its own are among them."""
+    rng = np.random.default_rng(p)
+    x, y = rng.standard_t(3, size=(41, p)), rng.lognormal(size=(41, 2))
+    splits = [(np.arange(30), np.arange(30, 41)), (np.arange(11, 41), np.arange(11))]
+    for cv in (4, splits):
+        score = ka.linear_predictivity(x, y, cv=cv, **how)
+        drawn = [ka.linear_predictivity(x, rng.permutation(y), cv=cv, **how) for _ in range(100)]
+        assert abs(score.chance - np.mean(drawn)) < 4 * np.std(drawn) / 10
 
 
 def test_folds_tell_noise_from_signal():

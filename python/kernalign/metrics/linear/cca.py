@@ -20,6 +20,7 @@ from kernalign.metrics.linear.principal import Principal, Spans
 Statistic: TypeAlias = Literal["rho", "r2", "eos"]
 
 _SAME = 1e-10  # relative gap of singular values below which the directions at a cut are not determined
+_SAME_SINGLE = 1e-6  # the same of float32 products
 _FORCED = 0.1  # share of correlations that are 1 by count, beyond which the score says little
 _SMALL_ANGLE = 0.99  # a cosine from which angles are better found from sines
 
@@ -145,6 +146,7 @@ def pwcca(x: Any, y: Any, **options: Unpack[Options]) -> Score:
     Score
         In [0, 1]: sum_i a_i rho_i / sum_i a_i, a_i = sum_j |<h_i, x_j>|, h_i the canonical variables of x (n-vectors of
         norm 1) and x_j its centred columns. Not symmetric: the weights are those of x. Not invariant to rotation of x.
+        An AlignmentWarning says where some correlations are equal, so that the weights are not determined.
 
     See Also
     --------
@@ -313,18 +315,28 @@ def _finish_pwcca(state: Principal) -> Score:
     if state.reason is not None:
         return undefined("pwcca", state.n, state.reason, settings=state.describe(weights="x"))
     warn_saturated("pwcca", state)
-    if state.forced > 1 and not state.saturated:
-        warn(
-            f"pwcca: {state.forced} canonical correlations are 1 by count (the ranks add up to more than n - 1), so"
-            " their variables, and the weights, are not determined",
-            AlignmentWarning,
-        )
     if state.saturated:  # every correlation is 1
         return Score(1.0, metric="pwcca", n=state.n, settings=state.describe(weights="x"))
     variables, rho, _ = state.between.angles
+    rho = np.minimum(rho, 1)
+    _warn_tied(state, rho)
     weights = np.abs((variables.T * state.x.values) @ state.x.right.T).sum(axis=1)
-    value = float(weights @ np.minimum(rho, 1) / weights.sum())
+    value = float(weights @ rho / weights.sum())
     return Score(value, metric="pwcca", n=state.n, settings=state.describe(weights="x"))
+
+
+def _warn_tied(state: Principal, rho: Vector) -> None:
+    """Of correlations that are equal any turn of their variables will do, and weights are not those of a turn."""
+    tied = -np.diff(rho) <= (_SAME if state.double else _SAME_SINGLE)
+    if tied.all() or not tied.any():
+        return
+    first = int(tied.argmax())
+    last = first + int((~tied[first:]).argmax()) if not tied[first:].all() else len(tied)
+    if state.forced > 1:
+        which = f"{state.forced} canonical correlations are 1 by count (the ranks add up to more than n - 1)"
+    else:
+        which = f"canonical correlations {first + 1} to {last + 1} are equal"
+    warn(f"pwcca: {which}, so their variables, and the weights, are not determined", AlignmentWarning)
 
 
 def _finish_overlap(state: Principal, rank: int) -> Score:

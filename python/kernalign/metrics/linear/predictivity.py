@@ -63,12 +63,15 @@ def linear_predictivity(
     -------
     Score
         1 - SSE / SST, both summed over the columns of y (or as ``statistic`` and ``multioutput`` say). In-sample: in
-        [0, 1]; ``chance`` is the exact mean under random pairing, rank / (n - 1): it grows with the width of x; of
-        "linear" and averages of "r2" alone. Invariant to invertible linear maps of x, to rotation and isotropic scale
-        of y, and to translation. Cross-validated: at most 1 and below 0 where the mean of the other items predicts
-        better; SST is about that mean. If x (of the items fitted) has rank n - 1 the fit passes through every item:
-        ``settings["saturated"]``, an AlignmentWarning, and the solution of least norm. nan, with ``reason``, where a
-        side is constant.
+        [0, 1]; ``chance`` is the exact mean under random pairing, rank / (n - 1): it grows with the width of x.
+        Invariant to invertible linear maps of x, to rotation and isotropic scale of y, and to translation.
+        Cross-validated: at most 1 and below 0 where the mean of the other items predicts better; SST is about that
+        mean. ``chance`` is the mean error of random pairings over the mean SST: far below 0 where x is wide. It is
+        known of averages of "r2", without groups, by "linear" or an ``alpha`` that was given: what is chosen by y
+        (generalised cross-validation, PLS), correlations and medians have no closed form, and
+        :func:`kernalign.permutation_test` answers. If x (of the items fitted) has rank n - 1 the fit passes through
+        every item: ``settings["saturated"]``, an AlignmentWarning, and the solution of least norm. nan, with
+        ``reason``, where a side is constant.
 
     Notes
     -----
@@ -178,8 +181,9 @@ def _predicted(pair: arrays.Pair, cv: Any, groups: Any, how: _Asked) -> Score:
     value = regressions.average(columns, found.total, average)
     if np.isnan(value):
         return undefined("linear_predictivity", pair.n, "y does not vary over the items scored", **keywords)
-    plain = cv is None and labels is None and how.regression == "linear" and how.statistic == "r2"
-    null = Null(found.rank / (pair.n - 1)) if plain and average != "median" else None
+    fixed = how.regression == "linear" or (how.regression == "ridge" and how.alpha is not None)
+    known = fixed and labels is None and how.statistic == "r2" and average != "median"
+    null = Null(found.chance) if known else None
     return Score(value, metric="linear_predictivity", n=pair.n, null=null, per_column=columns, **keywords)
 
 
@@ -197,6 +201,7 @@ class Fit:
     reason: str | None = None
     rounded: int = 0  # directions of x that are no longer than the rounding of its entries
     columns: Vector | None = None  # R^2 of every column of y, where these are known
+    chance: float | None = None  # of items left out
 
 
 def finish(fit: Fit) -> Score:
@@ -210,8 +215,7 @@ def finish(fit: Fit) -> Score:
         return undefined("linear_predictivity", fit.n, reason, estimator=estimator, settings=settings)
     if settings["saturated"]:
         _warn_saturated(fit.rank, fit.free, fit.folds is None)
-    value = 1 - fit.error / fit.total
-    null = None
+    value, null = 1 - fit.error / fit.total, Null(fit.chance)
     if fit.folds is None:
         value, null = max(0.0, value), Null(fit.rank / fit.free)
     return Score(
@@ -303,14 +307,16 @@ def _cross_validated(pair: arrays.Pair, folds: int, report: Report) -> Fit:
     error = total = 0.0
     errors, totals = np.zeros((2, pair.y.shape[1]))
     least: _Decomposed | None = None  # the fit with the least freedom left
-    routes, roundings = set(), (whole.x.rounding, whole.y.rounding)
+    routes, roundings, by_chance = set(), (whole.x.rounding, whole.y.rounding), [0.0, 0.0]
     for remainder in range(folds):
         data = Centred.of(pair, fold=Fold(remainder, folds, held=False))
         made = _decomposed(data, roundings[0], None)
-        coefficients = made.coefficients
+        reached = made.found.right / made.found.values
         unit = np.ldexp(1.0, 2 * (data.y.exponent - whole.y.exponent))  # every fit has its own scale
         for x, y in data.held_out().blocks():
-            residual = y - product(x, coefficients)
+            reach = product(x, reached)
+            residual = y - product(reach, made.predicted)
+            regressions.expect(by_chance, data.n, len(x), reach)
             total += float(np.vdot(y, y) * unit)
             error += float(np.vdot(residual, residual) * unit)
             totals += (y**2).sum(axis=0) * unit
@@ -325,8 +331,10 @@ def _cross_validated(pair: arrays.Pair, folds: int, report: Report) -> Fit:
     if reason is None:
         least.warn(roundings[0])
     found, settings = least.found, principal.how(pair.settings, "+".join(sorted(routes)))
-    columns = _r_squared(errors, totals)
-    return Fit(pair.n, error, total, found.rank, least.data.free, settings, folds, reason, found.rounded, columns)
+    columns, chance = _r_squared(errors, totals), 1 - by_chance[0] / by_chance[1]
+    return Fit(
+        pair.n, error, total, found.rank, least.data.free, settings, folds, reason, found.rounded, columns, chance
+    )
 
 
 @dataclass(frozen=True)
@@ -357,11 +365,6 @@ class _Decomposed:
     def explained(self) -> float:
         """|U^T Y|^2"""
         return float((self.predicted**2).sum())
-
-    @property
-    def coefficients(self) -> Matrix:
-        """The least-squares solution of least norm."""
-        return product(self.found.right / self.found.values, self.predicted)
 
     def why_undefined(self, *roundings: Rounding) -> str | None:
         """The reason where a side does not vary but by rounding, or None."""

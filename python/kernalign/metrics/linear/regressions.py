@@ -66,6 +66,12 @@ class Fits:
     rank: int = 0  # of the fit with the least freedom left
     freedom: int | None = None
     alphas: list[float] = field(default_factory=list)
+    by_chance: list[float] = field(default_factory=lambda: [0.0, 0.0])  # ``error`` and ``total`` of unrelated sides
+
+    @property
+    def chance(self) -> float:
+        """The mean R^2 over random pairings, of weights that do not depend on y (mathematics 2.20)."""
+        return 1 - self.by_chance[0] / self.by_chance[1]
 
     def columns(self, statistic: Statistic) -> Vector:
         """R^2 or Pearson correlation of every column of y; nan of one that does not vary over the items scored."""
@@ -96,8 +102,9 @@ def scored(
         mean_x, mean_y = (side[train[0]] + (side[train] - side[train[0]]).mean(axis=0) for side in (x, y))
         a, b = x[train] - mean_x, y[train] - mean_y
         noise = _noise(a, mean_x, rounding, exponents[0])
+        held = x[test] - mean_x
         if regression == "pls":
-            coefficients, rank = _pls(a, b, components, noise), components
+            predicted, rank = product(held, _pls(a, b, components, noise)), components
         else:
             made = directions.of_rows(a, len(train) - 1, noise)
             targets = product(_left(made).T, b)
@@ -106,11 +113,13 @@ def scored(
                 chosen = _generalised(made, targets, b) if penalty is None else penalty
                 found.alphas.append(_moved(chosen, 2 * exponents[0]))
                 shrunk = made.values**2 / (made.values**2 + chosen)
-            coefficients, rank = product(made.right * (shrunk / made.values), targets), made.rank
+            reach, rank = product(held, made.right * (shrunk / made.values)), made.rank
+            predicted = product(reach, targets)
+            expect(found.by_chance, len(train), 0 if train is test else len(test), reach, shrunk)
         freedom = len(train) - 1 - rank
         if found.freedom is None or freedom < found.freedom:
             found.freedom, found.rank = freedom, rank
-        predicted, own = product(x[test] - mean_x, coefficients), y[test] - mean_y
+        own = y[test] - mean_y
         found.error += ((own - predicted) ** 2).sum(axis=0)
         found.total += (own**2).sum(axis=0)
         guess, given = predicted + (mean_y - middle), own + (mean_y - middle)
@@ -120,6 +129,21 @@ def scored(
         if report is not None:
             report(at + 1, len(splits))
     return found
+
+
+def expect(sums: list[float], fitted: int, held: int, reach: Matrix, shrunk: Vector | None = None) -> None:
+    """Add the squared errors of a fit and of the mean, averaged over random pairings, in units of y's variance.
+
+    Predictions of the ``held`` items are products of ``reach`` with orthogonal directions of the items fitted; 0 where
+    these are the items scored, whose predictions keep the shares ``shrunk`` of the directions.
+    """
+    if held:
+        sums[0] += held * (1 + 1 / fitted) + float((reach**2).sum())
+        sums[1] += held * (1 + 1 / fitted)
+    else:
+        assert shrunk is not None
+        sums[0] += fitted - 1 - float((shrunk * (2 - shrunk)).sum())
+        sums[1] += fitted - 1
 
 
 def _moved(penalty: float, exponent: int) -> float:
