@@ -113,7 +113,8 @@ def compare(
         skewness of CKA and the CKA of the layers of one representation among themselves are not computed.
         "permutation": also of metrics without a null, from 999 random pairings (of all of up to 8 items), the same for
         all pairs, or from as many as a number says; metrics of Gram matrices then take a product a pairing, others are
-        called anew for each, so that a pair takes 999 times as long.
+        called anew for each, so that a pair takes 999 times as long. Chance levels that are drawn when a score of a
+        pair is asked for its own (of shapes and `soft_correlation`) are not drawn here: ``chance`` is nan.
     uncertainty : add standard errors and 95 % intervals where a metric has them; it is then called pair by pair
     groups : labels of any kind, one for each row of the first representation, or found by the labels of rows where both
         have some; they follow rows that are dropped or joined, as do ``metric_options`` of items (given, cv). Items
