@@ -10,6 +10,7 @@ def _ties(within, why=_SPLIT):
     return {"ties": Departure(why, within=within)}
 
 
+_NO_COUNTS = Departure("numbers below 0, here 0, have no logarithm: theirs have nothing left, and score 0", "0.0")
 _BURES_CORRELATION = "unit(across(x)), unit(across(y))"
 
 ROWS = [
@@ -188,24 +189,32 @@ ROWS = [
         "half the squared Procrustes distance of standardised rows",
         f"procrustes({_BURES_CORRELATION}) ** 2 / 2",
     ),
+    *(
+        Row(
+            " ".join(f"rsatoolbox/rsa-poisson-{one}" for one in theirs.split()),
+            f"{what} of symmetrised divergences of counts, with a prior of 1 that counts a tenth",
+            f'rsa(counts(x), counts(y), distance="precomputed", comparison="{comparison}")',
+            cells=dict.fromkeys(("golden", "offset", "wide"), _NO_COUNTS) | (_ties(2e-3) if ranked else {}),
+        )
+        for theirs, comparison, what, ranked in (
+            ("corr", "pearson", "Pearson", False),
+            ("cosine", "cosine", "cosine", False),
+            ("spearman", "spearman", "Spearman", True),
+            ("rho_a", "rho_a", "Spearman's rho-a", True),
+            ("kendall tau_b", "tau_b", "Kendall's tau-b", True),
+            ("corr_cov", "whitened_pearson", "whitened Pearson", False),
+            ("cosine_cov", "whitened_cosine", "whitened cosine", False),
+        )
+    ),
     Row(
-        " ".join(
-            f"rsatoolbox/rsa-poisson-{one}"
-            for one in [
-                "bures",
-                "bures_metric",
-                "corr",
-                "corr_cov",
-                "cosine",
-                "cosine_cov",
-                "kendall",
-                "rho_a",
-                "spearman",
-                "tau_b",
-            ]
-        ),
-        "dissimilarities of counts",
-        departure=Departure("not offered: for counts; of numbers below 0 theirs are nan or 0"),
+        "rsatoolbox/rsa-poisson-bures",
+        "NBS of kernels of the same",
+        departure=Departure("not offered: these are no distances of vectors", "bures_of_counts(x, y)"),
+    ),
+    Row(
+        "rsatoolbox/rsa-poisson-bures_metric",
+        "their squared Procrustes distance",
+        departure=Departure("as above", "bures_of_counts(x, y, distance=True)"),
     ),
     Row(
         "measure/rsatoolbox/zero_diagonal-cosine",

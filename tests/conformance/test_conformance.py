@@ -75,12 +75,10 @@ def test_reasons_are_computed_where_they_can_be():
         "brainscore/pls_regression",
         "brainscore/ridge_regression",
         "imd/imd",
-        "measure/subspacematch/max_match",
         "neuroaimetrics/LinearShapeMetric",
         "neuroaimetrics/PLSreg",
         "pyrcca/cca",
         "resi/IMDScore",
-        "rsatoolbox/rsa",
     }
 
 

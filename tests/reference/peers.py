@@ -112,6 +112,24 @@ def mean_cross_singular_value(x, y):
     return np.linalg.svd(centred(x).T @ centred(y) / (len(x) - 1), compute_uv=False).mean()
 
 
+def maximum_match(x, y, share=0.25):
+    """Columns left when those are taken away, again and again, of which more than a share of the length lies outside
+    the span of the other side's; as a share of all columns."""
+    sides, kept = (x, y), [np.ones(side.shape[1], dtype=bool) for side in (x, y)]
+
+    def outside(at):
+        other = sides[1 - at][:, kept[1 - at]]
+        basis = np.linalg.svd(other, full_matrices=False)[0][:, : np.linalg.matrix_rank(other)]
+        rest = sides[at] - basis @ (basis.T @ sides[at])
+        return np.linalg.norm(rest, axis=0) > share * np.linalg.norm(sides[at], axis=0)
+
+    while True:
+        gone = [one & outside(at) for at, one in enumerate(kept)]
+        if not any(one.any() for one in gone):
+            return sum(one.sum() for one in kept) / sum(len(one) for one in kept)
+        kept = [one & ~lost for one, lost in zip(kept, gone, strict=True)]
+
+
 # Kernels
 
 
@@ -207,6 +225,28 @@ def whole_matrix_norm(x, y):
     """Largest singular value of the difference of distance matrices."""
     a, b = (distance.squareform(distance.pdist(side)) for side in (x, y))
     return np.linalg.norm(a - b, ord=2)
+
+
+def counts(x):
+    """Symmetrised Kullback-Leibler divergences of rows of counts, per column, with a prior of 1 that counts a tenth;
+    numbers below 0 count as 0."""
+    rates = (np.maximum(x, 0) + 0.1) / 1.1
+    products = rates @ np.log(rates).T
+    own = products.diagonal()
+    return (own + own[:, None] - products - products.T) / x.shape[1]
+
+
+def bures_of_counts(x, y, distance=False):
+    """Fidelity of centred kernels of which these are squared distances, or Bures distance, squared; negative parts cut;
+    0 where there are no counts."""
+    if min(x.min(), y.min()) < 0:
+        return 0.0
+    a, b = (-double_centred(counts(side)) / 2 for side in (x, y))
+    values, vectors = np.linalg.eigh(a)
+    root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
+    fidelity = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ b @ root), 0)).sum()
+    traces = np.trace(a), np.trace(b)
+    return sum(traces) - 2 * fidelity if distance else fidelity / np.sqrt(np.prod(traces))
 
 
 def tau_b(a, b):
