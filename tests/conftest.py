@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 import scipy.linalg  # noqa: F401  (whose BLAS must be loaded to be held)
 from device_arrays import simulated
@@ -16,6 +17,16 @@ from threadpoolctl import threadpool_limits
 # Oracles work on small matrices, on which the threads of a BLAS wait for each other: beside other work up to 30 times
 # as long. Tests of threads set numbers of their own.
 threadpool_limits(1, user_api="blas")
+
+# The same examples everywhere, and no judgement of how long they take: a machine that is busy is not a fault.
+hypothesis.settings.register_profile(
+    "repeatable",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.function_scoped_fixture],
+)
+hypothesis.settings.load_profile("repeatable")
 
 
 @pytest.fixture(autouse=True)

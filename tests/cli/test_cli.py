@@ -284,9 +284,12 @@ def test_ctrl_c_in_the_middle_leaves_nothing_behind(files: Path) -> None:
 
 @pytest.mark.parametrize("form", [[], ["--csv"], ["--json"]])
 def test_a_reader_that_goes_away_is_no_error(files: Path, form: list[str]) -> None:
-    with process(f"main({['compare', 'a.npy', 'b.npz:u', *form]})") as running:
+    with process(f"input()\nmain({['compare', 'a.npy', 'b.npz:u', *form]})", stdin=subprocess.PIPE) as running:
         assert running.stdout is not None
         running.stdout.close()
+        assert running.stdin is not None
+        running.stdin.write("go on\n")
+        running.stdin.flush()
         assert running.stderr is not None
         assert running.stderr.read() == ""
     assert running.returncode == 1

@@ -13,7 +13,7 @@ import struct
 import kernalign as ka
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from layered_samples import layered, models
 
@@ -306,7 +306,6 @@ def test_damaged_and_lying_files_are_one_clear_error(content, match, tmp_path):
     assert str(path) in str(caught.value)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_change_of_a_file_goes_unseen(data, tmp_path, two_sets):
     path = tmp_path / "x"

@@ -77,7 +77,7 @@ def test_stream_equals_the_function(dtype, rel):
 
 
 @dtypes
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=12)
 @given(cuts=st.lists(st.integers(0, N), max_size=12))
 def test_ragged_batches_equal_one_shot_bit_for_bit(dtype, rel, cuts):
     x, y = related(N, P, Q, dtype=dtype)
@@ -193,7 +193,7 @@ def drifting(dtype, offset):
 
 
 @dtypes
-@settings(max_examples=20, deadline=None, derandomize=True)
+@settings(max_examples=20)
 @given(
     cuts=st.lists(st.integers(0, N), min_size=1, max_size=9),
     order=st.lists(st.integers(0, 99), max_size=9),

@@ -87,7 +87,7 @@ void fail_each_allocation(const Call& call) {
                 until_failure = kNever;
                 ++failures_met;
             }
-            for (int wait = 0; alive > before && wait < 500; ++wait)  // what ran apart lets go of its memory last
+            for (int wait = 0; alive > before && wait < 10000; ++wait)  // what ran apart lets go of its memory last
                 std::this_thread::sleep_for(std::chrono::milliseconds(1));
             CHECK(alive <= before);
             if (n % 16 == 1) CHECK(call(threads) == expected);

@@ -37,7 +37,7 @@ before = float(ka.nbs(x, y))
 ticks, stop = [], threading.Event()
 def ticker():
     while not stop.is_set():
-        ticks.append(time.monotonic())
+        ticks.append((time.monotonic(), time.process_time()))
         time.sleep(0.005)
 thread = threading.Thread(target=ticker)
 thread.start()
@@ -50,16 +50,15 @@ for after in (0.5, 0.8, 1.1):
 assert min(delays) < 0.5, delays
 stop.set()
 thread.join()
-gaps = np.diff(ticks)
+gaps = np.diff(ticks, axis=0).min(axis=1)  # of work where other processes take the cores
 assert np.median(gaps) < 0.02 and gaps.max() < 0.5, (np.median(gaps), gaps.max())
-""",
-        timeout=30,
+"""
     )
 
 
 @pytest.mark.parametrize("call", ["spectrum", "nbs", "soft_matching"])
 def test_a_daemon_thread_in_lapack_does_not_spoil_the_exit(call):
-    run(f"threading.Thread(target={CALLS[call]}, daemon=True).start(); time.sleep(0.6)", timeout=20)
+    run(f"threading.Thread(target={CALLS[call]}, daemon=True).start(); time.sleep(0.6)")
 
 
 def test_the_exit_status_and_what_was_printed_survive_abandoned_work():
@@ -71,7 +70,7 @@ print("buffered", end=" ")
 raise SystemExit(7)
 """
     command = [sys.executable, "-c", PRELUDE + script]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (7, "buffered handlers ran\n", "")
 
 
@@ -84,7 +83,7 @@ interrupted({CALLS["spectrum"]}, 0.5)
 for _ in range(10):
     child = os.fork()
     if child == 0:
-        signal.alarm(20)
+        signal.alarm(60)
         os._exit(0 if (float(ka.nbs(x, y)), float(ka.cka(x, y))) == before else 1)
     assert os.waitpid(child, 0)[1] == 0
 """

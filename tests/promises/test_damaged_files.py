@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from kernalign.sources import open_source, open_sources, split_spec
 from samples import safetensors_bytes, write
@@ -92,7 +92,6 @@ def test_truncation_anywhere_is_an_error(tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["npy", "npz", "compressed.npz", "safetensors", "pt", "h5", "parquet", "arrow"])
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_flipped_bytes_never_raise_anything_else(tmp_path: Path, suffix: str, data: st.DataObject) -> None:
     content = bytearray(write_sample(tmp_path / f"whole.{suffix}").read_bytes())

@@ -77,7 +77,7 @@ def relations(record: MetricInfo, x: Any, y: Any, forms: list[str], rng: np.rand
 
 
 @pytest.mark.parametrize("name", ka.METRICS)
-@settings(max_examples=25, deadline=None, derandomize=True, database=None)
+@settings(max_examples=25)
 @given(case=pairs())
 def test_relations(name, case):
     x, y, forms, rng = case

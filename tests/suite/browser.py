@@ -40,10 +40,10 @@ class Page:
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.call("Emulation.setEmulatedMedia", features=scheme)
         self.call("Emulation.setDeviceMetricsOverride", width=1280, height=1000, deviceScaleFactor=1, mobile=False)
+        self.events.clear()
         self.call("Page.navigate", url=path.resolve().as_uri())
-        for _ in range(200):
-            if self.run("document.readyState") == "complete":
-                break
+        while not any(one.get("method") == "Page.loadEventFired" for one in self.events):
+            self._hear()
 
     def call(self, method: str, **parameters: Any) -> Any:
         """Ask for something, and wait for the answer; what else is heard are events."""
@@ -53,19 +53,24 @@ class Page:
             message["sessionId"] = self._session
         self._to.write(json.dumps(message).encode() + b"\0")
         self._to.flush()
-        while True:
-            while b"\0" not in self._rest:
-                part = os.read(self._from.fileno(), 1 << 16)
-                if not part:
-                    raise EOFError("the browser has ended")
-                self._rest += part
-            raw, _, self._rest = self._rest.partition(b"\0")
-            heard = json.loads(raw)
-            if heard.get("id") == self._count:
-                if "error" in heard:
-                    raise RuntimeError(heard["error"])
-                return heard["result"]
+        while (heard := self._hear()).get("id") != self._count:
+            pass
+        if "error" in heard:
+            raise RuntimeError(heard["error"])
+        return heard["result"]
+
+    def _hear(self) -> dict[str, Any]:
+        """The next answer or event, when it comes."""
+        while b"\0" not in self._rest:
+            part = os.read(self._from.fileno(), 1 << 16)
+            if not part:
+                raise EOFError("the browser has ended")
+            self._rest += part
+        raw, _, self._rest = self._rest.partition(b"\0")
+        heard: dict[str, Any] = json.loads(raw)
+        if "method" in heard:
             self.events.append(heard)
+        return heard
 
     def run(self, expression: str) -> Any:
         """The value of an expression of JavaScript."""

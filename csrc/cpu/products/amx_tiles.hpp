@@ -1,7 +1,9 @@
 // How AMX tiles are set up: eight of 16 rows of 64 bytes. Only for files that are compiled for AMX.
 #pragma once
 
-#if !(defined(__AVX512F__) && defined(__AMX_TILE__) && defined(__AMX_BF16__))
+// Older versions of Clang call these __AMXTILE__ and __AMXBF16__.
+#if !(defined(__AVX512F__) && (defined(__AMX_TILE__) || defined(__AMXTILE__)) && \
+      (defined(__AMX_BF16__) || defined(__AMXBF16__)))
 #error "CMakeLists.txt must name the file that includes this where it sets compiler options"
 #endif
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
 from kernalign._base.threads import allowed
-from kernalign.comparison.tasks.pools import cluster, windowed
+from kernalign.comparison.tasks.pools import cluster, leave_interrupts, windowed
 from kernalign.suite.blocks import Block
 from kernalign.suite.labelled import Reading
 from kernalign.suite.work import work
@@ -26,16 +25,11 @@ def executor_of(given: Executor | None, named: str) -> Iterator[Executor | None]
             yield executor
         return
     count = allowed(0)
-    made = ThreadPoolExecutor(count) if named == "threads" else ProcessPoolExecutor(count, initializer=_go_on)
+    made = ThreadPoolExecutor(count) if named == "threads" else ProcessPoolExecutor(count, initializer=leave_interrupts)
     try:
         yield made
     finally:
         made.shutdown(cancel_futures=True)
-
-
-def _go_on() -> None:
-    """Ctrl-C is for the process that drains; a worker finishes its block."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def worked(todo: Sequence[Block | Reading], executor: Executor | None) -> Iterator[dict[str, Any]]:

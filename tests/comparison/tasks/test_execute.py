@@ -11,7 +11,7 @@ import time
 import warnings
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
 import kernalign as ka
@@ -153,6 +153,38 @@ def test_a_pool_may_break_while_it_is_given_a_task(how, files, monkeypatch):
         assert run(made, breaking) == run(made)
 
 
+class Refusing(ThreadPoolExecutor):
+    """What takes no task, for a reason of its own."""
+
+    def submit(self, *given, **named):
+        raise OSError("no room")
+
+
+def test_why_an_executor_takes_no_tasks_is_said(files):
+    with Refusing(1) as refusing, pytest.raises(OSError, match="no room"):
+        run(plan(files), refusing)
+
+
+def stuck(sent, threads, task):
+    """The first task is done, and no other ever."""
+    while task.keys[0].options[-2] > 0:
+        time.sleep(60)
+    return module._run_sent(sent, threads, task)
+
+
+def test_processes_of_work_that_is_given_up_end_at_once(files, monkeypatch):
+    def give_up(done, total):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "_run_sent", stuck)
+    before = active_children()
+    with pytest.raises(KeyboardInterrupt):
+        ka.execute(plan(files), 2, progress=give_up)
+    for worker in set(active_children()) - set(before):
+        worker.join(60)
+        assert not worker.is_alive()
+
+
 def die(*_given):
     os._exit(1)
 
@@ -236,7 +268,7 @@ def check_kills(files, tmp_path, kills, seed):
             path.unlink()
             finished += 1
     assert finished
-    assert not list(tmp_path.glob(".kernalign-*.tmp")) or not result
+    assert not [left for left in tmp_path.glob(".kernalign-*.tmp") if left.stat().st_size]
 
 
 def check_log(log):

@@ -239,12 +239,12 @@ def _parts(plan: Plan, todo: list[Task], executor: Executor | int | None) -> Ite
         yield from _sent(plan, todo, executor, 0)
         return
     with processes(executor) as pool:
-        yield from _sent(plan, todo, pool, max(1, int(_core.build_info()["threads"]) // executor))
+        yield from _sent(plan, todo, pool, max(1, int(_core.build_info()["threads"]) // executor), own=True)
 
 
-def _sent(plan: Plan, todo: list[Task], executor: Executor, threads: int) -> Iterator[Store]:
+def _sent(plan: Plan, todo: list[Task], executor: Executor, threads: int, *, own: bool = False) -> Iterator[Store]:
     sent: Any = plan if isinstance(executor, ThreadPoolExecutor) else pickle.dumps(plan)
-    return windowed(executor, partial(_run_sent, sent, threads), todo)
+    return windowed(executor, partial(_run_sent, sent, threads), todo, own=own)
 
 
 def _run_sent(sent: Any, threads: int, task: Task) -> Store:

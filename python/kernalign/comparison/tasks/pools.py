@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
@@ -16,28 +17,31 @@ _LOOK = 1.0  # seconds after which a pool is asked whether it broke: a task sent
 
 
 def windowed(
-    executor: Executor, call: Callable[[Any], Any], todo: Sequence[Any], *, drained: bool = False
+    executor: Executor, call: Callable[[Any], Any], todo: Sequence[Any], *, drained: bool = False, own: bool = False
 ) -> Iterator[Any]:
     """What a call makes of each task, as it comes; a pool that broke is made again, and gets what was under way again.
 
-    ``drained``: after Ctrl-C, what workers have begun is waited for, and comes too.
+    ``drained``: after Ctrl-C, what workers have begun is waited for, and comes too. ``own``: the executor is a pool
+    that nobody else uses, whose processes are ended where the work is given up.
     """
     waiting = list(reversed(todo))
     running: dict[Future[Any], Any] = {}
     breaks, first = 0, executor
     try:
         while waiting or running:
+            broken: BaseException | None = None
+            refused: BaseException | None = None
             while waiting and len(running) < _AHEAD * workers_of(executor):
                 task = waiting.pop()
                 try:
                     running[executor.submit(call, task)] = task
-                except (BrokenExecutor, OSError, ValueError):  # a breaking pool closes pipes that a new worker is given
+                except (BrokenExecutor, OSError, ValueError) as error:  # a breaking pool closes pipes of new workers
                     waiting.append(task)
+                    refused = error
                     break
             ended = wait(running, _LOOK, FIRST_COMPLETED).done if running else set()
             if running and not ended and not getattr(executor, "_broken", False):
                 continue
-            broken: BaseException | None = None
             for future in ended:
                 task = running.pop(future)
                 try:
@@ -53,30 +57,40 @@ def windowed(
                 running.clear()
                 breaks += 1
                 if not isinstance(executor, ProcessPoolExecutor) or breaks > _BREAKS:
-                    raise broken or RuntimeError("the executor takes no tasks")
-                executor = again(executor)
+                    raise broken or refused or BrokenExecutor("a task was answered by nobody")
+                _end(executor)
+                executor, own = again(executor), True
     except KeyboardInterrupt:
-        for future in running if drained else ():
-            future.cancel()
-        for future in running if drained else ():
-            if not future.cancelled() and future.exception() is None:
-                yield future.result()
+        if drained:
+            for future in running:
+                future.cancel()
+            for future in running:
+                if not future.cancelled() and future.exception() is None:
+                    yield future.result()
+            running.clear()
         raise
     finally:
-        for future in running:
+        if own and running:
+            _end(executor)
+        for future in () if own else running:
             future.cancel()
         if executor is not first:
-            executor.shutdown(wait=False, cancel_futures=True)
+            executor.shutdown(wait=False)
 
 
 @contextmanager
 def processes(count: int) -> Iterator[Executor]:
-    """So many processes of this machine, which end after the tasks under way if the work is given up."""
-    pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"))
+    """So many processes of this machine; Ctrl-C is for the one that gave them work."""
+    pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=leave_interrupts)
     try:
         yield pool
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(wait=False)
+
+
+def leave_interrupts() -> None:
+    """Ignore Ctrl-C, which reaches all processes of a terminal."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextmanager
@@ -96,12 +110,17 @@ def cluster(scheduler: str, option: str) -> Iterator[Executor]:
         yield executor
 
 
-def again(pool: Any) -> ProcessPoolExecutor:
-    """A pool like one that broke, whose processes are ended: one begun while it broke would be waited for for ever."""
+def _end(pool: Any) -> None:
+    """End the processes of a pool: what they were at can be done again, and one that was begun while the pool broke
+    would be waited for for ever."""
     for process in list((pool._processes or {}).values()):
         process.kill()
+
+
+def again(pool: Any) -> ProcessPoolExecutor:
+    """A pool like one that broke."""
     how = {"mp_context": pool._mp_context, "initializer": pool._initializer, "initargs": pool._initargs}
-    return ProcessPoolExecutor(pool._max_workers, **how)
+    return ProcessPoolExecutor(pool._max_workers, max_tasks_per_child=pool._max_tasks_per_child, **how)
 
 
 def workers_of(executor: Any) -> int:
