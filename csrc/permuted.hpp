@@ -3,7 +3,7 @@
 //
 // An order o puts item o(i) of the second structure in the place of item i. Sums are in float64, each in an order that
 // depends on n alone, so results are the same bits for any number of threads. Memory: scratch of some rows for each
-// thread beside the results, and 8 MB at most where triangles are small; the structures are not copied otherwise.
+// thread beside the results, and 32 MB at most where triangles are small; the structures are not copied otherwise.
 #pragma once
 
 #include <cstdint>
@@ -41,7 +41,7 @@ struct Triangles {
     std::int64_t row(std::int64_t i) const { return i * (2 * n - i - 1) / 2 - i - 1; }
 };
 
-// count x layers(a) x layers(b): the sum over i < j of A_ij B_o(i)o(j).
+// count x layers(a) x layers(b): the sum over i < j of A_ij B_o(i)o(j). Layers of a share what is looked up of b.
 std::vector<double> permuted_triangles(const Triangles& a, const Triangles& b, const Orders& orders, int threads,
                                        Monitor* monitor);
 

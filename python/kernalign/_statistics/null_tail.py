@@ -35,11 +35,16 @@ class Tail:
     """Upper tail of a standardised score: Pearson III where it holds, otherwise the scores of pairings.
 
     ``z``: the score; ``pairings``, ``law``: what they say; ``scores``: makes what scores pairings in the units of z, or
-    says why it cannot. All three are called once, and let go when the tail is known. A pickled tail is.
+    their scores and how they were chosen, or says why it cannot. All three are called once, and let go when the tail is
+    known. A pickled tail is.
     """
 
     def __init__(
-        self, z: float, pairings: Callable[[], Pairings], law: Callable[[], Law], scores: Callable[[], Scores | str]
+        self,
+        z: float,
+        pairings: Callable[[], Pairings],
+        law: Callable[[], Law],
+        scores: Callable[[], Scores | tuple[Values, str] | str],
     ) -> None:
         self._z = z
         self._given: Any = pairings, law, scores
@@ -75,7 +80,7 @@ class Tail:
         scores = self._given[2]()
         if isinstance(scores, str):
             return self._settled(None, scores, None)
-        drawn, method = null_scores(pairings, scores)
+        drawn, method = scores if isinstance(scores, tuple) else null_scores(pairings, scores)
         return self._settled(share(drawn, drawn), method, drawn)
 
     def _settled(self, p: float | None, method: str, drawn: Values | None) -> tuple[float | None, str, Values | None]:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
+from threading import Lock
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -21,26 +22,75 @@ from kernalign._statistics.pairings import Labels, Orders, Pairings, Values, nul
 Vector: TypeAlias = NDArray[np.float64]
 
 _CONCORDANCE = 100  # multiply-adds that take as long as one comparison while entries are sorted
+_HELD = 1 << 27  # bytes of triangles that are multiplied together
 _SOLVED = 4  # products of n x n matrices, or the time of so many, that a whitened score takes
+
+
+class Asked:
+    """Two sides that wait for the products that their triangles have under pairings, or these and how pairings were
+    chosen."""
+
+    def __init__(self, x: Any, y: Any) -> None:
+        self.x, self.y = x, y
+        self.pool: tuple[Values, str] | None = None
+
+
+class Together:
+    """Products of the triangles of several sides of n items under the same pairings, found when one of them is asked
+    for: those of some x with one y together, so that what is looked up of y serves all. The same as alone.
+
+    ``triangle`` makes the strict upper triangle of a side. Those of 128 MB of x are held meanwhile.
+    """
+
+    def __init__(self, n: int, triangle: Callable[[Any], Vector], threads: int = 0) -> None:
+        self.triangle, self._n, self._threads = triangle, n, threads
+        self._waiting: dict[int, list[Asked]] = {}
+        self._lock = Lock()
+
+    def ask(self, x: Any, y: Any) -> Asked:
+        asked = Asked(x, y)
+        with self._lock:
+            self._waiting.setdefault(id(y), []).append(asked)
+        return asked
+
+    def pool(self, asked: Asked) -> tuple[Values, str]:
+        with self._lock:
+            while asked.pool is None:
+                waiting = self._waiting[id(asked.y)]
+                some = waiting[: max(1, _HELD // (4 * self._n**2))]
+                pool, method = self._products(some, asked.y)
+                del waiting[: len(some)]
+                if not waiting:
+                    del self._waiting[id(asked.y)]
+                for one, own in zip(some, pool.T, strict=True):
+                    one.pool, one.x, one.y = (own.copy(), method), None, None
+        return asked.pool
+
+    def _products(self, some: list[Asked], y: Any) -> tuple[Values, str]:
+        own = [self.triangle(one.x) for one in some]
+        x = np.stack(own) if len(own) > 1 else own[0][None]  # without a copy
+        engine = PermutedTriangles(x, self.triangle(y)[None], self._n, self._threads)
+        return null_scores(Pairings.of_items(self._n), lambda orders: engine.products(orders)[:, :, 0])
 
 
 def product_null(
     n: int,
     groups: Labels | None,
-    triangles: Callable[[], tuple[Vector, Vector]],
+    sides: tuple[Any, Any],
+    together: Together,
     value: float,
     mean: float,
     sd: float,
     scale: float,
 ) -> Null:
-    """Of ``scale`` times the product of both triangles under pairings, whose exact moments are known.
+    """Of ``scale`` times the product of the triangles of both sides under pairings, whose exact moments are known.
 
-    Beyond `SAMPLED_ROWS` items the triangles are those of so many, evenly spaced, and p is that of their product.
+    Beyond `SAMPLED_ROWS` items the sides are of so many, evenly spaced, and p is that of their product.
     """
     many = n > SAMPLED_ROWS
 
     def made() -> PermutedTriangles:
-        x, y = triangles()
+        x, y = map(together.triangle, sides)
         return PermutedTriangles(x[None], y[None], min(n, SAMPLED_ROWS))
 
     if groups is not None:
@@ -53,9 +103,11 @@ def product_null(
         tail = DrawnTail(pairings, None, lambda orders: np.asarray(engine().products(orders)[:, 0, 0]))
         return Null(mean, sd, None, tail.p_value, unknown)
 
-    def scores() -> Scores:
-        engine = made()
-        return lambda orders: (scale * engine.products(orders)[:, 0, 0] - mean) / sd
+    asked = together.ask(*sides)
+
+    def scores() -> tuple[Values, str]:
+        pool, method = together.pool(asked)
+        return (scale * pool - mean) / sd, method
 
     whole = Tail((value - mean) / sd, partial(Pairings.of_items, n), partial(Law, None, "", False), scores)
     return Null(mean, sd, None, whole.p_value, whole.quantile)

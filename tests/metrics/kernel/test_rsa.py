@@ -177,6 +177,31 @@ def test_p_values_are_those_of_the_pairings(comparison):
     assert ka.calibrated_score(strong) == pytest.approx(1)
 
 
+@pytest.mark.parametrize("comparison", ["pearson", "cosine", "spearman", "rho_a"])
+@pytest.mark.parametrize("n", [5, 30])
+def test_p_values_of_a_comparison_are_those_of_single_pairs(n, comparison, monkeypatch):
+    """Found together, of whichever is asked for first, and of the pairings."""
+    monkeypatch.setattr("kernalign._statistics.triangle_null._HELD", 4 * 4 * n * n)
+    rng = np.random.default_rng(3)
+    models = {f"m{at}": rng.normal(size=(n, 3)) + rng.normal(size=(n, 1)) for at in range(7)}
+    drawn = np.random.default_rng(0)
+    orders = [np.arange(n), *(drawn.permutation(n) for _ in range(999))]
+    orders = orders if n > 8 else list(itertools.permutations(range(n)))
+    found = ka.compare(models, metrics={"one": ("rsa", {"comparison": comparison})})
+    pairs = list(found.pairs("one"))
+    rng.shuffle(pairs)
+    for x, y in pairs:
+        sides = [oracle.dissimilarities(models[name], "correlation") for name in (x, y)]
+        if comparison in ("spearman", "rho_a"):
+            sides = [oracle.mid_ranks(v) for v in sides]
+        less = 0 if comparison == "cosine" else 1
+        a, b = (oracle.square(v - less * v.mean(), n) for v in sides)
+        values = np.array([(a * b[np.ix_(order, order)]).sum() for order in orders])
+        p = found.p_values["one"][x, y].item()
+        assert p == pytest.approx(null_moments.share(values), abs=1e-12)
+        assert p == ka.rsa(models[x], models[y], comparison=comparison).p_value
+
+
 def test_eight_items_have_no_p_value_below_that_of_all_pairings():
     x = np.random.default_rng(1).normal(size=(8, 5))
     assert ka.rsa(x, x).p_value == 1 / 40320

@@ -14,8 +14,8 @@ from kernalign._engines.states import StateKey, joint_key
 from kernalign._rows.layered import Layer
 from kernalign.comparison.families.base import Asked, Family, Planned, Scorer, Workshop
 from kernalign.metrics.kernel.rsa import RANKED, distance_side, read_as, settings_of
-from kernalign.metrics.kernel.rsa_ranks import Ranks, finish_ranked, ranked
-from kernalign.metrics.kernel.rsa_sums import finish_reduced
+from kernalign.metrics.kernel.rsa_ranks import Ranks, finish_ranked, ranked, together_of_ranks
+from kernalign.metrics.kernel.rsa_sums import finish_reduced, together_of_sides
 from kernalign.metrics.record import OfDissimilarities
 
 _KEPT_BYTES = 1 << 30  # of ranks
@@ -84,16 +84,18 @@ class Dissimilarities(Family):
         sweep = self._swept(shop, engine=shop.store[self._sweep(shop.layers.values())])
         places = {place: at for at, place in enumerate(shop.layers)}
         settings = settings_of(self.asked.settings, self.distance, self.comparison, None)
+        together = together_of_sides(self.asked.n, self.comparison, shop.threads)
 
         def scores(x: Layer, y: Layer) -> list[Score]:
             sums = sweep.sums(places[x.place], places[y.place], self.asked.settings)
-            return [finish_reduced(sums, self.comparison, settings)]
+            return [finish_reduced(sums, self.comparison, settings, together)]
 
         return scores
 
     def _of_ranks(self, shop: Workshop) -> Scorer:
         current: tuple[Layer, Ranks] | None = None  # an x whose ranks are not kept
         settings = settings_of(self.asked.settings, self.distance, self.comparison, None)
+        together = together_of_ranks(self.asked.n, shop.threads)
 
         def scores(x: Layer, y: Layer) -> list[Score]:
             nonlocal current
@@ -102,6 +104,6 @@ class Dissimilarities(Family):
                 current = current if current is not None and current[0] is x else (x, self._ranks(x, shop))
                 a = current[1]
             b = self._ranks(y, shop) if b is None else b
-            return [finish_ranked(a, b, self.comparison, settings, threads=shop.threads)]
+            return [finish_ranked(a, b, self.comparison, settings, together, threads=shop.threads)]
 
         return scores

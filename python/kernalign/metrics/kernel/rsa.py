@@ -24,8 +24,8 @@ from kernalign._rows.options import Options
 from kernalign._statistics import pair_influence
 from kernalign._statistics.pairings import Labels
 from kernalign.metrics.kernel.dissimilarities import averages
-from kernalign.metrics.kernel.rsa_ranks import finish_ranked, ranked
-from kernalign.metrics.kernel.rsa_sums import WHITENED, finish_reduced, whitened_by
+from kernalign.metrics.kernel.rsa_ranks import finish_ranked, ranked, together_of_ranks
+from kernalign.metrics.kernel.rsa_sums import WHITENED, finish_reduced, together_of_sides, whitened_by
 
 Dissimilarity: TypeAlias = Literal["correlation", "cosine", "euclidean", "sqeuclidean", "precomputed"]
 Comparison: TypeAlias = Literal[
@@ -195,13 +195,14 @@ def of_pair(
         return whitened_by((sides[0], sides[1]), covariance, comparison, settings, groups), None
     if comparison in RANKED:
         ranks = [ranked(side, comparison, report) for side in sides]
-        score = finish_ranked(ranks[0], ranks[1], comparison, settings, groups, pair.threads)
+        together = together_of_ranks(pair.n, pair.threads)
+        score = finish_ranked(ranks[0], ranks[1], comparison, settings, together, groups, pair.threads)
         values = [side.values for side in ranks]
     else:
         sweep = GramSweep(sides, centred=comparison != "cosine", threads=pair.threads, report=report)
         sums = sweep.sums(0, 1, pair.settings)
         sums.groups = groups
-        score = finish_reduced(sums, comparison, settings)
+        score = finish_reduced(sums, comparison, settings, together_of_sides(pair.n, comparison, pair.threads))
         values = [side.condensed(restored=False) for side in sides] if uncertain else []
     if not uncertain or math.isnan(score):
         return score, None

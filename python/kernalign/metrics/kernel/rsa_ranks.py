@@ -21,7 +21,7 @@ from kernalign._rows.magnitude import lengths
 from kernalign._statistics import kernel_null, pair_influence
 from kernalign._statistics.kernel_null import PairMatrix
 from kernalign._statistics.pairings import Labels
-from kernalign._statistics.triangle_null import concordance_null, product_null
+from kernalign._statistics.triangle_null import Together, concordance_null, product_null
 from kernalign.metrics.kernel.ranks import mid_ranks
 
 Vector: TypeAlias = NDArray[np.float64]
@@ -100,19 +100,32 @@ def _settle(squares: Vector, side: Side) -> None:
         row[row <= np.maximum(errors[i], errors[i + 1 :]) ** 2] = 0.0
 
 
+def together_of_ranks(n: int, threads: int) -> Together:
+    """Of values that are sampled."""
+    return Together(n, lambda values: values, threads)
+
+
 def finish_ranked(
-    x: Ranks, y: Ranks, comparison: str, settings: dict[str, Any], groups: Labels | None = None, threads: int = 0
+    x: Ranks,
+    y: Ranks,
+    comparison: str,
+    settings: dict[str, Any],
+    together: Together,
+    groups: Labels | None = None,
+    threads: int = 0,
 ) -> Score:
     """rsa of two sides that were ranked."""
     for name, side in (("x", x), ("y", y)):
         if side.reason is not None:
             return undefined("rsa", x.n, side.reason.format(name), settings=settings)
-    finish = _concordance if comparison in ORDERED else _correlation
-    value, null = finish(x, y, comparison, groups, threads)
+    if comparison in ORDERED:
+        value, null = _concordance(x, y, comparison, groups, threads)
+    else:
+        value, null = _correlation(x, y, comparison, groups, together)
     return Score(value, metric="rsa", n=x.n, settings=settings, null=null)
 
 
-def _correlation(x: Ranks, y: Ranks, comparison: str, groups: Labels | None, threads: int) -> tuple[float, Null]:
+def _correlation(x: Ranks, y: Ranks, comparison: str, groups: Labels | None, together: Together) -> tuple[float, Null]:
     """Spearman's coefficient: of rho-a over random orders of what is tied."""
     assert x.moments is not None
     assert y.moments is not None
@@ -123,8 +136,8 @@ def _correlation(x: Ranks, y: Ranks, comparison: str, groups: Labels | None, thr
         scale = 1 / (math.sqrt(x.moments.square) * math.sqrt(y.moments.square))
     _, variance = kernel_null.pairing_moments(x.moments, y.moments)
     value, sd = bounded(2 * float(x.values @ y.values) * scale), math.sqrt(variance) * scale
-    triangles = x.sampled, y.sampled  # not the sides: they may hold far more
-    return value, product_null(x.n, groups, lambda: triangles, value, 0.0, sd, scale)
+    sampled = x.sampled, y.sampled  # not the sides: they may hold far more
+    return value, product_null(x.n, groups, sampled, together, value, 0.0, sd, scale)
 
 
 def _concordance(x: Ranks, y: Ranks, comparison: str, groups: Labels | None, threads: int) -> tuple[float, Null]:

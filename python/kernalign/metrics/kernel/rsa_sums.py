@@ -16,7 +16,7 @@ from kernalign._rows.decompositions import cholesky, solve_positive
 from kernalign._statistics import kernel_null
 from kernalign._statistics.kernel_null import PairMatrix
 from kernalign._statistics.pairings import Labels, Orders, Values
-from kernalign._statistics.triangle_null import product_null, whitened_null
+from kernalign._statistics.triangle_null import Together, product_null, whitened_null
 from kernalign.metrics.kernel.finish import doubly_centred_null
 
 Vector: TypeAlias = NDArray[np.float64]
@@ -25,7 +25,20 @@ WHITENED = ("whitened_cosine", "whitened_pearson")
 LEVELLED = ("pearson", "whitened_pearson")  # which do not see what is added to all dissimilarities
 
 
-def finish_reduced(sums: KernelSums, comparison: str, settings: dict[str, object]) -> Score:
+def together_of_sides(n: int, comparison: str, threads: int) -> Together:
+    """Of sides whose dissimilarities are less their mean where that does not count, and of length 1."""
+
+    def triangle(side: Side) -> Vector:
+        one: Vector = side.condensed()
+        one /= np.abs(one).max() or 1.0
+        one -= one.mean() if comparison == "pearson" else 0.0
+        one /= math.sqrt(2 * one @ one)
+        return one
+
+    return Together(n, triangle, threads)
+
+
+def finish_reduced(sums: KernelSums, comparison: str, settings: dict[str, object], together: Together) -> Score:
     """A cosine of matrices, less a constant first where that does not matter, so that nothing cancels."""
     n = sums.n
     settings = settings | {"accumulation": "float64", "products": sums.describe()["products"]}
@@ -47,16 +60,7 @@ def finish_reduced(sums: KernelSums, comparison: str, settings: dict[str, object
     value, sd = bounded((sums.hollow[0, 1].full - subtracted) * scale), math.sqrt(variance) * scale
     assert sums.sides is not None
     x, y = ((side.sampled if n > SAMPLED_ROWS else side) for side in sums.sides)  # not the rows, of many
-
-    def triangles() -> tuple[Vector, Vector]:
-        both = x.condensed(), y.condensed()
-        for one in both:
-            one /= np.abs(one).max() or 1.0
-            one -= one.mean() if comparison == "pearson" else 0.0
-            one /= math.sqrt(2 * one @ one)
-        return both
-
-    null = product_null(n, sums.groups, triangles, value, (mean - subtracted) * scale, sd, 1.0)
+    null = product_null(n, sums.groups, (x, y), together, value, (mean - subtracted) * scale, sd, 1.0)
     return Score(value, metric="rsa", n=n, settings=settings, null=null)
 
 
