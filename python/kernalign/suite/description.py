@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import tomllib
@@ -14,7 +13,7 @@ from typing import Any
 from kernalign._base.kernels import RBF, Cosine, Laplacian, Linear
 from kernalign.metrics.record import MetricInfo
 from kernalign.metrics.registry import METRICS, as_named
-from kernalign.suite import known_orders
+from kernalign.suite import forms, known_orders
 
 SCHEMA = 1
 BY_POSITION = "by-position"
@@ -152,14 +151,14 @@ def read(path: str | os.PathLike[str]) -> Description:
 
 def describe(given: Mapping[str, Any], path: Path) -> Description:
     """The description that a table of TOML holds; paths in it are from the directory of ``path``."""
-    _known(given, _TOP, "")
-    suite = _table(given, "suite", ("name", "schema", "seed"))
+    forms.known(given, _TOP, "")
+    suite = forms.table(given, "suite", ("name", "schema", "seed"))
     if suite.get("schema", SCHEMA) != SCHEMA:
         raise ValueError(f"suite.schema must be {SCHEMA}, got {suite['schema']!r}")
-    sets = tuple(_set(name, one) for name, one in _dict(given, "sets").items())
+    sets = tuple(_set(name, one) for name, one in forms.tables(given, "sets").items())
     if not sets:
         raise ValueError("sets must hold at least one set: [sets.NAME] with ids")
-    defaults = _table(
+    defaults = forms.table(
         given,
         "defaults",
         ("normalize", "clip_quantile", "zero_rows", "nan_rows", "concatenated", "p", "layers", "k", "uncertainty"),
@@ -171,34 +170,35 @@ def describe(given: Mapping[str, Any], path: Path) -> Description:
         ("nan_rows", _ROWS),
     ):
         if key in defaults:
-            _choice(defaults[key], f"defaults.{key}", choices)
-    pairs = _table(given, "pairs", ("which", "list"))
-    which = _choice(pairs.get("which", "list" if "list" in pairs else "all"), "pairs.which", WHICH)
-    listed = tuple((str(x), str(y)) for x, y in _pairs(pairs.get("list", [])))
+            forms.choice(defaults[key], f"defaults.{key}", choices)
+    pairs = forms.table(given, "pairs", ("which", "list"))
+    which = forms.choice(pairs.get("which", "list" if "list" in pairs else "all"), "pairs.which", WHICH)
+    listed = tuple((x, y) for x, y in forms.pairs_of(pairs.get("list", [])))
     if (which == "list") != bool(listed):
         raise ValueError("pairs.list must hold pairs of names where pairs.which is 'list', and only there")
-    metrics = tuple(_metric(one, defaults) for one in _list(given, "metrics"))
-    _different([one.id for one in metrics], "metrics", "id")
-    run = _table(given, "run", ("executor", "memory"))
-    executor = str(run.get("executor", "serial"))
+    metrics = tuple(_metric(one, defaults) for one in forms.several(given, "metrics"))
+    forms.different([one.id for one in metrics], "metrics", "id")
+    run = forms.table(given, "run", ("executor", "memory"))
+    executor = run.get("executor", "serial")
     if executor not in EXECUTORS and not executor.startswith("dask://"):
         raise ValueError(f"run.executor must be {', '.join(EXECUTORS)} or dask://HOST:PORT, got {executor!r}")
     names = [one.name for one in sets]
-    models = tuple(_model(one, names, defaults.get("layers", "all")) for one in _list(given, "models"))
+    models = tuple(_model(one, names, defaults.get("layers", "all")) for one in forms.several(given, "models"))
+    checks = forms.several(given, "checks") if given.get("checks", []) != [] else []
     for metric in metrics:
         for side in {str(one.side) for one in models} - set(metric.by_side or ()) if metric.by_side else ():
             called = "models without a side" if side == "None" else f"side {side!r}"
             raise ValueError(f"metrics {metric.id}.kernel names no kernel for {called}")
     return Description(
         path,
-        str(suite.get("name", path.parent.name or "suite")),
-        int(suite.get("seed", 0)),
+        suite.get("name", path.parent.name or "suite"),
+        suite.get("seed", 0),
         sets,
         models,
         which,
         listed,
         metrics,
-        tuple(_check(one, [metric.id for metric in metrics], sets) for one in given.get("checks", [])),
+        tuple(_check(one, [metric.id for metric in metrics], sets) for one in checks),
         defaults,
         executor,
         run.get("memory"),
@@ -206,21 +206,21 @@ def describe(given: Mapping[str, Any], path: Path) -> Description:
 
 
 def _set(name: str, given: Any) -> Set:
-    _known(given, ("ids", "groups", "labels"), f"sets.{name}")
+    forms.known(given, ("ids", "groups", "labels"), f"sets.{name}")
     if "ids" not in given:
         raise ValueError(f"sets.{name}.ids must name the items, as in 'items.json#id', or say '{BY_POSITION}'")
-    return Set(name, **{key: str(value) for key, value in given.items()})
+    return Set(name, **given)
 
 
 def _model(given: Mapping[str, Any], sets: list[str], layers: Any) -> Model:
     what = f"models {given.get('name', given.get('glob', ''))}"
-    _known(given, ("name", "glob", "family", "side", "set", "layers", "competence"), what)
+    forms.known(given, ("name", "glob", "family", "side", "set", "layers", "competence"), what)
     if ("name" in given) == ("glob" in given):
         raise ValueError(f"{what} must have either name, with set.NAME = path, or glob")
     files = given.get("set", {})
     if "name" in given and not files:
         raise ValueError(f"{what} must have files: set.{sets[0]} = 'path'")
-    _known(files, sets, f"{what}, set")
+    forms.known(files, sets, f"{what}.set", dict.fromkeys(sets, forms.TEXT))
     if "glob" in given and len(sets) > 1 and "{set}" not in given["glob"]:
         raise ValueError(f"{what} must say with {{set}} where each of {', '.join(sets)} is")
     for template in (*files.values(), *([given["glob"]] if "glob" in given else [])):
@@ -228,25 +228,21 @@ def _model(given: Mapping[str, Any], sets: list[str], layers: Any) -> Model:
             if variable not in VARIABLES:
                 raise ValueError(f"{what}: {{set}}, {{seed}} and {{layer}} are the only variables, got {{{variable}}}")
     chosen = given.get("layers", "all" if layers == "best" else layers)
-    if isinstance(chosen, str):
-        if chosen not in ("all", "last") and not re.fullmatch(r"every:[1-9]\d*", chosen):
-            more = "; 'best' is for defaults.layers" if chosen == "best" else ""
-            raise ValueError(
-                f"{what}: layers must be 'all', 'last', 'every:N' or a list of names, got {chosen!r}{more}"
-            )
-    else:
-        chosen = tuple(map(str, chosen))
+    if forms.NAMES[1](chosen):
+        chosen = tuple(chosen)
+    elif not isinstance(chosen, str) or not re.fullmatch(r"all|last|every:[1-9]\d*", chosen):
+        more = "; 'best' is for defaults.layers" if chosen == "best" else ""
+        raise ValueError(f"{what}: layers must be 'all', 'last', 'every:N' or a list of names, got {chosen!r}{more}")
     words = given.get("name"), given.get("glob"), given.get("family"), given.get("side")
-    competence = given.get("competence")
-    if competence is not None and (isinstance(competence, bool) or not isinstance(competence, (int, float))):
-        raise ValueError(f"{what}: competence must be a number, got {competence!r}")
-    return Model(*words, files, chosen, competence)
+    return Model(*words, files, chosen, given.get("competence"))
 
 
 def _metric(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> Metric:
+    own = ("id", "metric", "k")
+    forms.known({key: given[key] for key in own if key in given}, own, "metrics")
     name = as_named(given.get("metric", given.get("id")))
     if name not in METRICS:
-        raise ValueError(f"metrics.metric must be a metric{_nearest(str(name), METRICS)}")
+        raise ValueError(f"metrics.metric must be a metric{forms.nearest(str(name), METRICS)}")
     record = METRICS[name]
     given = {key: value for key, value in given.items() if key != "metric"}
     options = {key: value for key, value in given.items() if key != "id"}
@@ -259,10 +255,12 @@ def _metric(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> Metric:
         options.setdefault("uncertainty", method)
     kernel = options.get("kernel")
     if isinstance(kernel, Mapping):
-        named = {side: _choice(one, f"metrics {name}.kernel.{side}", _KERNELS) for side, one in sorted(kernel.items())}
+        named = {
+            side: forms.choice(one, f"metrics {name}.kernel.{side}", _KERNELS) for side, one in sorted(kernel.items())
+        }
         options["kernel"] = {side: _KERNELS[one]() for side, one in named.items()}
     elif kernel is not None:
-        options["kernel"] = _KERNELS[_choice(kernel, f"metrics {name}.kernel", _KERNELS)]()
+        options["kernel"] = _KERNELS[forms.choice(kernel, f"metrics {name}.kernel", _KERNELS)]()
     for need in record.needs:
         if need not in options:
             raise ValueError(f"metrics {given.get('id', name)}: {name} needs {need}")
@@ -270,77 +268,21 @@ def _metric(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> Metric:
 
 
 def _check(given: Mapping[str, Any], metrics: Collection[str], sets: Collection[Set]) -> Mapping[str, Any]:
-    kind = _choice(given.get("kind"), "checks.kind", CHECKS)
+    kind = forms.choice(given.get("kind"), "checks.kind", CHECKS)
     of_labels = kind == "probe" or (kind == "separation" and given.get("by") == "label")
     keys = ("set", "x", "by", "least") if of_labels and kind == "separation" else CHECKS[kind]
-    _known(given, ("kind", *keys), f"checks {kind}")
+    forms.known(given, ("kind", *keys), f"checks {kind}")
     if "set" in given:
-        _choice(given["set"], f"checks {kind}.set", [one.name for one in sets])
+        forms.choice(given["set"], f"checks {kind}.set", [one.name for one in sets])
     own = [one for one in sets if one.name == given.get("set", one.name)]
     if of_labels and not all(one.labels for one in own):
         raise ValueError(f"checks {kind} needs sets.{own[0].name}.labels, as in 'items.json#folder'")
     if kind == "separation":
-        _choice(given.get("by", "family"), "checks separation.by", ("family", "side", "label"))
+        forms.choice(given.get("by", "family"), "checks separation.by", ("family", "side", "label"))
     for key in () if of_labels else ("metric", "other") if kind == "agreement" else ("metric",):
-        _choice(given.get(key), f"checks {kind}.{key}", metrics)
+        forms.choice(given.get(key), f"checks {kind}.{key}", metrics)
     for key in _NEEDED.get(kind, ()):
         if key not in given:
             raise ValueError(f"checks {kind} must have {key}")
     known_orders.check_given(given)
     return given
-
-
-def _known(given: Any, names: Collection[str], what: str) -> None:
-    if not isinstance(given, Mapping):
-        raise ValueError(f"{what} must be a table, got {given!r}")
-    for key in given:
-        if key not in names:
-            raise ValueError(f"{what + '.' if what else ''}{key} is not a key of suite.toml{_nearest(key, names)}")
-
-
-def _nearest(word: str, names: Collection[str]) -> str:
-    near = difflib.get_close_matches(word, list(names), 1, 0.5)
-    return f": did you mean {near[0]}?" if near else f"; known are {', '.join(names)}"
-
-
-def _choice(value: Any, what: str, choices: Collection[str]) -> str:
-    if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{what} must be one of {', '.join(choices)}, got {value!r}{_near(value, choices)}")
-    return value
-
-
-def _near(value: Any, choices: Collection[str]) -> str:
-    near = difflib.get_close_matches(str(value), list(choices), 1, 0.5)
-    return f": did you mean {near[0]}?" if near else ""
-
-
-def _dict(given: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    found = given.get(key, {})
-    if not isinstance(found, Mapping):
-        raise ValueError(f"{key} must be a table, got {found!r}")
-    return found
-
-
-def _table(given: Mapping[str, Any], key: str, names: Collection[str]) -> Mapping[str, Any]:
-    found = _dict(given, key)
-    _known(found, names, key)
-    return found
-
-
-def _list(given: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
-    found = given.get(key, [])
-    if not isinstance(found, list) or not found or not all(isinstance(one, Mapping) for one in found):
-        raise ValueError(f"{key} must be one or more tables [[{key}]]")
-    return found
-
-
-def _pairs(given: Any) -> list[list[str]]:
-    if not isinstance(given, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in given):
-        raise ValueError(f"pairs.list must be a list of pairs of names, got {given!r}")
-    return given
-
-
-def _different(names: list[str], what: str, key: str) -> None:
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"{what} must have different {key}s, got {name!r} twice")

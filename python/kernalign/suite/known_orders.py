@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ def check_given(check: Mapping[str, Any]) -> None:
     """Raise unless what a check knows of models has the form that it must have."""
     if check["kind"] == "known":
         for one in check["values"]:
-            if not isinstance(one, Sequence) or len(one) != 3 or not isinstance(one[2], (int, float)):
+            if [type(value) for value in one] not in ([str, str, int], [str, str, float]):
                 raise ValueError(f"checks known.values must hold [x, y, number], got {one!r}")
     if check["kind"] == "noticed":
         for name in check["whole"]:

@@ -149,7 +149,14 @@ def ding(seed: int) -> Made:
             for variant in cut[b]
         ]
         checks += [
-            {"kind": "noticed", "set": layer, "whole": whole, "cut": cut, "sizes": _LEFT, "of": f"{_WIDTH} components"},
+            {
+                "kind": "noticed",
+                "set": layer,
+                "whole": whole,
+                "cut": cut,
+                "sizes": [*_LEFT],
+                "of": f"{_WIDTH} components",
+            },
             {"kind": "known", "set": layer, "values": values, "of": "how alike probes do"},
         ]
     pairs = [[a, b] for at, a in enumerate(whole) for b in whole[at + 1 :]]
