@@ -110,6 +110,8 @@ def test_trials_check_their_arguments() -> None:
         run_trials(x[:3], y[:3], stitchers, folds=2)
     with pytest.raises(ValueError, match="targets must have the 20 rows of x and y, got 19"):
         run_trials(x, y, stitchers, head=np.ones((1, 4)), targets=np.ones((19, 1)))
+    with pytest.raises(ValueError, match="lipschitz must be left out without a head, got 2"):
+        run_trials(x, y, stitchers, lipschitz=2)
 
 
 def test_both_ways_by_every_solver(files: Path) -> None:
@@ -185,6 +187,10 @@ def test_plots_draw_the_trials() -> None:
     np.testing.assert_array_equal(lines["stitched risk"].get_ydata(), [t.stitched_risk for t in trials[1:]])
     np.testing.assert_array_equal(lines["bound"].get_ydata(), [t.bound for t in trials[1:]])
     np.testing.assert_array_equal(lines["affine: risk"].get_ydata(), [trials[0].risk])
+    with pytest.raises(ValueError, match=r"groups must hold a trial for every title, got {'a → b': \[\]}"):
+        plot_trials({"a → b": []})
+    with pytest.raises(ValueError, match="all have a head, or that all have none"):
+        plot_trials({"a → b": trials + run_trials(x, y, {"affine": AffineStitcher()})})
 
 
 def test_an_outlier_leaves_room_for_the_others() -> None:

@@ -21,6 +21,7 @@ from kernalign.stitching import (
     load_stitcher,
     ridge_path,
 )
+from kernalign.stitching.estimator import NotFittedError
 from reference import stitching as oracle
 from samples import orthogonal, related
 
@@ -210,6 +211,11 @@ def test_relative_representation_bears_with_any_scale_and_names_a_zero_row() -> 
         RelativeRepresentation(x[10:12]).fit()
     with pytest.raises(ValueError, match="x must have the 6 columns of the anchors, got 5"):
         RelativeRepresentation(x[:4]).fit().transform(x[:, :5])
+    with pytest.raises(ValueError, match="x must have the 6 columns of the anchors, got 5"):
+        RelativeRepresentation(x[:4]).fit(x[:, :5])
+    for use in (lambda one: one.transform(x), lambda one: one.n_features_in_, lambda one: one._n_features_out):
+        with pytest.raises(NotFittedError, match="RelativeRepresentation is not fitted yet"):
+            use(RelativeRepresentation(x[:4]))
 
 
 @pytest.mark.parametrize("stitcher", EVERY, ids=repr)
@@ -549,6 +555,15 @@ def test_score_of_a_constant_is_undefined() -> None:
     with pytest.warns(ka.UndefinedScoreWarning, match="R\\^2 is undefined: y is constant"):
         assert np.isnan(fitted.score(x, np.ones((50, 1))))
     assert fitted.residual_ == 0
+    with pytest.warns(ka.UndefinedScoreWarning, match="R\\^2 is undefined: squares overflow float64"):
+        assert np.isnan(fitted.score(x, 1e200 * x[:, :1]))
+
+
+def test_a_state_of_the_wrong_kind_is_refused() -> None:
+    with pytest.raises(TypeError, match="other must be a LeastSquaresState, got int"):
+        LeastSquaresState().merge(3)
+    with pytest.raises(ValueError, match=r"most must be an exponent of x and one of y, got \[1\]"):
+        LeastSquaresState().finish(most=[1])
 
 
 def test_constant_x_maps_to_the_mean() -> None:

@@ -26,10 +26,10 @@ def r_squared(missed: NDArray[np.float64], total: NDArray[np.float64], multioutp
     As scikit-learn counts them, outputs that do not vary count 1 where they are met exactly, else 0, and nothing in the
     mean that is weighted by variance.
     """
-    if not (total > 0).any():
-        why = "y is constant"
-    elif not np.isfinite(missed + total).all():
+    if not np.isfinite(missed + total).all():
         why = "squares overflow float64"
+    elif not (total > 0).any():
+        why = "y is constant"
     else:
         flat = total == 0
         if multioutput == "variance_weighted":

@@ -74,28 +74,29 @@ class RelativeRepresentation(Estimator):
         ValueError
             A row is zero (after centring).
         """
-        if self._anchors is None or self._mean is None:
-            raise NotFittedError("this RelativeRepresentation is not fitted yet; call fit first")
+        anchors, mean = self._fitted
         rows = arrays.rows(x)
-        if rows.shape[1] != self._anchors.shape[1]:
-            raise ValueError(f"x must have the {self._anchors.shape[1]} columns of the anchors, got {rows.shape[1]}")
-        out = np.empty((rows.shape[0], len(self._anchors)))
+        if rows.shape[1] != anchors.shape[1]:
+            raise ValueError(f"x must have the {anchors.shape[1]} columns of the anchors, got {rows.shape[1]}")
+        out = np.empty((rows.shape[0], len(anchors)))
         for begin, end in row_blocks(rows):
-            unit = _unit(rows.dense(begin, end) - self._mean, "x", begin)
-            np.matmul(unit, self._anchors.T, out=out[begin:end])
+            unit = _unit(rows.dense(begin, end) - mean, "x", begin)
+            np.matmul(unit, anchors.T, out=out[begin:end])
         return out.clip(-1, 1, out=out)
 
     @property
-    def n_features_in_(self) -> int:
-        if self._anchors is None:
+    def _fitted(self) -> tuple[Matrix, Matrix]:
+        if self._anchors is None or self._mean is None:
             raise NotFittedError("this RelativeRepresentation is not fitted yet; call fit first")
-        return int(self._anchors.shape[1])
+        return self._anchors, self._mean
+
+    @property
+    def n_features_in_(self) -> int:
+        return int(self._fitted[0].shape[1])
 
     @property
     def _n_features_out(self) -> int:  # what scikit-learn names columns by
-        if self._anchors is None:
-            raise NotFittedError("this RelativeRepresentation is not fitted yet; call fit first")
-        return len(self._anchors)
+        return len(self._fitted[0])
 
     def __sklearn_is_fitted__(self) -> bool:
         return self._anchors is not None
