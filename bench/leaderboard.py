@@ -122,7 +122,9 @@ def words(numbers: Numbers) -> str:
         verdict = "refuted" if not set(first) & set(metrics) else "undecided" if "cka" in first else "held"
         own = ", ".join(f"{metric} {_said(named[column][metric])}" for metric in metrics if metric in named[column])
         rival = "" if verdict != "refuted" else f"; {first[0]} {_said(named[column][first[0]])}"
-        sentences.append(f"**{claim}: {verdict}.** {own}; cka {_said(named[column]['cka'])}{rival}.")
+        others = ", ".join(f"`{metric}`" for metric in first if metric not in (*metrics, "cka"))
+        shared = f" The lead is shared with {others}." if verdict == "held" and others else ""
+        sentences.append(f"**{claim}: {verdict}.** {own}; cka {_said(named[column]['cka'])}{rival}.{shared}")
     layers = named["same layer"]
     if "nbs" in layers:
         sentences.append(

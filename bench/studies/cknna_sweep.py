@@ -196,7 +196,8 @@ def _words(by: Mapping[tuple[str, int, str], Agreement], sizes: Sequence[int]) -
         words += [
             "",
             f"**Is it an artefact of masking kernels that are not centred? {'Yes' if cured else 'No'}**: with the mean"
-            f" taken from the rows, and nothing else changed, the same code agrees to {mended:.2f} at least.",
+            f" taken from the rows, and nothing else changed, the same code agrees to {mended:.2f} at least (the same"
+            f" k).",
         ]
     return [
         *words,

@@ -92,7 +92,7 @@ class Found:
     def verdict(self) -> str:
         if self.correlation > 2 * self.error and self.p_value < 0.05:
             return "held"
-        return "refuted" if self.correlation < 2 * self.error else "undecided"
+        return "refuted" if self.correlation < 0 else "undecided"
 
 
 def measure(sweep: str, given: Sequence[Network]) -> list[Found]:
@@ -152,7 +152,8 @@ def report(found: Sequence[Found], given: dict[str, Sequence[Network]], seconds:
         f" neighbours are by distance since.",
         "",
         "* *with competence*: Spearman's correlation over pairs of the score with the accuracy of the worse network ±"
-        " jackknife error over architectures; p by renaming networks (999).",
+        " jackknife error over architectures; p by renaming networks (999). Held: two errors above 0, p below 0.05;"
+        " refuted: below 0.",
         "* thirds by accuracy: mean score inside, of pairs of unlike architecture that were taught other items, ± the"
         " same kind of error.",
         "",

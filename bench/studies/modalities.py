@@ -29,6 +29,7 @@ Array = NDArray[np.float64]
 K = 10
 PERMUTATIONS = 999
 LEVEL = 0.05
+RULE = "Held: the correlation is two errors above 0, and its p below 0.05; refuted: it is below 0."
 OUTPUT = Path(__file__).parent
 
 
@@ -190,7 +191,7 @@ def report(
         lines += ["", f"| {' × '.join(one.modalities)} | " + " | ".join(ys) + " |", "|---" * (len(ys) + 1) + "|"]
         for name in dict.fromkeys(pair.x for pair in one.pairs):
             lines.append(f"| {name} | " + " | ".join(f"{p.score:.3f}" for p in one.pairs if p.x == name) + " |")
-    lines += ["", *(f"* {sentence}" for sentence in _trend_words(trends)), "", "## What alignment tells", ""]
+    lines += ["", *(f"* {sentence}" for sentence in _trend_words(trends)), "", RULE, "", "## What alignment tells", ""]
     lines += [
         "Over all layers of a modality: Spearman's correlation of mutual-kNN with the other modality's best layer and"
         " of the probe's accuracy, ± jackknife error over models, whose layers are not independent; and over models,"

@@ -166,17 +166,54 @@ def test_reliability_is_that_of_the_mean_of_all():
 def test_errors_over_subjects_are_those_of_a_mean():
     truth, subjects = vectors(6, 12)
     models = {"a": truth, "b": truth + np.random.default_rng(1).normal(size=len(truth))}
-    found = ka.evaluate_models(models, subjects, bootstrap="subjects", samples=4000)
+    found = ka.evaluate_models(models, subjects, bootstrap="subjects")
     expected = found.scores.std(axis=1, ddof=1) / np.sqrt(6)
-    np.testing.assert_allclose(found.stderr, expected, rtol=0.05)
+    np.testing.assert_allclose(found.stderr, expected, rtol=1e-9)
     gap = (found.scores[0] - found.scores[1]).std(ddof=1) / np.sqrt(6)
-    assert found.difference_stderr[0, 1] == pytest.approx(gap, rel=0.05)
+    assert found.difference_stderr[0, 1] == pytest.approx(gap, rel=1e-9)
     assert found.freedom == 5
     assert found.p_chance == pytest.approx(stats.t.sf(found.mean / found.stderr, 5), rel=1e-9)
     t = found.differences[0, 1] / found.difference_stderr[0, 1]
     assert found.p_pairwise[0, 1] == pytest.approx(2 * stats.t.sf(abs(t), 5), rel=1e-9)
     low, high = found.interval(0.9).T
     np.testing.assert_allclose(high - low, 2 * stats.t.ppf(0.95, 5) * found.stderr, rtol=1e-9)
+
+
+@pytest.mark.parametrize("comparison", ["pearson", "spearman", "tau_b"])
+@pytest.mark.parametrize("bootstrap", ["subjects", "conditions", "both"])
+def test_errors_by_definition(comparison, bootstrap):
+    """Subjects are left out, conditions drawn and written out, and the excess over both is taken away once."""
+    (truth, subjects), n, samples = vectors(4, 7), 7, 3
+
+    def gap(own, counts):
+        own = [oracle.repeated(one, n, counts) for one in own]
+        score = np.mean([rsa.COMPARISONS[comparison](oracle.repeated(truth, n, counts), one) for one in own])
+        return score, score - oracle.ceiling(own, comparison)[0].mean()
+
+    def jackknife(counts):
+        return 9 / 4 * np.var([gap(np.delete(subjects, i, axis=0), counts) for i in range(4)], axis=0, ddof=1)
+
+    rng, once = np.random.default_rng(2), np.ones(n, dtype=int)
+    drawn = [np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(samples)]
+    assert min((counts > 0).sum() for counts in drawn) >= 4
+    of_subjects = jackknife(once)
+    of_conditions = np.var([gap(subjects, counts) for counts in drawn], axis=0) * n / (n - 1)
+    excess = (np.mean([jackknife(counts) for counts in drawn], axis=0) - of_subjects) * n / (n - 1)
+    least = np.maximum(of_subjects, of_conditions)
+    both = np.maximum(of_subjects + of_conditions - excess, least)
+    expected = {"subjects": of_subjects, "conditions": of_conditions, "both": both}[bootstrap]
+    options = {"comparison": comparison, "bootstrap": bootstrap, "samples": samples, "seed": 2}
+    found = ka.evaluate_models({"a": truth}, subjects, **options)
+    assert found.stderr[0] ** 2 == pytest.approx(expected[0], rel=1e-9)
+    t = (found.mean[0] - found.ceiling[0]) / np.sqrt(expected[1])
+    assert found.p_ceiling[0] == pytest.approx(2 * stats.t.sf(abs(t), found.freedom), rel=1e-9)
+
+
+def test_two_subjects_leave_the_error_of_their_ceiling_unknown():
+    truth, subjects = vectors(2, 12)
+    found = ka.evaluate_models({"a": truth}, subjects, samples=20)
+    assert np.isnan(found.p_ceiling[0])
+    assert np.isfinite(found.stderr[0])
 
 
 @pytest.mark.parametrize("bootstrap", ["subjects", "conditions", "both"])
@@ -272,25 +309,36 @@ def test_sizes():
 @pytest.mark.parametrize("n,count", [(12, 8), (30, 12), (12, 20)])
 def test_sizes_of_tests_over_subjects(n, count):
     """Of fixed conditions: subjects that have nothing in common score 0 with any model on average, and two models whose
-    sum they have in common score the same; the mean of as many others scores what the lower bound of the ceiling is."""
+    sum they have in common score the same; the distance of a model to the ceiling is held against its own mean."""
     above, apart, below = [], [], []
+    near = np.random.default_rng(n).normal(size=n * (n - 1) // 2) / np.sqrt(count - 1)
+    common = np.random.default_rng(count).normal(size=(2, len(near)))
     for seed in range(1000):
         rng = np.random.default_rng([seed, n, count])
         models = rng.normal(size=(2, n * (n - 1) // 2))
         models = (models - models.mean(axis=1, keepdims=True)) / models.std(axis=1, keepdims=True)
         noise = rng.normal(size=(2, count, models.shape[1]))
-        options = {"bootstrap": "subjects", "comparison": "pearson", "samples": 200}
+        options = {"bootstrap": "subjects", "comparison": "pearson"}
         alone = ka.evaluate_models({"one": models[0]}, 9 + noise[0], **options)
         shared = 9 + models.sum(axis=0) + noise
-        given = {"one": models[0], "two": models[1], "mean": shared[1, 1:].mean(axis=0)}
-        found = ka.evaluate_models(given, shared[0], **options)
+        found = ka.evaluate_models({"one": models[0], "two": models[1]}, shared[0], **options)
         above.append(alone.p_chance[0])
         apart.append(found.p_pairwise[0, 1])
-        below.append(found.p_ceiling[2])
+        fixed = ka.evaluate_models({"near": common.sum(axis=0) + near}, 9 + common.sum(axis=0) + noise[1], **options)
+        below.append(from_ceiling(fixed))
     for p in (above, apart):
         assert 0.03 <= np.mean(np.array(p) <= 0.05) <= 0.075
         assert np.mean(np.array(p) <= 0.01) <= 0.025
-    assert np.mean(np.array(below) <= 0.05) <= 0.075
+    gaps, errors = np.array(below).T
+    size = np.mean(np.abs(gaps - gaps.mean()) > stats.t.ppf(0.975, count - 1) * errors)
+    assert 0.005 <= size <= 0.05
+    assert errors.mean() <= 1.5 * gaps.std()
+
+
+def from_ceiling(found):
+    """Distance of the first model from the lower bound, and its standard error."""
+    gap = found.mean[0] - found.ceiling[0]
+    return gap, abs(gap) / stats.t.isf(found.p_ceiling[0] / 2, found.freedom)
 
 
 @pytest.mark.slow

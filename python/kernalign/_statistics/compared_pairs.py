@@ -161,12 +161,13 @@ def _root(n: int, covariance: Array | None) -> Array:
     return np.asarray((vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T)
 
 
-def ceilings(compared: Compared, scaled: Array, weighting: Weighting, times: Counts) -> Array:
+def ceilings(compared: Compared, scaled: Array, weighting: Weighting, times: Counts, *, upper: bool = True) -> Array:
     """(2, subjects) lower and upper bound of each subject, which is there so many ``times``: its score with the best
     mean of the others, and of all; nan of one that is not there, or is all there is."""
     there, bounds = times > 0, np.full((2, len(times)), np.nan)
     if there.sum() > 1:
         total, own = (times @ scaled)[None], scaled[there]
         bounds[0, there] = compared.of_mean(total - times[there][:, None] * own, own, weighting)
-        bounds[1, there] = compared.of_mean(total, own, weighting)
+        if upper:
+            bounds[1, there] = compared.of_mean(total, own, weighting)
     return bounds

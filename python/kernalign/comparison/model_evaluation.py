@@ -25,7 +25,6 @@ from kernalign.inference.subject_scores import (
     LEAST_CONDITIONS,
     chance_of,
     p_of_pairings,
-    samples_of,
     scored,
     variances_of,
 )
@@ -196,24 +195,25 @@ def evaluate_models(
     bootstrap : to what the errors generalise: new "subjects" with the same conditions, new "conditions" with the same
         subjects, or "both" (the default where there are several subjects and the comparison is not whitened).
         Of whitened comparisons subjects alone.
-    samples, seed : of the bootstrap
+    samples, seed : of conditions; over subjects errors are the jackknife's, which for mean scores is what a bootstrap
+        comes to
     progress : as for :func:`kernalign.cka`
 
     Returns
     -------
     ModelEvaluation
-        Tests are t-tests of bootstrap errors, with one degree of freedom less than there are subjects or conditions (of
-        "both", the fewer). That against chance is one-sided; errors near chance are too large there (1.4 times of 12
-        conditions, 1.2 of 30), so that it is careful, and ``p_pairing`` is exact. Errors from the lower bound are too
-        large as well (1.9 times of 8 subjects): ``p_ceiling`` hardly ever rejects a model that is as good as it.
+        Tests are t-tests, with one degree of freedom less than there are subjects or conditions (of "both", the fewer).
+        That against chance is one-sided; errors near chance are too large there (1.4 times of 12 conditions, 1.2 of
+        30), so that it is careful, and ``p_pairing`` is exact. Errors from the lower bound are 1.2 to 1.4 times too
+        large, so that ``p_ceiling`` is careful, too; of two subjects it is nan.
 
     Notes
     -----
     A condition that is drawn several times is no pair with its own copies: such pairs are left out, and others count as
-    often as they occur. Variances of samples of n are multiplied by n / (n - 1), and the variance over both is
-    ``V_s + V_c - (V_sc - v_s - v_c) n_s n_c / ((n_s - 1) (n_c - 1))`` of the corrected ones of subjects and conditions
-    alone, V, and those of the samples, v, at least the larger V: the bootstrap of both counts the noise of single
-    entries three times. O(samples subjects n^2), for Kendall's with a factor of the models and log n more.
+    often as they occur. The variance over both is ``V_s + V_c - (W_s - V_s) n_c / (n_c - 1)``, V_s the jackknife's over
+    subjects, W_s its mean over (100 of the) samples of conditions, and V_c the variance of these, times n_c / (n_c -
+    1); at least the larger V: else the noise of single entries is counted three times (a bootstrap of both does).
+    O(samples subjects n^2 + 100 subjects^2 n^2), for Kendall's with a factor of the models and log n more.
 
     Raises
     ------
@@ -246,8 +246,8 @@ def evaluate_models(
     >>> print(ka.evaluate_models(models, subjects, samples=200))
     ModelEvaluation(2 models, 8 subjects, 20 conditions, spearman)
       model         score          p, chance  p, ceiling
-      all features  0.810 ± 0.039  7.7e-08    0.18
-      one feature   0.443 ± 0.147  0.0097     0.026
+      all features  0.810 ± 0.037  5e-08      0.033
+      one feature   0.443 ± 0.143  0.0087     0.021
       noise ceiling 0.783 to 0.836
       1 of 1 pairs of models differ (q < 0.05)
     """
@@ -266,18 +266,11 @@ def evaluate_models(
         raise ValueError(f"bootstrap must be 'subjects' for comparison={comparison!r}, got {bootstrap!r}")
     if bootstrap != "subjects" and n <= LEAST_CONDITIONS:
         raise ValueError(f"bootstrap={bootstrap!r} needs at least {LEAST_CONDITIONS + 1} conditions, got {n}")
-    once = np.ones(count, dtype=np.intp)
-    scores, bounds = scored(given, Weighting(np.ones(n, dtype=np.intp)), [once])
+    scores, bounds = scored(given, Weighting(np.ones(n, dtype=np.intp)))
     with reporting(progress, "samples") as report:
-        drawn: list[Array] = []
-        for done, sample in enumerate(samples_of(given, bootstrap, samples, seed)):
-            drawn.append(sample)
-            if report is not None:
-                report(done + 1, samples)
-    means = np.append(scores.mean(axis=1), bounds[0, :1])
-    sizes = (count if bootstrap != "conditions" else None, n if bootstrap != "subjects" else None)
-    variances = variances_of(np.array(drawn), sizes)
-    freedom = min(size for size in sizes if size is not None) - 1
+        variances = variances_of(given, bootstrap, samples, seed, report)
+    means = np.append(scores.mean(axis=1), bounds[0])
+    freedom = {"subjects": count, "conditions": n, "both": min(count, n)}[bootstrap] - 1
     chance = chance_of(given, covariance is not None)
     settings = {
         "comparison": comparison,
@@ -287,9 +280,8 @@ def evaluate_models(
         "seed": seed,
         **({} if covariance is None else {"covariance": True}),
     }
-    ends = bounds[0, 0], bounds[0, 1]
     pairing = np.full(len(given.models), np.nan) if covariance is not None else p_of_pairings(given)
-    return _tested(given, scores, means, variances, chance, pairing, ends, freedom, settings)
+    return _tested(given, scores, means, variances, chance, pairing, bounds, freedom, settings)
 
 
 def _tested(
@@ -299,7 +291,7 @@ def _tested(
     variances: Array,
     chance: Array,
     p_pairing: Array,
-    ceiling: tuple[float, float],
+    ceiling: Array,
     freedom: int,
     settings: dict[str, Any],
 ) -> ModelEvaluation:

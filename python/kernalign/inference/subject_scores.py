@@ -3,78 +3,90 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kernalign._base.progress import Report
 from kernalign._statistics.compared_pairs import ORDERED, Compared, Weighting, ceilings, tied
 from kernalign._statistics.triangle_null import mean_concordance_p, mean_pairing_p
 from kernalign.inference.subject_dissimilarities import Given
 from kernalign.metrics.kernel.rsa_sums import WHITENED
 
 Array: TypeAlias = NDArray[np.float64]
-Sizes: TypeAlias = tuple[int | None, int | None]  # of what is drawn: subjects, conditions
 
 LEAST_CONDITIONS = 4  # of a sample, different ones
+_INSIDE = 100  # samples of conditions in which subjects are left out
 
 
-def scored(given: Given, weighting: Weighting, times: list[NDArray[np.intp]]) -> tuple[Array, Array]:
-    """(models, subjects) scores, and (times, 2) the mean bounds of the ceiling where subjects count several times."""
+def scored(given: Given, weighting: Weighting) -> tuple[Array, Array]:
+    """(models, subjects) scores, and the two mean bounds of the ceiling."""
     compared: Compared = given.compared
+    scores, count = compared(given.of_models, given.of_subjects, weighting), len(given.subjects)
+    if count < 2:
+        return scores, np.full(2, np.nan)
+    scaled = compared.scale(given.of_subjects, weighting)
+    return scores, ceilings(compared, scaled, weighting, np.ones(count, dtype=np.intp)).mean(axis=1)
+
+
+def variances_of(given: Given, over: str, samples: int, seed: int, report: Report) -> Array:
+    """(models + 1, models + 1) variance of the difference of two of models and ceiling; on the diagonal, of each.
+
+    Over subjects it is the jackknife's, over conditions that of samples with replacement.
+    """
+    n, plain = given.compared.n, Weighting(np.ones(given.compared.n, dtype=np.intp))
+    of_subjects = np.zeros(()) if over == "conditions" else _left_out(given, plain)
+    if over == "subjects":
+        return of_subjects
+    rng, drawn, inside = np.random.default_rng(seed), [], []
+    for done in range(samples):
+        counts = np.zeros(n, dtype=np.intp)
+        while (counts > 0).sum() < LEAST_CONDITIONS:
+            counts = np.bincount(rng.integers(n, size=n), minlength=n)
+        weighting = Weighting(counts)
+        scores, bounds = scored(given, weighting)
+        drawn.append(np.append(scores.mean(axis=1), bounds[0]))
+        if over == "both" and done % -(-samples // _INSIDE) == 0:
+            inside.append(_left_out(given, weighting))
+        if report is not None:
+            report(done + 1, samples)
+    of_conditions = _of_differences(np.array(drawn)) * n / (n - 1)
+    if over == "conditions":
+        return of_conditions
+    both = of_subjects + of_conditions - (_mean(np.array(inside)) - of_subjects) * n / (n - 1)
+    return np.asarray(np.maximum(both, np.maximum(of_subjects, of_conditions)))
+
+
+def _left_out(given: Given, weighting: Weighting) -> Array:
+    """The jackknife over subjects; nan for the ceiling of two."""
+    compared, count = given.compared, len(given.subjects)
     scores = compared(given.of_models, given.of_subjects, weighting)
-    bounds = np.full((len(times), 2), np.nan)
-    if len(given.subjects) > 1:
-        scaled = compared.scale(given.of_subjects, weighting)
-        for at, own in enumerate(times):
-            there = own > 0
-            found = ceilings(compared, scaled, weighting, own)
-            bounds[at] = found[:, there] @ own[there] / own.sum()
-    return scores, bounds
+    scaled = compared.scale(given.of_subjects, weighting)
+    others = 1 - np.eye(count, dtype=np.intp)
+    lower = [ceilings(compared, scaled, weighting, one, upper=False)[0, one > 0].mean() for one in others]
+    deleted = np.vstack([(scores.sum(axis=1, keepdims=True) - scores) / (count - 1), lower])
+    deleted[np.isnan(deleted).any(axis=1)] = np.nan
+    return (count - 1) * _of_differences(deleted.T)
 
 
-def samples_of(given: Given, bootstrap: str, samples: int, seed: int) -> Iterator[Array]:
-    """Mean scores of the models and the lower bound of the ceiling, (kinds, models + 1), of samples of subjects, of
-    conditions and of both, in this order, or of the only kind."""
-    rng, count, n = np.random.default_rng(seed), len(given.subjects), given.compared.n
-    once, plain = np.ones(count, dtype=np.intp), Weighting(np.ones(n, dtype=np.intp))
-    fixed = given.compared(given.of_models, given.of_subjects, plain)
-    scaled = given.compared.scale(given.of_subjects, plain)
-    for _ in range(samples):
-        found = []
-        own = np.bincount(rng.integers(count, size=count), minlength=count) if bootstrap != "conditions" else once
-        if bootstrap != "conditions":
-            there = own > 0
-            lower = ceilings(given.compared, scaled, plain, own)[0, there] @ own[there] / count
-            found.append(np.append(fixed @ own / count, lower))
-        if bootstrap != "subjects":
-            counts = np.zeros(n, dtype=np.intp)
-            while (counts > 0).sum() < LEAST_CONDITIONS:
-                counts = np.bincount(rng.integers(n, size=n), minlength=n)
-            times = [once] if bootstrap == "conditions" else [once, own]
-            scores, bounds = scored(given, Weighting(counts), times)
-            found += [np.append(scores @ one / count, bound[0]) for one, bound in zip(times, bounds, strict=True)]
-        yield np.array(found)
-
-
-def variances_of(drawn: Array, sizes: Sizes) -> Array:
-    """(models + 1, models + 1) variance of the difference of two of models and ceiling; on the diagonal, of each."""
+def _of_differences(drawn: Array) -> Array:
+    """Mean square of the differences of two columns about their mean, of rows with both; on the diagonal, of each."""
     known = ~np.isnan(drawn)
-    counts = np.einsum("ski,skj->kij", known, known, dtype=np.float64)
+    centred = np.where(known, drawn - _mean(drawn), 0.0)
     with np.errstate(invalid="ignore"):
-        drawn = np.where(known, drawn - np.where(known, drawn, 0.0).sum(axis=0) / known.sum(axis=0), 0.0)
-        products = np.einsum("ski,skj->kij", drawn, drawn) / counts
-    own = products.diagonal(axis1=1, axis2=2)
-    raw = np.maximum(own[:, :, None] + own[:, None, :] - 2 * products, 0.0)
-    at = np.arange(raw.shape[1])
-    raw[:, at, at] = own
-    large = [size / (size - 1) for size in sizes if size is not None]
-    if len(raw) == 1:
-        return np.asarray(raw[0] * large[0])
-    alone = [factor * one for factor, one in zip(large, raw, strict=False)]
-    both = alone[0] + alone[1] - math.prod(large) * (raw[2] - raw[0] - raw[1])
-    return np.asarray(np.maximum(both, np.maximum(*alone)))
+        products = centred.T @ centred / (known.T.astype(np.float64) @ known)
+    own = products.diagonal()
+    found = np.maximum(own[:, None] + own - 2 * products, 0.0)
+    np.fill_diagonal(found, own)
+    return found
+
+
+def _mean(drawn: Array) -> Array:
+    """Of the numbers among them, over the first axis; nan where there is none."""
+    known = ~np.isnan(drawn)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(known, drawn, 0.0).sum(axis=0) / known.sum(axis=0))
 
 
 def chance_of(given: Given, given_covariance: bool) -> Array:
