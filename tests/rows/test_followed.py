@@ -187,6 +187,12 @@ def test_pairs_of_labelled_conditions_are_taken_by_them() -> None:
         ka.evaluate_models({"m": given[0]}, table, samples=9).scores,
         ka.evaluate_models({"m": a}, [b, c], samples=9).scores,
     )
+    words = [one.rename(index=lambda pair: f"c{pair[0]} vs c{pair[1]}") for one in given]
+    close(of_rsa(*words), wanted)
+    with pytest.raises(ValueError, match=r"y must hold the pairs .* got '.* vs .*' in place of \('.*', '.*'\)"):
+        of_rsa(words[0], words[1].iloc[::-1])
+    runs = [one.set_axis([f"run-{at}" for at in range(len(one))]) for one in given]  # which are no pairs
+    assert of_rsa(runs[0], runs[1]) == of_rsa(given[0].to_numpy(), given[1].to_numpy())
     with pytest.raises(ValueError, match=r"y must hold the pairs of an upper triangle, row by row, .*to_numpy"):
         of_rsa(given[0], given[1].iloc[::-1])
     with pytest.raises(ValueError, match=r"x must hold the pairs .* got 'a' in place of a pair of conditions"):

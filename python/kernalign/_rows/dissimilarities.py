@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -47,8 +48,11 @@ def _of_pairs(full: AnyArray, given: Any, name: str) -> AnyArray:
     if pairs is None:
         return full
     named = [pair if isinstance(pair, tuple) and len(pair) == 2 else (None, None) for pair in pairs]
-    if all(pair == (None, None) for pair in named):  # names such as "u-v", which say nothing that can be relied on
-        return full
+    if all(pair == (None, None) for pair in named):
+        parted = _parted(pairs, n)
+        if parted is None:
+            return full
+        named = parted
     conditions = [named[0][0], *(other for _, other in named[: n - 1])]
     for pair, found, (i, j) in zip(pairs, named, itertools.combinations(range(n), 2), strict=True):
         if found == (None, None) or found != (conditions[i], conditions[j]):
@@ -60,6 +64,19 @@ def _of_pairs(full: AnyArray, given: Any, name: str) -> AnyArray:
     return labelled(full, conditions)
 
 
+def _parted(names: Sequence[Any], n: int) -> list[tuple[Any, Any]] | None:
+    """Names like "u-v" as pairs, where they are all pairs of n words, each once; other names say nothing of pairs."""
+    if n < 3 or not all(isinstance(name, str) for name in names):
+        return None
+    for separator in _SEPARATORS:
+        parts = [tuple(name.split(separator)) for name in names]
+        different = {frozenset(pair) for pair in parts if len({*pair}) == len(pair) == 2}
+        if len(different) == len(names) and len(frozenset().union(*different)) == n:
+            return parts
+    return None
+
+
+_SEPARATORS = (" vs ", " - ", "--", "-", "_", "|", ",", ":", "/", "~", " ")
 _WANTED = "a square matrix of dissimilarities, or a vector of n (n - 1) / 2 of them"
 
 
