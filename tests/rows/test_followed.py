@@ -209,6 +209,20 @@ def test_tables_are_permuted_by_rows(metric) -> None:
         np.testing.assert_array_equal(found.null, wanted.null)
 
 
+def test_layers_of_one_array_of_a_file_have_its_names(tmp_path) -> None:
+    layers, order = np.stack([Y, X, X * Y], axis=1), ORDERS[0]
+    np.savez(tmp_path / "x.npz", layers, ids=NAMES)
+    np.savez(tmp_path / "y.npz", Y[order], ids=np.array(NAMES)[order])
+    wanted = ka.permutation_test("cka", layers, Y, **FEW)
+    assert wanted.layers == (0, 0)
+    for x in (tmp_path / "x.npz", ka.sources.open_source(tmp_path / "x.npz")):
+        found = ka.permutation_test("cka", x, tmp_path / "y.npz", **FEW)
+        np.testing.assert_allclose(found.scores, wanted.scores, rtol=1e-9)
+        np.testing.assert_allclose(found.null, wanted.null, rtol=1e-9)
+    with pytest.raises(ValueError, match="labels"):
+        ka.permutation_test("cka", x, pd.DataFrame(Y, index=[f"other {name}" for name in NAMES]), **FEW)
+
+
 def test_rows_of_other_items_are_paired_by_their_labels() -> None:
     sides = X[:6] + Y[:6], Y[:6] - X[:6]
     wanted = ka.mutual_knn(X, Y, k=3, queries=sides)

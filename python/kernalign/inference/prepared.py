@@ -39,6 +39,7 @@ from kernalign._rows import arrays
 from kernalign._rows.dissimilarities import given_dissimilarities
 from kernalign._rows.followed import followed, relisted
 from kernalign._rows.items import Items, Undirected, either
+from kernalign._rows.labelled_arrays import labelled
 from kernalign._rows.labels import group_numbers
 from kernalign._rows.layered import numbered, split
 from kernalign._rows.numeric import as_matrix
@@ -58,6 +59,7 @@ from kernalign.metrics.record import MetricInfo, OfDissimilarities, OfEdges, OfG
 from kernalign.metrics.registry import METRICS, as_named
 from kernalign.sources import Source
 from kernalign.sources.objects import stored
+from kernalign.sources.stored import Stored
 
 
 class Named(NamedTuple):
@@ -169,6 +171,9 @@ def layers_of(x: Any, name: str, triangles: bool) -> tuple[list[Named], bool]:
         x = [_opened(part, f"{name}[{at}]") for at, part in enumerate(x)]
     else:
         x = _opened(x, name)
+    labels = None
+    if isinstance(x, Stored) and x.ndim > 2:  # whose layers are arrays, without its names
+        labels, x = x.labels, x.array()
     parts = list(x) if isinstance(x, (list, tuple)) else [x]
     if any(isinstance(part, Neighbors) for part in parts):
         given = numbered(name, x if isinstance(x, Neighbors) else None, parts)
@@ -179,6 +184,7 @@ def layers_of(x: Any, name: str, triangles: bool) -> tuple[list[Named], bool]:
         part = given_dissimilarities(part, layer) if triangles else part
         if not isinstance(part, Neighbors):
             as_matrix(part, layer)
+        part = part if labels is None else labelled(part, labels)
         named.append(Named(layer, np.asarray(part) if isinstance(part, (list, tuple)) else part))
     if len(given.axes) == 3 and len(named) > len(named[0].value):
         warn(hazards.swapped_axes(len(named), len(named[0].value)).of(name), AlignmentWarning)
@@ -186,11 +192,8 @@ def layers_of(x: Any, name: str, triangles: bool) -> tuple[list[Named], bool]:
 
 
 def _opened(given: Any, name: str) -> Any:
-    """Rows of a file with their names, or its layers; all else as it is."""
-    if not isinstance(given, (str, os.PathLike, Source)):
-        return given
-    found = stored(given, name)
-    return found if found.ndim == 2 else found.array()
+    """An array of a file, with the names of its rows; all else as it is."""
+    return stored(given, name) if isinstance(given, (str, os.PathLike, Source)) else given
 
 
 def common_items(
