@@ -122,6 +122,9 @@ def test_exit_statuses(folder: Path):
     assert invoke("run", folder / "nowhere")[0] == 2
     assert invoke("run", "builtin:magic")[0] == 2
     assert invoke("magic")[0] == 2
+    (folder / "suite.toml").write_text(TOML)
+    status, _, told = invoke("run", folder, "--executor", "magic")
+    assert (status, "must be serial, threads, processes or dask://HOST:PORT, got 'magic'" in told) == (2, True)
 
 
 @pytest.mark.parametrize("name", ["quick", "traps"])

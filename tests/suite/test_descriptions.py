@@ -97,6 +97,7 @@ def test_values_of_every_kind_at_every_place_are_taken_or_named():
         (("sets",), [], "sets must be a table"),
         (("sets", "a"), {"groups": "i.json#g"}, "sets.a.ids must name the items"),
         (("pairs", "list"), [["m", "n", "o"]], "pairs.list must be a list of pairs of names"),
+        (("pairs", "list"), [["m", "n"], ["n", "m"]], "pairs.list must have different pairs, got 'm and n' twice"),
         (("pairs",), {"which": "list"}, "pairs.list must hold pairs of names where pairs.which is 'list'"),
         (("pairs",), {"which": "all", "list": [["m", "n"]]}, "pairs.list must hold .* and only there"),
         (("models", 0), {"family": "f"}, "either name, with set.NAME = path, or glob"),

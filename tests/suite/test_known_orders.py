@@ -69,6 +69,42 @@ def test_known_pairs_and_noticed_damage(sign):
     assert known_orders.noticed(check, scores).value == 2.5  # 4 of a, 1 of b
 
 
+def layered_rows(scores):
+    return [
+        {"x": "a", "y": "b", "x_layer": f"l{at}", "y_layer": "", "score": one, "p_value": p, "x_family": "f"}
+        | {"y_family": "f"}
+        for at, (one, p) in enumerate(scores)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("check", "scores", "verdict", "why"),
+    [
+        ({"kind": "monotone", "x": "a"}, [(0.1, 1), (0.2, 1), (0.3, 1)], "held", "layer and score 1.000"),
+        ({"kind": "monotone", "x": "a"}, [(0.3, 1), (0.2, 1), (0.1, 1)], "refuted", "layer and score -1.000"),
+        ({"kind": "monotone", "x": "a", "y": "c"}, [(0.3, 1)], "undecided", "it has 0 layers"),
+        ({"kind": "monotone", "x": "b", "y": "a"}, [(0.3, 1)] * 3, "undecided", "it has 1 layers"),
+        ({"kind": "uniform"}, [(0.0, at / 40) for at in range(40)], "held", "5.0% are below 0.05"),
+        ({"kind": "uniform"}, [(0.0, 0.001)] * 40, "refuted", "100.0% are below 0.05"),
+        ({"kind": "uniform"}, [(0.0, None)] * 40, "undecided", "there are 0"),
+        ({"kind": "above_chance"}, [(0.0, 0.01), (0.0, np.nan)], "held", "0 of 1 p-values are above 0.05"),
+        ({"kind": "above_chance"}, [(0.0, 0.1)], "refuted", "1 of 1 p-values are above 0.05; the largest is 0.1"),
+        ({"kind": "above_chance"}, [(0.0, None)], "undecided", "no p-values are known"),
+        ({"kind": "bound", "x": "c"}, [(0.0, 1)], "undecided", "there is no such score"),
+        ({"kind": "separation"}, [(0.0, 1)], "undecided", "no pairs of either kind"),
+        ({"kind": "order", "x": "a", "expect": ["b", "c"]}, [(0.0, 1)], "undecided", "there is no score of c"),
+    ],
+)
+def test_checks_of_made_up_scores(check, scores, verdict, why):
+    rows = layered_rows(scores)
+    found = claims._KINDS[check["kind"]]({"metric": "m", **check}, Scores(rows, 1))
+    assert found.verdict == verdict
+    assert why in found.why
+    if check["kind"] == "separation":
+        agreement = claims._KINDS["agreement"]({"metric": "m", "other": "o"}, Scores(rows, 1), Scores(rows, 1))
+        assert (agreement.verdict, agreement.why) == ("undecided", "there are 1 pairs that both have")
+
+
 def test_distances_are_closer_where_they_are_smaller(tmp_path):
     """Separation and order of a distance, which were read as if it were a similarity."""
     draw = np.random.default_rng(0)

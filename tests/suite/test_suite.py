@@ -27,7 +27,7 @@ from kernalign.metrics.kernel.rsa_ranks import Ranks
 from kernalign.suite import executors as running
 from kernalign.suite import report
 from kernalign.suite.blocks import _rectangles
-from kernalign.suite.data import entries, items_of
+from kernalign.suite.data import entries, items_of, opened
 from kernalign.suite.kept import States
 from kernalign.suite.labelled import chance, folds_of, labels_of, probed
 from kernalign.suite.ledger import Ledger
@@ -515,6 +515,7 @@ def test_rectangles_hold_every_missing_pair_once(symmetric):
     for share in (0.1, 0.5, 0.9, 1.0):
         every = [(x, y) for i, x in enumerate(names) for j, y in enumerate(names) if i < j or (i > j and not symmetric)]
         wanted = [pair for pair in every if rng.random() <= share]
+        rng.shuffle(wanted)
         found = []
         for xs, ys in _rectangles(wanted, symmetric=symmetric):
             if ys is None:
@@ -713,6 +714,86 @@ def test_items_that_cannot_be_read_are_named(folder, name, content, column, matc
     (folder / "suite.toml").write_text(TOML.replace("items.json#id", name + column))
     with pytest.raises(ValueError, match=match):
         suite.load(folder).run()
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        [("m1", "m2"), ("m0", "m1"), ("m0", "m2")],
+        [("m0", "m1"), ("m1", "m2"), ("m2", "m0")],
+        [("m0", "m0"), ("m1", "m0"), ("m2", "m1")],
+    ],
+)
+def test_pairs_of_a_list_are_scored_in_any_order(folder, pairs):
+    (folder / "suite.toml").write_text(TOML + f"[pairs]\nlist = {json.dumps(pairs)}\n")
+    run = suite.load(folder).run()
+    assert (run.failed, run.missing) == (0, 0)
+    found = scores(run)
+    assert {key[1:] for key in found if key[0] == "mknn"} == set(pairs)
+    for x, y in pairs:
+        rows = rows_of(int(x[1])), rows_of(int(y[1]))
+        assert found["mknn", x, y] == pytest.approx(float(ka.mutual_knn(*rows, 5)))
+        assert found["cycle", y, x] == pytest.approx(float(ka.cycle_knn(*rows[::-1], 5)))
+
+
+@pytest.mark.parametrize("name", ["threads", "processes"])
+def test_the_executor_of_the_description_finds_the_same(folder, name):
+    one = suite.load(folder)
+    one.executor = name
+    assert scores(one.run()) == pytest.approx(scores(suite.load(folder, directory=folder / "b").run()), rel=1e-12)
+    assert str(one.directory) in repr(one)
+    assert "75 scores, 0 failed" in repr(one.last())
+
+
+def test_a_score_that_comes_out_otherwise_is_named(folder):
+    one = suite.load(folder)
+    one.run()
+    path = one.directory / "ledger.jsonl"
+    assert one.verify(100) == []  # in whatever order
+    path.write_text(path.read_text().replace('"score":0.', '"score":0.9'))
+    told = one.verify(100)
+    assert len(told) == 1 + 75
+    assert "main: cka of m0 × m1 comes out otherwise now" in told
+
+
+def test_layers_are_chosen(tmp_path):
+    for name in "ab":
+        np.savez(tmp_path / f"{name}.npz", **{f"l{at}": rows_of(at) for at in range(5)})
+
+    def layers(chosen):
+        (tmp_path / "suite.toml").write_text(
+            '[sets.s]\nids = "by-position"\n[[models]]\nglob = "*.npz"\n[defaults]\n'
+            f'layers = {chosen}\n[[metrics]]\nid = "cka"\n'
+        )
+        description = suite.load(tmp_path).description
+        return opened(entries(description, description.sets[0])[0], items_of(description, description.sets[0]))
+
+    assert list(layers('"every:2"')) == ["l0", "l2", "l4"]
+    assert list(layers('"last"')) == ["l4"]
+    assert list(layers('["l3", "l1"]')) == ["l3", "l1"]
+    with pytest.raises(ValueError, match="a has no layer 'l9'; it has l0, l1, l2, l3, l4"):
+        layers('["l9"]')
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "set_name", "match"),
+    [
+        ("", "", "other", "set must be one of main, got 'other'"),
+        ("[[models]]", '[defaults]\nlayers = "best"\n[[models]]', None, "needs the scores of all layers"),
+        (
+            "[[models]]",
+            '[pairs]\nlist = [["m0", "m1"]]\n[[models]]',
+            None,
+            "needs all pairs, but pairs.which is 'list'",
+        ),
+        ("[[models]]", '[pairs]\nlist = [["m0", "m9"]]\n[[models]]', None, "pairs.list names 'm9', which is no model"),
+        ("[[models]]", '[pairs]\nwhich = "across"\n[[models]]', None, "is of two sides, got 1"),
+    ],
+)
+def test_what_is_no_comparison_is_told(folder, old, new, set_name, match):
+    (folder / "suite.toml").write_text(TOML.replace(old, new, 1))
+    with pytest.raises(ValueError, match=match):
+        suite.load(folder).last().comparison(set_name)
 
 
 def test_items_of_tables_are_read(folder):

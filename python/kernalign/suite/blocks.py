@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -164,12 +165,14 @@ def _rectangles(
     pairs: list[tuple[str, str]], *, symmetric: bool, across: bool = False
 ) -> list[tuple[list[str], list[str] | None]]:
     """Sets of x and y whose pairs are those given, each once; y is None where it is all of x with each other, and they
-    are not ``across`` two sides."""
+    are not ``across`` two sides. Of symmetric metrics each x is then paired with those after it."""
     names = list(dict.fromkeys(name for pair in pairs for name in pair))
     all_pairs = len(names) * (len(names) - 1) // (2 if symmetric else 1)
-    xs = {x for x, _ in pairs}
-    if not across and len(pairs) == all_pairs and len(names) <= SIDE and len(xs) >= len(names) - 1:
-        return [(names, None)]
+    if not across and len(pairs) == all_pairs and len(names) <= SIDE:
+        firsts = Counter(x for x, _ in pairs)
+        places = {name: at for at, name in enumerate(sorted(names, key=lambda name: -firsts[name]))}
+        if all(places[x] < places[y] if symmetric else x != y for x, y in pairs):
+            return [(list(places), None)]
     partners: dict[str, list[str]] = {}
     for x, y in pairs:
         partners.setdefault(x, []).append(y)

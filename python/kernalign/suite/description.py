@@ -176,6 +176,7 @@ def describe(given: Mapping[str, Any], path: Path) -> Description:
     listed = tuple((x, y) for x, y in forms.pairs_of(pairs.get("list", [])))
     if (which == "list") != bool(listed):
         raise ValueError("pairs.list must hold pairs of names where pairs.which is 'list', and only there")
+    forms.different([" and ".join(sorted(pair)) for pair in listed], "pairs.list", "pair")
     metrics = tuple(_metric(one, defaults) for one in forms.several(given, "metrics"))
     forms.different([one.id for one in metrics], "metrics", "id")
     run = forms.table(given, "run", ("executor", "memory"))

@@ -155,10 +155,12 @@ class Suite:
             known = [one for one in own.wanted if one.key in run.ledger.scores]
             chosen = random.Random(self.description.seed).sample(known, min(count, len(known)))
             for block in blocks(self.description, name, own.entries, own.known, chosen, own.items, {}):
+                names = {key: called.split("\n") for called, (key, _) in block.keys.items()}
                 for key, score in work(block)["scores"].items():
                     pair = zip(run.ledger.scores[key]["cells"], score["cells"], strict=True)
                     if not all(math.isclose(*(cell.get("score", 0.0) for cell in both), rel_tol=1e-9) for both in pair):
-                        told.append(f"{name}: a score of {next(iter(block.keys))!r} comes out otherwise now")
+                        metric, x, y = names[key]
+                        told.append(f"{name}: {metric} of {x} × {y} comes out otherwise now")
         return told
 
     def last(self) -> Run:
