@@ -7,9 +7,9 @@ import pytest
 N, WIDE = 40, 1 << 16
 
 
-def rows(kind, dtype):
+def rows(kind, dtype, n=N):
     rng = np.random.default_rng(0)
-    x = rng.standard_normal((N, WIDE))
+    x = rng.standard_normal((n, WIDE))
     if kind == "ties":
         x[7] = x[3]
         x[20:24] = x[9]
@@ -36,11 +36,12 @@ def test_lists_are_those_of_the_ordinary_search(metric, kind, dtype):
 
 
 def test_they_are_the_nearest():
-    x = rows("normal", np.float64)
+    n = 70  # in more than one tile
+    x = rows("normal", np.float64, n)
     unit = x / np.linalg.norm(x, axis=1, keepdims=True)
     similar = unit @ unit.T
     np.fill_diagonal(similar, -2)
-    found = ka.knn(x, N - 1)
+    found = ka.knn(x, n - 1)
     np.testing.assert_array_equal(found.indices, np.argsort(-similar, axis=1)[:, :-1])
     np.testing.assert_allclose(found.similarities, -np.sort(-similar, axis=1)[:, :-1], rtol=1e-10)
 
