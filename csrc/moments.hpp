@@ -19,6 +19,7 @@
 //            preprocessed rows in float32 products, also one block in float64 per thread).
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -117,10 +118,11 @@ std::vector<double> moments_row_terms(const Rows& x, const Rows& y, const Moment
 // float64.
 //            The same bits for any number of threads.
 // Memory     8 bytes for each product wanted, 32 MB of centred rows, and one tile of products per thread.
-struct Omitted {  // the rows i with i mod of == remainder; none if of is 0
-    std::int64_t of = 0, remainder = 0;
-    bool holds(std::int64_t i) const { return of > 0 && i % of == remainder; }
-    std::int64_t before(std::int64_t i) const { return of > 0 ? (i + of - 1 - remainder) / of : 0; }  // how many
+struct Omitted {  // numbers of rows, ascending
+    const std::int64_t* rows = nullptr;
+    std::int64_t count = 0;
+    std::int64_t before(std::int64_t i) const { return std::lower_bound(rows, rows + count, i) - rows; }  // how many
+    bool holds(std::int64_t i) const { return std::binary_search(rows, rows + count, i); }
 };
 struct Centre {
     std::vector<double> mean, rest;

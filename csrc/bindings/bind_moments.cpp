@@ -6,6 +6,8 @@
 namespace kernalign::bindings {
 namespace {
 
+using RowNumbers = py::array_t<std::int64_t, py::array::c_style>;
+
 Precision precision_of(bool double_precision) { return double_precision ? Precision::f64 : Precision::f32; }
 
 }  // namespace
@@ -119,20 +121,21 @@ void bind_moments(py::module_& module) {
         .def_readwrite("exponent", &Centre::exponent);
     module.def(
         "find_centre",
-        [](const PyRows& rows, bool centred, std::pair<std::int64_t, std::int64_t> omitted, int threads) {
-            return without_gil(py::none(), [&](Monitor* m) {
-                return find_centre(rows.rows(), centred, {omitted.first, omitted.second}, threads, m);
-            });
+        [](const PyRows& rows, bool centred, const RowNumbers& omitted, int threads) {
+            const Omitted without{omitted.data(), omitted.size()};
+            return without_gil(py::none(),
+                               [&](Monitor* m) { return find_centre(rows.rows(), centred, without, threads, m); });
         },
         py::arg("rows"), py::arg("centred"), py::arg("omitted"), py::arg("threads"));
     module.def(
         "centred_products",
         [](const PyRows& x, const PyRows& y, const Centre& centre_x, const Centre& centre_y,
-           const std::array<bool, 3>& wanted, std::pair<std::int64_t, std::int64_t> omitted, bool double_precision,
-           int threads, py::object progress) {
+           const std::array<bool, 3>& wanted, const RowNumbers& omitted, bool double_precision, int threads,
+           py::object progress) {
+            const Omitted without{omitted.data(), omitted.size()};
             auto found = without_gil(std::move(progress), [&](Monitor* m) {
-                return centred_products(x.rows(), y.rows(), {centre_x, centre_y}, wanted,
-                                        {omitted.first, omitted.second}, precision_of(double_precision), threads, m);
+                return centred_products(x.rows(), y.rows(), {centre_x, centre_y}, wanted, without,
+                                        precision_of(double_precision), threads, m);
             });
             const std::array<std::int64_t, 2> cols{x.rows().cols(), y.rows().cols()};
             const auto product = [&](std::size_t k) {

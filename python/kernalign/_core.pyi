@@ -135,14 +135,14 @@ def held_moment_sums(
     x: Rows, y: Rows, double_precision: bool, products: bool, everything: bool, threads: int, progress: Progress
 ) -> tuple[list[PairSums], list[int], MomentSums | None] | None: ...
 def check_rows(rows: Rows, threads: int) -> None: ...
-def find_centre(rows: Rows, centred: bool, omitted: tuple[int, int], threads: int) -> Centre: ...
+def find_centre(rows: Rows, centred: bool, omitted: NDArray[np.int64], threads: int) -> Centre: ...
 def centred_products(
     x: Rows,
     y: Rows,
     centre_x: Centre,
     centre_y: Centre,
     wanted: tuple[bool, bool, bool],
-    omitted: tuple[int, int],
+    omitted: NDArray[np.int64],
     double_precision: bool,
     threads: int,
     progress: Progress,

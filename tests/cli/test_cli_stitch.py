@@ -22,6 +22,7 @@ from kernalign.stitching import (
     stitching_certificate,
 )
 from reference import stitching as oracle
+from reference.folds import fold_numbers
 from samples import related
 from test_cli import failed, run
 
@@ -48,7 +49,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def held_out(stitcher, x, y, folds):
     """Predictions of every item by a map fitted without its fold."""
-    items, predicted = np.arange(len(x)) % folds, np.empty(y.shape)
+    items, predicted = fold_numbers(len(x), folds), np.empty(y.shape)
     for fold in range(folds):
         predicted[items == fold] = stitcher.fit(x[items != fold], y[items != fold]).transform(x[items == fold])
     return predicted

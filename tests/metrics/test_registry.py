@@ -54,6 +54,25 @@ def test_needs_are_the_arguments_without_a_default(name):
     assert tuple(needs) == ka.METRICS[name].needs
 
 
+@pytest.mark.parametrize(
+    "name,n,ruled",
+    [*((name, n, n > 12) for name in ka.METRICS for n in (12, 40)), ("cka", 40, False), ("cka", 5200, True)],
+)
+def test_rows_that_were_overwritten_make_no_null(name, n, ruled):
+    """What is read later is that of the rows that were scored, or says that they are gone."""
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(2, n, 5))
+    if ruled:
+        x[:2], y[1:3] = 100 * x[:2], 100 * y[1:3]
+    kept, left = call(name, x, y), call(name, x, y)
+    known = {number: getattr(kept, number) for number in ("chance", "chance_sd", "chance_skew", "p_value")}
+    x[n // 3 :], y[:2] = rng.normal(size=x[n // 3 :].shape), 1.0
+    for number, value in known.items():
+        assert getattr(left, number) in (value, None)
+    if left.p_value != kept.p_value:
+        assert left.settings["p_method"].startswith("none: the rows changed since they were scored")
+
+
 def test_every_score_of_two_representations_is_in_the_registry():
     def is_metric(function):
         if not inspect.isfunction(function):

@@ -7,6 +7,7 @@ import numpy as np
 from scipy import linalg, optimize
 
 from reference.alignment import centred_features, features
+from reference.folds import fold_numbers
 
 
 def projector(x):
@@ -144,11 +145,11 @@ def linear_predictivity(x, y):
 
 
 def cross_validated_predictivity(x, y, folds):
-    """The same for items left out, item i in fold i mod K, about the mean of the items fitted."""
+    """The same for items left out, a fold at a time, about the mean of the items fitted."""
     x, y = features(x), features(y)
     error = total = 0.0
     for fold in range(folds):
-        held = np.arange(len(x)) % folds == fold
+        held = fold_numbers(len(x), folds) == fold
         mean_x, mean_y = x[~held].mean(axis=0), y[~held].mean(axis=0)
         coefficients = np.linalg.lstsq(x[~held] - mean_x, y[~held] - mean_y, rcond=None)[0]
         error += (((x[held] - mean_x) @ coefficients + mean_y - y[held]) ** 2).sum()

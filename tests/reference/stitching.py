@@ -3,6 +3,8 @@
 import numpy as np
 from scipy.linalg import orthogonal_procrustes
 
+from reference.folds import fold_numbers
+
 
 def longdouble_least_squares(x, y, intercept=True):
     """Coefficients (p, q) and mean squared residual by Gram-Schmidt, done twice, in extended precision."""
@@ -136,11 +138,10 @@ def lemma_gap(f1, weight, targets):
 
 
 def left_out_misalignment(f1, f2, folds):
-    """Mean squared error of predicting f2 from f1 by fits that leave out the items i with i mod folds = fold."""
-    items = np.arange(len(f1))
-    error = 0.0
+    """Mean squared error of predicting f2 from f1 by fits that leave out a fold."""
+    numbers, error = fold_numbers(len(f1), folds), 0.0
     for fold in range(folds):
-        out = items % folds == fold
+        out = numbers == fold
         coef = least_squares(f1[~out], f2[~out], intercept=False)[0]
         error += ((f1[out] @ coef - f2[out]) ** 2).sum()
     return error / len(f1)

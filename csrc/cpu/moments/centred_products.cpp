@@ -26,12 +26,16 @@ template <class F>
 void visit_rows(const Rows& rows, std::int64_t begin, std::int64_t end, Omitted omitted, F&& use) {
     const std::int64_t cols = rows.cols(), step = std::max<std::int64_t>(1, kPiece / cols);
     std::vector<double> copy;
+    const std::int64_t *next = omitted.rows + omitted.before(begin), *last = omitted.rows + omitted.count;
     for (std::int64_t from = begin; from < end; from += step) {
         const std::int64_t to = std::min(end, from + step);
         copy.resize(std::size_t((to - from) * cols));
         load_rows(rows, from, to, copy.data(), cols);
         for (std::int64_t i = from; i < to; ++i)
-            if (!omitted.holds(i)) use(copy.data() + (i - from) * cols);
+            if (next != last && *next == i)
+                ++next;
+            else
+                use(copy.data() + (i - from) * cols);
     }
 }
 
@@ -58,7 +62,7 @@ void centre_rows(const Rows& rows, std::int64_t begin, std::int64_t end, const C
                                    squares, cols);
         return std::is_same_v<T, double> || std::is_same_v<decltype(given), const float*>;
     };
-    if (omitted.of == 0 && in_place(rows, dense)) return;
+    if (omitted.count == 0 && in_place(rows, dense)) return;
     visit_rows(rows, begin, end, omitted, [&](const double* row) {
         for (std::int64_t j = 0; j < cols; ++j) {
             const double value = ((row[j] - mean[j]) - rest[j]) * factor;
@@ -153,7 +157,8 @@ Centre find_centre(const Rows& rows, bool centred, Omitted omitted, int threads,
     for (std::vector<double>* v : {&result.mean, &result.rest}) v->assign(std::size_t(cols), 0.0);
     std::vector<double> first(static_cast<std::size_t>(cols), 0.0);
     if (centred) {  // differences from one row are exactly 0 in a constant column, and so is what is left of it
-        const std::int64_t start = omitted.holds(0) ? 1 : 0;
+        std::int64_t start = 0;
+        while (omitted.holds(start)) ++start;
         load_rows(rows, start, start + 1, first.data(), cols);
     }
     const std::int64_t step = std::max(kFewestSliced, ceil_divide(n, kSlices)), slices = ceil_divide(n, step);
@@ -170,7 +175,7 @@ Centre find_centre(const Rows& rows, bool centred, Omitted omitted, int threads,
                                   total.data(), furthest.data(), cols);
             return std::all_of(total.begin(), total.end(), [](double v) { return std::isfinite(v); });
         };
-        if (omitted.of != 0 || !in_place(rows, dense)) {  // which says what is not finite
+        if (omitted.count != 0 || !in_place(rows, dense)) {  // which says what is not finite
             std::fill(total.begin(), total.end(), 0.0);
             std::fill(furthest.begin(), furthest.end(), 0.0);
             visit_rows(rows, begin, end, omitted, [&](const double* row) {

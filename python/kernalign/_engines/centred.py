@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kernalign import _core
 from kernalign._base.progress import Report
@@ -22,19 +23,21 @@ _FEWEST_ROWS = 256
 _LARGEST_EXPONENT = 1000
 _LARGEST = 2.0**1021  # beyond, differences from other means than the first row may overflow
 _WIDE = 256  # with fewer columns float32 products save nothing, and their rounding (7e-7 for 20 columns) averages less
+_NONE = np.empty(0, dtype=np.int64)
 _ORDINARY_EXPONENT = 40  # products of such numbers are far from the limits of float32
 
 
 @dataclass(frozen=True)
 class Fold:
-    """Rows whose number leaves this remainder, or (``held=False``) all others."""
+    """Rows of these numbers, which ascend, or (``held=False``) all others."""
 
-    remainder: int
-    of: int
-    held: bool
+    rows: NDArray[np.int64]
+    held: bool = False
 
-    def mask(self, begin: int, end: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        return np.asarray((np.arange(begin, end) % self.of == self.remainder) == self.held)
+    def mask(self, begin: int, end: int) -> NDArray[np.bool_]:
+        inside = np.full(end - begin, not self.held)
+        inside[self.rows[slice(*np.searchsorted(self.rows, (begin, end)))] - begin] = self.held
+        return inside
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Side:
     largest: float  # distance of an entry from the mean; infinite where float64 cannot hold it
 
     @classmethod
-    def of(cls, rows: _core.Rows, centred: bool, omitted: tuple[int, int], threads: int) -> Side:
+    def of(cls, rows: _core.Rows, centred: bool, threads: int, omitted: NDArray[np.int64] = _NONE) -> Side:
         """Find the mean and the scale: one pass over the rows."""
         centre = _core.find_centre(rows, centred, omitted, threads)
         largest = math.inf if centre.largest > _LARGEST else centre.largest
@@ -115,8 +118,8 @@ class Centred:
     def of(cls, pair: arrays.Pair, *, centred: bool = True, fold: Fold | None = None) -> Centred:
         """Find the means and the scales; a fold is left out."""
         omitted = _omitted(fold)
-        n = pair.n - (0 if fold is None else len(range(fold.remainder, pair.n, fold.of)))
-        x, y = (Side.of(rows, centred, omitted, pair.threads) for rows in (pair.x, pair.y))
+        n = pair.n - len(omitted)
+        x, y = (Side.of(rows, centred, pair.threads, omitted) for rows in (pair.x, pair.y))
         return cls(n, n - centred, x, y, fold, pair.threads)
 
     def held_out(self) -> Centred:
@@ -191,10 +194,10 @@ def _steps(n: int, columns: int, least: int = _FEWEST_ROWS) -> list[tuple[int, i
     return [(begin, min(n, begin + step)) for begin in range(0, n, step)]
 
 
-def _omitted(fold: Fold | None) -> tuple[int, int]:
-    """How many folds there are, and which one an engine leaves out."""
+def _omitted(fold: Fold | None) -> NDArray[np.int64]:
+    """The rows that an engine leaves out."""
     assert fold is None or not fold.held
-    return (0, 0) if fold is None else (fold.of, fold.remainder)
+    return _NONE if fold is None else fold.rows
 
 
 def self_product(rows: Matrix) -> Matrix:

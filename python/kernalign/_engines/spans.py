@@ -35,7 +35,7 @@ class Span:
     def of(cls, rows: _core.Rows, threads: int, *, centred: bool = True) -> Span:
         """Find the mean and the scale; nothing else yet."""
         n = rows.shape[0]
-        return cls(Side.of(rows, centred, (0, 0), threads), n, n - centred, threads)
+        return cls(Side.of(rows, centred, threads), n, n - centred, threads)
 
     @property
     def width(self) -> int:

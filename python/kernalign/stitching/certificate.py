@@ -149,8 +149,8 @@ def stitching_certificate(
     f1 : (n, d1), f2 : (n, d2), targets : (n, d), paired by row.
     head : weight (d, d2), LinearHead, MLPHead, or a callable on rows (m, d2), which needs ``lipschitz``.
     cv : None fits and scores on all items, which flatters f1: the misalignment is low by about d1 / n of the noise.
-        "press" leaves out each item in turn, a number K folds the items (i mod K); each is scored by maps that have not
-        seen it. Inequalities among least risks then need not hold.
+        "press" leaves out each item in turn, a number K makes folds as `linear_predictivity`'s; each is scored by maps
+        that have not seen it. Inequalities among least risks then need not hold.
 
     Raises
     ------

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from kernalign import _core
 from kernalign._base.checks import check_folds
 from kernalign._rows.blocks import row_blocks
+from kernalign._rows.folds import dealt
 from kernalign.stitching.problem import Matrix, Problem
 from kernalign.stitching.state import LeastSquaresState
 
 CV: TypeAlias = int | Literal["press"] | None
 Block: TypeAlias = Callable[[int, int], Matrix]  # rows begin .. end of the targets
-Predicted: TypeAlias = tuple[NDArray[np.intp], Matrix]  # items, their predictions
+Items: TypeAlias = NDArray[np.int64]
+Predicted: TypeAlias = tuple[Items, Matrix]  # items, their predictions
 
 _SATURATED = 1e-10
 
@@ -28,10 +30,8 @@ def check_cv(cv: Any, n: int) -> CV:
     return check_folds(cv, n, "cv", "None, 'press' or a number of folds")
 
 
-def fit(
-    x: _core.Rows, y: Block, columns: int, *, without: tuple[int, int] | None = None, intercept: bool = False
-) -> Problem:
-    """Least squares of the ``columns`` of y on x; ``without`` (fold, folds) leaves out items i with i mod folds = fold.
+def fit(x: _core.Rows, y: Block, columns: int, *, without: Items | None = None, intercept: bool = False) -> Problem:
+    """Least squares of the ``columns`` of y on x, ``without`` some items, which ascend.
 
     The rows are read in blocks that are small for both sides.
     """
@@ -39,8 +39,8 @@ def fit(
     for begin, end in row_blocks(x, columns=columns):
         rows, targets = x.dense(begin, end), y(begin, end)
         if without is not None:
-            kept = np.arange(begin, end) % without[1] != without[0]
-            rows, targets = rows[kept], targets[kept]
+            held = _between(without, begin, end) - begin
+            rows, targets = np.delete(rows, held, axis=0), np.delete(targets, held, axis=0)
         if len(rows):
             state.update(rows, targets)
     return state.finish(intercept=intercept)
@@ -76,23 +76,25 @@ def predictions(x: _core.Rows, y: Block, problem: Problem, cv: CV) -> Iterator[P
 
 
 def _by_folds(x: _core.Rows, y: Block, columns: int, folds: int) -> Iterator[Predicted]:
-    for fold in range(folds):
-        problem = fit(x, y, columns, without=(fold, folds))
-        coef = problem.least_norm
-        for items, rows in fold_rows(x, columns, fold, folds):
+    for fold in dealt(x.shape[0], folds):
+        coef = fit(x, y, columns, without=fold).least_norm
+        for items, rows in fold_rows(x, columns, fold):
             yield items, rows @ coef
 
 
-def fold_rows(x: _core.Rows, columns: int, fold: int, folds: int) -> Iterator[Predicted]:
-    """The items i with i mod folds = fold and their rows, in blocks small enough for ``columns`` as well."""
+def fold_rows(x: _core.Rows, columns: int, fold: Items) -> Iterator[Predicted]:
+    """The items of a fold and their rows, in blocks small enough for ``columns`` as well."""
     for begin, end in row_blocks(x, columns=columns):
-        items = np.arange(begin, end)
-        inside = items % folds == fold
-        if inside.any():
-            yield items[inside], x.dense(begin, end)[inside]
+        items = _between(fold, begin, end)
+        if len(items):
+            yield items, x.dense(begin, end)[items - begin]
 
 
-def items_of(side: _core.Rows, items: NDArray[np.intp]) -> Matrix:
+def _between(items: Items, begin: int, end: int) -> Items:
+    return items[slice(*np.searchsorted(items, (begin, end)))]
+
+
+def items_of(side: _core.Rows, items: Items) -> Matrix:
     """Rows of items that ascend."""
     begin, end = int(items[0]), int(items[-1]) + 1
     return np.asarray(side.dense(begin, end)[items - begin])

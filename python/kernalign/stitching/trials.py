@@ -14,6 +14,7 @@ from kernalign._base.checks import check_folds, shown
 from kernalign._base.progress import ProgressArgument, reporting
 from kernalign._base.readable import Readable
 from kernalign._rows import arrays
+from kernalign._rows.folds import dealt
 from kernalign.stitching.heads import Head, as_head
 from kernalign.stitching.held_out import fit, fold_rows, items_of
 from kernalign.stitching.linear_map import LinearStitcher, Solution
@@ -68,7 +69,7 @@ def run_trials(
     lipschitz: float | None = None,
     progress: ProgressArgument = False,
 ) -> list[Trial]:
-    """Fit every stitcher from x (n, p) to y (n, q) and score it on held-out items: item i is in fold i mod ``folds``.
+    """Fit every stitcher from x (n, p) to y (n, q) and score it on items held out, in `linear_predictivity`'s folds.
 
     The rows of a fold are gone through once for all stitchers. ``head`` (as in ``stitching_certificate``) reads y and
     is scored against ``targets`` (n, d). Holds O((p + q)^2) and blocks of rows.
@@ -115,13 +116,13 @@ def run_trials(
     whole = fit(pair.x, pair.y.dense, pair.y.shape[1], intercept=True)
     whole.warn("run_trials")
     with reporting(progress, "stitching") as report:
-        for fold in range(folds):
-            problem = fit(pair.x, pair.y.dense, pair.y.shape[1], without=(fold, folds), intercept=True)
+        for at, fold in enumerate(dealt(pair.n, folds)):
+            problem = fit(pair.x, pair.y.dense, pair.y.shape[1], without=fold, intercept=True)
             maps = [stitcher._solve(problem) for stitcher in stitchers.values()]
-            for items, rows in fold_rows(pair.x, pair.y.shape[1], fold, folds):
+            for items, rows in fold_rows(pair.x, pair.y.shape[1], fold):
                 sums.add(items, [rows @ found.coef + found.intercept for found in maps])
             if report is not None:
-                report(fold + 1, folds)
+                report(at + 1, folds)
     return [
         _trial(name, stitcher._solve(whole), whole, sums, index)
         for index, (name, stitcher) in enumerate(stitchers.items())

@@ -21,6 +21,7 @@ from kernalign._engines.kernel_sums import bounded
 from kernalign._engines.linear import linear_sums
 from kernalign._rows import arrays
 from kernalign._rows.digits import Digits
+from kernalign._rows.folds import dealt
 from kernalign._rows.labels import as_targets
 from kernalign._rows.magnitude import divided, exponent_of, restored
 from kernalign._rows.matrices import centre, dense
@@ -147,8 +148,8 @@ def cumulative_power(
     targets, classes : as for `kernel_target_alignment`
     centred : centre x and the targets first; False by default, or as the `Spectrum` was made
     in_range : divide by the power inside the range of the kernel instead of all of it, so that the curve ends at 1
-    cv : number of folds for ``held_out`` (arrays only); item i is in fold i mod cv. In-sample powers are optimistic:
-        the eigenfunctions were fitted to the same items, and C(n) is 1 for any targets if x has full rank.
+    cv : number of folds for ``held_out`` (arrays only), as :func:`linear_predictivity` makes them. In-sample powers are
+        optimistic: the eigenfunctions were fitted to the same items, and C(n) is 1 for any targets if x has full rank.
     **options : normalize, clip_quantile (of x alone), device, progress, memory_budget, as for `cka` (arrays only)
 
     Returns
@@ -321,13 +322,11 @@ def _held_out(rows: _core.Rows, problem: Problem, folds: int, report: Report) ->
     exponent = exponent_of(x)  # predictions do not depend on the scale
     x, mean = divided(x, exponent), divided(mean, exponent)
     rounding = rounding.divided(exponent)
-    errors, total, items = [], 0.0, np.arange(problem.n)
-    for fold in range(folds):
+    errors, total = [], 0.0
+    for fold, test in enumerate(dealt(problem.n, folds)):
         if report:
             report(fold, folds)
-        test = items % folds == fold
-        train = ~test
-        fitted, held, known, wanted = x[train], x[test], y[train], y[test]
+        fitted, held, known, wanted = np.delete(x, test, axis=0), x[test], np.delete(y, test, axis=0), y[test]
         about = mean
         if problem.spectrum.centred:
             about = mean + fitted.mean(axis=0)

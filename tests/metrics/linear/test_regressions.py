@@ -7,6 +7,7 @@ import kernalign as ka
 import numpy as np
 import pytest
 from reference import predictivity as oracle
+from reference.folds import fold_numbers
 from samples import related, scaled_pair
 
 N = 60
@@ -14,7 +15,8 @@ LABELS = np.repeat(np.arange(20), 3)[np.random.default_rng(0).permutation(N)]
 
 
 def folds(units, count):
-    return [(np.flatnonzero(units % count != f), np.flatnonzero(units % count == f)) for f in range(count)]
+    numbers = fold_numbers(units.max() + 1, count)[units]
+    return [(np.flatnonzero(numbers != f), np.flatnonzero(numbers == f)) for f in range(count)]
 
 
 def as_they_come(labels):

@@ -104,7 +104,7 @@ def cka(
     and RBF and Laplacian ones whose bandwidth is a rule). Holds O(p^2 + q^2) numbers when the kernel is linear and
     n > p + q, otherwise a few tiles, O(n) numbers and converted rows of at most 32 MB a side; never an n x n array, but
     where ``groups`` change places: 4 n^2 bytes a side, up to 256 MB. With adjust="columns" some 80 n (p + q) bytes.
-    Skew and p-value are computed when first read, from x and y as they are then: do not overwrite the arrays before.
+    Skew and p-value are computed when first read, from x and y; None where these are seen to have changed since.
 
     Warns
     -----

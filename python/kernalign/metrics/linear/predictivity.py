@@ -18,6 +18,7 @@ from kernalign._engines.directions import Directions, Matrix, Vector
 from kernalign._rows import arrays
 from kernalign._rows.decompositions import product
 from kernalign._rows.digits import Rounding
+from kernalign._rows.folds import dealt
 from kernalign._rows.followed import of_pairs
 from kernalign._rows.labels import group_numbers
 from kernalign._rows.options import Options
@@ -44,10 +45,11 @@ def linear_predictivity(
     ----------
     x, y : (n, p) and (n, q) arrays, paired by row; n >= 2. Not symmetric: x predicts y.
     cv : None scores the items that were fitted; an integer K in [2, n] fits K times on all items but a fold and scores
-        that fold. Item i is in fold i mod K, so that sorted items are spread; shuffle the rows of both for other folds.
+        that fold. Each run of K items has one in every fold, in an order drawn with seed 0, so that sorted items are
+        spread and labels that come in cycles are not left out together; shuffle the rows of both for other folds.
         Or pairs (train, test) of indices of the rows of x, as scikit-learn's splitters yield them.
     groups : labels of any kind, one per row of x; rows with one label are one thing (trials of a stimulus). With an
-        integer cv, whole groups are left out, group i, as they come, in fold i mod K; given splits must not part one.
+        integer cv, whole groups, as they come, are dealt to folds in the same way; given splits must not part one.
         Without cv the score stays and no chance level is known.
     regression : "linear": least squares, of least norm where x has more columns than items; "ridge"; "pls": partial
         least squares (PLS2, columns centred and not scaled) with so many ``components``.
@@ -308,8 +310,8 @@ def _cross_validated(pair: arrays.Pair, folds: int, report: Report) -> Fit:
     errors, totals = np.zeros((2, pair.y.shape[1]))
     least: _Decomposed | None = None  # the fit with the least freedom left
     routes, roundings, by_chance = set(), (whole.x.rounding, whole.y.rounding), [0.0, 0.0]
-    for remainder in range(folds):
-        data = Centred.of(pair, fold=Fold(remainder, folds, held=False))
+    for at, held in enumerate(dealt(pair.n, folds)):
+        data = Centred.of(pair, fold=Fold(held))
         made = _decomposed(data, roundings[0], None)
         reached = made.found.right / made.found.values
         unit = np.ldexp(1.0, 2 * (data.y.exponent - whole.y.exponent))  # every fit has its own scale
@@ -325,7 +327,7 @@ def _cross_validated(pair: arrays.Pair, folds: int, report: Report) -> Fit:
             least = made
         routes.add(made.route)
         if report is not None:
-            report(remainder + 1, folds)
+            report(at + 1, folds)
     assert least is not None
     reason = least.why_undefined(*roundings)
     if reason is None:

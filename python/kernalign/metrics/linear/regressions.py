@@ -14,6 +14,7 @@ from kernalign._engines.directions import Directions, Matrix, Vector
 from kernalign._rows import arrays
 from kernalign._rows.decompositions import product, solve_upper, svd
 from kernalign._rows.digits import Digits, Rounding
+from kernalign._rows.folds import dealt
 from kernalign._rows.followed import of_pairs, splits
 from kernalign._rows.magnitude import divided, exponent_of
 
@@ -42,7 +43,8 @@ def splits_of(cv: Any, groups: NDArray[np.intp] | None, pair: arrays.Pair) -> li
         what = "an integer, (train, test) pairs or None"
         limit = "n = " if groups is None else "the number of groups, "
         folds = checks.integer(cv, "cv", 2, int(units.max()) + 1, wanted=what, limit=limit)
-        made = [Split(every[units % folds != fold], every[units % folds == fold]) for fold in range(folds)]
+        held = [np.isin(units, fold) for fold in dealt(int(units.max()) + 1, folds)]
+        made = [Split(every[~fold], every[fold]) for fold in held]
     else:
         made = [Split(*one) for one in splits(cv, pair.kept)]
         for at, one in enumerate(made):
