@@ -15,7 +15,7 @@ from kernalign._base.packing import packable
 from kernalign._base.score import Fixed, Null
 from kernalign._engines.gram_source import EXACT_SKEW_ROWS, SAMPLED_ROWS
 from kernalign._engines.permuted_grams import GATHER, gram_pays, pairing_cost, permuted
-from kernalign._statistics.null_tail import COST, LONG, Law, Scores, Tail, exchange_null
+from kernalign._statistics.null_tail import CHANGED, COST, LONG, ROUNDING, Law, Scores, Tail, exchange_null, of_given
 from kernalign._statistics.pairings import Pairings
 
 if TYPE_CHECKING:
@@ -39,8 +39,10 @@ def unbiased_null(sums: KernelSums, cka: float, scale: float, sign: float = 1.0)
     if sums.groups is not None:
         return grouped_null(sums, scale, unbiased=True)
     n = sums.n
-    if sums.sides is not None and n > EXACT_SKEW_ROWS and pairing_cost(*sums.sides) > COST:
-        sums = replace(sums, sides=(sums.sides[0].sampled, sums.sides[1].sampled))  # lets go of the rows
+    if sums.sides is not None and n > EXACT_SKEW_ROWS:
+        sampled = sums.sides[0].sampled, sums.sides[1].sampled  # as the rows are now
+        if pairing_cost(*sums.sides) > COST:
+            sums = replace(sums, sides=sampled)  # lets go of the rows
     unit = unbiased_sd(n)
     tail = Tail(
         sign * cka / unit, partial(Pairings.of_items, n), partial(_law, sums, sign), partial(_scores, sums, sign)
@@ -76,6 +78,8 @@ def _law(sums: KernelSums, sign: float) -> Law:
     """Pearson III holds where no few items have the sums to themselves; of a stream, this cannot be seen."""
     if sums.n < 6:
         return Law(None, "", False)
+    if _changed(sums):
+        return Law(None, CHANGED, False)
     skew, method = unbiased_skew(sums)
     skew *= sign
     if sums.sides is None:
@@ -94,11 +98,42 @@ def _scores(sums: KernelSums, sign: float) -> Scores | str:
     n, why = sums.n, "none: a few items or one direction rule the score, so that Pearson III does not hold"
     if sums.sides is None:
         return f"{why}, and the rows are gone"
+    if _changed(sums):
+        return CHANGED
     if pairing_cost(*sums.sides) > COST:
         return f"{why}, and {LONG}"
     made = permuted(*sums.sides)
-    unit = sign * float(made.lengths[0, 0]) * unbiased_sd(n)
+    length = float(made.lengths[0, 0])
+    now = of_given(n, lambda orders: made.products(orders)[:, 0, 0] / length)
+    if abs(now - sums.unbiased_cka()) > max(_uncertain(sums, at) for at in (0, 1)):
+        return CHANGED
+    unit = sign * length * unbiased_sd(n)
     return lambda orders: made.products(orders)[:, 0, 0] / unit
+
+
+def _changed(sums: KernelSums) -> bool:
+    """Whether a side, of which no copy was made, is no longer as long as when it was scored, whatever the unit."""
+    if sums.sides is None or not 6 <= sums.n <= EXACT_SKEW_ROWS:
+        return False
+    for at, side in enumerate(sums.sides):
+        try:
+            now, then = side.cubes[0], sums.u_centred(at, at)
+        except ValueError:  # rows that are no longer finite
+            return True
+        if then > 0:
+            ratio = math.frexp(now / then)[0]  # in [1/2, 1) or, by rounding, at its other end
+            if not min(abs(ratio - 0.5) * 2, 1 - ratio) <= _uncertain(sums, at):
+                return True
+    return False
+
+
+def _uncertain(sums: KernelSums, at: int) -> float:
+    """How far rounding may carry the U-centred square of a side, of itself."""
+    noise, square = sums.noise(at), sums.u_centred(at, at)
+    assert sums.sides is not None
+    if not square > 0:
+        return math.inf
+    return ROUNDING + 10 * (noise / square if sums.sides[at].linear else math.sqrt(noise / square))
 
 
 def unbiased_skew(sums: KernelSums) -> tuple[float, str]:

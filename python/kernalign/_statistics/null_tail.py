@@ -18,7 +18,8 @@ from kernalign._statistics.tails import pearson3_quantile, pearson3_tail
 
 COST = 100_000_000  # multiply-adds, or the time of so many, that a pairing may take: four seconds for 999 on one core
 LONG = "pairings of so many items and features take long: permutation_test scores them"
-_ROUNDING = 1e-5  # of cosines; float32 products are measured to be wrong by less than 1e-6
+CHANGED = "none: the rows changed since they were scored"
+ROUNDING = 1e-5  # of cosines; float32 products are measured to be wrong by less than 1e-6
 
 Scores: TypeAlias = Callable[[Orders], Values]
 
@@ -138,8 +139,8 @@ class DrawnTail:
         if isinstance(scores, str):
             return None, scores, None
         self._given = None
-        if value is not None and not abs(_of_given(pairings, scores) - value) <= _ROUNDING:
-            return None, "none: the rows changed since they were scored", None
+        if value is not None and not abs(of_given(pairings.n, scores) - value) <= ROUNDING:
+            return None, CHANGED, None
         drawn, method = null_scores(pairings, scores)
         if np.isnan(drawn).any():
             return None, "none: under some pairings there is no score", None
@@ -159,10 +160,10 @@ def _in_range(of: Callable[[Values], Any], values: Values) -> float:
     return float(np.ldexp(of(divided(values, unit)), unit))
 
 
-def _of_given(pairings: Pairings, scores: Scores) -> float:
+def of_given(n: int, scores: Scores) -> float:
     """What the given pairing scores now; nan of rows that are no longer finite, which are refused."""
     try:
-        return float(scores(np.arange(pairings.n, dtype=np.int32)[None])[0])
+        return float(scores(np.arange(n, dtype=np.int32)[None])[0])
     except ValueError:
         return math.nan
 
