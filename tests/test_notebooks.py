@@ -22,7 +22,9 @@ def executed(notebook, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[di
     monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
     monkeypatch.delenv("MPLBACKEND", raising=False)
     resources = {"metadata": {"path": str(folder)}}
-    nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3", resources=resources).execute(env=os.environ)
+    nbclient.NotebookClient(
+        notebook, timeout=600, startup_timeout=600, kernel_name="python3", resources=resources
+    ).execute(env=os.environ)
     return [output for cell in notebook.cells for output in cell.get("outputs", ())]
 
 

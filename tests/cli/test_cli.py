@@ -277,7 +277,7 @@ def test_ctrl_c_in_the_middle_leaves_nothing_behind(files: Path) -> None:
     command = ["compare", "x.npy", "y.npy", "--metric", "rsa", "--output", "out.json"]
     timer = "import os, signal, threading\nthreading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()"
     with process(f"{timer}\nmain({command})") as running:
-        out, err = running.communicate(timeout=60)
+        out, err = running.communicate(timeout=600)
     assert (running.returncode, out, err) == (130, "", "kernalign: interrupted\n")
     assert sorted(os.listdir(files)) == before
 

@@ -223,7 +223,7 @@ def test_two_processes_agree_with_one(tmp_path, kind) -> None:
         for rank in range(2)
     ]
     try:
-        found = [worker.communicate(timeout=120) for worker in workers]
+        found = [worker.communicate(timeout=600) for worker in workers]
     finally:
         for worker in workers:
             worker.kill()

@@ -56,7 +56,7 @@ def in_a_child(call, spare):
     if child == 0:
         code = 5
         try:
-            signal.alarm(60)
+            signal.alarm(300)
             warnings.simplefilter("ignore")
             code = attempt(call, spare)
         finally:

@@ -51,8 +51,10 @@ def load(name: str, directory: str | os.PathLike[str] | None = None, *, seed: in
     if given.get("suite") != about:
         made, given = (trained.MAKERS if name in trained.MAKERS else _MADE)[name](seed)
         files.mkdir(parents=True, exist_ok=True)
+        kept.unlink(missing_ok=True)  # which speaks for all of the arrays
         for key, array in made.items():
-            np.save(files / f"{key}.npy", array)
+            with atomic_write(files / f"{key}.npy", overwrite=True) as file:
+                np.save(file, array)
         given = {"suite": about, **given}
         with atomic_write(kept, overwrite=True) as file:
             file.write(json.dumps(given).encode())
