@@ -101,6 +101,18 @@ def test_of_several_contexts_the_least_counts_and_the_last_gives_back():
             one.set_num_threads(count)
 
 
+def test_a_library_with_the_right_number_is_not_told(monkeypatch):
+    """In a forked process OpenBLAS starts all its threads when it is told, and raises SIGINT where there is no room."""
+
+    class Single:
+        def get_num_threads(self):
+            return 1
+
+    monkeypatch.setattr(threads, "_libraries", lambda: [Single()])
+    with threads.held(3, 20):
+        pass
+
+
 @pytest.mark.parametrize("large, threads_given, expected", [(1024, 3, 1), (4, 1, 1), (4, 3, 3)])
 def test_threads_of_a_call_hold_libraries(large, threads_given, expected, monkeypatch):
     seen, plain, libraries = [], principal.of_spans, threads._libraries()

@@ -99,7 +99,9 @@ class held:
 
     def _apply(self) -> None:
         for library, before in zip(_libraries(), self._before, strict=True):
-            library.set_num_threads(min([before, *self._counts]))
+            count = min([before, *self._counts])
+            if library.get_num_threads() != count:  # being told makes OpenBLAS start all threads of a forked process
+                library.set_num_threads(count)
 
 
 @cache
