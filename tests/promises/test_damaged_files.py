@@ -339,6 +339,79 @@ assert len(kept) == 2200 and sum(float(one.sum()) for one in kept) == 2200 * 6
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
 
 
+STATE, ROW = "x/state.json", np.zeros(2, "<f4").tobytes()
+SPLITS = "x/dataset_dict.json"
+COUNTED = np.array([[2, 7, 7], [3, 7, 7]], "<u4").tobytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        *((STATE, json.dumps(given).encode(), "a JSON object with a list of _data_files") for given in (
+            [1], 3, {"_data_files": 3}, {"_data_files": None}, {"_data_files": {}})),
+        *((STATE, json.dumps({"_data_files": [given]}).encode(), "must name files in it") for given in (
+            3, {}, {"filename": 3}, {"filename": "../x"}, {"filename": None})),
+        (STATE, b"{", "must be an intact data set directory"),
+        (STATE, b"[" * 100_000, "must be an intact data set directory"),
+        *((SPLITS, json.dumps(given).encode(), "a JSON object with a list of splits") for given in (
+            [1], 3, {"splits": 3}, {"splits": None})),
+        *((SPLITS, json.dumps({"splits": [given]}).encode(), "must name files in it") for given in (3, "../x", None)),
+        ("x.vec", b"2 3\na 1 2 3\n", r"must have the 2 x 3 numbers that it says it has, got \(1, 3\)"),
+        ("x.vec", b"a 1 2 3\n\n1 1 2\n", "must have 3 numbers after a word in line 3"),
+        ("x.txt", b"1 2 3\na 1 2 3\n", "must have 3 numbers in line 2"),
+        ("x.bin", b"abc", "must begin with the numbers of words and of dimensions"),
+        ("x.bin", b"9999 300\n", "requires more than 11,998,800 bytes, but there are 9"),
+        ("x.bin", b"2 2\na " + ROW + b"wxyz " + ROW[:4], "requires 2 words of 2 numbers, but ends after 1"),
+        ("x.bin", b"1 2\n" + b"a" * 70_000 + b" " + ROW, "must have words of fewer than 65,536 bytes"),
+        ("x.fvecs", b"abc", "must begin with its shape, got 3 bytes"),
+        ("x.fvecs", COUNTED, "must have rows of one length: row 1 has 3 values, row 0 has 2"),
+        ("x.fvecs", COUNTED[:-1], "require"),
+        ("x.fbin", b"\1\0\0\0\2\0\0\0\0", "its 1 rows of 2 require 16 bytes, but there are 9"),
+        ("x.jsonl", b"[1, 2]\n[3]\n", "must have lists of numbers, all of one length"),
+        ("x.jsonl", b"[" * 100_000, "must be an intact file of JSON lines"),
+        ("x.jsonl", b'["a"]\n', "must be an intact file of JSON lines"),
+        ("x.mat", b"abc", "must be an intact MATLAB file"),
+        ("x.nc", b"CDF\1" + b"\xff" * 40, "must be an intact netCDF file"),
+    ],
+)  # fmt: skip
+def test_what_is_no_file_of_its_format_is_one_clear_error(
+    tmp_path: Path, name: str, content: bytes, words: str
+) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    write(tmp_path / name, content)
+    place = tmp_path / name.partition("/")[0]
+    with pytest.raises(ValueError, match=words) as caught:
+        open_source(place).array.sum()
+    assert str(place) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([[1.0, 2.0], [1.0]], "must have rows of one length: row 1 has 1 values, row 0 has 2"),
+        ([[1.0, 2.0], None], "must have a list in every row, row 1 has none"),
+        ([None, [1.0, 2.0]], "must have lists of one length in every row"),
+        ([[1, 2], [1, None]], "must have no missing values among integers, got one at row 1"),
+        ([[[1.0], [2.0]], [[1.0], [2.0]]], "must be lists of fixed sizes where they are nested"),
+        ([["a", "b"]], "must hold real numbers, got string"),
+    ],
+)
+def test_columns_that_are_no_rows_are_named(tmp_path: Path, values: list[object], words: str) -> None:
+    pa = pytest.importorskip("pyarrow")
+    pq = pytest.importorskip("pyarrow.parquet")
+    pq.write_table(pa.table({"v": pa.array(values)}), tmp_path / "x.parquet")
+    with pytest.raises((ValueError, TypeError), match=rf"x\.parquet:v.*{words}"):
+        open_source(tmp_path / "x.parquet", key="v").array.sum()
+
+
+def test_a_matrix_of_whole_numbers_in_two_columns_is_no_file_of_words(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.txt", b"5 7\n1 2\n\n3 4\n")
+    np.testing.assert_array_equal(open_source(path).array, [[5, 7], [1, 2], [3, 4]])
+    write_pt(tmp_path / "x.bin", pt_tensor("s", X), s=X)  # as many of PyTorch's files are called
+    np.testing.assert_array_equal(open_source(tmp_path / "x.bin").array, X)
+
+
 def test_pointers_of_git_lfs_are_recognised(tmp_path: Path) -> None:
     path = write(tmp_path / "x.npy", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
     with pytest.raises(ValueError, match=r"x\.npy is a Git LFS pointer, not the file itself: git lfs pull brings it"):

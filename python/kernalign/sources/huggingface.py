@@ -21,7 +21,7 @@ def members(place: Place) -> dict[str | None, Stored]:
     if not splits.exists:
         return _of_one(place)
     found: dict[str | None, Stored] = {}
-    for name in _read(splits).get("splits", []):
+    for name in _listed(splits, "splits"):
         for key, stored in _of_one(place.inside(_plain(name, place))).items():
             found[name if key is None else f"{name}/{key}"] = stored
     return found
@@ -29,19 +29,20 @@ def members(place: Place) -> dict[str | None, Stored]:
 
 def _of_one(place: Place) -> dict[str | None, Stored]:
     parts: dict[str | None, list[Stored]] = defaultdict(list)
-    files = _read(place.inside("state.json")).get("_data_files", [])
-    for entry in files:
-        for key, stored in ipc.members(place.inside(_plain(entry["filename"], place))).items():
+    for entry in _listed(place.inside("state.json"), "_data_files"):
+        name = entry.get("filename") if isinstance(entry, dict) else entry
+        for key, stored in ipc.members(place.inside(_plain(name, place))).items():
             parts[key].append(stored)
     return {key: own[0] if len(own) == 1 else Joined(f"{place}:{key}", own) for key, own in parts.items()}
 
 
-def _read(place: Place) -> dict[str, Any]:
+def _listed(place: Place, key: str) -> list[Any]:
     with intact(place, _KIND), place.open() as file:
         found = json.loads(file.read(_MOST_BYTES))
-        if not isinstance(found, dict):
-            raise ValueError(f"{place} must be a JSON object")
-        return found
+        listed = found.get(key, []) if isinstance(found, dict) else None
+        if not isinstance(listed, list):
+            raise ValueError(f"{place} must be a JSON object with a list of {key}")
+        return listed
 
 
 def _plain(name: Any, place: Place) -> str:

@@ -34,6 +34,9 @@ def members(place: Place) -> dict[str | None, Stored]:
             if not counted:
                 file.seek(0)
             words, whole = _text(file, place)
+            if counted and not words and whole.shape[1:] == (2,) and len(whole) != int(first[0]):
+                file.seek(0)  # the first row of a matrix, not the numbers of its rows and columns
+                counted, (words, whole) = False, _text(file, place)
         if counted and whole.shape != (int(first[0]), int(first[1])):
             raise ValueError(
                 f"{place} must have the {int(first[0])} x {int(first[1])} numbers that it says it has,"
@@ -71,7 +74,10 @@ def _binary(file: BinaryIO, place: Place, count: int, columns: int) -> tuple[lis
     whole = np.empty((count, columns), np.float32)
     words = []
     for row in whole:
-        words.append(b"".join(_until_space(file)).decode("utf-8", "replace").lstrip("\n"))
+        word = b"".join(_until_space(file))
+        if len(word) == _LONGEST_WORD:
+            raise ValueError(f"{place} must have words of fewer than {_LONGEST_WORD:,} bytes")
+        words.append(word.decode("utf-8", "replace").lstrip("\n"))
         if file.readinto(row) < row.nbytes:  # type: ignore[attr-defined]
             raise ValueError(
                 f"{place} requires {count:,} words of {columns} numbers, but ends after {len(words) - 1:,}"
