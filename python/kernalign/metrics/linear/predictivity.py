@@ -70,10 +70,10 @@ def linear_predictivity(
         Cross-validated: at most 1 and below 0 where the mean of the other items predicts better; SST is about that
         mean. ``chance`` is the mean error of random pairings over the mean SST: far below 0 where x is wide. It is
         known of averages of "r2", without groups, by "linear" or an ``alpha`` that was given: what is chosen by y
-        (generalised cross-validation, PLS), correlations and medians have no closed form, and
-        :func:`kernalign.permutation_test` answers. If x (of the items fitted) has rank n - 1 the fit passes through
-        every item: ``settings["saturated"]``, an AlignmentWarning, and the solution of least norm. nan, with
-        ``reason``, where a side is constant.
+        (generalised cross-validation, PLS), correlations and medians have no closed form. P-values are drawn by
+        ``kernalign.permutation_test(functools.partial(kernalign.linear_predictivity, cv=5), x, y)``. If x (of the items
+        fitted) has rank n - 1 the fit passes through every item: ``settings["saturated"]``, an AlignmentWarning, and
+        the solution of least norm. nan, with ``reason``, where a side is constant.
 
     Notes
     -----
