@@ -299,6 +299,10 @@ def test_the_trend_over_modalities_is_found_where_it_is_planted(monkeypatch):
     found = modalities.trend(related, "vision", "text", able)
     assert "vision × text: held" in modalities._trend_words([found])[0]
     assert all(p < 0.05 for _, p, _ in found.sides)
+    [said] = modalities._trend_words([replace(found, sides=((0.9, 0.01, 0.005), (0.6, 0.25, 1 / 12)))])
+    assert "held, but for vision alone" in said
+    assert "of text it could not, whatever the scores are (least p 0.08" in said
+    assert modalities.alone(np.array([1.0, 2, 2, 3]), np.array([1.0, 2, 3, 4]))[2] == pytest.approx(2 / 24)
     told = modalities.foretold(related, "text", "vision", able)
     assert told.reference == "vision0/0"
     assert modalities.verdict(told.correlation, told.error, told.single_p) == "held"
