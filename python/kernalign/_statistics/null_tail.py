@@ -105,7 +105,7 @@ class DrawnTail:
     ) -> None:
         """``scores``: what scores pairings, or why they are not scored; ``of`` makes distances of them, which fall as
         they grow: p is the share of pairings that are no farther apart, and there is no upper quantile. ``value``: what
-        the given pairing scored, a cosine; where it no longer does, the rows are others and nothing is known."""
+        the given pairing scored, of order 1; where it no longer does, the rows are others and nothing is known."""
         self._given: Any = pairings, scores, of, value
         self._first = 0 if pairings.few else 1  # the given pairing is none of the random ones
         self._falls = of is not None
@@ -139,7 +139,7 @@ class DrawnTail:
         if isinstance(scores, str):
             return None, scores, None
         self._given = None
-        if value is not None and not abs(of_given(pairings.n, scores) - value) <= ROUNDING:
+        if value is not None and not abs(of_given(pairings.n, scores) - value) <= ROUNDING * max(1.0, abs(value)):
             return None, CHANGED, None
         drawn, method = null_scores(pairings, scores)
         if np.isnan(drawn).any():

@@ -73,21 +73,59 @@ def test_the_usual_call_has_its_columns():
     assert ka.linear_predictivity(x, y, multioutput="uniform_average").chance == pytest.approx(5 / (N - 1))
 
 
-def test_chance_in_sample_is_that_of_all_pairings():
-    rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(2, 6, 2))
-    scores = [
-        float(ka.linear_predictivity(x, y[list(order)], multioutput="uniform_average"))
-        for order in itertools.permutations(range(6))
-    ]
-    assert ka.linear_predictivity(x, y, multioutput="uniform_average").chance == pytest.approx(np.mean(scores))
+NULLS = {
+    "in-sample": ({}, {}),
+    "folds": ({"cv": 3}, {}),
+    "ridge": ({"cv": 3}, {"regression": "ridge", "alpha": 2.0}),
+    "pearson": ({"cv": 3}, {"statistic": "pearson"}),
+    "median": ({}, {"multioutput": "median"}),
+    "given": ({"cv": [([0, 1, 2, 3], [4, 5]), ([2, 3, 4, 5], [0, 1])]}, {}),
+    "groups": ({"cv": 3, "groups": [0, 0, 1, 1, 2, 2]}, {}),
+}
 
 
-def test_groups_without_folds_keep_the_score_and_know_no_chance():
+@pytest.mark.parametrize("name", NULLS)
+def test_nulls_are_of_all_pairings(name):
+    """Of six items, or three groups of two; the closed form of items left out stands for a mean of ratios."""
+    split, how = NULLS[name]
+    rng = np.random.default_rng(3)
+    x, y = rng.normal(size=(6, 2)), rng.normal(size=(6, 3)) + 1
+    labels = np.arange(6) if "groups" not in split else np.array(split["groups"])
+    pairs = folds(labels, 3) if split.get("cv") == 3 else split.get("cv") or [(np.arange(6), np.arange(6))]
+    regression, statistic = how.get("regression", "linear"), how.get("statistic", "r2")
+    average = how.get("multioutput") or ("variance_weighted" if statistic == "r2" else "uniform_average")
+    orders = np.array(list(itertools.permutations(range(6))))
+    if "groups" in split:
+        orders = np.array([[(2 * at, 2 * at + 1) for at in own] for own in itertools.permutations(range(3))])
+        orders = orders.reshape(-1, 6)
+    own = {"alpha": how["alpha"]} if "alpha" in how else {}
+    drawn = np.array(
+        [averaged(*oracle.columns(x, y[order], pairs, regression, statistic, **own), average) for order in orders]
+    )
+    score = ka.linear_predictivity(x, y, **split, **how)
+    assert score == pytest.approx(drawn[0], rel=1e-9)
+    assert score.p_value == pytest.approx(np.mean(drawn >= drawn[0] - 1e-12), abs=1e-12)
+    assert score.settings["p_method"].startswith(f"all {len(orders)} pairings")
+    closed = name in ("folds", "ridge", "given")
+    assert score.chance == pytest.approx(drawn.mean(), rel=0.1 if closed else 1e-9)
+    assert score.chance_sd == pytest.approx(np.sqrt(np.mean((drawn - score.chance) ** 2)), rel=1e-9)
+
+
+def test_what_y_chooses_has_no_null_and_overwritten_rows_none():
+    x, y = related(N, 5, 4)
+    for how in ({"regression": "ridge"}, {"regression": "pls", "components": 2}):
+        score = ka.linear_predictivity(x, y, cv=4, **how)
+        assert (score.chance, score.p_value) == (None, None)
+    score = ka.linear_predictivity(x, y, cv=4)
+    y[:] = np.random.default_rng(0).normal(size=y.shape)
+    assert score.p_value is None
+    assert "rows changed" in score.settings["p_method"]
+
+
+def test_groups_without_folds_keep_the_score():
     x, y = related(N, 5, 4)
     score = ka.linear_predictivity(x, y, groups=LABELS)
     assert score == pytest.approx(ka.linear_predictivity(x, y), rel=1e-10)
-    assert score.chance is None
     made = ka.compare({"a": x}, {"b": y}, metrics=["linear_predictivity"], groups=LABELS, errors="raise")
     assert made.scores["linear_predictivity"]["a", "b"][0, 0] == pytest.approx(score, rel=1e-10)
     cut = ka.compare(

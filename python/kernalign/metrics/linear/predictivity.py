@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple, Unpack
 
 import numpy as np
@@ -23,6 +25,7 @@ from kernalign._rows.followed import of_pairs
 from kernalign._rows.labels import group_numbers
 from kernalign._rows.options import Options
 from kernalign.metrics.linear import principal, regressions
+from kernalign.metrics.linear.paired_predictions import null_of
 from kernalign.metrics.linear.regressions import MultiOutput, Regression, Statistic
 
 
@@ -50,7 +53,7 @@ def linear_predictivity(
         Or pairs (train, test) of indices of the rows of x, as scikit-learn's splitters yield them.
     groups : labels of any kind, one per row of x; rows with one label are one thing (trials of a stimulus). With an
         integer cv, whole groups, as they come, are dealt to folds in the same way; given splits must not part one.
-        Without cv the score stays and no chance level is known.
+        Without cv the score stays.
     regression : "linear": least squares, of least norm where x has more columns than items; "ridge"; "pls": partial
         least squares (PLS2, columns centred and not scaled) with so many ``components``.
     alpha : of "ridge": the penalty, |y - x b|^2 + alpha |b|^2 of centred columns; None takes that of least generalised
@@ -68,12 +71,13 @@ def linear_predictivity(
         [0, 1]; ``chance`` is the exact mean under random pairing, rank / (n - 1): it grows with the width of x.
         Invariant to invertible linear maps of x, to rotation and isotropic scale of y, and to translation.
         Cross-validated: at most 1 and below 0 where the mean of the other items predicts better; SST is about that
-        mean. ``chance`` is the mean error of random pairings over the mean SST: far below 0 where x is wide. It is
-        known of averages of "r2", without groups, by "linear" or an ``alpha`` that was given: what is chosen by y
-        (generalised cross-validation, PLS), correlations and medians have no closed form. P-values are drawn by
-        ``kernalign.permutation_test(functools.partial(kernalign.linear_predictivity, cv=5), x, y)``. If x (of the items
-        fitted) has rank n - 1 the fit passes through every item: ``settings["saturated"]``, an AlignmentWarning, and
-        the solution of least norm. nan, with ``reason``, where a side is constant.
+        mean. ``chance`` is the mean error of random pairings over the mean SST: far below 0 where x is wide. What is
+        chosen by y (generalised cross-validation, PLS) has no chance level but by :func:`kernalign.permutation_test`.
+        Those of correlations, medians and groups, ``chance_sd`` and ``p_value`` are of 999 random pairings (of all, up
+        to 8 items; of groups of equal size), when they are first read, before the arrays are overwritten; None where
+        that takes long (folds n p q > 10^8). If x (of the items fitted) has rank n - 1 the fit passes through every
+        item: ``settings["saturated"]``, an AlignmentWarning, and the solution of least norm. nan, with ``reason``,
+        where a side is constant.
 
     Notes
     -----
@@ -108,8 +112,9 @@ def linear_predictivity(
     >>> score = ka.linear_predictivity(x, noise)
     >>> round(score, 1), round(score.chance, 1)
     (0.5, 0.5)
-    >>> ka.linear_predictivity(x, noise, cv=5) < 0
-    True
+    >>> left_out = ka.linear_predictivity(x, noise, cv=5)
+    >>> left_out < 0, left_out.p_value > 0.05
+    (True, True)
     >>> y = x[:, :5] + 0.1 * noise
     >>> round(ka.linear_predictivity(x, y, cv=5), 1)
     1.0
@@ -128,7 +133,7 @@ def linear_predictivity(
     folds = None if cv is None else _check_folds(cv, pair.n)
     with pair.working("linear_predictivity") as report:
         fit = _in_sample(pair, report) if folds is None else _cross_validated(pair, folds, report)
-    return finish(fit)
+    return finish(fit, partial(null_of, pair, folds, None, 0.0, "r2", "variance_weighted"))
 
 
 class _Asked(NamedTuple):
@@ -183,9 +188,10 @@ def _predicted(pair: arrays.Pair, cv: Any, groups: Any, how: _Asked) -> Score:
     value = regressions.average(columns, found.total, average)
     if np.isnan(value):
         return undefined("linear_predictivity", pair.n, "y does not vary over the items scored", **keywords)
-    fixed = how.regression == "linear" or (how.regression == "ridge" and how.alpha is not None)
-    known = fixed and labels is None and how.statistic == "r2" and average != "median"
-    null = Null(found.chance) if known else None
+    alpha = {"linear": 0.0, "ridge": how.alpha, "pls": None}[how.regression]
+    known = alpha is not None and labels is None and how.statistic == "r2" and average != "median"
+    chance, asked = found.chance if known else None, None if cv is None else splits
+    null = null_of(pair, asked, labels, alpha, how.statistic, average, chance, value)
     return Score(value, metric="linear_predictivity", n=pair.n, null=null, per_column=columns, **keywords)
 
 
@@ -206,8 +212,8 @@ class Fit:
     chance: float | None = None  # of items left out
 
 
-def finish(fit: Fit) -> Score:
-    """Predictivity of finished sums of squares."""
+def finish(fit: Fit, drawn: Callable[[float | None, float], Null | None] | None = None) -> Score:
+    """Predictivity of finished sums of squares; ``drawn`` makes the null of its chance level and itself."""
     estimator = "in-sample" if fit.folds is None else "cross-validated"
     settings = {**fit.settings, "cv": fit.folds, "rank_x": fit.rank, "rounded_x": fit.rounded}
     settings["df"] = fit.free - fit.rank
@@ -217,9 +223,10 @@ def finish(fit: Fit) -> Score:
         return undefined("linear_predictivity", fit.n, reason, estimator=estimator, settings=settings)
     if settings["saturated"]:
         _warn_saturated(fit.rank, fit.free, fit.folds is None)
-    value, null = 1 - fit.error / fit.total, Null(fit.chance)
+    value, chance = 1 - fit.error / fit.total, fit.chance
     if fit.folds is None:
-        value, null = max(0.0, value), Null(fit.rank / fit.free)
+        value, chance = max(0.0, value), fit.rank / fit.free
+    null = Null(chance) if drawn is None else drawn(chance, value)
     return Score(
         value,
         metric="linear_predictivity",

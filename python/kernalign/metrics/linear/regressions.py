@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -70,6 +71,21 @@ class Fits:
     alphas: list[float] = field(default_factory=list)
     by_chance: list[float] = field(default_factory=lambda: [0.0, 0.0])  # ``error`` and ``total`` of unrelated sides
 
+    @classmethod
+    def of(cls, y: Matrix) -> Fits:
+        """None yet."""
+        q = y.shape[1]
+        return cls(np.zeros(q), np.zeros(q), np.zeros((5, q)))
+
+    def add(self, own: Matrix, predicted: Matrix, mean: Vector) -> None:
+        """Items scored, less the mean of those fitted, and that less the mean of all."""
+        self.error += ((own - predicted) ** 2).sum(axis=0)
+        self.total += (own**2).sum(axis=0)
+        guess, given = predicted + mean, own + mean
+        sums = (guess**2, guess * given, given**2, guess, given)
+        self.products += np.array([one.sum(axis=0) for one in sums])
+        self.count += len(own)
+
     @property
     def chance(self) -> float:
         """The mean R^2 over random pairings, of weights that do not depend on y (mathematics 2.20)."""
@@ -89,48 +105,90 @@ class Fits:
         return np.asarray(np.where(varies, np.clip(r, -1.0, 1.0), np.nan))
 
 
+class Weights(NamedTuple):
+    """A fit whose weights do not depend on y: ``reach`` times the products of ``left`` with y of the items fitted."""
+
+    split: Split
+    left: Matrix
+    reach: Matrix
+    shrunk: Vector  # share that a prediction of the items fitted keeps of each direction
+
+
 def scored(
     pair: arrays.Pair, splits: list[Split], regression: Regression, alpha: float | None, components: int, report: Any
 ) -> Fits:
     """Fit every split and score it; of float64 copies of both sides."""
-    x, y = (side.dense(0, pair.n) for side in (pair.x, pair.y))
-    rounding = Digits.of(pair.x).rounding
-    exponents = exponent_of(x), exponent_of(y)
-    penalty = None if alpha is None else _moved(alpha, -2 * exponents[0])
-    x, y = divided(x, exponents[0]), divided(y, exponents[1])
-    q, middle = y.shape[1], y.mean(axis=0)
-    found = Fits(np.zeros(q), np.zeros(q), np.zeros((5, q)))
-    for at, (train, test) in enumerate(splits):
-        mean_x, mean_y = (side[train[0]] + (side[train] - side[train[0]]).mean(axis=0) for side in (x, y))
-        a, b = x[train] - mean_x, y[train] - mean_y
-        noise = _noise(a, mean_x, rounding, exponents[0])
-        held = x[test] - mean_x
+    x, y, penalty, exponent = _sides(pair, alpha)
+    found, middle = Fits.of(y), y.mean(axis=0)
+    for at, (split, a, held, noise) in enumerate(_parts(pair, x, splits, exponent)):
+        mean = _mean(y[split.train])
+        b = y[split.train] - mean
         if regression == "pls":
             predicted, rank = product(held, _pls(a, b, components, noise)), components
         else:
-            made = directions.of_rows(a, len(train) - 1, noise)
-            targets = product(_left(made).T, b)
-            shrunk = np.ones(made.rank)
+            made = directions.of_rows(a, len(a) - 1, noise)
+            chosen = 0.0
             if regression == "ridge":
-                chosen = _generalised(made, targets, b) if penalty is None else penalty
-                found.alphas.append(_moved(chosen, 2 * exponents[0]))
-                shrunk = made.values**2 / (made.values**2 + chosen)
-            reach, rank = product(held, made.right * (shrunk / made.values)), made.rank
-            predicted = product(reach, targets)
-            expect(found.by_chance, len(train), 0 if train is test else len(test), reach, shrunk)
-        freedom = len(train) - 1 - rank
+                chosen = _generalised(made, product(_left(made).T, b), b) if penalty is None else penalty
+                found.alphas.append(_moved(chosen, 2 * exponent))
+            fit = _weights(split, made, held, chosen)
+            predicted, rank = product(fit.reach, product(fit.left.T, b)), made.rank
+            expect(found.by_chance, len(a), 0 if split.train is split.test else len(held), fit.reach, fit.shrunk)
+        freedom = len(a) - 1 - rank
         if found.freedom is None or freedom < found.freedom:
             found.freedom, found.rank = freedom, rank
-        own = y[test] - mean_y
-        found.error += ((own - predicted) ** 2).sum(axis=0)
-        found.total += (own**2).sum(axis=0)
-        guess, given = predicted + (mean_y - middle), own + (mean_y - middle)
-        sums = (guess**2, guess * given, given**2, guess, given)
-        found.products += np.array([one.sum(axis=0) for one in sums])
-        found.count += len(test)
+        found.add(y[split.test] - mean, predicted, mean - middle)
         if report is not None:
             report(at + 1, len(splits))
     return found
+
+
+def fixed(pair: arrays.Pair, splits: list[Split], alpha: float) -> tuple[list[Weights], Matrix]:
+    """The fits of every split, by a penalty that is given, and y."""
+    x, y, penalty, exponent = _sides(pair, alpha)
+    assert penalty is not None
+    made = [
+        _weights(split, directions.of_rows(a, len(a) - 1, noise), held, penalty)
+        for split, a, held, noise in _parts(pair, x, splits, exponent)
+    ]
+    return made, y
+
+
+def scored_again(fits: list[Weights], y: Matrix) -> Fits:
+    """Score fits that were made before with this y."""
+    found, middle = Fits.of(y), y.mean(axis=0)
+    for split, left, reach, _ in fits:
+        mean = _mean(y[split.train])
+        found.add(y[split.test] - mean, product(reach, product(left.T, y[split.train] - mean)), mean - middle)
+    return found
+
+
+def _sides(pair: arrays.Pair, alpha: float | None) -> tuple[Matrix, Matrix, float | None, int]:
+    """Both, divided by powers of two, the penalty in their units, and the exponent of x."""
+    x, y = (side.dense(0, pair.n) for side in (pair.x, pair.y))
+    exponents = exponent_of(x), exponent_of(y)
+    penalty = None if alpha is None else _moved(alpha, -2 * exponents[0])
+    return divided(x, exponents[0]), divided(y, exponents[1]), penalty, exponents[0]
+
+
+def _parts(
+    pair: arrays.Pair, x: Matrix, splits: list[Split], exponent: int
+) -> Iterator[tuple[Split, Matrix, Matrix, Vector]]:
+    """Of every split x of the items fitted and of those scored, less the former's mean, and what is rounding."""
+    rounding = Digits.of(pair.x).rounding
+    for split in splits:
+        mean = _mean(x[split.train])
+        a = x[split.train] - mean
+        yield split, a, x[split.test] - mean, _noise(a, mean, rounding, exponent)
+
+
+def _mean(rows: Matrix) -> Vector:
+    return np.asarray(rows[0] + (rows - rows[0]).mean(axis=0))
+
+
+def _weights(split: Split, made: Directions, held: Matrix, penalty: float) -> Weights:
+    shrunk = made.values**2 / (made.values**2 + penalty)
+    return Weights(split, _left(made), product(held, made.right * (shrunk / made.values)), shrunk)
 
 
 def expect(sums: list[float], fitted: int, held: int, reach: Matrix, shrunk: Vector | None = None) -> None:
