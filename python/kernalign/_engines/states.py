@@ -22,7 +22,8 @@ class StateKey(NamedTuple):
     Attributes
     ----------
     kind : what it is: "lists", "edges", "ranks", "sweep" (sums of all pairs of sides), `ROWS` (rows under a kernel, or
-        with their principal directions), `KERNEL`, "pair" (what a pair of representations comes to)
+        with their principal directions), `KERNEL`, "pair" (what a pair of representations comes to), "null" (what
+        that of the best of its layers is made of)
     options : words and numbers that tell apart what is made of the same layers
     place : the layer that it was made of; None for a joint state of all layers that are compared
     """

@@ -13,12 +13,17 @@ from kernalign.comparison.best import Array, Cells
 from kernalign.comparison.drawn import Tails
 from kernalign.comparison.tables import Caveat, Names, Reason
 
-PAIR = "pair"
+PAIR, NULL = "pair", "null"
 
 
 def pair_key(family: int, pair: Names) -> StateKey:
     """The key of what a pair comes to by one of a plan's families."""
     return StateKey(PAIR, (family, *pair))
+
+
+def null_key(family: int, side: str, name: str) -> StateKey:
+    """The key of what the null of the best layers is made of, of one representation."""
+    return StateKey(NULL, (family, side, name))
 
 
 @packable

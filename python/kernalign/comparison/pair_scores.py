@@ -49,7 +49,9 @@ class PairScores:
         # Of metrics that know no groups a p-value would be that of independent rows; drawn, whole groups change places.
         asked = plan.asked
         self._tested = set(self._entries)
-        if asked.groups is not None:
+        if plan.mode == "best" and shape != (1, 1):  # whose null is that of the best
+            self._tested, self._draws = set(), {}
+        elif asked.groups is not None:
             self._tested = {name for name in self._entries if asked.record(name).takes("groups")}
 
     def begin(self, at_once: AtOnce | None, scorer: Scorer | None) -> list[tuple[int, ...]]:

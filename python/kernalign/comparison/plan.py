@@ -14,7 +14,7 @@ from kernalign._rows.layered import Place, Representation
 from kernalign._statistics.pairings import DRAWN, Pairings
 from kernalign.comparison.families import families
 from kernalign.comparison.families.base import Asked, Family
-from kernalign.comparison.finished_pairs import pair_key
+from kernalign.comparison.finished_pairs import null_key, pair_key
 from kernalign.comparison.tables import Mirrored, Names, pairs_of
 
 PValues: TypeAlias = bool | int | Literal["permutation"]
@@ -93,12 +93,14 @@ class Plan:
         return found
 
     def apart(self) -> list[StateKey]:
-        """The pairs whose scores are no quick finish of states that are made before: keys of what they come to."""
+        """Keys of what pairs come to whose scores are no quick finish of states that are made before and, where the
+        best layers are looked for, of what their null is made of."""
         found = []
         for at, family in enumerate(self.families):
-            searched = self.mode == "best" and family.searched is not None  # few of whose tails are ever read
-            if not searched and not family.states(self.layers):
+            if not family.states(self.layers):
                 found += [pair_key(at, pair) for pair in self.pairs(family)]
+                if self.mode == "best" and self.searches and family.searched:
+                    found += [null_key(at, side, one.name) for side, own in self.sides.items() for one in own]
         return found
 
     def table(self, metric: str) -> Callable[..., dict[Names, Any]]:

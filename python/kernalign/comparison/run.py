@@ -26,7 +26,7 @@ from kernalign.comparison.caveats import Caveats, Where
 from kernalign.comparison.drawn import Tails, tails
 from kernalign.comparison.families.base import AtOnce, Family, Scorer, Workshop
 from kernalign.comparison.families.grams import VARIANCE_SHARE
-from kernalign.comparison.finished_pairs import PAIR, Paired
+from kernalign.comparison.finished_pairs import NULL, PAIR, Paired
 from kernalign.comparison.pair_scores import PairScores, reasons_of
 from kernalign.comparison.plan import Plan
 from kernalign.comparison.result import Comparison
@@ -74,6 +74,10 @@ class Run:
         with _ALONE:
             if key.kind == PAIR:
                 return self._paired(key)
+            if key.kind == NULL:
+                at, side, name = key.options
+                one = self.sides[str(side)][str(name)]
+                return self._tried(partial(_null_parts, self.plan.families[int(at)], one, self.shop))
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", AlignmentWarning)  # what is finished from it warns
                 return self._tried(partial(self.plan.states()[key].make, key, self.shop, None))
@@ -132,12 +136,14 @@ class Run:
             self.caveats.listen(caught)
             made = [self._states(family, steps) for family in plan.families]
             self.caveats.heard(None)
-            apart = {key.options: state for key, state in self.shop.store.items() if key.kind == PAIR}
+            apart = {key.options: state for key, state in self.shop.store.only(PAIR).items()}
+            nulls = self.shop.store.only(NULL).items()
             for at, ((family, own), (shop, failed)) in enumerate(zip(pairs, made, strict=True)):
                 if plan.searches and family.searched:
                     self.caveats.check_ties(family, self.sides, shop)
                     lean = replace(shop, store=shop.store.only(*family.null_states()))
-                    self.nulls[family.searched] = partial(_nulls, family, self.sides, lean)
+                    made_apart = {key.options[1:]: state for key, state in nulls if key.options[0] == at}
+                    self.nulls[family.searched] = partial(_nulls, family, self.sides, lean, made_apart)
                 scorer = family.scorer(shop) if shop.layers else None
                 at_once = None if self.plan.p_values and not family.light else family.at_once(shop)
                 layers = {
@@ -360,14 +366,17 @@ def _best_tables(plan: Plan, best: Mapping[str, Mapping[Names, Searched]]) -> di
     }
 
 
-def _nulls(family: Family, sides: Mapping[str, Mapping[str, Representation]], shop: Workshop) -> Nulls:
-    """What the covariance of layers is made of."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", AlignmentWarning)
-        made = {
-            side: {name: _null_parts(family, one, shop) for name, one in members.items()}
-            for side, members in sides.items()
-        }
+def _nulls(
+    family: Family,
+    sides: Mapping[str, Mapping[str, Representation]],
+    shop: Workshop,
+    known: Mapping[tuple[Any, ...], Mapping[str, Array]],
+) -> Nulls:
+    """What the covariance of layers is made of; some of it in tasks of its own."""
+    made = {
+        side: {name: known.get((side, name)) or _null_parts(family, one, shop) for name, one in members.items()}
+        for side, members in sides.items()
+    }
     return {"x": made["x"], "y": made.get("y", made["x"])}
 
 
@@ -375,7 +384,9 @@ def _null_parts(family: Family, one: Representation, shop: Workshop) -> dict[str
     """Those of the layers that have the family's states, and the places of these."""
     places = {label: at for at, label in enumerate(one.labels)}
     layers = [layer for layer in one.layers if layer.place in shop.layers]
-    made = family.null_parts(layers, shop) if layers else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AlignmentWarning)
+        made = family.null_parts(layers, shop) if layers else {}
     return {"layers": np.array([places[layer.label] for layer in layers], dtype=float), **made}
 
 

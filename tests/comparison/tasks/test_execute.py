@@ -110,6 +110,25 @@ def test_pairs_of_which_no_states_are_made_are_tasks(kind, tmp_path):
     assert sorted(map(str, found.caveats)) == sorted(map(str, expected.caveats))
 
 
+def test_the_best_layers_are_found_in_tasks(monkeypatch):
+    """And what their chance level is made of; nothing that takes long is left to the end."""
+    rng = np.random.default_rng(0)
+    base = rng.standard_normal((600, 5))
+    given = {
+        f"m{at}": np.stack([base + (at + 1) * rng.standard_normal(base.shape) for _ in range(3)], 1) for at in range(3)
+    }
+    given["one"] = base
+    expected = ka.compare(given, metrics=["cka"], layers="best")
+    made = ka.plan(["cka"], given, layers="best")
+    kinds = [key.kind for task in made.tasks for key in task.keys]
+    assert (kinds.count("pair"), kinds.count("null")) == (6, 4)
+    store = run_in_parts(made)
+    monkeypatch.setattr("kernalign.comparison.families.grams.Grams.scorer", lambda family, shop: None)
+    found = made.finish(store)
+    for table in ("scores", "best_layers", "chance", "chance_sd", "p_values"):
+        np.testing.assert_array_equal(getattr(found, table)["cka"], getattr(expected, table)["cka"], err_msg=table)
+
+
 def run_in_parts(made):
     """What all tasks make, as it comes from another process."""
     store = Store()
