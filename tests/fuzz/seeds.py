@@ -39,7 +39,10 @@ def lists(n: int, k: int) -> bytes:
     """Two sides of lists."""
     sides = [[RNG.permutation(np.delete(np.arange(n), i))[:k] for i in range(n)] for _ in "ab"]
     return (
-        bytes([n - 2, k - 1, k // 2, 0]) + np.array(sides, dtype="i1").tobytes() + bytes(RNG.integers(0, 2, n).tolist())
+        bytes([n - 2, k - 1, k // 2, 0])
+        + np.array(sides, dtype="i1").tobytes()
+        + bytes([70])  # subsets
+        + bytes(RNG.integers(0, 2, n).tolist())
     )
 
 

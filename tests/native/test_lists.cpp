@@ -81,6 +81,16 @@ void check_search(const std::vector<float>& x, std::int64_t n, std::int64_t k, S
                lengths = common_subsequences(lists, lists, 2, nullptr);
     expect(std::all_of(distances.begin(), distances.end(), [](int v) { return v == 0; }), "edit", n, int(metric));
     expect(std::all_of(lengths.begin(), lengths.end(), [&](int v) { return v == k; }), "lcs", n, int(metric));
+    for (const std::int64_t count : {1, 63, 64, 65, 130}) {  // subsets, of which a word of bits holds 64
+        const std::vector<std::uint8_t> whole(std::size_t(count * n), 1);
+        const auto numbers = subset_overlaps(lists, lists, k, whole.data(), count, 2, nullptr);
+        std::vector<std::int64_t> expected;
+        for (std::int64_t h = 0; h < count; ++h) {
+            expected.resize(std::size_t((h + 1) * (k + 1)), 0);
+            expected.back() = n;
+        }
+        expect(numbers == expected, "subsets of all items", n, int(metric));
+    }
 }
 
 // Sums over edges of lists, each counted once more from the matrix of their weights.

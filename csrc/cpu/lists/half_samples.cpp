@@ -86,7 +86,7 @@ std::vector<std::int64_t> subset_overlaps(const Lists& a, const Lists& b, std::i
                     const std::int32_t place = s.place[std::size_t(a.row(i)[t])];
                     if (place != 0) add(shared, s.among_x[std::size_t(t)] & s.among_y[std::size_t(place - 1)]);
                 }
-                for (std::int64_t h = 0; counted >> h && h < kBits; ++h) {
+                for (std::int64_t h = 0; h < kBits && counted >> h; ++h) {
                     if (!(counted >> h & 1)) continue;
                     std::int64_t number = 0;
                     for (std::size_t p = 0; p < shared.size(); ++p) number |= std::int64_t(shared[p] >> h & 1) << p;
