@@ -405,6 +405,28 @@ def test_columns_that_are_no_rows_are_named(tmp_path: Path, values: list[object]
         open_source(tmp_path / "x.parquet", key="v").array.sum()
 
 
+@pytest.mark.parametrize(
+    ("ending", "dtype"),
+    [
+        ("fvecs", "<f4"),
+        ("ivecs", "<i4"),
+        ("bvecs", "u1"),
+        ("fbin", "<f4"),
+        ("ibin", "<i4"),
+        ("u8bin", "u1"),
+        ("i8bin", "i1"),
+    ],
+)
+def test_vectors_of_every_type(tmp_path: Path, ending: str, dtype: str) -> None:
+    x = np.arange(12).reshape(4, 3).astype(dtype)
+    count, rows = np.array([3], "<u4").tobytes(), [row.tobytes() for row in x]
+    whole = np.array([4, 3], "<u4").tobytes() + x.tobytes()
+    content = b"".join(count + row for row in rows) if ending.endswith("vecs") else whole
+    found = open_source(write(tmp_path / f"x.{ending}", content)).array
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found, x)
+
+
 def test_a_matrix_of_whole_numbers_in_two_columns_is_no_file_of_words(tmp_path: Path) -> None:
     path = write(tmp_path / "x.txt", b"5 7\n1 2\n\n3 4\n")
     np.testing.assert_array_equal(open_source(path).array, [[5, 7], [1, 2], [3, 4]])

@@ -8,6 +8,7 @@ from pathlib import Path
 import kernalign as ka
 import numpy as np
 import pytest
+from kernalign._rows import arrays
 from kernalign.sources import open_layers, open_source, open_sources
 from samples import related, safetensors_bytes, write
 
@@ -42,11 +43,39 @@ def test_what_pytorch_writes_today(tmp_path: Path) -> None:
     wanted = [x, x.t(), x[:, ::2], *(x.to(kind) for kind in kinds)]
     for source, one in zip(open_layers(tmp_path / "x.pt"), wanted, strict=True):
         np.testing.assert_array_equal(np.asarray(source.array, dtype=np.float64), one.double().numpy())
-    torch.save({"x": x}, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
-    np.testing.assert_array_equal(open_source(tmp_path / "old.pt").array, X)
     torch.save(torch.nn.Linear(3, 2), tmp_path / "module.pt")
     with pytest.raises(ValueError, match="holds no tensors"):
         open_source(tmp_path / "module.pt")
+
+
+class Named:
+    def __reduce__(self) -> tuple[object, ...]:
+        return print, ("called",)
+
+
+def test_what_pytorch_wrote_before_its_version_1_6(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch = pytest.importorskip("torch")
+    x, path = torch.tensor(X), tmp_path / "old.pt"
+
+    def written(content: object) -> Path:
+        torch.save(content, path, _use_new_zipfile_serialization=False)
+        return path
+
+    np.testing.assert_array_equal(open_source(written(x)).array, X)
+    half = x.bfloat16()
+    sources = open_sources(written({"x": x, "of": [half, {"last": x.t()}], 3: torch.nn.Parameter(x)}))
+    assert [source.key for source in sources] == ["x", "of.0", "of.1.last", "3"]
+    for source, one in zip(sources, (x, half, x.t(), x), strict=True):
+        np.testing.assert_array_equal(arrays.rows(source.array).dense(0, len(one)), one.double().numpy())
+    for content in (3, {"x": 3}, []):
+        with pytest.raises(ValueError, match=r"old\.pt holds no tensors"):
+            open_source(written(content))
+    with pytest.raises(ValueError, match=r"old\.pt must be an intact PyTorch file"):
+        open_source(written({"x": x, "evil": Named()}))
+    assert capsys.readouterr().out == ""
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(ValueError, match=r"old\.pt must be an intact PyTorch file"):
+        open_source(path)
 
 
 @pytest.mark.parametrize("installed", [True, False])

@@ -10,7 +10,7 @@ from kernalign.sources.layout import no_numbers
 from kernalign.sources.npz import stored_offset
 from kernalign.sources.place import Place, intact
 from kernalign.sources.safetensors import dtype_of
-from kernalign.sources.stored import Held, Mapped, NoNumbersError, Stored
+from kernalign.sources.stored import BFLOAT16, Held, Mapped, NoNumbersError, Stored
 from kernalign.sources.tensor_pickle import Tensor, parse
 
 _KIND = "PyTorch file"
@@ -34,7 +34,7 @@ def members(place: Place) -> dict[str | None, Stored]:
         order = archive.read(infos["byteorder"]) if "byteorder" in infos else b"little"
         if order != b"little":
             raise ValueError(f"{place} must be in little-endian order, got {order[:20]!r}")
-        tensors = list(_tensors(parse(archive.read(infos["data.pkl"]))))
+        tensors = list(_tensors(parse(archive.read(infos["data.pkl"])), Tensor))
     found: dict[str | None, Stored] = {}
     for key, tensor in tensors:
         what = str(place) if key is None else f"{place}:{key}"
@@ -65,16 +65,16 @@ def _stored(place: Place, what: str, tensor: Tensor, infos: dict[str, zipfile.Zi
     return found
 
 
-def _tensors(content: Any) -> Iterator[tuple[str | None, Tensor]]:
-    """Tensors with the names and places that lead to them, in order."""
+def _tensors(content: Any, kind: Any) -> Iterator[tuple[str | None, Any]]:
+    """Tensors of a kind with the names and places that lead to them, in order."""
     waiting: list[tuple[tuple[str, ...], Any]] = [((), content)]
     for _ in range(_MOST_NODES):
         if not waiting:
             return
         path, one = waiting.pop()
-        if isinstance(one, Tensor):
+        if isinstance(one, kind):
             yield ".".join(path) or None, one
-        elif isinstance(one, (dict, list)) and len(path) < _DEEPEST:
+        elif isinstance(one, (dict, list, tuple)) and len(path) < _DEEPEST:
             inner = list(one.items() if isinstance(one, dict) else enumerate(one))
             waiting += [((*path, str(name)), value) for name, value in reversed(inner)]
     raise ValueError(f"there must be at most {_MOST_NODES:,} values in containers")
@@ -87,11 +87,13 @@ def _legacy(place: Place) -> dict[str | None, Stored]:
     except ImportError as error:
         needed = "which needs torch: pip install 'kernalign[torch]'"
         raise ImportError(f"{place} was written by PyTorch before 1.6, {needed}") from error
-    with intact(place, _KIND), place.open() as file:
-        content = torch.load(file, map_location="cpu", weights_only=True)
     found: dict[str | None, Stored] = {}
-    for key, value in [(None, content)] if isinstance(content, torch.Tensor) else dict(content).items():
-        if isinstance(value, torch.Tensor):
-            array = value.detach().numpy()
+    with intact(place, _KIND), place.open() as file:
+        for key, tensor in _tensors(torch.load(file, map_location="cpu", weights_only=True), torch.Tensor):
+            own = tensor.detach()
+            bits = own.dtype == torch.bfloat16
+            array = own.view(torch.int16).numpy().view(BFLOAT16) if bits else own.numpy()
             found[key] = Held(f"{place}:{key}", array.shape, array.dtype, array.view, place.stamp)
+    if not found:
+        raise ValueError(f"{place} holds no tensors")
     return found

@@ -74,7 +74,7 @@ def test_a_long_native_call_does_not_lose_its_worker(client):
     def pids():
         return sorted(client.run(os.getpid).values())
 
-    client.wait_for_workers(2)
+    client.wait_for_workers(2, timeout=120)
     before = pids()
     seconds = client.submit(native_call, 12.0, pure=False).result()
     assert seconds > 12
