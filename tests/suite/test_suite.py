@@ -5,10 +5,12 @@ from __future__ import annotations
 import fcntl
 import json
 import random
+import resource
 import subprocess
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
@@ -365,6 +367,31 @@ def test_files_are_written_where_they_are_other(folder):
         suite.load(folder, directory=directory).run().report()
     assert (directory / "report.html").read_text() == "another page"
     assert whole != b"another page"
+
+
+@contextmanager
+def full(size: int):
+    """No file grows beyond so many bytes, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_named_by_its_file_and_costs_what_was_not_written(folder):
+    before = scores(suite.load(folder, directory=folder / "a").run())
+    directory = folder / "runs" / "small"
+    with full(4000), pytest.raises(OSError, match=r"too large: '.*ledger\.jsonl'"):
+        suite.load(folder).run()
+    assert scores(suite.load(folder).run()) == before
+    (directory / "results.csv").unlink()
+    with full(4000), pytest.raises(OSError, match=r"too large: '.*results\.csv'"):
+        suite.load(folder).run()
+    assert not (directory / "results.csv").exists()
+    assert not list(directory.glob(".kernalign*"))
+    assert scores(suite.load(folder).run()) == before
 
 
 def test_a_run_can_be_read_where_nothing_can_be_written(folder):

@@ -56,7 +56,9 @@ def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = False) -> It
                 os.replace(temporary, path)
             else:
                 _rename_new(temporary, path)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError):
+            error.filename = error.filename or str(path)  # which a full disk does not say
         with suppress(OSError):
             temporary.unlink()
         raise

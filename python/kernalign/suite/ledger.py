@@ -8,8 +8,9 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from kernalign._base.files import atomic_write
 
@@ -64,9 +65,14 @@ class Ledger:
     def append(self, line: Mapping[str, Any]) -> None:
         """Take in a block, and write it to the disk."""
         raw = json.dumps(line, separators=(",", ":")).encode() + b"\n"
-        self._file.write(raw)
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        rest = memoryview(raw)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            error.filename = error.filename or str(self.path)  # which a full disk does not say
+            raise
         self.content.update(raw)
         self._take(line)
 
@@ -82,10 +88,10 @@ class Ledger:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[BinaryIO]:
+def _locked(path: Path) -> Iterator[FileIO]:
     """The file, open to append to, and nobody else's; not one that was replaced before it was locked."""
     while True:
-        with open(path, "ab") as file:
+        with open(path, "ab", buffering=0) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
