@@ -141,6 +141,39 @@ def test_longer_suites_that_ship_hold(name: str, tmp_path: Path):
     assert [claim.text for claim in run.claims if claim.verdict != "held"] == []
 
 
+def test_files_of_runs_that_are_damaged_are_named(folder: Path):
+    (folder / "suite.toml").write_text('[suite]\nname = "s"\n' + TOML)
+    status, _, told = invoke("export", folder, "--output", folder / "none.csv")
+    assert (status, "3 scores not made yet" in told) == (0, True)
+    assert invoke("run", folder, "--no-report")[0] == 0
+    run = folder / "runs" / "s"
+    for name, whole in (("other", '{"scores": 1}'), ("torn", '{"finished_at": ')):
+        (folder / "runs" / name).mkdir()
+        (folder / "runs" / name / "provenance.json").write_text(whole)
+    status, out, told = invoke("list", folder)
+    assert (status, str(run) in out, told.count("cannot be read")) == (0, True, 2)
+    text = (run / "results.csv").read_text()
+    for bad, match in (
+        (text.replace("score,", "value,", 1), "no column score"),
+        (text[:-40], "not as many cells as columns"),
+        (text.replace("ok", "ok,more", 1), "not as many cells as columns"),
+        (
+            text.replace(next(csv.DictReader(text.splitlines()))["score"], "high", 1),
+            "could not convert string to float",
+        ),
+        ("", "no column set"),
+    ):
+        (folder / "bad.csv").write_text(bad)
+        status, _, told = invoke("compare", run, folder / "bad.csv")
+        assert (status, "bad.csv must be the results.csv of a run" in told, match in told) == (1, True, True), told
+    status, _, told = invoke("export", folder, "--json", "--output", folder / "bad.csv")
+    assert (status, "must end in .json, got bad.csv" in told) == (2, True)
+    assert invoke("export", folder, "--json")[0] == 0
+    status, _, told = invoke("export", folder, "--json")
+    assert (status, "--force overwrites it" in told) == (2, True)
+    assert invoke("export", folder)[0] == 0
+
+
 def test_an_unknown_suite_is_named():
     with pytest.raises(ValueError, match="no suite builtin:magic; there are quick"):
         builtin.load("magic")

@@ -79,7 +79,8 @@ def check_output(path: Path, suffixes: Sequence[str], *, overwrite: bool) -> Non
     """Refuse before the work what would fail after it."""
     if path.suffix.lower() not in suffixes:
         *most, last = suffixes
-        what = f"must end in {', '.join(most)} or {last}, got {path.name}"
+        wanted = f"{', '.join(most)} or {last}" if most else last
+        what = f"must end in {wanted}, got {path.name}"
     elif path.is_dir():
         what = f"must be a file, but {path} is a directory"
     elif os.path.lexists(path) and not overwrite:

@@ -14,7 +14,7 @@ import click
 
 from kernalign._base.readable import counted, said
 from kernalign.cli.output import as_csv as plain_csv
-from kernalign.cli.output import as_json, number, plain, say, show_table, write_text
+from kernalign.cli.output import as_json, check_output, number, plain, say, show_table, write_text
 from kernalign.cli.outputs import (
     PICTURES,
     TEXTS,
@@ -209,12 +209,16 @@ def export(path: str, form: str, output: Path | None, force: bool) -> None:
     """Write the rows to a file of another format."""
     done = _load(path).last()
     output = output or done.directory / f"results.{form}"
+    force = force or output == done.directory / "results.csv"
+    check_output(output, (f".{form}",), overwrite=force)
     if form == "parquet":
         done.to_parquet(output, overwrite=force)
     else:
         rows = [plain(row) for row in done.rows]
         text = as_json(rows, done.provenance()) if form == "json" else as_csv(done.rows)
-        write_text(output, text, overwrite=force or output == done.directory / "results.csv")
+        write_text(output, text, overwrite=force)
+    if done.missing:
+        say(f"note: {counted(done.missing, 'score')} not made yet", err=True)
     say(str(output))
 
 
@@ -245,8 +249,11 @@ def list_all(path: Path) -> None:
     for name, about in builtin.SUITES.items():
         say(f"builtin:{name}  {about}")
     for found in sorted(path.glob("**/runs/*/provenance.json")):
-        known = json.loads(found.read_text(encoding="utf-8"))
-        say(f"{found.parent}  {known['finished_at']}  {known['scores']} scores, {known['failed']} failed")
+        try:
+            known = json.loads(found.read_text(encoding="utf-8"))
+            say(f"{found.parent}  {known['finished_at']}  {known['scores']} scores, {known['failed']} failed")
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            say(f"note: {found} cannot be read: {said(error)}", err=True)
 
 
 def _load(path: str) -> Suite:

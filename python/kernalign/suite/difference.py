@@ -19,14 +19,30 @@ SAME, INPUT, VERSION, OPTIONS, MOVED, MISSING, NEW = KINDS = (
     "new",
 )
 _KEY = ("set", "metric_id", "x", "x_layer", "y", "y_layer")
+_READ = (
+    *(*_KEY, "score", "status", "metric", "options", "estimator"),
+    *("x_digest", "y_digest", "ids_digest", "kernalign", "metric_version"),
+)
 _TOLERANCE = 1e-12
 
 
 def read(path: str | os.PathLike[str]) -> list[dict[str, str]]:
     """The rows of results.csv, of a run's directory or the file."""
     path = Path(path)
-    with (path / "results.csv" if path.is_dir() else path).open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    path = path / "results.csv" if path.is_dir() else path
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        try:
+            rows = list(reader)
+            if lacking := [one for one in _READ if one not in (reader.fieldnames or ())]:
+                raise ValueError(f"it has no column {', '.join(lacking)}")
+            for row in rows:
+                if None in row.values() or None in row:
+                    raise ValueError(f"the row of {row['x']} and {row['y']} has not as many cells as columns")
+                _number(row["score"])
+        except (ValueError, csv.Error) as error:
+            raise ValueError(f"{path} must be the results.csv of a run: {error}") from error
+    return rows
 
 
 def compare(a: Sequence[Mapping[str, str]], b: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
