@@ -177,7 +177,7 @@ def test_every_form_has_the_same_columns():
         p = [row["p_value"] for row in rows if row["metric_id"] == "cka"]
         q = [row["q_value"] for row in rows if row["metric_id"] == "cka"]
         assert q == pytest.approx(list(ka.false_discovery(p)))
-        assert all(len(row["x_digest"]) == 40 and row["kernalign"] == ka.__version__ for row in rows)
+        assert all(len(row["x_digest"]) == 64 and row["kernalign"] == ka.__version__ for row in rows)
         assert all(row["finished_at"].endswith("+00:00") for row in rows)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import hashlib
 import json
 import math
 import os
@@ -20,6 +19,7 @@ from typing import Any
 import kernalign as ka
 import numpy as np
 import pytest
+from blake3 import blake3
 from kernalign import suite
 from kernalign._engines.states import Store
 from kernalign.stitching import AffineStitcher, LowRankStitcher, ProcrustesStitcher, RidgeStitcher, load_stitcher
@@ -176,7 +176,7 @@ def taken_apart(data: bytes) -> tuple[bytes, dict[str, Any], bytearray]:
 def put_together(magic: bytes, facts: Any, arrays: bytes) -> bytes:
     text = json.dumps(facts).encode()
     body = magic + struct.pack("<Q", len(text)) + text + arrays
-    return body + hashlib.blake2b(body, digest_size=32).digest()
+    return body + blake3(body).digest()
 
 
 def places(facts: Any) -> Iterator[tuple[Any, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign._base.checks import check_path
+from kernalign._base.digests import digest
 from kernalign._base.files import atomic_write
 
 _VERSION = 1
@@ -30,7 +30,7 @@ def write(
     """Write JSON facts and named arrays of numbers, whole or not at all.
 
     The magic word of the kind, the length of the JSON text, the text, the arrays one after the other in little-endian
-    order (their dtypes and shapes are in the text), and a BLAKE2b digest of all that.
+    order (their dtypes and shapes are in the text), and a digest of all that.
 
     Raises
     ------
@@ -41,12 +41,11 @@ def write(
     raw = {name: array.astype(array.dtype.newbyteorder("<"), order="C") for name, array in raw.items()}
     shapes = {name: [array.dtype.str, list(array.shape)] for name, array in raw.items()}
     text = json.dumps({"version": _VERSION, **facts, "arrays": shapes}, default=_plain).encode()
-    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    parts: list[bytes | memoryview] = [_magic(kind), _LENGTH.pack(len(text)), text]
+    parts += [array.reshape(-1).view(np.uint8).data for array in raw.values()]
     with atomic_write(path, overwrite=overwrite) as file:
-        for part in (_magic(kind), _LENGTH.pack(len(text)), text, *(array.tobytes() for array in raw.values())):
-            digest.update(part)
-            file.write(part)
-        file.write(digest.digest())
+        file.writelines(parts)
+        file.write(digest(parts))
 
 
 @contextmanager
@@ -59,7 +58,7 @@ def reading(path: str | os.PathLike[str], kind: str) -> Iterator[tuple[dict[str,
     body, begin = data[:-_DIGEST_BYTES], len(magic) + _LENGTH.size
     if data[: len(magic)] != magic or len(data) < begin + _DIGEST_BYTES:
         raise ValueError(f"{path} is not a {kind} file")
-    if hashlib.blake2b(body, digest_size=_DIGEST_BYTES).digest() != data[-_DIGEST_BYTES:]:
+    if digest([body]) != data[-_DIGEST_BYTES:]:
         raise ValueError(f"{path} is damaged: its checksum does not fit its content")
     (length,) = _LENGTH.unpack_from(data, len(magic))
     try:

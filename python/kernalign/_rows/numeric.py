@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
+from itertools import chain
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kernalign._base.digests import digest
 from kernalign._rows import objects, on_device
 from kernalign._rows.blocks import spans
 from kernalign._rows.indicators import Indicators
@@ -87,8 +88,6 @@ def _bit_patterns(array: AnyArray) -> tuple[AnyArray, bool]:
 
 def digest_of(array: AnyArray, bfloat16: bool) -> str:
     """Changes when an entry does, the shape or the type; not with the layout."""
-    made = hashlib.blake2b(f"{'bfloat16' if bfloat16 else array.dtype.str} {array.shape} ".encode(), digest_size=20)
-    once = array.flags.c_contiguous or array.nbytes < 1 << 20
-    for begin, end in ((0, len(array)),) if once else spans(len(array), array.size // len(array)):
-        made.update(np.ascontiguousarray(array[begin:end]).reshape(-1).view(np.uint8).data)
-    return made.hexdigest()
+    parts = spans(len(array), array.size // len(array)) if array.nbytes > 1 << 20 else [(0, len(array))]
+    rows = (np.ascontiguousarray(array[begin:end]).reshape(-1).view(np.uint8).data for begin, end in parts)
+    return digest(chain([f"{'bfloat16' if bfloat16 else array.dtype.str} {array.shape} ".encode()], rows)).hex()

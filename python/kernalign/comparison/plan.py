@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
+from kernalign._base.digests import digest_of_text
 from kernalign._engines.states import StateKey
 from kernalign._rows.layered import Place, Representation
 from kernalign._statistics.pairings import DRAWN, Pairings
@@ -63,7 +63,7 @@ class Plan:
     @property
     def digest(self) -> str:
         """Tells plans apart: what is asked of inputs of these names and shapes, not what the inputs hold."""
-        return hashlib.sha256(repr(self).encode()).hexdigest()
+        return digest_of_text(repr(self))
 
     @property
     def sides(self) -> dict[str, tuple[Member, ...]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -12,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from kernalign._base.digests import digest, digest_of_text
 from kernalign._base.memory import check_memory
 from kernalign.sources.place import Place, intact
 
@@ -139,15 +139,16 @@ class Stored:
 
     def fingerprint(self) -> str:
         """Changes when the content does: of when and where the file was written, or of every row."""
-        digest = hashlib.blake2b(f"{self.what} {self.shape} {self.dtype}".encode(), digest_size=16)
-        if self._stamp is not None:
-            digest.update(self._stamp().encode())
-            return digest.hexdigest()
+        what = f"{self.what} {self.shape} {self.dtype}"
+        return digest_of_text(what + self._stamp()) if self._stamp is not None else digest(self._parts_of(what)).hex()
+
+    def _parts_of(self, what: str) -> Iterator[bytes | memoryview]:
+        """What it is, and every block of rows."""
+        yield what.encode()
         for start, stop in self.spans():
             block = np.empty((stop - start, *self.shape[1:]), self.dtype)
             self.read(start, stop, block)
-            digest.update(block.reshape(-1).view(np.uint8).data)
-        return digest.hexdigest()
+            yield block.reshape(-1).view(np.uint8).data
 
 
 class Mapped(Stored):

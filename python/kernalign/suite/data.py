@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import os
 import re
@@ -17,6 +16,7 @@ import numpy as np
 
 from kernalign import sources
 from kernalign._base.checks import shown
+from kernalign._base.digests import digest_of_text
 from kernalign._base.files import atomic_write
 from kernalign._base.readable import said
 from kernalign._rows.labels import group_numbers
@@ -329,4 +329,4 @@ def _files(path: Path) -> list[Path]:
 
 
 def digest(value: Any) -> str:
-    return hashlib.blake2b(json.dumps(value, default=str).encode(), digest_size=20).hexdigest()
+    return digest_of_text(json.dumps(value, default=str))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
+from kernalign._base.digests import digest_of_text
 from kernalign._base.progress import Report
 from kernalign._engines.states import ROWS, Store
 from kernalign.comparison.compare import defaulted, outcome, prepare
@@ -34,7 +34,7 @@ class Models:
         """Tells apart what is done, to which content of which files."""
         of_rows = stamps(self.xs), None if self.ys is None else stamps(self.ys)
         asked = self.states.digest, told(self.options), of_rows
-        return hashlib.sha256(repr(asked).encode()).hexdigest()
+        return digest_of_text(repr(asked))
 
     @property
     def tasks(self) -> list[Task]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import numpy as np
 
 from kernalign import _core
 from kernalign._base import checks
+from kernalign._base.digests import digest_of_text
 from kernalign._base.memory import check_memory
 from kernalign._base.score import Score
 from kernalign._engines import neighbors as engine
@@ -89,7 +89,7 @@ class Stream:
         """Tells apart what is done, to which content of which files, in which pieces."""
         of_rows = {lane: (rows.shape, rows.stamp) for lane, rows in self.lanes.items()}
         asked = (self.metric, told(self.options), self.square, self.chunk, self.queries, of_rows)
-        return hashlib.sha256(repr(asked).encode()).hexdigest()
+        return digest_of_text(repr(asked))
 
     @property
     def tasks(self) -> list[Task]:
