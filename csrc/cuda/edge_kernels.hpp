@@ -32,9 +32,9 @@ struct Edges {
             });
             block.each([&](Thread t, Shared& s) {
                 if (t >= kEdges || first + t > k) return;
-                double total = 0;
-                for (int lane = 0; lane < kLanes; ++lane) total += s.sum[t][lane];
-                (first + t < k ? edge.of(t)[row * k + first + t] : projection.of(t)[row]) = total;
+                for (int half = kLanes / 2; half > 0; half /= 2)  // as the CPU's loops add their lanes
+                    for (int lane = 0; lane < half; ++lane) s.sum[t][lane] += s.sum[t][lane + half];
+                (first + t < k ? edge.of(t)[row * k + first + t] : projection.of(t)[row]) = s.sum[t][0];
             });
         }
     }

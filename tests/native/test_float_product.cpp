@@ -177,3 +177,52 @@ TEST(float64_products_of_any_shape_are_right) {
         }
     }
 }
+
+// To the bit: which blocks of rows are multiplied together must not show in a score.
+TEST(panels_give_the_bits_of_the_products_that_they_stand_for) {
+    const std::int64_t n = 140;
+    for (const std::int64_t k : {1, 33, 384, 500}) {
+        if (!Panels<float>::serve(64, k)) {
+            std::printf("  SKIP: no loops of our own\n");
+            return;
+        }
+        const auto x = check::gaussian<float>(n, k, 15);
+        LargeVector<float> memory(std::size_t(Panels<float>::size(n, k)));
+        const Panels<float> panels(rows_of(x), k, memory.data());
+        for (std::int64_t i = 0; i < n; i += 64)
+            for (std::int64_t j = i; j < n; j += 64) {
+                const std::int64_t rows = std::min<std::int64_t>(64, n - i), cols = std::min<std::int64_t>(64, n - j);
+                std::vector<float> c(std::size_t(rows * cols), kUntouched);
+                panels.multiply(i, rows, j, cols, c.data(), cols);
+                const Factor<float> left{x.values.data() + i * k, k, rows}, right{x.values.data() + j * k, k, cols};
+                const Product wanted(left, right, k);
+                for (std::int64_t r = 0; r < rows; ++r)
+                    for (std::int64_t s = i == j ? r : 0; s < cols; ++s)
+                        CHECK(c[std::size_t(r * cols + s)] == wanted(r, s));
+            }
+    }
+}
+
+TEST(squares_added_in_float64_err_by_sums_of_eight) {
+    for (const auto& [n, k] : {std::pair<std::int64_t, std::int64_t>{1, 5}, {9, 384}, {40, 1000}, {144, 4000}}) {
+        const std::int64_t columns = wide_columns(n);
+        if (columns == 0) {
+            std::printf("  SKIP: no loops of our own\n");
+            return;
+        }
+        const auto x = check::gaussian<float>(n, k, 16);
+        LargeVector<double> c(std::size_t(columns * columns), 1.0);
+        ProductScratch scratch;
+        add_wide_square(rows_of(x), k, c.data(), scratch);
+        for (std::int64_t i = 0; i < n; ++i)
+            for (std::int64_t j = i; j < n; ++j) {
+                double sum = 1, size = 0;
+                for (std::int64_t f = 0; f < k; ++f) {
+                    sum += double(x(i, f)) * double(x(j, f));
+                    size += std::fabs(double(x(i, f)) * double(x(j, f)));
+                }
+                const double error = std::fabs(c[std::size_t(i * columns + j)] - sum);
+                CHECK(error <= 5e-7 * size && (k < 1000 || error < 2e-8 * size));
+            }
+    }
+}

@@ -13,7 +13,7 @@ namespace kernalign {
 std::vector<double> condensed_gram(const GramSource& source, bool centred, int threads, Monitor* monitor,
                                    bool restored) {
     threads = resolve_threads(threads, source.work());
-    const Sides sides({source}, centred, threads, monitor);
+    const Sides sides({source}, centred, 0, threads, monitor);
     const std::int64_t n = source.rows();
     std::vector<double> out(std::size_t(condensed_size(n)));
     std::visit(

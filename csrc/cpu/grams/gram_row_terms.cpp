@@ -42,7 +42,7 @@ std::vector<double> gram_row_terms(const std::array<GramSource, 2>& sources, con
                                    bool with_diagonal, int threads, Monitor* monitor) {
     threads = resolve_threads(threads);
     const std::vector<GramSource> both(sources.begin(), sources.end());
-    const Sides sides(both, centred, threads, monitor);
+    const Sides sides(both, centred, 0, threads, monitor);
     const std::int64_t n = both.front().rows(), size = gram_tile_size(both), bands = (n + size - 1) / size;
     std::array<std::vector<double>, 2> weight, diagonal, row_sums;
     for (std::size_t s = 0; s < 2; ++s) {

@@ -40,10 +40,24 @@ GramSide<T>::GramSide(const GramSource& source, bool centred, std::int64_t kept_
 }
 
 template <class T>
+std::int64_t GramSide<T>::packed_size(std::int64_t tile) const {
+    const bool gains = linear() && n_ > tile && rows_->kept() && kernalign::Panels<T>::serve(tile, rows_->cols());
+    return gains ? kernalign::Panels<T>::size(n_, rows_->cols()) : 0;
+}
+
+template <class T>
+void GramSide<T>::pack(T* memory) {
+    panels_ = {Factor<T>{rows_->kept(), rows_->cols(), n_}, rows_->cols(), memory};
+    rows_->drop();
+}
+
+template <class T>
 void GramSide<T>::tile(std::int64_t i0, std::int64_t m, std::int64_t j0, std::int64_t k, Panels& panels, T* out) const {
     const T *left = nullptr, *right = nullptr;
     if (matrix_) {
         matrix_->tile(i0, m, j0, k, out);
+    } else if (panels_) {
+        panels_.multiply(i0, m, j0, k, out, k);
     } else {
         const std::int64_t cols = rows_->cols();
         left = right = rows_->get(i0, i0 + m, panels.left);

@@ -34,6 +34,11 @@ class GramSide {
     bool linear() const { return kernel_.form == KernelForm::linear; }
     const ScaledRows<T>& rows() const { return *rows_; }  // not of a given matrix
 
+    // Numbers of memory that `pack` needs, for tiles of this size; 0 if it would gain nothing.
+    std::int64_t packed_size(std::int64_t tile) const;
+    // Lays the rows out anew, for `tile` alone: what else reads them must have done so.
+    void pack(T* memory);
+
     // K of rows [i0, i0 + m) and [j0, j0 + k), scaled and without the pilot; where i0 == j0 only above the diagonal.
     void tile(std::int64_t i0, std::int64_t m, std::int64_t j0, std::int64_t k, Panels& panels, T* out) const;
 
@@ -67,6 +72,7 @@ class GramSide {
     GramFunction function_;
     std::unique_ptr<ScaledRows<T>> rows_;
     std::unique_ptr<GivenMatrix<T>> matrix_;
+    kernalign::Panels<T> panels_;
     std::vector<double> levels_;  // subtracted from rows and columns, if any
     double taken_ = 0;            // root mean square of what that subtracts
     std::vector<T> norms_;        // squared, where the kernel is one of distances

@@ -2,6 +2,7 @@
 #include "cpu/grams/gram_tiles.hpp"
 
 #include <cmath>
+#include <type_traits>
 #include <utility>
 
 #include "cpu/products/outlier.hpp"
@@ -12,6 +13,20 @@ namespace kernalign {
 constexpr double kNarrowest = 64;     // squared norm over squared width that float32 can stand
 constexpr double kWidest = 1e-30;     // and the least that it can hold
 constexpr double kLargestMean = 0.5;  // share of squared lengths, of rows that cannot be centred
+
+namespace {
+
+// Bytes of the panels of a source that is made in T; 0 where there will be none.
+template <class T>
+std::int64_t panel_bytes(const GramSource& source, std::int64_t tile) {
+    const std::int64_t bytes = Panels<T>::size(source.rows(), source.cols()) * std::int64_t(sizeof(T));
+    return Panels<T>::serve(tile, source.cols()) && source.rows() > tile && bytes <= kKeptBytes ? bytes : 0;
+}
+
+// The same in doubles, of whole cache lines.
+std::size_t in_lines(std::int64_t bytes) { return std::size_t((bytes + 63) / 64 * 8); }
+
+}  // namespace
 
 bool needs_double(const GramSource& source, const GramSide<float>& side) {
     if (source.kernel.form == KernelForm::precomputed) return false;
@@ -39,12 +54,39 @@ MadeSide make_side(const GramSource& source, bool centred, std::int64_t kept_byt
     return {AnySide(std::in_place_type<GramSide<double>>, source, centred, kept_bytes, threads, progress), asked};
 }
 
-Sides::Sides(const std::vector<GramSource>& sources, bool centred, int threads, Monitor* monitor) {
+PanelMemory::PanelMemory(const std::vector<GramSource>& sources, std::int64_t tile, bool together)
+    : tile_(tile), together_(together) {
+    std::size_t size = 0;
+    for (const GramSource& source : sources) {
+        if (source.kernel.form != KernelForm::linear) continue;
+        const std::size_t own = in_lines(source.precision == Precision::f32 ? panel_bytes<float>(source, tile)
+                                                                            : panel_bytes<double>(source, tile));
+        size = together ? size + own : std::max(size, own);
+    }
+    memory_.resize(size);
+}
+
+void PanelMemory::pack(AnySide& any) {
+    std::visit(
+        [&](auto& side) {
+            const std::int64_t wanted = side.packed_size(tile_);
+            using T = std::remove_const_t<std::remove_pointer_t<decltype(side.rows().kept())>>;
+            const std::size_t size = in_lines(wanted * std::int64_t(sizeof(T)));
+            if (wanted == 0 || size > memory_.size() - used_) return;
+            side.pack(reinterpret_cast<T*>(memory_.data() + used_));
+            if (together_) used_ += size;
+        },
+        any);
+}
+
+Sides::Sides(const std::vector<GramSource>& sources, bool centred, std::int64_t tile, int threads, Monitor* monitor) {
     Progress progress(monitor, 0);
+    if (tile != 0) panels.emplace(sources, tile, true);
     const std::int64_t kept = kAllKeptBytes / std::int64_t(sources.size());
     all.reserve(sources.size());
     for (const GramSource& source : sources) {
         MadeSide made = make_side(source, centred, kept, threads, progress);
+        if (panels) panels->pack(made.side);
         all.push_back(std::move(made.side));
         widened.push_back(made.widened);
     }

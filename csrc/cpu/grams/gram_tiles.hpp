@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -30,11 +31,28 @@ struct MadeSide {
 
 MadeSide make_side(const GramSource& source, bool centred, std::int64_t kept_bytes, int threads, Progress& progress);
 
+// Memory for the panels of sides: one piece, which huge pages hold and a kernel need not clear page by page.
+class PanelMemory {
+  public:
+    // For one source at a time, or for all of them together, in tiles of this size.
+    PanelMemory(const std::vector<GramSource>& sources, std::int64_t tile, bool together);
+    // Packs a side that gains by it; the next one lies behind it, if all have their place.
+    void pack(AnySide& side);
+
+  private:
+    std::int64_t tile_;
+    bool together_;
+    std::size_t used_ = 0;
+    LargeVector<double> memory_;
+};
+
 struct Sides {
     std::vector<AnySide> all;
     std::vector<char> widened;
+    std::optional<PanelMemory> panels;
 
-    Sides(const std::vector<GramSource>& sources, bool centred, int threads, Monitor* monitor);
+    // Ready for tiles of this size alone, where it is not 0.
+    Sides(const std::vector<GramSource>& sources, bool centred, std::int64_t tile, int threads, Monitor* monitor);
 };
 
 // What a result keeps of a side, which is used up; `hollow` are the sums of its rows off the diagonal unless it is

@@ -2,6 +2,7 @@
 #include "grams.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <numeric>
 #include <type_traits>
 #include <variant>
@@ -43,7 +44,35 @@ struct SideTile {
     }
 };
 
+// The tiles of many float32 sides of linear kernels: as they are made, the rows of a matrix that is multiplied by
+// itself.
+struct NarrowTiles {
+    std::int64_t stride = 0;  // of the tiles; not a power of 2, of which all would lie in the same places of a cache
+    LargeVector<float> tiles;
+    LargeVector<double> products;
+    GramSide<float>::Panels panels;
+
+    void add_products(const std::vector<AnySide>& sides, const GramTask& task, std::int64_t columns, double* sums) {
+        const auto count = std::int64_t(sides.size());
+        tiles.resize(std::size_t(count * stride));
+        const std::int64_t length = task.diagonal() ? condensed_size(task.m) : task.m * task.k;
+        for (std::int64_t s = 0; s < count; ++s) {
+            float* tile = tiles.data() + s * stride;
+            std::get<GramSide<float>>(sides[std::size_t(s)]).tile(task.i0, task.m, task.j0, task.k, panels, tile);
+            if (!task.diagonal()) continue;
+            for (std::int64_t i = 0; i + 1 < task.m; ++i)  // what is above the diagonal moves together
+                std::memmove(tile + condensed_place(task.m, i, i + 1), tile + i * task.k + i + 1,
+                             std::size_t(task.m - i - 1) * sizeof(float));
+        }
+        products.assign(std::size_t(columns * columns), 0.0);
+        add_wide_square({tiles.data(), stride, count}, length, products.data(), panels.scratch);
+        for (std::int64_t a = 0; a < count; ++a)
+            for (std::int64_t b = a; b < count; ++b) sums[a * count + b] += products[std::size_t(a * columns + b)];
+    }
+};
+
 struct Worker {
+    NarrowTiles narrow;
     std::vector<SideTile> tiles;
     Panels panels;
     SideChunk chunk;
@@ -111,6 +140,15 @@ void add_by_chunks(const std::vector<AnySide>& sides, Worker& worker, const Gram
     if (filled > 0) worker.chunk.add_products(filled, products);
 }
 
+// Whether sums of few float32 products err about as little as the entries do (grams.hpp, Precision).
+bool narrow_products(const std::vector<AnySide>& sides, std::int64_t n) {
+    constexpr std::int64_t kLeast = 256;
+    return n >= kLeast && sides.size() > 2 && std::all_of(sides.begin(), sides.end(), [](const AnySide& any) {
+               const auto* side = std::get_if<GramSide<float>>(&any);
+               return side && side->linear();
+           });
+}
+
 double total_of(const std::vector<double>& values) { return std::accumulate(values.begin(), values.end(), 0.0); }
 
 }  // namespace
@@ -163,24 +201,30 @@ GramSums gram_sums(const std::vector<GramSource>& sources, bool centred, int thr
     for (const GramSource& source : sources) work += source.work();
     threads = resolve_threads(threads, work);
     if (can_hold_grams(sources)) return held_gram_sums(sources, centred, threads, monitor);
-    Sides sides(sources, centred, threads, monitor);
     const std::size_t count = sources.size();
     const std::int64_t n = sources.front().rows(), size = gram_tile_size(sources);
+    Sides sides(sources, centred, size, threads, monitor);
 
     std::vector<Partial> partial(static_cast<std::size_t>(kGramGroups));
     std::vector<Worker> workers(static_cast<std::size_t>(threads));
     for (Worker& worker : workers) worker.tiles.resize(count);
+    const std::int64_t columns = narrow_products(sides.all, n) ? wide_columns(std::int64_t(count)) : 0;
     each_tile(n, size, threads, monitor, [&](const GramTask& task, std::size_t group, std::size_t w) {
         Worker& worker = workers[w];
         if (partial[group].products.empty()) {
             partial[group].products.assign(count * count, 0.0);
             partial[group].sums.resize(count);
         }
+        double* products = partial[group].products.data();
+        if (columns != 0) {
+            worker.narrow.stride = size * size + 16;
+            worker.narrow.add_products(sides.all, task, columns, products);
+            return;
+        }
         for (std::size_t s = 0; s < count; ++s) {
             worker.tiles[s].compute(sides.all[s], task, worker.panels);
             add_row_sums(sides.all[s], worker.tiles[s], task, partial[group].sums[s]);
         }
-        double* products = partial[group].products.data();
         if (!add_directly(sides.all, worker, task, products)) add_by_chunks(sides.all, worker, task, products);
     });
 

@@ -84,9 +84,11 @@ GramSums held_gram_sums(const std::vector<GramSource>& sources, bool centred, in
     GramSums result;
     const std::int64_t n = result.n = sources.front().rows();
     std::vector<Triangle> triangles;
+    PanelMemory panels(sources, gram_tile_size(sources), false);
     Progress preparation(monitor, 0), progress(monitor, std::int64_t(sources.size()) + kGramGroups);
     for (const GramSource& source : sources) {
         MadeSide made = make_side(source, centred, kKeptBytes, threads, preparation);
+        panels.pack(made.side);
         const bool shape_free = std::holds_alternative<GramSide<float>>(made.side) && by_parts(source.cols());
         const std::int64_t size = shape_free ? large_gram_tile(source.cols()) : gram_tile_size(sources);
         std::vector<double> hollow;

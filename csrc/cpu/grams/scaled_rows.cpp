@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 #include "cpu/runtime/load.hpp"
 #include "cpu/simd/simd.hpp"
@@ -22,27 +23,27 @@ ScaledRows<T>::ScaledRows(const std::vector<Rows>& parts, bool centred, std::int
         exact_ = exact_ && (sizeof(T) == 8 || part.plain());
     }
     band_ = std::clamp<std::int64_t>(kBandElements / cols_, 1, kMostBand);
+    none_.assign(std::size_t(cols_), 0.0);
+    if (parts.size() == 1 && dense_as<T>(parts.front())) {
+        dense_ = static_cast<const T*>(parts.front().view.data);
+        stride_ = parts.front().view.row_stride / std::ptrdiff_t(sizeof(T));
+    }
     if (exact_) {
         find_shift_and_scale<T>(centred, threads, progress);
     } else {
         find_shift_and_scale<double>(centred, threads, progress);
     }
-    if (n_ * cols_ * std::int64_t(sizeof(T)) <= kept_bytes) {
-        kept_.resize(std::size_t(n_ * cols_));
-        each_band(threads, progress, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
-            convert(begin, end, kept_.data() + begin * cols_);
-        });
-    }
+    const bool keeps = n_ * cols_ * std::int64_t(sizeof(T)) <= kept_bytes;
+    if (keeps) kept_.resize(std::size_t(n_ * cols_));
     const std::vector<T> zero(std::size_t(cols_), T(0));
-    const std::vector<double> no_shift(std::size_t(cols_), 0.0);
     squared_norms.resize(std::size_t(n_));
     total = sum_bands(threads, progress, [&](std::int64_t begin, std::int64_t end, double* sum) {
         LargeVector<T> scratch;
-        const T* panel = get(begin, end, scratch);
-        for (std::int64_t i = begin; i < end; ++i, panel += cols_) {
+        if (!keeps) scratch.resize(std::size_t((end - begin) * cols_));
+        T* panel = keeps ? kept_.data() + begin * cols_ : scratch.data();
+        convert(begin, end, panel, squared_norms.data() + begin);
+        for (std::int64_t i = begin; i < end; ++i, panel += cols_)
             simd().add_difference(panel, zero.data(), sum, cols_);
-            squared_norms[std::size_t(i)] = simd().squared_norm(panel, no_shift.data(), 1.0, cols_);
-        }
     });
 }
 
@@ -55,18 +56,26 @@ const T* ScaledRows<T>::get(std::int64_t begin, std::int64_t end, LargeVector<T>
 }
 
 template <class T>
-void ScaledRows<T>::convert(std::int64_t begin, std::int64_t end, T* out) const {
+void ScaledRows<T>::convert(std::int64_t begin, std::int64_t end, T* out, double* squares) const {
     const double factor = std::ldexp(1.0, -exponent_);
-    if (exact_) {
-        load(begin, end, out);
-        for (std::int64_t i = begin; i < end; ++i, out += cols_) simd().centre_row(out, shift_.data(), factor, cols_);
-        return;
-    }
-    std::vector<double> row(static_cast<std::size_t>(cols_));
+    if (exact_ && !dense_) load(begin, end, out);
+    std::vector<double> row(exact_ ? 0 : std::size_t(cols_));
     for (std::int64_t i = begin; i < end; ++i, out += cols_) {
-        load(i, i + 1, row.data());
-        simd().centre_row(row.data(), shift_.data(), factor, cols_);
-        for (std::int64_t j = 0; j < cols_; ++j) out[j] = T(row[std::size_t(j)]);
+        double square = 0;
+        if (exact_) {
+            const T* from = dense_ ? dense_ + i * stride_ : out;
+            square = simd().copy_centred(from, shift_.data(), none_.data(), factor, out, cols_);
+            if (dense_ && !std::isfinite(square)) {
+                load(i, i + 1, out);  // which says where and what is not finite
+                require_unchanged(false, parts_.front().name);
+            }
+        } else {
+            load(i, i + 1, row.data());
+            simd().centre_row(row.data(), shift_.data(), factor, cols_);
+            for (std::int64_t j = 0; j < cols_; ++j) out[j] = T(row[std::size_t(j)]);
+            if (squares) square = simd().squared_norm(out, none_.data(), 1.0, cols_);
+        }
+        if (squares) *squares++ = square;
     }
 }
 
@@ -130,11 +139,15 @@ void ScaledRows<T>::find_shift_and_scale(bool centred, int threads, Progress& pr
         sum_bands(threads, progress, [&](std::int64_t begin, std::int64_t end, double* partial) {
             std::vector<S> row(first.size());
             for (std::int64_t i = begin; i < end; ++i) {
-                load(i, i + 1, row.data());
-                simd().add_difference(row.data(), narrow.data(), partial, cols_);
+                const S* from = row.data();
+                if constexpr (std::is_same_v<S, T>) {
+                    if (dense_) from = dense_ + i * stride_;
+                }
+                if (from == row.data()) load(i, i + 1, row.data());
                 // The length will do for a scale, unless its square leaves the range of float64.
-                double most = std::sqrt(simd().squared_norm(row.data(), first.data(), 1.0, cols_));
+                double most = std::sqrt(simd().add_differences(from, cols_, 1, narrow.data(), partial, cols_));
                 if (!(most > 1e-140 && most < 1e140)) {
+                    load(i, i + 1, row.data());  // which refuses what is not finite
                     most = 0;
                     for (std::size_t j = 0; j < row.size(); ++j)
                         most = std::max(most, std::fabs(double(row[j]) - first[j]));

@@ -1,6 +1,7 @@
 // Rows of one representation, shifted, scaled by a power of two and converted, as products are made of them.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -24,7 +25,11 @@ class ScaledRows {
     // Rows [begin, end) as a dense panel: kept ones, or converted into scratch.
     const T* get(std::int64_t begin, std::int64_t end, LargeVector<T>& scratch) const;
 
-    void convert(std::int64_t begin, std::int64_t end, T* out) const;
+    const T* kept() const { return kept_.empty() ? nullptr : kept_.data(); }
+    void drop() { LargeVector<T>().swap(kept_); }
+
+    // Writes their squared norms too, if there is a place for them.
+    void convert(std::int64_t begin, std::int64_t end, T* out, double* squares = nullptr) const;
 
     // The product of every row with `total`.
     std::vector<double> row_sums(int threads, Progress& progress) const;
@@ -51,8 +56,10 @@ class ScaledRows {
     std::vector<Rows> parts_;
     std::int64_t n_ = 0, cols_, band_ = 1;
     int exponent_ = 0;
-    bool exact_ = true;  // T holds the rows as they are read; preprocessed ones are centred in float64 first
-    std::vector<double> shift_;
+    bool exact_ = true;         // T holds the rows as they are read; preprocessed ones are centred in float64 first
+    const T* dense_ = nullptr;  // the rows as they are given, if they can be read where they are
+    std::ptrdiff_t stride_ = 0;
+    std::vector<double> shift_, none_;  // none_: zeros
     LargeVector<T> kept_;
 };
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "cpu/products/bfloat_product.hpp"
 #include "cpu/products/split_product.hpp"
@@ -70,6 +71,11 @@ void multiply_strips(const Factor<T>&, const Factor<T>&, std::int64_t, T*, std::
 #endif
 
 template <class T>
+std::int64_t padded(std::int64_t rows) {  // to whole strips
+    return (rows + strips::kStrip<T> - 1) / strips::kStrip<T> * strips::kStrip<T>;
+}
+
+template <class T>
 void multiply_plainly(const Factor<T>& a, const Factor<T>& b, std::int64_t k, T* c, std::int64_t ldc,
                       ProductScratch& scratch) {
     if (by_strips(a, k, 1) && by_strips(b, k, 1)) return multiply_strips(a, b, k, c, ldc, false, scratch);
@@ -132,6 +138,56 @@ void square(const Factor<float>& a, std::int64_t k, float* c, std::int64_t ldc, 
     if (by_parts(k)) return multiply_parts(a, a, k, c, ldc, true, scratch);
     square_plainly(a, k, c, ldc, scratch);
 }
+std::int64_t wide_columns(std::int64_t count) {
+    return by_strips(Factor<float>{nullptr, 0, count}, strips::kDepth, 1) ? padded<float>(count) : 0;
+}
+void add_wide_square(const Factor<float>& a, std::int64_t k, double* c, ProductScratch& scratch) {
+#ifdef KERNALIGN_X86_KERNELS
+    scratch.strips.resize(std::max(scratch.strips.size(), std::size_t(strips_size<float>(a.count, k))));
+    float* panel = reinterpret_cast<float*>(scratch.strips.data());
+    for (std::int64_t at = 0; at < k; at += strips::kDepth) {
+        const std::int64_t depth = std::min(strips::kDepth, k - at);
+        strips::fill(a.data + at, a.ld, a.count, depth, panel);
+        strips::add_square(a.data + at, a.ld, a.count, panel, depth, c, padded<float>(a.count));
+    }
+#else
+    (void)a, (void)k, (void)c, (void)scratch;
+#endif
+}
+
+template <class T>
+bool Panels<T>::serve(std::int64_t rows, std::int64_t k) {
+    return rows % 32 == 0 && !(std::is_same_v<T, float> && by_parts(k)) && by_strips(Factor<T>{nullptr, k, rows}, k, 1);
+}
+template <class T>
+std::int64_t Panels<T>::size(std::int64_t rows, std::int64_t k) {
+    return padded<T>(rows) * k;
+}
+#ifdef KERNALIGN_X86_KERNELS
+template <class T>
+Panels<T>::Panels(const Factor<T>& rows, std::int64_t k, T* memory)
+    : data_(memory), padded_(padded<T>(rows.count)), k_(k) {
+    for (std::int64_t at = 0; at < k; at += strips::kDepth)
+        strips::fill(rows.data + at, rows.ld, rows.count, std::min(strips::kDepth, k - at), memory + at * padded_);
+}
+template <class T>
+void Panels<T>::multiply(std::int64_t i, std::int64_t m, std::int64_t j, std::int64_t count, T* c,
+                         std::int64_t ldc) const {
+    for (std::int64_t at = 0; at < k_; at += strips::kDepth) {
+        const std::int64_t depth = std::min(strips::kDepth, k_ - at);
+        const T* panel = data_ + at * padded_;
+        strips::product_of_panels(panel + i * depth, m, panel + j * depth, count, depth, c, ldc, at > 0, i == j);
+    }
+}
+#else
+template <class T>
+Panels<T>::Panels(const Factor<T>&, std::int64_t, T*) {}
+template <class T>
+void Panels<T>::multiply(std::int64_t, std::int64_t, std::int64_t, std::int64_t, T*, std::int64_t) const {}
+#endif
+template class Panels<float>;
+template class Panels<double>;
+
 void multiply(const Factor<double>& a, const Factor<double>& b, std::int64_t k, double* c, std::int64_t ldc,
               ProductScratch& scratch) {
     multiply_plainly(a, b, k, c, ldc, scratch);

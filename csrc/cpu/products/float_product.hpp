@@ -46,6 +46,37 @@ void multiply(const Factor<float>& a, const Factor<float>& b, std::int64_t k, fl
 void multiply(const Factor<double>& a, const Factor<double>& b, std::int64_t k, double* c, std::int64_t ldc,
               ProductScratch& scratch);
 
+// C_ij += the products of rows i <= j, of which sums of 8 are made in float32 and added in float64. C begins on a cache
+// line and has `wide_columns(count)` columns, 0 if there is no loop for so many; what is below its diagonal is not to
+// be read.
+void add_wide_square(const Factor<float>& a, std::int64_t k, double* c, ProductScratch& scratch);
+std::int64_t wide_columns(std::int64_t count);
+
+// Rows in the order in which our own loops read them, for products of many blocks of them, to the same bits.
+template <class T>
+class Panels {
+  public:
+    // Whether products of so many rows with as many others, of k coordinates, are made by these loops.
+    static bool serve(std::int64_t rows, std::int64_t k);
+    static std::int64_t size(std::int64_t rows, std::int64_t k);
+
+    Panels() = default;
+    // Fills memory of `size(rows.count, k)` numbers, which it does not own and which begins on a cache line.
+    Panels(const Factor<T>& rows, std::int64_t k, T* memory);
+
+    explicit operator bool() const { return data_ != nullptr; }
+    // C = the products of rows [i, i + m) and [j, j + count), where i and j are multiples of 32; if both are the same
+    // rows, only on and above the diagonal.
+    void multiply(std::int64_t i, std::int64_t m, std::int64_t j, std::int64_t count, T* c, std::int64_t ldc) const;
+
+  private:
+    const T* data_ = nullptr;
+    std::int64_t padded_ = 0, k_ = 0;  // rows that strips fill, coordinates
+};
+
+extern template class Panels<float>;
+extern template class Panels<double>;
+
 // The same of a factor and itself, for i <= j; what is below the diagonal is not to be read.
 void square(const Factor<float>& a, std::int64_t k, float* c, std::int64_t ldc, ProductScratch& scratch);
 void square(const Factor<double>& a, std::int64_t k, double* c, std::int64_t ldc, ProductScratch& scratch);

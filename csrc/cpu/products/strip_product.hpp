@@ -28,4 +28,16 @@ void product(const float* a, std::int64_t lda, std::int64_t rows, const float* p
 void product(const double* a, std::int64_t lda, std::int64_t rows, const double* panel, std::int64_t count,
              std::int64_t depth, double* c, std::int64_t ldc, bool add, bool upper);
 
+// The same of two panels.
+void product_of_panels(const float* a, std::int64_t rows, const float* panel, std::int64_t count, std::int64_t depth,
+                       float* c, std::int64_t ldc, bool add, bool upper);
+void product_of_panels(const double* a, std::int64_t rows, const double* panel, std::int64_t count, std::int64_t depth,
+                       double* c, std::int64_t ldc, bool add, bool upper);
+
+// C += A A^T on and above the diagonal, of the rows of A and a panel of them: sums of kShort products are made in
+// float32 and added in float64. The rows of C begin on cache lines and have place for whole strips.
+constexpr std::int64_t kShort = 8;
+void add_square(const float* a, std::int64_t lda, std::int64_t rows, const float* panel, std::int64_t depth, double* c,
+                std::int64_t ldc);
+
 }  // namespace kernalign::strips

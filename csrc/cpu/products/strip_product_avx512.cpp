@@ -105,9 +105,10 @@ void fill_panel(const T* rows, int64_t ld, int64_t count, int64_t depth, T* pane
             }
 }
 
-// `rows` rows of C and a strip of columns.
+// `rows` rows of C and a strip of columns; the numbers of a row of A are `step` apart, its rows lda.
 template <int rows, class T>
-inline void block(const T* a, int64_t lda, const T* b, int64_t depth, T* c, int64_t ldc, int64_t cols, bool add) {
+inline __attribute__((always_inline)) void block(const T* a, int64_t lda, int64_t step, const T* b, int64_t depth, T* c,
+                                                 int64_t ldc, int64_t cols, bool add) {
     typedef Vector<T> V;
     constexpr int width = kWidth<T>;
     typename V::Type left[rows], right[rows];
@@ -121,7 +122,7 @@ inline void block(const T* a, int64_t lda, const T* b, int64_t depth, T* c, int6
         const auto b0 = V::load(b), b1 = V::load(b + width);
 #pragma GCC unroll 8
         for (int r = 0; r < rows; ++r) {
-            const auto value = V::all(a[r * lda + k]);
+            const auto value = V::all(a[r * lda + k * step]);
             left[r] = V::add_product(value, b0, left[r]);
             right[r] = V::add_product(value, b1, right[r]);
         }
@@ -144,13 +145,64 @@ void multiply(const T* a, int64_t lda, int64_t rows, const T* panel, int64_t cou
     for (int64_t j = 0; j < count; j += strip, panel += strip * depth) {
         const int64_t cols = count - j < strip ? count - j : strip, end = upper && j + cols < rows ? j + cols : rows;
         int64_t i = 0;
-        for (; i + 8 <= end; i += 8) block<8>(a + i * lda, lda, panel, depth, c + i * ldc + j, ldc, cols, add);
-        for (; i + 2 <= end; i += 2) block<2>(a + i * lda, lda, panel, depth, c + i * ldc + j, ldc, cols, add);
-        for (; i < end; ++i) block<1>(a + i * lda, lda, panel, depth, c + i * ldc + j, ldc, cols, add);
+        for (; i + 8 <= end; i += 8) block<8>(a + i * lda, lda, 1, panel, depth, c + i * ldc + j, ldc, cols, add);
+        for (; i + 2 <= end; i += 2) block<2>(a + i * lda, lda, 1, panel, depth, c + i * ldc + j, ldc, cols, add);
+        for (; i < end; ++i) block<1>(a + i * lda, lda, 1, panel, depth, c + i * ldc + j, ldc, cols, add);
+    }
+}
+
+template <class T>
+void multiply_panels(const T* a, int64_t rows, const T* panel, int64_t count, int64_t depth, T* c, int64_t ldc,
+                     bool add, bool upper) {
+    constexpr int64_t strip = kStrip<T>;
+    for (int64_t j = 0; j < count; j += strip, panel += strip * depth) {
+        const int64_t cols = count - j < strip ? count - j : strip, end = upper && j + cols < rows ? j + cols : rows;
+        const auto from = [&](int64_t i) { return a + i / strip * strip * depth + i % strip; };
+        int64_t i = 0;
+        for (; i + 8 <= end; i += 8) block<8>(from(i), 1, strip, panel, depth, c + i * ldc + j, ldc, cols, add);
+        for (; i < end; ++i) block<1>(from(i), 1, strip, panel, depth, c + i * ldc + j, ldc, cols, add);
+    }
+}
+
+// `rows` rows of C and a strip of columns, added in float64.
+template <int rows>
+inline void wide_block(const float* a, int64_t lda, const float* b, int64_t depth, double* c, int64_t ldc) {
+    for (int64_t begin = 0; begin < depth; begin += kShort) {
+        __m512 sums[2 * rows];
+#pragma GCC unroll 16
+        for (int s = 0; s < 2 * rows; ++s) sums[s] = _mm512_setzero_ps();
+        const int64_t end = begin + kShort < depth ? begin + kShort : depth;
+        for (int64_t k = begin; k < end; ++k, b += kStrip<float>) {
+            const __m512 b0 = _mm512_load_ps(b), b1 = _mm512_load_ps(b + 16);
+#pragma GCC unroll 8
+            for (int r = 0; r < rows; ++r) {
+                const __m512 value = _mm512_set1_ps(a[r * lda + k]);
+                sums[2 * r] = _mm512_fmadd_ps(value, b0, sums[2 * r]);
+                sums[2 * r + 1] = _mm512_fmadd_ps(value, b1, sums[2 * r + 1]);
+            }
+        }
+#pragma GCC unroll 16
+        for (int s = 0; s < 2 * rows; ++s) {
+            double* to = c + s / 2 * ldc + s % 2 * 16;
+            // With a mask: GCC 12 warns of the undefined values that are behind the plain ones.
+            const __m512d low = _mm512_maskz_cvtps_pd(0xff, _mm512_maskz_extractf32x8_ps(0xff, sums[s], 0));
+            const __m512d high = _mm512_maskz_cvtps_pd(0xff, _mm512_maskz_extractf32x8_ps(0xff, sums[s], 1));
+            _mm512_store_pd(to, _mm512_load_pd(to) + low);
+            _mm512_store_pd(to + 8, _mm512_load_pd(to + 8) + high);
+        }
     }
 }
 
 }  // namespace
+
+void add_square(const float* a, int64_t lda, int64_t rows, const float* panel, int64_t depth, double* c, int64_t ldc) {
+    for (int64_t j = 0; j < rows; j += kStrip<float>, panel += kStrip<float> * depth) {
+        const int64_t end = rows < j + kStrip<float> ? rows : j + kStrip<float>;
+        int64_t i = 0;
+        for (; i + 8 <= end; i += 8) wide_block<8>(a + i * lda, lda, panel, depth, c + i * ldc + j, ldc);
+        for (; i < end; ++i) wide_block<1>(a + i * lda, lda, panel, depth, c + i * ldc + j, ldc);
+    }
+}
 
 void fill(const float* rows, int64_t ld, int64_t count, int64_t depth, float* panel) {
     fill_panel(rows, ld, count, depth, panel);
@@ -165,6 +217,14 @@ void product(const float* a, int64_t lda, int64_t rows, const float* panel, int6
 void product(const double* a, int64_t lda, int64_t rows, const double* panel, int64_t count, int64_t depth, double* c,
              int64_t ldc, bool add, bool upper) {
     multiply(a, lda, rows, panel, count, depth, c, ldc, add, upper);
+}
+void product_of_panels(const float* a, int64_t rows, const float* panel, int64_t count, int64_t depth, float* c,
+                       int64_t ldc, bool add, bool upper) {
+    multiply_panels(a, rows, panel, count, depth, c, ldc, add, upper);
+}
+void product_of_panels(const double* a, int64_t rows, const double* panel, int64_t count, int64_t depth, double* c,
+                       int64_t ldc, bool add, bool upper) {
+    multiply_panels(a, rows, panel, count, depth, c, ldc, add, upper);
 }
 
 }  // namespace kernalign::strips

@@ -7,13 +7,7 @@ void four_dots(const double* x, const E* const* rows, double* out, int64_t n) {
         const Wide v = io.get(x + f);
         for (int c = 0; c < 4; ++c) sums[c] += v * io.get(rows[c] + f);
     });
-    for (int c = 0; c < 4; ++c) {
-        double lanes[kLanes];
-        store(lanes, sums[c]);
-        for (int64_t half = kLanes / 2; half > 0; half /= 2)
-            for (int64_t lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
-        out[c] = lanes[0];
-    }
+    for (int c = 0; c < 4; ++c) out[c] = total(sums[c]);
 }
 
 void four_dots_single(const float* x, const float* const* rows, double* out, int64_t n) {

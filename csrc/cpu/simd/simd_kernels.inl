@@ -35,10 +35,14 @@ inline void store(float* p, Wide v) {
 // As the type of what is pointed to holds it.
 inline Wide rounded(Wide v, const double*) { return v; }
 inline Wide rounded(Wide v, const float*) { return __builtin_convertvector(__builtin_convertvector(v, Narrow), Wide); }
+// Halves are added to halves.
 inline double total(Wide v) {
-    double sum = 0;
-    for (int64_t lane = 0; lane < kLanes; ++lane) sum += v[lane];
-    return sum;
+    const auto eight = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
+                       __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+    const auto four =
+        __builtin_shufflevector(eight, eight, 0, 1, 2, 3) + __builtin_shufflevector(eight, eight, 4, 5, 6, 7);
+    const auto two = __builtin_shufflevector(four, four, 0, 1) + __builtin_shufflevector(four, four, 2, 3);
+    return two[0] + two[1];
 }
 
 // How a loop body touches memory: whole groups of lanes, and the rest at the end (lanes beyond it read as zero).

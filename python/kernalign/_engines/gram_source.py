@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernalign import _core
-from kernalign._base.kernels import RBF, Delta, Distance, Laplacian, Polynomial, Precomputed, SideKernel
+from kernalign._base.kernels import RBF, Delta, Distance, Laplacian, Linear, Polynomial, Precomputed, SideKernel
 from kernalign._base.progress import Report
 from kernalign._engines import devices
 from kernalign._rows import arrays, on_device
@@ -190,9 +190,14 @@ def make_side(
     for part in rows:
         n += part.shape[0]
         double = double or part.double_precision
+    vary = rows[0].vary if isinstance(rows[0], _core.Rows) else partial(devices.vary, rows[0])
+    if type(kernel) is Linear:  # in few steps
+        double = double or p < arrays.FEW_COLUMNS or n < _FEW_ROWS
+        options: dict[str, Any] = {"form": "linear", "double_precision": double}
+        return Side(tuple(rows), kernel, options, double, threads, True, None, len(rows) > 1 or vary(*COARSEST))
     matrix = isinstance(kernel, Precomputed)
     double = double or isinstance(kernel, Delta) or (not matrix and (p < arrays.FEW_COLUMNS or n < _FEW_ROWS))
-    options: dict[str, Any] = {"form": "linear", "double_precision": double}
+    options = {"form": "linear", "double_precision": double}
     reason = None
     if isinstance(kernel, Polynomial):
         options |= {"form": "polynomial", "degree": int(kernel.degree), "offset": float(kernel.offset)}
@@ -218,6 +223,5 @@ def make_side(
             width = width if reason is None else 1.0
             width *= kernel.fraction
         options |= {"form": str(kernel), "width": float(width)}
-    vary = rows[0].vary if isinstance(rows[0], _core.Rows) else partial(devices.vary, rows[0])  # in few calls
     varies = matrix or len(rows) > 1 or vary(*COARSEST)
     return Side(tuple(rows), kernel, options, double, threads, options["form"] == "linear", reason, varies)

@@ -58,9 +58,6 @@ def linear_sums(
     return moment_sums(engine, double, "feature", centred, **more)
 
 
-_KEYS = ((0, 0), (0, 1), (1, 1))
-
-
 def _held(
     n: int,
     pairs: list[_core.PairSums],
@@ -71,11 +68,13 @@ def _held(
     **more: Any,
 ) -> KernelSums:
     """The small sums of rows that were at hand, centred."""
+    first, both, second = pairs
+    of_x, cross, of_y = hollow
     x, y = exponents
     return KernelSums(
         n,
-        dict(zip(_KEYS, pairs, strict=True)),
-        dict(zip(_KEYS, hollow, strict=True)),
+        {(0, 0): first, (0, 1): both, (1, 1): second},
+        {(0, 0): of_x, (0, 1): cross, (1, 1): of_y},
         exponents=(x, y),
         pilots=(0.0, 0.0),
         plains=(0.0, 0.0),

@@ -167,11 +167,11 @@ def pair(
         settings, kept = settings | found.settings, found.kept
         there = there if found.rows[0] is None and found.rows[1] is None else None
         a, b = (taken(side, rows, square=own) for side, rows, own in zip((a, b), found.rows, squares, strict=True))
-    kwargs: dict[str, Any] = {"zero_mean": zero_mean, "paired": advise}
-    if how.normalize is None and how.clip_quantile is None:
-        left = _core.Rows(a, names[0], bfloat16=a_bf16, unit_norm=divisions[0], **kwargs)
-        right = _core.Rows(b, names[1], bfloat16=b_bf16, unit_norm=divisions[1], **kwargs)
+    given_as_is = how.normalize is None and how.clip_quantile is None and not (zero_mean or a_bf16 or b_bf16)
+    if given_as_is and True not in divisions:  # in few steps
+        left, right = _core.Rows(a, names[0], paired=advise), _core.Rows(b, names[1], paired=advise)
     else:
+        kwargs: dict[str, Any] = {"zero_mean": zero_mean, "paired": advise}
         kwargs |= {"normalize": how.normalize, "clip_quantile": how.clip_quantile}
         left = _rows(a, names[0], a_bf16, divided=divisions[0], **kwargs)
         right = _rows(b, names[1], b_bf16, divided=divisions[1], **kwargs)

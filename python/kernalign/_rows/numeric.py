@@ -88,6 +88,12 @@ def _bit_patterns(array: AnyArray) -> tuple[AnyArray, bool]:
 
 def digest_of(array: AnyArray, bfloat16: bool) -> str:
     """Changes when an entry does, the shape or the type; not with the layout."""
-    parts = spans(len(array), array.size // len(array)) if array.nbytes > 1 << 20 else [(0, len(array))]
-    rows = (np.ascontiguousarray(array[begin:end]).reshape(-1).view(np.uint8).data for begin, end in parts)
-    return digest(chain([f"{'bfloat16' if bfloat16 else array.dtype.str} {array.shape} ".encode()], rows)).hex()
+    what = f"{'bfloat16' if bfloat16 else array.dtype.str} {array.shape} ".encode()
+    if array.nbytes < 1 << 20:
+        return digest([what, _bytes_of(array)]).hex()
+    rows = (_bytes_of(array[begin:end]) for begin, end in spans(len(array), array.size // len(array)))
+    return digest(chain([what], rows)).hex()
+
+
+def _bytes_of(array: AnyArray) -> memoryview:
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data

@@ -75,6 +75,7 @@ class Asked(NamedTuple):
 
 
 PLAIN = Asked()
+_ALONE = {threads: Asked(threads) for threads in range(1, 9)}  # which many small calls ask for
 
 
 def check_asked(options: Options) -> None:
@@ -84,7 +85,9 @@ def check_asked(options: Options) -> None:
 
 def asked(options: Options, devices: bool = False) -> Asked:
     if len(options) == 1 and "threads" in options:
-        return Asked(check_threads(options["threads"]))
+        threads = options["threads"]
+        known = _ALONE.get(threads) if type(threads) is int else None
+        return known or Asked(check_threads(threads))
     check_options(options, Options)
     get: Any = options.get
     found = Asked(

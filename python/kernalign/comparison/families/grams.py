@@ -129,7 +129,7 @@ class Grams(Family):
         rows = layer.rows
         if isinstance(kernel, kernels.Cosine):
             rows = on_device.read_alike(layer.rows_as(divided=True), rows, shop.place)
-        known = shop.store.get(key._replace(kind=KERNEL))
+        known = shop.store.get(StateKey(KERNEL, key.options, key.place))
         found: Side = known.of([rows]) if known else make_side([rows], kernel, shop.threads, **how)
         shop.store[key] = found
         return found

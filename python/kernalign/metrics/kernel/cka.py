@@ -285,7 +285,10 @@ def sums_of(
     """Sums of one public call by the cheaper route, and its jackknife if asked for."""
     plain = isinstance(kernel, Linear)  # in few calls
     kernels: Sides = (kernel, kernel) if isinstance(kernel, Linear) else kernels_of(kernel)
-    pair = kernel_pair(x, y, kernels, options, grouped=groups is not None)
+    if plain:
+        pair = arrays.pair(x, y, grouped=groups is not None, devices=True, **options)
+    else:
+        pair = kernel_pair(x, y, kernels, options, grouped=groups is not None)
     if uncertainty is not None:
         checks.check_uncertainty(uncertainty, (None, "jackknife"))
     check_estimator(estimator, pair.n, metric, jackknife=uncertainty is not None)
