@@ -153,6 +153,11 @@ void PyMonitor::poll(std::int64_t done, std::int64_t total) {
 
 void bind_arrays(py::module_& module) {
     py::class_<PyRows>(module, "Rows")
+        // As they are given, in few steps; then all that there is.
+        .def(py::init([](py::array data, std::string name, bool paired) {
+                 return PyRows(std::move(data), std::move(name), false, std::nullopt, {}, {}, false, false, paired);
+             }),
+             py::arg("data"), py::arg("name"), py::arg("paired"))
         .def(py::init<py::array, std::string, bool, std::optional<double>, std::vector<double>, std::vector<double>,
                       bool, bool, bool>(),
              py::arg("data"), py::arg("name"), py::kw_only(), py::arg("bfloat16") = false, py::arg("clip") = py::none(),
@@ -175,6 +180,9 @@ void bind_arrays(py::module_& module) {
                                    return without_gil(py::none(),
                                                       [&](Monitor* m) { return share_of_near_rows(r.rows(), m); });
                                })
+        .def_property_readonly(
+            "looks",
+            [](const PyRows& r) { return without_gil(py::none(), [&](Monitor* m) { return looks_of(r.rows(), m); }); })
         .def(
             "vary",
             [](const PyRows& r, double relative, double absolute) {

@@ -18,7 +18,8 @@
 namespace kernalign {
 namespace {
 
-constexpr std::int64_t kWidest = 1024;       // of both sides: more columns have products that threads share by tiles
+constexpr std::int64_t kWidest = 2048;       // of both sides: more columns have larger products than their stream
+constexpr std::int64_t kTile = 1024;         // columns of products that threads share
 constexpr double kMost = 1 << 28;            // numbers of both sides: more may lie on a disk, and are read once
 constexpr std::int64_t kRead = 32;           // rows that are read together
 constexpr std::int64_t kScratch = 64 << 20;  // bytes of the blocks that threads work on, four at least
@@ -51,7 +52,8 @@ class Held {
           keep_(keep != Keep::nothing),
           weighed_(keep == Keep::everything),
           threads_(threads),
-          progress_(monitor, (n_ + kMomentsBlock - 1) / kMomentsBlock),
+          tiles_((width_ + kTile - 1) / kTile),
+          progress_(monitor, (n_ + kMomentsBlock - 1) / kMomentsBlock * (1 + tiles_ * tiles_)),
           sides_{HeldSide<T>(x), HeldSide<T>(y)} {}
 
     std::optional<HeldSums> sums() {
@@ -70,10 +72,13 @@ class Held {
                 block.begin = (first + b) * kMomentsBlock;
                 block.count = std::min(kMomentsBlock, n_ - block.begin);
                 prepare(block);
-                if (block.sound) multiply(block);
             });
             for (const HeldBlock<T>& block : blocks)
                 if (!block.sound) return std::nullopt;
+            parallel_for(std::int64_t(blocks.size()) * tiles_ * tiles_, threads_, progress_, [&](std::int64_t at, int) {
+                const std::int64_t a = at / tiles_ % tiles_, b = at % tiles_;
+                if (a <= b) multiply(blocks[std::size_t(at / tiles_ / tiles_)], a, b);
+            });
             for (const HeldBlock<T>& block : blocks) {
                 if (!alone) add_product(block);
                 add_norms(block);
@@ -85,6 +90,7 @@ class Held {
   private:
     void prepare(HeldBlock<T>& block) const {
         block.rows.resize(std::size_t(block.count * width_));
+        block.product.resize(std::size_t(width_ * width_));
         block.sound = true;
         for (std::size_t s = 0; s < 2; ++s) {
             const HeldSide<T>& side = sides_[s];
@@ -120,10 +126,17 @@ class Held {
         }
     }
 
-    void multiply(HeldBlock<T>& block) const {
+    // The columns of two tiles.
+    void multiply(HeldBlock<T>& block, std::int64_t a, std::int64_t b) const {
         ProductScratch none;
-        block.product.resize(std::size_t(width_ * width_));
-        square(Factor<T>{block.rows.data(), width_, width_, true}, block.count, block.product.data(), width_, none);
+        const std::int64_t size = (width_ + tiles_ - 1) / tiles_, i = a * size, j = b * size;
+        const Factor<T> left{block.rows.data() + i, width_, std::min(size, width_ - i), true},
+            right{block.rows.data() + j, width_, std::min(size, width_ - j), true};
+        T* out = block.product.data() + i * width_ + j;
+        if (a == b)
+            square(left, block.count, out, width_, none);
+        else
+            kernalign::multiply(left, right, block.count, out, width_, none);
     }
 
     // Sets the sums of products where the first block begins.
@@ -216,6 +229,7 @@ class Held {
     std::int64_t n_, p_, width_;
     bool keep_, weighed_;
     int threads_;
+    std::int64_t tiles_;  // of columns
     Progress progress_;
     std::array<HeldSide<T>, 2> sides_;
     std::array<double, 2> traces_{};

@@ -17,14 +17,21 @@ constexpr std::int64_t kColumns = 8, kMostRows = std::int64_t(1) << 17, kMostNea
 constexpr std::int64_t kFew = 2, kMany = 32;  // rows looked at: most inputs need the few only
 constexpr double kNear = 0.1;
 constexpr std::int64_t kBlock = 256;
+constexpr std::int64_t kMostSorted = 1 << 11;
+
+// Columns from `first` on, as they are given.
+Rows columns_of(const Rows& rows, std::int64_t first, std::int64_t count) {
+    Rows some;
+    some.view = rows.view;
+    some.view.cols = count;
+    some.view.data = static_cast<const char*>(rows.view.data) + first * rows.view.col_stride;
+    return some;
+}
 
 Rows middle_columns(const Rows& rows) {
-    Rows middle;
-    middle.view = rows.view;
+    const std::int64_t count = std::min(rows.cols(), kColumns);
+    Rows middle = columns_of(rows, (rows.cols() - count) / 2, count);
     middle.view.rows = std::min(rows.rows(), kMostRows);
-    middle.view.cols = std::min(rows.cols(), kColumns);
-    const std::int64_t first = (rows.cols() - middle.view.cols) / 2;
-    middle.view.data = static_cast<const char*>(rows.view.data) + first * rows.view.col_stride;
     return middle;
 }
 
@@ -100,6 +107,30 @@ double share_of_near_rows(const Rows& rows, Monitor* monitor) {
     } catch (const std::invalid_argument&) {  // said of all columns when they are read
         return 0;
     }
+}
+
+int looks_of(const Rows& rows, Monitor* monitor) {
+    const std::int64_t n = rows.rows(), last = n - 1;
+    int found = n > kMostSorted ? kUnknown : 0;
+    if (share_of_near_rows(rows, monitor) != 0) found |= kRepeats;
+    try {
+        if (n <= kMostSorted) {
+            std::array<double, kMostSorted> column;
+            load_rows(columns_of(rows, rows.cols() / 2, 1), 0, n, column.data(), 1);
+            std::sort(column.begin(), column.begin() + n);
+            if (std::adjacent_find(column.begin(), column.begin() + n) != column.begin() + n) found |= kRepeats;
+        }
+        for (const std::int64_t at : {std::int64_t(0), rows.cols() - 1}) {
+            const Rows column = columns_of(rows, at, 1);
+            double from, to;
+            load_rows(column, 0, 1, &from, 1);
+            load_rows(column, last, n, &to, 1);
+            if (to - from == double(last)) found |= kCounts;
+            if (at == 0 && from == 0 && n == rows.cols()) found |= kDistances;
+        }
+    } catch (const std::invalid_argument&) {  // said of all columns when they are read
+    }
+    return found;
 }
 
 }  // namespace kernalign

@@ -12,4 +12,13 @@ namespace kernalign {
 // so near, unless they lie on a line. Holds 20 kB.
 double share_of_near_rows(const Rows& rows, Monitor* monitor);
 
+// What rows look like at a glance, as they are given: whether it is worth to look again. Bits.
+enum Looks : int {
+    kRepeats = 1,    // share_of_near_rows is not 0, or the middle one of the columns has equal values
+    kUnknown = 2,    // there are more than 2^11 rows, whose middle column was not looked at
+    kDistances = 4,  // as many rows as columns, with a zero first
+    kCounts = 8      // the first or the last column ends at the number of rows, less 1, from where it begins
+};
+int looks_of(const Rows& rows, Monitor* monitor);
+
 }  // namespace kernalign

@@ -34,6 +34,7 @@ from kernalign._rows.preprocessing import (
 )
 from kernalign.sources.objects import native, stored
 
+_REPEATS, _UNKNOWN, _DISTANCES, _COUNTS = 1, 2, 4, 8  # csrc/cpu/runtime/near_rows.hpp
 FEW_COLUMNS = 16  # with fewer, the rounding of single float32 products does not average out
 
 
@@ -179,18 +180,14 @@ def pair(
         for matrix, rows, name, own in ((a, left, names[0], squares[0]), (b, right, names[1], squares[1])):
             if own or type(matrix) is Indicators:
                 continue
-            column = matrix[:, matrix.shape[1] // 2].copy()
-            column.sort()
-            equal = column[1:] == column[:-1]
-            if (len(equal) and equal[equal.argmax()]) or rows.share_near:
+            seen = rows.looks
+            if not seen:
+                continue
+            if seen & _REPEATS or (seen & _UNKNOWN and _repeats_in_middle(matrix)):
                 _warn_of_repetition(matrix, rows, name)
-            if matrix.shape[0] == matrix.shape[1] and not matrix[0, 0] and look_like_dissimilarities(matrix):
+            if seen & _DISTANCES and look_like_dissimilarities(matrix):
                 warn(hazards.dissimilarities_as_features().of(name), AlignmentWarning)
-            span = len(matrix) - 1.0  # of a column that counts the rows
-            if (
-                float(matrix[-1, 0]) - float(matrix[0, 0]) == span
-                or float(matrix[-1, -1]) - float(matrix[0, -1]) == span
-            ):
+            if seen & _COUNTS:
                 _warn_of_counting(matrix, name, how.normalize)
     if place is not None and there is not None:
         left, right = (_over(one, rows, place) for one, rows in zip(there, (left, right), strict=True))
@@ -219,6 +216,12 @@ def _rows_at(
 def _over(x: Any, rows: _core.Rows, place: int) -> Any:
     """Rows of an array on the device, read as its copy; those of an array on the CPU as they are."""
     return rows if on_device.place_of(x) is None else on_device.over(x, rows, place)
+
+
+def _repeats_in_middle(matrix: AnyArray) -> bool:
+    column = matrix[:, matrix.shape[1] // 2].copy()
+    column.sort()
+    return bool((column[1:] == column[:-1]).any())
 
 
 def _warn_of_repetition(matrix: AnyArray, rows: _core.Rows, name: str) -> None:
