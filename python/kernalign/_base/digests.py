@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from blake3 import blake3
 
+Running = blake3  # of what is still growing: `update(part)`, then `digest()` or `hexdigest()`
+
 
 def digest(parts: Iterable[bytes | memoryview]) -> bytes:
     """The 32 bytes of BLAKE3 of all parts in turn, which depend on neither machine, threads nor where parts end."""

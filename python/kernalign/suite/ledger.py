@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -12,6 +11,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
+from kernalign._base.digests import Running, digest
 from kernalign._base.files import atomic_write
 
 _NUMBER, _TEXT = (int, float), (str, type(None))
@@ -32,7 +32,7 @@ class Ledger:
         self.scores: dict[str, dict[str, Any]] = {}
         self.caveats: dict[str, list[Any]] = {}
         self.readings: dict[str, list[Any]] = {}
-        self.content = hashlib.blake2b(digest_size=20)
+        self.content = Running()
         for at, raw in enumerate(data.split(b"\n")[:-1], 1):
             self.content.update(raw + b"\n")
             try:
@@ -56,7 +56,7 @@ class Ledger:
         with _locked(self.path) as file:
             data = self.path.read_bytes()
             whole = data[: data.rfind(b"\n") + 1]
-            if hashlib.blake2b(whole, digest_size=20).digest() != self.content.digest():
+            if digest([whole]) != self.content.digest():
                 self._read(data)
             file.truncate(len(whole))
             self._file = file

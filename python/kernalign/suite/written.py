@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from kernalign._base.digests import digest
 from kernalign._base.files import atomic_write
 
 
@@ -37,4 +37,4 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _digest(data: bytes) -> str:
-    return hashlib.blake2b(data, digest_size=20).hexdigest()
+    return digest([data]).hex()
