@@ -73,7 +73,7 @@ def test_sizes_of_gamma_on_data_that_are_not_nice(draw):
         assert (p <= level).mean() <= most
 
 
-@pytest.mark.parametrize("method", ["moments", "gamma"])
+@pytest.mark.parametrize("method", ["moments", "gamma", "permutation"])
 def test_p_values_are_close_to_those_of_all_pairings(method):
     x, y = related(7, 2, 2, seed=3)
     k, g = (alignment.u_centre(m) for m in kernels(x, y))
@@ -103,6 +103,14 @@ def test_dependence_without_correlation_is_found_by_a_characteristic_kernel_only
     assert ka.independence_test(x, y, method=method, kernel=ka.Linear()).p_value > 0.05
 
 
+def test_a_share_of_random_pairings():
+    x, y = related(30, 4, 5)
+    found = ka.independence_test(x, y, method="permutation", permutations=99, seed=3, kernel=ka.Linear())
+    test = ka.permutation_test("hsic", x, y, permutations=99, seed=3, kernel=ka.Linear())
+    assert (found.p_value, found.method) == (test.p_value, "99 permutations")
+    assert found.statistic == pytest.approx(alignment.hsic_u(x @ x.T, y @ y.T), rel=1e-9)
+
+
 def test_options_and_kernels_reach_hsic():
     x, y = related(40, 4, 5)
     keywords = {"kernel": ka.RBF("median_offdiag", 0.5), "normalize": "l2", "clip_quantile": 0.9, "threads": 1}
@@ -115,7 +123,7 @@ def test_options_and_kernels_reach_hsic():
     assert given.p_value == pytest.approx(ka.independence_test(x, y).p_value, rel=1e-7)
 
 
-@pytest.mark.parametrize("method", ["moments", "gamma"])
+@pytest.mark.parametrize("method", ["moments", "gamma", "permutation"])
 def test_scale_and_offset_do_not_matter(method):
     x, y = related(40, 4, 5)
     p = ka.independence_test(x, y, method=method).p_value
@@ -123,7 +131,7 @@ def test_scale_and_offset_do_not_matter(method):
         assert ka.independence_test(a, b, method=method).p_value == pytest.approx(p, rel=1e-6)
 
 
-@pytest.mark.parametrize("method", ["moments", "gamma"])
+@pytest.mark.parametrize("method", ["moments", "gamma", "permutation"])
 def test_a_constant_side_has_no_p_value(method):
     x, y = np.ones((20, 3)), related(20, 4, 5)[0]
     with pytest.warns(ka.UndefinedScoreWarning, match="over half of the distances between rows of x are 0"):
@@ -135,7 +143,7 @@ def test_a_constant_side_has_no_p_value(method):
     assert np.isnan(linear.p_value)
 
 
-@pytest.mark.parametrize("method", ["moments", "gamma"])
+@pytest.mark.parametrize("method", ["moments", "gamma", "permutation"])
 @pytest.mark.parametrize("n", [4, 5])
 def test_six_items_are_needed(method, n):
     with pytest.raises(ValueError, match=f"independence_test needs at least 6 rows, got {n}"):

@@ -122,6 +122,8 @@ def _by_permutation(
         return IndependenceTest(given, math.nan, "undefined")
     test = permutation_test("hsic", x, y, kernel=kernel, permutations=permutations, seed=seed, **options)
     assert not isinstance(test, dict)
+    if (test.null == test.score).all():
+        return IndependenceTest(given, math.nan, "none: no pairing changes the statistic")
     return IndependenceTest(given, test.p_value, f"{permutations} permutations")
 
 
