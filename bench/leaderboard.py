@@ -19,7 +19,7 @@ from scipy import stats
 PAGE = Path(__file__).parents[1] / "docs" / "leaderboard.md"
 TABLE = Path(__file__).parent / "studies" / "leaderboard.csv"
 SUITES = ("resi-digits", "layer-id", "ding")
-MINUTES = 2.2  # of a repeat
+MINUTES = 1.7  # of a repeat
 COLUMNS = {
     ("resi-digits", "labels", "separation"): "wrong labels",
     ("resi-digits", "shortcuts", "separation"): "shortcuts",
