@@ -279,9 +279,13 @@ def test_one_subject_has_no_ceiling():
 
 def evaluated(seed, count=8, n=12, bootstrap="both", **options):
     """Two models that are as near to what all subjects have in common, which is as far from either."""
-    rng = np.random.default_rng([seed, n])
-    common, *models = rng.normal(size=(3, n, 3))
-    subjects = [squareform_of(np.hstack([common, rng.normal(size=(n, 3))])) for _ in range(count)]
+    rng, tails = np.random.default_rng([seed, n]), options.get("tails")
+
+    def draw(*size):
+        return rng.normal(size=size) if tails is None else rng.standard_t(tails, size=size)
+
+    common, *models = draw(3, n, 3)
+    subjects = [squareform_of(np.hstack([common, draw(n, 3)])) for _ in range(count)]
     given = {str(i): squareform_of(np.hstack([m, options.get("shared", 0.0) * common])) for i, m in enumerate(models)}
     of, samples = options.get("of", "pearson"), options.get("samples", 200)
     return ka.evaluate_models(given, subjects, bootstrap=bootstrap, samples=samples, comparison=of)
@@ -342,13 +346,13 @@ def from_ceiling(found):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("of", ["pearson", "spearman"])
+@pytest.mark.parametrize("of,tails", [("pearson", None), ("spearman", None), ("pearson", 2)])
 @pytest.mark.parametrize("n,count", [(12, 8), (30, 12)])
-def test_sizes_of_tests_over_both(n, count, of):
+def test_sizes_of_tests_over_both(n, count, of, tails):
     """Unrelated models score 0 on average, and models alike the same, over new subjects and conditions. Near chance
     errors of a bootstrap over conditions are too large; the p-value of pairings is exact."""
-    chance, _, exact = shares(300, n=n, count=count, of=of)
-    _, pairs, _ = shares(300, n=n, count=count, of=of, shared=1.0)
+    chance, _, exact = shares(300, n=n, count=count, of=of, tails=tails)
+    _, pairs, _ = shares(300, n=n, count=count, of=of, tails=tails, shared=1.0)
     assert chance <= 0.085
     assert pairs <= 0.085
     assert 0.02 <= exact <= 0.085
