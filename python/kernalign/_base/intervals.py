@@ -11,7 +11,16 @@ from kernalign._base.checks import number
 
 def normal_quantile(level: float) -> float:
     """How many standard errors an interval of this level reaches to either side."""
-    return float(special.ndtri(0.5 + number(level, "level", "in (0, 1)") / 2))
+    return float(special.ndtri(_upper(level)))
+
+
+def student_quantile(level: float, freedom: int) -> float:
+    """The same of a standard error that is estimated from ``freedom`` + 1 independent numbers."""
+    return float(special.stdtrit(freedom, _upper(level)))
+
+
+def _upper(level: float) -> float:
+    return 0.5 + number(level, "level", "in (0, 1)") / 2
 
 
 def wilson(share: float, n: int, level: float = 0.95) -> tuple[float, float]:

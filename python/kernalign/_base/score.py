@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign._base.intervals import normal_quantile
+from kernalign._base.intervals import normal_quantile, student_quantile
 from kernalign._base.readable import as_html, table_rows
 from kernalign._base.warn import warn
 
@@ -81,11 +81,13 @@ class Null:
 
 @dataclass(frozen=True)
 class Spread:
-    """Sampling error of a score; ``transform``: intervals are made on Fisher's scale ("atanh") or a "log" scale."""
+    """Sampling error of a score; ``transform``: intervals are made on Fisher's scale ("atanh") or a "log" scale;
+    ``freedom``: Student's, of an error that is the spread of a few independent numbers."""
 
     stderr: float
     method: str
     transform: str | None = field(default=None)
+    freedom: int | None = None
 
 
 class Score(float):
@@ -205,15 +207,17 @@ class Score(float):
         return self._spread.stderr if self._spread else None
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """Two-sided normal interval; on Fisher's atanh scale for scores like correlations, but where only rounding
-        parts them from 1, and on a log scale for a positive HSIC, whose error grows with it.
+        """Two-sided normal interval (Student's, of blocks of `mmd`); on Fisher's atanh scale for scores like
+        correlations, but where only rounding parts them from 1, and on a log scale for a positive HSIC, whose error
+        grows with it.
 
         Raises
         ------
         ValueError
             The score was made without ``uncertainty=...``, or level is not in (0, 1).
         """
-        reach = normal_quantile(level)
+        freedom = self._spread and self._spread.freedom
+        reach = student_quantile(level, freedom) if freedom else normal_quantile(level)
         if self._spread is None:
             raise ValueError(f"{self.metric} was computed without uncertainty=..., so it has no interval")
         half = reach * self._spread.stderr

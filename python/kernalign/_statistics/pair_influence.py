@@ -1,4 +1,4 @@
-"""How much each item moves the agreement of two matrices of pairs of items: an infinitesimal jackknife."""
+"""How much each item moves the agreement of two matrices of pairs of items."""
 
 from __future__ import annotations
 
@@ -12,20 +12,39 @@ from kernalign._statistics.pairings import Labels
 Values = NDArray[np.float64]
 
 
-def influences(x: Values, y: Values, n: int, *, ranked: bool) -> Values:
-    """Influence of every item on the cosine of x and y, strict upper triangles row by row (mathematics 3.6).
+def deleted(x: Values, y: Values, n: int, *, centred: bool) -> Values:
+    """Minus n - 1 times what the cosine of x and y, strict upper triangles row by row, or their correlation if
+    ``centred`` changes by when an item is deleted; O(n^2), and an array of the size of x. The mean over the items is 0.
+    """
+    product, own_x, own_y = (_without_one(a * b, n) for a, b in ((x, y), (x, x), (y, y)))
+    if centred:
+        sum_x, sum_y, pairs = _without_one(x, n), _without_one(y, n), (n - 1) * (n - 2) / 2
+        product, own_x, own_y = (
+            a - b * c / pairs for a, b, c in ((product, sum_x, sum_y), (own_x, sum_x, sum_x), (own_y, sum_y, sum_y))
+        )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scores = product / (np.sqrt(own_x) * np.sqrt(own_y))
+    return np.asarray((n - 1) * (scores.mean() - scores))
 
-    With ``ranked`` x and y are ranks less their mean, and an item moves the ranks of the pairs of others too. O(n^2 log
-    n), and some arrays of the size of x. The mean over the items is 0.
+
+def _without_one(condensed: Values, n: int) -> Values:
+    """Its sum without the pairs of each item."""
+    return np.asarray(condensed.sum() - row_sums(condensed, n))
+
+
+def influences(x: Values, y: Values, n: int) -> Values:
+    """Influence of every item on the correlation of x and y, strict upper triangles of ranks less their mean
+    (mathematics 3.6): an infinitesimal jackknife.
+
+    An item moves the ranks of the pairs of others too. O(n^2 log n), and some arrays of the size of x. The mean over
+    the items is 0.
     """
     square_x, square_y = float(x @ x) / len(x), float(y @ y) / len(y)
-    product, own_x, own_y = x * y, x * x, y * y
-    if ranked:
-        pairs = len(x)
-        moved_x, moved_y = (_RanksAbove(side) for side in (x, y))
-        product += (moved_x(y) + moved_y(x)) * pairs
-        own_x += 2 * pairs * moved_x(x)
-        own_y += 2 * pairs * moved_y(y)
+    product, own_x, own_y, pairs = x * y, x * x, y * y, len(x)
+    moved_x, moved_y = (_RanksAbove(side) for side in (x, y))
+    product += (moved_x(y) + moved_y(x)) * pairs
+    own_x += 2 * pairs * moved_x(x)
+    own_y += 2 * pairs * moved_y(y)
     norm = math.sqrt(square_x) * math.sqrt(square_y)
     cosine = float(x @ y) / len(x) / norm
     product /= norm
@@ -35,7 +54,7 @@ def influences(x: Values, y: Values, n: int, *, ranked: bool) -> Values:
 
 
 def stderr(of_items: Values, groups: Labels | None = None) -> float:
-    """Standard error of a score from the influence of every item, or of whole groups of them."""
+    """Standard error of a score from what every item moves, or whole groups of them; nan where that does not exist."""
     n, moved = len(of_items), of_groups(of_items, groups)
     count = len(moved)
     return math.sqrt(float(moved @ moved) * count / (count - 1)) / n

@@ -15,6 +15,11 @@ def normal_tail(z: float) -> float:
     return float(special.ndtr(-z))
 
 
+def student_tail(t: float, freedom: int) -> float:
+    """P(T >= t) of Student's t."""
+    return float(special.stdtr(freedom, -t))
+
+
 def pearson3_tail(z: float, skew: float) -> float:
     """P(Z >= z) of the standardised Pearson type III law with the given skewness (Kazi-Aoual et al. 1995)."""
     if math.isnan(z) or math.isnan(skew):

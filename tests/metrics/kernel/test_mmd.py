@@ -197,10 +197,21 @@ def test_stderr_is_the_spread_of_the_blocks(estimator):
     score = ka.mmd(x, y, estimator=estimator, kernel=ka.RBF(1.7))
     assert score.stderr == pytest.approx(h.std(ddof=1) / np.sqrt(len(h)), rel=1e-9)
     assert (score.settings["blocks"], score.settings["block_rows"]) == (len(h), 43 // len(h))
-    assert score.p_value == pytest.approx(stats.norm.sf(score / score.stderr), rel=1e-9)
+    t = stats.t(len(h) - 1)
+    assert score.p_value == pytest.approx(t.sf(score / score.stderr), rel=1e-9)
     assert (score.chance, score.chance_sd) == (0.0, score.stderr)
     low, high = score.interval()
-    assert (high - low) / 2 == pytest.approx(1.959964 * score.stderr, rel=1e-6)
+    assert (high - low) / 2 == pytest.approx(t.ppf(0.975) * score.stderr, rel=1e-6)
+
+
+@pytest.mark.parametrize("draw", ["standard_normal", "standard_cauchy"])
+def test_few_blocks_keep_the_level(draw):
+    """Of four blocks a normal tail rejected .09 at .05 and .04 at .01."""
+    rng = np.random.default_rng(2)
+    pairs = (getattr(rng, draw)((2, 8, 3)) for _ in range(500))
+    p = np.array([ka.mmd(x, y, estimator="linear-time", kernel=ka.RBF(1.0)).p_value for x, y in pairs])
+    assert (p <= 0.05).mean() <= 0.065
+    assert (p <= 0.01).mean() <= 0.02
 
 
 @by_blocks

@@ -51,7 +51,7 @@ def mmd(
         "linear-time": the mean of h = k(x, x') + k(y, y') - k(x, y') - k(x', y) over disjoint pairs of rows.
         "block": the mean of unbiased estimates over blocks of about sqrt(n) rows.
         The last two take the rows in the order given, use as many of both samples as the smaller one has, and carry
-        ``stderr`` and a normal p-value.
+        ``stderr`` and a p-value, Student's t of their mean over their spread.
     kernel : as in :func:`kernalign.cka`; a bandwidth that is a rule is taken on the pooled sample. It costs O(n^2):
         with "linear-time" and "block", give a number where n is large.
     **options : as for :func:`kernalign.cka`. normalize="standardize" takes means and deviations of the pooled sample.
@@ -184,8 +184,9 @@ def _by_blocks(pair: arrays.Pair, side: Side, length: int, keywords: dict[str, A
     keywords["settings"] |= {"block_rows": length, "blocks": count}
     if not stderr > 0:
         return Score(value, metric="mmd", n=2 * length * count, **keywords)
-    null = Null(0.0, stderr, p_value=lambda: (tails.normal_tail(value / stderr), "normal, spread of the blocks"))
-    spread = Spread(stderr, "spread of the blocks")
+    tail = tails.student_tail(value / stderr, count - 1)
+    null = Null(0.0, stderr, p_value=lambda: (tail, "Student's t, spread of the blocks"))
+    spread = Spread(stderr, "spread of the blocks", freedom=count - 1)
     return Score(value, metric="mmd", n=2 * length * count, null=null, spread=spread, **keywords)
 
 

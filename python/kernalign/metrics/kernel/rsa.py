@@ -71,8 +71,9 @@ def rsa(
     conditions : a label of any kind for each row, where rows of x and y are the same single trials: the averages of
         conditions are compared, which are then the items. Trials are paired, and dropped, as rows are elsewhere;
         ``zero_rows`` is of averages. :func:`kernalign.dissimilarities` does the same to one side.
-    uncertainty : "jackknife" adds a standard error from the influence of every item (within a few per cent of deleting
-        each once; of "spearman", "pearson" and "cosine"), with ``groups`` of every group. Holds all dissimilarities.
+    uncertainty : "jackknife" adds a standard error from deleting every item once ("pearson" and "cosine") or from its
+        influence ("spearman": within a few per cent), with ``groups`` of every group. Holds all dissimilarities. 95 %
+        intervals of "pearson" cover 80 to 95 % of 20 items, and of heavy tails, where few distances rule, 60 to 90 %.
     groups : labels of rows that are one thing, exchanged whole by the null, as for :func:`kernalign.cka`.
     **options : as for :func:`kernalign.cka`; ``normalize`` and ``clip_quantile`` need rows.
 
@@ -206,9 +207,12 @@ def of_pair(
         values = [side.condensed(restored=False) for side in sides] if uncertain else []
     if not uncertain or math.isnan(score):
         return score, None
-    if comparison == "pearson":
-        values = [side - side.mean() for side in values]
-    moved = pair_influence.influences(values[0], values[1], pair.n, ranked=comparison == "spearman")
+    if comparison == "spearman":
+        moved = pair_influence.influences(values[0], values[1], pair.n)
+    else:
+        centred = comparison == "pearson"
+        values = [side - side.mean() for side in values] if centred else values
+        moved = pair_influence.deleted(values[0], values[1], pair.n, centred=centred)
     score._spread = Spread(pair_influence.stderr(moved, groups), "jackknife", "atanh")
     return score, moved
 
