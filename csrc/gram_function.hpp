@@ -26,7 +26,8 @@ struct GramFunction {
     double base = 0;
 };
 
-constexpr double kClose = 1e-6;  // of the squared norms, below which distances are taken from differences
+// Of the squared norms, below which distances are taken from differences; the same of float32 products, on devices.
+constexpr double kClose = 1e-6, kCloseNarrow = 1e-3;
 
 // Of rows that were divided by 2^e; values are divided by 2^exponent.
 struct ScaledKernel {
@@ -86,10 +87,11 @@ inline std::int64_t sampled_row(std::int64_t i, std::int64_t count, std::int64_t
     return count > 1 ? i * (n - 1) / (count - 1) : 0;
 }
 
-// The upper one of two in the middle; reorders the values.
+// The upper one of two in the middle, NaN being the largest; reorders the values.
 inline double median_of(std::vector<double>& values) {
     if (values.empty()) return 0;
-    std::nth_element(values.begin(), values.begin() + std::ptrdiff_t(values.size() / 2), values.end());
+    std::nth_element(values.begin(), values.begin() + std::ptrdiff_t(values.size() / 2), values.end(),
+                     [](double a, double b) { return a < b || (a == a && b != b); });
     return values[values.size() / 2];
 }
 

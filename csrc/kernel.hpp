@@ -21,6 +21,10 @@ struct Kernel {
     double offset = 0;
     int degree = 1;
     bool levelled = false;  // euclidean: levels of rows may be taken out, a_i + a_j, which no centred sum sees
+
+    bool takes_root() const {
+        return form == KernelForm::laplacian || form == KernelForm::euclidean;
+    }  // of differences
 };
 
 // One representation as the Grams engine takes it; the rows of several parts follow one another.
@@ -43,7 +47,6 @@ struct GramSource {
                kernel.form != KernelForm::precomputed;
     }
     bool exponential() const { return kernel.form == KernelForm::rbf || kernel.form == KernelForm::laplacian; }
-    bool takes_root() const { return kernel.form == KernelForm::laplacian || kernel.form == KernelForm::euclidean; }
 };
 
 }  // namespace kernalign

@@ -1,4 +1,5 @@
-// Rows in device memory, shifted and scaled, in float64: what products along edges and Gram tiles are made of.
+// Rows in device memory, shifted and scaled, in float32 or float64: what products along edges and Gram tiles are made
+// of.
 #include "cuda/centred_rows.hpp"
 
 #include <algorithm>
@@ -28,14 +29,15 @@ Spread spread_of(Queue& queue, const AnyRows& rows) {
     return found;
 }
 
-CentredRows centred_rows(Queue& queue, const AnyRows& rows, const double* shift, double factor) {
-    CentredRows made{Buffer<double>(queue, rows.count * rows.cols), Buffer<double>(queue, rows.count)};
+template <class T>
+CentredRows<T> centred_rows(Queue& queue, const AnyRows& rows, const double* shift, double factor) {
+    CentredRows<T> made{Buffer<T>(queue, rows.count * rows.cols), Buffer<double>(queue, rows.count)};
     rows.with(0, rows.count, [&](auto x) {
-        Centred<typename decltype(x)::Element> kernel;
+        Centred<typename decltype(x)::Element, T> kernel;
         kernel.x = x;
         kernel.shift = shift;
         kernel.factor = factor;
-        kernel.out = Written<double>(made.points.get());
+        kernel.out = Written<T>(made.points.get());
         kernel.norms = Written<double>(made.norms.get());
         kernel.width = rows.cols;
         kernel.apart = 1;
@@ -43,5 +45,8 @@ CentredRows centred_rows(Queue& queue, const AnyRows& rows, const double* shift,
     });
     return made;
 }
+
+template CentredRows<float> centred_rows(Queue& queue, const AnyRows& rows, const double* shift, double factor);
+template CentredRows<double> centred_rows(Queue& queue, const AnyRows& rows, const double* shift, double factor);
 
 }  // namespace kernalign::cuda

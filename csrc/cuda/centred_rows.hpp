@@ -1,4 +1,5 @@
-// Rows in device memory, shifted and scaled, in float64: what products along edges and Gram tiles are made of.
+// Rows in device memory, shifted and scaled, in float32 or float64: what products along edges and Gram tiles are made
+// of.
 #pragma once
 
 #include <vector>
@@ -16,9 +17,12 @@ struct Spread {
 Spread spread_of(Queue& queue, const AnyRows& rows);
 
 // (x - shift) * factor, densely, and the squared lengths.
+template <class T>
 struct CentredRows {
-    Buffer<double> points, norms;
+    Buffer<T> points;
+    Buffer<double> norms;
 };
-CentredRows centred_rows(Queue& queue, const AnyRows& rows, const double* shift, double factor);
+template <class T>
+CentredRows<T> centred_rows(Queue& queue, const AnyRows& rows, const double* shift, double factor);
 
 }  // namespace kernalign::cuda

@@ -1,7 +1,8 @@
 // Contract of devices: memory, copies, launches and errors; device_cuda.cpp keeps it on GPUs, device_sim.cpp on the
 // CPU.
 //
-// Order      What is asked of one Queue happens in that order. Only download and wait return after it has happened.
+// Order      What is asked of one Queue happens in that order. Only download and wait return after it has happened, and
+//            upload after it has read the caller's memory.
 // Errors     OutOfMemory with the bytes wanted and free; std::runtime_error with one sentence for anything else that a
 //            device does not do. What was allocated is given back by destructors, after errors too.
 // Current    The calling thread's current device is what it was before, when a call returns.
@@ -30,8 +31,9 @@ struct DeviceFacts {
 int device_count();     // 0 where there is no driver
 std::string why_not();  // why there is no device, or nothing if there is one
 DeviceFacts device_facts(int device);
-std::string driver();         // its version, or nothing
-std::string architectures();  // what the kernels were compiled for
+int floats_per_double(int device);  // operations of float32 arithmetic in the time of one of float64
+std::string driver();               // its version, or nothing
+std::string architectures();        // what the kernels were compiled for
 
 class OutOfMemory : public std::bad_alloc {
   public:

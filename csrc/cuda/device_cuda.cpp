@@ -49,6 +49,13 @@ std::string driver() {
 
 std::string architectures() { return KERNALIGN_CUDA_ARCHITECTURES; }
 
+int floats_per_double(int device) {
+    int ratio = 0;
+    check(cudaDeviceGetAttribute(&ratio, cudaDevAttrSingleToDoublePrecisionPerfRatio, device), device,
+          "cannot be asked what it is");
+    return ratio;
+}
+
 DeviceFacts device_facts(int device) {
     const CurrentDevice current(device);
     cudaDeviceProp properties;
@@ -104,8 +111,9 @@ void Queue::clear(void* at, std::size_t bytes) {
 }
 
 void Queue::upload(void* to, const void* from, std::size_t bytes) {
-    // Returns when the caller's memory has been read: it is pageable.
+    // Some devices read pageable memory where it is, later: the caller's may be gone by then.
     check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, state_->stream), device_, "failed");
+    check(cudaStreamSynchronize(state_->stream), device_, "failed");
 }
 
 void Queue::download(void* to, const void* from, std::size_t bytes) {

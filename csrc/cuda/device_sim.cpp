@@ -134,6 +134,8 @@ DeviceFacts device_facts(int device) {
             4,           w.settings.memory,          w.settings.memory - w.used(device)};
 }
 
+int floats_per_double(int) { return simulation::settings().floats_per_double; }
+
 Queue::Queue(int device) : device_(device), processors_(4), state_(std::make_unique<State>()) {
     if (device < 0 || device >= kDevices)
         throw std::runtime_error("there is no CUDA device " + std::to_string(device) + ", only 2");

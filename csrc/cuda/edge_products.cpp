@@ -11,7 +11,7 @@ EdgeProducts edge_products(Queue& queue, const Rows& rows, const std::vector<std
     const std::int64_t n = rows.rows(), size = std::int64_t(index.size());
     const std::vector<double> mean = spread_of(queue, prepared.any()).mean;
     const Buffer<double> shift(queue, mean);
-    const CentredRows centred = centred_rows(queue, prepared.any(), shift.get(), 1.0);
+    const CentredRows<double> centred = centred_rows<double>(queue, prepared.any(), shift.get(), 1.0);
     const Buffer<std::int32_t> neighbours(queue, index);
     const Buffer<double> edge(queue, size), projection(queue, n);
     Edges kernel;

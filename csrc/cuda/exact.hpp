@@ -106,8 +106,8 @@ struct Exact {
     KERNALIGN_KERNEL void offer(const Block<Shared>& block, std::int64_t first, std::int64_t begin,
                                 Own<Sums, kThreads>& sums) const {
         block.each([&](Thread t, Shared& s) {
+            if (begin + t >= x.count) return;
             const auto j = std::int32_t(begin + t);
-            if (j >= x.count) return;
 #pragma unroll
             for (int q = 0; q < kRows; ++q) {
                 if (first + q >= queries || j == rows[first + q]) continue;

@@ -8,6 +8,7 @@
 #include "cuda/tile_kernels.hpp"
 #include "cuda/tile_side.hpp"
 #include "error.hpp"
+#include "outlier.hpp"
 
 namespace kernalign::cuda {
 namespace {
@@ -103,6 +104,7 @@ class Search {
           monitor_(monitor),
           products_(queue),
           values_(queue, size * size),
+          narrow_(queue, side.narrow() ? size * size : 0),
           counter_(queue) {
         if (collected_ < pairs_) sample_ = side.sampled_pairs(std::max(kSampledPairs, kPartners * side.size()));
     }
@@ -176,7 +178,7 @@ class Search {
         const auto total = std::int64_t(tiles_.size());
         for (std::int64_t at = 0; at < total; ++at) {
             const Tile& tile = tiles_[std::size_t(at)];
-            side_.distances(tile, products_, values_.get());
+            side_.distances(tile, products_, values_.get(), narrow_.get());
             counter_.add(values_.get(), tile, one.least, one.most, one.found.get() + one.held, collected_ - one.held);
             if ((at + 1) % kInFlight != 0 && at + 1 < total) continue;
             queue_.wait(monitor_, at + 1, total);
@@ -195,6 +197,7 @@ class Search {
     Monitor* monitor_;
     Products products_;
     Buffer<double> values_, sample_;
+    Buffer<float> narrow_;
     Counter counter_;
 };
 
@@ -209,15 +212,22 @@ double median_distance(const DeviceSource& source, bool off_diagonal, std::int64
     DeviceSource squared = source;
     squared.kernel = Kernel();
     squared.kernel.form = KernelForm::sqeuclidean;
-    TileSide side(queue, squared, false, monitor);
     // Of all in order, zeros of the diagonal first and every other one twice.
     const std::int64_t zeros = off_diagonal ? 0 : n, all = n * (n - 1) + zeros;
     const std::int64_t low = (all - 1) / 2 - zeros, high = all / 2 - zeros;
     if (high < 0) return 0;
-    Search search(queue, side, tile_size(n, 1, tile), collected, monitor);
-    const auto [a, b] = search.ranked(std::max<std::int64_t>(0, low / 2), high / 2);
-    const double first = low < 0 ? 0 : std::sqrt(a), last = std::sqrt(b);
-    return std::ldexp((first + last) / 2, side.rows_exponent());
+    for (;;) {
+        TileSide side(queue, squared, false, monitor);
+        Search search(queue, side, tile_size(n, 1, tile), collected, monitor);
+        const auto [a, b] = search.ranked(std::max<std::int64_t>(0, low / 2), high / 2);
+        std::vector<double> lengths = side.squared_lengths();
+        if (side.narrow() && a < kDuplicates * median_of(lengths)) {
+            squared.precision = Precision::f64;
+            continue;
+        }
+        const double first = low < 0 ? 0 : std::sqrt(a), last = std::sqrt(b);
+        return std::ldexp((first + last) / 2, side.rows_exponent());
+    }
 }
 
 }  // namespace kernalign::cuda

@@ -65,12 +65,15 @@ GramSums gram_sums(const std::vector<DeviceSource>& sources, bool centred, std::
     const std::int64_t n = sources.front().rows.rows(), count = std::int64_t(sources.size());
     const std::int64_t size = tile_size(n, count, tile);
     const Buffer<double> values(queue, count * size * size);
+    const bool narrow = std::any_of(sides.begin(), sides.end(), [](const auto& side) { return side->narrow(); });
+    const Buffer<float> products_of_tile(queue, narrow ? size * size : 0);
     PairTotals totals(queue, count);
     const std::vector<Tile> tiles = upper_tiles(n, size);
     std::int64_t done = 0;
     for (const Tile& one : tiles) {
         for (std::int64_t s = 0; s < count; ++s)
-            sides[std::size_t(s)]->add_tile(one, size, products, values.get() + s * one.entries());
+            sides[std::size_t(s)]->add_tile(one, size, products, values.get() + s * one.entries(),
+                                            products_of_tile.get());
         totals.add(values.get(), one.entries());
         if (++done % kInFlight == 0) queue.wait(monitor, done, std::int64_t(tiles.size()));
     }

@@ -1,4 +1,4 @@
-// Streams rows in device memory into the Moments state: blocks of 1024 rows, squared in float64.
+// Streams rows in device memory into the Moments state: blocks of 1024 rows, squared.
 #include "cuda/moment_stream.hpp"
 
 #include <algorithm>
@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "cuda/moment_kernels.hpp"
+#include "cuda/row_kernels.hpp"
 #include "error.hpp"
+#include "outlier.hpp"
 
 namespace kernalign::cuda {
 namespace {
@@ -19,7 +21,8 @@ constexpr std::int64_t kOne = 0, kNorm = 1;  // columns behind those of x and y:
 
 }  // namespace
 
-DeviceMoments::DeviceMoments(int device, std::int64_t p, std::int64_t q) : queue_(std::make_unique<Queue>(device)) {
+DeviceMoments::DeviceMoments(int device, std::int64_t p, std::int64_t q, Precision precision)
+    : precision_(precision), queue_(std::make_unique<Queue>(device)) {
     require(p >= 1 && q >= 1, "x and y must have at least one column");
     require_products();
     products_ = std::make_unique<Products>(*queue_);
@@ -28,8 +31,8 @@ DeviceMoments::DeviceMoments(int device, std::int64_t p, std::int64_t q) : queue
         waiting_rows_[s] = Buffer<double>(*queue_, kMomentsBlock * blocks_.side[s].cols);
 }
 
-DeviceMoments::DeviceMoments(int device, const MomentState& begun)
-    : DeviceMoments(device, begun.sums.side[0].cols, begun.sums.side[1].cols) {
+DeviceMoments::DeviceMoments(int device, const MomentState& begun, Precision precision)
+    : DeviceMoments(device, begun.sums.side[0].cols, begun.sums.side[1].cols, precision) {
     waiting_ = begun.waiting;
     for (std::size_t s = 0; s < 2; ++s) {
         queue_->upload(waiting_rows_[s].get(), begun.rows[s].data(), begun.rows[s].size() * sizeof(double));
@@ -47,6 +50,10 @@ DeviceMoments::Blocks DeviceMoments::make_blocks(std::int64_t p, std::int64_t q)
     made.sums.clear();
     made.rows = Buffer<double>(*queue_, kMomentsBlock * made.width);
     made.rows.clear();
+    if (precision_ == Precision::f64) return made;
+    made.means = Buffer<double>(*queue_, p + q);
+    made.narrow = Buffer<float>(*queue_, kMomentsBlock * made.width);
+    made.products = Buffer<float>(*queue_, made.width * made.width);
     return made;
 }
 
@@ -63,10 +70,16 @@ void DeviceMoments::update(Queue& x_queue, const Rows& x, Queue& y_queue, const 
     }
     const Settled settled{*queue_};  // nobody may overwrite rows that are still to be read
     std::int64_t position = 0, in_flight = 0;
+    std::vector<char> wide;  // of the next blocks
     while (position < x.rows()) {
         const std::int64_t count = std::min(kMomentsBlock - waiting_, x.rows() - position);
         if (count == kMomentsBlock) {
-            add(blocks_, rows, position, count);
+            if (wide.empty()) {
+                const std::int64_t whole = std::min((x.rows() - position) / kMomentsBlock, kInFlight);
+                wide = wide_blocks(blocks_, rows, position, whole * kMomentsBlock);
+            }
+            add(blocks_, rows, position, count, wide.front() != 0);
+            wide.erase(wide.begin());
         } else {
             for (std::size_t s = 0; s < 2; ++s)
                 rows[s].with(position, count, [&](auto some) {
@@ -78,7 +91,8 @@ void DeviceMoments::update(Queue& x_queue, const Rows& x, Queue& y_queue, const 
             waiting_ += count;
             if (waiting_ == kMomentsBlock) {
                 waiting_ = 0;  // counted once: as a block, or not at all
-                add(blocks_, waiting_rows(), 0, kMomentsBlock);
+                add(blocks_, waiting_rows(), 0, kMomentsBlock,
+                    wide_blocks(blocks_, waiting_rows(), 0, kMomentsBlock).front() != 0);
             }
         }
         position += count;
@@ -94,8 +108,33 @@ std::array<AnyRows, 2> DeviceMoments::waiting_rows() const {
     return rows;
 }
 
-void DeviceMoments::add(Blocks& blocks, const std::array<AnyRows, 2>& rows, std::int64_t begin,
-                        std::int64_t count) const {
+std::vector<char> DeviceMoments::wide_blocks(Blocks& blocks, const std::array<AnyRows, 2>& rows, std::int64_t begin,
+                                             std::int64_t count) const {
+    std::vector<char> wide(std::size_t((count + kMomentsBlock - 1) / kMomentsBlock), precision_ == Precision::f64);
+    if (precision_ == Precision::f64) return wide;
+    for (std::size_t s = 0; s < 2; ++s) {
+        if (blocks.side[s].shift.empty()) start(blocks, rows, begin, std::min(count, kMomentsBlock));
+        const Buffer<double> squares(*queue_, count), largest(*queue_, count);
+        rows[s].with(begin, count, [&](auto some) {
+            Squares<typename decltype(some)::Element> kernel;
+            kernel.x = some;
+            kernel.squares = Written<double>(squares.get());
+            kernel.largest = Written<double>(largest.get());
+            kernel.centre = blocks.side[s].shift_there.get();
+            launch(*queue_, kernel.blocks(count), kernel);
+        });
+        const std::vector<double> square = squares.values();
+        for (std::size_t b = 0; b < wide.size(); ++b) {
+            const auto from = square.begin() + std::int64_t(b) * kMomentsBlock;
+            const std::int64_t rest = count - std::int64_t(b) * kMomentsBlock;
+            if (has_outlier({from, from + std::min(kMomentsBlock, rest)})) wide[b] = 1;
+        }
+    }
+    return wide;
+}
+
+void DeviceMoments::add(Blocks& blocks, const std::array<AnyRows, 2>& rows, std::int64_t begin, std::int64_t count,
+                        bool wide) const {
     if (!blocks.side[0].scaled || !blocks.side[1].scaled) start(blocks, rows, begin, count);
     make_room(blocks);
     const std::int64_t last = cols(0) + cols(1);
@@ -111,8 +150,28 @@ void DeviceMoments::add(Blocks& blocks, const std::array<AnyRows, 2>& rows, std:
             kernel.one = s ? cols(1) + kOne : -1;
             launch(*queue_, kernel.blocks(count), kernel);
         });
-    products_->add_square(count, blocks.width, blocks.rows.get(), blocks.sums.get());
+    if (wide) {
+        products_->add_square(count, blocks.width, blocks.rows.get(), blocks.sums.get());
+        blocks.widened = blocks.widened || precision_ == Precision::f32;
+    } else {
+        add_narrow(blocks, count);
+    }
     blocks.n += count;
+}
+
+// The same of the prepared rows, whose products with each other are made in float32.
+void DeviceMoments::add_narrow(const Blocks& blocks, std::int64_t count) const {
+    const std::int64_t width = blocks.width, last = cols(0) + cols(1);
+    const Borders borders{
+        blocks.rows.get(), count, width, last, Written<double>(blocks.sums.get()), Written<double>(blocks.means.get())};
+    launch(*queue_, Borders::blocks(last), borders);
+    const Narrowed narrowed{
+        blocks.rows.get(), blocks.means.get(), count, width, last, Written<float>(blocks.narrow.get())};
+    launch(*queue_, count, narrowed);
+    products_->square(count, width, blocks.narrow.get(), blocks.products.get());
+    const AddNarrow sum{
+        blocks.products.get(), blocks.means.get(), count, width, last, Written<double>(blocks.sums.get())};
+    launch(*queue_, last, sum);
 }
 
 // Sets the shift from the first block, and the scale from the first block whose rows deviate from the shift.
@@ -181,6 +240,7 @@ MomentSums DeviceMoments::download(const Blocks& blocks) const {
     };
     MomentSums sums(p, q);
     sums.n = blocks.n;
+    sums.widened = blocks.widened;
     for (std::size_t s = 0; s < 2; ++s) {
         SideSums& side = sums.side[s];
         const Frame& frame = blocks.side[s];
@@ -217,6 +277,7 @@ void DeviceMoments::upload(const MomentSums& sums, Blocks& blocks) const {
         return all[std::size_t(std::min(i, j) * w + std::max(i, j))];
     };
     blocks.n = sums.n;
+    blocks.widened = sums.widened;
     at(last + kOne, last + kOne) = double(sums.n);
     for (std::size_t s = 0; s < 2; ++s) {
         const SideSums& side = sums.side[s];
@@ -257,7 +318,7 @@ MomentSums DeviceMoments::finish(bool centred, Monitor* monitor) const {
             rest.side[s].scaled = side.scaled;
             if (!side.shift.empty()) set_shift(rest.side[s], side.shift);
         }
-        add(rest, waiting_rows(), 0, waiting_);
+        add(rest, waiting_rows(), 0, waiting_, wide_blocks(rest, waiting_rows(), 0, waiting_).front() != 0);
         queue_->wait(monitor);
         MomentSums last = download(rest);
         all.rescale(last.side[0].exponent, last.side[1].exponent);

@@ -1,4 +1,5 @@
-// Contract of the Moments engine on a device: the state of moments.hpp, of float64 products, to 1e-12 of the CPU's.
+// Contract of the Moments engine on a device: the state of moments.hpp, of float64 products to 1e-12 of the CPU's, of
+// float32 ones to what these are good for on the CPU.
 //
 // Sums       Rows become v = [x' | y' | 1 | |x'|^2 | |y'|^2] in float64, and the state is the sum of v v^T: all sums of
 //            moments.hpp are entries of it.
@@ -6,12 +7,14 @@
 // Shift      Mean of the first block, in float64. Scale: the exponent of the largest distance from the first row, in
 // the
 //            first block that has any; raised where rows may be further off than 2^50 of it.
-// Precision  Everything in float64, whatever the input: at the rate of its products on data-centre cards, and at 1/64
-// of
-//            that of float32 on others.
+// Precision  That of the stream. Float64: everything, whatever the input. Float32, for cards that are slow at float64
+//            (multiplies_floats): x' and y' of a block, less their means in it, are rounded to float32 and multiplied
+//            in it; what the means add, the last three columns and all sums over blocks stay float64. A block one of
+//            whose rows is over 10 times as long as its median row is multiplied in float64, as on the CPU.
 // Order      When update returns, all rows have been read: they may be overwritten. Each side is read on its own queue,
 //            behind what its producer has done.
-// Memory     8 (p + q + 16)^2 bytes, 1024 rows in float64 three times, and what PreparedRows writes out, of each batch.
+// Memory     8 (p + q + 16)^2 bytes, 1024 rows in float64 three times, and what PreparedRows writes out, of each batch;
+//            of float32 products half as much again.
 #pragma once
 
 #include <array>
@@ -27,8 +30,8 @@ namespace kernalign::cuda {
 
 class DeviceMoments {
   public:
-    DeviceMoments(int device, std::int64_t p, std::int64_t q);
-    DeviceMoments(int device, const MomentState& begun);  // a stream of float64 products goes on here
+    DeviceMoments(int device, std::int64_t p, std::int64_t q, Precision precision);
+    DeviceMoments(int device, const MomentState& begun, Precision precision);  // a stream goes on here
 
     // Adds rows in memory of this device. Bad values throw before any is taken. Stopped by the monitor, or where the
     // device fails, it has taken count() rows and stays usable.
@@ -38,6 +41,7 @@ class DeviceMoments {
     MomentState state(Monitor* monitor) const;
 
     int device() const { return queue_->device(); }
+    Precision precision() const { return precision_; }
     std::int64_t count() const { return blocks_.n + waiting_; }
     std::int64_t cols(int which) const { return blocks_.side[std::size_t(which)].cols; }
 
@@ -54,18 +58,28 @@ class DeviceMoments {
     struct Blocks {
         std::int64_t n = 0, width = 0;
         std::array<Frame, 2> side;
+        bool widened = false;       // some block of float32 products was multiplied in float64
         Buffer<double> sums, rows;  // width x width; 1024 x width
+        // Of float32 products: means of a block, its rows without them, and their products.
+        Buffer<double> means;
+        Buffer<float> narrow, products;
     };
 
     Blocks make_blocks(std::int64_t p, std::int64_t q) const;
     void set_shift(Frame& side, std::vector<double> shift) const;
-    void add(Blocks& blocks, const std::array<AnyRows, 2>& rows, std::int64_t begin, std::int64_t count) const;
+    void add(Blocks& blocks, const std::array<AnyRows, 2>& rows, std::int64_t begin, std::int64_t count,
+             bool wide) const;
+    void add_narrow(const Blocks& blocks, std::int64_t count) const;
+    // Which blocks are multiplied in float64, of rows from begin on; the last may be a short one.
+    std::vector<char> wide_blocks(Blocks& blocks, const std::array<AnyRows, 2>& rows, std::int64_t begin,
+                                  std::int64_t count) const;
     void start(Blocks& blocks, const std::array<AnyRows, 2>& rows, std::int64_t begin, std::int64_t count) const;
     void make_room(Blocks& blocks) const;
     MomentSums download(const Blocks& blocks) const;
     void upload(const MomentSums& sums, Blocks& blocks) const;
     std::array<AnyRows, 2> waiting_rows() const;
 
+    Precision precision_;
     std::unique_ptr<Queue> queue_;  // outlives what it allocated
     std::unique_ptr<Products> products_;
     Blocks blocks_;

@@ -87,11 +87,13 @@ PreparedRows::PreparedRows(Queue& queue, const Rows& rows, Similarity similarity
     }
     const bool extreme =
         !std::all_of(square.begin(), square.end(), [](double s) { return s > 0x1p-900 && s < 0x1p900; });
-    const bool divided = have_divisors(monitor);
-    if (extreme || divided) {
-        preprocess(extreme, divided);
-        square = squares(monitor);
+    divisor_ = divisors(monitor);
+    const bool divided = divisor_.get() != nullptr;
+    if (extreme) {
+        divisor_ = Buffer<double>();  // by which the rows that are written out are divided
+        preprocess(true, divided);
     }
+    if (extreme || divided) square = squares(monitor);
     for (double& s : square) s = 1 / std::sqrt(s);  // on the CPU: the bits of ExactRows
     factor_ = Buffer<double>(queue, square);
 }
@@ -136,7 +138,7 @@ std::vector<double> PreparedRows::squares(Monitor* monitor) {
     return square.values();
 }
 
-bool PreparedRows::have_divisors(Monitor* monitor) {
+Buffer<double> PreparedRows::divisors(Monitor* monitor) const {
     Buffer<double> found(queue_, count());
     with([&](auto x) {
         Divisors<typename decltype(x)::Element> kernel;
@@ -146,7 +148,8 @@ bool PreparedRows::have_divisors(Monitor* monitor) {
     });
     queue_.wait(monitor);
     const std::vector<double> by = found.values();
-    return std::any_of(by.begin(), by.end(), [](double divisor) { return divisor != 1; });
+    if (std::all_of(by.begin(), by.end(), [](double divisor) { return divisor == 1; })) found = Buffer<double>();
+    return found;
 }
 
 // The CPU's loader has the words, if there is anything to say.

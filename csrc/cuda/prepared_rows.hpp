@@ -25,8 +25,8 @@ class PreparedRows {
   public:
     // rows.view.data is in the queue's device memory; shift and scale are not. Reads all rows once or twice: throws on
     // NaN, infinity and (cosine) zero rows, in ExactRows' words. Where rows are preprocessed, or (cosine) one of them
-    // has a common divisor (direction.hpp) or a norm near the ends of float64's range, all are written out and read
-    // from then on in float64: 8nd bytes.
+    // has a norm near the ends of float64's range, all are written out and read from then on in float64: 8nd bytes.
+    // Common divisors (direction.hpp) take 8n.
     PreparedRows(Queue& queue, const Rows& rows, Similarity similarity, Monitor* monitor);
 
     std::int64_t count() const { return rows_.rows(); }
@@ -43,6 +43,7 @@ class PreparedRows {
     auto with(F&& f) const {
         return any().with(0, count(), [&](auto x) {
             x.factor = factor_.get();
+            x.divisor = divisor_.get();
             return f(x);
         });
     }
@@ -50,14 +51,14 @@ class PreparedRows {
   private:
     void preprocess(bool unit_size, bool direction);
     std::vector<double> squares(Monitor* monitor);
-    bool have_divisors(Monitor* monitor);
+    Buffer<double> divisors(Monitor* monitor) const;  // nothing if all are 1
     void say_what_is_wrong(std::int64_t row, bool unit_norm) const;
 
     Queue& queue_;
     Rows rows_;
     Similarity similarity_;
     Element element_;
-    Buffer<double> dense_, factor_;
+    Buffer<double> dense_, factor_, divisor_;
     double largest_ = 0;
     bool overflows_ = false;
 };

@@ -24,6 +24,9 @@ inline double accumulation_unit(const DeviceFacts& facts) {
     return capability >= 90 ? 0x1p-24 : capability >= 75 ? 0x1p-23 : 0x1p-22;
 }
 
+// Whether products of 16- and 32-bit rows are made in float32, since float64 ones take many times as long.
+inline bool multiplies_floats(int device) { return floats_per_double(device) > 8; }
+
 class Products {
   public:
     explicit Products(Queue& queue);

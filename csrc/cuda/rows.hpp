@@ -66,8 +66,12 @@ struct DeviceRows {
     const E* data = nullptr;
     std::int64_t count = 0, cols = 0, stride = 0;  // stride in elements
     const double* factor = nullptr;                // 1 / |x_i| for cosine, or null
+    const double* divisor = nullptr;               // of each row (direction.hpp), or null: quotients are exact
 
-    KERNALIGN_KERNEL double raw(std::int64_t row, std::int64_t f) const { return double(data[row * stride + f]); }
+    KERNALIGN_KERNEL double raw(std::int64_t row, std::int64_t f) const {
+        const double value = double(data[row * stride + f]);
+        return divisor && divisor[row] != 1 ? value / divisor[row] : value;
+    }
     KERNALIGN_KERNEL double scaling(std::int64_t row) const { return factor ? factor[row] : 1.0; }
     KERNALIGN_KERNEL double operator()(std::int64_t row, std::int64_t f) const { return raw(row, f) * scaling(row); }
 };

@@ -24,7 +24,8 @@ struct Settings {
     std::int64_t fail_product = -1;
     std::size_t memory = std::size_t(1) << 31;  // bytes of each of the two devices
     int capability = 90;                        // whose accumulation `truncating` products have
-    bool truncating = false, products = true;   // products: whether there are any
+    int floats_per_double = 2;
+    bool truncating = false, products = true;  // products: whether there are any
 };
 
 void set(const Settings& settings);

@@ -5,11 +5,13 @@
 
 namespace kernalign::cuda {
 
-template void launch(Queue&, std::int64_t, const TileValues&);
+template void launch(Queue&, std::int64_t, const TileValues<float>&);
+template void launch(Queue&, std::int64_t, const TileValues<double>&);
 template void launch(Queue&, std::int64_t, const TileProducts&);
 template void launch(Queue&, std::int64_t, const AddUp&);
 template void launch(Queue&, std::int64_t, const CountCollect&);
-template void launch(Queue&, std::int64_t, const SampledPairs&);
+template void launch(Queue&, std::int64_t, const SampledPairs<float>&);
+template void launch(Queue&, std::int64_t, const SampledPairs<double>&);
 template void launch(Queue&, std::int64_t, const Edges&);
 
 }  // namespace kernalign::cuda

@@ -9,32 +9,47 @@
 
 namespace kernalign::cuda {
 
-// The kernel's value, less the pilot, of an inner product or a squared distance.
-KERNALIGN_KERNEL double kernel_value(const GramFunction& f, double v) {
+KERNALIGN_KERNEL double root_of(double v) { return sqrt(v); }
+KERNALIGN_KERNEL float root_of(float v) { return sqrtf(v); }
+KERNALIGN_KERNEL double exp_of(double v) { return exp(v); }
+KERNALIGN_KERNEL float exp_of(float v) { return expf(v); }
+KERNALIGN_KERNEL double expm1_of(double v) { return expm1(v); }
+KERNALIGN_KERNEL float expm1_of(float v) { return expm1f(v); }
+
+// The kernel's value, less the pilot, of an inner product or a squared distance, in the arithmetic of these.
+template <class T>
+KERNALIGN_KERNEL T kernel_value(const GramFunction& f, T v) {
+    const T factor = T(f.factor), pilot = T(f.pilot);
     switch (f.form) {
         case KernelForm::polynomial: {
-            const double b = v * f.factor + f.offset, own = f.based ? f.base * f.factor + f.offset : 0.0;
-            double sum = 1, power = 1;
+            const T offset = T(f.offset), base = T(f.base);
+            const T b = v * factor + offset, own = f.based ? base * factor + offset : T(0);
+            T sum = 1, power = 1;
             for (int d = 1; d < f.degree; ++d) {
                 power *= own;
                 sum = sum * b + power;
             }
-            return (f.based ? v - f.base : b) * sum;
+            return (f.based ? v - base : b) * sum;
         }
         case KernelForm::rbf:
         case KernelForm::laplacian: {
-            const double x = f.factor * (f.form == KernelForm::rbf ? v : sqrt(v));
-            return x > -0.35 ? expm1(x) + (1 - f.pilot) : exp(x) - f.pilot;  // nothing cancels near 1
+            const T x = factor * (f.form == KernelForm::rbf ? v : root_of(v));
+            return x > T(-0.35) ? expm1_of(x) + T(1 - f.pilot) : exp_of(x) - pilot;  // nothing cancels near 1
         }
         case KernelForm::euclidean:
-            return sqrt(v) - f.pilot;
+            return root_of(v) - pilot;
         default:
-            return v - f.pilot;
+            return v - pilot;
     }
 }
 
+// Of the squared lengths, below which distances are taken from differences.
+template <class T>
+constexpr double kCloseOf = sizeof(T) == 4 ? kCloseNarrow : kClose;
+
 // Inner products of rows [row0, row0 + rows) with rows [col0, col0 + cols) become kernel values, 0 on and below the
 // diagonal of the whole matrix; their sums by row, for each block of columns, and by column, for each block of rows.
+template <class T>
 struct TileValues {
     static constexpr int kRows = 32, kCols = 128, kGroups = 2, kThreads = kGroups * kCols, kLanes = 8;
     struct Shared {
@@ -43,7 +58,9 @@ struct TileValues {
     GramFunction function;
     bool distance;
     std::int64_t row0, col0, rows, cols, ld;
-    const double *points, *norms, *levels;  // rows of all, dense, and their squared lengths; levels may be null
+    const T* products;             // rows x cols, ld apart; those of float64 may be where the values go
+    const T* points;               // rows of all, dense
+    const double *norms, *levels;  // of all, their squared lengths; levels may be null
     std::int64_t width;
     Written<double> tile;               // rows x cols, ld apart
     Written<double> by_row, by_column;  // one line for each block of columns, and of rows
@@ -61,10 +78,9 @@ struct TileValues {
             for (int r = t / kCols; r < kRows; r += kGroups) {
                 double value = 0;
                 if (r0 + r < rows && c0 + c < cols) {
-                    double* at = tile.of(t) + (r0 + r) * ld + c0 + c;
-                    const std::int64_t i = row0 + r0 + r, j = col0 + c0 + c;
-                    if (j > i) value = entry(*at, i, j);
-                    *at = value;
+                    const std::int64_t at = (r0 + r) * ld + c0 + c, i = row0 + r0 + r, j = col0 + c0 + c;
+                    if (j > i) value = entry(products[at], i, j);
+                    tile.of(t)[at] = value;
                 }
                 s.value[r][c] = value;
                 sum += value;
@@ -91,18 +107,18 @@ struct TileValues {
     }
 
   private:
-    KERNALIGN_KERNEL double entry(double product, std::int64_t i, std::int64_t j) const {
-        if (!distance) return kernel_value(function, product);
-        const double lengths = norms[i] + norms[j];
-        double apart = lengths - (product + product);
-        if (apart < kClose * lengths) {  // cancellation has spoiled it
+    KERNALIGN_KERNEL double entry(T product, std::int64_t i, std::int64_t j) const {
+        if (!distance) return double(kernel_value(function, product));
+        const double lengths = norms[i] + norms[j], both = double(product);
+        double apart = lengths - (both + both);
+        if (apart < kCloseOf<T> * lengths) {  // cancellation has spoiled it
             apart = 0;
             for (std::int64_t f = 0; f < width; ++f) {
-                const double gap = points[i * width + f] - points[j * width + f];
+                const double gap = double(points[i * width + f]) - double(points[j * width + f]);
                 apart += gap * gap;
             }
         }
-        const double value = kernel_value(function, apart);
+        const double value = double(kernel_value(function, T(apart)));
         return levels ? (value - levels[i]) - levels[j] : value;
     }
 };
@@ -188,12 +204,13 @@ struct AddUp {
 };
 
 // Squared distances of rows, each with the next `partners` ones in a given order, which begins anew at its end.
+template <class T>
 struct SampledPairs {
     static constexpr int kLanes = 16, kPairs = 16, kThreads = kPairs * kLanes;
     struct Shared {
         double sum[kPairs][kLanes + 1];
     };
-    const double* points;  // rows, dense
+    const T* points;  // rows, dense
     const std::int32_t* order;
     std::int64_t count, width, partners;
     Written<double> out;  // count x partners
@@ -206,9 +223,9 @@ struct SampledPairs {
             double sum = 0;
             if (pair < all) {
                 const std::int64_t at = pair / partners, next = (at + pair % partners + 1) % count;
-                const double *one = points + order[at] * width, *other = points + order[next] * width;
+                const T *one = points + order[at] * width, *other = points + order[next] * width;
                 for (std::int64_t f = t % kLanes; f < width; f += kLanes) {
-                    const double gap = one[f] - other[f];
+                    const double gap = double(one[f]) - double(other[f]);
                     sum += gap * gap;
                 }
             }

@@ -5,15 +5,19 @@
 #include <cmath>
 #include <numeric>
 #include <random>
+#include <type_traits>
 
 #include "cuda/centred_rows.hpp"
 #include "cuda/tile_kernels.hpp"
 #include "error.hpp"
+#include "outlier.hpp"
 
 namespace kernalign::cuda {
 namespace {
 
 constexpr std::int64_t kTileNumbers = 1 << 27;  // of the tiles of all sides
+
+constexpr auto kAcross = TileValues<double>::across, kDown = TileValues<double>::down;  // blocks, of either type
 
 bool exponential(const Kernel& kernel) {
     return kernel.form == KernelForm::rbf || kernel.form == KernelForm::laplacian;
@@ -44,7 +48,10 @@ TileSide::TileSide(Queue& queue, const DeviceSource& source, bool centred, Monit
     const Settled settled{queue};  // it reads what is given back in the order of another one
     const AnyRows rows = prepared.any();
     std::vector<double> shift(std::size_t(cols_), 0.0);
-    double largest = prepared.largest();
+    double largest = prepared.largest(), mean_square = 0;
+    const bool narrow = source.precision == Precision::f32 && !kernel_.takes_root();
+    if (narrow && kernel_.form == KernelForm::polynomial)
+        for (const double m : spread_of(queue, rows).mean) mean_square += m * m;
     if (by_distance_ || (centred && kernel_.form == KernelForm::linear)) {
         Spread spread = spread_of(queue, rows);
         shift = std::move(spread.mean);
@@ -52,23 +59,38 @@ TileSide::TileSide(Queue& queue, const DeviceSource& source, bool centred, Monit
     }
     require(std::isfinite(largest), source.rows.name + " must have differences that float64 can hold");
     if (largest > 0) rows_exponent_ = std::clamp(std::ilogb(largest), -1000, 1000);
-    const Buffer<double> shift_there(queue, shift);
-    CentredRows made = centred_rows(queue, rows, shift_there.get(), std::ldexp(1.0, -rows_exponent_));
-    points_ = std::move(made.points);
-    norms_ = std::move(made.norms);
-    queue.wait(monitor);
-    squares_ = norms_.values();
+    place(rows, shift, narrow, monitor);
+    if (narrow && needs_double(kernel_, squares_, std::ldexp(mean_square, -2 * rows_exponent_), rows_exponent_))
+        place(rows, shift, false, monitor);
+    widened_ = source.precision == Precision::f32 && !this->narrow();
     sums_ = Buffer<double>(queue, n_);
     sums_.clear();
-    scaled_ = scaled_kernel(kernel_, rows_exponent_, -1e300);
+    scaled_ = scaled_kernel(kernel_, rows_exponent_, this->narrow() ? -1e30 : -1e300);
     if (kernel_.form == KernelForm::polynomial) {
         if (centred) take_base(scaled_, rows_exponent_, mean_of_sample(GramFunction()));
-        plain_ = kernel_value(scaled_.function, 0);
+        plain_ = kernel_value(scaled_.function, 0.0);
         return;
     }
     if (centred && kernel_.form != KernelForm::linear) scaled_.function.pilot = mean_of_sample(scaled_.function);
     plain_ = (exponential(kernel_) ? 1.0 : 0.0) - scaled_.function.pilot;
     if (centred && kernel_.levelled && kernel_.form == KernelForm::euclidean) set_levels();
+}
+
+void TileSide::place(const AnyRows& rows, const std::vector<double>& shift, bool narrow, Monitor* monitor) {
+    const Buffer<double> shift_there(queue_, shift);
+    const double factor = std::ldexp(1.0, -rows_exponent_);
+    narrow_ = Buffer<float>();
+    if (narrow) {
+        CentredRows<float> made = centred_rows<float>(queue_, rows, shift_there.get(), factor);
+        narrow_ = std::move(made.points);
+        norms_ = std::move(made.norms);
+    } else {
+        CentredRows<double> made = centred_rows<double>(queue_, rows, shift_there.get(), factor);
+        points_ = std::move(made.points);
+        norms_ = std::move(made.norms);
+    }
+    queue_.wait(monitor);
+    squares_ = norms_.values();
 }
 
 // As on the CPU, from distances that need not be exact: any level is taken out without a trace.
@@ -97,60 +119,65 @@ void TileSide::set_levels() {
     levels_ = std::move(found->of_rows);
 }
 
-void TileSide::add_tile(const Tile& tile, std::int64_t size, Products& products, double* to) {
-    if (!by_row_.get()) {
-        by_row_ = Buffer<double>(queue_, TileValues::across(size) * size);
-        by_column_ = Buffer<double>(queue_, TileValues::down(size) * size);
-    }
-    products.multiply(tile.rows, tile.cols, cols_, points_.get() + tile.row0 * cols_, cols_,
-                      points_.get() + tile.col0 * cols_, cols_, to, tile.cols);
-    values(tile, scaled_.function, by_distance_, size, to, true);
-    AddUp rows{by_row_.get(), TileValues::across(tile.cols), tile.rows, size, Written<double>(sums_.get() + tile.row0)};
+void TileSide::add_tile(const Tile& tile, std::int64_t size, Products& products, double* to, float* narrow) {
+    values(tile, scaled_.function, by_distance_, size, products, to, narrow, true);
+    AddUp rows{by_row_.get(), kAcross(tile.cols), tile.rows, size, Written<double>(sums_.get() + tile.row0)};
     launch(queue_, AddUp::blocks(tile.rows), rows);
-    AddUp columns{by_column_.get(), TileValues::down(tile.rows), tile.cols, size,
-                  Written<double>(sums_.get() + tile.col0)};
+    AddUp columns{by_column_.get(), kDown(tile.rows), tile.cols, size, Written<double>(sums_.get() + tile.col0)};
     launch(queue_, AddUp::blocks(tile.cols), columns);
 }
 
-void TileSide::distances(const Tile& tile, Products& products, double* to) {
-    const std::int64_t line = std::max(tile.rows, tile.cols);
-    if (!by_row_.get()) {
-        by_row_ = Buffer<double>(queue_, TileValues::across(line) * line);
-        by_column_ = Buffer<double>(queue_, TileValues::down(line) * line);
-    }
-    products.multiply(tile.rows, tile.cols, cols_, points_.get() + tile.row0 * cols_, cols_,
-                      points_.get() + tile.col0 * cols_, cols_, to, tile.cols);
+void TileSide::distances(const Tile& tile, Products& products, double* to, float* narrow) {
     GramFunction squared;
     squared.form = KernelForm::sqeuclidean;
-    values(tile, squared, true, line, to, false);
+    values(tile, squared, true, std::max(tile.rows, tile.cols), products, to, narrow, false);
 }
 
-void TileSide::values(const Tile& tile, const GramFunction& function, bool distance, std::int64_t line, double* to,
-                      bool levelled) {
-    TileValues kernel;
-    kernel.function = function;
-    kernel.distance = distance;
-    kernel.row0 = tile.row0;
-    kernel.col0 = tile.col0;
-    kernel.rows = tile.rows;
-    kernel.cols = kernel.ld = tile.cols;
-    kernel.points = points_.get();
-    kernel.norms = norms_.get();
-    kernel.levels = levelled ? levels_there_.get() : nullptr;
-    kernel.width = cols_;
-    kernel.tile = Written<double>(to);
-    kernel.by_row = Written<double>(by_row_.get());
-    kernel.by_column = Written<double>(by_column_.get());
-    kernel.line = line;
-    launch(queue_, TileValues::across(tile.cols) * TileValues::down(tile.rows), kernel);
+void TileSide::values(const Tile& tile, const GramFunction& function, bool distance, std::int64_t line,
+                      Products& products, double* to, float* narrow, bool levelled) {
+    if (!by_row_.get()) {
+        by_row_ = Buffer<double>(queue_, kAcross(line) * line);
+        by_column_ = Buffer<double>(queue_, kDown(line) * line);
+    }
+    with_points([&](const auto* points) {
+        using T = std::decay_t<decltype(*points)>;
+        T* out = nullptr;
+        if constexpr (std::is_same_v<T, float>)
+            out = narrow;
+        else
+            out = to;
+        products.multiply(tile.rows, tile.cols, cols_, points + tile.row0 * cols_, cols_, points + tile.col0 * cols_,
+                          cols_, out, tile.cols);
+        TileValues<T> kernel;
+        kernel.function = function;
+        kernel.distance = distance;
+        kernel.row0 = tile.row0;
+        kernel.col0 = tile.col0;
+        kernel.rows = tile.rows;
+        kernel.cols = kernel.ld = tile.cols;
+        kernel.products = out;
+        kernel.points = points;
+        kernel.norms = norms_.get();
+        kernel.levels = levelled ? levels_there_.get() : nullptr;
+        kernel.width = cols_;
+        kernel.tile = Written<double>(to);
+        kernel.by_row = Written<double>(by_row_.get());
+        kernel.by_column = Written<double>(by_column_.get());
+        kernel.line = line;
+        launch(queue_, kAcross(tile.cols) * kDown(tile.rows), kernel);
+    });
 }
 
 std::vector<double> TileSide::sample(std::int64_t count) const {
     std::vector<std::int64_t> listed;
     for (std::int64_t i = 0; i < count; ++i) listed.push_back(sampled_row(i, count, n_));
-    std::vector<double> rows(std::size_t(count * cols_));
-    gather(queue_, {Element::f64, points_.get(), n_, cols_, cols_}, listed, rows.data());
-    return rows;
+    return with_points([&](const auto* points) {
+        using T = std::decay_t<decltype(*points)>;
+        std::vector<T> rows(std::size_t(count * cols_));
+        const Element element = std::is_same_v<T, float> ? Element::f32 : Element::f64;
+        gather(queue_, {element, points, n_, cols_, cols_}, listed, rows.data());
+        return std::vector<double>(rows.begin(), rows.end());
+    });
 }
 
 // Each row with the next few in an order by chance: all rows as often, so that what is sampled is the pairs alone.
@@ -160,15 +187,18 @@ Buffer<double> TileSide::sampled_pairs(std::int64_t least) const {
     std::mt19937_64 random(0);
     for (std::size_t at = order.size() - 1; at > 0; --at) std::swap(order[at], order[random() % (at + 1)]);
     const Buffer<std::int32_t> there(queue_, order);
-    SampledPairs kernel;
-    kernel.points = points_.get();
-    kernel.order = there.get();
-    kernel.count = n_;
-    kernel.width = cols_;
-    kernel.partners = std::clamp<std::int64_t>(least / n_, 1, std::max<std::int64_t>(1, (n_ - 1) / 2));
-    Buffer<double> found(queue_, n_ * kernel.partners);
-    kernel.out = Written<double>(found.get());
-    launch(queue_, kernel.blocks(found.size()), kernel);
+    const std::int64_t partners = std::clamp<std::int64_t>(least / n_, 1, std::max<std::int64_t>(1, (n_ - 1) / 2));
+    Buffer<double> found(queue_, n_ * partners);
+    with_points([&](const auto* points) {
+        SampledPairs<std::decay_t<decltype(*points)>> kernel;
+        kernel.points = points;
+        kernel.order = there.get();
+        kernel.count = n_;
+        kernel.width = cols_;
+        kernel.partners = partners;
+        kernel.out = Written<double>(found.get());
+        launch(queue_, kernel.blocks(found.size()), kernel);
+    });
     return found;
 }
 
@@ -213,6 +243,7 @@ GramSums::Side TileSide::finish() const {
     side.exponent = scaled_.exponent;
     side.pilot = levels_.empty() ? scaled_.function.pilot : taken_;
     side.plain = plain_;
+    side.widened = widened_;
     side.hollow = sums_.values();
     side.diagonal.assign(std::size_t(n_), plain_);
     if (!by_distance_)

@@ -74,6 +74,64 @@ def test_sums_are_those_of_the_cpu(form, centred):
                 assert found == pytest.approx(expected[what], rel=1e-12, abs=2e-12 * size), (name, a, b, what)
 
 
+def _of_float32(sides, centred: bool, tile: int):
+    """Sums of float32 products on the device; on the CPU of those and of float64 ones, of the same numbers."""
+    given = [(arrays.rows(x, "x"), {"form": form, **options}) for x, form, options in sides]
+    narrow = [(rows, options | {"double_precision": False}) for rows, options in given]
+    of_cpu = [
+        _core.gram_sums([_core.GramSource([rows], **options) for rows, options in some], centred, 1, None)
+        for some in (narrow, [(rows, options | {"double_precision": True}) for rows, options in given])
+    ]
+    return devices.gram_sums(narrow, 0, centred, None, tile=tile), *of_cpu
+
+
+@pytest.mark.parametrize("centred", [True, False])
+@pytest.mark.parametrize("form", FORMS)
+def test_float32_products_err_as_those_of_the_cpu_and_are_float64_where_they_are(form, centred):
+    for name in (*DATA, "far row", "narrow kernel"):
+        x, y = (make(name, 150, p).astype(np.float32) for p in (40, 70))
+        options = dict(FORMS[form])
+        if name == "far row":
+            x[3] *= 100
+        elif name == "narrow kernel":
+            options |= {"width": 0.3} if form == "rbf" else {}
+        elif name == "wide":
+            x, y = x * 1000, y * 1000
+        ours, narrow, exact = _of_float32([(x, form, options), (y, form, options)], centred, 64)
+        assert ours.widened == narrow.widened, name
+        sizes = [max(abs(v) for v in scores(exact, side, side, centred).values()) for side in (0, 1)]
+        for a, b in ((0, 0), (0, 1), (1, 1)):
+            expected = scores(exact, a, b, centred)
+            for what, found in scores(ours, a, b, centred).items():
+                size = np.sqrt(sizes[a] * sizes[b])
+                assert found == pytest.approx(expected[what], rel=0, abs=2e-6 * size), (name, a, b, what)
+    for x in (make("gaussian", 90, 50), make("duplicated", 90, 50), np.repeat(np.eye(30), 3, axis=0)):
+        for off_diagonal in (True, False):
+            rows = arrays.rows(x.astype(np.float32), "x")
+            source = _core.GramSource([arrays.rows(x.astype(np.float32).astype(float), "x")], form="sqeuclidean")
+            expected = _core.median_distance(source, off_diagonal, 1, None)
+            found = devices.median_distance(rows, 0, off_diagonal, None, double=False, tile=32)
+            assert found == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::kernalign.AlignmentWarning")
+def test_slow_devices_multiply_narrow_rows_in_float32_and_say_so(cuda):
+    cuda.simulate(floats_per_double=64)
+    x, y = (make("gaussian", 90, p).astype(np.float32) for p in (100, 120))
+    y[:, :100] += x
+    for kernel in (ka.Linear(), ka.Cosine(), ka.RBF(), ka.Laplacian(), ka.Polynomial(2)):
+        expected = float(ka.cka(x.astype(np.float64), y.astype(np.float64), kernel=kernel))
+        found = ka.cka(DeviceArray(x), DeviceArray(y), kernel=kernel)
+        assert float(found) == pytest.approx(expected, rel=2e-6)
+        assert found.settings["products"] == ("float64" if isinstance(kernel, ka.Laplacian) else "float32")
+        wide = ka.cka(DeviceArray(x.astype(np.float64)), DeviceArray(y.astype(np.float64)), kernel=kernel)
+        assert (float(wide), wide.settings["products"]) == (pytest.approx(expected, rel=1e-11), "float64")
+    layers = {"a": [x, x[:, :60]], "b": [y, y[:, :70]]}
+    there = {name: [DeviceArray(one) for one in own] for name, own in layers.items()}
+    found = ka.compare(there, metrics=("cka",)).scores["cka"]["a", "b"]
+    np.testing.assert_allclose(found, ka.compare(layers, metrics=("cka",)).scores["cka"]["a", "b"], rtol=0, atol=2e-7)
+
+
 def test_neither_tiles_nor_the_order_of_threads_nor_other_sources_matter(cuda):
     sides = [(make("gaussian", 130, p), form, FORMS[form]) for p, form in zip(range(3, 9), FORMS, strict=True)] * 2
     expected = None

@@ -39,9 +39,9 @@ def make(name: str, n: int = 2500, p: int = 18, q: int = 17) -> tuple[np.ndarray
     return x, y
 
 
-def engine_of(x, y, device=0, sizes=None):
-    """Finished sums of a stream on the device, cut into batches of these sizes."""
-    stream = on_device.extension().Moments(device, x.shape[1], y.shape[1])
+def engine_of(x, y, device=0, sizes=None, double=True):
+    """A stream on the device, cut into batches of these sizes."""
+    stream = on_device.extension().Moments(device, x.shape[1], y.shape[1], double)
     begin = 0
     for size in sizes or (len(x),):
         rows = [
@@ -81,6 +81,66 @@ def test_sums_are_those_of_the_cpu(name, dtype):
     x, y = (np.clip(one, -6e4, 6e4).astype(dtype) for one in (x, y))
     cpu = _core.moment_sums(_core.Rows(exact(x), "x"), _core.Rows(exact(y), "y"), True, True, 1, None)
     assert_same_sums(engine_of(x, y).finish(True), cpu)
+
+
+NARROW = [name for name in DATA if name != "small"]
+
+
+@pytest.mark.parametrize("name", NARROW)
+def test_float32_products_of_slow_devices_err_by_no_more_than_is_proven(cuda, name):
+    """The bound of mathematics.md 4.1, block by block, of products about the means; all other sums are float64's."""
+    cuda.simulate(floats_per_double=64, order="random")
+    for dtype in DTYPES[:3]:
+        x, y = (np.clip(one, -6e4, 6e4).astype(dtype) for one in make(name))
+        sums = engine_of(x, y, double=False).finish(True)
+        cpu = _core.moment_sums(_core.Rows(exact(x), "x"), _core.Rows(exact(y), "y"), True, True, 1, None)
+        assert sums.widened == (name == "outlier")
+        for a, b in ((0, 0), (0, 1), (1, 1)):
+            allowed = 0
+            for begin in range(0, len(x), 1024):
+                left, right = (
+                    abs(one - one.mean(axis=0)) for one in (exact((x, y)[s][begin : begin + 1024]) for s in (a, b))
+                )
+                allowed = allowed + (len(left) + 3) * 2.0**-24 * (left.T @ right)
+            unit = sum(sums.exponents[s] for s in (a, b))
+            gap = np.ldexp(sums.product(a, b), unit) - np.ldexp(
+                cpu.product(a, b), sum(cpu.exponents[s] for s in (a, b))
+            )
+            size = np.ldexp(abs(cpu.product(a, b)).max(), sum(cpu.exponents[s] for s in (a, b)))
+            assert (abs(gap) <= allowed + 1e-12 * size).all(), (dtype, a, b)
+            for trace, side in (("trace_x", a), ("trace_y", b)):
+                ours, theirs = (
+                    np.ldexp(getattr(one.pair(a, b), trace), 2 * one.exponents[side]) for one in (sums, cpu)
+                )
+                assert ours == pytest.approx(theirs, rel=1e-6)
+
+
+def test_float32_streams_keep_their_bits_whatever_their_batches(cuda):
+    cuda.simulate(floats_per_double=64)
+    for name in ("gaussian", "late", "outlier"):
+        x, y = (one.astype(np.float32) for one in make(name))
+        whole = engine_of(x, y, double=False).host()
+        assert not whole.double_precision
+        for sizes in ((1, 1022, 1, 1, 1475), (1024, 1024, 452), (700, 700, 700, 400)):
+            assert engine_of(x, y, sizes=sizes, double=False).host().pack().tobytes() == whole.pack().tobytes()
+
+
+@pytest.mark.filterwarnings("ignore::kernalign.AlignmentWarning")
+def test_scores_of_slow_devices_are_those_of_the_cpus_float32(cuda):
+    cuda.simulate(floats_per_double=64)
+    x, y = (one.astype(np.float32) for one in make("offset", 1500))
+    for call in (ka.cka, ka.hsic, ka.kernel_alignment):
+        found, expected = call(DeviceArray(x), DeviceArray(y)), float(call(exact(x), exact(y)))
+        assert float(found) == pytest.approx(expected, rel=5e-7)
+        assert found.settings["products"] == "float32"
+        wide = call(DeviceArray(exact(x)), DeviceArray(exact(y)))
+        assert (float(wide), wide.settings["products"]) == (pytest.approx(expected, rel=1e-12), "float64")
+    # A stream goes on wherever it is fed, in its precision.
+    expected = float(ka.cka(exact(x), exact(y)))
+    for first, then in ((DeviceArray, np.asarray), (np.asarray, DeviceArray)):
+        stream = ka.Moments().update(first(x[:900]), first(y[:900])).update(then(x[900:]), then(y[900:]))
+        assert float(stream.cka()) == pytest.approx(expected, rel=5e-7)
+        assert stream.cka().settings["products"] == "float32"
 
 
 @pytest.mark.parametrize("order", ["forward", "reverse", "random"])
@@ -199,8 +259,9 @@ def test_bad_batches_leave_a_stream_as_it_was():
         stream.update(np.ones((4, 18), int), np.ones((4, 17), int))
     assert (stream.n, float(stream.hsic())) == (1500, float(before))
     narrow = ka.Moments().update(x.astype(np.float32), y.astype(np.float32))
-    with pytest.raises(TypeError, match="began with 16- or 32-bit floats on the CPU and must go on there"):
-        narrow.update(DeviceArray(x.astype(np.float32)), DeviceArray(y.astype(np.float32)))
+    with pytest.raises(TypeError, match="began with 16- or 32-bit floats and must go on with them, got wider numbers"):
+        narrow.update(DeviceArray(x), DeviceArray(y))
+    assert narrow.n == 1500
 
 
 def test_without_cublas_it_is_one_sentence(cuda):

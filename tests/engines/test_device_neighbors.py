@@ -10,6 +10,7 @@ from device_arrays import DeviceArray
 from engines.test_neighbors import make
 from kernalign import _core
 from kernalign._engines import devices
+from kernalign._rows import arrays, on_device
 from kernalign.gpucheck.cases import difference
 
 METRICS = ("cosine", "dot", "euclidean")
@@ -51,6 +52,20 @@ def test_long_lists_are_those_of_the_cpu(cuda):
     x = make("clustered", 700, 5)
     for k in (500, 699):
         assert_same(ka.knn(x, k, device="cuda"), ka.knn(x, k))
+
+
+def test_rows_with_common_divisors_are_read_where_they_are(cuda):
+    """One of them among many others, or all: no copy of any rows in float64 is made, which would not fit."""
+    x = make("gaussian", 100, 4000).astype(np.float32)
+    x[17] = 3 * (np.arange(4000) % 1000) + 3
+    for rows in (x, np.repeat(np.arange(1, 101, dtype=np.float32)[:, None], 4000, axis=1)):
+        cuda.simulate(memory=100 * 4000 * 8)
+        assert_same(ka.knn(DeviceArray(rows), 5), ka.knn(rows, 5))
+        cuda.simulate()
+        raw = devices.nearest_neighbors(
+            on_device.moved(arrays.rows(rows), 0), 5, "cosine", False, 1, None, worthwhile=0.0
+        )
+        np.testing.assert_array_equal(raw[1].view(np.uint64), ka.knn(rows, 5).similarities.view(np.uint64))
 
 
 def test_rows_are_preprocessed_as_on_the_cpu(cuda):

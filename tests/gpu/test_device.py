@@ -5,6 +5,7 @@ from __future__ import annotations
 import kernalign as ka
 import numpy as np
 import pytest
+from kernalign import _core
 from kernalign._engines import devices
 from kernalign._rows import arrays
 from kernalign.gpucheck.cases import difference, paired_rows, rows_of
@@ -45,7 +46,7 @@ def test_streams_have_the_same_bits_however_they_are_cut():
     x, y = paired_rows(1, 3000)
     values = set()
     for size in (3000, 1024, 700):
-        stream = devices.Stream(0, (x.shape[1], y.shape[1]))
+        stream = devices.Stream(0, _core.Moments(x.shape[1], y.shape[1], double_precision=True))
         for begin in range(0, 3000, size):
             stream.update(*(arrays.rows(side[begin : begin + size]) for side in (x, y)), 0, None)
         values.add(stream.pack().tobytes())

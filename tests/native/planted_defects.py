@@ -35,6 +35,7 @@ PAYMENTS, QUEUES = "FAIL panels_pay_what_rounding_takes", "FAIL queues_hold_the_
 COLUMNS, LENGTHS = "FAIL columns_are_summed_a_thousand_rows_at_a_time", "FAIL centred_rows_know_their_lengths"
 VALUES, DIGITS = "FAIL tiles_become_values_and_their_sums", "FAIL close_rows_keep_the_digits_of_their_distances"
 NEAR_ONE, PAIRS = "FAIL values_near_one_keep_their_digits", "FAIL products_of_tiles_are_summed_for_all_pairs"
+BLOCKS = "FAIL blocks_less_their_means_are_added_to_sums"
 EDGES = "FAIL rows_are_multiplied_along_edges"
 SAMPLES = "FAIL pairs_are_those_of_the_next_rows_in_an_order"
 BRACKETS = "FAIL brackets_hold_what_is_above_the_diagonal"
@@ -214,6 +215,36 @@ DEFECTS = [
         checks=MOMENTS,
     ),
     Defect(
+        "two phases of Borders made one",
+        "moment_kernels.hpp",
+        """        });
+        block.each([&](Thread t, Shared& s) {
+            const std::int64_t column = first + t;
+""",
+        """            const std::int64_t column = first + t;
+""",
+        BLOCKS,
+        checks=MOMENTS,
+    ),
+    Defect(
+        "all borders those of the first column",
+        "moment_kernels.hpp",
+        "total += s.sum[with][part][t]",
+        "total += s.sum[0][part][t]",
+        BLOCKS,
+        checks=MOMENTS,
+    ),
+    Defect(
+        "rows rounded before their means are taken",
+        "moment_kernels.hpp",
+        "float(rows[row * width + f] - means[f])",
+        "float(rows[row * width + f]) - float(means[f])",
+        BLOCKS,
+        checks=MOMENTS,
+    ),
+    Defect("means that add nothing", "moment_kernels.hpp", " + together * means[f]", "", BLOCKS, checks=MOMENTS),
+    Defect("both triangles added", "moment_kernels.hpp", "f = row + t; f", "f = t; f", BLOCKS, checks=MOMENTS),
+    Defect(
         "two phases of TileValues made one",
         "tile_kernels.hpp",
         """            s.column[t / kCols][c] = sum;
@@ -249,12 +280,28 @@ DEFECTS = [
     Defect(
         "distances that cancel",
         "tile_kernels.hpp",
-        "if (apart < kClose * lengths)",
+        "if (apart < kCloseOf<T> * lengths)",
         "if (apart < 0)",
         DIGITS,
         checks=TILES,
     ),
-    Defect("exp near 1", "tile_kernels.hpp", "x > -0.35 ?", "x > 1 ?", NEAR_ONE, checks=TILES),
+    Defect(
+        "close rows of float32 taken for those of float64",
+        "tile_kernels.hpp",
+        "sizeof(T) == 4 ? kCloseNarrow : kClose",
+        "kClose",
+        "FAIL narrow_tiles_become_values_in_float32",
+        checks=TILES,
+    ),
+    Defect(
+        "products of another row",
+        "tile_kernels.hpp",
+        "entry(products[at], i, j)",
+        "entry(products[(r0 + r) * cols + c0 + c + (r > 0)], i, j)",
+        VALUES,
+        checks=TILES,
+    ),
+    Defect("exp near 1", "tile_kernels.hpp", "x > T(-0.35) ?", "x > 1 ?", NEAR_ONE, checks=TILES),
     Defect(
         "two phases of TileProducts made one",
         "tile_kernels.hpp",

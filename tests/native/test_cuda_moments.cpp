@@ -91,6 +91,45 @@ TEST(centred_rows_know_their_lengths) {
     });
 }
 
+TEST(blocks_less_their_means_are_added_to_sums) {
+    const std::int64_t count = 77, last = 45, width = 48;
+    check::Matrix<double> v = check::gaussian<double>(count, width, 7, 3);
+    for (std::int64_t r = 0; r < count; ++r) v.values[std::size_t(r * width + last)] = 1;
+    std::vector<double> sums(std::size_t(width * width), 0.5);
+    std::vector<float> squares;
+    for (std::int64_t e = 0; e < width * width; ++e) squares.push_back(float(e % 13));
+    in_every_order([&] {
+        Queue queue(0);
+        const Buffer<double> rows(queue, v.values), all(queue, sums), means(queue, last);
+        const Buffer<float> narrow(queue, count * width), products(queue, squares);
+        const Borders borders{rows.get(), count, width, last, Written<double>(all.get()), Written<double>(means.get())};
+        launch(queue, Borders::blocks(last), borders);
+        const Narrowed narrowed{rows.get(), means.get(), count, width, last, Written<float>(narrow.get())};
+        launch(queue, count, narrowed);
+        const AddNarrow add{products.get(), means.get(), count, width, last, Written<double>(all.get())};
+        launch(queue, last, add);
+        const std::vector<double> found = all.values(), mean = means.values();
+        const std::vector<float> rounded = narrow.values();
+        for (std::int64_t i = 0; i < width; ++i) {
+            double sum = 0;
+            for (std::int64_t r = 0; r < count; ++r) sum += v(r, i);
+            if (i < last) CHECK(near(mean[std::size_t(i)], sum / double(count), 10));
+            for (std::int64_t r = 0; r < count; ++r) {
+                const double expected = i < last ? v(r, i) - mean[std::size_t(i)] : 0;
+                CHECK(same(double(rounded[std::size_t(r * width + i)]), double(float(expected))));
+            }
+            for (std::int64_t j = 0; j < width; ++j) {
+                double expected = 0.5;
+                for (std::int64_t r = 0; i <= j && j >= last && r < count; ++r) expected += v(r, i) * v(r, j);
+                if (i <= j && j < last)
+                    expected += double(squares[std::size_t(i * width + j)]) +
+                                double(count) * mean[std::size_t(i)] * mean[std::size_t(j)];
+                CHECK(near(found[std::size_t(i * width + j)], expected, 1e4));
+            }
+        }
+    });
+}
+
 TEST(rows_are_widened_and_gathered_as_they_are) {
     const check::Matrix<float> x = check::gaussian<float>(9, 150, 5);
     const std::vector<std::int64_t> wanted{8, 0, 3, 3};

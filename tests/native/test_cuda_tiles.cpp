@@ -67,17 +67,19 @@ TEST(tiles_become_values_and_their_sums) {
                     for (std::int64_t j = 0; j < cols; ++j) products.push_back(product(x, i, col0 + j));
                 const std::int64_t line = 160;
                 const Buffer<double> tile(queue, products), points(queue, x.values), lengths(queue, norms),
-                    high(queue, levels), by_row(queue, TileValues::across(cols) * line),
-                    by_column(queue, TileValues::down(rows) * line), row_sums(queue, rows), column_sums(queue, cols);
+                    high(queue, levels), by_row(queue, TileValues<double>::across(cols) * line),
+                    by_column(queue, TileValues<double>::down(rows) * line), row_sums(queue, rows),
+                    column_sums(queue, cols);
                 queue.clear(row_sums.get(), std::size_t(rows) * sizeof(double));
                 queue.clear(column_sums.get(), std::size_t(cols) * sizeof(double));
-                TileValues kernel;
+                TileValues<double> kernel;
                 kernel.function = function;
                 kernel.distance = distance;
                 kernel.row0 = 0;
                 kernel.col0 = col0;
                 kernel.rows = rows;
                 kernel.cols = kernel.ld = cols;
+                kernel.products = tile.get();
                 kernel.points = points.get();
                 kernel.norms = lengths.get();
                 kernel.levels = distance ? high.get() : nullptr;
@@ -86,10 +88,11 @@ TEST(tiles_become_values_and_their_sums) {
                 kernel.by_row = Written<double>(by_row.get());
                 kernel.by_column = Written<double>(by_column.get());
                 kernel.line = line;
-                launch(queue, TileValues::across(cols) * TileValues::down(rows), kernel);
-                const AddUp right{by_row.get(), TileValues::across(cols), rows, line, Written<double>(row_sums.get())};
+                launch(queue, TileValues<double>::across(cols) * TileValues<double>::down(rows), kernel);
+                const AddUp right{by_row.get(), TileValues<double>::across(cols), rows, line,
+                                  Written<double>(row_sums.get())};
                 launch(queue, AddUp::blocks(rows), right);
-                const AddUp down{by_column.get(), TileValues::down(rows), cols, line,
+                const AddUp down{by_column.get(), TileValues<double>::down(rows), cols, line,
                                  Written<double>(column_sums.get())};
                 launch(queue, AddUp::blocks(cols), down);
                 const std::vector<double> found = tile.values(), of_rows = row_sums.values(),
@@ -123,24 +126,89 @@ TEST(close_rows_keep_the_digits_of_their_distances) {
     const std::vector<double> norms{product(x, 0, 0), product(x, 1, 1)};
     const Buffer<double> tile(queue, std::vector<double>{0, product(x, 0, 1), 0, 0}), points(queue, x.values),
         lengths(queue, norms), sums(queue, 64 * 2);
-    TileValues kernel{function,
-                      true,
-                      0,
-                      0,
-                      2,
-                      2,
-                      2,
-                      points.get(),
-                      lengths.get(),
-                      nullptr,
-                      40,
-                      Written<double>(tile.get()),
-                      Written<double>(sums.get()),
-                      Written<double>(sums.get() + 64),
-                      2};
+    TileValues<double> kernel{function,
+                              true,
+                              0,
+                              0,
+                              2,
+                              2,
+                              2,
+                              tile.get(),
+                              points.get(),
+                              lengths.get(),
+                              nullptr,
+                              40,
+                              Written<double>(tile.get()),
+                              Written<double>(sums.get()),
+                              Written<double>(sums.get() + 64),
+                              2};
     launch(queue, 1, kernel);
     const double expected = std::sqrt(squared(x, 0, 1));
     CHECK(near(tile.values()[1], expected, expected));
+}
+
+TEST(narrow_tiles_become_values_in_float32) {
+    const std::int64_t n = 35, width = 9;
+    check::Matrix<float> x = check::gaussian<float>(n, width, 11);
+    for (std::int64_t f = 0; f < width; ++f) {  // equal rows, and close ones
+        x.values[std::size_t(width + f)] = x(0, f);
+        x.values[std::size_t(2 * width + f)] = x(0, f) + 1e-3F * float(f);
+    }
+    std::vector<float> products;
+    std::vector<double> norms;
+    for (std::int64_t i = 0; i < n; ++i)
+        for (std::int64_t j = 0; j < n; ++j) {
+            double sum = 0;
+            for (std::int64_t f = 0; f < width; ++f) sum += double(x(i, f)) * double(x(j, f));
+            products.push_back(float(sum * (1 + 1e-7)));  // not those of float64
+            if (i == j) norms.push_back(sum);
+        }
+    GramFunction rbf, power;
+    rbf.form = KernelForm::rbf;
+    rbf.factor = -0.25;
+    rbf.pilot = 1 - 0x1p-14;
+    power.form = KernelForm::polynomial;
+    power.degree = 2;
+    power.factor = power.offset = 1;
+    for (const bool distance : {true, false})
+        in_every_order([&] {
+            Queue queue(0);
+            const Buffer<float> points(queue, x.values), made(queue, products);
+            const Buffer<double> tile(queue, n * n), lengths(queue, norms), sums(queue, 2 * 2 * n);
+            TileValues<float> kernel{distance ? rbf : power,
+                                     distance,
+                                     0,
+                                     0,
+                                     n,
+                                     n,
+                                     n,
+                                     made.get(),
+                                     points.get(),
+                                     lengths.get(),
+                                     nullptr,
+                                     width,
+                                     Written<double>(tile.get()),
+                                     Written<double>(sums.get()),
+                                     Written<double>(sums.get() + 2 * n),
+                                     n};
+            launch(queue, TileValues<float>::across(n) * TileValues<float>::down(n), kernel);
+            const std::vector<double> found = tile.values();
+            for (std::int64_t i = 0; i < n; ++i)
+                for (std::int64_t j = i + 1; j < n; ++j) {
+                    double apart = 0, product = 0;
+                    for (std::int64_t f = 0; f < width; ++f) {
+                        const double gap = double(x(i, f)) - double(x(j, f));
+                        apart += gap * gap;
+                        product += double(x(i, f)) * double(x(j, f));
+                    }
+                    const double expected =
+                        distance ? std::expm1(-0.25 * apart) + 0x1p-14 : (product + 1) * (product + 1);
+                    const double size = distance && apart < 1e-3 ? 0x1p-13 : 10 + 10 * std::fabs(expected);
+                    const auto at = std::size_t(i * n + j);
+                    CHECK(std::fabs(found[at] - expected) <= 1e-6 * size);
+                    if (distance && apart == 0) CHECK(same(found[at], 0x1p-14));
+                }
+        });
 }
 
 TEST(values_near_one_keep_their_digits) {
@@ -260,14 +328,14 @@ TEST(pairs_are_those_of_the_next_rows_in_an_order) {
         Queue queue(0);
         const Buffer<double> points(queue, x.values), found(queue, n * partners);
         const Buffer<std::int32_t> there(queue, order);
-        SampledPairs kernel;
+        SampledPairs<double> kernel;
         kernel.points = points.get();
         kernel.order = there.get();
         kernel.count = n;
         kernel.width = x.cols;
         kernel.partners = partners;
         kernel.out = Written<double>(found.get());
-        launch(queue, SampledPairs::blocks(n * partners), kernel);
+        launch(queue, SampledPairs<double>::blocks(n * partners), kernel);
         const std::vector<double> values = found.values();
         for (std::int64_t at = 0; at < n; ++at)
             for (std::int64_t next = 0; next < partners; ++next) {

@@ -9,6 +9,7 @@ void bind_devices(py::module_& module) {
     module.def("count", &cuda::device_count);
     module.def("why_not", &cuda::why_not);
     module.def("look_for_products", &cuda::look_for_products, py::arg("paths"));
+    module.def("multiplies_floats", &cuda::multiplies_floats, py::arg("device"));
     module.def("facts", [] {
         py::list devices;
         for (int device = 0; device < cuda::device_count(); ++device) {
@@ -17,6 +18,7 @@ void bind_devices(py::module_& module) {
             one["name"] = facts.name;
             one["capability"] = std::to_string(facts.major) + "." + std::to_string(facts.minor);
             one["processors"] = facts.processors;
+            one["multiplies_floats"] = cuda::multiplies_floats(device);
             one["memory"] = facts.memory;
             one["free"] = facts.free;
             devices.append(one);

@@ -9,8 +9,9 @@ namespace {
 struct PyDeviceSource {
     std::shared_ptr<DeviceRows> rows;
     Kernel kernel;
+    Precision precision;
 
-    cuda::DeviceSource get() const { return {&rows->queue(), rows->rows(), kernel}; }
+    cuda::DeviceSource get() const { return {&rows->queue(), rows->rows(), kernel, precision}; }
 };
 
 }  // namespace
@@ -18,11 +19,13 @@ struct PyDeviceSource {
 void bind_device_grams(py::module_& module) {
     py::class_<PyDeviceSource>(module, "GramSource", py::module_local())
         .def(py::init([](std::shared_ptr<DeviceRows> rows, const std::string& form, double width, double offset,
-                         int degree, bool levelled) {
-                 return PyDeviceSource{std::move(rows), {form_of(form), width, offset, degree, levelled}};
+                         int degree, bool levelled, bool double_precision) {
+                 return PyDeviceSource{std::move(rows),
+                                       {form_of(form), width, offset, degree, levelled},
+                                       double_precision ? Precision::f64 : Precision::f32};
              }),
              py::arg("rows"), py::arg("form"), py::arg("width") = 1.0, py::arg("offset") = 0.0, py::arg("degree") = 1,
-             py::arg("levelled") = false);
+             py::arg("levelled") = false, py::arg("double_precision") = true);
     module.def(
         "gram_sums",
         [](const std::vector<PyDeviceSource>& sources, bool centred, py::object progress, std::int64_t tile) {

@@ -8,10 +8,13 @@ namespace kernalign::bindings {
 void bind_device_moments(py::module_& module) {
     using cuda::DeviceMoments;
     py::class_<DeviceMoments>(module, "Moments", py::module_local())
-        .def(py::init<int, std::int64_t, std::int64_t>(), py::arg("device"), py::arg("p"), py::arg("q"))
+        .def(py::init([](int device, std::int64_t p, std::int64_t q, bool double_precision) {
+                 return std::make_unique<DeviceMoments>(device, p, q,
+                                                        double_precision ? Precision::f64 : Precision::f32);
+             }),
+             py::arg("device"), py::arg("p"), py::arg("q"), py::arg("double_precision"))
         .def(py::init([](int device, const Moments& begun) {
-                 require(begun.precision() == Precision::f64, "a stream on a CUDA device has float64 products");
-                 return std::make_unique<DeviceMoments>(device, begun.state());
+                 return std::make_unique<DeviceMoments>(device, begun.state(), begun.precision());
              }),
              py::arg("device"), py::arg("begun"))
         .def(
@@ -29,9 +32,12 @@ void bind_device_moments(py::module_& module) {
             py::arg("centred"))
         .def("host",
              [](const DeviceMoments& self) {
-                 return without_gil(py::none(), [&](Monitor* m) { return Moments::of(self.state(m)); });
+                 return without_gil(py::none(),
+                                    [&](Monitor* m) { return Moments::of(self.state(m), self.precision()); });
              })
         .def_property_readonly("device", &DeviceMoments::device)
+        .def_property_readonly("double_precision",
+                               [](const DeviceMoments& m) { return m.precision() == Precision::f64; })
         .def_property_readonly("count", &DeviceMoments::count)
         .def_property_readonly("cols", [](const DeviceMoments& m) { return py::make_tuple(m.cols(0), m.cols(1)); });
 }

@@ -10,11 +10,11 @@
 #include <vector>
 
 #include "cpu/grams/gram_tiles.hpp"
-#include "cpu/products/outlier.hpp"
 #include "cpu/runtime/blas.hpp"
 #include "cpu/runtime/ordering.hpp"
 #include "error.hpp"
 #include "grams.hpp"
+#include "outlier.hpp"
 
 namespace kernalign {
 namespace {
@@ -25,7 +25,6 @@ constexpr std::int64_t kSampledRows = 1024;
 constexpr double kDeviations = 6;        // of the sample's estimate, to either side
 constexpr double kNarrowBracket = 1e-3;  // share of all pairs to either side, at least
 constexpr int kMostPasses = 24;          // over all pairs: one for each 22 bits, and few for a misled sample
-constexpr double kDuplicates = 1e-2;     // squared medians below this share of the squared norms are found in float64
 
 // The bits of numbers that are not negative order like the numbers.
 using Key = std::uint64_t;

@@ -5,14 +5,9 @@
 #include <type_traits>
 #include <utility>
 
-#include "cpu/products/outlier.hpp"
-#include "cpu/runtime/ordering.hpp"
+#include "outlier.hpp"
 
 namespace kernalign {
-
-constexpr double kNarrowest = 64;     // squared norm over squared width that float32 can stand
-constexpr double kWidest = 1e-30;     // and the least that it can hold
-constexpr double kLargestMean = 0.5;  // share of squared lengths, of rows that cannot be centred
 
 namespace {
 
@@ -30,24 +25,14 @@ std::size_t in_lines(std::int64_t bytes) { return std::size_t((bytes + 63) / 64 
 
 bool needs_double(const GramSource& source, const GramSide<float>& side) {
     if (source.kernel.form == KernelForm::precomputed) return false;
-    std::vector<double> squares = side.rows().squared_norms;
-    if (has_outlier(squares)) return true;
-    const KernelForm form = source.kernel.form;
-    if (form != KernelForm::rbf && form != KernelForm::polynomial) return false;
-    std::nth_element(squares.begin(), squares.begin() + std::ptrdiff_t(squares.size() / 2), squares.end(), Ascending());
-    const double median = squares[squares.size() / 2];
-    if (form == KernelForm::polynomial) {
-        double mean = 0;  // the squared length of the mean row
-        for (const double v : side.rows().total) mean += v * v / double(side.size()) / double(side.size());
-        return mean > kLargestMean * median;
-    }
-    const double width = std::ldexp(source.kernel.width, -side.rows().exponent());
-    return median > kNarrowest * width * width || median < kWidest * width * width;
+    double mean = 0;  // the squared length of the mean row
+    for (const double v : side.rows().total) mean += v * v / double(side.size()) / double(side.size());
+    return needs_double(source.kernel, side.rows().squared_norms, mean, side.rows().exponent());
 }
 
 MadeSide make_side(const GramSource& source, bool centred, std::int64_t kept_bytes, int threads, Progress& progress) {
     const bool asked = source.precision == Precision::f32;
-    if (asked && !source.takes_root()) {
+    if (asked && !source.kernel.takes_root()) {
         GramSide<float> side(source, centred, kept_bytes, threads, progress);
         if (!needs_double(source, side)) return {std::move(side), false};
     }

@@ -6,12 +6,12 @@
 #include <vector>
 
 #include "cpu/products/float_product.hpp"
-#include "cpu/products/outlier.hpp"
 #include "cpu/runtime/dense_centre.hpp"
 #include "cpu/runtime/load.hpp"
 #include "cpu/simd/simd.hpp"
 #include "error.hpp"
 #include "grams.hpp"
+#include "outlier.hpp"
 
 namespace kernalign {
 namespace {

@@ -34,7 +34,7 @@ class Moments {
     // Takes the waiting rows into the sums. Blocks are counted anew from here: further bits depend on where this was.
     void settle();
 
-    static Moments of(MomentState state);  // of float64 products
+    static Moments of(MomentState state, Precision precision);
     MomentState state() const;
 
     // All that a saved state must hold, as float64, and back; unpack throws std::invalid_argument on a wrong length.

@@ -8,12 +8,12 @@
 #include <utility>
 
 #include "cpu/products/float_product.hpp"
-#include "cpu/products/outlier.hpp"
 #include "cpu/runtime/dense_centre.hpp"
 #include "cpu/runtime/load.hpp"
 #include "cpu/runtime/parallel.hpp"
 #include "cpu/simd/simd.hpp"
 #include "moments.hpp"
+#include "outlier.hpp"
 
 namespace kernalign {
 namespace {

@@ -6,10 +6,10 @@
 #include <utility>
 
 #include "cpu/moments/accumulator.hpp"
-#include "cpu/products/outlier.hpp"
 #include "cpu/runtime/load.hpp"
 #include "cpu/simd/simd.hpp"
 #include "error.hpp"
+#include "outlier.hpp"
 
 namespace kernalign {
 namespace {

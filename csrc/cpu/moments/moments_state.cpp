@@ -95,8 +95,8 @@ MomentState Moments::state() const {
     return {std::move(all.sums_), waiting_, std::move(all.waiting_rows_)};
 }
 
-Moments Moments::of(MomentState state) {
-    Moments stream(state.sums.side[0].cols, state.sums.side[1].cols, Precision::f64);
+Moments Moments::of(MomentState state, Precision precision) {
+    Moments stream(state.sums.side[0].cols, state.sums.side[1].cols, precision);
     stream.sums_ = std::move(state.sums);
     stream.waiting_ = state.waiting;
     stream.waiting_rows_ = std::move(state.rows);

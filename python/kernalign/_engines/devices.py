@@ -23,6 +23,7 @@ __all__ = [
     "facts",
     "gram_sums",
     "head",
+    "in_doubles",
     "median_distance",
     "nearest_neighbors",
     "nearest_of_rows",
@@ -38,6 +39,11 @@ _HEAD = 64  # rows
 def available() -> bool:
     """Whether there is a CUDA device to use."""
     return not why_not()
+
+
+def in_doubles(place: int | None) -> bool:
+    """Whether a device multiplies rows of any type in float64, since that takes it little longer; the CPU does not."""
+    return place is not None and not on_device.extension().multiplies_floats(place)
 
 
 def check_magnitude_of(rows: Any, exponent: int) -> None:
@@ -64,13 +70,14 @@ def nearest_of_rows(rows: Any, queries: NDArray[np.int32], k: int, metric: str, 
 
 
 class Stream:
-    """The state of `kernalign.Moments` on a device; as a value it is the CPU's state, of float64 products."""
+    """The state of `kernalign.Moments` on a device, as which it began; as a value it is the CPU's state."""
 
-    double_precision = True
+    def __init__(self, device: int, begun: _core.Moments) -> None:
+        self._engine = on_device.extension().Moments(device, begun)
 
-    def __init__(self, device: int, begun: _core.Moments | tuple[int, int]) -> None:
-        made = on_device.extension().Moments
-        self._engine = made(device, *begun) if isinstance(begun, tuple) else made(device, begun)
+    @property
+    def double_precision(self) -> bool:
+        return bool(self._engine.double_precision)
 
     @property
     def count(self) -> int:
@@ -137,15 +144,16 @@ def gram_sums(
     return sums
 
 
-def median_distance(rows: Any, place: int, off_diagonal: bool, report: Report, **way: int) -> float:
+def median_distance(
+    rows: Any, place: int, off_diagonal: bool, report: Report, *, double: bool = True, **way: int
+) -> float:
     """The exact median of the distances between rows; ``way``, in tests: the largest tile, and how many are held."""
-    source = _source(rows, {"form": "sqeuclidean"}, place)
+    source = _source(rows, {"form": "sqeuclidean", "double_precision": double}, place)
     return float(on_device.extension().median_distance(source, off_diagonal, report, **way))
 
 
 def _source(rows: Any, options: dict[str, Any], place: int) -> Any:
-    wanted = {name: options[name] for name in ("form", "width", "offset", "degree", "levelled") if name in options}
-    return on_device.extension().GramSource(on_device.moved(rows, place), **wanted)
+    return on_device.extension().GramSource(on_device.moved(rows, place), **options)
 
 
 def edge_products(rows: Any, index: NDArray[np.int32], threads: int, report: Report) -> tuple[Any, Any, Any, float]:

@@ -184,9 +184,9 @@ def make_side(
 ) -> Side:
     """Choose the precision, and find the bandwidth if the kernel's is a rule. ``rows`` of several parts are one.
 
-    ``place`` is that of the CUDA device which makes its sums, in float64; None: the CPU does.
+    ``place`` is that of the CUDA device which makes its sums; None: the CPU does.
     """
-    n, p, double = 0, rows[0].shape[1], double or place is not None
+    n, p, double = 0, rows[0].shape[1], double or devices.in_doubles(place)
     for part in rows:
         n += part.shape[0]
         double = double or part.double_precision
@@ -212,7 +212,7 @@ def make_side(
         if isinstance(width, str):
             off_diagonal = width == "median_offdiag"
             if place is not None:
-                width = devices.median_distance(rows[0], place, off_diagonal, report)
+                width = devices.median_distance(rows[0], place, off_diagonal, report, double=double)
             else:
                 source = _core.GramSource(list(rows), **options)
                 width = _core.median_distance(source, off_diagonal, threads, report)

@@ -32,7 +32,7 @@ def linear_sums(
     """
     (n, p), q, threads, place = pair.x.shape, pair.y.shape[1], pair.threads, pair.place
     if sides is None:
-        double = place is not None or linear_precision(pair)
+        double = linear_precision(pair)
         sides = (
             make_side([pair.x], kernels[0], threads, double=double, place=place),
             make_side([pair.y], kernels[1], threads, double=double, place=place),
@@ -40,9 +40,9 @@ def linear_sums(
     double = sides[0].double and sides[1].double
     more: dict[str, Any] = {"settings": pair.settings, "threads": threads, "sides": sides}
     if place is not None and n > p + q:
-        stream = devices.Stream(place, (p, q))
+        stream = devices.Stream(place, _core.Moments(p, q, double_precision=double))
         stream.update(pair.x, pair.y, threads, report)
-        return moment_sums(stream.finish(centred, threads), True, "feature", centred, place=place, **more)
+        return moment_sums(stream.finish(centred, threads), double, "feature", centred, place=place, **more)
     if n <= p + q:
         small = None if keep or not centred or place is not None else _core.small_gram_sums(pair.x, pair.y, double)
         if small is not None:
@@ -86,9 +86,9 @@ def _held(
 
 
 def linear_precision(pair: arrays.Pair) -> bool:
-    """Whether both sides are multiplied in float64 because one of them asks for it."""
+    """Whether both sides are multiplied in float64 because one of them, or where they are, asks for it."""
     narrow = min(pair.x.shape[1], pair.y.shape[1]) < arrays.FEW_COLUMNS
-    return pair.x.double_precision or pair.y.double_precision or narrow
+    return pair.x.double_precision or pair.y.double_precision or narrow or devices.in_doubles(pair.place)
 
 
 def moment_sums(engine: _core.MomentSums, double: bool, route: str, centred: bool, **more: Any) -> KernelSums:

@@ -73,7 +73,11 @@ def _of_formats(formats: dict[str, str | None]) -> str:
 def _of_cuda(facts: dict[str, Any]) -> str:
     if not facts["built"]:
         return "not built"
-    cards = [f"{one['name']} ({one['capability']}, {one['memory'] / 2**30:.0f} GiB)" for one in facts["devices"]]
+    cards = [
+        f"{one['name']} ({one['capability']}, {one['memory'] / 2**30:.0f} GiB, "
+        f"{'float32' if one['multiplies_floats'] else 'float64'} products of narrow rows)"
+        for one in facts["devices"]
+    ]
     cublas = facts["cublas"] or "no cuBLAS was found"
     found = f"driver {facts['driver']}: {', '.join(cards)}; {cublas}" if cards else facts["why_not"]
     return f"built for {facts['architectures']}; {found}"

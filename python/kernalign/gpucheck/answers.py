@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from kernalign import _core
 from kernalign._base.kernels import RBF, Cosine, Laplacian, Linear, Polynomial
 from kernalign._engines import devices
 from kernalign._engines.neighbors import Metric, Neighbors, knn
@@ -75,7 +76,7 @@ def streams(check: Check) -> int:
         x, y = paired_rows(6 * seed + 1, 3000)
         values = set()
         for size in (3000, 1024, 700):
-            state = devices.Stream(check.index, (x.shape[1], y.shape[1]))
+            state = devices.Stream(check.index, _core.Moments(x.shape[1], y.shape[1], double_precision=True))
             for begin in range(0, 3000, size):
                 left, right = (arrays.rows(one[begin : begin + size]) for one in (x, y))
                 state.update(left, right, 0, None)

@@ -21,7 +21,7 @@ from kernalign._base.readable import Readable
 from kernalign._base.score import Score
 from kernalign._engines import devices
 from kernalign._engines.kernel_sums import KernelSums
-from kernalign._engines.linear import moment_sums
+from kernalign._engines.linear import linear_precision, moment_sums
 from kernalign._rows import arrays, streams
 from kernalign._rows.digits import Digits
 from kernalign._rows.magnitude import check_magnitude
@@ -130,17 +130,14 @@ class Moments(Readable):
         double = pair.x.double_precision or pair.y.double_precision
         core = self._core
         if core is None:
-            products = double or min(pair.x.shape[1], pair.y.shape[1]) < arrays.FEW_COLUMNS
             p, q = pair.x.shape[1], pair.y.shape[1]
-            core = _core.Moments(p, q, double_precision=products or place is not None)
+            core = _core.Moments(p, q, double_precision=linear_precision(pair))
         for rows, name, columns in zip((pair.x, pair.y), names, core.cols, strict=True):
             if rows.shape[1] != columns:
                 raise ValueError(f"{name} must have the {columns} columns of the stream, got {rows.shape[1]}")
         if double and not core.double_precision:
             raise TypeError("the stream began with 16- or 32-bit floats and must go on with them, got wider numbers")
         if place is not None and isinstance(core, _core.Moments):
-            if not core.double_precision:
-                raise TypeError("the stream began with 16- or 32-bit floats on the CPU and must go on there")
             core = devices.Stream(place, core)
         if isinstance(core, devices.Stream):  # which looks at all rows before it takes any
             core.update(pair.x, pair.y, threads, report)
