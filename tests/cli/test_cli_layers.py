@@ -146,6 +146,14 @@ def test_a_file_of_several_arrays_is_a_model_where_layers_are_asked_for(files: P
     for key, names in labels.items():
         assert [row[key] for row in rows] == [names[int(row[key])] for row in wanted]
     assert len(rows_of(run(*command))) == 10  # every array on its own
+    Path("both").mkdir()
+    for name in ("a.npz", "b.npz"):
+        Path("both", name).write_bytes(Path(name).read_bytes())
+    for row, inside in zip(rows, rows_of(run("compare", "both", *command[3:], "--layers", mode)), strict=True):
+        assert [inside[key] for key in ("x", "x_layer", "y_layer", "score", "p_value")] == [
+            row[key] for key in ("x", "x_layer", "y_layer", "score", "p_value")
+        ]
+    assert len(rows_of(run("compare", "both", *command[3:]))) == 10
     single = rows_of(run("compare", "a.npz:layer9", "b.npz:h.1", "--metric", "cka", "--layers", mode, "--json"))
     assert [(row["x"], row["y"], row["score"]) for row in single] == [("layer9", "h.1", ka.cka(a[:, 0], b[:, 1]))]
     if mode == "best":

@@ -36,7 +36,7 @@ def open_models(files: Sequence[str], layered: bool, shards: bool, dimensions: t
     for spec in files:
         place, key = split_spec(spec)
         if key is None and place.is_directory and format_of(place) is None:
-            inner = models_of(place, shards=shards, dimensions=dimensions)
+            inner = models_of(place, layered=layered, shards=shards, dimensions=dimensions)
             found.models.extend(inner.models)
             found.skipped.extend(inner.skipped)
         elif key is None and place.is_file:

@@ -10,11 +10,10 @@ from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from kernalign import _core
 from kernalign._base import checks
-from kernalign._base.intervals import normal_quantile
+from kernalign._base.intervals import student_quantile
 from kernalign._base.memory import budget_of
 from kernalign._base.progress import reporting
 from kernalign._base.readable import Readable
@@ -30,6 +29,7 @@ from kernalign._rows.labels import group_numbers
 from kernalign._rows.options import Options, check_asked
 from kernalign._statistics import half_sampling, jackknife, pair_influence
 from kernalign._statistics.pairings import Labels
+from kernalign._statistics.tails import student_tail
 from kernalign.metrics.kernel.cka import check_estimator
 from kernalign.metrics.kernel.finish import Estimator
 from kernalign.metrics.kernel.rsa import Comparison, Dissimilarity, check, check_no_rows, check_uncertainty
@@ -53,7 +53,8 @@ class PairedDifference(Readable):
     score_a, score_b : the two scores
     difference : score_a - score_b: positive if a is closer to y
     stderr : standard error of the difference; what both scores owe to the same items cancels in it
-    z, p_value : difference / stderr, and the two-sided normal p-value of no difference
+    z, p_value : difference / stderr, and the two-sided p-value of no difference by Student's t, with one degree of
+        freedom less than there are items or groups
     method : "jackknife" or "half-sampling"
     settings : estimator or k, similarity, and preprocessing
 
@@ -95,15 +96,19 @@ class PairedDifference(Readable):
         return self.difference / self.stderr if self.stderr > 0 else math.copysign(math.inf, self.difference)
 
     @property
+    def _freedom(self) -> int:
+        return int(self.settings.get("groups", self.n)) - 1
+
+    @property
     def p_value(self) -> float:
-        return 2 * float(special.ndtr(-abs(self.z)))
+        return 2 * student_tail(abs(self.z), self._freedom)
 
     def _shown(self) -> list[tuple[str, Any]]:
         return [*super()._shown(), ("difference", self.difference), ("p_value", self.p_value)]
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """Two-sided normal interval of the difference."""
-        half = normal_quantile(level) * self.stderr
+        """Two-sided interval of the difference, by Student's t like `p_value`."""
+        half = student_quantile(level, self._freedom) * self.stderr
         return self.difference - half, self.difference + half
 
 

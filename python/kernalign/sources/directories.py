@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from kernalign import sources
 from kernalign.sources import SHAPES, NoRowsError, Source, open_unit
 from kernalign.sources.contents import files_in
 from kernalign.sources.formats import format_of
@@ -34,8 +35,12 @@ class Found(NamedTuple):
     skipped: list[str]
 
 
-def models_of(directory: Place, *, shards: bool = False, dimensions: tuple[int, ...] = tuple(SHAPES)) -> Found:
+def models_of(
+    directory: Place, *, layered: bool = False, shards: bool = False, dimensions: tuple[int, ...] = tuple(SHAPES)
+) -> Found:
     """The representations of a directory and of those in it, in natural order; one that cannot be opened is among them.
+
+    ``layered``: several 2-D arrays of one file are the layers of one.
 
     Raises
     ------
@@ -60,7 +65,7 @@ def models_of(directory: Place, *, shards: bool = False, dimensions: tuple[int, 
             found.models.append(_layered(name, str(place) if whole else f"{place}/{name}", layers))
         for unit in named:
             if unit not in layers:
-                _single(unit, found, dimensions)
+                _single(unit, found, layered, dimensions)
     if not found.models:
         raise ValueError(f"{directory} holds no file with 2-D or 3-D arrays that can be read")
     return found
@@ -110,7 +115,7 @@ class _Damaged(Stored):
         raise self._error
 
 
-def _single(unit: Unit, found: Found, dimensions: tuple[int, ...]) -> None:
+def _single(unit: Unit, found: Found, layered: bool, dimensions: tuple[int, ...]) -> None:
     try:
         opened = open_unit(unit, dimensions)
     except NoRowsError as error:
@@ -118,5 +123,8 @@ def _single(unit: Unit, found: Found, dimensions: tuple[int, ...]) -> None:
     except (ValueError, OSError, ImportError) as error:
         found.models.append(Model(unit.name, str(unit.place), error))
     else:
+        if layered and sources.are_layers(opened):
+            found.models.append(Model(unit.name, str(unit.place), sources.by_name(opened)))
+            return
         alone = len(opened) == 1
         found.models.extend(Model(unit.name if alone else one.name, one.spec, [one]) for one in opened)
