@@ -9,6 +9,7 @@ import kernalign as ka
 import ml_dtypes
 import numpy as np
 import pytest
+from kernalign._core import Rows
 from kernalign._rows import duplicates
 from kernalign._rows.numeric import as_matrix
 from kernalign.comparison import caveats
@@ -263,3 +264,22 @@ def test_rows_that_cannot_be_read_are_left_to_whoever_reads_them():
     with warnings.catch_warnings(), pytest.raises(ValueError, match="x must be finite"):
         warnings.simplefilter("ignore", ka.AlignmentWarning)
         ka.cka(x, x)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_glance_sees_what_is_worth_a_second_look(dtype):
+    """Equal values in the middle column, rows that are counted, a zero first entry of a square; no more of others."""
+    rng = np.random.default_rng(0)
+    plain = np.array([rng.permutation(60) for _ in range(5)]).T + 1
+    plain[-1, [0, -1]] = plain[0, [0, -1]]
+    repeated, counted, square = plain.copy(), plain.copy(), plain[:5].copy()
+    repeated[40, 2] = repeated[7, 2]
+    counted[[0, -1], -1] = 1, 60
+    square[0, 0] = 0
+    kinds = (plain, 0), (repeated, 1), (counted, 8), (square, 4), (plain[:, ::-1][::-1], 0)
+    for rows, wanted in kinds if dtype != np.bool_ else ((plain > 30, 1),):
+        matrix, bfloat16 = as_matrix(rows.astype(dtype), "x")
+        assert Rows(matrix, "x", bfloat16=bfloat16).looks == wanted
+    signs = np.array([[0.0], [-0.0], [1.0], [2.5]])
+    assert Rows(signs, "x", paired=True).looks & 1
+    assert Rows(np.ones((3000, 2)), "x", paired=True).looks & 2
