@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from kernalign.cli import main
+from kernalign.cli.info import _of_cuda
 from kernalign.cli.output import number, probability
 from samples import related, stand_in
 
@@ -462,6 +463,15 @@ def test_info() -> None:
     assert facts["threads"] >= 1
     assert facts["formats"][".npy"] is None
     assert "formats:      .npy .npz" in text
+
+
+def test_info_tells_of_devices() -> None:
+    card = {"name": "H200", "capability": "9.0", "memory": 139 << 30}
+    facts = {"built": True, "devices": [card], "cublas": None, "driver": "13.0", "architectures": "75, 90"}
+    assert _of_cuda(facts) == "built for 75, 90; driver 13.0: H200 (9.0, 139 GiB); no cuBLAS was found"
+    none = facts | {"devices": [], "why_not": "no driver was found"}
+    assert _of_cuda(none) == "built for 75, 90; no driver was found"
+    assert _of_cuda({"built": False}) == "not built"
 
 
 def test_info_says_what_brings_the_other_formats(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -408,6 +408,10 @@ def test_letters_say_which_bars_differ(against):
     del numbers["m0", "m3"]
     with pytest.raises(ValueError, match="differences must hold every pair of bars, but 'm0' and 'm3' are missing"):
         found.plot("cka", "bars", differences=numbers)
+    with pytest.raises(TypeError, match="differences must be a dict of pairs of names and p-values, got 3"):
+        found.plot("cka", "bars", differences=3)
+    with pytest.raises(ValueError, match="order must be 'score' or 'family' for kind='bars', got 'cluster'"):
+        found.plot("cka", "bars", order="cluster")
 
 
 @given(st.sets(st.tuples(st.integers(0, 6), st.integers(0, 6)).filter(lambda pair: pair[0] < pair[1])))
