@@ -123,13 +123,13 @@ struct Borders {
             for (int with = 0; with < kLast; ++with) s.sum[with][t / kCols][t % kCols] = sum[with];
         });
         block.each([&](Thread t, Shared& s) {
-            const std::int64_t column = first + t;
-            if (t >= kCols || column >= last + kLast) return;
+            const std::int64_t at = first + t;
+            if (t >= kCols || at >= last + kLast) return;
             for (int with = 0; with < kLast; ++with) {
                 double total = 0;
                 for (int part = 0; part < kParts; ++part) total += s.sum[with][part][t];
-                if (column <= last + with) sums.of(t)[column * width + last + with] += total;
-                if (with == 0 && column < last) means.of(t)[column] = total / double(count);
+                if (at <= last + with) sums.of(t)[at * width + last + with] += total;
+                if (with == 0 && at < last) means.of(t)[at] = total / double(count);
             }
         });
     }

@@ -191,8 +191,8 @@ DEFECTS = [
     Defect(
         "a last row of a chunk left out",
         "moment_kernels.hpp",
-        "row < end; ++row",
-        "row + 1 < end; ++row",
+        "row < end; ++row) {\n                    const double apart",
+        "row + 1 < end; ++row) {\n                    const double apart",
         COLUMNS,
         checks=MOMENTS,
     ),
@@ -209,7 +209,7 @@ DEFECTS = [
     Defect(
         "lengths before the shift",
         "moment_kernels.hpp",
-        "sum += value * value",
+        "sum += double(value) * double(value)",
         "sum += x.raw(row, f) * x.raw(row, f)",
         LENGTHS,
         checks=MOMENTS,
@@ -219,9 +219,9 @@ DEFECTS = [
         "moment_kernels.hpp",
         """        });
         block.each([&](Thread t, Shared& s) {
-            const std::int64_t column = first + t;
+            const std::int64_t at = first + t;
 """,
-        """            const std::int64_t column = first + t;
+        """            const std::int64_t at = first + t;
 """,
         BLOCKS,
         checks=MOMENTS,
@@ -298,7 +298,7 @@ DEFECTS = [
         "tile_kernels.hpp",
         "entry(products[at], i, j)",
         "entry(products[(r0 + r) * cols + c0 + c + (r > 0)], i, j)",
-        VALUES,
+        OVERFLOW,
         checks=TILES,
     ),
     Defect("exp near 1", "tile_kernels.hpp", "x > T(-0.35) ?", "x > 1 ?", NEAR_ONE, checks=TILES),
