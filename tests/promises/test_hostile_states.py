@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 from blake3 import blake3
 from kernalign import suite
+from kernalign._base import checkpoint
 from kernalign._engines.states import Store
 from kernalign.stitching import AffineStitcher, LowRankStitcher, ProcrustesStitcher, RidgeStitcher, load_stitcher
 from samples import related
@@ -246,6 +247,13 @@ def ask_of_mutants(kind: str, files: int, seed: int, tmp_path: Path) -> None:
         path.write_bytes(content)
         refused += refuses(ask, path, what, str(path))
     assert 0 < refused < files
+
+
+def test_a_state_under_what_is_no_key_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    checkpoint.write(path, "States", {"plan": "", "states": [{"tuple": [1, 2]}]}, {}, overwrite=False)
+    with pytest.raises(ValueError, match=r"x is malformed: the key of a state must be a StateKey, got 1"):
+        Store.load(path)
 
 
 def given() -> tuple[int, int]:

@@ -112,5 +112,7 @@ def _unpacked(packed: Any, arrays: Any) -> Store:
     store = Store()
     for one in packed:
         key, state = unpack(one, arrays)
+        if not (isinstance(key, StateKey) and isinstance(key.kind, str)):
+            raise ValueError(f"the key of a state must be a StateKey, got {key!r:.80}")
         store[key] = state
     return store
