@@ -1,6 +1,7 @@
 """Threads: what limits them, and that the BLAS of NumPy and SciPy is held while it works for a call and given back."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from kernalign import _core
 from kernalign._base import threads
+from kernalign.comparison import run
 from kernalign.metrics.linear import principal
 
 CORES = len(os.sched_getaffinity(0))
@@ -99,6 +101,32 @@ def test_of_several_contexts_the_least_counts_and_the_last_gives_back():
     finally:
         for one, count in zip(libraries, before, strict=True):
             one.set_num_threads(count)
+
+
+def test_a_lock_that_another_thread_holds_is_none_after_a_fork():
+    x, y = np.random.default_rng(0).normal(size=(2, 20, 6))
+    go, ready = threading.Event(), threading.Event()
+
+    def hold():
+        with threads.held._lock, run._ALONE:
+            ready.set()
+            go.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    ready.wait()
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            signal.alarm(60)
+            ka.execute(ka.plan(["cca"], {"x": x, "y": y}), progress=False)
+            code = 0
+        finally:
+            os._exit(code)
+    go.set()
+    thread.join()
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_a_library_with_the_right_number_is_not_told(monkeypatch):

@@ -94,7 +94,8 @@ class held:
 
     def __exit__(self, *error: object) -> None:
         with self._lock:
-            self._counts.remove(self._count)
+            if self._count in self._counts:  # unless a fork has come between
+                self._counts.remove(self._count)
             self._apply()
 
     def _apply(self) -> None:
@@ -102,6 +103,15 @@ class held:
             count = min([before, *self._counts])
             if library.get_num_threads() != count:  # being told makes OpenBLAS start all threads of a forked process
                 library.set_num_threads(count)
+
+
+def _forked() -> None:
+    """In a forked process no other thread is there to let go of the lock."""
+    held._lock = threading.Lock()
+    held._counts.clear()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 @cache

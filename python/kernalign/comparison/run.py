@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -35,8 +36,17 @@ from kernalign.comparison.tables import Later, Names, gathered, input_of, only_o
 _TABLES = ("scores", "chance", "chance_sd")
 _BEST_TABLES = ("scores", "best_layers", "chance", "chance_sd", "p_values")  # in the order of `gathered`
 _FAILURES = (ValueError, OSError, ArithmeticError, MemoryError)  # of data; other errors are misuse or bugs
-_ALONE = threading.RLock()  # of tasks of one process: what is warned of is told by filters that all threads share
 _UNITS = 1000  # progress steps of one task
+_ALONE = threading.RLock()  # of tasks of one process: what is warned of is told by filters that all threads share
+
+
+def _forked() -> None:
+    """In a forked process no other thread is there to let go of it."""
+    global _ALONE
+    _ALONE = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 class Run:
