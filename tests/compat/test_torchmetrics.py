@@ -14,6 +14,9 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchmetrics")
 
+from device_arrays import DeviceArray  # noqa: E402
+from kernalign._engines.devices import Stream  # noqa: E402
+from kernalign.compat.platonic.tensors import readable  # noqa: E402
 from kernalign.compat.torchmetrics import Similarity  # noqa: E402
 from torchmetrics import MetricCollection  # noqa: E402
 
@@ -236,3 +239,58 @@ def test_it_says_what_it_measures():
     assert repr(Similarity((4, 3), "hsic", estimator="biased")) == (
         "Similarity(num_features=(4, 3), metric='hsic', estimator='biased')"
     )
+
+
+def test_batches_on_a_device_stay_there_until_the_state_is_read(cuda, monkeypatch) -> None:
+    """The simulated device, since tensors of this torch are on the CPU."""
+    given, there = batches(dtype="float32"), []
+    found = Similarity((6, 4))
+    with monkeypatch.context() as patch:
+        patch.setattr("kernalign.compat.torchmetrics.readable", lambda *rows: there.pop())
+        for x, y in given:
+            there.append((DeviceArray(x.numpy()), DeviceArray(y.numpy())))
+            found.update(x, y)
+    assert not found._packed.any()  # nothing was downloaded
+    assert type(found._stream._core) is Stream
+    expected = float(ka.cka(*(rows.astype(np.float64) for rows in joined(given))))
+    assert float(found.compute()) == pytest.approx(expected, rel=1e-11)
+    # Saved with float64 products, it goes on and merges with one of float32 products.
+    again, narrow = Similarity((6, 4)), Similarity((6, 4))
+    again.packed = found.packed.clone()
+    wide = [torch.cat(side).repeat(1, 4)[:, :16].contiguous() for side in zip(*given, strict=True)]
+    one, other = Similarity(16), Similarity(16)
+    one.update(*(side.double() for side in wide))
+    other.update(*wide)
+    one.merge_state(other)
+    assert one.moments.n == 2 * len(wide[0])
+    assert one.moments.cka().settings["products"] == "float32"
+    again.update(*given[0])
+    narrow.update(*given[0])
+    again.merge_state(narrow)
+    assert again.moments.n == found.moments.n + 2 * len(given[0][0])
+
+
+def test_tensors_are_read_where_they_are_or_on_the_cpu(monkeypatch) -> None:
+    class Tensor:
+        def __init__(self, device: str, floating: bool = True) -> None:
+            self.device, self.floating, self.done = torch.device(device), floating, ""
+
+        def __getattr__(self, name):
+            def call():
+                self.done += f" {name}"
+                return self
+
+            return call
+
+        def is_floating_point(self) -> bool:
+            return self.floating
+
+    def done(*places: str, floating: bool = True, why_not: str = "") -> list[str]:
+        monkeypatch.setattr("kernalign._rows.on_device.why_not", lambda: why_not)
+        return [one.done for one in readable(*(Tensor(place, floating) for place in places))]
+
+    assert done("cuda:1", "cuda:1") == [" detach contiguous"] * 2
+    assert done("cuda:1", "cuda:1", floating=False) == [" detach double contiguous"] * 2
+    for places, reason in ((("cuda:0", "cuda:1"), ""), (("cuda:0", "cpu"), ""), (("cuda:0", "cuda:0"), "no driver")):
+        assert done(*places, why_not=reason) == [" detach cpu"] * 2
+    assert done("mps", "mps") == [" detach cpu"] * 2

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 from kernalign._base.checks import check_choice, items, nearest
-from kernalign.compat.platonic.tensors import is_tensor
+from kernalign.compat.platonic.tensors import is_tensor, readable
 from kernalign.metrics.moments import Moments
 
 Pool: TypeAlias = str | Callable[[Any], Any] | None
@@ -124,17 +124,14 @@ class FeatureTap(Mapping[str, Any]):
         ValueError, TypeError
             As :meth:`kernalign.Moments.update`.
         """
-        x = self._batch()
-        y = x if other is None or other is self else other._batch()
+        x = {layer: self[layer] for layer in self}
+        y = x if other is None or other is self else {layer: other[layer] for layer in other}
         for at, (first, rows) in enumerate(x.items()):
             for second, others in list(y.items())[at if y is x else 0 :]:
-                moments.setdefault((first, second), Moments()).update(rows, others)
+                moments.setdefault((first, second), Moments()).update(*readable(rows, others))
         self._features = {}
         if other is not None:
             other._features = {}
-
-    def _batch(self) -> dict[str, Any]:
-        return {layer: self[layer].cpu() for layer in self}
 
     def _listener(self, layer: str) -> Callable[[Any, Any, Any], None]:
         def listen(module: Any, given: Any, output: Any) -> None:

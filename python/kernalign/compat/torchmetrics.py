@@ -14,6 +14,7 @@ from torchmetrics import Metric
 from kernalign._base.checks import check_choice, check_positive, shown
 from kernalign._base.score import UndefinedScoreWarning
 from kernalign._base.warn import warn
+from kernalign.compat.platonic.tensors import readable
 from kernalign.metrics.moments import Moments
 from kernalign.metrics.packed_moments import packed, packed_length, unpacked
 from kernalign.metrics.registry import METRICS, as_named
@@ -25,10 +26,11 @@ _FEW = 4  # items, below which some estimators do not exist
 class Similarity(Metric):  # type: ignore[misc]
     """How alike two representations of the same items are, over all batches and all processes of a training run.
 
-    Everything that :class:`kernalign.Moments` finishes can be measured. The state is one float64 vector, which
-    torchmetrics moves, clones, gathers and merges: the result does not depend on how items were divided among batches
-    and processes, up to the rounding of float64 (of float32 batches, of their products: about 1e-7). It stays float64
-    under ``half()``, and on the CPU where a device has no float64 (MPS).
+    Everything that :class:`kernalign.Moments` finishes can be measured. Batches go into a stream of it where they are,
+    on a CUDA device too. When it is read, the state is one float64 vector, which torchmetrics moves, clones, gathers
+    and merges: the result does not depend on how items were divided among batches and processes, up to the rounding of
+    float64 (of float32 batches, of their products: about 1e-7). It stays float64 under ``half()``, and on the CPU where
+    a device has no float64 (MPS).
 
     Parameters
     ----------
@@ -53,8 +55,9 @@ class Similarity(Metric):  # type: ignore[misc]
 
     Notes
     -----
-    ``update`` takes x (n, p) and y (n, q), tensors of any real dtype on any device; O(n (p + q)^2) on the CPU and
-    8 (p^2 + p q + q^2) bytes of state, of which it makes a few copies. ``compute`` returns a 0-d float64 tensor: nan
+    ``update`` takes x (n, p) and y (n, q), tensors of any real dtype on any device; O(n (p + q)^2) on the CUDA device
+    that holds both, else on the CPU, and 8 (p^2 + p q + q^2) bytes of state, of which it makes a few copies when it is
+    read. ``compute`` returns a 0-d float64 tensor: nan
     (UndefinedScoreWarning) where there are too few items, so that a short last batch ends no training. Nothing here is
     differentiable: gradients stop at ``update``; :func:`kernalign.compat.losses.cka_loss` is a loss.
 
@@ -72,7 +75,9 @@ class Similarity(Metric):  # type: ignore[misc]
 
     full_state_update = False
     is_differentiable = False
-    packed: torch.Tensor
+    _packed: torch.Tensor
+    _stream: Moments | None = None  # what has gone on from _packed
+    _read = True  # whether _packed has all of it
 
     def __init__(self, num_features: int | Sequence[int], metric: str = "cka", **keywords: Any) -> None:
         metric = as_named(metric)
@@ -109,6 +114,19 @@ class Similarity(Metric):  # type: ignore[misc]
         return _finite(METRICS[self.metric].range[1])
 
     @property
+    def packed(self) -> torch.Tensor:
+        """The state, made when it is read."""
+        if not self._read:
+            assert self._stream is not None
+            self._packed = torch.from_numpy(packed(self._stream, *self.num_features)).to(self._packed.device)
+            self._read = True
+        return self._packed
+
+    @packed.setter
+    def packed(self, state: torch.Tensor) -> None:
+        self._packed, self._stream, self._read = state, None, True
+
+    @property
     def moments(self) -> Moments:
         """A :class:`kernalign.Moments` of what was seen: every metric of it, with its chance level and p-value."""
         return unpacked(self.packed.cpu().numpy(), *self.num_features)
@@ -124,8 +142,13 @@ class Similarity(Metric):  # type: ignore[misc]
         for name, rows, columns in zip("xy", (x, y), self.num_features, strict=True):
             if rows.ndim == 2 and rows.shape[1] != columns:
                 raise ValueError(f"{name} must have the {columns} columns of num_features, got {rows.shape[1]}")
-        moments = self.moments.merge(Moments().update(x.detach().cpu(), y.detach().cpu()))
-        self.packed = torch.from_numpy(packed(moments, *self.num_features)).to(self.packed.device)
+        if self._stream is None:
+            self._stream = self.moments
+        before = self._stream.n
+        try:
+            self._stream.update(*readable(x, y))
+        finally:
+            self._read = self._read and self._stream.n == before
 
     def compute(self) -> torch.Tensor:
         """The score of all items so far."""
@@ -153,9 +176,12 @@ class Similarity(Metric):  # type: ignore[misc]
 
 
 def _merged(states: torch.Tensor, columns: tuple[int, int]) -> torch.Tensor:
-    """One state of several, (states, length), in order."""
+    """One state of several, (states, length), in order; of float32 products if some of them are."""
+    vectors = states.cpu().numpy().copy()
+    if len(seen := vectors[vectors[:, 0] > 0]):
+        vectors[:, 1] = seen[:, 1].min()
     total = Moments()
-    for state in states.cpu().numpy():
+    for state in vectors:
         total.merge(unpacked(state, *columns))
     return torch.from_numpy(packed(total, *columns)).to(states.device)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kernalign._rows import on_device
 from kernalign._rows.numeric import AnyArray, to_numpy
 
 
@@ -14,6 +15,16 @@ def is_tensor(x: Any) -> bool:
     """Whether x is a PyTorch tensor."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(x, torch.Tensor)
+
+
+def readable(x: Any, y: Any) -> tuple[Any, Any]:
+    """Both tensors without their gradients, as `kernalign.Moments` reads them: where they are, if one CUDA device that
+    can be used holds both, else on the CPU."""
+    x, y = x.detach(), y.detach()
+    if x.device != y.device or x.device.type != "cuda" or on_device.why_not():
+        return x.cpu(), y.cpu()
+    x, y = (rows if rows.is_floating_point() else rows.double() for rows in (x, y))
+    return x.contiguous(), y.contiguous()
 
 
 def to_array(x: Any, name: str) -> AnyArray:
