@@ -127,8 +127,8 @@ def finish_ranked(
 
 def _correlation(x: Ranks, y: Ranks, comparison: str, groups: Labels | None, together: Together) -> tuple[float, Null]:
     """Spearman's coefficient: of rho-a over random orders of what is tied."""
-    assert x.moments is not None
-    assert y.moments is not None
+    if x.moments is None or y.moments is None:
+        raise TypeError("ranks must know the moments of their values")  # those of a file may not
     if comparison == "rho_a":
         m = len(x.values)
         scale = 6 / (m * (m * m - 1))
