@@ -186,7 +186,7 @@ def make_side(
 
     ``place`` is that of the CUDA device which makes its sums; None: the CPU does.
     """
-    n, p, double = 0, rows[0].shape[1], double or devices.in_doubles(place)
+    n, p, double = 0, rows[0].shape[1], double or (place is not None and devices.in_doubles(place))
     for part in rows:
         n += part.shape[0]
         double = double or part.double_precision

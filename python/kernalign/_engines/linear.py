@@ -88,7 +88,8 @@ def _held(
 def linear_precision(pair: arrays.Pair) -> bool:
     """Whether both sides are multiplied in float64 because one of them, or where they are, asks for it."""
     narrow = min(pair.x.shape[1], pair.y.shape[1]) < arrays.FEW_COLUMNS
-    return pair.x.double_precision or pair.y.double_precision or narrow or devices.in_doubles(pair.place)
+    double = pair.x.double_precision or pair.y.double_precision or narrow
+    return double or (pair.place is not None and devices.in_doubles(pair.place))
 
 
 def moment_sums(engine: _core.MomentSums, double: bool, route: str, centred: bool, **more: Any) -> KernelSums:
