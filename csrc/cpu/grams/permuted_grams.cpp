@@ -9,11 +9,11 @@
 namespace kernalign {
 namespace {
 
-constexpr std::int64_t kStrip = 8;        // rows that are spread out together: a cache line of a triangle's columns
-constexpr std::int64_t kRows = 256;       // rows of one task, which Ctrl-C waits for
-constexpr std::int64_t kFewLayers = 2;    // of the first side, for which a call of BLAS costs more than it saves
-constexpr std::int64_t kColumns = 32;     // of the second side, all orders of a task together
-constexpr std::int64_t kWhole = 1 << 20;  // entries of whole matrices that are spread out once for all orders
+constexpr std::int64_t kStrip = 8;         // rows that are spread out together: a cache line of a triangle's columns
+constexpr std::int64_t kRows = 256;        // rows of one task, which Ctrl-C waits for
+constexpr std::int64_t kFewLayers = 2;     // of the first side, for which a call of BLAS costs more than it saves
+constexpr std::int64_t kColumns = 32;      // of the second side, all orders of a task together
+constexpr std::int64_t kWhole = 1 << 20;   // entries of whole matrices that are spread out once for all orders
 constexpr std::int64_t kShared = 1 << 22;  // the same where several layers of the first side share their gathered rows
 
 struct Scratch {
