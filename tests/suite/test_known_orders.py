@@ -105,6 +105,16 @@ def test_checks_of_made_up_scores(check, scores, verdict, why):
         assert (agreement.verdict, agreement.why) == ("undecided", "there are 1 pairs that both have")
 
 
+def test_models_of_no_family_are_of_none():
+    families = {"a": "f", "b": "f", "c": "g", "d": None, "e": None}
+    scores = {("a", "b"): 0.9, ("a", "c"): 0.1, ("b", "c"): 0.2, ("d", "e"): 0.0, ("a", "d"): 1.0, ("e", "c"): 1.0}
+    rows = [{"x_family": families[x], "y_family": families[y], "score": one} for (x, y), one in scores.items()]
+    found = claims._KINDS["separation"]({"metric": "m"}, Scores(rows, 1))
+    assert (found.verdict, found.value) == ("held", 1.0)
+    alone = claims._KINDS["separation"]({"metric": "m"}, Scores(rows[3:], 1))
+    assert (alone.verdict, alone.why) == ("undecided", "there are no pairs of either kind")
+
+
 def test_distances_are_closer_where_they_are_smaller(tmp_path):
     """Separation and order of a distance, which were read as if it were a similarity."""
     draw = np.random.default_rng(0)

@@ -100,8 +100,9 @@ def _above_chance(check: Mapping[str, Any], scores: Scores) -> Found:
 def _separation(check: Mapping[str, Any], scores: Scores) -> Found:
     by, least = check.get("by", "family"), check.get("least", 0.9)
     text = f"{check['metric']} is closer within one {by} than across"
-    same = np.array([scores.closeness(row) for row in scores.rows if row[f"x_{by}"] == row[f"y_{by}"]])
-    other = np.array([scores.closeness(row) for row in scores.rows if row[f"x_{by}"] != row[f"y_{by}"]])
+    known = [(row, {row[f"x_{by}"], row[f"y_{by}"]}) for row in scores.rows]  # None: of which it is not said
+    same = np.array([scores.closeness(row) for row, both in known if len(both) == 1 and None not in both])
+    other = np.array([scores.closeness(row) for row, both in known if len(both) == 2 and None not in both])
     if not len(same) or not len(other):
         return Found(text, "undecided", "there are no pairs of either kind")
     gaps = same[:, None] - other
