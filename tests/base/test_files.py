@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -81,6 +82,10 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
             pytest.fail("must not get this far")
     with pytest.raises(IsADirectoryError, match="is a directory"), atomic_write(tmp_path, overwrite=True):
         pytest.fail("must not get this far")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="is a device or a pipe"), atomic_write(tmp_path / "pipe", overwrite=True):
+        pytest.fail("must not get this far")
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

@@ -39,6 +39,8 @@ def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = False) -> It
         raise _exists(path)
     if path.is_dir():
         raise IsADirectoryError(f"{path} must be a file, but is a directory")
+    if path.exists() and not path.is_file():  # which would be gone: root may rename a file to /dev/null
+        raise OSError(f"{path} must be a file, but is a device or a pipe")
     try:
         temporary = path.parent / f".kernalign-{secrets.token_hex(8)}.tmp"
         file = open(temporary, "xb")  # noqa: SIM115 (an error here and an error in the block are told apart)
@@ -57,8 +59,8 @@ def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = False) -> It
             else:
                 _rename_new(temporary, path)
     except BaseException as error:
-        if isinstance(error, OSError):
-            error.filename = error.filename or str(path)  # which a full disk does not say
+        if isinstance(error, OSError) and error.errno and not error.filename:
+            error.filename = str(path)  # which a full disk does not say
         with suppress(OSError):
             temporary.unlink()
         raise

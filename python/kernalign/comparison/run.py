@@ -22,7 +22,8 @@ from kernalign._base.threads import held
 from kernalign._engines.states import StateKey, Store
 from kernalign._rows import on_device
 from kernalign._rows.layered import Place, Representation, first_error
-from kernalign.comparison.best import Array, Cells, Maximum, Nulls, Searched
+from kernalign.comparison.best import Array, Cells, Nulls, Searched
+from kernalign.comparison.best_tables import best_tables, null_parts, nulls_of
 from kernalign.comparison.caveats import Caveats, Where
 from kernalign.comparison.drawn import Tails, tails
 from kernalign.comparison.families.base import AtOnce, Family, Scorer, Workshop
@@ -31,10 +32,9 @@ from kernalign.comparison.finished_pairs import NULL, PAIR, Paired
 from kernalign.comparison.pair_scores import PairScores, reasons_of
 from kernalign.comparison.plan import Plan
 from kernalign.comparison.result import Comparison
-from kernalign.comparison.tables import Later, Names, gathered, input_of, only_of
+from kernalign.comparison.tables import Later, Names, input_of, only_of
 
 _TABLES = ("scores", "chance", "chance_sd")
-_BEST_TABLES = ("scores", "best_layers", "chance", "chance_sd", "p_values")  # in the order of `gathered`
 _FAILURES = (ValueError, OSError, ArithmeticError, MemoryError)  # of data; other errors are misuse or bugs
 _UNITS = 1000  # progress steps of one task
 _ALONE = threading.RLock()  # of tasks of one process: what is warned of is told by filters that all threads share
@@ -87,7 +87,7 @@ class Run:
             if key.kind == NULL:
                 at, side, name = key.options
                 one = self.sides[str(side)][str(name)]
-                return self._tried(partial(_null_parts, self.plan.families[int(at)], one, self.shop))
+                return self._tried(partial(null_parts, self.plan.families[int(at)], one, self.shop))
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", AlignmentWarning)  # what is finished from it warns
                 return self._tried(partial(self.plan.states()[key].make, key, self.shop, None))
@@ -153,7 +153,7 @@ class Run:
                     self.caveats.check_ties(family, self.sides, shop)
                     lean = replace(shop, store=shop.store.only(*family.null_states()))
                     made_apart = {key.options[1:]: state for key, state in nulls if key.options[0] == at}
-                    self.nulls[family.searched] = partial(_nulls, family, self.sides, lean, made_apart)
+                    self.nulls[family.searched] = partial(nulls_of, family, self.sides, lean, made_apart)
                 scorer = family.scorer(shop) if shop.layers else None
                 at_once = None if self.plan.p_values and not family.light else family.at_once(shop)
                 layers = {
@@ -244,7 +244,7 @@ class Run:
         }
         nulls = Later(self.nulls)
         best = self._searched(nulls) if plan.mode == "best" else {}
-        tables = _best_tables(plan, best) if plan.mode == "best" else self._tables()
+        tables = best_tables(plan, best) if plan.mode == "best" else self._tables()
         judged: Any = best or self.cells
         given = {type(own) for family in plan.families for own in getattr(family, "kernels", ())}
         if given.isdisjoint((Precomputed, Delta)):
@@ -349,55 +349,6 @@ def _same(found: Tails) -> Tails:
 
 def _read(found: Mapping[Names, partial[Tails]]) -> dict[Names, Tails]:
     return {pair: tail() for pair, tail in found.items()}
-
-
-def _best_tables(plan: Plan, best: Mapping[str, Mapping[Names, Searched]]) -> dict[str, Any]:
-    """Scores and layers, and chance levels that are found when they are read."""
-    x, y = (tuple(one.name for one in side) for side in (plan.x, plan.y))
-
-    def table(metric: str, found: Mapping[Names, Maximum]) -> dict[str, Array]:
-        mirrored = plan.square and plan.asked.record(metric).symmetric
-        return dict(zip(_BEST_TABLES, gathered(found, x, y, mirrored), strict=True))
-
-    def gather(metric: str) -> dict[str, Array]:
-        return table(metric, {pair: one.calibrated for pair, one in best[metric].items()})
-
-    def known(metric: str) -> dict[str, Array]:
-        found = {pair: Maximum(one.score, one.layers, *[np.nan] * 3) for pair, one in best[metric].items()}
-        return table(metric, found)
-
-    levels = Later({metric: partial(gather, metric) for metric in best})
-    scores = {metric: known(metric) for metric in best}
-    return {
-        name: {metric: found[name] for metric, found in scores.items()}
-        if name in ("scores", "best_layers")
-        else Later({metric: partial(lambda metric, name: levels[metric][name], metric, name) for metric in best})
-        for name in _BEST_TABLES
-    }
-
-
-def _nulls(
-    family: Family,
-    sides: Mapping[str, Mapping[str, Representation]],
-    shop: Workshop,
-    known: Mapping[tuple[Any, ...], Mapping[str, Array]],
-) -> Nulls:
-    """What the covariance of layers is made of; some of it in tasks of its own."""
-    made = {
-        side: {name: known.get((side, name)) or _null_parts(family, one, shop) for name, one in members.items()}
-        for side, members in sides.items()
-    }
-    return {"x": made["x"], "y": made.get("y", made["x"])}
-
-
-def _null_parts(family: Family, one: Representation, shop: Workshop) -> dict[str, Any]:
-    """Those of the layers that have the family's states, and the places of these."""
-    places = {label: at for at, label in enumerate(one.labels)}
-    layers = [layer for layer in one.layers if layer.place in shop.layers]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", AlignmentWarning)
-        made = family.null_parts(layers, shop) if layers else {}
-    return {"layers": np.array([places[layer.label] for layer in layers], dtype=float), **made}
 
 
 class _Steps:
