@@ -51,6 +51,11 @@ DeviceSource source(Held& x, KernelForm form) {
     return one;
 }
 
+void streamed(Held& one, Precision precision, Monitor* monitor) {
+    DeviceMoments stream(0, 6, 6, precision);
+    stream.update(*one.queue, one.rows, *one.queue, one.rows, monitor);
+}
+
 }  // namespace
 
 TEST(calls_that_are_stopped_at_any_poll_read_nothing_that_was_given_back) {
@@ -63,10 +68,8 @@ TEST(calls_that_are_stopped_at_any_poll_read_nothing_that_was_given_back) {
         },
         [](Held& one, Monitor* m) { cuda::median_distance(source(one, KernelForm::linear), true, 32, 100, m); },
         [](Held& one, Monitor* m) { cuda::edge_products(*one.queue, one.rows, std::vector<std::int32_t>(180, 3), m); },
-        [](Held& one, Monitor* m) {
-            DeviceMoments stream(0, 6, 6);
-            stream.update(*one.queue, one.rows, *one.queue, one.rows, m);
-        },
+        [](Held& one, Monitor* m) { streamed(one, Precision::f32, m); },
+        [](Held& one, Monitor* m) { streamed(one, Precision::f64, m); },
     };
     simulation::set({});
     for (const Call& call : calls)
