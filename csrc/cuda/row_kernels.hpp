@@ -9,7 +9,8 @@
 
 namespace kernalign::cuda {
 
-// |x_i|^2, summed in the 16 lanes of the CPU's loops, and the largest magnitude; of X_i - centre if there is one.
+// |x_i|^2, summed in the 16 lanes of the CPU's loops and then by halves, and the largest magnitude; of X_i - centre if
+// there is one.
 template <class E>
 struct Squares {
     static constexpr int kLanes = 16, kRows = 16, kThreads = kRows * kLanes;
@@ -38,12 +39,12 @@ struct Squares {
         });
         block.each([&](Thread t, Shared& s) {
             if (t >= kRows || first + t >= x.count) return;
-            double total = 0, peak = 0;
-            for (int lane = 0; lane < kLanes; ++lane) {
-                total += s.square[t][lane];
+            double peak = 0;
+            for (int lane = 0; lane < kLanes; ++lane)
                 if (s.largest[t][lane] > peak) peak = s.largest[t][lane];
-            }
-            squares.of(t)[first + t] = total;
+            for (int half = kLanes / 2; half > 0; half /= 2)
+                for (int lane = 0; lane < half; ++lane) s.square[t][lane] += s.square[t][lane + half];
+            squares.of(t)[first + t] = s.square[t][0];
             largest.of(t)[first + t] = peak;
         });
     }

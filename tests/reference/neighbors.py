@@ -26,12 +26,22 @@ def directions(x):
     return x / np.array(common, dtype=np.float64)[:, None]
 
 
+def squares(x):
+    """|x_i|^2 as the contract says: feature by feature in 16 lanes, whose halves are added until one is left."""
+    lanes = np.zeros((len(x), 16))
+    for feature, column in enumerate(x.T):
+        lanes[:, feature % 16] += column * column
+    while lanes.shape[1] > 1:
+        lanes = lanes[:, : lanes.shape[1] // 2] + lanes[:, lanes.shape[1] // 2 :]
+    return lanes[:, 0]
+
+
 def in_order(x, metric):
     """The same, summed feature by feature as the contract says, so that equal values are equal bits."""
     x = np.asarray(x, dtype=np.float64)
     if metric == "cosine":
         x = directions(x)
-        x = x * (1 / np.sqrt((x * x).sum(axis=1)))[:, None]
+        x = x * (1 / np.sqrt(squares(x)))[:, None]
     s = np.zeros((len(x), len(x)))
     for column in x.T:
         s = s - (column[:, None] - column) ** 2 if metric == "euclidean" else s + column[:, None] * column
