@@ -466,9 +466,12 @@ def test_info() -> None:
 
 
 def test_info_tells_of_devices() -> None:
-    card = {"name": "H200", "capability": "9.0", "memory": 139 << 30}
+    card = {"name": "H200", "capability": "9.0", "memory": 139 << 30, "multiplies_floats": False}
     facts = {"built": True, "devices": [card], "cublas": None, "driver": "13.0", "architectures": "75, 90"}
-    assert _of_cuda(facts) == "built for 75, 90; driver 13.0: H200 (9.0, 139 GiB); no cuBLAS was found"
+    assert (
+        _of_cuda(facts)
+        == "built for 75, 90; driver 13.0: H200 (9.0, 139 GiB, float64 products of narrow rows); no cuBLAS was found"
+    )
     none = facts | {"devices": [], "why_not": "no driver was found"}
     assert _of_cuda(none) == "built for 75, 90; no driver was found"
     assert _of_cuda({"built": False}) == "not built"
