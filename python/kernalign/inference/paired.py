@@ -107,7 +107,7 @@ class PairedDifference(Readable):
         return [*super()._shown(), ("difference", self.difference), ("p_value", self.p_value)]
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """Two-sided interval of the difference, by Student's t like `p_value`."""
+        """Two-sided interval of the difference, by Student's t as the p-value is."""
         half = student_quantile(level, self._freedom) * self.stderr
         return self.difference - half, self.difference + half
 
