@@ -12,15 +12,14 @@
 //            them no digits. The diagonal is -2 a_i; `pilot` and `plain` are then as large as what was taken out.
 //            Polynomials: c is the value of a product that is about the mean, subtracted as a product of differences.
 // Precision  Inner products in float32 (cpu/products/float_product.hpp) or float64 as the source says; float64 anyway
-// where rows
-//            differ in length by 10 times their median, where a square root is taken of differences, where an RBF is so
-//            narrow that the rounding of squared norms (6e-8 of them) would be seen, and where a mean dominates a
-//            polynomial. All sums are float64, of the tile's own values: relative error about 1e-7 from float32
-//            products, 1e-13 otherwise. But products of pairs of three or more linear sources in float32 of at least
-//            256 rows are, where there are loops for it (AVX-512), sums of 8 entries' products in float32, added in
-//            float64: unbiased CKA of 400 x 96 then errs by 9e-10 (root mean square), for 8e-10 without, and by 7e-10
-//            for 2e-10 where all representations are nearly the same.
-//            float64 squared distances below 1e-6 of the squared norms are taken from differences: 0 of equal rows.
+//            where rows differ in length by 10 times their median, where a square root is taken of differences, where
+//            an RBF is so narrow that the rounding of squared norms (6e-8 of them) would be seen, and where a mean
+//            dominates a polynomial. All sums are float64, of the tile's own values: relative error about 1e-7 from
+//            float32 products, 1e-13 otherwise. But products of pairs of three or more linear sources in float32 of at
+//            least 256 rows are, where there are loops for it (AVX-512), sums of 8 entries' products in float32, added
+//            in float64: unbiased CKA of 400 x 96 then errs by 9e-10 (root mean square), for 8e-10 without, and by
+//            7e-10 for 2e-10 where all representations are nearly the same. float64 squared distances below 1e-6 of the
+//            squared norms are taken from differences: 0 of equal rows.
 // Order      Tiles belong to 32 groups by n alone; a group adds its tiles in order and the groups are added in order.
 //            So the sums do not depend on the threads, and on the other sources only in the last bits
 //            (of pairs of float32 sources, as said above, in their rounding).

@@ -112,10 +112,9 @@ std::vector<double> moments_row_terms(const Rows& x, const Rows& y, const Moment
 // Products of rows about means that are known beforehand: what shapes and fits of rows held whole are made of.
 //
 // Centring   Rows are x - mean - rest, in float64, times 2^-exponent: `rest` is what rounding took from the mean, so
-// that
-//            a large offset costs no digits of a small spread. Constant columns are exactly 0.
+//            that a large offset costs no digits of a small spread. Constant columns are exactly 0.
 // Precision  Products in float64, or of rows rounded to float32 and summed 1024 at a time; sums and squares are
-// float64.
+//            float64.
 //            The same bits for any number of threads.
 // Memory     8 bytes for each product wanted, 32 MB of centred rows, and one tile of products per thread.
 struct Omitted {  // numbers of rows, ascending

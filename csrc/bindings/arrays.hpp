@@ -26,6 +26,8 @@ namespace py = pybind11;
 
 namespace kernalign::bindings {
 
+inline Precision precision_of(bool double_precision) { return double_precision ? Precision::f64 : Precision::f32; }
+
 // A Rows value that keeps the arrays it points into alive.
 class PyRows {
   public:

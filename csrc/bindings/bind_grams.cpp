@@ -23,7 +23,7 @@ struct PySource {
             source.parts.push_back(part.rows());
         }
         source.kernel = {form_of(form), width, offset, degree, levelled};
-        source.precision = double_precision ? Precision::f64 : Precision::f32;
+        source.precision = precision_of(double_precision);
     }
     // Made anew, since a copied PyRows points into its own vectors.
     GramSource get() const {
@@ -88,7 +88,7 @@ void bind_grams(py::module_& module) {
         "small_gram_sums",
         [](const PyRows& x, const PyRows& y, bool double_precision) -> py::object {
             const auto found = without_gil(py::none(), [&](Monitor*) {
-                return small_gram_sums(x.rows(), y.rows(), double_precision ? Precision::f64 : Precision::f32);
+                return small_gram_sums(x.rows(), y.rows(), precision_of(double_precision));
             });
             return found ? py::make_tuple(found->pairs, found->hollow, found->exponents) : py::object(py::none());
         },

@@ -8,8 +8,6 @@ namespace {
 
 using RowNumbers = py::array_t<std::int64_t, py::array::c_style>;
 
-Precision precision_of(bool double_precision) { return double_precision ? Precision::f64 : Precision::f32; }
-
 }  // namespace
 
 void bind_moments(py::module_& module) {

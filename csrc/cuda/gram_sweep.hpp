@@ -3,13 +3,11 @@
 //
 // Rows       are shifted where grams.hpp shifts them, divided by a power of two, and held in the products' type.
 // Values     Each tile of a source is multiplied once, becomes kernel values where it is, and is summed by row, by
-// column
-//            and with the tiles of all other sources; close distances are taken from differences. The pilot is that of
-//            grams.hpp, of 128 rows, as are the levels.
+//            column and with the tiles of all other sources; close distances are taken from differences. The pilot is
+//            that of grams.hpp, of 128 rows, as are the levels.
 // Precision  Products and values of kernels in float32 or float64 as the source says, and float64 anyway where
-// grams.hpp
-//            has it so; all else in float64. Squared distances below 1e-6 of the squared lengths, in float32 1e-3, are
-//            taken from differences. Lengths are those of what is multiplied.
+//            grams.hpp has it so; all else in float64. Squared distances below 1e-6 of the squared lengths, in float32
+//            1e-3, are taken from differences. Lengths are those of what is multiplied.
 // Memory     4np or 8np bytes and O(n) for each source; tiles of all sources, 1 GB at most together, and one of float32
 //            products.
 #pragma once

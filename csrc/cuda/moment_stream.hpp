@@ -5,8 +5,7 @@
 //            moments.hpp are entries of it.
 // Blocks     As in moments.hpp: 1024 rows counted from the start of the stream, so that batches cannot matter.
 // Shift      Mean of the first block, in float64. Scale: the exponent of the largest distance from the first row, in
-// the
-//            first block that has any; raised where rows may be further off than 2^50 of it.
+//            the first block that has any; raised where rows may be further off than 2^50 of it.
 // Precision  That of the stream. Float64: everything, whatever the input. Float32, for cards that are slow at float64
 //            (multiplies_floats): x' and y' of a block, less their means in it, are rounded to float32 and multiplied
 //            in it; what the means add, the last three columns and all sums over blocks stay float64. A block one of

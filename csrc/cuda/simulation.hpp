@@ -1,8 +1,7 @@
 // Contract of the simulated device: in what order its threads run, and which of its calls fail.
 //
 // Order      What is asked of a queue happens when somebody waits for it, as late as a device may do it; memory is
-// given
-//            back as soon as nothing of the queue is left to do.
+//            given back as soon as nothing of the queue is left to do.
 #pragma once
 
 #include <cstddef>

@@ -41,7 +41,7 @@ def make(name: str, n: int = 2500, p: int = 18, q: int = 17) -> tuple[np.ndarray
 
 def engine_of(x, y, device=0, sizes=None, double=True):
     """A stream on the device, cut into batches of these sizes."""
-    stream = on_device.extension().Moments(device, x.shape[1], y.shape[1], double)
+    stream = on_device.extension().Moments(device, _core.Moments(x.shape[1], y.shape[1], double_precision=double))
     begin = 0
     for size in sizes or (len(x),):
         rows = [

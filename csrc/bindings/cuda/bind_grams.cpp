@@ -20,9 +20,8 @@ void bind_device_grams(py::module_& module) {
     py::class_<PyDeviceSource>(module, "GramSource", py::module_local())
         .def(py::init([](std::shared_ptr<DeviceRows> rows, const std::string& form, double width, double offset,
                          int degree, bool levelled, bool double_precision) {
-                 return PyDeviceSource{std::move(rows),
-                                       {form_of(form), width, offset, degree, levelled},
-                                       double_precision ? Precision::f64 : Precision::f32};
+                 return PyDeviceSource{
+                     std::move(rows), {form_of(form), width, offset, degree, levelled}, precision_of(double_precision)};
              }),
              py::arg("rows"), py::arg("form"), py::arg("width") = 1.0, py::arg("offset") = 0.0, py::arg("degree") = 1,
              py::arg("levelled") = false, py::arg("double_precision") = true);

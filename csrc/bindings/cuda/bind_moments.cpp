@@ -8,11 +8,6 @@ namespace kernalign::bindings {
 void bind_device_moments(py::module_& module) {
     using cuda::DeviceMoments;
     py::class_<DeviceMoments>(module, "Moments", py::module_local())
-        .def(py::init([](int device, std::int64_t p, std::int64_t q, bool double_precision) {
-                 return std::make_unique<DeviceMoments>(device, p, q,
-                                                        double_precision ? Precision::f64 : Precision::f32);
-             }),
-             py::arg("device"), py::arg("p"), py::arg("q"), py::arg("double_precision"))
         .def(py::init([](int device, const Moments& begun) {
                  return std::make_unique<DeviceMoments>(device, begun.state(), begun.precision());
              }),

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from kernalign import sources
-from kernalign.sources import SHAPES, NoRowsError, Source, open_unit
+from kernalign.sources import SHAPES, NoRowsError, Source, by_name, open_unit
+from kernalign.sources import are_layers as arrays_are_layers
 from kernalign.sources.contents import files_in
 from kernalign.sources.formats import format_of
 from kernalign.sources.names import naturally
@@ -123,8 +123,8 @@ def _single(unit: Unit, found: Found, layered: bool, dimensions: tuple[int, ...]
     except (ValueError, OSError, ImportError) as error:
         found.models.append(Model(unit.name, str(unit.place), error))
     else:
-        if layered and sources.are_layers(opened):
-            found.models.append(Model(unit.name, str(unit.place), sources.by_name(opened)))
+        if layered and arrays_are_layers(opened):
+            found.models.append(Model(unit.name, str(unit.place), by_name(opened)))
             return
         alone = len(opened) == 1
         found.models.extend(Model(unit.name if alone else one.name, one.spec, [one]) for one in opened)

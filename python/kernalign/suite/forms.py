@@ -44,8 +44,7 @@ def known(given: Any, names: Collection[str], what: str, forms: Mapping[str, _Fo
 
 
 def nearest(word: str, names: Collection[str]) -> str:
-    near = difflib.get_close_matches(word, list(names), 1, 0.5)
-    return f": did you mean {near[0]}?" if near else f"; known are {', '.join(names)}"
+    return _near(word, names) or f"; known are {', '.join(names)}"
 
 
 def choice(value: Any, what: str, choices: Collection[str]) -> str:

@@ -70,10 +70,11 @@ def windowed(
             running.clear()
         raise
     finally:
-        if own and running:
+        if not own:
+            for future in running:
+                future.cancel()
+        elif running:
             _end(executor)
-        for future in () if own else running:
-            future.cancel()
         if executor is not first:
             executor.shutdown(wait=False)
 
