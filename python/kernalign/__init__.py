@@ -42,9 +42,9 @@ from kernalign.metrics.kernel.mmd import mmd  # noqa: E402
 from kernalign.metrics.kernel.rsa import rsa  # noqa: E402
 from kernalign.metrics.linear.cca import cca, principal_angles, pwcca, subspace_overlap, svcca  # noqa: E402
 from kernalign.metrics.linear.matching import one_to_one, soft_correlation, soft_matching  # noqa: E402
-from kernalign.metrics.linear.predictivity import linear_predictivity  # noqa: E402
+from kernalign.metrics.linear.predictivity import linear_predictivity, predictivity  # noqa: E402
 from kernalign.metrics.linear.ridge_cca import CCAPath, gulp, ridge_cca  # noqa: E402
-from kernalign.metrics.linear.shape import angular_distance, nbs, procrustes  # noqa: E402
+from kernalign.metrics.linear.shape import angular_distance, nbs, procrustes, shape_distance  # noqa: E402
 from kernalign.metrics.moments import Moments  # noqa: E402
 from kernalign.metrics.neighbors.cknna import cknna  # noqa: E402
 from kernalign.metrics.neighbors.curve import rnx_curve  # noqa: E402
@@ -133,6 +133,7 @@ __all__ = [
     "one_to_one",
     "permutation_test",
     "plan",
+    "predictivity",
     "principal_angles",
     "procrustes",
     "pwcca",
@@ -143,6 +144,7 @@ __all__ = [
     "run_task",
     "second_order_cosine",
     "set_threads",
+    "shape_distance",
     "soft_correlation",
     "soft_matching",
     "source_condition",

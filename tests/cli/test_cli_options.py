@@ -97,7 +97,7 @@ def test_a_number_of_pairings_in_python(files) -> None:
     "options, words",
     [
         (["--metric", "nbs", "--kernel", "rbf"], "--kernel is for cka, hsic, kernel_alignment, mmd, "),
-        (["--metric", "cka", "--cv", "5"], "--cv is for linear_predictivity, not for cka"),
+        (["--metric", "cka", "--cv", "5"], "--cv is for linear_predictivity and predictivity, not for cka"),
         (["--metric", "nbs", "--metric", "cca", "--uncertainty"], "not for nbs and cca"),
         (["--metric", "pwcca", "--groups", "x.txt"], "--groups is for "),
         (["--metric", "cka", "-k", "5"], "-k is for "),

@@ -10,7 +10,7 @@ _OVER_RANKS = Departure(
 )
 _NO_COMPONENTS = Departure("as above; 15 independent columns have no 25 components but those of rounding")
 _NO_SPLITS = (
-    "linear_predictivity takes the median over columns of all items together, not a mean of medians; and all three are"
+    "predictivity takes the median over columns of all items together, not a mean of medians; and all three are"
     " PLS: the adapter binds the last"
 )
 _LEFT_OUT = 'x, y, regression="ridge", alpha=1.0, cv=folds_in_order(len(x))'
@@ -260,17 +260,17 @@ ROWS = [
     Row(
         "deepdive/neural_regression-alpha1-pearson_r-5folds_cv deepdive/neural_regression-alpha0-pearson_r-5folds_cv",
         "mean correlation with the predictions of a ridge of 1 (alpha is not passed on), five folds in order",
-        f'linear_predictivity({_LEFT_OUT}, statistic="pearson")',
+        f'predictivity({_LEFT_OUT}, statistic="pearson")',
     ),
     Row(
         "deepdive/neural_regression-alpha1-pearson_r2-5folds_cv deepdive/neural_regression-alpha0-pearson_r2-5folds_cv",
         "the same, squared",
-        f'(linear_predictivity({_LEFT_OUT}, statistic="pearson").per_column ** 2).mean()',
+        f'(predictivity({_LEFT_OUT}, statistic="pearson").per_column ** 2).mean()',
     ),
     Row(
         "deepdive/neural_regression-alpha1-r2-5folds_cv deepdive/neural_regression-alpha0-r2-5folds_cv",
         "mean R² of the same",
-        f'linear_predictivity({_LEFT_OUT}, multioutput="uniform_average")',
+        f'predictivity({_LEFT_OUT}, multioutput="uniform_average")',
         Departure(
             "errors are held against the mean of all items, which no prediction knew, ours against that of other folds",
             "r2_scores(y, left_out(x, y)).mean()",

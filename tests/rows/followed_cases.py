@@ -90,6 +90,8 @@ FOLLOWED: dict[tuple[str, str], tuple[Any, Any]] = {
     ("rsa", "covariance"): (single("rsa", "covariance", comparison="whitened_cosine"), np.arange(1.0, N + 1)),
     ("linear_predictivity", "groups"): (single("linear_predictivity", "groups", cv=3), PAIRS),
     ("linear_predictivity", "cv"): (single("linear_predictivity", "cv"), FOLDS),
+    ("predictivity", "groups"): (single("predictivity", "groups", cv=3, regression="ridge"), PAIRS),
+    ("predictivity", "cv"): (single("predictivity", "cv", regression="ridge"), FOLDS),
     ("mutual_knn", "queries"): (single("mutual_knn", "queries", k=3), np.array([1, 5, 23])),
     ("jaccard_knn", "queries"): (single("jaccard_knn", "queries", k=3), np.array([1, 5, 23])),
     ("compare", "groups"): (compared("cka", "groups"), PAIRS),

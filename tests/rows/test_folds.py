@@ -20,7 +20,7 @@ def test_each_run_of_items_has_one_in_every_fold(count, folds):
 
 SCORES = {
     "linear_predictivity": lambda x, y: ka.linear_predictivity(x, y, cv=5),
-    "ridge": lambda x, y: ka.linear_predictivity(x, y, cv=5, regression="ridge", alpha=1e-6),
+    "ridge": lambda x, y: ka.predictivity(x, y, cv=5, regression="ridge", alpha=1e-6),
     "groups": lambda x, y: ka.linear_predictivity(x, y, cv=5, groups=np.arange(200)),
     "misalignment": lambda x, y: 1 - misalignment(x, y, cv=5) / (y**2).sum(axis=1).mean(),
     "run_trials": lambda x, y: run_trials(x, y, {"affine": AffineStitcher()}, folds=5)[0].r2,

@@ -50,7 +50,7 @@ from kernalign.sources.place import shown
 @click.option("--rank", type=click.IntRange(min=1), help="Directions of subspace_overlap (needed) and svcca.")
 @click.option("--distance", type=click.Choice(DISTANCES), help="Of RSA; precomputed: the files hold dissimilarities.")
 @click.option("--comparison", type=click.Choice(COMPARISONS), help="Of RSA: how dissimilarities are compared.")
-@click.option("--cv", type=click.IntRange(min=2), help="Folds of linear_predictivity; without, it is in-sample.")
+@click.option("--cv", type=click.IntRange(min=2), help="Folds of predictivity; without, it is in-sample.")
 @click.option("--p", "p_values", type=click.Choice(tuple(P_VALUES)), help="Which p-values; exact if not given.")
 @click.option(
     "--permutations",

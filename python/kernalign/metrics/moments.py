@@ -34,7 +34,7 @@ from kernalign.metrics.kernel.finish import (
     warn_of_dominance,
 )
 from kernalign.metrics.linear import cca as subspace
-from kernalign.metrics.linear import predictivity, principal, shape
+from kernalign.metrics.linear import least_squares, principal, shape
 
 Matrix: TypeAlias = NDArray[np.float64]
 
@@ -225,7 +225,7 @@ class Moments(Readable):
         """
         if cv is not None:
             raise ValueError(f"cv must be None for a stream, which keeps no rows to leave out, got {shown(cv)}")
-        return predictivity.finish(predictivity.of_stream(self._products("linear_predictivity")))
+        return least_squares.finish(least_squares.of_stream(self._products("linear_predictivity")))
 
     def centred_products(
         self,

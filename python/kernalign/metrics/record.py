@@ -152,7 +152,7 @@ class MetricInfo:
     >>> info.range, info.symmetric, info.larger_is_closer, info.chance
     ((0.0, 1.0), True, True, 'k / (n − 1)')
     >>> [name for name, info in ka.METRICS.items() if not info.symmetric]
-    ['cycle_knn', 'pwcca', 'linear_predictivity']
+    ['cycle_knn', 'pwcca', 'linear_predictivity', 'predictivity']
     """
 
     description: str

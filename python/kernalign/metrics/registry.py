@@ -264,6 +264,15 @@ _RECORDS: dict[str, MetricInfo] = {
         cost=_PRODUCT,
         chance="of the data",
     ),
+    "shape_distance": MetricInfo(
+        "angle or distance of shapes whitened in part",
+        _DISTANCE,
+        shape.shape_distance,
+        **_CLOSE_AT_0,
+        states=OfSpans(shape.shape_distance_of, ("alpha", "statistic")),
+        cost=_PRODUCT,
+        chance="of the data",
+    ),
     "one_to_one": MetricInfo(
         "mean correlation of columns, each matched with one of the other side",
         _SIGNED,
@@ -297,6 +306,14 @@ _RECORDS: dict[str, MetricInfo] = {
         states=OfSpans(predictivity.predictivity_of, ("cv", "groups")),
         cost=_SPANS,
         chance="rank / (n − 1); with cv from leverages, below 0",
+    ),
+    "predictivity": MetricInfo(
+        "how well a regression on x predicts y: also ridge, PLS, correlations",
+        (-math.inf, 1.0),
+        predictivity.predictivity,
+        **_ASYMMETRIC,
+        cost=_SPANS,
+        chance="as linear_predictivity",
     ),
 }
 

@@ -109,8 +109,8 @@ def test_chance_of_items_left_out_is_that_of_random_pairings(p, how):
     x, y = rng.standard_t(3, size=(41, p)), rng.lognormal(size=(41, 2))
     splits = [(np.arange(30), np.arange(30, 41)), (np.arange(11, 41), np.arange(11))]
     for cv in (4, splits):
-        score = ka.linear_predictivity(x, y, cv=cv, **how)
-        drawn = [ka.linear_predictivity(x, rng.permutation(y), cv=cv, **how) for _ in range(100)]
+        score = ka.predictivity(x, y, cv=cv, **how)
+        drawn = [ka.predictivity(x, rng.permutation(y), cv=cv, **how) for _ in range(100)]
         assert abs(score.chance - np.mean(drawn)) < 4 * np.std(drawn) / 10
 
 

@@ -1,4 +1,4 @@
-"""linear_predictivity by ridge and PLS, of folds, groups and given splits, and of every column."""
+"""predictivity by least squares, ridge and PLS, of folds, groups and given splits, and of every column."""
 
 import itertools
 import math
@@ -53,7 +53,7 @@ def test_values_are_those_of_the_definitions(shape, splits, statistic, regressio
     own = {"alpha": float(number)} if number else {"components": 3} if name == "pls" else {}
     columns, total = oracle.columns(x, y, pairs, name, statistic, **own)
     for how in ("variance_weighted", "uniform_average", "median"):
-        score = ka.linear_predictivity(x, y, regression=name, statistic=statistic, multioutput=how, **given, **own)
+        score = ka.predictivity(x, y, regression=name, statistic=statistic, multioutput=how, **given, **own)
         np.testing.assert_allclose(score.per_column, columns, rtol=1e-6, atol=1e-9)
         assert score == pytest.approx(averaged(columns, total, how), rel=1e-6, abs=1e-9)
         assert score.settings["multioutput"] == how
@@ -64,13 +64,13 @@ def test_the_usual_call_has_its_columns():
     x, y = scaled_pair(N, 5, 4)
     for cv, pairs in ((None, SPLITS["in-sample"][1]), (4, folds(np.arange(N), 4))):
         columns, total = oracle.columns(x, y, pairs, "linear", "r2")
-        score = ka.linear_predictivity(x, y, cv=cv)
+        score = ka.predictivity(x, y, cv=cv)
         np.testing.assert_allclose(score.per_column, columns, rtol=1e-9)
         assert score == pytest.approx(np.average(columns, weights=total), rel=1e-9)
-        other = ka.linear_predictivity(x, y, cv=cv, multioutput="variance_weighted")
+        other = ka.predictivity(x, y, cv=cv, multioutput="variance_weighted")
         assert other == pytest.approx(score, rel=1e-10)
         assert other.chance == pytest.approx(score.chance, rel=1e-10)
-    assert ka.linear_predictivity(x, y, multioutput="uniform_average").chance == pytest.approx(5 / (N - 1))
+    assert ka.predictivity(x, y, multioutput="uniform_average").chance == pytest.approx(5 / (N - 1))
 
 
 NULLS = {
@@ -102,7 +102,7 @@ def test_nulls_are_of_all_pairings(name):
     drawn = np.array(
         [averaged(*oracle.columns(x, y[order], pairs, regression, statistic, **own), average) for order in orders]
     )
-    score = ka.linear_predictivity(x, y, **split, **how)
+    score = ka.predictivity(x, y, **split, **how)
     assert score == pytest.approx(drawn[0], rel=1e-9)
     assert score.p_value == pytest.approx(np.mean(drawn >= drawn[0] - 1e-12), abs=1e-12)
     assert score.settings["p_method"].startswith(f"all {len(orders)} pairings")
@@ -114,9 +114,9 @@ def test_nulls_are_of_all_pairings(name):
 def test_what_y_chooses_has_no_null_and_overwritten_rows_none():
     x, y = related(N, 5, 4)
     for how in ({"regression": "ridge"}, {"regression": "pls", "components": 2}):
-        score = ka.linear_predictivity(x, y, cv=4, **how)
+        score = ka.predictivity(x, y, cv=4, **how)
         assert (score.chance, score.p_value) == (None, None)
-    score = ka.linear_predictivity(x, y, cv=4)
+    score = ka.predictivity(x, y, cv=4)
     y[:] = np.random.default_rng(0).normal(size=y.shape)
     assert score.p_value is None
     assert "rows changed" in score.settings["p_method"]
@@ -124,14 +124,14 @@ def test_what_y_chooses_has_no_null_and_overwritten_rows_none():
 
 def test_groups_without_folds_keep_the_score():
     x, y = related(N, 5, 4)
-    score = ka.linear_predictivity(x, y, groups=LABELS)
-    assert score == pytest.approx(ka.linear_predictivity(x, y), rel=1e-10)
+    score = ka.predictivity(x, y, groups=LABELS)
+    assert score == pytest.approx(ka.predictivity(x, y), rel=1e-10)
     made = ka.compare({"a": x}, {"b": y}, metrics=["linear_predictivity"], groups=LABELS, errors="raise")
     assert made.scores["linear_predictivity"]["a", "b"][0, 0] == pytest.approx(score, rel=1e-10)
     cut = ka.compare(
         {"a": x}, {"b": y}, metrics={"cv": ("linear_predictivity", {"cv": 4})}, groups=LABELS, errors="raise"
     )
-    wanted = ka.linear_predictivity(x, y, cv=4, groups=LABELS)
+    wanted = ka.predictivity(x, y, cv=4, groups=LABELS)
     assert cut.scores["cv"]["a", "b"][0, 0] == pytest.approx(wanted, rel=1e-10)
 
 
@@ -140,8 +140,8 @@ def test_folds_of_groups_do_not_learn_repeated_trials():
     rng = np.random.default_rng(1)
     trials = np.repeat(np.arange(40), 4)
     x, y = (rng.normal(size=(40, 60))[trials] + 0.1 * rng.normal(size=(160, 60)) for _ in range(2))
-    apart = ka.linear_predictivity(x, y, cv=5, groups=trials, regression="ridge")
-    together = ka.linear_predictivity(x, y, cv=5, regression="ridge")
+    apart = ka.predictivity(x, y, cv=5, groups=trials, regression="ridge")
+    together = ka.predictivity(x, y, cv=5, regression="ridge")
     assert together > 0.5
     assert apart < 0.05
 
@@ -151,7 +151,7 @@ def test_splits_follow_dropped_rows():
     x[7] = np.nan
     kept = np.delete(np.arange(N), 7)
     given = [(range(40), range(40, 60)), (range(20, 60), range(20))]
-    score = ka.linear_predictivity(x, y, cv=given, nan_rows="drop_pair")
+    score = ka.predictivity(x, y, cv=given, nan_rows="drop_pair")
     where = {old: new for new, old in enumerate(kept)}
     moved = [tuple(np.array([where[i] for i in side if i != 7]) for side in pair) for pair in given]
     columns, total = oracle.columns(x[kept], y[kept], moved, "linear", "r2")
@@ -163,36 +163,32 @@ def test_columns_that_do_not_vary_are_left_out():
     y[:, 1] = 0.1
     for statistic in ("r2", "pearson"):
         for cv in (None, 4):
-            score = ka.linear_predictivity(x, y, cv=cv, statistic=statistic, multioutput="uniform_average")
+            score = ka.predictivity(x, y, cv=cv, statistic=statistic, multioutput="uniform_average")
             assert np.isnan(score.per_column).tolist() == [False, True, False]
             assert score == pytest.approx(np.nanmean(score.per_column))
     with pytest.warns(ka.UndefinedScoreWarning, match="y is constant"):
-        assert math.isnan(ka.linear_predictivity(x, y * 0 + 0.1, statistic="pearson"))
+        assert math.isnan(ka.predictivity(x, y * 0 + 0.1, statistic="pearson"))
 
 
 def test_what_must_not_change_the_score():
     x, y = related(N, 8, 4)
     turn = np.linalg.qr(np.random.default_rng(0).normal(size=(8, 8)))[0]
     for keywords in ({"regression": "ridge"}, {"regression": "pls", "components": 3}, {"statistic": "pearson"}):
-        wanted = ka.linear_predictivity(x, y, cv=5, **keywords)
-        assert ka.linear_predictivity(x @ turn + 2, y * 3 - 1, cv=5, **keywords) == pytest.approx(wanted, rel=1e-8)
+        wanted = ka.predictivity(x, y, cv=5, **keywords)
+        assert ka.predictivity(x @ turn + 2, y * 3 - 1, cv=5, **keywords) == pytest.approx(wanted, rel=1e-8)
         for scale in (1e-200, 1e200):
-            assert ka.linear_predictivity(x * scale, y * scale, cv=5, **keywords) == pytest.approx(wanted, rel=1e-8)
-    wanted = ka.linear_predictivity(x, y, regression="ridge", alpha=2.0)
-    assert ka.linear_predictivity(x * 8, y, regression="ridge", alpha=128.0) == pytest.approx(wanted, rel=1e-12)
-    assert ka.linear_predictivity(x, y, regression="ridge", alpha=0) == pytest.approx(
-        ka.linear_predictivity(x, y), rel=1e-10
-    )
-    assert ka.linear_predictivity(x, y, regression="pls", components=8) == pytest.approx(
-        ka.linear_predictivity(x, y), rel=1e-9
-    )
+            assert ka.predictivity(x * scale, y * scale, cv=5, **keywords) == pytest.approx(wanted, rel=1e-8)
+    wanted = ka.predictivity(x, y, regression="ridge", alpha=2.0)
+    assert ka.predictivity(x * 8, y, regression="ridge", alpha=128.0) == pytest.approx(wanted, rel=1e-12)
+    assert ka.predictivity(x, y, regression="ridge", alpha=0) == pytest.approx(ka.predictivity(x, y), rel=1e-10)
+    assert ka.predictivity(x, y, regression="pls", components=8) == pytest.approx(ka.predictivity(x, y), rel=1e-9)
 
 
 def test_components_beyond_the_rank_add_nothing():
     x, y = related(N, 3, 4)
     repeated = np.hstack([x, x, x[:, :1] * 0 + 1])
-    score = ka.linear_predictivity(repeated, y, regression="pls", components=7)
-    assert score == pytest.approx(ka.linear_predictivity(x, y), rel=1e-9)
+    score = ka.predictivity(repeated, y, regression="pls", components=7)
+    assert score == pytest.approx(ka.predictivity(x, y), rel=1e-9)
 
 
 def test_scikit_learn_agrees():
@@ -200,18 +196,18 @@ def test_scikit_learn_agrees():
     decomposition = pytest.importorskip("sklearn.cross_decomposition")
     x, y = related(N, 12, 4)
     ridge = linear_model.Ridge(alpha=3.0).fit(x, y)
-    assert ka.linear_predictivity(x, y, regression="ridge", alpha=3.0, multioutput="uniform_average") == (
+    assert ka.predictivity(x, y, regression="ridge", alpha=3.0, multioutput="uniform_average") == (
         pytest.approx(ridge.score(x, y), rel=1e-10)
     )
     pls = decomposition.PLSRegression(4, scale=False, tol=1e-14, max_iter=10_000).fit(x, y)
-    assert ka.linear_predictivity(x, y, regression="pls", components=4, multioutput="uniform_average") == pytest.approx(
+    assert ka.predictivity(x, y, regression="pls", components=4, multioutput="uniform_average") == pytest.approx(
         pls.score(x, y), rel=1e-7
     )
 
 
 def test_refusals():
     x, y = related(20, 4, 3)
-    call = ka.linear_predictivity
+    call = ka.predictivity
     with pytest.raises(ValueError, match="regression must be 'linear', 'ridge' or 'pls'"):
         call(x, y, regression="lasso")
     with pytest.raises(ValueError, match="alpha must be None unless regression='ridge', got 1"):

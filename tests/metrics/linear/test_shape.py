@@ -360,3 +360,26 @@ def test_whitening_is_refused_outside_its_range_and_of_any_magnitude():
         assert math.isnan(ka.nbs(x * 0 + 1, y, alpha=0.5))
     with pytest.warns(ka.UndefinedScoreWarning, match="x is zero"):
         assert math.isnan(ka.nbs(x * 0, y, centred=False))
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
+def test_the_shape_distance_is_the_distance_that_its_statistic_names(alpha):
+    x, y = scaled_pair(60, 4, 5)
+    for statistic, same in (("angular", ka.angular_distance), ("euclidean", ka.procrustes)):
+        for centred in (True, False):
+            score = ka.shape_distance(x, y, alpha=alpha, statistic=statistic, centred=centred)
+            wanted = same(x, y, alpha=alpha, centred=centred)
+            assert (score, score.metric, score.p_value) == (wanted, "shape_distance", wanted.p_value)
+        options = {"shape_distance": {"alpha": alpha, "statistic": statistic}}
+        found = ka.compare({"x": x}, {"y": y}, metrics=("shape_distance",), metric_options=options)
+        assert found.scores["shape_distance"]["x", "y"][0, 0] == pytest.approx(
+            same(x, y, alpha=alpha), rel=1e-9, abs=1e-7
+        )
+
+
+def test_a_shape_distance_without_such_a_statistic_is_refused():
+    x, y = scaled_pair(60, 4, 5)
+    with pytest.raises(ValueError, match="statistic must be 'angular' or 'euclidean', got 'squared'"):
+        ka.shape_distance(x, y, statistic="squared")
+    with pytest.raises(ValueError, match="statistic must be 'angular' or 'euclidean'"):
+        ka.compare({"x": x, "y": y}, metrics=("shape_distance",), metric_options={"shape_distance": {"statistic": 2}})

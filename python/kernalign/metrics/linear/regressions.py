@@ -54,7 +54,7 @@ def splits_of(cv: Any, groups: NDArray[np.intp] | None, pair: arrays.Pair) -> li
                 what = "item" if groups is None else "group"
                 raise ValueError(f"cv[{at}] must test no {what} that it trains on, got {len(common)} on both sides")
     least = min(len(one.train) for one in made)
-    checks.check_count(least, 2, "linear_predictivity (every fit of it)")
+    checks.check_count(least, 2, "predictivity (every fit of it)")
     return made
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
 import numpy as np
 
@@ -30,6 +30,9 @@ from kernalign.metrics.linear.principal import Principal, Products, Spans, how
 # products of 256 columns or more were measured to be wrong by up to 3e-8; those of streams by up to 2.4e-7.
 _CLOSE = {True: 1e-5, False: 2e-2}  # of float64 and of float32 products
 _RESOLUTION = {True: 1e-14, False: 1e-6}  # 1 - NBS below this is rounding in a stream
+
+
+Statistic = Literal["angular", "euclidean"]
 
 
 def procrustes(x: Any, y: Any, *, alpha: float = 1.0, centred: bool = True, **options: Unpack[Options]) -> Score:
@@ -161,6 +164,50 @@ def angular_distance(x: Any, y: Any, *, alpha: float = 1.0, centred: bool = True
     return finish_angular_distance(_of_pair("angular_distance", x, y, alpha, centred, options))
 
 
+def shape_distance(
+    x: Any,
+    y: Any,
+    *,
+    alpha: float = 1.0,
+    statistic: Statistic = "angular",
+    centred: bool = True,
+    **options: Unpack[Options],
+) -> Score:
+    """Distance of shapes that are whitened in part: Procrustes at ``alpha`` 1, canonical correlations at 0.
+
+    Parameters
+    ----------
+    x, y, alpha, centred, **options : as for :func:`procrustes`, whose memory and errors it has, too
+    statistic : "angular": :func:`angular_distance`, in radians; "euclidean": :func:`procrustes`, in the data's units.
+
+    Returns
+    -------
+    Score
+        That of the function that ``statistic`` names. A metric for every ``alpha``.
+
+    See Also
+    --------
+    angular_distance, procrustes
+    gulp, ridge_cca : whitened up to a ridge
+
+    References
+    ----------
+    Williams et al. 2021.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import kernalign as ka
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((200, 10)) * np.arange(1, 11)
+    >>> y = x @ rng.standard_normal((10, 10))  # another shape, but a linear map away
+    >>> [round(ka.shape_distance(x, y, alpha=alpha), 1) for alpha in (0, 1)]
+    [0.0, 0.5]
+    """
+    checks.check_choice(statistic, "statistic", ("angular", "euclidean"))
+    return _finish_distance(_of_pair("shape_distance", x, y, alpha, centred, options), statistic)
+
+
 @dataclass(frozen=True)
 class Shapes:
     """Norms of both centred sides, in units of 2^exponents, and ``gap`` = 1 - NBS, good even where it is small."""
@@ -180,23 +227,21 @@ class Shapes:
         return DrawnTail(Pairings.of_items(self.n), None, self.scores, of, max(0.0, 1 - self.gap)).null()
 
 
-def finish_procrustes(shapes: Shapes) -> Score:
+def finish_procrustes(shapes: Shapes, metric: str = "procrustes") -> Score:
     """Procrustes distance of finished sums."""
     if shapes.reason is not None:
-        return undefined("procrustes", shapes.n, shapes.reason, settings=shapes.settings, maximum=None)
+        return undefined(metric, shapes.n, shapes.reason, settings=shapes.settings, maximum=None)
     unit = max(shapes.exponents)
     a, b = (math.ldexp(norm, e - unit) for norm, e in zip(shapes.norms, shapes.exponents, strict=True))
     try:
         value = math.ldexp(math.hypot(a - b, math.sqrt(2 * a * b * shapes.gap)), unit)
     except OverflowError:
-        return undefined("procrustes", shapes.n, "it is larger than float64 can hold", settings=shapes.settings)
+        return undefined(metric, shapes.n, "it is larger than float64 can hold", settings=shapes.settings)
 
     def apart(similarity: Vector) -> Vector:
         return np.ldexp(np.hypot(a - b, np.sqrt(2 * a * b * np.maximum(0.0, 1 - similarity))), unit)
 
-    return Score(
-        value, metric="procrustes", n=shapes.n, settings=shapes.settings, null=shapes.null(apart), maximum=None
-    )
+    return Score(value, metric=metric, n=shapes.n, settings=shapes.settings, null=shapes.null(apart), maximum=None)
 
 
 def finish_nbs(shapes: Shapes) -> Score:
@@ -207,13 +252,18 @@ def finish_nbs(shapes: Shapes) -> Score:
     return Score(value, metric="nbs", n=shapes.n, settings=shapes.settings, null=shapes.null())
 
 
-def finish_angular_distance(shapes: Shapes) -> Score:
+def finish_angular_distance(shapes: Shapes, metric: str = "angular_distance") -> Score:
     """Angular distance of finished sums."""
     if shapes.reason is not None:
-        return undefined("angular_distance", shapes.n, shapes.reason, settings=shapes.settings, maximum=None)
+        return undefined(metric, shapes.n, shapes.reason, settings=shapes.settings, maximum=None)
     value = min(math.pi / 2, 2 * math.asin(min(math.sqrt(2 * shapes.gap) / 2, 1.0)))
     null = shapes.null(lambda similarity: np.arccos(np.minimum(similarity, 1.0)))
-    return Score(value, metric="angular_distance", n=shapes.n, settings=shapes.settings, null=null, maximum=None)
+    return Score(value, metric=metric, n=shapes.n, settings=shapes.settings, null=null, maximum=None)
+
+
+def _finish_distance(shapes: Shapes, statistic: Statistic) -> Score:
+    finisher = finish_angular_distance if statistic == "angular" else finish_procrustes
+    return finisher(shapes, "shape_distance")
 
 
 def of_stream(products: Products, metric: str, alpha: float = 1.0) -> Shapes:
@@ -250,6 +300,12 @@ def nbs_of(spans: Spans, *, alpha: float = 1.0) -> Score:
 def angular_distance_of(spans: Spans, *, alpha: float = 1.0) -> Score:
     """`angular_distance`, likewise."""
     return finish_angular_distance(_of_spans("angular_distance", spans, alpha))
+
+
+def shape_distance_of(spans: Spans, *, alpha: float = 1.0, statistic: Statistic = "angular") -> Score:
+    """`shape_distance`, likewise."""
+    checks.check_choice(statistic, "statistic", ("angular", "euclidean"))
+    return _finish_distance(_of_spans("shape_distance", spans, alpha), statistic)
 
 
 def _of_spans(metric: str, spans: Spans, alpha: float) -> Shapes:
