@@ -271,8 +271,7 @@ def _diagonal(side: Side) -> Values:
         return np.ones(side.source.n)
     if form in ("euclidean", "sqeuclidean"):
         return np.zeros(side.source.n)
-    [rows] = side.rows
-    blocks = [rows.dense(i, i + 1)[0] for i in range(side.source.n)]
+    blocks = [rows.dense(i, i + 1)[0] for rows in side.rows for i in range(rows.shape[0])]
     if form == "precomputed":
         return np.array([row[i] for i, row in enumerate(blocks)])
     squares = np.array([row @ row for row in blocks])
@@ -285,16 +284,17 @@ def pairing_cost(x: Side, y: Side) -> int:
     """Multiply-adds, or the time of so many, that a pairing takes; what is held is less, in numbers."""
     n = x.n
     by_triangles = n * n // 2 * GATHER
-    return min(by_triangles, n * x.given[0].shape[1] * y.given[0].shape[1]) if _by_features(x, y) else by_triangles
+    return min(by_triangles, n * x.given[0].shape[1] * y.given[0].shape[1]) if by_features(x, y) else by_triangles
 
 
-def _by_features(x: Side, y: Side) -> bool:
+def by_features(x: Side, y: Side) -> bool:
+    """Whether pairings are scored from the columns of both, without Gram matrices that must be held."""
     return all(side.linear and len(side.given) == 1 for side in (x, y))
 
 
 def permuted(x: Side, y: Side, *, centred: bool = True, unbiased: bool = True) -> PermutedGrams:
     """Of one representation each."""
-    if not _by_features(x, y):
+    if not by_features(x, y):
         return PermutedKernels([x], [y], centred=centred, unbiased=unbiased)
     [rows_x], [rows_y] = x.rows, y.rows
     return PermutedFeatures([rows_x], [rows_y], centred=centred, unbiased=unbiased, threads=x.threads)

@@ -19,7 +19,7 @@ from kernalign._base.score import AlignmentWarning
 from kernalign._base.threads import held
 from kernalign._base.warn import warn
 from kernalign._rows import on_device
-from kernalign._rows.duplicates import repetition
+from kernalign._rows.duplicates import repetition, repetition_in_samples
 from kernalign._rows.indicators import Indicators
 from kernalign._rows.items import Given, Items, Undirected, taken
 from kernalign._rows.numeric import AnyArray, as_matrix
@@ -183,7 +183,7 @@ def pair(
             seen = rows.looks
             if not seen:
                 continue
-            if seen & _REPEATS or (seen & _UNKNOWN and _repeats_in_middle(matrix)):
+            if _may_repeat(seen, matrix):
                 _warn_of_repetition(matrix, rows, name)
             if seen & _DISTANCES and look_like_dissimilarities(matrix):
                 warn(hazards.dissimilarities_as_features().of(name), AlignmentWarning)
@@ -218,7 +218,10 @@ def _over(x: Any, rows: _core.Rows, place: int) -> Any:
     return rows if on_device.place_of(x) is None else on_device.over(x, rows, place)
 
 
-def _repeats_in_middle(matrix: AnyArray) -> bool:
+def _may_repeat(seen: int, matrix: AnyArray) -> bool:
+    """Whether it is worth to look for repeated rows, by what was ``seen`` at a glance."""
+    if seen & _REPEATS or not seen & _UNKNOWN:
+        return bool(seen & _REPEATS)
     column = matrix[:, matrix.shape[1] // 2].copy()
     column.sort()
     return bool((column[1:] == column[:-1]).any())
@@ -346,8 +349,11 @@ def prepared(
     return _core.Rows(matrix, name, **options)
 
 
-def samples(x: Any, y: Any, *, divided: bool = False, **options: Unpack[Options]) -> Pair:
-    """Validate two samples of the same features, rows not paired; "standardize" takes moments of both together."""
+def samples(x: Any, y: Any, *, divided: bool = False, grouped: bool = False, **options: Unpack[Options]) -> Pair:
+    """Validate two samples of the same features, rows not paired; "standardize" takes moments of both together.
+
+    Warns of repeated items unless these are ``grouped``.
+    """
     how = asked(options)
     normalize, quantile = how.normalize, how.clip_quantile
     check_one_sided(options, "rows are not paired")
@@ -364,5 +370,8 @@ def samples(x: Any, y: Any, *, divided: bool = False, **options: Unpack[Options]
             _core.Rows(matrix, name, bfloat16=bf16, clip=clip, shift=list(mean), scale=list(scale), unit_norm=divided)
             for matrix, name, bf16, clip in ((a, "x", a_bf16, clips[0]), (b, "y", b_bf16, clips[1]))
         ]
+    if not grouped and any(_may_repeat(rows.looks, matrix) for rows, matrix in zip(sides, (a, b), strict=True)):
+        for hazard in repetition_in_samples((a, a_bf16), (b, b_bf16), (sides[0], sides[1])):
+            warn(hazard, AlignmentWarning)
     settings: dict[str, Any] = {"normalize": normalize, "clip_quantile": quantile}
     return Pair(sides[0], sides[1], settings, how.threads, how.progress, budget=how.budget)

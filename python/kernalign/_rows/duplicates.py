@@ -14,11 +14,13 @@ from kernalign._base import hazards
 from kernalign._rows.blocks import spans
 
 MANY = 0.01  # of the rows
+_SHARED, _SEEN = 0.05, 2.0  # of the equal pairs of both samples that a deal at random would make; the fewest of these
 _PROBED = 16  # columns, one after the other while there are rows that agree in all so far
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 AnyArray: TypeAlias = NDArray[Any]
 Places: TypeAlias = NDArray[np.intp]
+Sample: TypeAlias = tuple[AnyArray, bool]  # what `as_matrix` returned
 # Cells of rows and columns, as NumPy indexes them; equal ones have equal bits: -0.0 must have become 0.0.
 Read: TypeAlias = Callable[[Places, Any], AnyArray]
 
@@ -65,6 +67,54 @@ def repetition(matrix: AnyArray, rows: _core.Rows, name: str) -> hazards.Hazard 
         return hazards.repeated_items(repeated, name)
     near = rows.share_near
     return hazards.near_items(near, name) if near else None
+
+
+def repetition_in_samples(x: Sample, y: Sample, rows: tuple[_core.Rows, _core.Rows]) -> list[hazards.Hazard]:
+    """What to say of two samples whose rows are not paired, where items repeat or nearly repeat others of their own.
+
+    Rows of laws with atoms, as classes and counts are, are equal across samples about as often as within them; copies
+    of one thing are not.
+    """
+    n, m = len(x[0]), len(y[0])
+    of_x, of_y = equal_rows(x, y)
+    within, across = (of_x * (of_x - 1) + of_y * (of_y - 1)).sum() / 2, (of_x * of_y).sum()
+    dealt = 2 * n * m / ((n + m) * (n + m - 1)) * (within + across)
+    copied = across <= _SHARED * dealt and dealt > _SEEN
+    found = []
+    for of_side, size, own in ((of_x, n, rows[0]), (of_y, m, rows[1])):
+        repeated = int(np.maximum(of_side - 1, 0).sum())
+        if repeated > MANY * size:
+            if copied:
+                found.append(hazards.repeated_items(repeated, own.name))
+        elif near := own.share_near:
+            found.append(hazards.near_items(near, own.name))
+    return found
+
+
+def equal_rows(x: Sample, y: Sample) -> tuple[Places, Places]:
+    """How often each row that is not zero and occurs more than once in both samples together occurs in x, and in y."""
+    n, p = x[0].shape
+
+    def read(rows: Places, columns: Any) -> AnyArray:
+        in_x = rows < n
+        return np.concatenate([_numbers(x, rows[in_x], columns), _numbers(y, rows[~in_x] - n, columns)])
+
+    rows = suspects(np.arange(n + len(y[0])), p, read)
+    found = hashes(rows, p, read)
+    rows, found = (one[found != hash(np.zeros(p).tobytes())] for one in (rows, found))
+    which, in_x = np.unique(found, return_inverse=True)[1], rows < n
+    size = which.max(initial=-1) + 1
+    return np.bincount(which[in_x], minlength=size), np.bincount(which[~in_x], minlength=size)
+
+
+def _numbers(sample: Sample, rows: Places, columns: Any) -> AnyArray:
+    """Cells in float64, no zero of which is negative."""
+    matrix, bfloat16 = sample
+    cells = matrix[rows, columns]
+    if bfloat16:
+        cells = (cells.astype(np.uint32) << 16).view(np.float32)
+    numbers: AnyArray = cells.astype(np.float64) + 0.0
+    return numbers
 
 
 def repeated_items(matrix: AnyArray) -> int:

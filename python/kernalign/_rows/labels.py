@@ -107,6 +107,26 @@ def groups_of(groups: Any, pair: arrays.Pair) -> NDArray[np.intp] | None:
     return numbers if np.bincount(numbers).max() > 1 else None
 
 
+def sample_groups(groups: Any, sizes: tuple[int, int]) -> NDArray[np.intp] | None:
+    """Numbers of the groups of the rows of two samples, those of the first one first; None if none has two rows."""
+    if groups is None:
+        return None
+    if not (isinstance(groups, (tuple, list)) and len(groups) == 2):
+        raise ValueError(f"groups must be (labels of the rows of x, those of y), got {checks.shown(groups)}")
+    parts = [labels_in(own, f"groups of {name}") for own, name in zip(groups, "xy", strict=True)]
+    for own, size, name in zip(parts, sizes, "xy", strict=True):
+        if len(own) != size:
+            raise ValueError(f"groups must hold one label per row, got {len(own)} for the {size} rows of {name}")
+    if parts[0].dtype.kind != parts[1].dtype.kind:  # 7 and "7" are two
+        parts = [own.astype(object) for own in parts]
+    numbers, names = _numbered(np.concatenate(parts), "groups")
+    shared = np.intersect1d(numbers[: sizes[0]], numbers[sizes[0] :])
+    if len(shared):
+        label = checks.shown(names[shared[0]])
+        raise ValueError(f"groups must be of one sample each, since they change sides whole, got {label} in both")
+    return _as_they_come(numbers) if np.bincount(numbers).max() > 1 else None
+
+
 def labels_in(labels: Any, name: str) -> NDArray[Any]:
     """A 1-D array of labels, in which those of different types stay apart."""
     labels = list(labels) if isinstance(labels, Iterator) else native(labels, name)

@@ -14,7 +14,7 @@ from kernalign import _core
 from kernalign._base.packing import packable
 from kernalign._base.score import Fixed, Null
 from kernalign._engines.gram_source import EXACT_SKEW_ROWS, SAMPLED_ROWS
-from kernalign._engines.permuted_grams import GATHER, gram_pays, pairing_cost, permuted
+from kernalign._engines.permuted_grams import GATHER, by_features, gram_pays, pairing_cost, permuted
 from kernalign._statistics.null_tail import CHANGED, COST, LONG, ROUNDING, Law, Scores, Tail, exchange_null, of_given
 from kernalign._statistics.pairings import Pairings
 
@@ -37,7 +37,7 @@ def unbiased_null(sums: KernelSums, cka: float, scale: float, sign: float = 1.0)
     is held until then: the rows or, of over 5000 of which pairings take long, copies of 2000.
     """
     if sums.groups is not None:
-        return grouped_null(sums, scale, unbiased=True)
+        return grouped_null(sums, sign * scale, unbiased=True)
     n = sums.n
     if sums.sides is not None and n > EXACT_SKEW_ROWS:
         sampled = sums.sides[0].sampled, sums.sides[1].sampled  # as the rows are now
@@ -60,7 +60,7 @@ def grouped_null(sums: KernelSums, scale: float, *, unbiased: bool, less: float 
     assert sums.sides is not None
     assert sums.groups is not None
     refused = f"none: {LONG}" if pairing_cost(*sums.sides) > COST else None
-    if refused and not all(side.linear for side in sums.sides):
+    if refused and not by_features(*sums.sides):
         return Null(None, p_value=Fixed(None, refused))
     made = permuted(*sums.sides, unbiased=unbiased)
     return exchange_null(sums.groups, made, scale / float(made.lengths[0, 0]), refused, less)
