@@ -106,6 +106,10 @@ FOLLOWED: dict[tuple[str, str], tuple[Any, Any]] = {
     ("permutation_test", "groups of a metric"): (permuted("mutual_knn", "groups", k=3), PAIRS),
     ("permutation_test", "cv"): (permuted("linear_predictivity", "cv"), FOLDS),
     ("compare_scores", "groups"): (against_z, PAIRS),
+    ("independence_test", "groups"): (
+        lambda x, y, beside, **options: ka.independence_test(x, y, groups=beside, **options).p_value,
+        PAIRS,
+    ),
 }
 BY_PLACE = ("cv", "queries")  # they name rows by their numbers
 # Numbers of what takes labelled inputs and drops none.
@@ -152,6 +156,11 @@ ALIGNED: dict[tuple[str, str], tuple[Any, tuple[Any, ...]]] = {
     ("stitching.mcnemar", "first"): (
         lambda a, b: stitching.mcnemar(a, b).p_value,
         (TRAIN, CLASSES > 0),
+    ),
+    ("mmd", "groups"): (lambda x, groups: ka.mmd(x, Y, groups=(groups, PAIRS + N)).p_value, (X, PAIRS)),
+    ("energy_distance", "groups"): (
+        lambda x, groups: of_score(ka.energy_distance(Y, x, groups=(PAIRS + N, groups))),
+        (X, PAIRS),
     ),
     ("embedding.raw_stress", "distances"): (embedding.raw_stress, (X, DISTANCES[1])),
     ("noise_ceiling", "subjects"): (lambda *all_of: ka.noise_ceiling(all_of).upper_of, tuple(DISTANCES)),

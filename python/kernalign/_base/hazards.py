@@ -111,14 +111,17 @@ def swapped_axes(layers: int, n: int) -> Hazard:
     )
 
 
-def repeated_items(count: int, name: str) -> Hazard:
+ONE_THING = "if they are one thing"  # of every hazard of repeated items
+_WRONG = "chance levels and p-values are wrong unless groups= says so; otherwise keep one of each"
+
+
+def repeated_items(count: int, name: str, consequence: str = _WRONG) -> Hazard:
     """Repeated items are no independent evidence."""
     return Hazard(
         "repeated_items",
         count,
-        f"{counted(count, f'row of {name} repeats', f'rows of {name} repeat')} an earlier row: if they are one thing"
-        " (captions of an image, trials of a stimulus), chance levels and p-values are wrong unless groups= says so;"
-        " otherwise keep one of each",
+        f"{counted(count, f'row of {name} repeats', f'rows of {name} repeat')} an earlier row: {ONE_THING}"
+        f" (captions of an image, trials of a stimulus), {consequence}",
     )
 
 
@@ -127,7 +130,7 @@ def near_items(share: float, name: str) -> Hazard:
     return Hazard(
         "near_items",
         share,
-        f"{share:.0%} of the rows of {name} that were looked at nearly repeat another: if they are one thing (copies,"
+        f"{share:.0%} of the rows of {name} that were looked at nearly repeat another: {ONE_THING} (copies,"
         " augmentations, trials of a stimulus), chance levels and p-values are wrong unless groups= says so",
     )
 

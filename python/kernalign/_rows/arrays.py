@@ -227,10 +227,20 @@ def _may_repeat(seen: int, matrix: AnyArray) -> bool:
     return bool((column[1:] == column[:-1]).any())
 
 
-def _warn_of_repetition(matrix: AnyArray, rows: _core.Rows, name: str) -> None:
+def _warn_of_repetition(matrix: AnyArray, rows: _core.Rows, name: str) -> bool:
     found = repetition(matrix, rows, name)
     if found:
         warn(found, AlignmentWarning)
+    return found is not None
+
+
+def warn_of_repetition(x: Any, name: str) -> bool:
+    """Warn of repeated items of one input, where no `pair` of it does; and whether there are any."""
+    matrix, bf16 = as_matrix(x, name)
+    if type(matrix) is Indicators:
+        return False
+    rows = _core.Rows(matrix, name, bfloat16=bf16)
+    return _may_repeat(rows.looks, matrix) and _warn_of_repetition(matrix, rows, name)
 
 
 def _warn_of_counting(matrix: AnyArray, name: str, normalize: Normalize) -> None:

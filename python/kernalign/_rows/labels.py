@@ -15,7 +15,7 @@ from kernalign._rows import arrays
 from kernalign._rows.indicators import Indicators, indicators
 from kernalign._rows.matrices import Array, dense
 from kernalign._rows.numeric import to_numpy
-from kernalign._rows.pairing import Kept, index_of
+from kernalign._rows.pairing import Kept, index_of, side
 from kernalign.sources.objects import in_memory, native, stored
 from kernalign.sources.stored import Stored
 
@@ -107,16 +107,18 @@ def groups_of(groups: Any, pair: arrays.Pair) -> NDArray[np.intp] | None:
     return numbers if np.bincount(numbers).max() > 1 else None
 
 
-def sample_groups(groups: Any, sizes: tuple[int, int]) -> NDArray[np.intp] | None:
-    """Numbers of the groups of the rows of two samples, those of the first one first; None if none has two rows."""
+def sample_groups(groups: Any, x: Any, y: Any, sizes: tuple[int, int]) -> NDArray[np.intp] | None:
+    """Numbers of the groups of the rows of two samples, those of x first, from labels of each as they were given; None
+    if none has two rows."""
     if groups is None:
         return None
     if not (isinstance(groups, (tuple, list)) and len(groups) == 2):
         raise ValueError(f"groups must be (labels of the rows of x, those of y), got {checks.shown(groups)}")
-    parts = [labels_in(own, f"groups of {name}") for own, name in zip(groups, "xy", strict=True)]
-    for own, size, name in zip(parts, sizes, "xy", strict=True):
-        if len(own) != size:
-            raise ValueError(f"groups must hold one label per row, got {len(own)} for the {size} rows of {name}")
+    parts = []
+    for own, sample, n, name in zip(groups, (x, y), sizes, "xy", strict=True):
+        array = labels_in(own, f"groups of {name}")
+        places = Kept(n, None, (side(name, n, sample),)).places(own, f"groups of {name}", len(array), "label")
+        parts.append(array if places is None else array[places])
     if parts[0].dtype.kind != parts[1].dtype.kind:  # 7 and "7" are two
         parts = [own.astype(object) for own in parts]
     numbers, names = _numbered(np.concatenate(parts), "groups")

@@ -15,6 +15,7 @@ from kernalign._base.score import Score
 from kernalign._rows.options import Options
 from kernalign._statistics.pairings import Pairings
 from kernalign.inference.permutation import permutation_test
+from kernalign.inference.permuted_scores import told_of_repetition
 from kernalign.metrics.kernel import cka
 
 Method: TypeAlias = Literal["moments", "gamma", "permutation"]
@@ -53,6 +54,7 @@ def independence_test(
     method: Method = "moments",
     permutations: int = 1000,
     seed: int = 0,
+    groups: Any = None,
     **options: Unpack[Options],
 ) -> IndependenceTest:
     """Test whether paired x and y are independent, by their HSIC under random pairing.
@@ -72,6 +74,8 @@ def independence_test(
         "permutation": unbiased HSIC among that of ``permutations`` random pairings, p = (1 + #{>=}) / (B + 1);
         holds both Gram matrices (see `permutation_test`).
     seed : of the random pairings.
+    groups : labels of any kind, one per row of x; rows with one label are one thing, and whole groups change places, as
+        for :func:`kernalign.cka`; "gamma" is then as "moments".
     **options : as for :func:`kernalign.cka`.
 
     Returns
@@ -100,27 +104,29 @@ def independence_test(
     checks.check_choice(method, "method", ("moments", "gamma", "permutation"))
     permutations, seed = checks.check_repeats(permutations, "permutations"), checks.check_seed(seed)
     if method == "permutation":
-        return _by_permutation(x, y, kernel, permutations, seed, options)
-    statistic = cka.hsic(x, y, kernel=kernel, **options)
+        return _by_permutation(x, y, kernel, permutations, seed, groups, options)
+    statistic = cka.hsic(x, y, kernel=kernel, groups=groups, **options)
     checks.check_count(statistic.n, 6, "independence_test")
     p_value = statistic.p_value
     name = str(statistic.settings.get("p_method", method))
     if method == "gamma":
         skew = statistic.chance_skew
-        statistic = cka.hsic(x, y, estimator="biased", kernel=kernel, **options)
+        statistic = cka.hsic(x, y, estimator="biased", kernel=kernel, groups=groups, **options)
         if name.startswith("Pearson III") and _gamma_holds(statistic, skew):
             p_value, name = _gamma_tail(statistic), "gamma, exact mean and variance"
     return IndependenceTest(statistic, math.nan if p_value is None else p_value, name)
 
 
 def _by_permutation(
-    x: Any, y: Any, kernel: Kernels, permutations: int, seed: int, options: Options
+    x: Any, y: Any, kernel: Kernels, permutations: int, seed: int, groups: Any, options: Options
 ) -> IndependenceTest:
-    given = cka.hsic(x, y, kernel=kernel, **options)
+    given = cka.hsic(x, y, kernel=kernel, groups=groups, **options)
     checks.check_count(given.n, 6, "independence_test")
     if given.reason is not None:
         return IndependenceTest(given, math.nan, "undefined")
-    test = permutation_test("hsic", x, y, kernel=kernel, permutations=permutations, seed=seed, **options)
+    with told_of_repetition():
+        drawn: Any = {"permutations": permutations, "seed": seed, "groups": groups}
+        test = permutation_test("hsic", x, y, kernel=kernel, **drawn, **options)
     assert not isinstance(test, dict)
     if (test.null == test.score).all():
         return IndependenceTest(given, math.nan, "none: no pairing changes the statistic")

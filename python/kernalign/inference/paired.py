@@ -30,6 +30,7 @@ from kernalign._rows.options import Options, check_asked
 from kernalign._statistics import half_sampling, jackknife, pair_influence
 from kernalign._statistics.pairings import Labels
 from kernalign._statistics.tails import student_tail
+from kernalign.inference.permuted_scores import told_of_repetition
 from kernalign.metrics.kernel.cka import check_estimator
 from kernalign.metrics.kernel.finish import Estimator
 from kernalign.metrics.kernel.rsa import Comparison, Dissimilarity, check, check_no_rows, check_uncertainty
@@ -201,7 +202,10 @@ def compare_scores(
     undirected = either(*needed, "zero" if options.get("normalize") == "l2" else "")
     given, items = arrays.same_items([("a", a), ("b", b), ("y", y)], options, undirected, square=triangles)
     labels = None if groups is None else group_numbers(groups, items.kept)
-    with reporting(options.pop("progress", False), metric) as report:
+    if labels is None and not triangles:
+        for side, name in zip(given, "aby", strict=True):
+            arrays.warn_of_repetition(side, name)
+    with reporting(options.pop("progress", False), metric) as report, told_of_repetition():
         if isinstance(states, OfDissimilarities):
             kind = distance, comparison
             n, scores, stderr, settings = _influenced(metric, states, given, kind, labels, options, report)
@@ -226,7 +230,7 @@ def _jackknifed(
 ) -> Any:
     scores, deleted, chances = [], [], []
     for done, x in enumerate(given[:2]):
-        pair = arrays.pair(x, given[2], grouped=labels is not None, **options)
+        pair = arrays.pair(x, given[2], names=("ab"[done], "y"), **options)
         check_estimator(estimator, pair.n, metric, jackknife=True)
         pair.afford_sums(metric, 320)
         sums = linear_sums(pair, centred=states.centred)
@@ -250,7 +254,7 @@ def _influenced(
     scores, moved = [], []
     for done, x in enumerate(given[:2]):
         states.check(len(x), *kind)
-        pair = arrays.pair(x, given[2], **states.read_as(kind[0]), grouped=labels is not None, **options)
+        pair = arrays.pair(x, given[2], **states.read_as(kind[0]), names=("ab"[done], "y"), **options)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UndefinedScoreWarning)  # which names x
             score, of_items = states.of_pair(pair, *kind, None, uncertain=True, groups=labels)

@@ -32,6 +32,7 @@ from kernalign.inference.prepared import (
     of_dissimilarities,
     pairings_of,
     tested_metrics,
+    warn_of_repetition,
 )
 from kernalign.metrics.kernel.finish import Estimator
 from kernalign.metrics.neighbors.search import Ties
@@ -237,6 +238,8 @@ def permutation_test(
     n = count_items(xs, ys)
     tested = {name: one.following(items.kept) for name, one in tested.items()}
     pairings = pairings_of(groups, blocks, items.kept)
+    if groups is None:
+        warn_of_repetition(xs, ys, kernel, triangles)
     with reporting(options.pop("progress", False), "permutations") as report:
         engines = engines_for(tested, xs, ys, n, (k, estimator, kernel, similarity, ties), options)
         observed = {name: scores[0] for name, scores in _scores(engines, np.arange(n, dtype=np.int32)[None]).items()}

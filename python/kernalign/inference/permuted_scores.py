@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kernalign._base import hazards
 from kernalign._base.score import AlignmentWarning, Score
 from kernalign._engines.permuted_grams import PermutedGrams, PermutedTriangles
 from kernalign._engines.permuted_lists import PermutedGraphs, PermutedLists
@@ -75,6 +77,14 @@ class TriangleScores:
         return {self.metric: np.clip(self.engine.products(orders) / 2, -1.0, 1.0)}
 
 
+@contextmanager
+def told_of_repetition() -> Iterator[None]:
+    """Calls of metrics whose caller has warned of repeated items, or knows their groups."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", f".*: {hazards.ONE_THING}", AlignmentWarning)
+        yield
+
+
 class PermutedCalls:
     """Any function of two arrays, called anew for every pairing; ``best`` is the maximum of its first Score."""
 
@@ -96,7 +106,7 @@ class PermutedCalls:
         return {self.name: np.array([self._called_once(order) for order in orders], dtype=np.float64)}
 
     def _called_once(self, order: NDArray[np.intp]) -> list[list[Any]]:
-        with warnings.catch_warnings():
+        with told_of_repetition():
             if self._called:
                 warnings.simplefilter("ignore", AlignmentWarning)  # the given pairing has warned
             ys = [y[np.ix_(order, order)] if self._square else y[order] for y in self._y]

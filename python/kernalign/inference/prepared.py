@@ -53,6 +53,7 @@ from kernalign.inference.permuted_scores import (
     Permuted,
     PermutedCalls,
     TriangleScores,
+    told_of_repetition,
 )
 from kernalign.metrics.neighbors.search import Ties
 from kernalign.metrics.record import MetricInfo, OfDissimilarities, OfEdges, OfGrams, OfLists
@@ -239,6 +240,14 @@ def of_dissimilarities(tested: dict[str, Tested]) -> bool:
     return all(takes.values())
 
 
+def warn_of_repetition(xs: list[Named], ys: list[Named], kernel: Any, triangles: bool) -> None:
+    """Warn of the first layer of either side in which items repeat."""
+    for side, own in zip((xs, ys), kernels_of(kernel), strict=True):
+        if not triangles and not isinstance(own, Precomputed):
+            given = (layer for layer in side if not isinstance(layer.value, Neighbors))
+            any(arrays.warn_of_repetition(layer.value, layer.name) for layer in given)
+
+
 def count_items(xs: list[Named], ys: list[Named]) -> int:
     counts = {rows_of(one) for one in (*xs, *ys)}
     if len(counts) > 1:
@@ -364,7 +373,9 @@ def _triangles(
     states = one.record.states
     distance, comparison = states.check(n, **own)
     how = {key: value for key, value in states.read_as(distance).items() if key != "square"}
-    if math.isnan(_called(one, k, options)(xs[0].value, ys[0].value)):  # which says what makes it mean less
+    with told_of_repetition():
+        first = _called(one, k, options)(xs[0].value, ys[0].value)  # which says what makes it mean less
+    if math.isnan(first):
         return None
     found = []
     for side in (xs, ys):

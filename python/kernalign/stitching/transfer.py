@@ -10,10 +10,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from kernalign._base import checks
+from kernalign._base import checks, hazards
 from kernalign._base.intervals import wilson
 from kernalign._base.readable import Readable
+from kernalign._base.score import AlignmentWarning
+from kernalign._base.warn import warn
 from kernalign._rows import arrays, pairing
+from kernalign._rows.duplicates import MANY, repeated_items
 from kernalign._rows.labels import class_numbers
 from kernalign._rows.matrices import Array, dense
 from kernalign._rows.numeric import to_numpy
@@ -21,6 +24,8 @@ from kernalign.stitching.probes import LinearProbe
 from kernalign.stitching.ridge import RidgeStitcher
 
 Hits = NDArray[np.bool_]
+
+_KNOWN = "tests see what was fitted, and intervals and p-values are too narrow; keep one of each"
 
 
 class Map(Protocol):
@@ -104,6 +109,11 @@ def transfer_accuracy(
     ValueError, TypeError
         Bad input; no test or fewer than two training items; a map or a probe that gives the wrong shape.
 
+    Warns
+    -----
+    AlignmentWarning
+        Over 1 % of the rows of a repeat an earlier one: items that are tested were fitted, or count more than once.
+
     Notes
     -----
     Holds both arrays in float64, and what map and probe need.
@@ -130,6 +140,8 @@ def transfer_accuracy(
     a, b, labels = arrays.aligned(("a", a), ("b", b), ("labels", labels))
     x, y = (dense(arrays.rows(side, name)) for side, name in ((a, "a"), (b, "b")))
     numbers, classes = class_numbers(labels, "labels")
+    if (repeated := repeated_items(x)) > MANY * len(x):
+        warn(hazards.repeated_items(repeated, "a", _KNOWN), AlignmentWarning)
     if not len(x) == len(y) == len(numbers):
         raise ValueError(f"a, b and labels must have the same length, got {len(x)}, {len(y)} and {len(numbers)}")
     held = _mask(test, pairing.Kept(len(x), None, (pairing.side("a", len(x), given),)))

@@ -95,7 +95,7 @@ def test_groups_of_samples_that_cannot_be_are_named():
     a, b = np.arange(6) // 2, 10 + np.arange(4) // 2
     for groups, words in (
         (a, r"groups must be \(labels of the rows of x, those of y\), got"),
-        ((a[1:], b), "groups must hold one label per row, got 5 for the 6 rows of x"),
+        ((a[1:], b), "groups of x must hold one label per row, got 5 for 6 rows"),
         ((a, a[:4]), "groups must be of one sample each, since they change sides whole, got 0 in both"),
         ((a, [7, 7, None, None]), "groups must have a label for every row, got none for row 8"),
     ):

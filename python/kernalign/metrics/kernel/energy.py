@@ -77,7 +77,7 @@ def energy_distance(
     checks.check_choice(estimator, "estimator", ("unbiased", "biased"))
     pair = arrays.samples(x, y, grouped=groups is not None, **options)
     n, m = pair.x.shape[0], pair.y.shape[0]
-    labels = sample_groups(groups, (n, m))
+    labels = sample_groups(groups, x, y, (n, m))
     for count, name in ((n, "x"), (m, "y")):
         checks.check_count(count, 2, f"energy_distance ({estimator}) of {name}")
     pair.afford("energy_distance", held_by(n + m, labels))

@@ -117,7 +117,7 @@ def mmd(
         raise ValueError(f"groups must be None with estimator={estimator!r}, got {checks.shown(groups)}")
     pair = arrays.samples(x, y, divided=isinstance(kernel, Cosine), grouped=groups is not None, **options)
     n, m = pair.x.shape[0], pair.y.shape[0]
-    labels = sample_groups(groups, (n, m))
+    labels = sample_groups(groups, x, y, (n, m))
     for count, name in ((n, "x"), (m, "y")):
         checks.check_count(count, 4 if estimator in ("linear-time", "block") else 2, f"mmd ({estimator}) of {name}")
     pair.afford("mmd", held_by(n + m, labels))
