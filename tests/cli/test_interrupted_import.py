@@ -1,4 +1,4 @@
-"""Ctrl-C while the command line is still importing ends it in one line."""
+"""Ctrl-C while the command line is still importing, or already at its end, ends it in one line or not at all."""
 
 import subprocess
 import sys
@@ -31,3 +31,21 @@ def test_another_program_that_imports_the_package_is_let_be() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "Traceback" in done.stderr
     assert done.stderr.endswith("KeyboardInterrupt\n")
+
+
+@pytest.mark.parametrize(("arguments", "status"), [(["info"], 0), (["compare", "no.npy", "no.npy"], 2)])
+def test_ctrl_c_that_comes_too_late_changes_nothing(arguments: list[str], status: int) -> None:
+    """Handlers that run at the exit, and what Python takes down after them."""
+    script = f"""
+import atexit, os, signal, sys
+class Late:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+atexit.register(os.kill, os.getpid(), signal.SIGINT)
+sys.late = Late()
+sys.argv = ["/usr/bin/kernalign", *{arguments}]
+from kernalign.cli import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, len(done.stderr.splitlines())) == (status, bool(status))

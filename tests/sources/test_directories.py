@@ -135,3 +135,14 @@ def test_names_come_from_files_and_from_keys_where_these_differ(tmp_path: Path) 
     np.savez(tmp_path / "gpt.npz", first=X, second=Y)
     found = [model.short for model in models_of(Place(tmp_path)).models]
     assert sorted(found) == ["bert", "first", "second", "vit"]
+
+
+def test_directories_that_lead_back_to_themselves_are_read_once(tmp_path: Path) -> None:
+    """Two links to where they are would be walked 2^16 times."""
+    save_layers(tmp_path / "m", X, 2)
+    for name in ("a", "b"):
+        (tmp_path / name).symlink_to(".")
+        (tmp_path / "m" / name).symlink_to("..")
+    found = models_of(Place(tmp_path))
+    assert [model.short for model in found.models] == ["m"]
+    assert len([one for one in found.skipped if one.endswith("it leads to a directory that was read already")]) == 4

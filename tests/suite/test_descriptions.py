@@ -5,6 +5,7 @@ import datetime
 from pathlib import Path
 
 import pytest
+from kernalign import suite
 from kernalign.suite import description
 
 WHOLE = {
@@ -121,3 +122,23 @@ def test_values_of_every_kind_at_every_place_are_taken_or_named():
 def test_what_is_wrong_is_named(at, value, message):
     with pytest.raises(ValueError, match=message):
         described(replaced(at, value))
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"a = 1\na = 2", b"x = " + b"[" * 10_000])
+def test_what_is_no_toml_is_one_error_that_names_the_file(content, tmp_path):
+    path = tmp_path / "suite.toml"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"suite\.toml is not TOML"):
+        description.read(tmp_path)
+
+
+def test_what_has_no_end_is_not_read(tmp_path):
+    path = tmp_path / "suite.toml"
+    path.symlink_to("/dev/zero")
+    with pytest.raises(ValueError, match=r"suite\.toml must be a regular file"):
+        description.read(path)
+    path.unlink()
+    path.write_text('sets.a.ids = "ids.txt"\nmodels = [{glob = "*.npy"}]\nmetrics = [{id = "cka"}]')
+    (tmp_path / "ids.txt").symlink_to("/dev/zero")
+    with pytest.raises(ValueError, match=r"ids\.txt must be a regular file"):
+        suite.load(path).check()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from kernalign._base.checks import check_path
 from kernalign._base.digests import digest
-from kernalign._base.files import atomic_write
+from kernalign._base.files import atomic_write, regular
 
 _VERSION = 1
 _DIGEST_BYTES = 32
@@ -51,9 +51,7 @@ def write(
 @contextmanager
 def reading(path: str | os.PathLike[str], kind: str) -> Iterator[tuple[dict[str, Any], dict[str, NDArray[Any]]]]:
     """The facts and arrays of a file; what is wrong with them, found here or by the caller's block, is a ValueError."""
-    path, magic = check_path(path), _magic(kind)
-    if path.exists() and not path.is_file():
-        raise ValueError(f"{path} must be a regular file")
+    path, magic = regular(check_path(path)), _magic(kind)
     data = memoryview(path.read_bytes())
     body, begin = data[:-_DIGEST_BYTES], len(magic) + _LENGTH.size
     if data[: len(magic)] != magic or len(data) < begin + _DIGEST_BYTES:

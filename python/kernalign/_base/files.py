@@ -67,6 +67,13 @@ def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = False) -> It
     _sync_directory(path.parent)
 
 
+def regular(path: Path) -> Path:
+    """The path, unless it is that of a device or a pipe, which may hold anything without end."""
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} must be a regular file")
+    return path
+
+
 def remove_left(directory: Path, left: Callable[[BinaryIO], bool]) -> None:
     """Remove temporary files that nobody holds and that are ``left`` by processes that are no more."""
     for path in directory.glob(".kernalign-*.tmp"):

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from kernalign._base.interrupts import INTERRUPTED, command_has_begun
+from kernalign._base.interrupts import INTERRUPTED, command_has_begun, command_is_over
 from kernalign._base.readable import said
 from kernalign.cli.output import say
 
@@ -56,6 +56,7 @@ class Outcome(click.Group):
             status = error.exit_code
         except click.Abort:
             status = INTERRUPTED
+        command_is_over()
         sys.exit(status if isinstance(status, int) else 0)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -63,14 +64,19 @@ class Outcome(click.Group):
             command_has_begun()
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            _say("interrupted")
-            ctx.exit(INTERRUPTED)
+            return self._interrupted(ctx)
         except (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError):
             raise
         except (OSError, MemoryError, ValueError, TypeError, ImportError) as error:
             raise self._failure(ctx, said(error), error) from error
         except Exception as error:
+            if isinstance(error.__cause__, KeyboardInterrupt):  # as Python has it while it makes a class
+                return self._interrupted(ctx)
             raise self._failure(ctx, f"{type(error).__name__}: {error} (--debug shows where)", error) from error
+
+    def _interrupted(self, ctx: click.Context) -> None:
+        _say("interrupted")
+        ctx.exit(INTERRUPTED)
 
     def _failure(self, ctx: click.Context, message: str, error: Exception) -> Exception:
         if ctx.params.get("debug"):

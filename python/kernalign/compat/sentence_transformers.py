@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Sequence
 from importlib import import_module
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kernalign._base.checks import items
+from kernalign._base.files import atomic_write
 from kernalign.metrics.registry import METRICS, measure, metric_name
 
 
@@ -131,9 +133,11 @@ class SimilarityEvaluator(BaseEvaluator):
     def _write(self, folder: Path, row: dict[str, Any]) -> None:
         path = folder / f"similarity_evaluation{'_' + self.name if self.name else ''}_results.csv"
         folder.mkdir(parents=True, exist_ok=True)
-        begun = path.exists()
-        with path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(row))
-            if not begun:
-                writer.writeheader()
-            writer.writerow(row)
+        before = path.read_bytes() if path.exists() else b""
+        lines = io.StringIO(newline="")
+        writer = csv.DictWriter(lines, list(row))
+        if not before:
+            writer.writeheader()
+        writer.writerow(row)
+        with atomic_write(path, overwrite=True) as file:
+            file.write(before + lines.getvalue().encode())

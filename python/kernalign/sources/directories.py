@@ -48,7 +48,7 @@ def models_of(
         There is none.
     """
     found = Found([], [])
-    for place in _walk(directory):
+    for place in _walk(directory, found.skipped, set()):
         try:
             own = units(files_in(place), shards=shards)
         except ValueError as error:
@@ -80,12 +80,18 @@ def layers_of(directory: Place, max_bytes: int | None = None) -> list[Source]:
     return [replace(one, name=unit.name) for unit, own in zip(found, opened, strict=True) for one in own]
 
 
-def _walk(directory: Place, depth: int = 0) -> Iterator[Place]:
+def _walk(directory: Place, skipped: list[str], seen: set[str], depth: int = 0) -> Iterator[Place]:
+    """A directory and those in it, each once: links may lead back to where they are."""
+    seen.add(directory.identity)
     yield directory
     inner = [one for one in directory.children() if one.is_directory and not one.path.name.startswith(".")]
-    for one in sorted(inner, key=lambda place: naturally(place.path.name)):
-        if format_of(one) is None and depth < _DEEPEST:
-            yield from _walk(one, depth + 1)
+    for one in sorted(inner, key=lambda place: (place.is_link, naturally(place.path.name))):
+        if format_of(one) is not None or depth == _DEEPEST:
+            continue
+        if one.identity in seen:
+            skipped.append(f"{one}: it leads to a directory that was read already")
+        else:
+            yield from _walk(one, skipped, seen, depth + 1)
 
 
 def _kind(unit: Unit, among: Sequence[Unit]) -> bool:

@@ -62,6 +62,15 @@ class Place:
         return Path(self.path).is_dir() if self.url is None else self._remote[0].isdir(self._remote[1])
 
     @property
+    def is_link(self) -> bool:
+        return self.url is None and Path(self.path).is_symlink()
+
+    @property
+    def identity(self) -> str:
+        """The same of all links to one place."""
+        return os.path.realpath(self.path) if self.url is None else self._head
+
+    @property
     def is_file(self) -> bool:
         return Path(self.path).is_file() if self.url is None else self._remote[0].isfile(self._remote[1])
 

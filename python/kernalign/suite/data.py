@@ -17,7 +17,7 @@ import numpy as np
 from kernalign import sources
 from kernalign._base.checks import shown
 from kernalign._base.digests import digest_of_text
-from kernalign._base.files import atomic_write
+from kernalign._base.files import atomic_write, regular
 from kernalign._base.readable import said
 from kernalign._rows.labels import group_numbers
 from kernalign._rows.layered import Layer, layers_given, open_representations
@@ -173,7 +173,7 @@ def _column(base: Path, spec: str) -> list[Any]:
     file, _, name = spec.partition("#")
     path = base / file
     try:
-        column = _values(path, name)
+        column = _values(regular(path), name)
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise ValueError(f"{spec} must be a column that can be read: {said(error)}") from error
     for one in column:

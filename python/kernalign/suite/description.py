@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kernalign._base.files import regular
 from kernalign._base.kernels import RBF, Cosine, Laplacian, Linear
 from kernalign.metrics.record import MetricInfo
 from kernalign.metrics.registry import METRICS, as_named
@@ -141,10 +142,10 @@ def read(path: str | os.PathLike[str]) -> Description:
     path = Path(path)
     if path.is_dir():
         path = path / "suite.toml"
-    with path.open("rb") as file:
+    with regular(path).open("rb") as file:
         try:
             given = tomllib.load(file)
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{path} is not TOML: {error}") from error
     return describe(given, path)
 

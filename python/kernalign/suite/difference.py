@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kernalign._base.files import regular
+
 SAME, INPUT, VERSION, OPTIONS, MOVED, MISSING, NEW = KINDS = (
     "same",
     "moved by input",
@@ -30,7 +32,7 @@ def read(path: str | os.PathLike[str]) -> list[dict[str, str]]:
     """The rows of results.csv, of a run's directory or the file."""
     path = Path(path)
     path = path / "results.csv" if path.is_dir() else path
-    with path.open(newline="", encoding="utf-8") as file:
+    with regular(path).open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         try:
             rows = list(reader)

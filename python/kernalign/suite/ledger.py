@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kernalign._base.digests import Running, digest
-from kernalign._base.files import atomic_write
+from kernalign._base.files import atomic_write, regular
 
 _NUMBER, _TEXT = (int, float), (str, type(None))
 CELL = ("score", "chance", "chance_sd", "p_value", "log10_p", "stderr", "low", "high")
@@ -26,7 +26,7 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._read(path.read_bytes() if path.exists() else b"")
+        self._read(regular(path).read_bytes() if path.exists() else b"")
 
     def _read(self, data: bytes) -> None:
         self.scores: dict[str, dict[str, Any]] = {}
