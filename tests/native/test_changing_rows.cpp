@@ -45,6 +45,7 @@ struct Writer : Monitor {
 // call(rows, monitor) for rows that change at every poll in turn, until there are no more polls.
 template <class T>
 void change_during(const check::Matrix<T>& good, const std::function<void(const Rows&, Monitor*)>& call) {
+    if (check::kRacesOnly) return;  // all of it is on one thread
     check::Matrix<T> rows = good;
     Writer<T> nobody(rows, -1, 0);
     call(rows.all(), &nobody);
@@ -129,12 +130,13 @@ TEST(medians_of_changing_rows) {
 }
 
 TEST(a_saved_state_of_no_rows_is_refused) {
+    if (check::kRacesOnly) return;
     const auto x = check::gaussian<float>(1500, 3, 1);
     Moments state(3, 3, Precision::f32);
     state.update(x.all(), x.all(), 1, nullptr);
     const std::vector<double> good = state.pack();
     std::int64_t answers = 0;
-    for (std::size_t at = 0; at < good.size(); ++at)
+    for (std::size_t at = 0; at < good.size(); at += at < 256 ? 1 : 5)  // then come rows, which are all alike
         for (const double value : kValues) {
             std::vector<double> packed = good;
             packed[at] = value;
