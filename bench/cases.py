@@ -58,6 +58,7 @@ CASES = {
             goal=">= 200x both",
         ),
         Case("models-78", "models", 1000, 768, (), "models-2-threads", clock="wall", goal="< 60 s", layers=(78, 1)),
+        Case("models-seven", "models", 764, 768, ("limit-models-seven",), "models-seven", layers=(24, 1)),
         Case("ridge-20k", "ridge", 20_000, 1024, RIDGE_PEERS, "ridge", goal=">= 1x sklearn-ridge-float64"),
         Case("ridge-path-20k", "ridge-path", 20_000, 1024, PATH_PEERS, "ridge-path", goal=">= 10x"),
         Case("ridge-path-4k", "ridge-path", 4000, 256, PATH_PEERS, "ridge-path", goal=">= 10x"),

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.peers import SCALES, Array, Contestant, contestant
+from bench.peers import SCALES, Array, Contestant, contestant, narrowed
 
 
 def limit(name: str, scale: Callable[[Array, Array], float], product: Callable[[Array, Array], Any]) -> None:
@@ -37,6 +37,48 @@ limit(  # a triangle for each layer, and half of the product of all triangles
     lambda x, y: x.shape[1] / 2 + x.shape[1] ** 2 / (4 * x.shape[2]),
     lambda x, y: x[:, 0] @ x[:, 1].T,
 )
+
+
+@contestant("limit-models-seven")
+def limit_models_seven() -> Contestant:
+    """What LAPACK and the BLAS take of four of seven metrics, the left directions of every model given: one product
+    and three decompositions of a pair, no more of which are made where a correlation is 1 by count."""
+
+    def run(x: Array, y: Array, k: int) -> float:
+        sides, total, pairs = [], 0.0, 0
+        for rows in narrowed(x):
+            rows = rows.astype(np.float64)
+            rows -= rows.mean(axis=0)
+            rank = min(len(rows) - 1, rows.shape[1])
+            squares, left = np.linalg.eigh(rows @ rows.T)
+            squares, left = squares[: -rank - 1 : -1], left[:, : -rank - 1 : -1]
+            kept = 1 + int((np.cumsum(squares) < 0.99 * squares.sum()).sum())
+            sides.append((np.ascontiguousarray(left), np.sqrt(squares), kept))
+        for at, (v, t, few) in enumerate(sides):
+            for u, s, kept in sides[:at]:
+                overlap = u.T @ v
+                shared = s[:, None] * overlap * t
+                total += float(_roots(np.linalg.eigvalsh(_smaller(shared))).sum()) / float(_norms(s, t))
+                _roots(np.linalg.eigvalsh(_smaller(overlap[:kept, :few])))
+                if max(overlap.shape) < len(u) - 1:
+                    np.linalg.eigh(_smaller(overlap))
+                pairs += 1
+        return total / pairs
+
+    return run
+
+
+def _smaller(matrix: Array) -> Array:
+    """The smaller of both Gram matrices."""
+    return matrix @ matrix.T if matrix.shape[0] < matrix.shape[1] else matrix.T @ matrix
+
+
+def _roots(values: Array) -> Array:
+    return np.sqrt(np.maximum(values, 0))
+
+
+def _norms(s: Array, t: Array) -> float:
+    return float(np.linalg.norm(s) * np.linalg.norm(t))
 
 
 @contestant("numpy-stacked")

@@ -7,6 +7,7 @@ and leave the row itself out.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -52,6 +53,7 @@ def _ours(threads: int) -> None:
     add("layers-cka", lambda ka, x, y, k: _all_layers(ka, x, y, "cka", k, threads))
     add("models-cka", lambda ka, x, y, k: _cka_of_models(ka, x, y, threads))
     add("models", lambda ka, x, y, k: _all_models(ka, x, k, threads))
+    add("models-seven", lambda ka, x, y, k: _seven_metrics(ka, x, threads))
     add("mutual-knn", lambda ka, x, y, k: float(ka.mutual_knn(x, y, k, threads=threads)))
 
 
@@ -76,6 +78,22 @@ def _all_models(ka: Any, x: Array, k: int, threads: int) -> float:
     found = ka.compare(models, metrics=metrics, k=k, threads=threads)
     assert np.isfinite([p for metric in metrics[:2] for p in found.p_values[metric].values()]).all()
     return float(np.mean([score for metric in metrics for score in found.scores[metric].values()]))
+
+
+def narrowed(x: Array) -> list[Array]:
+    """Models whose widths are the whole, 5/6, 2/3 and half of it, in turn."""
+    models, d = x.shape[1:]
+    return [np.ascontiguousarray(x[:, at, : d - (at % 4) * d // 6]) for at in range(models)]
+
+
+def _seven_metrics(ka: Any, x: Array, threads: int) -> float:
+    """All pairs of models of several widths under seven metrics; the mean of NBS."""
+    models = {f"model {at}": rows for at, rows in enumerate(narrowed(x))}
+    metrics = ("cka", "mutual_knn", "rsa", "nbs", "svcca", "pwcca", "linear_predictivity")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = ka.compare(models, metrics=metrics, threads=threads)
+    return float(np.mean(list(found.scores["nbs"].values())))
 
 
 _ours(1)

@@ -52,6 +52,20 @@ def test_large_products_take_eigenvalues_unless_rounding_would_show(monkeypatch)
     assert decompositions == [1]
 
 
+GRADED = {"gentle": 0.9 ** np.arange(30), "steep": 0.3 ** np.arange(30), "none": np.r_[np.ones(20), np.zeros(10)]}
+
+
+@pytest.mark.parametrize("values", GRADED.values(), ids=GRADED)
+@pytest.mark.parametrize("gap", [0.3, 1e-4, 1e-7])
+def test_nuclear_norms_are_known_to_what_is_asked(monkeypatch, values, gap):
+    """Closed form: the singular values are given. What the sum lacks of a bound is known in its own digits."""
+    monkeypatch.setattr("kernalign._engines.directions._SMALL", 4)
+    matrix = (orthogonal(30) * values) @ orthogonal(40, seed=1)[:30]
+    found, most = directions.nuclear_norm(matrix), values.sum() * (1 + gap)
+    assert found == pytest.approx(values.sum(), rel=1.5e-9)
+    assert most - directions.nuclear_norm(matrix, most) == pytest.approx(most - values.sum(), rel=1e-6)
+
+
 def test_columns_of_one_side_in_order():
     """Closed form: Y = X diag(c) with orthogonal columns; the nuclear norm is sum c s^2."""
     u = np.linalg.qr(np.random.default_rng(0).normal(size=(50, 5)))[0]

@@ -275,7 +275,7 @@ def of_stream(products: Products, metric: str, alpha: float = 1.0) -> Shapes:
     if reason is not None:
         return Shapes(engine.n, (0, 0), 0, (0, 0), products.settings, reason)
     norms = math.sqrt(engine.product(0, 0).trace()), math.sqrt(engine.product(1, 1).trace())
-    gap = max(0.0, 1 - directions.nuclear_norm(engine.product(0, 1)) / (norms[0] * norms[1]))
+    gap = max(0.0, 1 - directions.nuclear_norm(engine.product(0, 1), norms[0] * norms[1]) / (norms[0] * norms[1]))
     if metric != "nbs" and gap < _RESOLUTION[double]:
         angle = math.sqrt(2 * _RESOLUTION[double])
         warn(
@@ -319,7 +319,7 @@ def _of_spans(metric: str, spans: Spans, alpha: float) -> Shapes:
         if x.rank and y.rank and not x.rounded and not y.rounded:
             scaled = x.values[:, None] * spans.overlap(x, y, (x.rank, y.rank)).matrix * y.values
             a, b = float(np.linalg.norm(x.values)), float(np.linalg.norm(y.values))
-            gap = 1 - directions.nuclear_norm(scaled) / (a * b)
+            gap = 1 - directions.nuclear_norm(scaled, a * b) / (a * b)
             if gap >= _CLOSE[True]:
                 settings = how(spans.pair.settings, "rows")
                 return Shapes(data.n, (a, b), gap, (data.x.exponent, data.y.exponent), settings)
@@ -339,7 +339,7 @@ def whitened(metric: str, found: Principal, exponents: tuple[int, int], alpha: f
         values.append(_mixed(side.values, exponent, alpha))
     a, b = values
     rank_x, rank_y = found.ranks
-    nuclear = directions.nuclear_norm(a[:rank_x, None] * found.overlap * b[:rank_y])
+    nuclear = directions.nuclear_norm(a[:rank_x, None] * found.overlap * b[:rank_y], 1.0)
     return Shapes(found.n, (norms[0], norms[1]), max(0.0, 1 - nuclear), exponents, settings)
 
 
@@ -385,7 +385,7 @@ def _of_data(pair: arrays.Pair, data: Centred, report: Report) -> Shapes:
 def _by_products(data: Centred, report: Report) -> tuple[tuple[float, float], float]:
     sums = data.products("xy", double=data.double, report=report)
     a, b = (math.sqrt(float(squares.sum())) for squares in sums.squares)
-    gap = 1 - directions.nuclear_norm(sums.xy) / (a * b)
+    gap = 1 - directions.nuclear_norm(sums.xy, a * b) / (a * b)
     if gap < _CLOSE[data.double]:
         gap = _gap(sums.xy, data.blocks(), a, b)
     return (a, b), gap
@@ -396,7 +396,7 @@ def _by_rows(data: Centred, report: Report) -> tuple[tuple[float, float], float]
     x, y = (narrow(side) for side in data.stacked(report))
     a, b = float(np.linalg.norm(x)), float(np.linalg.norm(y))
     xy = product(x.T, y)
-    gap = 1 - directions.nuclear_norm(xy) / (a * b)
+    gap = 1 - directions.nuclear_norm(xy, a * b) / (a * b)
     return (a, b), _gap(xy, [(x, y)], a, b) if gap < _CLOSE[True] else gap
 
 
