@@ -255,8 +255,15 @@ def test_debug_shows_the_traceback(files: Path) -> None:
     assert isinstance(result.exception, ValueError)
 
 
-def test_ctrl_c_ends_with_one_line(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("taken_for", [None, RuntimeError, ImportError])
+def test_ctrl_c_ends_with_one_line(
+    taken_for: type[Exception] | None, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where what is interrupted makes another error of it, as classes and modules do that are being made."""
+
     def interrupted(*args: object, **keywords: object) -> None:
+        if taken_for:
+            raise taken_for from KeyboardInterrupt()
         raise KeyboardInterrupt
 
     stand_in(monkeypatch, "one_to_one", interrupted)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -34,8 +35,8 @@ def test_another_program_that_imports_the_package_is_let_be() -> None:
 
 
 @pytest.mark.parametrize(("arguments", "status"), [(["info"], 0), (["compare", "no.npy", "no.npy"], 2)])
-def test_ctrl_c_that_comes_too_late_changes_nothing(arguments: list[str], status: int) -> None:
-    """Handlers that run at the exit, and what Python takes down after them."""
+def test_ctrl_c_that_comes_too_late_changes_nothing(arguments: list[str], status: int, tmp_path: Path) -> None:
+    """Handlers that run at the exit, what Python takes down after them, and what it remembers of Ctrl-C before."""
     script = f"""
 import atexit, os, signal, sys
 class Late:
@@ -45,7 +46,11 @@ atexit.register(os.kill, os.getpid(), signal.SIGINT)
 sys.late = Late()
 sys.argv = ["/usr/bin/kernalign", *{arguments}]
 from kernalign.cli import main
-main()
+try:
+    exec("raise KeyboardInterrupt")  # in text: Python remembers it until it runs text again
+except KeyboardInterrupt:
+    main()
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    (tmp_path / "late.py").write_text(script)
+    done = subprocess.run([sys.executable, "-m", "late"], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert (done.returncode, len(done.stderr.splitlines())) == (status, bool(status))

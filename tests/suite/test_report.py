@@ -39,9 +39,10 @@ competence = 0.1
 set.main = "c.npy"
 [[models]]
 name = "flat"
+family = "\\u001b]0;title\\u0007\\r\\u009b2J"
 set.main = "d.npy"
 [[models]]
-name = "gone"
+name = "gone\\u001b[2J"
 set.main = "e.npy"
 [[metrics]]
 id = "cka"
@@ -109,7 +110,7 @@ def test_nothing_is_fetched_and_only_its_own_script_runs(made):
         digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
         assert f"{kind}-src 'sha256-{digest}'" in policy
     assert "<" not in data
-    assert TURNED[0] not in text
+    assert not re.search("[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", text)
     assert "\\u202egnp.exe" in text
 
 
@@ -124,7 +125,7 @@ def test_it_holds_every_score(made):
         layers = [
             own["models"][m]["layers"][columns[s][at]] if columns[s][at] >= 0 else None for m, s in ((x, "a"), (y, "b"))
         ]
-        names = [own["models"][m]["name"].replace("\\u202e", "\u202e") for m in (x, y)]
+        names = [json.loads(f'"{own["models"][m]["name"]}"') for m in (x, y)]
         found[own["metrics"][metric]["id"], *names, *layers] = columns["score"][at]
     for row in run.rows:
         score = found[row["metric_id"], row["x"], row["y"], row["x_layer"], row["y_layer"]]

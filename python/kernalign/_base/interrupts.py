@@ -26,6 +26,7 @@ def command_is_over() -> None:
     """From here on Ctrl-C comes too late: Python, which is taking itself down, would end by the signal instead."""
     if _is_ours():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        exec("")  # after Ctrl-C while text was run (data classes run some), Python would end by the signal as well
 
 
 def _is_ours() -> bool:

@@ -67,12 +67,12 @@ class Outcome(click.Group):
             return self._interrupted(ctx)
         except (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError):
             raise
-        except (OSError, MemoryError, ValueError, TypeError, ImportError) as error:
-            raise self._failure(ctx, said(error), error) from error
         except Exception as error:
-            if isinstance(error.__cause__, KeyboardInterrupt):  # as Python has it while it makes a class
+            if _comes_of_ctrl_c(error):
                 return self._interrupted(ctx)
-            raise self._failure(ctx, f"{type(error).__name__}: {error} (--debug shows where)", error) from error
+            known = isinstance(error, (OSError, MemoryError, ValueError, TypeError, ImportError))
+            told = said(error) if known else f"{type(error).__name__}: {error} (--debug shows where)"
+            raise self._failure(ctx, told, error) from error
 
     def _interrupted(self, ctx: click.Context) -> None:
         _say("interrupted")
@@ -82,6 +82,13 @@ class Outcome(click.Group):
         if ctx.params.get("debug"):
             return error
         return Failure(in_flags(message, self.commands.get(ctx.invoked_subcommand or "")))
+
+
+def _comes_of_ctrl_c(error: BaseException | None) -> bool:
+    """Whether it was Ctrl-C: Python makes a RuntimeError of it in a class that is being made, others an ImportError."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__
+    return error is not None
 
 
 def _say(message: str) -> None:

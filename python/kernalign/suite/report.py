@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kernalign._base.readable import visible
 from kernalign.comparison.tables import Caveat
 from kernalign.embedding import classical_mds
 from kernalign.suite import gathered
@@ -32,7 +33,6 @@ _SECTIONS = (
     ("provenance", "Provenance"),
 )
 _MANY = 250  # models, above which numbers are half precision
-_BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _CITATION = """@software{kernalign,
   title = {kernalign: how alike are two representations},
   version = {%s}
@@ -203,10 +203,8 @@ def _seen(value: Any) -> Any:
 
 
 def _visible(value: Any) -> Any:
-    """Characters that turn the direction of text, as what they are called."""
-    if type(value) is not str:
-        return value
-    return _BIDI.sub(lambda found: f"\\u{ord(found[0]):04x}", value)
+    """A text without what a page would obey; what is marked as a part of the page is none."""
+    return visible(value) if type(value) is str else value
 
 
 def _hash(text: str) -> str:

@@ -147,7 +147,7 @@ class Suite:
         run, told = self.last(), []
         for name, what in (("suite.lock.toml", run.lock()), ("results.csv", as_csv(run.rows))):
             path = self.directory / name
-            if not path.exists() or path.read_text(encoding="utf-8") != what:
+            if not path.exists() or path.read_bytes() != what.encode():
                 told.append(f"{name} is not what the inputs and the ledger say now")
         if run.missing:
             told.append(f"{run.missing} scores are missing")
