@@ -14,7 +14,7 @@ from kernalign._base import checks
 from kernalign._base.kernels import Kernels, Linear, kernels_of
 from kernalign._base.progress import reporting
 from kernalign._base.readable import Readable
-from kernalign._base.score import UndefinedScoreWarning
+from kernalign._base.score import AlignmentWarning, UndefinedScoreWarning
 from kernalign._base.warn import warn
 from kernalign._engines.neighbors import METRICS as SIMILARITIES
 from kernalign._engines.neighbors import Metric
@@ -53,7 +53,8 @@ class PermutationTest(calibration.RandomPairings, Readable):
     score : of the given pairing; of layered input the best over all pairs of layers
     layers : where the best is (the first such pair); None for two single representations
     scores : (L_x, L_y) scores of all pairs of layers
-    p_value : (1 + #{pairings at least as close}) / (permutations + 1), never 0
+    p_value : (1 + #{pairings at least as close}) / (permutations + 1), never 0; nan, with a warning, where index order
+        broke the ties of over 1 % of the rows
     joint_p_value : the same for the largest standardised score over all metrics tested together: the chance that any
         of them is this far out (single-step max-T of Westfall and Young)
     null : (permutations,) scores of the random pairings, each the best over all pairs of layers
@@ -114,7 +115,7 @@ class PermutationTest(calibration.RandomPairings, Readable):
         """
         if self.best is None:
             return None
-        if math.isnan(self.score):
+        if math.isnan(self.score) or math.isnan(self.p_value):
             return math.nan
         return calibration.rescaled(self.score, self.threshold(alpha), self.best)
 
@@ -169,8 +170,8 @@ def permutation_test(
         its p-value accounts for the search. `Neighbors`, or lists of them, for metrics of neighbour lists.
     permutations : number B of random pairings; the smallest p-value is 1 / (B + 1)
     groups : labels of any kind, one per row; rows with one label are one thing (captions of an image, trials of a
-        stimulus). Whole groups change places, each with one of equal size, rows in their order; scores are those of all
-        rows.
+        stimulus). Whole groups change places, each with one of equal size, rows in their order; scores are those that
+        the metrics have with ``groups``, so that neighbours are those of other groups.
     blocks : labels of any kind, one per row. Items change places only inside their block, so the null hypothesis is
         that the pairing is exchangeable inside every block, whatever differs between blocks: time blocks, classes (is
         there alignment beyond what the classes give?). A block of one item never moves.
@@ -237,11 +238,11 @@ def permutation_test(
     xs, ys, items = common_items(tested, xs, ys, (kernel, similarity, triangles), options)
     n = count_items(xs, ys)
     tested = {name: one.following(items.kept) for name, one in tested.items()}
-    pairings = pairings_of(groups, blocks, items.kept)
+    pairings, labels = pairings_of(groups, blocks, items.kept)
     if groups is None:
         warn_of_repetition(xs, ys, kernel, triangles)
     with reporting(options.pop("progress", False), "permutations") as report:
-        engines = engines_for(tested, xs, ys, n, (k, estimator, kernel, similarity, ties), options)
+        engines = engines_for(tested, xs, ys, n, (k, estimator, kernel, similarity, ties), labels, options)
         observed = {name: scores[0] for name, scores in _scores(engines, np.arange(n, dtype=np.int32)[None]).items()}
         _warn_of_undefined(tested, observed)
         nulls: dict[str, list[float]] = {name: [] for name in tested}
@@ -260,7 +261,11 @@ def permutation_test(
     elif blocks is not None:
         settings["blocks"] = len(pairings.classes)
     pools = {name: np.array(null) for name, null in nulls.items()}
-    tests = _tests(tested, observed, pools, _bests(tested, engines), layered_x or layered_y, settings)
+    refused = {name: reason for engine in engines for name, reason in engine.refused.items()}
+    for name, reason in refused.items():
+        if not np.isnan(observed[name]).all():
+            warn(f"the test of {name} has no p-value: {reason.removeprefix('none: ')}", AlignmentWarning)
+    tests = _tests(tested, observed, pools, _bests(tested, engines), refused, layered_x or layered_y, settings)
     return tests if not isinstance(metric, str) and isinstance(metric, Sequence) else next(iter(tests.values()))
 
 
@@ -290,6 +295,7 @@ def _tests(
     found: dict[str, Values],
     nulls: dict[str, Values],
     bests: dict[str, float | None],
+    refused: dict[str, str],
     layered: bool,
     settings: dict[str, Any],
 ) -> dict[str, PermutationTest]:
@@ -302,8 +308,7 @@ def _tests(
                 f"{name} is nan for random pairing {int(undefined.argmax())}, so it has no null distribution"
             )
         pools[name] = tested[name].sign * np.append(observed, null)
-    reached = {name: share(pool, pool) for name, pool in pools.items()}
-    known = [pool for pool in pools.values() if not np.isnan(pool).any()]
+    known = [pool for name, pool in pools.items() if not (name in refused or np.isnan(pool).any())]
     standard = [(pool - pool.mean()) / (pool.std() or 1.0) for pool in known]
     joint = np.max(standard, axis=0) if standard else np.full(1, np.nan)
     tests = {}
@@ -317,8 +322,8 @@ def _tests(
             tested[name].closest(scores),
             (int(row), int(column)) if layered and defined else None,
             scores,
-            reached[name],
-            share(joint, (pool - pool.mean()) / (pool.std() or 1.0)),
+            math.nan if name in refused else share(pool, pool),
+            math.nan if name in refused else share(joint, (pool - pool.mean()) / (pool.std() or 1.0)),
             nulls[name],
             settings,
             bests[name],

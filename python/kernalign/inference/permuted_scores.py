@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,13 +16,21 @@ from kernalign._base.score import AlignmentWarning, Score
 from kernalign._engines.permuted_grams import PermutedGrams, PermutedTriangles
 from kernalign._engines.permuted_lists import PermutedGraphs, PermutedLists
 from kernalign._statistics.pairings import Orders
+from kernalign.metrics.neighbors.search import why_no_p_value
 from kernalign.metrics.record import OfGrams, OfLists
 
 Values = NDArray[np.float64]
 
 
 class Permuted(Protocol):
-    """Scores by metric, (orders, L_x, L_y), where row i of x is paired with row order[i] of y; nan where undefined."""
+    """Scores by metric, (orders, L_x, L_y), where row i of x is paired with row order[i] of y; nan where undefined.
+
+    Attributes
+    ----------
+    refused : by metric, why its scores of pairings are no null
+    """
+
+    refused: Mapping[str, str]
 
     def scores(self, orders: Orders) -> dict[str, Values]: ...
 
@@ -33,6 +41,7 @@ class GramScores:
 
     metrics: Mapping[str, OfGrams]
     engine: PermutedGrams
+    refused: Mapping[str, str] = field(default_factory=dict)
 
     def scores(self, orders: Orders) -> dict[str, Values]:
         made, products = self.engine, self.engine.products(orders)
@@ -48,6 +57,7 @@ class ListScores:
 
     metrics: Mapping[str, OfLists]
     engine: PermutedLists
+    refused: Mapping[str, str]
 
     def scores(self, orders: Orders) -> dict[str, Values]:
         of_shared = {m: states.of_shared for m, states in self.metrics.items() if states.of_shared is not None}
@@ -61,6 +71,7 @@ class GraphScores:
 
     metric: str
     engine: PermutedGraphs
+    refused: Mapping[str, str]
 
     def scores(self, orders: Orders) -> dict[str, Values]:
         return {self.metric: self.engine.products(orders)}
@@ -72,6 +83,7 @@ class TriangleScores:
 
     metric: str
     engine: PermutedTriangles
+    refused: Mapping[str, str] = field(default_factory=dict)
 
     def scores(self, orders: Orders) -> dict[str, Values]:
         return {self.metric: np.clip(self.engine.products(orders) / 2, -1.0, 1.0)}
@@ -100,6 +112,7 @@ class PermutedCalls:
         """``square``: an item is a row and a column."""
         self.name, self._function, self._x, self._y, self._square = name, function, x, y, square
         self.best: float | None = None
+        self.refused: Mapping[str, str] = {}
         self._called = False
 
     def scores(self, orders: Orders) -> dict[str, Values]:
@@ -113,5 +126,8 @@ class PermutedCalls:
             found = [[self._function(x, y) for y in ys] for x in self._x]
         if not self._called and isinstance(found[0][0], Score):
             self.best = found[0][0]._maximum
+            reasons = (why_no_p_value(one.settings) for row in found for one in row if "ties" in one.settings)
+            if (reason := next(filter(None, reasons), None)) is not None:
+                self.refused = {self.name: reason}
         self._called = True
         return found

@@ -45,7 +45,7 @@ from kernalign._rows.layered import numbered, split
 from kernalign._rows.numeric import as_matrix
 from kernalign._rows.options import check_one_sided
 from kernalign._rows.pairing import Kept, Side, check_same_order
-from kernalign._statistics.pairings import Pairings
+from kernalign._statistics.pairings import Labels, Pairings
 from kernalign.inference.permuted_scores import (
     GramScores,
     GraphScores,
@@ -55,7 +55,8 @@ from kernalign.inference.permuted_scores import (
     TriangleScores,
     told_of_repetition,
 )
-from kernalign.metrics.neighbors.search import Ties
+from kernalign.metrics.neighbors.groups import check_k, outside, searched_length
+from kernalign.metrics.neighbors.search import Ties, why_no_p_value
 from kernalign.metrics.record import MetricInfo, OfDissimilarities, OfEdges, OfGrams, OfLists
 from kernalign.metrics.registry import METRICS, as_named
 from kernalign.sources import Source
@@ -257,23 +258,23 @@ def count_items(xs: list[Named], ys: list[Named]) -> int:
     return int(n)
 
 
-def pairings_of(groups: Any, blocks: Any, kept: Kept) -> Pairings:
-    """What may change places, of the items that were kept."""
+def pairings_of(groups: Any, blocks: Any, kept: Kept) -> tuple[Pairings, Labels | None]:
+    """What may change places, of the items that were kept, and the numbers of their groups, if any has two."""
     if groups is not None and blocks is not None:
         raise ValueError("groups and blocks must not both be given: groups change places whole, items inside blocks")
     if groups is None and blocks is None:
-        return Pairings.of_items(kept.n)
+        return Pairings.of_items(kept.n), None
     name, given = ("blocks", blocks) if groups is None else ("groups", groups)
     labels = group_numbers(given, kept, name)
     pairings = Pairings.within(labels) if groups is None else Pairings.of_groups(labels)
     if pairings.least == 1:
         what = "a block of at least two items" if groups is None else "two groups of equal size"
         raise ValueError(f"{name} must hold {what}: otherwise nothing changes places")
-    return pairings
+    return pairings, labels if blocks is None and np.bincount(labels).max() > 1 else None
 
 
 def engines_for(
-    tested: dict[str, Tested], xs: list[Named], ys: list[Named], n: int, given: Any, options: Any
+    tested: dict[str, Tested], xs: list[Named], ys: list[Named], n: int, given: Any, labels: Labels | None, options: Any
 ) -> list[Permuted]:
     k, estimator, kernel, similarity, ties = given
     checks.check_choice(ties, "ties", ("fractional", "index"))
@@ -324,20 +325,24 @@ def engines_for(
                 engine = PermutedKernels(a, b, **how)
             engines.append(GramScores(wanted, engine))
     if lists:
-        engines.append(ListScores(lists, _lists(xs, ys, n, k, similarity, ties, prepared, threads)))
+        made, nearest, shared = _lists(xs, ys, n, k, similarity, ties, labels, prepared, threads)
+        engines.append(ListScores(lists, made, _refused(lists, nearest, shared)))
     for name, states in edges.items():
-        size = checks.check_k(k, n)
+        size = checks.check_k(k, n) if labels is None else check_k(k, labels)
         graphs = [
-            [states.graph(arrays.rows(one.value, one.name, **prepared), size, threads) for one in side]
+            [states.graph(arrays.rows(one.value, one.name, **prepared), size, threads, labels) for one in side]
             for side in (xs, ys)
         ]
-        engines.append(GraphScores(name, PermutedGraphs(graphs[0], graphs[1], threads)))
+        x, y = ([graph for graph, _ in side] for side in graphs)
+        settings = {"ties": "index", "tie_rows_fraction": max(tied for side in graphs for _, tied in side)}
+        reason = why_no_p_value(settings)
+        engines.append(GraphScores(name, PermutedGraphs(x, y, threads), {} if reason is None else {name: reason}))
     for name, one in tested.items():
         if (swift := _triangles(name, one, xs, ys, n, k, options, prepared, threads)) is not None:
             engines.append(swift)
         elif one.function is not None:
             sides = ([layer.value for layer in side] for side in (xs, ys))
-            engines.append(PermutedCalls(name, _called(one, k, options), *sides, square=triangles))
+            engines.append(PermutedCalls(name, _called(one, k, options, labels), *sides, square=triangles))
     return engines
 
 
@@ -394,13 +399,26 @@ def _states(tested: dict[str, Tested], kind: type) -> dict[str, Any]:
     return {name: states for name, states in found.items() if isinstance(states, kind)}
 
 
-def _called(one: Tested, k: int, options: Any) -> Callable[[Any, Any], Any]:
+def _called(one: Tested, k: int, options: Any, labels: Labels | None = None) -> Callable[[Any, Any], Any]:
     function = one.function
     assert function is not None
     if one.record is None:
         return function
     keywords = {**options, **({"k": k} if one.record.takes("k") else {})}
+    if labels is not None and one.record.takes("groups"):
+        keywords["groups"] = labels
     return partial(function, **{**keywords, **getattr(function, "keywords", {})})
+
+
+def _refused(metrics: dict[str, OfLists], nearest: list[Neighbors], shared: bool) -> dict[str, str]:
+    """Which metrics see ties that index order broke, unless places are ``shared``, and so have no null."""
+    reasons = {}
+    for name, states in metrics.items():
+        fractional = shared and states.of_shared is not None
+        settings = {"ties": "fractional" if fractional else "index", "tie_rows_fraction": 0.0}
+        settings["tie_rows_fraction"] = max(one.tie_share for one in nearest)
+        reasons[name] = why_no_p_value(settings, nearest if states.ordered else ())
+    return {name: reason for name, reason in reasons.items() if reason is not None}
 
 
 def _lists(
@@ -410,28 +428,37 @@ def _lists(
     k: int,
     similarity: Metric,
     ties: Ties,
+    labels: Labels | None,
     prepared: Any,
     threads: int,
-) -> PermutedLists:
-    k = checks.check_k(k, n)
-    found: list[list[Neighbors]] = [[], []]
+) -> tuple[PermutedLists, list[Neighbors], bool]:
+    """Lists of all layers, which they are, and whether those that tie share their places."""
+    k = checks.check_k(k, n) if labels is None else check_k(k, labels)
+    length = k if labels is None else searched_length(n, k, int(np.bincount(labels).max()))
+    found: list[list[Any]] = [[], []]
     sources: list[list[Any]] = [[], []]
     for side, layers in enumerate((xs, ys)):
         for name, layer in layers:
             rows = None if isinstance(layer, Neighbors) else arrays.rows(layer, name, **prepared)
             if rows is None and layer.rows is not None:
                 raise ValueError(f"{name} must hold the neighbours of every row, got those of a sample")
-            lists = (
-                layer.first(k) if rows is None else find(rows, k, similarity, "native", threads, None, sets=False).lists
-            )
-            found[side].append(lists)
+            if rows is not None:
+                lists = find(rows, length, similarity, "native", threads, None, sets=False).lists
+            else:
+                lists = layer.first(k) if labels is None else layer
+            found[side].append(lists if labels is None else outside(lists, labels, k))
             sources[side].append(rows)
-    x, y = ([lists.indices for lists in side] for side in found)
+    nearest = [[one if labels is None else one.lists for one in side] for side in found]
+    x, y = ([lists.indices for lists in side] for side in nearest)
     shareable = all(rows is not None for side in sources for rows in side)
     weights = None
-    if ties == "fractional" and shareable and any(lists.tie_rows.any() for side in found for lists in side):
+    if ties == "fractional" and shareable and any(lists.tie_rows.any() for side in nearest for lists in side):
         weights = tuple(
-            [tie_weights(rows, lists, threads) for rows, lists in zip(*pair, strict=True)]
+            [
+                tie_weights(rows, one, threads) if labels is None else one.weights(rows, labels, threads)
+                for rows, one in zip(*pair, strict=True)
+            ]
             for pair in zip(sources, found, strict=True)
         )
-    return PermutedLists(x, y, weights, threads)  # type: ignore[arg-type]
+    made = PermutedLists(x, y, weights, threads)  # type: ignore[arg-type]
+    return made, [*nearest[0], *nearest[1]], ties == "fractional" and shareable

@@ -71,12 +71,13 @@ class OfEdges:
     ----------
     finish : (Edges, Edges, variant, settings, threads) -> Score
     check : (n, k, variant) -> k; raises unless the variant exists for k neighbours of n items
-    graph : (rows, k, threads) -> sparse matrix of norm 1; the score of the default variant is the product of two
+    graph : (rows, k, threads, labels of groups or None) -> sparse matrix of norm 1, and the share of rows that tie; the
+        score of the default variant is the product of two matrices
     """
 
     finish: Callable[..., Score]
     check: Callable[[int, Any, Any], int]
-    graph: Callable[[Any, int, int], Any]
+    graph: Callable[..., Any]
 
 
 @dataclass(frozen=True)

@@ -272,15 +272,16 @@ def edges(
     return Edges(index, *devices.edge_products(rows, index, threads, report), float(tied.mean()))
 
 
-def u_centred_graph(rows: _core.Rows, k: int, threads: int) -> Any:
-    """Sparse matrix of the U-centred kernel along the k neighbours of every row, of Frobenius norm 1 (or nan)."""
-    found = edges(rows, k, threads, None)
+def u_centred_graph(rows: _core.Rows, k: int, threads: int, labels: Labels | None = None) -> tuple[Any, float]:
+    """Sparse matrix of the U-centred kernel along the k neighbours of every row, of Frobenius norm 1 (or nan), and the
+    share of the rows that tie."""
+    found = edges(rows, k, threads, None, labels)
     values = found.u_centred()
     norm = math.sqrt(float((values * values).sum())) or math.nan
     ends = np.arange(0, values.size + 1, k)
     graph = sparse.csr_matrix(((values / norm).ravel(), found.index.ravel(), ends), shape=(found.n, found.n))
     graph.sort_indices()
-    return graph
+    return graph, found.tied
 
 
 def sparse_hsic(n: int, keys: NDArray[np.int64], k: Values, m: Values) -> float:
