@@ -15,7 +15,7 @@ struct Numbers<float> {
 };
 template <>
 struct Numbers<double> {
-    typedef Wide Vector;
+    typedef Doubles Vector;
     typedef std::int64_t Count;
     typedef std::int64_t Bits __attribute__((vector_size(kLanes * sizeof(std::int64_t))));
     static constexpr double least = -708.0, round = 0x1.8p52, log2e = 0x1.71547652b82fep0;

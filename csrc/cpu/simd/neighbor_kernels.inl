@@ -16,7 +16,7 @@ inline unsigned at_least(Narrow a, Narrow b) {
     return bits;
 #endif
 }
-inline unsigned at_least(Wide a, Wide b) {
+inline unsigned at_least(Doubles a, Doubles b) {
 #if defined(__AVX512F__)
     __m512d x[2], y[2];
     std::memcpy(x, &a, sizeof a);
@@ -61,7 +61,7 @@ int64_t select_f32(const float* row, const float* offsets, float offset, float r
 }
 int64_t select_f64(const double* row, const double* offsets, double offset, double row_cut, const double* column_cuts,
                    double* sums, std::int32_t* hits, int64_t n) {
-    return select_as<double, Wide>(row, offsets, offset, row_cut, column_cuts, sums, hits, n);
+    return select_as<double, Doubles>(row, offsets, offset, row_cut, column_cuts, sums, hits, n);
 }
 
 template <class E, class T>
@@ -88,15 +88,15 @@ void narrow_row(const E* row, const double* centre, double factor, double scale,
     for_lanes(n, [&](int64_t j, auto io) {
         const Wide m = io.get(centre + j);
         const Wide c = (io.get(row + j) * factor - m) * scale;
-        const Narrow single = __builtin_convertvector(c, Narrow);
+        float single[kLanes];
+        store(single, c);
         Bits bits;
-        std::memcpy(&bits, &single, sizeof bits);
+        std::memcpy(&bits, single, sizeof bits);
         bits = (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;  // to nearest, ties to even; values are below 2
         const Halves halves = __builtin_convertvector(bits, Halves);
         bits <<= 16;
-        Narrow rounded;
-        std::memcpy(&rounded, &bits, sizeof rounded);
-        const Wide p = __builtin_convertvector(rounded, Wide);
+        std::memcpy(single, &bits, sizeof single);
+        const Wide p = load(single);
         std::memcpy(out + j, &halves, static_cast<unsigned long>(n - j < kLanes ? n - j : kLanes) * sizeof(*out));
         squares += c * c;
         products += c * m;

@@ -14,35 +14,94 @@ namespace {
 
 using std::int64_t;
 constexpr int64_t kLanes = 16;
-typedef double Wide __attribute__((vector_size(kLanes * sizeof(double))));
+typedef double Doubles __attribute__((vector_size(kLanes * sizeof(double))));
 typedef float Narrow __attribute__((vector_size(kLanes * sizeof(float))));
 
-inline Wide load(const float* p) {
-    Narrow v;
-    std::memcpy(&v, p, sizeof v);
-    return __builtin_convertvector(v, Wide);
+// As many doubles as a register holds, and as many pairs of these as make kLanes: a sum that is carried through a loop
+// in a vector wider than registers is stored and loaded again in every step.
+#if defined(__AVX512F__)
+constexpr int kRegister = 8;
+#elif defined(__AVX2__)
+constexpr int kRegister = 4;
+#else
+constexpr int kRegister = 2;
+#endif
+typedef double Register __attribute__((vector_size(kRegister * sizeof(double))));
+typedef float HalfRegister __attribute__((vector_size(kRegister * sizeof(float))));
+
+template <class Half>
+struct Both {
+    Half low, high;
+    Both& operator+=(const Both& other) { return *this = *this + other; }
+    friend Both operator+(const Both& a, const Both& b) { return {a.low + b.low, a.high + b.high}; }
+    friend Both operator-(const Both& a, const Both& b) { return {a.low - b.low, a.high - b.high}; }
+    friend Both operator*(const Both& a, const Both& b) { return {a.low * b.low, a.high * b.high}; }
+    friend Both operator*(const Both& a, double b) { return {a.low * b, a.high * b}; }
+};
+template <class Half, int count>
+struct Lanes {
+    typedef typename Lanes<Both<Half>, count / 2>::Type Type;
+};
+template <class Half>
+struct Lanes<Half, 1> {
+    typedef Half Type;
+};
+typedef Lanes<Register, kLanes / kRegister>::Type Wide;
+
+inline void load(const double* p, Register& v) { std::memcpy(&v, p, sizeof v); }
+inline void load(const float* p, Register& v) {
+    HalfRegister half;
+    std::memcpy(&half, p, sizeof half);
+    v = __builtin_convertvector(half, Register);
 }
-inline Wide load(const double* p) {
+template <class T, class Half>
+inline void load(const T* p, Both<Half>& v) {
+    load(p, v.low);
+    load(p + sizeof(Half) / sizeof(double), v.high);
+}
+inline void store(double* p, Register v) { std::memcpy(p, &v, sizeof v); }
+inline void store(float* p, Register v) {
+    const HalfRegister half = __builtin_convertvector(v, HalfRegister);
+    std::memcpy(p, &half, sizeof half);
+}
+template <class T, class Half>
+inline void store(T* p, const Both<Half>& v) {
+    store(p, v.low);
+    store(p + sizeof(Half) / sizeof(double), v.high);
+}
+template <class T>
+inline Wide load(const T* p) {
     Wide v;
-    std::memcpy(&v, p, sizeof v);
+    load(p, v);
     return v;
 }
-inline void store(double* p, Wide v) { std::memcpy(p, &v, sizeof v); }
-inline void store(float* p, Wide v) {
-    const Narrow narrow = __builtin_convertvector(v, Narrow);
-    std::memcpy(p, &narrow, sizeof narrow);
-}
 // As the type of what is pointed to holds it.
-inline Wide rounded(Wide v, const double*) { return v; }
-inline Wide rounded(Wide v, const float*) { return __builtin_convertvector(__builtin_convertvector(v, Narrow), Wide); }
+inline Wide rounded(const Wide& v, const double*) { return v; }
+inline Register single(Register v) {
+    return __builtin_convertvector(__builtin_convertvector(v, HalfRegister), Register);
+}
+template <class Half>
+inline Both<Half> single(const Both<Half>& v) {
+    return {single(v.low), single(v.high)};
+}
+inline Wide rounded(const Wide& v, const float*) { return single(v); }
 // Halves are added to halves.
-inline double total(Wide v) {
-    const auto eight = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
-                       __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
-    const auto four =
-        __builtin_shufflevector(eight, eight, 0, 1, 2, 3) + __builtin_shufflevector(eight, eight, 4, 5, 6, 7);
+inline double total(Register v) {
+#if defined(__AVX512F__)
+    const auto four = __builtin_shufflevector(v, v, 0, 1, 2, 3) + __builtin_shufflevector(v, v, 4, 5, 6, 7);
+#else
+    const auto four = v;
+#endif
+#if defined(__AVX2__)
     const auto two = __builtin_shufflevector(four, four, 0, 1) + __builtin_shufflevector(four, four, 2, 3);
+#else
+    const auto two = four;
+#endif
     return two[0] + two[1];
+}
+template <class Half>
+inline double total(const Both<Half>& v) {
+    return total(v.low + v.high);
 }
 
 // How a loop body touches memory: whole groups of lanes, and the rest at the end (lanes beyond it read as zero).
