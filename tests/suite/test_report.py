@@ -136,6 +136,20 @@ def expanded(values):
     return values if isinstance(values, list) else [value for value, count in values["runs"] for _ in range(count)]
 
 
+def test_what_is_closest_is_said_once(made, monkeypatch):
+    """In words of few sets and metrics, of many in the coverage alone, where hundreds of sentences hid the checks."""
+    run = made[0]
+    told = gathered.coverage(run)
+    for metric, row in zip(("cka", "mknn"), told, strict=True):
+        scores = [one for one in run.rows if one["metric_id"] == metric and not np.isnan(one["score"])]
+        best = max(scores, key=lambda one: one["score"])
+        assert row[-1] == f"{best['x']}, {best['y']}"
+        assert row[6:9] == [f"{of([one['score'] for one in scores]):.4g}" for of in (min, np.median, max)]
+        assert any(f"{metric}: closest are {best['x']} and {best['y']}" in one for one in gathered.verdict(run))
+    monkeypatch.setattr(gathered, "_SENTENCES", 1)
+    assert not any("closest are" in one for one in gathered.verdict(run))
+
+
 def test_landmarks_and_names_are_there(made):
     tags = Parsed(made[1].read_text(encoding="utf-8")).tags
     assert [tag for tag, _ in tags if tag in ("header", "nav", "main")] == ["header", "nav", "main"]

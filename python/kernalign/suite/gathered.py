@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 _LEAST = 1e-4  # of a score whose logarithm is a distance
+_SENTENCES = 12  # about what is closest, above which coverage alone says it
 
 
 def verdict(run: Any) -> list[str]:
@@ -28,15 +29,15 @@ def verdict(run: Any) -> list[str]:
         found.append(f"Of {len(run.rows) + missing} scores {numbers}: see coverage.")
     else:
         found.append(f"All {len(run.rows)} scores were made.")
-    for name in run.members:
-        for metric in run.suite.description.metrics:
-            rows = _rows(run, name, metric.id)
-            if not rows:
-                continue
-            key = max if metric.record.larger_is_closer else min
-            best = key(rows, key=lambda row: row["score"])
+    cells = [(name, metric) for name in run.members for metric in run.suite.description.metrics]
+    if len(cells) > _SENTENCES:
+        return [*found, f"What is closest in each of {len(run.members)} sets by each metric: see coverage."]
+    for name, metric in cells:
+        rows = _rows(run, name, metric.id)
+        if rows:
             tested = [row["q_value"] for row in rows if not math.isnan(row["q_value"])]
             above = f"; {sum(q < 0.05 for q in tested)} of {len(tested)} are above chance (q < 0.05)" if tested else ""
+            best = _closest(rows, metric)
             found.append(f"{name}, {metric.id}: closest are {best['x']} and {best['y']} ({best['score']:.4g}){above}.")
     return found
 
@@ -68,11 +69,14 @@ def coverage(run: Any) -> list[list[str]]:
             every = [row for row in run.rows if row["set"] == name and row["metric_id"] == metric.id]
             status = Counter(row["status"] for row in every)
             missing = sum(one.metric == metric.id and one.key not in run.ledger.scores for one in own.wanted)
-            values = sorted(row["score"] for row in every if not math.isnan(row["score"]))
-            spread = [f"{values[at]:.4g}" for at in (0, len(values) // 2, -1)] if values else ["–"] * 3
+            rows = _rows(run, name, metric.id)
+            values = [row["score"] for row in rows]
+            spread = [f"{of(values):.4g}" for of in (min, np.median, max)] if rows else ["–"] * 3
             low = sum(row["q_value"] < 0.05 for row in every)
             counts = [str(status[one]) for one in ("ok", "undefined", "failed")]
-            found.append([name, metric.id, *counts, str(missing), *spread, str(low)])
+            best = _closest(rows, metric) if rows else None
+            closest = f"{best['x']}, {best['y']}" if best else "–"
+            found.append([name, metric.id, *counts, str(missing), *spread, str(low), closest])
     return found
 
 
@@ -168,6 +172,11 @@ def _rows(run: Any, name: str, metric: str) -> list[Any]:
     return [
         row for row in run.rows if row["set"] == name and row["metric_id"] == metric and not math.isnan(row["score"])
     ]
+
+
+def _closest(rows: list[Any], metric: Any) -> Any:
+    key = max if metric.record.larger_is_closer else min
+    return key(rows, key=lambda row: row["score"])
 
 
 def _correlation(a: Array, b: Array, where: Array) -> float:

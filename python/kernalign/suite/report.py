@@ -63,7 +63,7 @@ def html(run: Any) -> str:
         "metrics": run.suite.description.metrics,
         "sections": _SECTIONS,
         "verdict": gathered.verdict(run),
-        "claims": run.claims,
+        "claims": sorted(run.claims, key=lambda one: one.verdict == "held"),
         "standings": gathered.standings(run),
         "coverage": gathered.coverage(run),
         "unreadable": [
