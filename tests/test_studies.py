@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT))
 
 from kernalign import pmi  # noqa: E402
 
-from bench.studies import caveats, cka_and_stitching, colour, gpu_roofline, labelled, stitched_pairs  # noqa: E402
+from bench.studies import asked, caveats, cka_and_stitching, colour, gpu_roofline, labelled, stitched_pairs  # noqa: E402
 
 MAPS = ("ridge", "affine", "procrustes", "low_rank")
 NAMES = ("dinov2s_block09_cls", "mpnet_l12", "glove50")
@@ -153,7 +153,7 @@ def test_traps_are_taken_out():
 
 def test_the_study_writes_its_table(real_pairs, tmp_path):
     _, task, pairs = real_pairs
-    cka_and_stitching.write(pairs, [task], tmp_path / "table", "command")
+    cka_and_stitching.write(pairs, [task], tmp_path / "table", "command", 1.0)
     lines = (tmp_path / "table.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("task,source,target,n,")
     assert len(lines) == 7
@@ -228,3 +228,10 @@ def test_times_on_gpus_are_bounds_and_only_reports_are_measured(tmp_path):
     [row] = gpu_roofline.measured(tmp_path)
     assert (row["card"], row["seconds"]) == ("fast", 5.0)
     assert 1 < row["bound"] < 5
+
+
+def test_a_page_tells_the_command_without_the_reader_s_folders(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["study", "/somewhere/else/a.npz", "tests/data/b.csv", "one", "two"])
+    given = asked.asked("study", None, {"file": "arrays", "items": "labels"}, arrays=True)
+    assert (given.file.name, given.items.name, given.names) == ("a.npz", "b.csv", ["one", "two"])
+    assert given.command == "python -m bench.studies.study a.npz tests/data/b.csv one two"

@@ -8,7 +8,6 @@ After Huh et al. 2024, figure 9. Arrays of the .npz are named ``modality/model/l
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import time
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.studies import make_stamps, members
+from bench.studies.asked import asked
 
 Array = NDArray[np.float64]
 
@@ -161,10 +161,7 @@ def main() -> None:
     """Read, encode, measure, write."""
     ka.set_threads(1)
     warnings.simplefilter("ignore", ka.AlignmentWarning)
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("features", type=Path)
-    parser.add_argument("items", type=Path)
-    given = parser.parse_args()
+    given = asked("caption_density", __doc__, members.FILES)
     begun = time.process_time()
     models, items = members.read(given.features)
     listed = json.loads(given.items.read_text(encoding="utf-8"))
@@ -181,8 +178,7 @@ def main() -> None:
     layers = {one.name: one.layers for one in models}
     seen = {name: layers[name][layer][kept][known] for name, layer in VISION}
     found = measure(seen, {key: rows[known] for key, rows in read.items()})
-    command = f"python -m bench.studies.caption_density {given.features.name} {given.items.name}"
-    OUTPUT.write_text(report(found, int(known.sum()), time.process_time() - begun, command), encoding="utf-8")
+    OUTPUT.write_text(report(found, int(known.sum()), time.process_time() - begun, given.command), encoding="utf-8")
 
 
 if __name__ == "__main__":

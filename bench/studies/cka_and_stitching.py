@@ -1,16 +1,16 @@
 """Does high CKA mean that models can be stitched? Many pairs of real representations, the answer in a table and words.
 
-    python -m bench.studies.cka_and_stitching REPRESENTATIONS.npz ITEMS.json --output TABLE [NAME ...]
+    python -m bench.studies.cka_and_stitching REPRESENTATIONS.npz ITEMS.json [NAME ...]
 
-writes TABLE.csv and TABLE.md. NAMEs choose arrays of the file. See README.md beside this file.
+NAMEs choose arrays of the file. See README.md beside this file.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
 import datetime
 import math
+import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, fields
@@ -20,8 +20,11 @@ import kernalign as ka
 import numpy as np
 from scipy import stats
 
+from bench.studies.asked import asked
 from bench.studies.labelled import Task, folder_tasks, representations, without_traps
 from bench.studies.stitched_pairs import Pair, measure
+
+OUTPUT = Path(__file__).with_suffix(".csv")
 
 # Fixed before any number was seen.
 HIGH_CKA = 0.5  # unbiased
@@ -151,7 +154,7 @@ def _directions(pairs: Sequence[Pair]) -> list[str]:
     ]
 
 
-def write(pairs: Sequence[Pair], tasks: Sequence[Task], output: Path, command: str) -> None:
+def write(pairs: Sequence[Pair], tasks: Sequence[Task], output: Path, command: str, seconds: float) -> None:
     """OUTPUT.csv, every number; OUTPUT.md, the words and the pairs of highest CKA."""
     names = [field.name for field in fields(Pair)]
     with output.with_suffix(".csv").open("w", newline="", encoding="utf-8") as stream:
@@ -159,13 +162,16 @@ def write(pairs: Sequence[Pair], tasks: Sequence[Task], output: Path, command: s
         writer.writerow(names)
         for pair in pairs:
             writer.writerow(f"{v:.4g}" if isinstance(v, float) else v for v in asdict(pair).values())
-    output.with_suffix(".md").write_text(report(pairs, tasks, command), encoding="utf-8")
+    output.with_suffix(".md").write_text(report(pairs, tasks, command, seconds), encoding="utf-8")
 
 
-def report(pairs: Sequence[Pair], tasks: Sequence[Task], command: str) -> str:
+def report(pairs: Sequence[Pair], tasks: Sequence[Task], command: str, seconds: float) -> str:
     """The study in Markdown."""
-    lines = ["# CKA and stitching", "", f"{datetime.date.today()}, kernalign {ka.__version__}: `{command}`", ""]
-    lines += [
+    lines = [
+        "# CKA and stitching",
+        "",
+        f"{datetime.date.today()}, kernalign {ka.__version__}: `{command}`, {seconds:.0f} s of CPU.",
+        "",
         f"Thresholds, fixed beforehand: high CKA ≥ {HIGH_CKA}; badly < {BADLY:.0%} of accuracy above chance kept.",
         "Items whose row repeats an earlier one in any representation are left out, and so are dead columns.",
     ]
@@ -184,12 +190,9 @@ def report(pairs: Sequence[Pair], tasks: Sequence[Task], command: str) -> str:
 
 def main() -> None:
     """Read the arguments, measure, write."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("file", type=Path, help="arrays (items, features), rows paired")
-    parser.add_argument("items", type=Path, help='JSON list of {"id": "folder/.../name"}, one per row')
-    parser.add_argument("names", nargs="*", help="arrays to take; all if none is named")
-    parser.add_argument("--output", type=Path, required=True, help="without suffix")
-    given = parser.parse_intermixed_args()
+    files = {"file": "arrays (items, features), rows paired", "items": 'JSON list of {"id": "folder/.../name"}'}
+    given = asked("cka_and_stitching", __doc__, files, arrays=True)
+    begun = time.process_time()
     live, usable = without_traps(representations(given.file, given.names))
     tasks = folder_tasks(given.items, usable)
     warnings.simplefilter("ignore", ka.AlignmentWarning)
@@ -197,8 +200,7 @@ def main() -> None:
     for pair in measure(live, tasks):
         pairs.append(pair)
         print(f"{pair.task}: {_told(pair)}", flush=True)
-    arguments = " ".join([given.file.name, given.items.name, *given.names])
-    write(pairs, tasks, given.output, f"python -m bench.studies.cka_and_stitching {arguments}")
+    write(pairs, tasks, OUTPUT, given.command, time.process_time() - begun)
 
 
 if __name__ == "__main__":

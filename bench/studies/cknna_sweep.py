@@ -8,7 +8,6 @@ items; the page says which.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import math
 import time
@@ -23,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.studies import labelled
+from bench.studies.asked import asked
 
 Rows = NDArray[np.float64]
 Metric = Callable[[Any, Any], float]
@@ -209,10 +209,7 @@ def _words(by: Mapping[tuple[str, int, str], Agreement], sizes: Sequence[int]) -
 
 def main() -> None:
     """Read the arguments, measure, write the table and the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("file", type=Path)
-    parser.add_argument("names", nargs="*", help="arrays to take; all if none is named")
-    given = parser.parse_args()
+    given = asked("cknna_sweep", __doc__, {"file": "arrays (items, features), rows paired"}, arrays=True)
     ka.set_threads(1)
     warnings.simplefilter("ignore", ka.AlignmentWarning)
     begun = time.process_time()
@@ -225,8 +222,7 @@ def main() -> None:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow([field.name for field in fields(Agreement)])
         writer.writerows([f"{v:.5g}" if isinstance(v, float) else v for v in asdict(one).values()] for one in found)
-    command = f"python -m bench.studies.cknna_sweep {' '.join([given.file.name, *given.names])}"
-    page = report(found, list(rows), n, time.process_time() - begun, command)
+    page = report(found, list(rows), n, time.process_time() - begun, given.command)
     OUTPUT.with_suffix(".md").write_text(page, encoding="utf-8")
 
 

@@ -9,7 +9,6 @@ many pairs such a reconstruction takes.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import re
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,8 @@ import kernalign as ka
 import numpy as np
 from kernalign import embedding, pmi
 from numpy.typing import NDArray
+
+from bench.studies.asked import asked
 
 Points = NDArray[np.float64]
 
@@ -120,9 +121,7 @@ def synthetic(colours: dict[str, Points], pairs: int, seed: int = 0) -> tuple[fl
 
 def main() -> None:
     """Print both parts."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("file", type=Path, help="CSV with columns name, r, g, b")
-    colours = read(parser.parse_args().file)
+    colours = read(asked("colour", __doc__, {"file": "CSV with columns name, r, g, b"}).file)
     print("\n".join(real(colours)))
     print("\nSynthetic pairs (drawn by distance in CIELAB, no text):\n")
     print("| pairs | R² | by chance | p |\n|---|---|---|---|")

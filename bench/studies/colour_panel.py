@@ -7,7 +7,6 @@ After the language panel of Huh et al. 2024, figure 8. The encoders are packages
 
 from __future__ import annotations
 
-import argparse
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.spatial import distance
 
 from bench.studies import colour, make_stamps
+from bench.studies.asked import asked
 
 Array = NDArray[np.float64]
 
@@ -160,9 +160,7 @@ def main() -> None:
     """Encode, measure, write."""
     ka.set_threads(1)
     warnings.simplefilter("ignore", ka.AlignmentWarning)
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("file", type=Path, help="CSV with columns name, r, g, b")
-    given = parser.parse_args()
+    given = asked("colour_panel", __doc__, {"file": "CSV with columns name, r, g, b"})
     begun = time.process_time()
     colours = colour.read(given.file)
     names, lab = list(colours), np.array(list(colours.values()))
@@ -171,8 +169,7 @@ def main() -> None:
     sets = {"all names": known, "single words that hold no other": known & single(names)}
     found = {title: measure({name: one[of] for name, one in rows.items()}, lab[of]) for title, of in sets.items()}
     sizes = {title: int(of.sum()) for title, of in sets.items()}
-    command = "python -m bench.studies.colour_panel tests/data/xkcd_colors.csv"
-    OUTPUT.write_text(report(found, sizes, time.process_time() - begun, command), encoding="utf-8")
+    OUTPUT.write_text(report(found, sizes, time.process_time() - begun, given.command), encoding="utf-8")
 
 
 if __name__ == "__main__":

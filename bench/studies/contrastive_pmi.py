@@ -8,7 +8,6 @@ After Huh et al. 2024, section 4 and appendix F: with f = PMI + c positive semid
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from scipy import optimize
 
 from bench.studies import colour
+from bench.studies.asked import asked
 
 Array = NDArray[np.float64]
 
@@ -107,7 +107,7 @@ def words(path: Path) -> tuple[list[str], Array]:
     return names, table / table.sum()
 
 
-def report(found: Sequence[Fit], embeds: dict[str, bool], seconds: float, path: str) -> str:
+def report(found: Sequence[Fit], embeds: dict[str, bool], seconds: float, command: str) -> str:
     """The page."""
     exact = [fit for fit in found if fit.dims == max(one.dims for one in found if one.table == fit.table)]
     ring_gap = max(fit.gap for fit in exact if fit.table == "ring")
@@ -121,7 +121,7 @@ def report(found: Sequence[Fit], embeds: dict[str, bool], seconds: float, path: 
         " where that is"
         " positive semidefinite and the dimension suffices; two encoders of two modalities find the same.",
         "",
-        f"`python -m bench.studies.contrastive_pmi {path}`, {seconds:.0f} s of one core. The noise-contrastive loss in"
+        f"`{command}`, {seconds:.0f} s of one core. The noise-contrastive loss in"
         f" expectation over all pairs, {SEEDS} random starts by L-BFGS, the constant learned. `ring`: 12 states on a"
         f" circle;"
         " `colour words`: 15 words in 949 names of colours, smoothed by 0.5.",
@@ -165,17 +165,15 @@ def report(found: Sequence[Fit], embeds: dict[str, bool], seconds: float, path: 
 
 def main() -> None:
     """Read the arguments, fit, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("colours", type=Path)
-    given = parser.parse_args()
+    given = asked("contrastive_pmi", __doc__, {"file": "CSV with columns name, r, g, b"})
     ka.set_threads(1)
     begun = time.process_time()
-    names, joint = words(given.colours)
+    names, joint = words(given.file)
     tables = {"ring": ring(), "colour words": joint}
     found = [fit for name, table in tables.items() for fit in fits(name, table, [*DIMENSIONS, len(table)])]
     embeds = {name: _embeds(table) for name, table in tables.items()}
     assert len(names) == len(joint)
-    OUTPUT.write_text(report(found, embeds, time.process_time() - begun, given.colours.as_posix()), encoding="utf-8")
+    OUTPUT.write_text(report(found, embeds, time.process_time() - begun, given.command), encoding="utf-8")
 
 
 def _embeds(joint: Array) -> bool:

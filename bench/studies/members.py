@@ -17,6 +17,7 @@ Rows = NDArray[np.float64]
 
 L2 = 1.0  # of the probes: a ridge of n on standardised columns
 FOLDS = 3
+FILES = {"features": "arrays named modality/model/layer", "items": "JSON list of the items"}
 
 
 @dataclass(frozen=True)

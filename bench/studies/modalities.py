@@ -8,7 +8,6 @@ page is modalities_features.md.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import time
 import warnings
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from scipy import special, stats
 
 from bench.studies import labelled, members
+from bench.studies.asked import asked
 from bench.studies.members import Model
 
 Array = NDArray[np.float64]
@@ -255,10 +255,7 @@ def main() -> None:
     """Read, measure, write."""
     ka.set_threads(1)
     warnings.simplefilter("ignore", ka.AlignmentWarning)
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("features", type=Path)
-    parser.add_argument("items", type=Path)
-    given = parser.parse_args()
+    given = asked("modalities", __doc__, members.FILES)
     begun = time.process_time()
     models, usable = members.read(given.features)
     task = labelled.folder_tasks(given.items, usable)[1]
@@ -267,11 +264,10 @@ def main() -> None:
     modalities = list(dict.fromkeys(one.modality for one in models))
     trends = [trend(models, x, y, able) for x, y in itertools.combinations(modalities, 2)]
     told = [foretold(models, "text", "vision", able), foretold(models, "vision", "text", able)]
-    command = f"python -m bench.studies.modalities {given.features.name} {given.items.name}"
     seconds = time.process_time() - begun
     largest = np.unique(task.labels, return_counts=True)[1].max() / len(task.labels)
     said = f"{task.rule.rsplit(',', 1)[0]}; the largest class has {largest:.2f} of them"
-    page = report(trends, told, able, models, said, len(usable), seconds, command)
+    page = report(trends, told, able, models, said, len(usable), seconds, given.command)
     (OUTPUT / f"modalities_{given.features.stem}.md").write_text(page, encoding="utf-8")
 
 

@@ -72,7 +72,8 @@ def coverage(run: Any) -> list[list[str]]:
             rows = _rows(run, name, metric.id)
             values = [row["score"] for row in rows]
             spread = [f"{of(values):.4g}" for of in (min, np.median, max)] if rows else ["–"] * 3
-            low = sum(row["q_value"] < 0.05 for row in every)
+            tested = [row["q_value"] for row in every if not math.isnan(row["q_value"])]
+            low = sum(q < 0.05 for q in tested) if tested else "–"
             counts = [str(status[one]) for one in ("ok", "undefined", "failed")]
             best = _closest(rows, metric) if rows else None
             closest = f"{best['x']}, {best['y']}" if best else "–"
