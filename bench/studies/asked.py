@@ -10,7 +10,7 @@ from pathlib import Path
 def asked(study: str, about: str | None, files: Mapping[str, str], *, arrays: bool = False) -> argparse.Namespace:
     """The paths that ``files`` names and explains, with ``arrays`` also names of arrays; ``command`` is what to type,
     files that lie elsewhere by their names."""
-    parser = argparse.ArgumentParser(description=(about or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=(about or study).splitlines()[0])
     for name, said in files.items():
         parser.add_argument(name, type=Path, help=said)
     if arrays:
