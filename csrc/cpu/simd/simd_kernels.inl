@@ -48,11 +48,18 @@ struct Lanes<Half, 1> {
 };
 typedef Lanes<Register, kLanes / kRegister>::Type Wide;
 
+#if defined(__AVX512F__)  // GCC 12 takes two steps for each
+inline Register widened(HalfRegister v) { return (Register)_mm512_cvtps_pd((__m256)v); }
+inline HalfRegister narrowed(Register v) { return (HalfRegister)_mm512_cvtpd_ps((__m512d)v); }
+#else
+inline Register widened(HalfRegister v) { return __builtin_convertvector(v, Register); }
+inline HalfRegister narrowed(Register v) { return __builtin_convertvector(v, HalfRegister); }
+#endif
 inline void load(const double* p, Register& v) { std::memcpy(&v, p, sizeof v); }
 inline void load(const float* p, Register& v) {
     HalfRegister half;
     std::memcpy(&half, p, sizeof half);
-    v = __builtin_convertvector(half, Register);
+    v = widened(half);
 }
 template <class T, class Half>
 inline void load(const T* p, Both<Half>& v) {
@@ -61,7 +68,7 @@ inline void load(const T* p, Both<Half>& v) {
 }
 inline void store(double* p, Register v) { std::memcpy(p, &v, sizeof v); }
 inline void store(float* p, Register v) {
-    const HalfRegister half = __builtin_convertvector(v, HalfRegister);
+    const HalfRegister half = narrowed(v);
     std::memcpy(p, &half, sizeof half);
 }
 template <class T, class Half>
@@ -77,9 +84,7 @@ inline Wide load(const T* p) {
 }
 // As the type of what is pointed to holds it.
 inline Wide rounded(const Wide& v, const double*) { return v; }
-inline Register single(Register v) {
-    return __builtin_convertvector(__builtin_convertvector(v, HalfRegister), Register);
-}
+inline Register single(Register v) { return widened(narrowed(v)); }
 template <class Half>
 inline Both<Half> single(const Both<Half>& v) {
     return {single(v.low), single(v.high)};
