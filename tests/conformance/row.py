@@ -18,11 +18,15 @@ TOLERANCE = 2e-6
 
 @dataclass(frozen=True)
 class Departure:
-    """Why a value is not ours: an expression that gives it, or how far from ours it may be, or neither."""
+    """Why a value is not ours: an expression that gives it, or how far it may be from that or else from ours.
+
+    With ``lot``, the order of "columns" or of "items" moves what the expression gives, though no definition has it so.
+    """
 
     why: str
     theirs: str | None = None
-    within: float | None = None
+    within: float | str | None = None
+    lot: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,20 @@ def value(expression: str, x: Any, y: Any, names: dict[str, Any]) -> float:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return float(eval(expression, names, {"x": x, "y": y}))
+
+
+def by_lot(expression: str, x: Any, y: Any, of: str, orders: int = 4) -> list[float]:
+    """What an expression of theirs gives with the columns of either side, or with all items, in other orders."""
+    draw = np.random.default_rng(0)
+    found = []
+    for _ in range(orders):
+        if of == "items":
+            order = draw.permutation(len(x))
+            sides = x[order], y[order]
+        else:
+            sides = tuple(side[:, draw.permutation(side.shape[1])] for side in (x, y))
+        found.append(value(expression, *sides, THEIRS))
+    return found
 
 
 def same(a: float, b: float, tolerance: float = TOLERANCE) -> bool:

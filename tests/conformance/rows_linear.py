@@ -8,7 +8,12 @@ _OVER_RANKS = Departure(
     'cca(x, y, statistic="eos", centred=False)'
     " * max(np.linalg.matrix_rank(x), np.linalg.matrix_rank(y)) / max(x.shape[1], y.shape[1])",
 )
-_NO_COMPONENTS = Departure("as above; 15 independent columns have no 25 components but those of rounding")
+
+
+def _no_components(expression):
+    return Departure("15 independent columns have no 25 components but those of rounding", expression, lot="columns")
+
+
 _NO_SPLITS = (
     "predictivity takes the median over columns of all items together, not a mean of medians; and all three are"
     " PLS: the adapter binds the last"
@@ -97,7 +102,12 @@ ROWS = [
     Row(
         "pyrcca/cca",
         "correlation of columns with those predicted from the other side by kernel CCA without a ridge",
-        departure=Departure("its eigenproblem of n x n kernels is singular without a ridge: vectors of rounding"),
+        departure=Departure(
+            "n x n kernels are singular without a ridge, and the adapter exchanges the sides of their eigenproblem:"
+            " vectors of rounding",
+            "kernel_cca_without_ridge(x, y)",
+            lot="columns",
+        ),
     ),
     Row(
         "svcca/pls",
@@ -187,7 +197,9 @@ ROWS = [
         departure=Departure("not offered: a stitcher scored by hand", "shape_angle_left_out(x, y)"),
         cells={
             name: Departure(
-                "not offered; as few items train as there are columns, and what none of them fixes is turned anyhow"
+                "not offered; as few items train as there are columns, and what none of them fixes is turned anyhow",
+                "shape_angle_left_out(x, y)",
+                lot="columns",
             )
             for name in ("wide", "real")
         },
@@ -290,7 +302,7 @@ ROWS = [
         "neuroaimetrics/PLSreg",
         "the same by 25 components of PLS",
         departure=Departure("as above", 'over_folds(x, y, "pls")'),
-        cells={"ties": _NO_COMPONENTS},
+        cells={"ties": _no_components('over_folds(x, y, "pls")')},
     ),
     Row(
         "neuroaimetrics/VERSA",
@@ -302,7 +314,7 @@ ROWS = [
         " brainscore/pls_regression-pearsonr_correlation",
         "median correlation with predictions of 25 components of PLS, ten random splits",
         departure=Departure(_NO_SPLITS, 'pls_by_splits(x, y, "draws")'),
-        cells={"ties": _NO_COMPONENTS},
+        cells={"ties": _no_components('pls_by_splits(x, y, "draws")')},
     ),
     Row(
         "brainscore/linear_regression-pearsonr_correlation-5folds_cv"
@@ -310,7 +322,7 @@ ROWS = [
         " brainscore/pls_regression-pearsonr_correlation-5folds_cv",
         "the same, five shuffled folds",
         departure=Departure("as above", 'pls_by_splits(x, y, "folds")'),
-        cells={"ties": _NO_COMPONENTS},
+        cells={"ties": _no_components('pls_by_splits(x, y, "folds")')},
     ),
     Row(
         "mouse_vision/CorrelationNeuralMap mouse_vision/PLSNeuralMap",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import linalg, optimize, stats
 from scipy.spatial import distance
 
 
@@ -106,6 +106,27 @@ def r2_cca_of_columns(x, y):
     """The same over the smaller number of columns, however many items there are."""
     qx, qy = (np.linalg.qr(centred(side))[0] for side in (x, y))
     return np.linalg.norm(qx.T @ qy) ** 2 / min(x.shape[1], y.shape[1])
+
+
+def kernel_cca_without_ridge(x, y):
+    """Mean correlation of columns with those predicted from ten variates of the other side; the eigenproblem of n x n
+    kernels is singular, so that its vectors are those of rounding."""
+
+    def kernel(side):
+        products = centred(side) @ centred(side).T
+        return products / np.linalg.eigvalsh(products).max()
+
+    kx, ky, none = kernel(x), kernel(y), np.zeros((len(x), len(x)))
+    own, cross = np.block([[kx @ kx, none], [none, ky @ ky]]), np.block([[none, kx @ ky], [ky @ kx, none]])
+    values, vectors = linalg.eig(own, cross)
+    first = vectors[:, np.argsort(np.where(np.isnan(values), 0, values))[::-1][:10]]
+    sides, found = (_standardised(x), _standardised(y)), []
+    weights = x.T @ first[: len(x)], y.T @ first[len(x) :]
+    for at in (0, 1):
+        variates = sides[1 - at] @ weights[1 - at]
+        predicted = _standardised(variates @ np.linalg.pinv(weights[at].T, rcond=1e-15).T)
+        found.append((sides[at] * predicted.real).mean(axis=0).mean())
+    return np.mean(found)
 
 
 def mean_cross_singular_value(x, y):
@@ -262,6 +283,41 @@ def uniformity(x):
 
 def concentricity(x):
     return (unit(x) @ (x.mean(axis=0) / np.linalg.norm(x.mean(axis=0)))).mean()
+
+
+_TIMES = np.logspace(-1, 1, 256)
+
+
+def _neighbour_spectrum(x, k=5):
+    """Eigenvalues of the normalised Laplacian of the graph of nearest neighbours, of either side."""
+    squares = distance.squareform(distance.pdist(x, "sqeuclidean"))
+    np.fill_diagonal(squares, -1)
+    graph = np.zeros_like(squares)
+    np.put_along_axis(graph, np.argsort(squares, axis=1, kind="stable")[:, 1 : k + 1], 1, axis=1)
+    graph = np.maximum(graph, graph.T)
+    roots = np.sqrt(graph.sum(axis=1))
+    return np.linalg.eigvalsh(np.eye(len(x)) - graph / roots / roots[:, None])
+
+
+def _heat(x, y):
+    """Differences of mean heat kernels, weighted, at all times; and the error of one random vector a side."""
+    spectra = [_neighbour_spectrum(side) for side in (x, y)]
+    kept = [np.exp(-np.outer(_TIMES, one)) for one in spectra]
+    weight = 1e6 * np.exp(-2 * (_TIMES + 1 / _TIMES))
+    drawn = [one + np.outer(_TIMES * np.exp(-_TIMES), s) for one, s in zip(kept, spectra, strict=True)]
+    error = np.sqrt(2 / (len(x) + 2) * sum(one.var(axis=1) for one in drawn))
+    return weight * np.abs(kept[0].mean(axis=1) - kept[1].mean(axis=1)), weight * error
+
+
+def intrinsic_distance(x, y):
+    """Largest difference of heat traces of neighbour graphs, from their eigenvalues."""
+    return _heat(x, y)[0].max()
+
+
+def intrinsic_distance_error(x, y, vectors):
+    """The standard error of the same from so many random vectors of length 1, at the time of the largest difference."""
+    gap, error = _heat(x, y)
+    return error[gap.argmax()] / np.sqrt(vectors)
 
 
 # Regressions, with the folds of scikit-learn
