@@ -446,6 +446,26 @@ def test_plots_are_drawn_into_given_axes_and_saved(best, tmp_path):
         assert (tmp_path / f"two{suffix}").read_bytes().startswith(magic)
 
 
+def test_bars_that_cannot_be_drawn_are_refused(many, monkeypatch):
+    one, two = many.x_names[:2]
+    for options, words in (
+        ({"order": "cluster"}, "order must be 'score' or 'family' for kind='bars', got 'cluster'"),
+        ({"x": one, "differences": [0.1]}, "differences must be a dict of pairs of names and p-values, got"),
+    ):
+        with pytest.raises((ValueError, TypeError), match=words):
+            many.plot("cka", "bars", **options)
+    families = {name: "ab"[name != two] for name in many.x_names}
+    plain, ordered = (
+        names(many.plot("cka", "bars", x=one, **order).yaxis)
+        for order in ({}, {"order": "family", "families": families})
+    )
+    assert ordered == [two, *(name for name in plain if name != two)]
+    assert many.plot("cka", "bars", x=one, vmin=-0.5, vmax=2.0).get_xlim() == (-0.5, 2.0)
+    monkeypatch.setattr("kernalign.comparison.plots.bars._MOST", 1)
+    with pytest.raises(ValueError, match="kind='bars' draws up to 1 bars, but x and y choose"):
+        many.plot("cka", "bars")
+
+
 def test_what_a_kind_does_not_read_is_refused(best):
     with pytest.raises(ValueError, match="kind must be 'heatmap', 'layers', 'map', 'profile' or 'bars', got 'pie'"):
         best.plot("cka", "pie")

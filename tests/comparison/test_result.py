@@ -15,6 +15,8 @@ import pytest
 from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
+from kernalign._base import checkpoint
+from kernalign.comparison.best import check_nulls
 from layered_samples import layered, models
 
 METRICS = ("cka", "mutual_knn", "cycle_knn", "hsic")
@@ -348,7 +350,16 @@ def forged(path, **changes):
         {"nulls": {"array": "self"}},
         {"n": 0},
         {"settings": []},
+        {"settings": {"k": 2**31}},
+        {"settings": {"k": 3, "metric_options": {"cka": 3}}},
+        {"provenance": {"seconds": "long"}},
         {"reasons": "abc"},
+        {"reasons": [["cka", "a", "b", "0", "0", 3]]},
+        {"caveats": [["ties", 3, "b", None, None, 0.5, "words"]]},
+        {"inputs": [{"a": []}, {}]},
+        {"nulls": {"dict": [["rsa", {"dict": []}]]}},
+        {"nulls": {"dict": [["cka", {"dict": []}]]}},
+        {"nulls": {"dict": [["cka", {"dict": [["x", {"dict": []}], ["y", {"dict": []}]]}]]}},
         {"metrics": "cka"},
     ],
 )
@@ -363,6 +374,52 @@ def test_a_header_cannot_ask_for_more_than_the_file_holds(tmp_path, mode, change
     path.write_bytes(forged(path, **changes))
     with pytest.raises(ValueError, match="malformed"):
         ka.Comparison.load(path)
+
+
+@pytest.mark.parametrize(
+    ("mode", "name", "value", "words"),
+    [
+        ("all", "p_methods cka", 7, "p_methods must be places in the vocabulary"),
+        ("best", "best_layers cka", 2, "best_layers must be places of layers"),
+        ("best", "best_layers cka", 0.5, "best_layers must be places of layers"),
+    ],
+)
+def test_numbers_that_are_places_are_those_of_something(tmp_path, mode, name, value, words):
+    rng = np.random.default_rng(0)
+    x, y = ({name: rng.normal(size=(20, 2, 3))} for name in "ab")
+    found = ka.compare(x, y, metrics=("cka",), k=3, layers=mode)
+    _ = found.p_methods if mode == "all" else found.best_layers
+    found.save(tmp_path / "c")
+    with checkpoint.reading(tmp_path / "c", "Comparison") as (header, arrays):
+        facts = {key: part for key, part in header.items() if key not in ("version", "arrays")}
+        changed = {key: part.astype(np.float64) for key, part in arrays.items()}
+    changed[name].flat[0] = value
+    checkpoint.write(tmp_path / "bad", "Comparison", facts, changed, overwrite=False)
+    with pytest.raises(ValueError, match=words):
+        ka.Comparison.load(tmp_path / "bad")
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ([{"layers": 3}], "a null must be made of named arrays"),
+        ([{"layers": np.array([1, 0])}], "places of layers must be increasing"),
+        ([{"layers": np.arange(2), "self": np.eye(3)}], r"self must be numbers of shape \(2, 2\), got \(3, 3\)"),
+        ([{"layers": np.arange(2), "self": np.eye(2) == 1}], "self must be numbers"),
+        ([{"layers": np.arange(2), "ratio": np.ones(2)}], "must be those of CKA or of graphs, got ratio"),
+        (
+            [
+                {"layers": np.arange(2), "self": np.eye(2)},
+                {"layers": np.arange(2), "self": np.eye(2), "ratio": np.ones(2)},
+            ],
+            "the null of cka must be of one kind",
+        ),
+    ],
+)
+def test_parts_of_a_null_fit_the_layers(parts, words):
+    null = {"x": dict(enumerate(parts))}
+    with pytest.raises(ValueError, match=words):
+        check_nulls({"cka": null}, ["cka"], {"x": dict.fromkeys(null["x"], ("0", "1"))})
 
 
 def test_raised_scores_are_counted():

@@ -248,6 +248,8 @@ LAUGHS = b"](]q\0" + b"".join(b"](" + b"h\0" * 9 + b"eq\0" for _ in range(60)) +
     [
         (pt_tensor("s", np.zeros((8, 3), np.float32)), "requires 96 bytes, but there are 84"),
         (pt_tensor("elsewhere", X), "intact"),
+        (pt_tensor("s", X).replace(b"K\0(", b"J\xff\xff\xff\xff("), "a shape and strides that are not negative"),
+        (pt_tensor("s", X).replace(b"FloatStorage", b"MagicStorage"), "must hold real numbers, got another type"),
         (b"\x8a\x08" + b"\xff" * 8, "holds no tensors"),
         (b"I42\n", "instruction INT"),
         (b"h\0", "intact"),
@@ -261,6 +263,14 @@ def test_lying_torch_files_are_one_clear_error(tmp_path: Path, structure: bytes,
     with pytest.raises(ValueError, match=rf"bad\.pt.*{words}") as caught:
         open_source(path)
     assert "\n" not in str(caught.value)
+
+
+def test_torch_files_of_big_endian_machines_are_refused(tmp_path: Path) -> None:
+    path = write_pt(tmp_path / "big.pt", pt_tensor("s", X), s=X)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("x/byteorder", b"big")
+    with pytest.raises(ValueError, match=r"big\.pt must be in little-endian order, got b'big'"):
+        open_source(path)
 
 
 @pytest.mark.parametrize(

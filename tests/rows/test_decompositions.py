@@ -73,6 +73,13 @@ def test_a_long_product_is_the_product(monkeypatch):
     assert decompositions.product(x.astype(np.float32), y.astype(np.float32)).dtype == np.float32
 
 
+@pytest.mark.parametrize("name", ["svd", "eigh"])
+def test_what_no_driver_finds_is_an_error(name, monkeypatch):
+    monkeypatch.setattr(_core, name, lambda *_, **__: None)
+    with pytest.raises(np.linalg.LinAlgError, match="values did not converge"):
+        getattr(decompositions, name)(np.eye(3))
+
+
 @pytest.mark.usefixtures("giving_up")
 def test_slower_drivers_take_over():
     rng = np.random.default_rng(0)

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from kernalign.comparison.tasks import inputs
 from kernalign.comparison.tasks.parts import Nearest
+from kernalign.sources import open_source
+from scipy import sparse
 
 N = 5000
 
@@ -192,9 +194,29 @@ def test_files_that_change_under_a_plan_are_refused(tmp_path):
         ka.run_task(plan, plan.tasks[0])
 
 
-def test_errors_name_what_is_wrong():
+def test_what_a_reference_stands_for_and_how_it_is_told(tmp_path):
+    x, _ = pair(40)
+    np.save(tmp_path / "x.npy", x)
+    (tmp_path / "x.raw").write_bytes(x.tobytes())
+    raw = np.memmap(tmp_path / "x.raw", x.dtype, "r", shape=x.shape)
+    assert isinstance(inputs.reference(raw, "x"), inputs.Value)
+    np.testing.assert_array_equal(inputs.opened(inputs.reference(tmp_path / "x.npy", "x"))[0].array, x)
+    assert inputs.stamps(inputs.reference({"a": [ValueError("gone")]}, "x")) == {"a": ["ValueError('gone')"]}
+    source = open_source(tmp_path / "x.npy")
+    held = [source, source.stored, sparse.csr_matrix(x), sparse.csr_matrix(x[::-1]), x]
+    said = [repr(inputs.told(one)) for one in held]
+    assert said[0] == said[1] == repr(inputs.told(open_source(tmp_path / "x.npy")))
+    assert len(set(said)) == len(held) - 1
+    assert said[2] == repr(inputs.told(sparse.csr_matrix(x)))
+
+
+def test_errors_name_what_is_wrong(tmp_path):
     x, y = pair()
+    np.save(tmp_path / "cube.npy", np.zeros((5, 2, 3)))
+    np.savez(tmp_path / "words.npz", words=np.full((5, 2), "word"))
     for words, call in (
+        ("x must be 2-D", lambda: ka.plan("cka", tmp_path / "cube.npy", y)),
+        ("must hold real numbers, got dtype <U4", lambda: ka.plan("cka", f"{tmp_path / 'words.npz'}:words", y)),
         ("rsa needs all rows at once", lambda: ka.plan("rsa", x, y)),
         ("there is no metric", lambda: ka.plan("ckaa", x, y)),
         ("x must be 2-D", lambda: ka.plan("cka", x[0], y)),
