@@ -54,6 +54,19 @@ def test_long_lists_are_those_of_the_cpu(cuda):
         assert_same(ka.knn(x, k, device="cuda"), ka.knn(x, k))
 
 
+@pytest.mark.parametrize("order", ["reverse", "threads"])
+def test_lists_do_not_depend_on_how_much_is_asked_for_between_two_polls(cuda, order):
+    """On a slow card, rows are compared with some others at a time."""
+    for name, k in (("duplicated", 5), ("clustered", 299), ("gaussian", 130)):
+        x, polls = make(name, 300, 4).astype(np.float32), {}
+        for work in (1e12, 8e4, 1.0):
+            cuda.simulate(order=order, work=work)
+            assert_same(ka.knn(DeviceArray(x), k), ka.knn(x, k))
+            assert_same(ka.knn(x, k, queries=[3, 7, 299], device="cuda"), ka.knn(x, k, queries=[3, 7, 299]))
+            polls[work] = cuda.launches()
+        assert polls[1e12] < polls[8e4] < polls[1.0]
+
+
 def test_rows_with_common_divisors_are_read_where_they_are(cuda):
     """One of them among many others, or all: no copy of any rows in float64 is made, which would not fit."""
     x = make("gaussian", 100, 4000).astype(np.float32)
@@ -106,6 +119,119 @@ def test_layouts_are_read_where_they_are(cuda):
     with pytest.raises(ValueError, match="x must have rows whose columns lie next to each other on a CUDA device"):
         ka.knn(DeviceArray(np.asfortranarray(x)), 3)
     assert_same(ka.knn(np.asfortranarray(x), 3, device="cuda"), ka.knn(x, 3))  # uploading copies anyway
+
+
+def shifted(managed):
+    """The same memory, from some bytes before it on."""
+    managed.tensor.data -= 24
+    managed.tensor.byte_offset = 24
+
+
+def dense(managed):
+    managed.tensor.strides = None
+
+
+def read_only(managed):
+    managed.flags = 1
+
+
+def next_version(managed):
+    managed.minor += 1
+
+
+@pytest.mark.parametrize("versioned", [False, True])
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: np.dtype(dtype).name)
+def test_tensors_of_any_layout_are_read_and_given_back_once(cuda, versioned, dtype):
+    x = make("gaussian", 60, 9).astype(dtype)
+    wide = np.zeros((120, 31), dtype)
+    wide[::2, 5:14] = x
+    cases = [(x, None), (x, shifted), (x, dense), (wide[::2, 5:14], shifted), (x[::-1], None), (wide[::-2, 5:14], None)]
+    cases += [(x[:, :1].copy(), dense), (x[:, 3:4], None)]
+    if versioned:  # which can say that nobody may write
+        cases += [(x, read_only), (x, next_version), (np.broadcast_to(x[:1], (4, 9)), None)]
+    for values, change in cases:
+        array = DeviceArray(values, versioned=versioned, change=change)
+        for metric in ("euclidean", "dot"):
+            assert_same(ka.knn(array, 3, metric=metric), ka.knn(np.ascontiguousarray(values), 3, metric=metric))
+        copy = on_device.device_rows(array, "x", 0).host().dense(0, len(values))
+        np.testing.assert_array_equal(copy, values.astype(np.float64))
+        assert array.given_back == len(array.streams) == 3
+
+
+def two_dimensions_more(managed):
+    managed.tensor.ndim = 4
+
+
+def of_integers(managed):
+    managed.tensor.code = 0
+
+
+def of_lanes(managed):
+    managed.tensor.lanes = 4
+
+
+def between_elements(managed):
+    managed.tensor.byte_offset = 1
+
+
+def elsewhere(managed):
+    managed.tensor.device_id = 1
+
+
+def on_the_cpu(managed):
+    managed.tensor.device_type = 1
+
+
+def later_version(managed):
+    managed.major = 2
+
+
+def failing(managed):
+    raise BufferError("its memory is gone")
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        (two_dimensions_more, ValueError, "x must be 2-D, got 4-D"),
+        (of_integers, TypeError, "x must have dtype float16, bfloat16.*got int32"),
+        (of_lanes, TypeError, "x must have dtype float16, bfloat16"),
+        (between_elements, ValueError, "x must be aligned to its elements on a CUDA device"),
+        (elsewhere, ValueError, "x must be on CUDA device 0, got 1"),
+        (on_the_cpu, ValueError, "x must be in CUDA memory"),
+        (later_version, TypeError, "x must give its memory by DLPack 1, got 2"),
+        (failing, TypeError, "x must give its memory by DLPack: its memory is gone"),
+    ],
+)
+def test_tensors_that_are_refused_are_given_back_once(cuda, change, error, words):
+    for versioned in (False, True)[change is later_version :]:
+        array = DeviceArray(make("gaussian", 20, 3).astype(np.float32), versioned=versioned, change=change)
+        with pytest.raises(error, match=words):
+            ka.knn(array, 2)
+        assert array.given_back == (change is not failing)
+    for shape in ((0, 3), (3, 0)):
+        array = DeviceArray(np.zeros(shape, np.float32))
+        with pytest.raises(ValueError, match=rf"x must have at least one row and one column, got shape \({shape[0]}, "):
+            cuda.Rows(array, "x", 0)
+        assert array.given_back == 1
+
+
+def test_what_is_no_tensor_is_refused(cuda):
+    class Same(DeviceArray):
+        """Gives one tensor again and again, which nobody may take twice."""
+
+        def __dlpack__(self, *, stream=None):
+            self.capsule = getattr(self, "capsule", None) or super().__dlpack__(stream=stream)
+            return self.capsule
+
+    x = Same(make("gaussian", 20, 3).astype(np.float32))
+    ka.knn(x, 2)
+    with pytest.raises(TypeError, match="x must give its memory by DLPack: it gave no tensor, or one that was used"):
+        ka.knn(x, 2)
+    assert x.given_back == 1
+    x.capsule = "nothing"
+    with pytest.raises(TypeError, match="x must give its memory by DLPack"):
+        ka.knn(x, 2)
 
 
 @pytest.mark.parametrize("name", ["mutual_knn", "jaccard_knn", "cycle_knn", "lcs_knn", "edit_knn"])

@@ -3,11 +3,14 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "cuda/prepared_rows.hpp"
 
 namespace kernalign::bindings {
 namespace {
+
+constexpr std::int64_t kTogether = std::int64_t(1) << 24;  // bytes that are copied at once
 
 std::int64_t item_size(DType dtype) {
     switch (dtype) {
@@ -74,7 +77,7 @@ DeviceRows::DeviceRows(const PyRows& given, int device) : memory_(std::make_shar
     require(size > 0, rows_.name + " must have a float dtype on a CUDA device, got integers; use .astype(\"float64\")");
     cuda::Buffer<char>& copy = memory_->copy = cuda::Buffer<char>(queue(), view.rows * row);
     without_gil(py::none(), [&](Monitor* monitor) {
-        const std::int64_t block = std::max<std::int64_t>(1, (std::int64_t(1) << 24) / row);
+        const std::int64_t block = std::max<std::int64_t>(1, kTogether / row);
         std::vector<char> packed(std::size_t(std::min(block, view.rows) * row));
         for (std::int64_t begin = 0; begin < view.rows; begin += block) {
             const std::int64_t end = std::min(view.rows, begin + block);
@@ -103,8 +106,12 @@ PyRows DeviceRows::host(std::int64_t begin, std::int64_t end) const {
     without_gil(py::none(), [&](Monitor*) {
         const auto* from = static_cast<const char*>(view.data) + begin * view.row_stride;
         if (view.row_stride == row) return queue().download(to, from, std::size_t((end - begin) * row));
-        for (std::int64_t i = 0; i < end - begin; ++i)
-            queue().download(to + i * row, from + i * view.row_stride, std::size_t(row));
+        const std::int64_t some = std::max<std::int64_t>(1, kTogether / row);
+        for (std::int64_t i = begin; i < end; i += some) {
+            std::vector<std::int64_t> listed(std::size_t(std::min(some, end - i)));
+            std::iota(listed.begin(), listed.end(), i);
+            cuda::gather(queue(), cuda::any_rows(rows_), listed, to + (i - begin) * row);
+        }
     });
     return like(std::move(out));
 }

@@ -14,7 +14,7 @@ namespace kernalign::bindings {
 
 namespace py = pybind11;
 
-// The binary interface of DLPack before versions were added, which every producer still has.
+// The binary interface of DLPack: with a version before the tensor, and without, as older producers have it.
 namespace dlpack {
 
 struct Tensor {
@@ -31,7 +31,15 @@ struct Managed {
     void* context;
     void (*deleter)(Managed*);
 };
+struct Versioned {
+    std::uint32_t major, minor;
+    void* context;
+    void (*deleter)(Versioned*);
+    std::uint64_t flags;  // whether it is read-only, or a copy: we read only
+    Tensor tensor;
+};
 constexpr std::int32_t kCuda = 2, kCudaManaged = 13;
+constexpr std::uint32_t kMajor = 1;
 
 }  // namespace dlpack
 
@@ -40,12 +48,19 @@ class ForeignMatrix {
   public:
     // Orders the work of `stream` behind what the producer has done so far.
     ForeignMatrix(const py::object& array, const std::string& name, std::intptr_t stream) {
-        py::capsule capsule = array.attr("__dlpack__")(py::arg("stream") = stream);
-        require(std::string(capsule.name()) == "dltensor", name + " must give a DLPack tensor");
-        managed_ = capsule.get_pointer<dlpack::Managed>();
-        PyCapsule_SetName(capsule.ptr(), "used_dltensor");
+        const py::object capsule = given(array, stream);
+        if (PyCapsule_IsValid(capsule.ptr(), "dltensor_versioned"))
+            versioned_ = static_cast<dlpack::Versioned*>(PyCapsule_GetPointer(capsule.ptr(), "dltensor_versioned"));
+        else if (PyCapsule_IsValid(capsule.ptr(), "dltensor"))
+            managed_ = static_cast<dlpack::Managed*>(PyCapsule_GetPointer(capsule.ptr(), "dltensor"));
+        else
+            throw py::type_error(name + " must give its memory by DLPack: it gave no tensor, or one that was used");
+        PyCapsule_SetName(capsule.ptr(), versioned_ ? "used_dltensor_versioned" : "used_dltensor");
         try {
-            view_ = checked(managed_->tensor, name);
+            if (versioned_ && versioned_->major != dlpack::kMajor)
+                throw py::type_error(name + " must give its memory by DLPack 1, got " +
+                                     std::to_string(versioned_->major));
+            view_ = checked(tensor(), name);
         } catch (...) {
             release();
             throw;
@@ -53,16 +68,31 @@ class ForeignMatrix {
     }
     ~ForeignMatrix() { release(); }
     ForeignMatrix(ForeignMatrix&& other) noexcept
-        : managed_(std::exchange(other.managed_, nullptr)), view_(other.view_) {}
+        : managed_(std::exchange(other.managed_, nullptr)),
+          versioned_(std::exchange(other.versioned_, nullptr)),
+          view_(other.view_) {}
     ForeignMatrix(const ForeignMatrix&) = delete;
     ForeignMatrix& operator=(const ForeignMatrix&) = delete;
 
     const MatrixView& view() const { return view_; }
-    int device() const { return managed_->tensor.device_id; }
+    int device() const { return tensor().device_id; }
 
   private:
+    // With a version if the producer knows of versions.
+    static py::object given(const py::object& array, std::intptr_t stream) {
+        const py::object give = array.attr("__dlpack__");
+        try {
+            return give(py::arg("stream") = stream, py::arg("max_version") = py::make_tuple(dlpack::kMajor, 0));
+        } catch (py::error_already_set& error) {
+            if (!error.matches(PyExc_TypeError)) throw;
+        }
+        return give(py::arg("stream") = stream);
+    }
+    const dlpack::Tensor& tensor() const { return versioned_ ? versioned_->tensor : managed_->tensor; }
     void release() {
+        if (versioned_ && versioned_->deleter) versioned_->deleter(versioned_);
         if (managed_ && managed_->deleter) managed_->deleter(managed_);
+        versioned_ = nullptr;
         managed_ = nullptr;
     }
     static DType dtype_of(const dlpack::Tensor& tensor, const std::string& name) {
@@ -94,7 +124,8 @@ class ForeignMatrix {
         return view;
     }
 
-    dlpack::Managed* managed_ = nullptr;
+    dlpack::Managed* managed_ = nullptr;  // or the other
+    dlpack::Versioned* versioned_ = nullptr;
     MatrixView view_;
 };
 
