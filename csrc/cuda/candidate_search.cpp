@@ -16,7 +16,7 @@ namespace {
 constexpr std::int64_t kSampledCentre = 256, kSampled = 64, kTogether = 16, kAttempts = 8;
 constexpr std::int64_t kLoaded = 65536;  // rows that the sampled ones are compared with
 constexpr std::int64_t kMostKept = 448;  // of 512 candidates that Certify scores, and 1024 that Shrink sorts
-constexpr double kSafe = 1 + 0x1p-20;
+constexpr double kSafe = 1 + 0x1p-20, kHalvesPerDouble = 64;
 
 // Panels of all rows, and what is the same for all.
 struct Factors {
@@ -117,6 +117,7 @@ class Queues {
           products_(products),
           n_(n),
           tile_(std::min(tile, (n + 3) / 4 * 4)),
+          products_of_tile_(squares_that_fit<float>(queue, 1, tile_)),
           keep_(int(keep)),
           capacity_(int(std::min<std::int64_t>(8 * keep, Shrink::kMost))),
           keys(queue, n * capacity_),
@@ -125,8 +126,7 @@ class Queues {
           lost(queue, n),
           before_(queue, n),
           overflowed_(queue, n),
-          overflows_(queue, 1),
-          products_of_tile_(queue, tile_ * tile_) {
+          overflows_(queue, 1) {
         counts.clear();
         lost.clear();
         before_.clear();
@@ -203,6 +203,7 @@ class Queues {
     const Factors& factors_;
     Products& products_;
     std::int64_t n_, tile_;
+    Buffer<float> products_of_tile_;
     int keep_, capacity_;
 
   public:
@@ -214,7 +215,6 @@ class Queues {
     Buffer<int> before_;
     Buffer<unsigned char> overflowed_;
     Buffer<int> overflows_;
-    Buffer<float> products_of_tile_;
 };
 
 }  // namespace
@@ -228,7 +228,10 @@ std::optional<std::vector<std::int32_t>> search_candidates(Queue& queue, const P
     const Factors factors = rows.with([&](auto x) { return make_factors(queue, x, distance, cosine, monitor); });
     const std::int64_t keep = sampled_keep(queue, factors, n, k, products);
     if (keep > std::min(kMostKept, n / 3)) return std::nullopt;
-    Queues queues(queue, factors, n, keep, way.tile, products);
+    // Products of halves take a device a small part of the time of those that work() counts.
+    const double side = std::sqrt(kHalvesPerDouble * queue.work() / double(factors.frame.depth));
+    const std::int64_t tile = std::min(way.tile, std::max<std::int64_t>(512, std::int64_t(side) / 128 * 128));
+    Queues queues(queue, factors, n, keep, tile, products);
     queues.fill(monitor);
     Buffer<unsigned char> proven(queue, n);
     rows.with([&](auto x) {
@@ -245,9 +248,13 @@ std::optional<std::vector<std::int32_t>> search_candidates(Queue& queue, const P
         kernel.similarity = Written<double>(lists.similarity.get());
         kernel.tie = Written<unsigned char>(lists.tie.get());
         kernel.proven = Written<unsigned char>(proven.get());
-        launch(queue, n, kernel);
+        const double each = double(keep) * double(rows.cols());
+        const auto some = std::clamp<std::int64_t>(std::int64_t(queue.work() / each), 1, n);
+        for (kernel.first = 0; kernel.first < n; kernel.first += some) {
+            launch(queue, std::min(some, n - kernel.first), kernel);
+            queue.wait(monitor);
+        }
     });
-    queue.wait(monitor);
     const std::vector<unsigned char> sure = proven.values();
     std::vector<std::int32_t> again;
     for (std::int64_t i = 0; i < n; ++i)

@@ -22,7 +22,7 @@ struct Certify {
 
     DeviceRows<E> x;
     PanelFrame frame;
-    std::int64_t k;
+    std::int64_t first, k;
     int capacity;
     const std::uint64_t *queue, *cuts;
     const int* counts;
@@ -32,7 +32,7 @@ struct Certify {
     Written<unsigned char> tie, proven;
 
     KERNALIGN_KERNEL void operator()(const Block<Shared>& block) const {
-        const std::int64_t row = block.index();
+        const std::int64_t row = first + block.index();
         const int size = counts[row];
         for (int begin = 0; begin < size; begin += kThreads) score(block, row, begin, size);
         block.each([&](Thread t, Shared& s) {

@@ -1,32 +1,23 @@
 // Makes a device the thread's current one for a while.
 #pragma once
 
-#include <cuda_runtime.h>
-
-#include <stdexcept>
-#include <string>
+#include <new>
 
 namespace kernalign::cuda {
 
+// By the driver's stack of contexts: cudaSetDevice(before) would make a context on a device that the process may never
+// have used, and must perhaps not.
 class CurrentDevice {
   public:
-    explicit CurrentDevice(int device) {
-        if (cudaGetDevice(&before_) != cudaSuccess) before_ = device;
-        changed_ = before_ != device;
-        const cudaError_t status = changed_ ? cudaSetDevice(device) : cudaSuccess;
-        if (status != cudaSuccess)
-            throw std::runtime_error("CUDA device " + std::to_string(device) +
-                                     " cannot be used: " + cudaGetErrorString(status));
-    }
-    ~CurrentDevice() {
-        if (changed_) cudaSetDevice(before_);
-    }
+    explicit CurrentDevice(int device);
+    CurrentDevice(int device, std::nothrow_t) noexcept;  // for what is given back whatever fails
+    ~CurrentDevice();
     CurrentDevice(const CurrentDevice&) = delete;
     CurrentDevice& operator=(const CurrentDevice&) = delete;
 
   private:
-    int before_ = 0;
-    bool changed_ = false;
+    void push(int device);
+    bool pushed_ = false;
 };
 
 }  // namespace kernalign::cuda

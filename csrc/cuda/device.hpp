@@ -25,15 +25,20 @@ struct DeviceFacts {
     std::string name;
     int major = 0, minor = 0;  // compute capability
     int processors = 0;
-    std::size_t memory = 0, free = 0;  // bytes
+    std::size_t memory = 0;  // bytes
 };
 
-int device_count();     // 0 where there is no driver
-std::string why_not();  // why there is no device, or nothing if there is one
-DeviceFacts device_facts(int device);
-int floats_per_double(int device);  // operations of float32 arithmetic in the time of one of float64
-std::string driver();               // its version, or nothing
-std::string architectures();        // what the kernels were compiled for
+int device_count();                    // 0 where there is no driver
+std::string why_not();                 // why there is no device, or nothing if there is one
+DeviceFacts device_facts(int device);  // takes none of its memory
+std::size_t free_memory(int device);   // bytes; takes some, if the process had not used the device
+int floats_per_double(int device);     // operations of float32 arithmetic in the time of one of float64
+// What Queue::work says of so many processors.
+inline double work_of(int processors, int floats_per_double) {
+    return processors * (floats_per_double > 8 ? 0x1p27 : 0x1p32);
+}
+std::string driver();         // its version, or nothing
+std::string architectures();  // what the kernels were compiled for
 
 class OutOfMemory : public std::bad_alloc {
   public:
@@ -56,6 +61,9 @@ class Queue {
     int device() const { return device_; }
     std::intptr_t stream() const;  // as x.__dlpack__(stream=) takes it
     int processors() const { return processors_; }
+    // Multiply-adds in float64, outside matrix products, that take a tenth of a second or so: what is asked for between
+    // two polls.
+    double work() const { return work_; }
 
     void* allocate(std::size_t bytes);
     void release(void* memory) noexcept;
@@ -68,6 +76,7 @@ class Queue {
   private:
     struct State;
     int device_, processors_ = 0;
+    double work_ = 0;
     std::unique_ptr<State> state_;
 };
 
@@ -121,6 +130,19 @@ struct Settled {
         }
     }
 };
+
+// `count` squares of numbers, of as many rows as there is memory for: half as many until they fit, but not below 512.
+template <class T>
+Buffer<T> squares_that_fit(Queue& queue, std::int64_t count, std::int64_t& rows) {
+    for (;;) {
+        try {
+            return Buffer<T>(queue, count * rows * rows);
+        } catch (const OutOfMemory&) {
+            if (rows < 1024) throw;
+            rows = rows / 2 / 128 * 128;
+        }
+    }
+}
 
 // Runs a kernel (simt.hpp) once for every block. Defined in the file that holds the kernels (launch.hpp).
 template <class K>

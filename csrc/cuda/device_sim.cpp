@@ -15,7 +15,7 @@
 namespace kernalign::cuda {
 namespace {
 
-constexpr int kDevices = 2;
+constexpr int kDevices = 2, kProcessors = 4;
 constexpr std::int64_t kMostBlocks = (std::int64_t(1) << 31) - 1;  // of a launch, and at least one
 
 struct World {
@@ -127,16 +127,23 @@ std::string why_not() { return {}; }
 std::string driver() { return "simulated"; }
 std::string architectures() { return "simulated"; }
 
-DeviceFacts device_facts(int device) {
+std::size_t free_memory(int device) {
     World& w = world();
     const std::lock_guard<std::mutex> lock(w.mutex);
-    return {"simulated", w.settings.capability / 10, w.settings.capability % 10,
-            4,           w.settings.memory,          w.settings.memory - w.used(device)};
+    return w.settings.memory - std::min(w.used(device), w.settings.memory);
+}
+
+DeviceFacts device_facts(int) {
+    World& w = world();
+    const std::lock_guard<std::mutex> lock(w.mutex);
+    return {"simulated", w.settings.capability / 10, w.settings.capability % 10, kProcessors, w.settings.memory};
 }
 
 int floats_per_double(int) { return simulation::settings().floats_per_double; }
 
-Queue::Queue(int device) : device_(device), processors_(4), state_(std::make_unique<State>()) {
+Queue::Queue(int device) : device_(device), processors_(kProcessors), state_(std::make_unique<State>()) {
+    const simulation::Settings settings = simulation::settings();
+    work_ = settings.work > 0 ? settings.work : work_of(kProcessors, settings.floats_per_double);
     if (device < 0 || device >= kDevices)
         throw std::runtime_error("there is no CUDA device " + std::to_string(device) + ", only 2");
 }

@@ -10,6 +10,7 @@ namespace kernalign::cuda {
 
 // A block has kRows queried rows. Every thread scores one other row at a time against them; scores that reach the cut
 // of a row go to its queue, which is sorted out when it could overflow: the keep best stay, and the last is the cut.
+// Others [begin, end) are scored by one launch, which goes on with the queues that the launch before it left.
 template <class E>
 struct Exact {
     static constexpr int kThreads = 128, kRows = 8, kFeatures = 16;
@@ -28,8 +29,9 @@ struct Exact {
     std::int64_t k;
     bool distance;
     const std::int32_t* rows;  // those queried
-    std::int64_t queries;
+    std::int64_t queries, begin, end;
     Written<Scored> queue, sorted;  // capacity(k) and k + 1 of each queried row
+    Written<int> held;              // in their queues between launches
     bool every = true;              // lists have the place of their row, else that of their query
     Written<std::int32_t> index;    // k of each list, as is the rest
     Written<double> similarity;
@@ -42,22 +44,26 @@ struct Exact {
         const std::int64_t first = block.index() * kRows;
         block.each([&](Thread t, Shared& s) {
             if (t >= kRows) return;
-            s.count[t] = 0;
-            s.cut[t] = -INFINITY;
-            s.cut_index[t] = 0x7fffffff;
+            const bool goes_on = begin > 0 && first + t < queries;
+            s.count[t] = goes_on ? held.of(t)[first + t] : 0;
+            const bool full = s.count[t] == k + 1;
+            const Scored cut = full ? sorted.of(t)[(first + t) * (k + 1) + k] : Scored{-INFINITY, 0x7fffffff};
+            s.cut[t] = cut.similarity;
+            s.cut_index[t] = cut.index;
         });
-        for (std::int64_t begin = 0; begin < x.count; begin += kThreads) {
+        for (std::int64_t some = begin; some < end; some += kThreads) {
             Own<Sums, kThreads> sums;
-            score(block, first, begin, sums);
-            offer(block, first, begin, sums);
-            const bool last = begin + kThreads >= x.count;
+            score(block, first, some, sums);
+            offer(block, first, some, sums);
+            const bool last = some + kThreads >= end;
             for (int q = 0; q < kRows && first + q < queries; ++q) {
                 const int size = block.read([&](const Shared& s) { return s.count[q]; });
                 if (last || size + kThreads > capacity(k)) sort_out(block, first + q, q, size);
             }
         }
-        block.each([&](Thread t, Shared&) {
-            for (int q = 0; q < kRows && first + q < queries; ++q) write(t, first + q);
+        block.each([&](Thread t, Shared& s) {
+            if (t < kRows && first + t < queries) held.of(t)[first + t] = s.count[t];
+            for (int q = 0; q < kRows && first + q < queries && end == x.count; ++q) write(t, first + q);
         });
     }
 
@@ -69,7 +75,7 @@ struct Exact {
         return a.similarity > b.similarity || (a.similarity == b.similarity && a.index < b.index);
     }
 
-    KERNALIGN_KERNEL void score(const Block<Shared>& block, std::int64_t first, std::int64_t begin,
+    KERNALIGN_KERNEL void score(const Block<Shared>& block, std::int64_t first, std::int64_t some,
                                 Own<Sums, kThreads>& sums) const {
         block.each([&](Thread t, Shared&) {
 #pragma unroll
@@ -84,11 +90,11 @@ struct Exact {
                 }
                 for (int e = t; e < kThreads * kFeatures; e += kThreads) {
                     const int j = e / kFeatures, f = e % kFeatures;
-                    if (begin + j < x.count && f < count) s.other[j][f] = x(begin + j, f0 + f);
+                    if (some + j < end && f < count) s.other[j][f] = x(some + j, f0 + f);
                 }
             });
             block.each([&](Thread t, Shared& s) {
-                if (begin + t >= x.count) return;
+                if (some + t >= end) return;
                 Sums sum = sums[t];
                 for (int f = 0; f < count; ++f) {
                     const double value = s.other[t][f];
@@ -103,11 +109,11 @@ struct Exact {
         }
     }
 
-    KERNALIGN_KERNEL void offer(const Block<Shared>& block, std::int64_t first, std::int64_t begin,
+    KERNALIGN_KERNEL void offer(const Block<Shared>& block, std::int64_t first, std::int64_t some,
                                 Own<Sums, kThreads>& sums) const {
         block.each([&](Thread t, Shared& s) {
-            if (begin + t >= x.count) return;
-            const auto j = std::int32_t(begin + t);
+            if (some + t >= end) return;
+            const auto j = std::int32_t(some + t);
 #pragma unroll
             for (int q = 0; q < kRows; ++q) {
                 if (first + q >= queries || j == rows[first + q]) continue;

@@ -95,16 +95,16 @@ struct Bracket {
 
 class Search {
   public:
-    Search(Queue& queue, TileSide& side, std::int64_t size, std::int64_t collected, Monitor* monitor)
+    Search(Queue& queue, TileSide& side, Tiling tiling, std::int64_t collected, Monitor* monitor)
         : queue_(queue),
           side_(side),
+          tiling_(std::move(tiling)),
           pairs_(side.size() * (side.size() - 1) / 2),
-          tiles_(upper_tiles(side.size(), size)),
+          tiles_(upper_tiles(side.size(), tiling_.size)),
           collected_(std::min(collected, pairs_)),
           monitor_(monitor),
           products_(queue),
-          values_(queue, size * size),
-          narrow_(queue, side.narrow() ? size * size : 0),
+          narrow_(queue, side.narrow() ? tiling_.values.size() : 0),
           counter_(queue) {
         if (collected_ < pairs_) sample_ = side.sampled_pairs(std::max(kSampledPairs, kPartners * side.size()));
     }
@@ -178,9 +178,10 @@ class Search {
         const auto total = std::int64_t(tiles_.size());
         for (std::int64_t at = 0; at < total; ++at) {
             const Tile& tile = tiles_[std::size_t(at)];
-            side_.distances(tile, products_, values_.get(), narrow_.get());
-            counter_.add(values_.get(), tile, one.least, one.most, one.found.get() + one.held, collected_ - one.held);
-            if ((at + 1) % kInFlight != 0 && at + 1 < total) continue;
+            side_.distances(tile, products_, tiling_.values.get(), narrow_.get());
+            counter_.add(tiling_.values.get(), tile, one.least, one.most, one.found.get() + one.held,
+                         collected_ - one.held);
+            if ((at + 1) % tiling_.in_flight != 0 && at + 1 < total) continue;
             queue_.wait(monitor_, at + 1, total);
             const Counts some = counter_.take();  // of few tiles, which int can hold
             one.counts.below += some.below;
@@ -191,12 +192,13 @@ class Search {
 
     Queue& queue_;
     TileSide& side_;
+    Tiling tiling_;
     std::int64_t pairs_;
     std::vector<Tile> tiles_;
     std::int64_t collected_;
     Monitor* monitor_;
     Products products_;
-    Buffer<double> values_, sample_;
+    Buffer<double> sample_;
     Buffer<float> narrow_;
     Counter counter_;
 };
@@ -218,7 +220,7 @@ double median_distance(const DeviceSource& source, bool off_diagonal, std::int64
     if (high < 0) return 0;
     for (;;) {
         TileSide side(queue, squared, false, monitor);
-        Search search(queue, side, tile_size(n, 1, tile), collected, monitor);
+        Search search(queue, side, Tiling(queue, {squared}, tile), collected, monitor);
         const auto [a, b] = search.ranked(std::max<std::int64_t>(0, low / 2), high / 2);
         std::vector<double> lengths = side.squared_lengths();
         if (side.narrow() && a < kDuplicates * median_of(lengths)) {

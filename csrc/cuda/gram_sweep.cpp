@@ -63,8 +63,9 @@ GramSums gram_sums(const std::vector<DeviceSource>& sources, bool centred, std::
     for (const DeviceSource& source : sources)
         sides.push_back(std::make_unique<TileSide>(queue, source, centred, monitor));
     const std::int64_t n = sources.front().rows.rows(), count = std::int64_t(sources.size());
-    const std::int64_t size = tile_size(n, count, tile);
-    const Buffer<double> values(queue, count * size * size);
+    const Tiling tiling(queue, sources, tile);
+    const std::int64_t size = tiling.size;
+    const Buffer<double>& values = tiling.values;
     const bool narrow = std::any_of(sides.begin(), sides.end(), [](const auto& side) { return side->narrow(); });
     const Buffer<float> products_of_tile(queue, narrow ? size * size : 0);
     PairTotals totals(queue, count);
@@ -75,7 +76,7 @@ GramSums gram_sums(const std::vector<DeviceSource>& sources, bool centred, std::
             sides[std::size_t(s)]->add_tile(one, size, products, values.get() + s * one.entries(),
                                             products_of_tile.get());
         totals.add(values.get(), one.entries());
-        if (++done % kInFlight == 0) queue.wait(monitor, done, std::int64_t(tiles.size()));
+        if (++done % tiling.in_flight == 0) queue.wait(monitor, done, std::int64_t(tiles.size()));
     }
     queue.wait(monitor, done, std::int64_t(tiles.size()));
     GramSums result;

@@ -8,6 +8,8 @@
 #include "cuda/device.hpp"
 #include "cuda/simt.hpp"
 #ifdef __CUDACC__
+#include <cuda_runtime.h>
+
 #include "cuda/current_device.hpp"
 #else
 #include <memory>
@@ -31,8 +33,9 @@ void launch(Queue& queue, std::int64_t blocks, const K& kernel) {
         status = cudaFuncSetAttribute(entry<K>, cudaFuncAttributeMaxDynamicSharedMemorySize, int(kShared));
     if (status == cudaSuccess) {
         entry<K><<<unsigned(blocks), K::kThreads, kShared, reinterpret_cast<cudaStream_t>(queue.stream())>>>(kernel);
-        status = cudaGetLastError();
+        status = cudaPeekAtLastError();
     }
+    cudaGetLastError();  // else the next call would report it again
     if (status != cudaSuccess)
         throw std::runtime_error("CUDA device " + std::to_string(queue.device()) +
                                  " did not start a kernel: " + cudaGetErrorString(status));

@@ -15,7 +15,7 @@ namespace kernalign::cuda {
 namespace {
 
 constexpr std::int64_t kPadding = 16;        // columns; rows then start where vectors are loaded whole
-constexpr std::int64_t kInFlight = 64;       // blocks
+constexpr std::int64_t kInFlight = 64;       // blocks, at most
 constexpr int kRoom = 50, kMost = 1000;      // as on the CPU
 constexpr std::int64_t kOne = 0, kNorm = 1;  // columns behind those of x and y: 1, |x'|^2, |y'|^2
 
@@ -69,6 +69,8 @@ void DeviceMoments::update(Queue& x_queue, const Rows& x, Queue& y_queue, const 
         largest_[s] = std::max(largest_[s], sides[s].largest());
     }
     const Settled settled{*queue_};  // nobody may overwrite rows that are still to be read
+    const double block = double(kMomentsBlock) * double(blocks_.width) * double(blocks_.width);
+    const auto most = std::clamp<std::int64_t>(std::int64_t(queue_->work() / block), 1, kInFlight);
     std::int64_t position = 0, in_flight = 0;
     std::vector<char> wide;  // of the next blocks
     while (position < x.rows()) {
@@ -96,7 +98,7 @@ void DeviceMoments::update(Queue& x_queue, const Rows& x, Queue& y_queue, const 
             }
         }
         position += count;
-        if (++in_flight % kInFlight == 0) queue_->wait(monitor, position, x.rows());
+        if (++in_flight % most == 0) queue_->wait(monitor, position, x.rows());
     }
     queue_->wait(monitor, position, x.rows());
 }

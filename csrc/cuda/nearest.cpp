@@ -13,7 +13,6 @@
 namespace kernalign::cuda {
 namespace {
 
-constexpr double kWork = 0x1p39;                             // multiply-adds between two polls: a part of a second
 constexpr std::int64_t kQueueBytes = std::int64_t(1) << 26;  // of what is searched at once
 
 // Searches `rows` exactly. Lists are those of all rows, or of these alone.
@@ -24,14 +23,17 @@ void search_exactly(Queue& queue, const DeviceRows<E>& x, std::int64_t k, bool d
     using Scored = typename Kernel::Scored;
     const std::int64_t each = (Kernel::capacity(k) + k + 1) * std::int64_t(sizeof(Scored));
     const std::int64_t full = std::int64_t(queue.processors()) * Kernel::kRows;  // fewer leave processors idle
-    const auto most = std::int64_t(kWork / (double(x.count) * double(x.cols)));
+    const auto most = std::int64_t(queue.work() / (double(x.count) * double(x.cols)));
     const auto count = std::int64_t(rows.size());
     if (count == 0) return;
     const std::int64_t chunk = std::clamp<std::int64_t>(std::max(full, most), Kernel::kRows,
                                                         std::max<std::int64_t>(Kernel::kRows, kQueueBytes / each));
     const std::int64_t held = std::min(chunk, count);
+    const std::int64_t across =
+        std::max<std::int64_t>(1, std::int64_t(queue.work() / (double(held) * double(x.cols))) / Kernel::kThreads);
     const Buffer<std::int32_t> queried(queue, rows);
     const Buffer<Scored> waiting(queue, held * Kernel::capacity(k)), sorted(queue, held * (k + 1));
+    const Buffer<int> sizes(queue, held);
     for (std::int64_t begin = 0; begin < count; begin += chunk) {
         Kernel kernel;
         kernel.x = x;
@@ -41,13 +43,17 @@ void search_exactly(Queue& queue, const DeviceRows<E>& x, std::int64_t k, bool d
         kernel.queries = std::min(chunk, count - begin);
         kernel.queue = Written<Scored>(waiting.get());
         kernel.sorted = Written<Scored>(sorted.get());
+        kernel.held = Written<int>(sizes.get());
         const std::int64_t first = every ? 0 : begin;
         kernel.every = every;
         kernel.index = Written<std::int32_t>(lists.index.get() + first * k);
         kernel.similarity = Written<double>(lists.similarity.get() + first * k);
         kernel.tie = Written<unsigned char>(lists.tie.get() + first);
-        launch(queue, Kernel::blocks(kernel.queries), kernel);
-        queue.wait(monitor, begin + kernel.queries, count);
+        for (kernel.begin = 0; kernel.begin < x.count; kernel.begin = kernel.end) {
+            kernel.end = std::min(x.count, kernel.begin + across * Kernel::kThreads);
+            launch(queue, Kernel::blocks(kernel.queries), kernel);
+            queue.wait(monitor, begin + kernel.queries * kernel.end / x.count, count);
+        }
     }
 }
 

@@ -24,6 +24,7 @@ struct Settings {
     std::size_t memory = std::size_t(1) << 31;  // bytes of each of the two devices
     int capability = 90;                        // whose accumulation `truncating` products have
     int floats_per_double = 2;
+    double work = 0;                           // multiply-adds between two polls, if other than this card's
     bool truncating = false, products = true;  // products: whether there are any
 };
 

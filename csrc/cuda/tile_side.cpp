@@ -15,7 +15,7 @@
 namespace kernalign::cuda {
 namespace {
 
-constexpr std::int64_t kTileNumbers = 1 << 27;  // of the tiles of all sides
+constexpr std::int64_t kTileNumbers = 1 << 27, kMostInFlight = 4;  // of the tiles of all sides; tiles
 
 constexpr auto kAcross = TileValues<double>::across, kDown = TileValues<double>::down;  // blocks, of either type
 
@@ -33,9 +33,16 @@ std::vector<Tile> upper_tiles(std::int64_t n, std::int64_t size) {
     return tiles;
 }
 
-std::int64_t tile_size(std::int64_t n, std::int64_t sides, std::int64_t most) {
-    const auto fits = std::int64_t(std::sqrt(double(kTileNumbers / sides)));
-    return std::min({n, most, std::max<std::int64_t>(1, fits > 128 ? fits / 128 * 128 : fits)});
+Tiling::Tiling(Queue& queue, const std::vector<DeviceSource>& sides, std::int64_t most) {
+    const auto count = std::int64_t(sides.size());
+    double cols = 0;
+    for (const DeviceSource& side : sides) cols += double(side.rows.cols());
+    const auto fits = std::int64_t(std::sqrt(double(kTileNumbers / count)));
+    const auto soon = std::int64_t(std::sqrt(queue.work() * double(count) / cols));  // that no product takes long
+    size = std::min({sides.front().rows.rows(), most, std::max<std::int64_t>(1, fits > 128 ? fits / 128 * 128 : fits),
+                     std::max<std::int64_t>(512, soon / 128 * 128)});
+    values = squares_that_fit<double>(queue, count, size);
+    in_flight = std::clamp<std::int64_t>(std::int64_t(queue.work() / (double(size * size) * cols)), 1, kMostInFlight);
 }
 
 TileSide::TileSide(Queue& queue, const DeviceSource& source, bool centred, Monitor* monitor)

@@ -17,9 +17,14 @@ struct Tile {
     std::int64_t entries() const { return rows * cols; }
 };
 std::vector<Tile> upper_tiles(std::int64_t n, std::int64_t size);
-std::int64_t tile_size(std::int64_t n, std::int64_t sides, std::int64_t most);  // so that those of all sides fit
 
-constexpr std::int64_t kInFlight = 4;  // tiles
+// Tiles of several sides in memory, as large as fits.
+struct Tiling {
+    std::int64_t size = 0, in_flight = 1;  // rows; tiles between two polls
+    Buffer<double> values;
+
+    Tiling(Queue& queue, const std::vector<DeviceSource>& sides, std::int64_t most);
+};
 
 class TileSide {
   public:

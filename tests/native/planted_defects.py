@@ -56,14 +56,23 @@ DEFECTS = [
         "exact.hpp",
         """            });
             block.each([&](Thread t, Shared& s) {
-                if (begin + t >= x.count) return;""",
-        """                if (begin + t >= x.count) return;""",
+                if (some + t >= end) return;""",
+        """                if (some + t >= end) return;""",
         LISTS,
     ),
     Defect("k kept in place of k + 1", "exact.hpp", "keep = int(k + 1)", "keep = int(k)", LISTS),
     Defect("larger indices first", "exact.hpp", "a.index < b.index", "a.index > b.index", LISTS),
     Defect("rows among their own neighbours", "exact.hpp", "|| j == rows[first + q]", "", LISTS),
-    Defect("shared memory that nobody set", "exact.hpp", "            s.count[t] = 0;\n", "", OVERFLOW),
+    Defect("shared memory that nobody set", "exact.hpp", "s.count[t] = goes_on ?", "goes_on ?", OVERFLOW),
+    Defect("launches that begin anew", "exact.hpp", "goes_on ? held.of(t)[first + t] : 0", "0 * goes_on", LISTS),
+    Defect("sizes that are not kept", "exact.hpp", "held.of(t)[first + t] = s.count[t]", "(void)s", OVERFLOW),
+    Defect(
+        "a launch that goes too far",
+        "exact.hpp",
+        "some + t >= end) return;\n            const",
+        "false) return;\n            const",
+        LISTS,
+    ),
     Defect("no test of capacity", "exact.hpp", "size + kThreads > capacity(k)", "size > capacity(k)", OVERFLOW),
     Defect("++ in place of fetch_add", "exact.hpp", "fetch_add(&s.count[q], 1)", "s.count[q]++", RACE, THREAD),
     Defect(
@@ -360,6 +369,7 @@ DEFECTS = [
         checks=TILES,
     ),
     Defect("edges without the mean", "edge_kernels.hpp", "first <= k; first", "first < k; first", EDGES, checks=TILES),
+    Defect("a first part again", "certify.hpp", "first + block.index()", "block.index()", PROOFS, checks=CANDIDATES),
     Defect("a proof in spite of what was forgotten", "certify.hpp", "!lost[row] && ", "", PROOFS, checks=CANDIDATES),
 ]
 

@@ -95,8 +95,10 @@ TEST(exact_lists_are_those_of_all_scores) {
         for (std::int64_t i = 0; i < c.n; ++i) factor[std::size_t(i)] = 1 + double(i % 7) / 3;
         std::vector<std::int32_t> rows(static_cast<std::size_t>(c.queries));
         for (std::size_t q = 0; q < rows.size(); ++q) rows[q] = std::int32_t(c.n - 1 - std::int64_t(q));
+        const std::vector<std::int64_t> at_once{c.n}, in_parts{c.n / 2, c.n / 2 + 1, c.n};
         for (const bool distance : {false, true})
             in_every_order([&] {
+                const std::vector<std::int64_t>& ends = distance ? in_parts : at_once;
                 using Kernel = Exact<float>;
                 Queue queue(1);
                 const Buffer<float> values(queue, x.values);
@@ -105,18 +107,25 @@ TEST(exact_lists_are_those_of_all_scores) {
                 const Buffer<Kernel::Scored> waiting(queue, c.queries * Kernel::capacity(c.k)),
                     sorted(queue, c.queries * (c.k + 1));
                 const Buffer<unsigned char> tie(queue, c.n);
+                const Buffer<int> held(queue, c.queries);
                 Kernel kernel;
                 kernel.x = on_device(values, x, factors.get());
                 kernel.k = c.k;
                 kernel.distance = distance;
                 kernel.rows = queried.get();
                 kernel.queries = c.queries;
+                kernel.begin = 0;
                 kernel.queue = Written<Kernel::Scored>(waiting.get());
                 kernel.sorted = Written<Kernel::Scored>(sorted.get());
+                kernel.held = Written<int>(held.get());
                 kernel.index = Written<std::int32_t>(index.get());
                 kernel.similarity = Written<double>(similarity.get());
                 kernel.tie = Written<unsigned char>(tie.get());
-                launch(queue, Kernel::blocks(c.queries), kernel);
+                for (const std::int64_t end : ends) {
+                    kernel.end = end;
+                    launch(queue, Kernel::blocks(c.queries), kernel);
+                    kernel.begin = end;
+                }
                 const std::vector<std::int32_t> found = index.values();
                 const std::vector<double> scores = similarity.values();
                 const std::vector<unsigned char> ties = tie.values();

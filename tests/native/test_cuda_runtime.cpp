@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "check.hpp"
+#include "cuda/current_device.hpp"
 #include "cuda/device.hpp"
 #include "cuda/products.hpp"
 #include "data.hpp"
@@ -109,6 +110,7 @@ void all(int device) {
     CHECK(wrong_halves(queue, products) == 0);
     queue.wait(nullptr);
     CHECK(device_facts(device).name == "fake");
+    CHECK(free_memory(device) == 1);
 }
 
 }  // namespace
@@ -127,15 +129,31 @@ TEST(threads_may_look_for_cublas_while_another_finds_it) {
     for (const int one : found) CHECK(one == 1);
 }
 
+TEST(a_device_that_nobody_used_has_no_context_when_another_one_was) {
+    fake_cuda::fail_at(-1);
+    for (int device = 0; device < 2; ++device) CHECK(device_facts(device).memory == 2);
+    CHECK(!fake_cuda::used(0) && !fake_cuda::used(1));
+    for (const int call : {0, 1, 2, 3, 4, 1, 2, 0}) {  // of those that are left when others were found
+        fake_cuda::fail_at(call);
+        CHECK_THROWS(CurrentDevice(1), std::runtime_error, "CUDA device 1 cannot be used");
+        CHECK(cudaGetLastError() == cudaSuccess);
+    }
+    fake_cuda::fail_at(-1);
+    all(1);
+    CHECK(fake_cuda::used(1) && !fake_cuda::used(0));
+}
+
 TEST(products_are_those_that_are_asked_for_on_any_device_from_any_thread) {
     fake_cuda::fail_at(-1);
     std::vector<std::thread> threads;
     for (int t = 0; t < 4; ++t)
         threads.emplace_back([t] {
+            const int before = t % 2;
+            fake_cuda::make_current(before);
             for (int repeat = 0; repeat < 20; ++repeat) all((t + repeat) % 2);
             int current = -1;
             cudaGetDevice(&current);
-            CHECK(current == 0);
+            CHECK(current == before);
         });
     for (std::thread& one : threads) one.join();
     CHECK(fake_cuda::live() == 0);
@@ -144,7 +162,9 @@ TEST(products_are_those_that_are_asked_for_on_any_device_from_any_thread) {
 }
 
 TEST(a_call_that_fails_anywhere_leaves_nothing_and_spoils_no_other) {
-    const auto refused = [](int of_runtime, int of_cublas) {
+    int before = 1;
+    const auto refused = [&before](int of_runtime, int of_cublas) {
+        fake_cuda::make_current(before);
         fake_cuda::fail_at(of_runtime);
         fake<void(int)>("fake_fail_at")(of_cublas);
         bool failed = false;
@@ -156,9 +176,10 @@ TEST(a_call_that_fails_anywhere_leaves_nothing_and_spoils_no_other) {
             failed = true;
         }
         CHECK(fake_cuda::live() == 0);
+        CHECK(cudaGetLastError() == cudaSuccess);  // which somebody else's next call would be told
         int current = -1;
         cudaGetDevice(&current);
-        CHECK(current == 0);
+        CHECK(current == before);
         return failed;
     };
     CHECK(!refused(-1, -1));
@@ -167,8 +188,10 @@ TEST(a_call_that_fails_anywhere_leaves_nothing_and_spoils_no_other) {
     int silent = 0;
     for (int at = 0; at < of_runtime; ++at) silent += !refused(at, -1);
     CHECK(silent == 1);  // the queue that waits when it is given up
+    CHECK(fake_cuda::misplaced() == 0);
+    before = 0;  // from where every call goes to another device
+    for (int at = 0; at < 2 * of_runtime; ++at) refused(at, -1);
     for (int at = 0; at < of_cublas; ++at) CHECK(refused(-1, at));
     CHECK(!refused(-1, -1));
     CHECK(fake<int()>("fake_reused_after_failure")() == 0);
-    CHECK(fake_cuda::misplaced() == 0);
 }

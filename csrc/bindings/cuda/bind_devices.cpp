@@ -9,6 +9,7 @@ void bind_devices(py::module_& module) {
     module.def("count", &cuda::device_count);
     module.def("why_not", &cuda::why_not);
     module.def("look_for_products", &cuda::look_for_products, py::arg("paths"));
+    module.def("free_memory", &cuda::free_memory, py::arg("device"));
     module.def("multiplies_floats", &cuda::multiplies_floats, py::arg("device"));
     module.def("facts", [] {
         py::list devices;
@@ -20,7 +21,6 @@ void bind_devices(py::module_& module) {
             one["processors"] = facts.processors;
             one["multiplies_floats"] = cuda::multiplies_floats(device);
             one["memory"] = facts.memory;
-            one["free"] = facts.free;
             devices.append(one);
         }
         py::dict all;
@@ -38,6 +38,7 @@ void bind_devices(py::module_& module) {
             py::dict all;
             all["copied"] = found.copied;
             all["doubles"] = found.doubles;
+            all["floats"] = found.floats;
             all["squares"] = found.squares;
             all["halves"] = found.halves;
             return all;

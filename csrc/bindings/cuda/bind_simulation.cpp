@@ -10,7 +10,7 @@ void bind_simulation(py::module_& module) {
     module.def(
         "simulate",
         [](const std::string& order, std::int64_t fail_allocation, std::int64_t fail_launch, std::int64_t fail_product,
-           std::size_t memory, int capability, int floats_per_double, bool truncating, bool products) {
+           std::size_t memory, int capability, int floats_per_double, double work, bool truncating, bool products) {
             simulation::Settings settings;
             settings.order = order == "reverse"   ? simulation::Order::reverse
                              : order == "random"  ? simulation::Order::random
@@ -22,13 +22,15 @@ void bind_simulation(py::module_& module) {
             settings.memory = memory;
             settings.capability = capability;
             settings.floats_per_double = floats_per_double;
+            settings.work = work;
             settings.truncating = truncating;
             settings.products = products;
             simulation::set(settings);
         },
         py::arg("order") = "forward", py::arg("fail_allocation") = -1, py::arg("fail_launch") = -1,
         py::arg("fail_product") = -1, py::arg("memory") = simulation::Settings().memory, py::arg("capability") = 90,
-        py::arg("floats_per_double") = 2, py::arg("truncating") = false, py::arg("products") = true);
+        py::arg("floats_per_double") = 2, py::arg("work") = 0.0, py::arg("truncating") = false,
+        py::arg("products") = true);
     module.def("allocations", &simulation::allocations);
     module.def("launches", &simulation::launches);
     module.def("products", &simulation::products);

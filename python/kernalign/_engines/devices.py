@@ -21,6 +21,7 @@ __all__ = [
     "check_magnitude_of",
     "edge_products",
     "facts",
+    "free_memory",
     "gram_sums",
     "head",
     "in_doubles",
@@ -162,6 +163,11 @@ def edge_products(rows: Any, index: NDArray[np.int32], threads: int, report: Rep
         return list_engine.edge_products(rows, index, threads, report)
     edge, square, projection, mean_square = on_device.extension().edge_products(rows, index, report)
     return edge, square, projection, mean_square
+
+
+def free_memory(place: int) -> int:
+    """Bytes of a device's memory that nobody has."""
+    return int(on_device.extension().free_memory(place))
 
 
 def facts() -> dict[str, Any]:

@@ -38,8 +38,8 @@ class Copies(dict[int, tuple[_core.Rows, Any]]):
 
     def add(self, rows: _core.Rows, there: Any, place: int) -> None:
         """Keep a copy that was made, as long as half of the device's memory is free."""
-        facts = extension().facts()["devices"][place]
-        if 2 * facts["free"] >= facts["memory"]:
+        built = extension()
+        if 2 * built.free_memory(place) >= built.facts()["devices"][place]["memory"]:
             self[id(rows)] = rows, there
 
 
@@ -130,12 +130,15 @@ def over(x: Any, rows: _core.Rows, place: int) -> Any:
 
 
 def _read(x: Any, name: str, make: Callable[[Any], Any]) -> Any:
-    torch = sys.modules.get("torch")
-    try:
-        if torch is None or not isinstance(x, torch.Tensor):
-            return make(x)
-        with torch.cuda.device(x.device):  # whose stream it is that we wait for
-            return make(x.detach())
+    torch, cupy = sys.modules.get("torch"), sys.modules.get("cupy")
+    try:  # on its device, whose current stream it is that we wait for
+        if torch is not None and isinstance(x, torch.Tensor):
+            with torch.cuda.device(x.device):
+                return make(x.detach())
+        if cupy is not None and isinstance(x, cupy.ndarray):
+            with x.device:
+                return make(x)
+        return make(x)
     except (BufferError, AttributeError) as error:
         raise TypeError(f"{name} must give its memory by DLPack: {error}") from error
 
