@@ -32,8 +32,9 @@ def through_candidates(check: Check, x: np.ndarray, k: int, metric: Metric) -> N
 
 def contract(check: Check) -> dict[str, Any]:
     """Seeded cases against the CPU's engine, in all bits; the first of them again and again."""
-    differing = 0
-    for seed in range(check.cases):
+    differing = done = 0
+    for seed in check.in_time(range(check.cases)):
+        done += 1
         x, k, metric = rows_of(seed)
         expected = knn(x, k, metric=metric)
         for _ in range(REPEATS if seed < REPEATED else 1):
@@ -46,14 +47,15 @@ def contract(check: Check) -> dict[str, Any]:
                 differing += 1
                 check.wrong("contract", f"case {seed} {x.shape} {x.dtype} k={k} {metric}: {words}")
                 break
-    return {"cases": check.cases, "repeats": REPEATS, "differing": differing}
+    return {"cases": done, "repeats": REPEATS, "differing": differing}
 
 
 def sums(check: Check) -> dict[str, Any]:
     """Seeded scores of sums against the CPU's of the same numbers in float64, each twice."""
     kernels: tuple[Any, ...] = (Linear(), Cosine(), RBF(), RBF("median_offdiag"), Laplacian(), Polynomial(2))
-    worst, count = 0.0, max(len(kernels), check.cases // 4)
-    for seed in range(count):
+    worst, done = 0.0, 0
+    for seed in check.in_time(range(max(len(kernels), check.cases // 4))):
+        done += 1
         x, y, kernel = *paired_rows(seed), kernels[seed % len(kernels)]
         calls: list[Any] = [partial(call, kernel=kernel) for call in (cka, hsic, kernel_alignment)]
         for call in (*calls, distance_correlation, partial(cknna, k=5)):
@@ -66,7 +68,7 @@ def sums(check: Check) -> dict[str, Any]:
             if found != again or not apart <= CLOSE:
                 what = f"case {seed} {x.shape} {y.shape} {x.dtype} {call}"
                 check.wrong("sums", f"{what}: {found!r}, {again!r} in place of {expected!r}")
-    return {"cases": 5 * count, "worst": worst, "streams": streams(check)}
+    return {"cases": 5 * done, "worst": worst, "streams": streams(check)}
 
 
 def streams(check: Check) -> int:
