@@ -16,6 +16,8 @@
 namespace kernalign {
 namespace {
 
+constexpr std::int64_t kTogether = 1 << 10;  // numbers of short rows that are read together
+
 struct Half {
     std::uint16_t bits;
     explicit operator float() const {
@@ -160,6 +162,23 @@ void preprocess(const Rows& rows, std::int64_t row, double* values) {
     }
 }
 
+// Some rows at a time, so that many short ones cost no more than as many numbers in long ones.
+template <class Element, class T>
+void load_plain(const Rows& rows, std::int64_t begin, std::int64_t end, T* out, std::int64_t ld) {
+    const std::int64_t cols = rows.cols();
+    const bool closed = ld == cols, joined = closed && rows.view.col_stride == std::ptrdiff_t(sizeof(Element)) &&
+                                             rows.view.row_stride == cols * rows.view.col_stride;
+    const std::int64_t step = closed ? std::max<std::int64_t>(1, kTogether / cols) : 1;
+    for (std::int64_t i = begin; i < end; i += step, out += step * ld) {
+        const std::int64_t count = std::min(step, end - i), length = joined ? count * cols : cols;
+        const char* source = static_cast<const char*>(rows.view.data) + i * rows.view.row_stride;
+        for (std::int64_t r = 0; r < (joined ? 1 : count); ++r, source += rows.view.row_stride)
+            convert_row<Element>(source, rows.view.col_stride, length, out + r * ld);
+        if (std::is_integral_v<Element> || simd().all_finite(out, count * cols)) continue;
+        for (std::int64_t r = 0; r < count; ++r) check_finite(rows, i + r, out + r * ld);
+    }
+}
+
 }  // namespace
 
 template <class T>
@@ -168,18 +187,13 @@ void load_rows(const Rows& rows, std::int64_t begin, std::int64_t end, T* out, s
     std::vector<double> wide(plain ? 0 : std::size_t(rows.cols()));
     with_element_type(rows.view.dtype, [&](auto element) {
         using Element = decltype(element);
-        for (std::int64_t i = begin; i < end; ++i) {
+        if (plain) return load_plain<Element>(rows, begin, end, out, ld);
+        for (std::int64_t i = begin; i < end; ++i, out += ld) {
             const char* source = static_cast<const char*>(rows.view.data) + i * rows.view.row_stride;
-            T* target = out + (i - begin) * ld;
-            if (plain) {
-                convert_row<Element>(source, rows.view.col_stride, rows.cols(), target);
-                if constexpr (!std::is_integral_v<Element>) check_finite(rows, i, target);
-            } else {
-                convert_row<Element>(source, rows.view.col_stride, rows.cols(), wide.data());
-                check_finite(rows, i, wide.data());
-                preprocess(rows, i, wide.data());
-                for (std::int64_t j = 0; j < rows.cols(); ++j) target[j] = T(wide[std::size_t(j)]);
-            }
+            convert_row<Element>(source, rows.view.col_stride, rows.cols(), wide.data());
+            check_finite(rows, i, wide.data());
+            preprocess(rows, i, wide.data());
+            for (std::int64_t j = 0; j < rows.cols(); ++j) out[j] = T(wide[std::size_t(j)]);
         }
     });
 }
@@ -218,12 +232,14 @@ bool rows_vary(const Rows& rows, double relative, double absolute) {
 void check_rows(const Rows& rows, int threads, Monitor* monitor) {
     constexpr std::int64_t kStep = 256;
     const std::int64_t tasks = (rows.rows() + kStep - 1) / kStep;
+    const std::int64_t some = std::clamp<std::int64_t>(kTogether / rows.cols(), 1, kStep);
     Progress progress(monitor, tasks);
     parallel_for(tasks, resolve_threads(threads, 8.0 * double(rows.rows()) * double(rows.cols())), progress,
                  [&](std::int64_t task, int) {
-                     std::vector<double> scratch(static_cast<std::size_t>(rows.cols()));
-                     for (std::int64_t i = task * kStep; i < std::min(rows.rows(), (task + 1) * kStep); ++i)
-                         load_rows(rows, i, i + 1, scratch.data(), rows.cols());
+                     std::vector<double> scratch(static_cast<std::size_t>(some * rows.cols()));
+                     const std::int64_t end = std::min(rows.rows(), (task + 1) * kStep);
+                     for (std::int64_t i = task * kStep; i < end; i += some)
+                         load_rows(rows, i, std::min(end, i + some), scratch.data(), rows.cols());
                  });
 }
 

@@ -48,9 +48,9 @@ struct Lanes<Half, 1> {
 };
 typedef Lanes<Register, kLanes / kRegister>::Type Wide;
 
-#if defined(__AVX512F__)  // GCC 12 takes two steps for each
-inline Register widened(HalfRegister v) { return (Register)_mm512_cvtps_pd((__m256)v); }
-inline HalfRegister narrowed(Register v) { return (HalfRegister)_mm512_cvtpd_ps((__m512d)v); }
+#if defined(__AVX512F__)  // GCC 12 takes two steps for each, and warns of intrinsics without a mask
+inline Register widened(HalfRegister v) { return (Register)_mm512_maskz_cvtps_pd(0xff, (__m256)v); }
+inline HalfRegister narrowed(Register v) { return (HalfRegister)_mm512_maskz_cvtpd_ps(0xff, (__m512d)v); }
 #else
 inline Register widened(HalfRegister v) { return __builtin_convertvector(v, Register); }
 inline HalfRegister narrowed(Register v) { return __builtin_convertvector(v, HalfRegister); }
@@ -75,6 +75,48 @@ template <class T, class Half>
 inline void store(T* p, const Both<Half>& v) {
     store(p, v.low);
     store(p + sizeof(Half) / sizeof(double), v.high);
+}
+
+// The first n lanes, the others zero; copied by number they take several times as long as all.
+#if defined(__AVX512F__)
+inline __mmask8 first(int64_t n) { return __mmask8(n < kRegister ? (1u << (n > 0 ? n : 0)) - 1 : 0xff); }
+inline void load_some(const double* p, int64_t n, Register& v) { v = (Register)_mm512_maskz_loadu_pd(first(n), p); }
+inline void load_some(const float* p, int64_t n, Register& v) {
+    v = widened((HalfRegister)_mm256_maskz_loadu_ps(first(n), p));
+}
+inline void store_some(double* p, int64_t n, Register v) { _mm512_mask_storeu_pd(p, first(n), (__m512d)v); }
+inline void store_some(float* p, int64_t n, Register v) { _mm256_mask_storeu_ps(p, first(n), (__m256)narrowed(v)); }
+#elif defined(__AVX2__)
+inline __m256i first(int64_t n) { return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3)); }
+inline __m128i first_of_half(int64_t n) { return _mm_cmpgt_epi32(_mm_set1_epi32(int(n)), _mm_setr_epi32(0, 1, 2, 3)); }
+inline void load_some(const double* p, int64_t n, Register& v) { v = (Register)_mm256_maskload_pd(p, first(n)); }
+inline void load_some(const float* p, int64_t n, Register& v) {
+    v = widened((HalfRegister)_mm_maskload_ps(p, first_of_half(n)));
+}
+inline void store_some(double* p, int64_t n, Register v) { _mm256_maskstore_pd(p, first(n), (__m256d)v); }
+inline void store_some(float* p, int64_t n, Register v) { _mm_maskstore_ps(p, first_of_half(n), (__m128)narrowed(v)); }
+#else
+template <class T>
+inline void load_some(const T* p, int64_t n, Register& v) {
+    v = Register{n > 0 ? double(p[0]) : 0.0, n > 1 ? double(p[1]) : 0.0};
+}
+template <class T>
+inline void store_some(T* p, int64_t n, Register v) {
+    if (n > 0) p[0] = T(v[0]);
+    if (n > 1) p[1] = T(v[1]);
+}
+#endif
+template <class T, class Half>
+inline void load_some(const T* p, int64_t n, Both<Half>& v) {
+    constexpr int64_t half = sizeof(Half) / sizeof(double);
+    load_some(p, n, v.low);
+    load_some(p + half, n - half, v.high);
+}
+template <class T, class Half>
+inline void store_some(T* p, int64_t n, const Both<Half>& v) {
+    constexpr int64_t half = sizeof(Half) / sizeof(double);
+    store_some(p, n, v.low);
+    store_some(p + half, n - half, v.high);
 }
 template <class T>
 inline Wide load(const T* p) {
@@ -116,7 +158,7 @@ struct Full {
         return load(p);
     }
     template <class T>
-    void put(T* p, Wide v) const {
+    void put(T* p, const Wide& v) const {
         store(p, v);
     }
 };
@@ -124,15 +166,13 @@ struct Rest {
     int64_t n;
     template <class T>
     Wide get(const T* p) const {
-        T full[kLanes] = {};
-        std::memcpy(full, p, static_cast<unsigned long>(n) * sizeof(T));
-        return load(full);
+        Wide v;
+        load_some(p, n, v);
+        return v;
     }
     template <class T>
-    void put(T* p, Wide v) const {
-        T full[kLanes];
-        store(full, v);
-        std::memcpy(p, full, static_cast<unsigned long>(n) * sizeof(T));
+    void put(T* p, const Wide& v) const {
+        store_some(p, n, v);
     }
 };
 template <class Body>
