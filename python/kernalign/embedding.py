@@ -105,7 +105,7 @@ def smacof(distances: Any, dims: int = 2, *, starts: int = 8, max_iter: int = 30
 
     Notes
     -----
-    Each step costs O(n^2 dims); holds up to 40 n^2 bytes. de Leeuw 1977; Borg and Groenen 2005, section 8.6.
+    Each step costs O(n^2 dims); holds up to 64 n^2 bytes. de Leeuw 1977; Borg and Groenen 2005, section 8.6.
 
     See Also
     --------

@@ -174,6 +174,65 @@ def test_a_call_takes_no_more_than_it_says(name):
     assert peak_of(lambda: getattr(call(x, y), "p_value", None)) <= most
 
 
+def distances(x):
+    return np.abs(x[:, :1].astype(np.float64) - x[:, 0])
+
+
+FIXED = 40e6
+CLAIMS = {  # a call of two sides, their shape, and the bytes that a docstring says it holds, with distances made in it
+    "cka of columns": (
+        lambda x, y: ka.cka(x, y, given=x[:, :2] ** 2, adjust="columns"),
+        (50_000, 8),
+        lambda n, p: 160 * n * p,
+    ),
+    "one_to_one": (ka.one_to_one, (100, 1800), lambda n, p: 24 * p * p),
+    "soft_matching": (lambda x, y: ka.soft_matching(x, y[:, :-1]), (60, 500), lambda n, p: 260 * p * p),
+    "procrustes": (ka.procrustes, (4500, 2200), lambda n, p: 24 * p * p),
+    "spectrum": (lambda x, y: ka.spectrum(x), (1000, 1000), lambda n, p: 88 * n * p),
+    "spectrum of few columns": (lambda x, y: ka.spectrum(x), (40_000, 50), lambda n, p: 40 * n * p + 48 * p * p),
+    "Moments": (lambda x, y: ka.Moments().update(x, y), (1500, 1800), lambda n, p: 24 * p * p + 2 * 8 * 1024 * p),
+    "Moments.cka": (
+        lambda x, y: ka.Moments().update(x, y).cka(),
+        (1500, 1500),
+        lambda n, p: 3 * 24 * p * p + 2 * 8 * 1024 * p,
+    ),
+    "LeastSquaresState": (
+        lambda x, y: stitching.LeastSquaresState().update(x, y),
+        (3000, 600),
+        lambda n, p: 100 * (1 + 2 * p) ** 2,
+    ),
+    "LinearProbe": (
+        lambda x, y: stitching.LinearProbe(task="regression").fit(x, y[:, 0]),
+        (30_000, 50),
+        lambda n, p: 48 * n * p,
+    ),
+    "classical_mds": (lambda x, y: embedding.classical_mds(distances(x)), (1500, 1), lambda n, p: 48 * n * n),
+    "smacof": (
+        lambda x, y: embedding.smacof(distances(x), starts=1, max_iter=2),
+        (1500, 1),
+        lambda n, p: 72 * n * n,
+    ),
+    "permutation_test": (
+        lambda x, y: ka.permutation_test("cka", x, y, permutations=2),
+        (60_000, 50),
+        lambda n, p: 32 * n * p,
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the system does not tell the peak of a call")
+@pytest.mark.parametrize(
+    "name", [pytest.param(one, marks=pytest.mark.slow if one in ("procrustes", "spectrum") else ()) for one in CLAIMS]
+)
+def test_docstrings_say_what_is_held(name):
+    """And some more, whatever the shape: tiles, and what a BLAS has for its threads."""
+    call, (n, p), held = CLAIMS[name]
+    x, y = of_shape(n, p)
+    call(x[:40, :40], y[:40, :40])  # everything is imported
+    assert peak_of(lambda: call(x, y)) < held(n, p) + FIXED
+
+
 def test_calls_without_a_budget_ask_what_is_free(monkeypatch):
     monkeypatch.setattr(memory, "available", lambda: 100_000_000)
     monkeypatch.setattr(arrays, "MUCH", 0)

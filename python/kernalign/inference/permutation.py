@@ -194,7 +194,7 @@ def permutation_test(
     float64 from the features or, where that is faster, from Gram matrices of up to 256 MB (or of the size of the
     features), if the kernel is linear or cosine; otherwise from Gram matrices, 4 n^2 bytes for each layer; of rsa, but
     for Kendall's and whitened comparisons, from dissimilarities or their ranks, as many bytes. Other metrics are called
-    B times. Holds a centred float64 copy of x and y.
+    B times. Holds two float64 copies of x and y, one of them centred.
 
     Raises
     ------

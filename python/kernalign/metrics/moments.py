@@ -45,11 +45,11 @@ _MOST_EXPONENT = 400  # of rows whose products are wanted in their own units
 class Moments(Readable):
     """Second moments of a stream of paired batches; every linear metric is finished from them.
 
-    Holds 8 (p^2 + p q + q^2) bytes and at most 1024 waiting rows, however long the stream is. Rows are cut into
-    blocks of 1024 counted from the start of the stream, so how it was cut into batches does not change one bit of the
-    result. float64 and integer batches are multiplied in float64; 16- and 32-bit floats in float32, summed in float64.
-    A stream that began with float32 does not accept float64 later. Threads may share one object: calls take turns.
-    It can be pickled and copied; a copy goes on with the same bits.
+    Holds 8 (p^2 + p q + q^2) bytes and at most 1024 waiting rows, however long the stream is, and twice that more while
+    a score is finished. Rows are cut into blocks of 1024 counted from the start of the stream, so how it was cut into
+    batches does not change one bit of the result. float64 and integer batches are multiplied in float64; 16- and 32-bit
+    floats in float32, summed in float64. A stream that began with float32 does not accept float64 later. Threads may
+    share one object: calls take turns. It can be pickled and copied; a copy goes on with the same bits.
 
     See Also
     --------

@@ -52,8 +52,9 @@ class _Guard:
 class LeastSquaresState:
     """Second moments of a stream of paired rows, as accurate as the data allow; a value: make, update, merge, finish.
 
-    Holds about 8 (1 + p + q) (3 (1 + p + q) + 1024) bytes however long the stream is. Rows are cut into chunks counted
-    from the start, so how they were cut into batches does not change one bit. ``solver`` says what is held now.
+    Holds about 8 (1 + p + q) (3 (1 + p + q) + 1024) bytes however long the stream is, and up to 100 (1 + p + q)^2 while
+    it works. Rows are cut into chunks counted from the start, so how they were cut into batches does not change one
+    bit. ``solver`` says what is held now.
     ``products_only`` never leaves the normal equations: enough where no matrix is inverted (Procrustes).
 
     See Also

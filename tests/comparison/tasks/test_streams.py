@@ -12,6 +12,8 @@ import pytest
 from kernalign.comparison.tasks import inputs
 from kernalign.comparison.tasks.parts import Nearest
 from kernalign.sources import open_source
+from kernalign.sources.directories import models_of
+from kernalign.sources.place import Place
 from scipy import sparse
 
 N = 5000
@@ -151,6 +153,11 @@ def test_files_are_passed_by_path_and_arrays_by_value(tmp_path, monkeypatch):
         ValueError, match=r"y must be the path of one file to be read by other processes, got an array of"
     ):
         pickle.dumps(ka.plan("cka", x, y))
+    for at, part in enumerate(np.array_split(y, 3)):
+        np.save(tmp_path / f"z-{at}-of-3.npy", part)
+    joined = [one for model in models_of(Place(tmp_path)).models for one in model.given if one.name == "z"]
+    with pytest.raises(ValueError, match="got several files joined"):
+        pickle.dumps(ka.plan("cka", x, *joined))
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

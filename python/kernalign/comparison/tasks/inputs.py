@@ -70,9 +70,9 @@ class Value:
         return content if labels is None else f"{content} {_words(labels)}"
 
     def __getstate__(self) -> dict[str, Any]:
-        size = getattr(self.given, "nbytes", 0)
-        if isinstance(self.given, (Stored, Source)) or size > MOST_BY_VALUE:
-            what = f"an array of {size:,} bytes in memory" if size else "several files joined"
+        size, joined = getattr(self.given, "nbytes", 0), isinstance(self.given, (Stored, Source))
+        if joined or size > MOST_BY_VALUE:
+            what = "several files joined" if joined else f"an array of {size:,} bytes in memory"
             raise ValueError(
                 f"{self.name} must be the path of one file to be read by other processes, got {what} (up to"
                 f" {MOST_BY_VALUE:,} bytes are sent); numpy.save('x.npy', array) writes one"

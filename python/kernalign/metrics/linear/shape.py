@@ -61,7 +61,7 @@ def procrustes(x: Any, y: Any, *, alpha: float = 1.0, centred: bool = True, **op
     Notes
     -----
     Products are float64, or float32 added in float64 for 16- and 32-bit floats of many columns; where the
-    shapes nearly agree, the residual itself is summed in float64. Holds 8 p q bytes, or float64 copies of both when
+    shapes nearly agree, the residual itself is summed in float64. Holds 24 p q bytes, or float64 copies of both when
     n <= p + q.
 
     Raises
