@@ -3,7 +3,9 @@
 // Sources    Any number of representations of the same n items, each with its own kernel (kernel.hpp). Every tile of a
 //            source is computed once (upper triangle only) and used for every pair that the source is in.
 // Rows       are shifted by the exact column mean where the kernel (distances) or the caller (centred) allows it, and
-//            scaled by a power of two so that the longest is in [1, 2).
+//            scaled by a power of two so that the longest is in [1, 2). On a CPU by an ordinary row instead, where
+//            rows are over 1000 times as far off it as the median one: what the mean has of them would cost the others
+//            their digits.
 // Pilot      Of a centred source whose kernel is not linear, K - c is summed instead of K: c is about the mean of K
 //            off the diagonal, from 128 rows, and a float32 number; exp(-t) - c is formed without cancellation for
 //            K near 1. Centred and U-centred products do not depend on c. For the others c = 0.

@@ -2,17 +2,20 @@
 #include "cpu/grams/scaled_rows.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <type_traits>
 
 #include "cpu/runtime/load.hpp"
 #include "cpu/simd/simd.hpp"
 #include "error.hpp"
+#include "gram_function.hpp"
 
 namespace kernalign {
 
 constexpr std::int64_t kBandElements = 1 << 19;  // of rows that one task prepares
 constexpr std::int64_t kMostBand = 512;
+constexpr double kFar = 1e3;  // times the median distance from a row: the mean would cost the others digits
 
 template <class T>
 ScaledRows<T>::ScaledRows(const std::vector<Rows>& parts, bool centred, std::int64_t kept_bytes, int threads,
@@ -129,38 +132,65 @@ void ScaledRows<T>::load(std::int64_t begin, std::int64_t end, Out* out) const {
 }
 
 template <class T>
+bool ScaledRows<T>::is_far_off(std::vector<double>& row) const {
+    std::array<std::vector<double>, 2> others;
+    for (std::size_t at = 0; at < 2; ++at) {
+        others[at].resize(row.size());
+        const std::int64_t i = (std::int64_t(at) + 1) * (n_ - 1) / 2;
+        load(i, i + 1, others[at].data());
+    }
+    const auto apart = [](const std::vector<double>& a, const std::vector<double>& b) {
+        double most = 0;
+        for (std::size_t j = 0; j < a.size(); ++j) most = std::max(most, std::fabs(a[j] - b[j]));
+        return most;
+    };
+    const double between = apart(others[0], others[1]);
+    if (!(between > 0 && apart(row, others[0]) > kFar * between)) return false;
+    row = others[0];
+    return true;
+}
+
+template <class T>
 template <class S>
 void ScaledRows<T>::find_shift_and_scale(bool centred, int threads, Progress& progress) {
     std::vector<double> first(std::size_t(cols_), 0.0);
     if (centred) load(0, 1, first.data());  // differences from it: exactly 0 in constant columns
-    const std::vector<S> narrow(first.begin(), first.end());
     std::vector<double> largest(std::size_t(n_), 0.0);
-    const std::vector<double> sum =
-        sum_bands(threads, progress, [&](std::int64_t begin, std::int64_t end, double* partial) {
-            std::vector<S> row(first.size());
-            for (std::int64_t i = begin; i < end; ++i) {
-                const S* from = row.data();
-                if constexpr (std::is_same_v<S, T>) {
-                    if (dense_) from = dense_ + i * stride_;
-                }
-                if (from == row.data()) load(i, i + 1, row.data());
-                // The length will do for a scale, unless its square leaves the range of float64.
-                double most = std::sqrt(simd().add_differences(from, cols_, 1, narrow.data(), partial, cols_));
-                if (!(most > 1e-140 && most < 1e140)) {
-                    load(i, i + 1, row.data());  // which refuses what is not finite
-                    most = 0;
-                    for (std::size_t j = 0; j < row.size(); ++j)
-                        most = std::max(most, std::fabs(double(row[j]) - first[j]));
-                }
-                largest[std::size_t(i)] = most;
-            }
-        });
-    shift_.assign(first.size(), 0.0);
-    if (centred)
-        for (std::size_t j = 0; j < first.size(); ++j) shift_[j] = first[j] + sum[j] / double(n_);
+    std::vector<double> sum = differences<S>(first, largest, threads, progress);
+    if (centred && is_far_off(first)) sum = differences<S>(first, largest, threads, progress);
     const double most = *std::max_element(largest.begin(), largest.end());
+    shift_ = first;
+    const double median = median_of(largest);  // 0: over half of the rows are equal
+    if (centred && !(median > 0 && most > kFar * median))
+        for (std::size_t j = 0; j < first.size(); ++j) shift_[j] += sum[j] / double(n_);
     require(std::isfinite(most), parts_.front().name + " must have differences that float64 can hold");
     if (most > 0) exponent_ = std::clamp(std::ilogb(most), -1000, 1000);
+}
+
+template <class T>
+template <class S>
+std::vector<double> ScaledRows<T>::differences(const std::vector<double>& first, std::vector<double>& largest,
+                                               int threads, Progress& progress) {
+    const std::vector<S> narrow(first.begin(), first.end());
+    return sum_bands(threads, progress, [&](std::int64_t begin, std::int64_t end, double* partial) {
+        std::vector<S> row(first.size());
+        for (std::int64_t i = begin; i < end; ++i) {
+            const S* from = row.data();
+            if constexpr (std::is_same_v<S, T>) {
+                if (dense_) from = dense_ + i * stride_;
+            }
+            if (from == row.data()) load(i, i + 1, row.data());
+            // The length will do for a scale, unless its square leaves the range of float64.
+            double most = std::sqrt(simd().add_differences(from, cols_, 1, narrow.data(), partial, cols_));
+            if (!(most > 1e-140 && most < 1e140)) {
+                load(i, i + 1, row.data());  // which refuses what is not finite
+                most = 0;
+                for (std::size_t j = 0; j < row.size(); ++j)
+                    most = std::max(most, std::fabs(double(row[j]) - first[j]));
+            }
+            largest[std::size_t(i)] = most;
+        }
+    });
 }
 
 template class ScaledRows<float>;

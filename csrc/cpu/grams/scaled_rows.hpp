@@ -15,7 +15,8 @@ namespace kernalign {
 template <class T>
 class ScaledRows {
   public:
-    // Shifts by the mean if centred. All rows are kept converted if they take no more than kept_bytes.
+    // Shifts by the mean if centred or, where a few rows are very far off, by an ordinary row. All rows are kept
+    // converted if they take no more than kept_bytes.
     ScaledRows(const std::vector<Rows>& parts, bool centred, std::int64_t kept_bytes, int threads, Progress& progress);
 
     std::int64_t size() const { return n_; }
@@ -48,6 +49,14 @@ class ScaledRows {
     // Rows [begin, end) as they are given, from whichever parts hold them.
     template <class Out>
     void load(std::int64_t begin, std::int64_t end, Out* out) const;
+
+    // The first row, if it is far off two others that are near each other; it is then one of them.
+    bool is_far_off(std::vector<double>& row) const;
+
+    // Sum of the rows' differences from one of them, and about the largest entry of each.
+    template <class S>
+    std::vector<double> differences(const std::vector<double>& first, std::vector<double>& largest, int threads,
+                                    Progress& progress);
 
     // S holds the rows as they are read, exactly.
     template <class S>

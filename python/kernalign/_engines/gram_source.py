@@ -42,6 +42,7 @@ class Side:
     reason: str | None = None  # why the kernel does not exist
     varies: bool = True  # by more than any rounding
     stand_for: int = 0  # so many rows, if these are a sample
+    apart: bool = False  # a few rows are so long that products of columns lose the others
 
     @cached_property
     def rows(self) -> tuple[_core.Rows, ...]:
@@ -134,15 +135,22 @@ class Side:
     @cached_property
     def sampled(self) -> Side:
         """A copy of 2000 evenly spaced rows in the place of more: what outlives the rows."""
-        n, begin, parts = self.held, 0, []
-        index = np.linspace(0, n - 1, SAMPLED_ROWS).astype(int)
+        index = np.linspace(0, self.held - 1, SAMPLED_ROWS).astype(int)
+        return replace(self, given=self._copied(index), stand_for=self.held)
+
+    def without(self, item: int) -> Side:
+        """The same of a copy of all other rows."""
+        return replace(self, given=self._copied(np.delete(np.arange(self.held), item)))
+
+    def _copied(self, index: NDArray[np.intp]) -> tuple[Any, ...]:
+        begin, parts = 0, []
         for part in self.given:
             end = begin + part.shape[0]
             own = index[(index >= begin) & (index < end)] - begin
             if len(own):
                 parts.append(devices.taken(part, own, self.options["form"] == "precomputed"))
             begin = end
-        return replace(self, given=tuple(parts), stand_for=n)
+        return tuple(parts)
 
     def condensed(self, *, centred: bool = False, restored: bool = True, report: Report = None) -> NDArray[np.float64]:
         """The strict upper triangle of the Gram matrix, row by row: 8 bytes for each pair of items.

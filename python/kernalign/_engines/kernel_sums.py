@@ -90,6 +90,20 @@ class KernelSums:
         return bounded(_core.u_centred_product(n, hollow[0, 1]) / (x["norm"] * y["norm"]))
 
     @property
+    def left(self) -> float:
+        """What is left of the square of a side, at least, without what the lengths of its rows are: if that is little,
+        one row is so long that the others drown in it, and the digits of this share are rounding."""
+        found = 1.0
+        for at in (0, 1):
+            if self.centred_rows:
+                own, whole = self.u_centred(at, at), self.centred(at, at)
+            else:
+                own, whole = _core.off_diagonal_product(self.hollow[at, at]), self.pairs[at, at].full
+            if 0 < whole < math.inf:
+                found = min(found, own / whole)
+        return found
+
+    @property
     def no_kernel(self) -> str | None:
         """Why the kernel of a side does not exist, or None."""
         return next((side.reason for side in self.sides or () if side.reason), None)
@@ -109,9 +123,13 @@ class KernelSums:
         if self.no_kernel is not None:
             return self.no_kernel
         for side, name in enumerate("xy"):
-            full = self.pairs[side, side].full
+            own = self.pairs[side, side]
+            full, noise = own.full, 1e-14 * own.full
             square = _core.off_diagonal_product(self.hollow[side, side]) if estimator == "unbiased" else full
-            if not square > 1e-14 * full:
+            if self.sides is not None and self.sides[side].apart:  # each product errs by that of its rows' lengths
+                lengths = own.trace_x**2
+                noise = self.rounding[side] ** 2 * (max(0.0, lengths - own.diagonal) + 1e-15 * lengths)
+            if not square > noise:
                 return f"all rows of {name} are orthogonal" if full > 0 else f"{name} is zero"
         return None
 
@@ -129,7 +147,8 @@ class KernelSums:
         if made and made.reason:
             return made.reason
         if estimator == "unbiased":
-            noise = self.rounding[side] * biased if linear else self.noise(side)
+            plain = linear and not (made and made.apart)
+            noise = self.rounding[side] * biased if plain else self.noise(side)
             if not _core.u_centred_product(self.n, self.hollow[side, side]) > noise:
                 return "has no structure beyond its diagonal: its U-centred Gram matrix is zero"
         return None
@@ -141,7 +160,10 @@ class KernelSums:
         square is a difference of sums of n numbers n times, which were measured to err by up to n epsilon / 4.
         """
         if self.sides is None or self.sides[side].linear:
-            return self.rounding[side] * self.centred(side, side)
+            own = self.centred(side, side)
+            if self.sides is not None and self.sides[side].apart:
+                own = min(own, self.hollow[side, side].full)
+            return self.rounding[side] * own
         hollow, pairs = self.hollow[side, side], self.n * (self.n - 1)
         squares = []
         for constant in (-self.pilots[side], self.plains[side]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from kernalign import _core
@@ -14,6 +15,7 @@ from kernalign._engines.kernel_sums import ROUNDING, KernelSums
 from kernalign._rows import arrays
 
 _LINEAR = Linear()
+_LEFT = 1e-6  # of sixteen digits, ten
 
 
 def linear_sums(
@@ -29,14 +31,27 @@ def linear_sums(
 
     ``kernels`` may be what labels have, whose rows are columns of classes. ``sides`` may have been made before, in the
     precision that `linear_precision` asks for. Without ``keep`` there may be no state of an engine, for a jackknife.
+    Where a few rows are so long that the others drown in them, the Grams, about an ordinary row, leave these their
+    digits.
     """
-    (n, p), q, threads, place = pair.x.shape, pair.y.shape[1], pair.threads, pair.place
+    n, threads, place = pair.x.shape[0], pair.threads, pair.place
     if sides is None:
         double = linear_precision(pair)
         sides = (
             make_side([pair.x], kernels[0], threads, double=double, place=place),
             make_side([pair.y], kernels[1], threads, double=double, place=place),
         )
+    sums = _by_cost(pair, sides, centred, report, keep)
+    x, y = sums.pairs[0, 0], sums.pairs[1, 1]  # of few calls: a row that is most of a trace
+    long = x.diagonal > 0.5 * x.trace_x * x.trace_x or y.diagonal > 0.5 * y.trace_x * y.trace_x
+    if long and place is None and n <= EXACT_SKEW_ROWS and sums.left < _LEFT:
+        sides = replace(sides[0], apart=True), replace(sides[1], apart=True)
+        return gram_pair(sides, pair.settings, centred=centred, threads=threads, report=report)
+    return sums
+
+
+def _by_cost(pair: arrays.Pair, sides: tuple[Side, Side], centred: bool, report: Report, keep: bool) -> KernelSums:
+    (n, p), q, threads, place = pair.x.shape, pair.y.shape[1], pair.threads, pair.place
     double = sides[0].double and sides[1].double
     more: dict[str, Any] = {"settings": pair.settings, "threads": threads, "sides": sides}
     if place is not None and n > p + q:

@@ -289,7 +289,7 @@ def pairing_cost(x: Side, y: Side) -> int:
 
 def by_features(x: Side, y: Side) -> bool:
     """Whether pairings are scored from the columns of both, without Gram matrices that must be held."""
-    return all(side.linear and len(side.given) == 1 for side in (x, y))
+    return all(side.linear and len(side.given) == 1 and not side.apart for side in (x, y))
 
 
 def permuted(x: Side, y: Side, *, centred: bool = True, unbiased: bool = True) -> PermutedGrams:
