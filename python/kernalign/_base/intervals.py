@@ -14,7 +14,7 @@ def normal_quantile(level: float) -> float:
     return float(special.ndtri(_upper(level)))
 
 
-def student_quantile(level: float, freedom: int) -> float:
+def student_quantile(level: float, freedom: float) -> float:
     """The same of a standard error that is estimated from ``freedom`` + 1 independent numbers."""
     return float(special.stdtrit(freedom, _upper(level)))
 

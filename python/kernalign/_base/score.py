@@ -82,12 +82,12 @@ class Null:
 @dataclass(frozen=True)
 class Spread:
     """Sampling error of a score; ``transform``: intervals are made on Fisher's scale ("atanh") or a "log" scale;
-    ``freedom``: Student's, of an error that is the spread of a few independent numbers."""
+    ``freedom``: Student's, of an error that is the spread of a few independent numbers, or mostly of a few."""
 
     stderr: float
     method: str
     transform: str | None = field(default=None)
-    freedom: int | None = None
+    freedom: float | None = None
 
 
 class Score(float):

@@ -75,6 +75,20 @@ def jackknife_stderr(deleted: Vector, groups: Labels | None = None) -> float:
     return stderr if math.isfinite(stderr) else math.nan
 
 
+def freedom(deleted: Vector, groups: Labels | None = None) -> float:
+    """Degrees of freedom of the variance that the delete-one values give, by their kurtosis (Satterthwaite 1946).
+
+    Where few items make most of it, it is itself known from these alone.
+    """
+    moved = of_groups(deleted - deleted.mean(), groups)
+    moved = divided(moved, exponent_of(moved))
+    squares, count = moved**2, len(moved)
+    if not squares.any():
+        return float(count - 1)
+    kurtosis = count * float(squares @ squares) / float(squares.sum()) ** 2
+    return float(min(count - 1, max(1.0, 2 * count / max(kurtosis - 1, 1e-9))))
+
+
 class RowTerms:
     """Delete-one values of every product of two Grams, from the n x 11 table of the engines (csrc/moments.hpp)."""
 

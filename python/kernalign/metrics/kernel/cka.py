@@ -192,8 +192,10 @@ def hsic(
     -------
     Score
         "unbiased": the U-statistic of Song et al. 2012, any sign, 0 at chance. "biased": tr(KHLH) / n^2, >= 0. In the
-        squared units of both kernels. Its intervals, on a log scale where it is positive, cover too little in small
-        samples: 95 % ones 81-93 % for n = 12 and 88-96 % for n = 50 (least with heavy tails or one feature a side).
+        squared units of both kernels. Its intervals, on a log scale where it is positive, are by Student's t of as many
+        degrees of freedom as the kurtosis of the delete-one values leaves. 95 % ones cover 93-99 % of normal rows from
+        n = 12 on, 88-96 % of Student's t of 4 degrees, but 50-83 % of lognormal rows (n = 12 to 300), which seldom show
+        their tail.
 
     See Also
     --------

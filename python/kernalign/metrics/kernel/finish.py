@@ -96,7 +96,9 @@ def jackknife_spread(sums: KernelSums, metric: str, estimator: str) -> Spread:
     if math.isnan(stderr):
         reason = "without one of the items the score does not exist"
         warn(f"the jackknife of {metric} is undefined: {reason}", UndefinedScoreWarning)
-    return Spread(stderr, "jackknife", "log" if metric == "hsic" else "atanh")
+    if metric != "hsic":
+        return Spread(stderr, "jackknife", "atanh")
+    return Spread(stderr, "jackknife", "log", None if math.isnan(stderr) else jackknife.freedom(deleted, sums.groups))
 
 
 def biased_null(sums: KernelSums, scale: float, *, along_centre: bool = True) -> Null:
