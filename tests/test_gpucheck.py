@@ -135,7 +135,7 @@ def test_cases_are_of_all_kinds():
 
 
 @pytest.mark.parametrize(
-    ("said", "report", "expected"), [("3 passed", "{}", 0), ("3 skipped", "{}", 1), ("3 passed", "", 1)]
+    ("said", "report", "expected"), [("3 passed", "{}", 0), ("3 skipped", "{}", 1), ("3 passed", "", 1), ("", "{}", 1)]
 )
 @pytest.mark.parametrize("runs", [True, False])
 def test_the_check_of_a_device_fails_where_nothing_ran_on_one(tmp_path, said, report, expected, runs):
@@ -150,7 +150,7 @@ def test_the_check_of_a_device_fails_where_nothing_ran_on_one(tmp_path, said, re
     with zipfile.ZipFile(kit / "kernalign-0-x.whl", "w") as wheel:
         wheel.writestr("kernalign/__init__.py", "")
         wheel.writestr("kernalign/_core.py", "" if runs else "import nowhere")
-        wheel.writestr("kernalign/_cuda.py", "")
+        wheel.writestr("kernalign/_cuda.py", f"def why_not(): return {'no driver' if said == '' else ''!r}")
     stub = tmp_path / "python"
     stub.write_text(f"""#!/usr/bin/env bash
 last="${{@: -1}}"
@@ -170,5 +170,6 @@ esac
         text=True,
     )
     assert ran.returncode == expected, ran.stdout + ran.stderr
+    assert ("FAIL: no device: no driver" in ran.stderr) == (said == "")
     assert ("the wheel does not run here" in ran.stdout) != runs
     assert len(list((tmp_path / "out").iterdir())) <= 4  # few files come back from some machines

@@ -221,12 +221,15 @@ def test_times_on_gpus_are_bounds_and_only_reports_are_measured(tmp_path):
     assert gpu_roofline.measured(tmp_path) == []
     report = {
         "card": "fast",
-        "ceilings": {"copied": 1e12, "doubles": 1e13, "squares": 1e13, "halves": 1e14},
-        "times": [{"what": "cka rbf", "n": 100_000, "d": 1024, "seconds": 5.0}],
+        "ceilings": {"copied": 1e12, "doubles": 1e13, "squares": 1e13, "floats": 2e13, "halves": 1e14},
+        "times": [
+            {"what": "cka rbf", "n": 100_000, "d": 1024, "seconds": 5.0},
+            {"what": "cka", "n": 10_000_000, "d": 1024, "skipped": "out of memory"},
+        ],
     }
     (tmp_path / "fast.json").write_text(json.dumps(report), encoding="utf-8")
     [row] = gpu_roofline.measured(tmp_path)
-    assert (row["card"], row["seconds"]) == ("fast", 5.0)
+    assert (row["card"], row["seconds"], row["accepted"]) == ("fast", 5.0, None)
     assert 1 < row["bound"] < 5
 
 

@@ -27,6 +27,8 @@ if ! "$python" -c 'from kernalign import _core, _cuda' 2> "$work/import.txt"; th
   "$python" -m zipfile -e "$work"/kernalign-*.whl "$work/site"
 fi
 
+"$python" -c 'import sys; from kernalign import _cuda; why = _cuda.why_not(); sys.exit(f"FAIL: no device: {why}" if why else 0)'
+
 status=0
 step "tests"
 timeout 60 "$python" -m pytest -q -rs -p no:cacheprovider "$folder/gpu" > "$out/tests.txt" 2>&1 || status=$?
