@@ -94,6 +94,8 @@ Neighbors nearest_neighbors(Queue& queue, const Rows& rows, std::int64_t k, Simi
         again.emplace(static_cast<std::size_t>(n));
         std::iota(again->begin(), again->end(), 0);
     }
+    const double work = double(again->size()) * double(n) * double(rows.cols());
+    if (way.say) way.say(std::int64_t(again->size()), work / queue.work() / 10);
     const bool distance = similarity == Similarity::euclidean;
     prepared.with([&](auto x) { search_exactly(queue, x, k, distance, *again, true, lists, monitor); });
     return downloaded(lists, n, k, candidates ? std::int64_t(again->size()) : 0);

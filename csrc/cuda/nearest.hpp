@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "cuda/prepared_rows.hpp"
@@ -23,6 +24,8 @@ namespace kernalign::cuda {
 struct Way {
     double worthwhile = 0x1p32;  // with fewer multiply-adds than these all pairs are scored
     std::int64_t tile = 8192;    // rows and columns of products that are made at once; a multiple of 4
+    // Told, before it begins, of rows that are compared with all others in float64, and of about how many seconds.
+    std::function<void(std::int64_t rows, double seconds)> say = nullptr;
 };
 
 // 1 <= k <= n - 1; rows.view.data is in the queue's device memory.

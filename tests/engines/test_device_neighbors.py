@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import kernalign as ka
 import ml_dtypes
 import numpy as np
@@ -59,12 +61,29 @@ def test_lists_do_not_depend_on_how_much_is_asked_for_between_two_polls(cuda, or
     """On a slow card, rows are compared with some others at a time."""
     for name, k in (("duplicated", 5), ("clustered", 299), ("gaussian", 130)):
         x, polls = make(name, 300, 4).astype(np.float32), {}
-        for work in (1e12, 8e4, 1.0):
+        for work in (1e12, 8e4, 2000.0):  # the least takes 18 seconds at a tenth of one for so many
             cuda.simulate(order=order, work=work)
             assert_same(ka.knn(DeviceArray(x), k), ka.knn(x, k))
             assert_same(ka.knn(x, k, queries=[3, 7, 299], device="cuda"), ka.knn(x, k, queries=[3, 7, 299]))
             polls[work] = cuda.launches()
-        assert polls[1e12] < polls[8e4] < polls[1.0]
+        assert polls[1e12] < polls[8e4] < polls[2000.0]
+
+
+def test_what_takes_long_is_said_before_it_begins(cuda, recwarn):
+    """Rows that are all alike are not told apart by float16 products, and compared with all others."""
+    x = make("constant", 300, 4).astype(np.float32)
+    cuda.simulate(work=300 * 300 * 4 / 290)
+    ka.knn(DeviceArray(x), 3)
+    assert not [one for one in recwarn if "on the device" in str(one.message)]
+    cuda.simulate(work=300 * 300 * 4 / 650)
+    words = "300 rows are compared with all others in float64 on the device, which takes about 65 s"
+    with pytest.warns(ka.AlignmentWarning, match=words) as caught:
+        ka.knn(DeviceArray(x), 3)
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ka.AlignmentWarning, match="takes about 65 s"):
+            ka.knn(DeviceArray(x), 3)
 
 
 def test_rows_with_common_divisors_are_read_where_they_are(cuda):

@@ -28,11 +28,17 @@ void bind_search(py::module_& module) {
     module.def(
         "nearest_neighbors",
         [](const DeviceRows& x, std::int64_t k, const std::string& metric, py::object progress, double worthwhile,
-           std::int64_t tile) {
+           std::int64_t tile, const py::object& say) {
             const Similarity similarity = similarity_of(metric);
             require(tile >= 4 && tile % 4 == 0, "tile must be a multiple of 4, got " + std::to_string(tile));
+            cuda::Way way{worthwhile, tile};
+            if (!say.is_none())
+                way.say = [&say](std::int64_t rows, double seconds) {
+                    const py::gil_scoped_acquire gil;
+                    say(rows, seconds);
+                };
             Neighbors found = without_gil(std::move(progress), [&](Monitor* monitor) {
-                return cuda::nearest_neighbors(x.queue(), x.rows(), k, similarity, {worthwhile, tile}, monitor);
+                return cuda::nearest_neighbors(x.queue(), x.rows(), k, similarity, way, monitor);
             });
             const py::ssize_t n = found.n, width = found.k;
             return py::make_tuple(to_numpy(std::move(found.index), {n, width}),
@@ -40,7 +46,8 @@ void bind_search(py::module_& module) {
                                   to_numpy(std::move(found.tie), {n}), found.repeated);
         },
         py::arg("x"), py::arg("k"), py::arg("metric"), py::arg("progress") = py::none(),
-        py::arg("worthwhile") = cuda::Way().worthwhile, py::arg("tile") = cuda::Way().tile);
+        py::arg("worthwhile") = cuda::Way().worthwhile, py::arg("tile") = cuda::Way().tile,
+        py::arg("say") = py::none());
     module.def(
         "nearest_of_rows",
         [](const DeviceRows& x, const py::array_t<std::int32_t, py::array::c_style>& queries, std::int64_t k,

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from kernalign import _core
 from kernalign._base.progress import Report
+from kernalign._base.score import AlignmentWarning
+from kernalign._base.warn import warn
 from kernalign._engines import lists as list_engine
 from kernalign._rows import on_device
 from kernalign._rows.magnitude import check_magnitude, check_rows_magnitude
@@ -35,6 +37,7 @@ __all__ = [
 
 
 _HEAD = 64  # rows
+_LONG = 30.0  # seconds that a caller is told of before they begin
 
 
 def available() -> bool:
@@ -62,7 +65,13 @@ def nearest_neighbors(rows: Any, k: int, metric: str, sets: bool, threads: int, 
     """
     if isinstance(rows, _core.Rows):
         return _core.nearest_neighbors(rows, k, metric, sets, threads, report)[:3]
-    return on_device.extension().nearest_neighbors(rows, k, metric, report, **way)[:3]
+    return on_device.extension().nearest_neighbors(rows, k, metric, report, say=_warn_if_long, **way)[:3]
+
+
+def _warn_if_long(rows: int, seconds: float) -> None:
+    if seconds > _LONG:
+        words = f"{rows} rows are compared with all others in float64 on the device, which takes about {seconds:.0f} s"
+        warn(f"{words}: products of float16 cannot tell their neighbours apart, or there are none", AlignmentWarning)
 
 
 def nearest_of_rows(rows: Any, queries: NDArray[np.int32], k: int, metric: str, report: Report) -> Any:
