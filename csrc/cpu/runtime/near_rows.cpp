@@ -99,10 +99,15 @@ std::int64_t with_near(const Rows& rows, std::int64_t many, Monitor* monitor) {
     const bool in_place = rows.cols() == kColumns && dense_as<T>(rows);
     const std::int64_t stride = in_place ? rows.view.row_stride / std::ptrdiff_t(sizeof(T)) : kColumns;
     std::array<T, kBlock * kColumns> block{};  // missing columns stay zeros: loops over them have a known length
+    std::array<T, kBlock * kColumns> narrow;   // as they are, which are read together
     for (std::int64_t begin = 0; begin < rows.rows(); begin += kBlock) {
         if (monitor) monitor->poll(0, 0);
         const std::int64_t end = std::min(rows.rows(), begin + kBlock);
-        if (!in_place) load_rows(rows, begin, end, block.data(), kColumns);
+        if (!in_place) {
+            load_rows(rows, begin, end, narrow.data(), rows.cols());
+            for (std::int64_t i = 0; i < end - begin; ++i)
+                std::copy_n(narrow.data() + i * rows.cols(), rows.cols(), block.data() + i * kColumns);
+        }
         const T* values = in_place ? static_cast<const T*>(rows.view.data) + begin * stride : block.data();
         for (std::int64_t i = 0; i < end - begin; ++i)
             for (Nearest<T>& one : chosen) one.see(values + i * stride);
