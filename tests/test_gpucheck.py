@@ -145,7 +145,7 @@ def test_the_check_of_a_device_fails_where_nothing_ran_on_one(tmp_path, said, re
     if not script.exists():
         pytest.skip("bench is not here")
     kit = tmp_path / "kit"
-    kit.mkdir()
+    (kit / "gpu").mkdir(parents=True)
     (kit / "commit").write_text("abc\n")
     with zipfile.ZipFile(kit / "kernalign-0-x.whl", "w") as wheel:
         wheel.writestr("kernalign/__init__.py", "")
