@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kernalign._base.cached import cached_property
 from kernalign._base.intervals import normal_quantile, student_quantile
 from kernalign._base.readable import as_html, table_rows
 from kernalign._base.warn import warn

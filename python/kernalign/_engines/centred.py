@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kernalign import _core
+from kernalign._base.cached import cached_property
 from kernalign._base.progress import Report
 from kernalign._engines import directions
 from kernalign._engines.directions import Matrix, Vector

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kernalign._base.cached import cached_property
 from kernalign._rows.decompositions import eigenvalues, eigh, product, singular_values, svd
 from kernalign._rows.digits import Rounding
 from kernalign._rows.magnitude import exponent_of

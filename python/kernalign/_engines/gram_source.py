@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kernalign import _core
+from kernalign._base.cached import cached_property
 from kernalign._base.kernels import RBF, Delta, Distance, Laplacian, Linear, Polynomial, Precomputed, SideKernel
 from kernalign._base.progress import Report
 from kernalign._engines import devices

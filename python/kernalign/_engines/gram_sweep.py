@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kernalign import _core
+from kernalign._base.cached import cached_property
 from kernalign._base.kernels import Distance, SideKernel
 from kernalign._base.packing import pack_as
 from kernalign._base.progress import Report

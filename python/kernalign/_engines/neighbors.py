@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from kernalign import _core
 from kernalign._base import checks
+from kernalign._base.cached import cached_property
 from kernalign._base.intervals import wilson
 from kernalign._base.memory import budget_of
 from kernalign._base.packing import packable

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kernalign import _core
+from kernalign._base.cached import cached_property
 from kernalign._engines.exchanged import Units, feature_sums, mean_product, triangle_sums
 from kernalign._engines.gram_source import Side
 from kernalign._engines.gram_sweep import gram_pair

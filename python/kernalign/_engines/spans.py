@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from kernalign import _core
+from kernalign._base.cached import cached_property
 from kernalign._engines import directions
 from kernalign._engines.centred import Centred, Side
 from kernalign._engines.directions import Directions, Matrix, Vector

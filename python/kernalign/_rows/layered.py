@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from kernalign import _core, sources
+from kernalign._base.cached import cached_property
 from kernalign._base.checks import shown
 from kernalign._base.packing import packable
 from kernalign._rows import arrays

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kernalign._base.cached import cached_property
 from kernalign._engines.permuted_ranks import concordance_of
 from kernalign._rows.decompositions import cholesky, eigh, solve_positive
 

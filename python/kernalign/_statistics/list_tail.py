@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kernalign._base.cached import cached_property
 from kernalign._engines import lists as list_engine
 from kernalign._engines.neighbors import Neighbors
 from kernalign._engines.permuted_lists import TIED_EDGES, PermutedLists

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from kernalign._base.cached import cached_property
 from kernalign._base.score import Fixed, Null
 from kernalign._engines.permuted_grams import PermutedGrams
 from kernalign._rows.magnitude import divided, exponent_of

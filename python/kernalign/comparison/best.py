@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kernalign._base.cached import cached_property
 from kernalign._engines.neighbors import Neighbors
 from kernalign._statistics import best_of_layers, kernel_null, overlap_covariance
 from kernalign._statistics.pairings import Pairings

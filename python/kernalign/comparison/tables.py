@@ -6,12 +6,12 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kernalign._base.cached import cached_property
 from kernalign._base.readable import Readable, as_html
 from kernalign._rows.numeric import digest_of
 from kernalign.comparison.best import Maximum

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kernalign._base import checks
+from kernalign._base.cached import cached_property
 from kernalign._base.intervals import normal_quantile
 from kernalign._base.progress import ProgressArgument, reporting
 from kernalign._base.readable import Readable

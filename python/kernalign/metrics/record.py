@@ -6,9 +6,9 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, TypeAlias
 
+from kernalign._base.cached import cached_property
 from kernalign._base.kernels import Cosine, Distance
 from kernalign._base.score import Score
 from kernalign._rows.items import Undirected

@@ -11,12 +11,13 @@ import re
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+
+from kernalign._base.cached import cached_property
 
 Bytes = NDArray[np.uint8]
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kernalign._base.cached import cached_property
 from kernalign._base.digests import digest, digest_of_text
 from kernalign._base.memory import check_memory
 from kernalign.sources.place import Place, intact

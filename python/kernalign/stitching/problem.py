@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kernalign._base import hazards
+from kernalign._base.cached import cached_property
 from kernalign._base.score import AlignmentWarning
 from kernalign._base.warn import warn
 from kernalign._engines import directions

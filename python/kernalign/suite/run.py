@@ -9,13 +9,13 @@ import platform
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kernalign import _core
+from kernalign._base.cached import cached_property
 from kernalign._base.files import atomic_write
 from kernalign._base.frames import as_frame
 from kernalign.comparison.result import Comparison

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
+from kernalign._base.cached import cached_property
 from kernalign._base.progress import Report
 from kernalign._base.score import Score
 from kernalign._engines.states import StateKey, Store

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import combinations
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from kernalign._base import kernels
+from kernalign._base.cached import cached_property
 from kernalign._base.progress import Report
 from kernalign._base.score import Score
 from kernalign._engines import costs

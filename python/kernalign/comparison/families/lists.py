@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from kernalign._base import checks, hazards
+from kernalign._base.cached import cached_property
 from kernalign._base.packing import packable
 from kernalign._base.progress import Report
 from kernalign._base.score import Score

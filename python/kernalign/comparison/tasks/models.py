@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 
+from kernalign._base.cached import cached_property
 from kernalign._base.digests import digest_of_text
 from kernalign._base.progress import Report
 from kernalign._engines.states import ROWS, Store

@@ -6,13 +6,14 @@ import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from kernalign import _core
 from kernalign._base import checks
+from kernalign._base.cached import cached_property
 from kernalign._base.digests import digest_of_text
 from kernalign._base.memory import check_memory
 from kernalign._base.score import Score

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kernalign import _core
+from kernalign._base.cached import cached_property
 from kernalign._base.checks import shown
 from kernalign._rows import arrays
 from kernalign._rows.blocks import blocks

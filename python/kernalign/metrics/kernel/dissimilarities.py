@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kernalign._base import checks
+from kernalign._base.cached import cached_property
 from kernalign._base.kernels import Distance
 from kernalign._base.memory import check_memory
 from kernalign._base.readable import Readable

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from kernalign import _core
+from kernalign._base.cached import cached_property
 from kernalign._base.progress import Report
 from kernalign._base.score import AlignmentWarning
 from kernalign._base.warn import warn

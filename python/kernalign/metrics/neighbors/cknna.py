@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cache
 from typing import Any, Literal, TypeAlias, Unpack
 
 import numpy as np
@@ -13,6 +13,7 @@ from scipy import sparse
 
 from kernalign import _core
 from kernalign._base import checks
+from kernalign._base.cached import cached_property
 from kernalign._base.packing import packable
 from kernalign._base.progress import reporting
 from kernalign._base.score import Null, Score, Spread, undefined

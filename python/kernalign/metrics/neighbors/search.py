@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from kernalign import _core
 from kernalign._base import checks, hazards
+from kernalign._base.cached import cached_property
 from kernalign._base.progress import reporting
 from kernalign._base.score import AlignmentWarning, Null, Score, Spread
 from kernalign._base.warn import warn
