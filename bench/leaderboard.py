@@ -177,13 +177,16 @@ _PAGE = """# Leaderboard: orders that are known
 ± half of the 95 % interval over repeats. Bold: the highest mean, and what it does not beat in paired repeats (t test,
 p > 0.05, not corrected for their number). `python -m bench.leaderboard` makes this page and
 bench/studies/leaderboard.csv, in {minutes} minutes of one core. The design was frozen after one repeat (seed 0), which
-is not among these.
+is not among these. Networks are trained in float32: where a BLAS rounds otherwise, as on another kind of processor,
+other networks come out, and numbers differ as those of other repeats do. These are of NumPy's OpenBLAS for AVX-512.
 
 Of {tests} tests the most that one metric leads or shares is {most} ({who}). Without a lead: {never}.
 
 What a first reading of one draw had claimed; undecided where `cka` shares the lead:
 
 {words}
+Whether neighbours follow outputs best is asked again, of 100 repeats, in bench/studies/like_outputs.md.
+
 ## Conditions, layers, outputs
 
 Networks: five hidden layers of 96, ReLU, Adam, 500 steps on 1247 digits; representations of 300 others.

@@ -24,6 +24,7 @@ from bench.studies import (  # noqa: E402
     contrastive_pmi,
     kare_and_risk,
     labelled,
+    like_outputs,
     members,
     modalities,
     stitching_claims,
@@ -168,6 +169,22 @@ def test_words_on_the_leaderboard_follow_the_numbers():
     assert "| procrustes | **" in leaderboard.page(rows)
     alike = [{**row, "value": str(int(row["repeat"]) + draw)} for row, draw in zip(rows, noise(len(rows)), strict=True)]
     assert "**Procrustes finds wrong labels best: undecided.**" in leaderboard.words(leaderboard.gathered(alike))
+
+
+def test_words_of_what_follows_outputs_follow_the_numbers():
+    """Closeness grows for distances too, and a claim about neighbours is refuted only where none of them leads."""
+    rng = np.random.default_rng(0)
+    base = rng.normal(size=(40, 6))
+    rows = np.stack([base + scale * rng.normal(size=base.shape) for scale in (0, 0.1, 0.5, 2)])
+    pairs = [(0, 1), (0, 2), (0, 3)]
+    for one in ({"id": "cka"}, {"id": "procrustes"}, {"id": "pwcca"}, {"id": "mutual_knn", "k": 5}):
+        assert like_outputs._correlation(one, rows, pairs, [3.0, 2.0, 1.0]) == pytest.approx(1)
+    ahead = {"cka": 0.1 * noise(9), "mutual_knn": 1 + 0.1 * noise(9) ** 2, "jaccard_knn": 0.1 * noise(9) ** 3}
+    assert "best: held**" in like_outputs.report(ahead, 1.0)
+    level = {"cka": noise(9), "mutual_knn": noise(9) ** 2, "jaccard_knn": noise(9) ** 3}
+    assert "best: undecided**" in like_outputs.report(level, 1.0)
+    behind = ahead | {"nbs": 5 + 0.1 * noise(9) ** 2}
+    assert "best: refuted**" in like_outputs.report(behind, 1.0)
 
 
 def test_the_leaderboard_is_what_its_table_says():

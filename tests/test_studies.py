@@ -117,6 +117,11 @@ def test_words_follow_the_numbers():
     assert "2 still keep less than 50%. CKA had not promised much" in words
     many = [replace(pair, source_width=pair.n) for pair in well]
     assert "2 of 2 pairs have as many features as items" in " ".join(cka_and_stitching.findings(many))
+    verdict = cka_and_stitching._verdict([*well, *able, *unlike])
+    assert "badly: refuted**, 2 of 4 keep less than 50%" in verdict
+    assert "well: refuted**, 2 of 2 keep 80% or more" in verdict
+    assert "well: undecided" in cka_and_stitching._verdict(well)
+    assert "badly: held**, 0 of 2" in cka_and_stitching._verdict(well)
     nothing = [replace(pair, kept=float("nan")) for pair in well]
     assert "(2 pairs are left out)" in " ".join(cka_and_stitching.findings(nothing))
 
@@ -159,6 +164,7 @@ def test_the_study_writes_its_table(real_pairs, tmp_path):
     assert len(lines) == 7
     said = (tmp_path / "table.md").read_text(encoding="utf-8")
     assert "`command`" in said
+    assert "**No pair of high CKA stitches badly: " in said
     assert "Labels: thirds, with at least 5 items: 3 classes" in said
 
 

@@ -170,6 +170,8 @@ def report(pairs: Sequence[Pair], tasks: Sequence[Task], command: str, seconds: 
     lines = [
         "# CKA and stitching",
         "",
+        "**Claims**: models of high CKA can be stitched, and models of low CKA cannot.",
+        "",
         f"{datetime.date.today()}, kernalign {ka.__version__}: `{command}`, {seconds:.0f} s of CPU.",
         "",
         f"Thresholds, fixed beforehand: high CKA ≥ {HIGH_CKA}; badly < {BADLY:.0%} of accuracy above chance kept.",
@@ -185,7 +187,28 @@ def report(pairs: Sequence[Pair], tasks: Sequence[Task], command: str, seconds: 
         for pair in sorted(mine, key=lambda pair: -pair.cka)[:12]:
             cells = (getattr(pair, name) for name in shown)
             lines.append("| " + " | ".join(c if isinstance(c, str) else f"{c:.3g}" for c in cells) + " |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", _verdict(pairs), "", _CHANGE]) + "\n"
+
+
+_CHANGE = (
+    "**What would change the verdict**: tasks that need what CKA sees most of, the directions of large variance; maps"
+    " that are not linear; more items than features everywhere."
+)
+
+
+def _verdict(pairs: Sequence[Pair]) -> str:
+    """Whether either claim held, over the tasks."""
+    high = [pair for pair in pairs if math.isfinite(pair.kept) and pair.cka >= HIGH_CKA]
+    low = [pair for pair in pairs if math.isfinite(pair.kept) and pair.cka < LOW_CKA]
+    bad, well = sum(pair.kept < BADLY for pair in high), sum(pair.kept >= WELL for pair in low)
+    said = [
+        f"**{claim}: {'undecided' if not of else 'refuted' if count else 'held'}**, {count} of {of} {what}."
+        for claim, count, of, what in (
+            ("No pair of high CKA stitches badly", bad, len(high), f"keep less than {BADLY:.0%}"),
+            ("No pair of low CKA stitches well", well, len(low), f"keep {WELL:.0%} or more"),
+        )
+    ]
+    return " ".join(said)
 
 
 def main() -> None:
