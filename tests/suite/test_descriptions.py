@@ -114,7 +114,7 @@ def test_values_of_every_kind_at_every_place_are_taken_or_named():
         (("metrics", 2), {"id": "cka"}, "metrics must have different ids, got 'cka' twice"),
         (("metrics", 0), {"id": "rsa", "kernel": "rbf"}, "rsa takes no 'kernel'"),
         (("metrics", 0), {"id": "subspace_overlap"}, "metrics subspace_overlap: subspace_overlap needs rank"),
-        (("metrics", 0, "kernel"), "rgb", "metrics cka.kernel must be one of .* did you mean rbf"),
+        (("metrics", 0, "kernel"), "rgb", "metrics cka.kernel must be one of .* did you mean 'rbf'"),
         (("checks", 0, "set"), "b", "checks order.set must be one of a, got 'b'"),
         (("checks", 9, "values"), [["a", "b", "c"]], r"must hold \[x, y, number\]"),
     ],

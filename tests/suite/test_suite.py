@@ -457,11 +457,11 @@ def test_layers_seeds_sides_sets_and_groups(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "match"),
     [
-        ("[suite]\n", "[suite]\nnmae = 1\n", "suite.nmae is not a key of suite.toml: did you mean name"),
-        ("[[metrics]]", "[[metric]]", "metric is not a key of suite.toml: did you mean metrics"),
+        ("[suite]\n", "[suite]\nnmae = 1\n", "suite.nmae is not a key of suite.toml; did you mean 'name'"),
+        ("[[metrics]]", "[[metric]]", "metric is not a key of suite.toml; did you mean 'metrics'"),
         ('ids = "items.json#id"', "", "ids must name the items"),
         ('"feat/*.npy"', '"feat/{model}.npy"', "only variables"),
-        ('"mutual_knn"', '"mutual_nn"', "did you mean mutual_knn"),
+        ('"mutual_knn"', '"mutual_nn"', "did you mean 'mutual_knn'"),
         ("k = 5", "kk = 5", "takes no 'kk'"),
         ("[[models]]", "[defaults]\np = 'exactly'\n[[models]]", "defaults.p must be one of none, exact"),
         ("[[models]]", "[run]\nexecutor = 'magic'\n[[models]]", "run.executor must be"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import reprlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,11 @@ def nearest(given: str, known: Iterable[str]) -> str:
     names = {name.lower(): name for name in known}
     found = get_close_matches(given.lower(), names, 1)
     return f"; did you mean {names[found[0]]!r}?" if found else ""
+
+
+def nearest_or_all(given: str, known: Collection[str]) -> str:
+    """The same; where none is like what was given, all that are known."""
+    return nearest(given, known) or f"; known are {', '.join(known)}"
 
 
 _RANGES: dict[str, Callable[[float], bool]] = {

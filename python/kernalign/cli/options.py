@@ -9,7 +9,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from kernalign._base.checks import nearest
+from kernalign._base.checks import nearest_or_all
 from kernalign._base.kernels import RBF, Cosine, Laplacian, Linear
 from kernalign.metrics import registry
 
@@ -40,8 +40,7 @@ class MetricName(click.ParamType):  # type: ignore[type-arg]
         known = _offered()
         found: str = registry.as_named(value)
         if found not in known:
-            told = nearest(value, known) or f"; known are {', '.join(known)}"
-            self.fail(f"there is no metric {value!r}{told}", param, ctx)
+            self.fail(f"there is no metric {value!r}{nearest_or_all(value, known)}", param, ctx)
         return found
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:

@@ -8,7 +8,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from kernalign._base.checks import nearest, shown
+from kernalign._base.checks import nearest_or_all, shown
 from kernalign._base.kernels import Distance
 from kernalign._base.score import Score
 from kernalign.metrics.kernel import angles, cka, distance, energy, finish, mmd, rsa
@@ -374,8 +374,7 @@ def metric_name(name: Any, argument: str = "metrics") -> str:
         raise TypeError(f"{argument}: a metric must be given by name, got {shown(name)}")
     found: str = as_named(name)
     if found not in METRICS:
-        known = nearest(name, METRICS) or f"; known are {', '.join(METRICS)}"
-        raise ValueError(f"{argument}: there is no metric {name!r}{known}")
+        raise ValueError(f"{argument}: there is no metric {name!r}{nearest_or_all(name, METRICS)}")
     return found
 
 

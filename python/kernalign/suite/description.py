@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kernalign._base.checks import nearest_or_all
 from kernalign._base.files import regular
 from kernalign._base.kernels import RBF, Cosine, Laplacian, Linear
 from kernalign.metrics.record import MetricInfo
@@ -244,7 +245,7 @@ def _metric(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> Metric:
     forms.known({key: given[key] for key in own if key in given}, own, "metrics")
     name = as_named(given.get("metric", given.get("id")))
     if name not in METRICS:
-        raise ValueError(f"metrics.metric must be a metric{forms.nearest(str(name), METRICS)}")
+        raise ValueError(f"metrics.metric must be a metric{nearest_or_all(str(name), METRICS)}")
     record = METRICS[name]
     given = {key: value for key, value in given.items() if key != "metric"}
     options = {key: value for key, value in given.items() if key != "id"}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
+
+from kernalign._base.checks import nearest, nearest_or_all
 
 
 def _is_number(one: Any) -> bool:
@@ -38,24 +39,15 @@ def known(given: Any, names: Collection[str], what: str, forms: Mapping[str, _Fo
     for key, value in given.items():
         called = f"{what}.{key}" if what else key
         if key not in names:
-            raise ValueError(f"{called} is not a key of suite.toml{nearest(key, names)}")
+            raise ValueError(f"{called} is not a key of suite.toml{nearest_or_all(key, names)}")
         if key in forms and not forms[key][1](value):
             raise ValueError(f"{called} must be {forms[key][0]}, got {value!r}")
 
 
-def nearest(word: str, names: Collection[str]) -> str:
-    return _near(word, names) or f"; known are {', '.join(names)}"
-
-
 def choice(value: Any, what: str, choices: Collection[str]) -> str:
     if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{what} must be one of {', '.join(choices)}, got {value!r}{_near(value, choices)}")
+        raise ValueError(f"{what} must be one of {', '.join(choices)}, got {value!r}{nearest(str(value), choices)}")
     return value
-
-
-def _near(value: Any, choices: Collection[str]) -> str:
-    near = difflib.get_close_matches(str(value), list(choices), 1, 0.5)
-    return f": did you mean {near[0]}?" if near else ""
 
 
 def tables(given: Mapping[str, Any], key: str) -> Mapping[str, Any]:
