@@ -70,12 +70,13 @@ class PyMonitor : public Monitor {
 
 // What f(monitor) returns, called without the GIL. The GIL is taken back outside any destructor or noexcept frame: in a
 // daemon thread at interpreter exit CPython leaves that call by unwinding the thread, which a noexcept frame would turn
-// into an abort.
+// into an abort. That unwinding ends here, where no work is left: further up it would let go of Python's objects, for
+// which it has no GIL.
 template <class F>
 auto without_gil(py::object progress, F&& f) {
     using Result = decltype(f(static_cast<Monitor*>(nullptr)));
     PyMonitor monitor(std::move(progress));
-    const InCall here;
+    InCall here;
     std::exception_ptr error;
     std::conditional_t<std::is_void_v<Result>, std::monostate, std::optional<Result>> result;
     PyThreadState* state = PyEval_SaveThread();  // releasing is safe: f touches no Python object but through monitor
@@ -86,8 +87,14 @@ auto without_gil(py::object progress, F&& f) {
             result.emplace(f(&monitor));
     } catch (const std::exception&) {
         error = std::current_exception();
+    } catch (...) {  // no error of ours: polling took the GIL
+        here.stay();
     }
-    PyEval_RestoreThread(state);
+    try {
+        PyEval_RestoreThread(state);
+    } catch (...) {
+        here.stay();
+    }
     monitor.rethrow();
     if (error) std::rethrow_exception(error);
     if constexpr (!std::is_void_v<Result>) return std::move(*result);

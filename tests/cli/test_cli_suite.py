@@ -106,6 +106,19 @@ def test_differences_of_runs_are_named(folder: Path):
     assert hatched == {(i, j) for i, j in itertools.permutations(range(4), 2) if (1 in (i, j)) != (3 in (i, j))}
 
 
+def test_maps_of_changes_are_a_panel_for_each_metric():
+    with pytest.raises(ValueError, match="the two runs hold no score"):
+        difference_map.draw([])
+    change = {"set": "s", "kind": "moved", "a": 0.25, "b": 0.5}
+    pairs = [{**change, "metric_id": f"m{at}", "x": x, "y": y} for at in range(4) for x in "ab" for y in "cde"]
+    drawn = difference_map.draw(pairs[:-1]).axes
+    maps = [ax for ax in drawn if ax.images]
+    assert [ax.get_title().split("\n")[0] for ax in maps] == ["m0", "m1", "m2", "m3"]
+    assert len(drawn) == 2 * len(maps)  # each with its colours, and no panel beyond them
+    assert [[len(ax.get_yticklabels()), len(ax.get_xticklabels())] for ax in maps] == [[2, 3]] * 4
+    assert [ax.images[0].get_array().count() for ax in maps] == [6, 6, 6, 5]
+
+
 def test_exit_statuses(folder: Path):
     (folder / "suite.toml").write_text(TOML + '[[checks]]\nkind = "bound"\nmetric = "cka"\nlow = 2.0\n')
     status, out, _ = invoke("run", folder, "--no-report")

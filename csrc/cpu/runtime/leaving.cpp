@@ -32,6 +32,10 @@ void leave(int status) {
 
 InCall::InCall() { ++calls; }
 InCall::~InCall() { --calls; }
+void InCall::stay() {
+    --calls;
+    for (;;) pause();
+}
 Unstoppable::Unstoppable() { ++unstoppable; }
 Unstoppable::~Unstoppable() { --unstoppable; }
 

@@ -3,10 +3,11 @@
 
 namespace kernalign {
 
-// A call in progress: a process that exits waits a moment for those of daemon threads to be unwound.
+// A call in progress: a process that exits waits a moment for those of daemon threads to end.
 struct InCall {
     InCall();
     ~InCall();
+    [[noreturn]] void stay();  // ends the call, but not its thread: that the process takes along
     InCall(const InCall&) = delete;
     InCall& operator=(const InCall&) = delete;
 };
