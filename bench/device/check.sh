@@ -12,7 +12,7 @@ sources=$(realpath "$(dirname "$0")/../..")
 mkdir -p "$out"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-export PYTHONUNBUFFERED=1 PYTHONPATH="$work/site"
+export PYTHONUNBUFFERED=1 PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTHONPATH="$work/site"
 
 step "wheels"
 # No environment is made: one within another would not see the packages of the outer one.
