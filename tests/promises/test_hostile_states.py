@@ -256,6 +256,18 @@ def test_a_state_under_what_is_no_key_is_refused(tmp_path: Path) -> None:
         Store.load(path)
 
 
+@pytest.mark.parametrize("exponent", [1e308, 0.5, -(2**63), True, None])
+def test_exponents_that_are_none_are_refused(exponent: Any, tmp_path: Path) -> None:
+    """1e308 was cast, with a warning, and the least of integers is its own magnitude."""
+    path = tmp_path / "x"
+    moments(path)
+    magic, facts, arrays = taken_apart(path.read_bytes())
+    facts["digits"][0][2][0] = exponent
+    path.write_bytes(put_together(magic, facts, bytes(arrays)))
+    with pytest.raises(ValueError, match=r"x is malformed: digits must be"):
+        ka.Moments.load(path)
+
+
 def given() -> tuple[int, int]:
     """Files and the seed of a long run."""
     return int(os.environ.get("KERNALIGN_FILES", 1000 * FILES)), int(os.environ.get("KERNALIGN_SEED", 1))

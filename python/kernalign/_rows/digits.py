@@ -130,13 +130,16 @@ class Digits:
     def unpack(cls, packed: Any, columns: int) -> Digits:
         """What was packed."""
         digits = cls(columns)
-        native, used, *exponents = packed
-        high, low = (np.array(each, dtype=np.int64) for each in exponents)
-        if not (type(native) is int and type(used) is int and high.shape == low.shape == (columns,)):
+        native, used, *ends = packed
+        if not all(type(one) is int for one in (native, used, *(one for each in ends for one in each))):
+            raise ValueError("digits must be integers")
+        both = np.array(ends, dtype=np.int64)
+        if both.shape != (2, columns):
             raise ValueError(f"digits must be of {columns} columns")
-        if native not in (*_FORMATS, 64) or not 0 <= used <= _MANTISSA or np.abs([high, low]).max() > _NOTHING:
+        within = (both >= -_NOTHING).all() and (both <= _NOTHING).all()
+        if native not in (*_FORMATS, 64) or not 0 <= used <= _MANTISSA or not within:
             raise ValueError("digits must be significant bits of numbers and their exponents")
-        digits.native, digits.used, digits.high, digits.low = native, used, high, low
+        digits.native, digits.used, digits.high, digits.low = native, used, *both
         return digits
 
     @property
