@@ -80,7 +80,7 @@ struct MomentState {
     std::array<std::vector<double>, 2> rows;
 };
 
-// The sums over pairs of centred Grams of rows that are at hand: at most 1024 columns and 2^28 numbers together, for
+// The sums over pairs of centred Grams of rows that are at hand: at most 2048 columns and 2^28 numbers together, for
 // they are read twice. nullopt if they are more, constant or not finite, or if float32 products would not do for them,
 // go to the matrix unit or are of rows that are prepared while they are read: the stream is then the way, and says what
 // is the matter.

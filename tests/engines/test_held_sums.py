@@ -33,7 +33,7 @@ def values(n, pairs, exponents):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("n,p,q", [(90, 20, 30), (1024, 40, 7), (2500, 17, 64), (5000, 33, 20)])
+@pytest.mark.parametrize("n,p,q", [(90, 20, 30), (1024, 40, 7), (2500, 17, 64), (5000, 33, 20), (2700, 520, 510)])
 @pytest.mark.parametrize("offset", [0.0, 1000.0])
 def test_sums_are_those_of_the_stream(dtype, n, p, q, offset):
     x, y = ((a + offset * np.arange(a.shape[1])).astype(dtype) for a in related(n, p, q))
@@ -48,9 +48,9 @@ def assert_same(found, expected):
         assert [getattr(a, name) for name in FIELDS] == [getattr(b, name) for name in FIELDS]
 
 
-@pytest.mark.parametrize("n", [700, 5000])
-def test_neither_threads_nor_what_is_kept_change_a_bit(n):
-    x, y = (a.astype(np.float32) for a in related(n, 30, 20))
+@pytest.mark.parametrize("n,p", [(700, 30), (1100, 30), (5000, 30), (2700, 1010)])
+def test_neither_threads_nor_what_is_kept_change_a_bit(n, p):
+    x, y = (a.astype(np.float32) for a in related(n, p, 20))
     for threads, keep, products in ((2, False, False), (3, True, False), (2, False, True)):
         assert_same(held(x, y, threads, keep, products), held(x, y))
 
