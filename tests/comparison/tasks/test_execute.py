@@ -184,18 +184,18 @@ def test_why_an_executor_takes_no_tasks_is_said(files):
         run(plan(files), refusing)
 
 
-def stuck(sent, threads, task):
+def stuck(threads, task):
     """The first task is done, and no other ever."""
     while task.keys[0].options[-2] > 0:
         time.sleep(60)
-    return module._run_sent(sent, threads, task)
+    return module._run_held(threads, task)
 
 
 def test_processes_of_work_that_is_given_up_end_at_once(files, monkeypatch):
     def give_up(done, total):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "_run_sent", stuck)
+    monkeypatch.setattr(module, "_run_held", stuck)
     before = active_children()
     with pytest.raises(KeyboardInterrupt):
         ka.execute(plan(files), 2, progress=give_up)
@@ -208,9 +208,28 @@ def die(*_given):
 
 
 def test_a_pool_that_breaks_every_time_is_given_up(files, monkeypatch):
-    monkeypatch.setattr(module, "_run_sent", die)
+    monkeypatch.setattr(module, "_run_held", die)
     with pytest.raises(BrokenProcessPool):
         run(plan(files), 1)
+
+
+def test_a_plan_travels_to_a_process_once(monkeypatch):
+    """However many tasks there are: models in memory were sent with each of them."""
+    sizes = []
+    submit = ProcessPoolExecutor.submit
+
+    def counted(self, call, *given):
+        sizes.append(len(pickle.dumps((call, given))))
+        return submit(self, call, *given)
+
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", counted)
+    given = {f"m{i}": np.random.default_rng(i).standard_normal((200, 100)) for i in range(4)}
+    made = ka.plan(["nbs", "mutual_knn"], given)
+    found = ka.execute(made, 2, progress=False)
+    assert len(sizes) == len(made.tasks) > 5
+    assert max(sizes) < 2000
+    for name, scores in ka.execute(made, progress=False).scores.items():
+        assert all((found.scores[name][pair] == one).all() for pair, one in scores.items())
 
 
 def test_errors_of_tasks_are_raised_and_what_was_done_is_kept(files, tmp_path):

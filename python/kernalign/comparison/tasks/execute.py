@@ -236,20 +236,28 @@ def _parts(plan: Plan, todo: list[Task], executor: Executor | int | None) -> Ite
             yield plan.run(task, 0)
         return
     if isinstance(executor, Executor):
-        yield from _sent(plan, todo, executor, 0)
+        sent: Any = plan if isinstance(executor, ThreadPoolExecutor) else pickle.dumps(plan)
+        yield from windowed(executor, partial(_run_sent, sent), todo)
         return
-    with processes(executor) as pool:
-        yield from _sent(plan, todo, pool, max(1, int(_core.build_info()["threads"]) // executor), own=True)
+    threads = max(1, int(_core.build_info()["threads"]) // executor)
+    with processes(executor, _hold, pickle.dumps(plan)) as pool:
+        yield from windowed(pool, partial(_run_held, threads), todo, own=True)
 
 
-def _sent(plan: Plan, todo: list[Task], executor: Executor, threads: int, *, own: bool = False) -> Iterator[Store]:
-    sent: Any = plan if isinstance(executor, ThreadPoolExecutor) else pickle.dumps(plan)
-    return windowed(executor, partial(_run_sent, sent, threads), todo, own=own)
-
-
-def _run_sent(sent: Any, threads: int, task: Task) -> Store:
+def _run_sent(sent: Any, task: Task) -> Store:
     plan: Plan = _received(sent) if isinstance(sent, bytes) else sent
-    return plan.run(task, threads)
+    return plan.run(task, 0)
+
+
+_held: list[bytes] = []  # the plan of this process, sent once: with every task, models in memory took most of the time
+
+
+def _hold(sent: bytes) -> None:
+    _held[:] = [sent]
+
+
+def _run_held(threads: int, task: Task) -> Store:
+    return _received(_held[0]).run(task, threads)
 
 
 @lru_cache(maxsize=2)

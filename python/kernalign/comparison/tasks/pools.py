@@ -80,13 +80,20 @@ def windowed(
 
 
 @contextmanager
-def processes(count: int) -> Iterator[Executor]:
-    """So many processes of this machine; Ctrl-C is for the one that gave them work."""
-    pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=leave_interrupts)
+def processes(count: int, begin: Callable[..., None], *given: Any) -> Iterator[Executor]:
+    """So many processes of this machine, each of which begins with this call; Ctrl-C is for the one that gave them
+    work."""
+    how: dict[str, Any] = {"initializer": _begin, "initargs": (begin, *given)}
+    pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"), **how)
     try:
         yield pool
     finally:
         pool.shutdown(wait=False)
+
+
+def _begin(begin: Callable[..., None], *given: Any) -> None:
+    leave_interrupts()
+    begin(*given)
 
 
 def leave_interrupts() -> None:
