@@ -412,13 +412,13 @@ def _called(one: Tested, k: int, options: Any, labels: Labels | None = None) -> 
 
 def _refused(metrics: dict[str, OfLists], nearest: list[Neighbors], shared: bool) -> dict[str, str]:
     """Which metrics see ties that index order broke, unless places are ``shared``, and so have no null."""
-    reasons = {}
+    tied, refused = max(one.tie_share for one in nearest), {}
     for name, states in metrics.items():
-        fractional = shared and states.of_shared is not None
-        settings = {"ties": "fractional" if fractional else "index", "tie_rows_fraction": 0.0}
-        settings["tie_rows_fraction"] = max(one.tie_share for one in nearest)
-        reasons[name] = why_no_p_value(settings, nearest if states.ordered else ())
-    return {name: reason for name, reason in reasons.items() if reason is not None}
+        ties = "fractional" if shared and states.of_shared is not None else "index"
+        settings = {"ties": ties, "tie_rows_fraction": tied}
+        if (reason := why_no_p_value(settings, nearest if states.ordered else ())) is not None:
+            refused[name] = reason
+    return refused
 
 
 def _lists(
