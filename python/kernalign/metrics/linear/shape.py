@@ -204,8 +204,8 @@ def shape_distance(
     >>> [round(ka.shape_distance(x, y, alpha=alpha), 1) for alpha in (0, 1)]
     [0.0, 0.5]
     """
-    checks.check_choice(statistic, "statistic", ("angular", "euclidean"))
-    return _finish_distance(_of_pair("shape_distance", x, y, alpha, centred, options), statistic)
+    finish = _finisher(statistic)
+    return finish(_of_pair("shape_distance", x, y, alpha, centred, options), "shape_distance")
 
 
 @dataclass(frozen=True)
@@ -261,9 +261,9 @@ def finish_angular_distance(shapes: Shapes, metric: str = "angular_distance") ->
     return Score(value, metric=metric, n=shapes.n, settings=shapes.settings, null=null, maximum=None)
 
 
-def _finish_distance(shapes: Shapes, statistic: Statistic) -> Score:
-    finisher = finish_angular_distance if statistic == "angular" else finish_procrustes
-    return finisher(shapes, "shape_distance")
+def _finisher(statistic: Statistic) -> Callable[[Shapes, str], Score]:
+    checks.check_choice(statistic, "statistic", ("angular", "euclidean"))
+    return finish_angular_distance if statistic == "angular" else finish_procrustes
 
 
 def of_stream(products: Products, metric: str, alpha: float = 1.0) -> Shapes:
@@ -304,8 +304,7 @@ def angular_distance_of(spans: Spans, *, alpha: float = 1.0) -> Score:
 
 def shape_distance_of(spans: Spans, *, alpha: float = 1.0, statistic: Statistic = "angular") -> Score:
     """`shape_distance`, likewise."""
-    checks.check_choice(statistic, "statistic", ("angular", "euclidean"))
-    return _finish_distance(_of_spans("shape_distance", spans, alpha), statistic)
+    return _finisher(statistic)(_of_spans("shape_distance", spans, alpha), "shape_distance")
 
 
 def _of_spans(metric: str, spans: Spans, alpha: float) -> Shapes:
